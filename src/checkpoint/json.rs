@@ -1,0 +1,337 @@
+//! JSON read strictly: what two readers could understand differently is refused, not repaired.
+//!
+//! Refused are duplicate members (RFC 8259, section 4, leaves their meaning open), numbers beyond
+//! 2^53-1 (section 6), and nesting so deep that some reader gives up.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::fields::{FieldError, MAX_SAFE_INTEGER};
+use crate::fault::{FieldFault, excerpt};
+
+/// Largest JSON text in bytes: twice the largest payload, which leaves room for white space.
+pub const MAX_JSON_BYTES: usize = 1024 * 1024;
+
+/// Deepest nesting of objects and arrays below the top-level object. A level takes up to three levels of
+/// protobuf messages, and protobuf readers stop at 100.
+pub const MAX_NESTING: usize = 16;
+
+/// A JSON object of which every reader has the same understanding.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonObject(Map<String, Value>);
+
+impl JsonObject {
+    /// Wraps members that were checked already, here or by [`number`].
+    pub(crate) fn checked(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
+    /// The members.
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The members.
+    pub fn into_map(self) -> Map<String, Value> {
+        self.0
+    }
+}
+
+/// Reads a JSON object strictly.
+///
+/// # Errors
+/// [`FieldFault`] with the path of the member that is wrong, or `json` when the text as a whole is.
+pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
+    if text.len() > MAX_JSON_BYTES {
+        return Err(FieldFault::new(
+            "json",
+            format!(
+                "has {} bytes; expected at most {MAX_JSON_BYTES}",
+                text.len()
+            ),
+        ));
+    }
+    let mut fault = None;
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let seed = Strict {
+        path: &mut Vec::new(),
+        fault: &mut fault,
+    };
+    let value = seed
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value));
+    match value {
+        Ok(Value::Object(members)) => Ok(JsonObject(members)),
+        Ok(other) => Err(FieldFault::new(
+            "json",
+            format!("{}; expected an object", describe(&other)),
+        )),
+        Err(error) => {
+            Err(fault.unwrap_or_else(|| FieldFault::new("json", format!("is not JSON: {error}"))))
+        }
+    }
+}
+
+/// The one form of a number: integers as integers, whatever notation they came in, none beyond 2^53-1.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub fn number(found: f64) -> Result<Number, String> {
+    // Every double of this magnitude or more is an integer, and none below it was rounded to one.
+    if found.is_nan() || found.abs() > MAX_SAFE_INTEGER as f64 {
+        return Err(format!(
+            "is {found}; expected a number of magnitude up to 9007199254740991 (2^53-1)"
+        ));
+    }
+    if found.fract() == 0.0 {
+        return Ok(Number::from(found as i64));
+    }
+    Number::from_f64(found).ok_or_else(|| "is not a number".into())
+}
+
+/// What a JSON value is, for an error message.
+pub(super) fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "is null",
+        Value::Bool(_) => "is a boolean",
+        Value::Number(_) => "is a number",
+        Value::String(_) => "is a string",
+        Value::Array(_) => "is an array",
+        Value::Object(_) => "is an object",
+    }
+}
+
+fn unexpected(found: Option<&Value>, expected: &'static str) -> FieldError {
+    match found {
+        None => FieldError::Missing(expected),
+        Some(value) => FieldError::Type {
+            found: describe(value),
+            expected,
+        },
+    }
+}
+
+pub(super) fn string(member: Option<Value>) -> Result<String, FieldError> {
+    match member {
+        Some(Value::String(text)) => Ok(text),
+        other => Err(unexpected(other.as_ref(), "a string")),
+    }
+}
+
+pub(super) fn integer(member: Option<Value>) -> Result<i128, FieldError> {
+    match member {
+        Some(Value::Number(number)) => number
+            .as_i64()
+            .map(i128::from)
+            .ok_or_else(|| FieldError::Fraction(number.to_string())),
+        other => Err(unexpected(other.as_ref(), "an integer")),
+    }
+}
+
+pub(super) fn objects(member: Option<Value>) -> Result<Vec<JsonObject>, FieldError> {
+    const EXPECTED: &str = "an array of objects";
+    match member {
+        Some(Value::Array(items)) => items
+            .into_iter()
+            .map(|item| match item {
+                Value::Object(members) => Ok(JsonObject(members)),
+                _ => Err(FieldError::Type {
+                    found: "is an array with something else than objects in it",
+                    expected: EXPECTED,
+                }),
+            })
+            .collect(),
+        other => Err(unexpected(other.as_ref(), EXPECTED)),
+    }
+}
+
+/// Reads one value and keeps the path to it. serde's errors carry text only, so that the fault itself is
+/// left in `fault` for the caller.
+struct Strict<'a> {
+    path: &'a mut Vec<String>,
+    fault: &'a mut Option<FieldFault>,
+}
+
+impl Strict<'_> {
+    fn inner(&mut self) -> Strict<'_> {
+        Strict {
+            path: self.path,
+            fault: self.fault,
+        }
+    }
+
+    fn refuse<E: serde::de::Error>(&mut self, problem: impl Into<String>) -> E {
+        let path = self.path.concat();
+        let field = path.strip_prefix('.').unwrap_or(&path);
+        let field = if field.is_empty() { "json" } else { field };
+        let fault = FieldFault::new(field, problem);
+        let error = E::custom(&fault);
+        *self.fault = Some(fault);
+        error
+    }
+
+    /// The top-level object is not counted: a member's value may nest [`MAX_NESTING`] deep.
+    fn check_nesting<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        if self.path.len() > MAX_NESTING {
+            // The path names the member; its depth is not worth repeating.
+            self.path.truncate(1);
+            return Err(self.refuse(format!(
+                "nests deeper than {MAX_NESTING}; expected fewer objects and arrays in one another"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, found: bool) -> Result<Value, E> {
+        Ok(Value::Bool(found))
+    }
+
+    fn visit_str<E>(self, found: &str) -> Result<Value, E> {
+        Ok(Value::String(found.into()))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, found: i64) -> Result<Value, E> {
+        self.visit_f64(found as f64)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, found: u64) -> Result<Value, E> {
+        self.visit_f64(found as f64)
+    }
+
+    /// Integers come here too: up to 2^53 a double holds each exactly, and the rest is refused.
+    fn visit_f64<E: serde::de::Error>(mut self, found: f64) -> Result<Value, E> {
+        number(found)
+            .map(Value::Number)
+            .map_err(|problem| self.refuse(problem))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
+        self.check_nesting()?;
+        let mut array = Vec::new();
+        loop {
+            self.path.push(format!("[{}]", array.len()));
+            let Some(item) = items.next_element_seed(self.inner())? else {
+                break;
+            };
+            self.path.pop();
+            array.push(item);
+        }
+        self.path.pop();
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
+        self.check_nesting()?;
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            self.path.push(format!(".{}", plain(&name)));
+            if object.contains_key(&name) {
+                return Err(self.refuse("stands there twice; expected each member once"));
+            }
+            let value = members.next_value_seed(self.inner())?;
+            self.path.pop();
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+/// A member's name in a path: as it is when it is plain, quoted and bounded otherwise.
+fn plain(name: &str) -> String {
+    if crate::identifier::check(name).is_ok() {
+        name.into()
+    } else {
+        excerpt(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> FieldFault {
+        parse_object(text.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn notations_of_one_number_are_one_number() {
+        for text in ["100", "100.0", "1e2", "1E+2", "1000e-1"] {
+            let object = parse_object(format!(r#"{{"a":{text}}}"#).as_bytes()).unwrap();
+            assert_eq!(object.as_map()["a"], Value::from(100), "{text}");
+        }
+        let object = parse_object(br#"{"a":-0.0,"b":0.1}"#).unwrap();
+        assert_eq!(object.as_map()["a"], Value::from(0));
+        assert_eq!(object.as_map()["b"], Value::from(0.1));
+    }
+
+    #[test]
+    fn numbers_that_other_readers_would_round_are_refused() {
+        for text in [
+            "9007199254740992",
+            "-9007199254740992",
+            "9007199254740993",
+            "18446744073709551616",
+            "1e300",
+        ] {
+            let fault = fault(&format!(r#"{{"sums":[{{"x":{text}}}]}}"#));
+            assert_eq!(fault.field, "sums[0].x", "{text}");
+        }
+        assert!(parse_object(br#"{"a":9007199254740991,"b":-9007199254740991}"#).is_ok());
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_named() {
+        assert_eq!(fault(r#"{"a":1,"b":[{"c":1,"c":1}]}"#).field, "b[0].c");
+        assert_eq!(fault(r#"{"a":1,"\u0061":1}"#).field, "a");
+    }
+
+    #[test]
+    fn nesting_ends_at_the_bound() {
+        let nested = |depth| format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert!(parse_object(nested(MAX_NESTING).as_bytes()).is_ok());
+        assert_eq!(fault(&nested(MAX_NESTING + 1)).field, "a");
+        assert_eq!(fault(&nested(10_000)).field, "a");
+    }
+
+    #[test]
+    fn what_is_not_one_object_is_refused() {
+        for text in [
+            "",
+            "[]",
+            "null",
+            "{",
+            "{} {}",
+            r#"{"a":}"#,
+            "{'a':1}",
+            r#"{"a":"\ud800"}"#,
+        ] {
+            assert_eq!(fault(text).field, "json", "{text}");
+        }
+        assert_eq!(
+            parse_object(&[b' '; MAX_JSON_BYTES + 1]).unwrap_err().field,
+            "json"
+        );
+    }
+}

@@ -1,0 +1,274 @@
+//! The checkpoint: what a ledger publishes, and the bytes of it that are signed.
+//!
+//! A [`Checkpoint`] that exists is valid: every field went through the one constructor of its type, and
+//! its [`Payload`] is within bounds. Whether it may be *signed* (its place in the ledger's history, its
+//! timestamp against the clock) is the signer's question, not asked here.
+
+mod fields;
+mod json;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+pub use fields::{
+    CheckpointId, CumulativeHash, EntryCount, FieldError, LedgerId, MAX_SAFE_INTEGER, Timestamp,
+    TotalVolume,
+};
+pub use json::{JsonObject, MAX_JSON_BYTES, MAX_NESTING, number, parse_object};
+
+use crate::fault::{self, Faults, FieldFault};
+
+/// Largest payload in bytes. A signed checkpoint holds its content three times (fields, payload,
+/// published JSON), and the fields take up to 5.5 times their JSON; so it stays within the 4 MiB that gRPC
+/// clients accept by default.
+pub const MAX_PAYLOAD_BYTES: usize = 512 * 1024;
+
+/// The member of the published JSON that the payload leaves out.
+pub const SIGNATURE_MEMBER: &str = "signature";
+
+/// The members that every checkpoint has, in the order of the contract.
+const MEMBERS: [&str; 7] = [
+    "checkpoint_id",
+    "ledger_id",
+    "timestamp",
+    "cumulative_hash",
+    "entry_count",
+    "total_volume",
+    "organization_summaries",
+];
+
+/// Why something is no checkpoint: at least one fault, each naming its field.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", fault::list(.0))]
+pub struct InvalidCheckpoint(pub Vec<FieldFault>);
+
+impl From<FieldFault> for InvalidCheckpoint {
+    fn from(fault: FieldFault) -> Self {
+        Self(vec![fault])
+    }
+}
+
+/// The RFC 8785 (JCS) bytes of a checkpoint: exactly what is signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Payload(Arc<[u8]>);
+
+impl Payload {
+    /// The bytes, UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The parts of a checkpoint, each valid by itself.
+#[derive(Clone, Debug)]
+pub struct CheckpointFields {
+    /// Its name within the ledger.
+    pub checkpoint_id: CheckpointId,
+    /// The ledger.
+    pub ledger_id: LedgerId,
+    /// When the ledger took it.
+    pub timestamp: Timestamp,
+    /// The head of the hash chain.
+    pub cumulative_hash: CumulativeHash,
+    /// Entries up to here.
+    pub entry_count: EntryCount,
+    /// Sum of the entries, in minor units.
+    pub total_volume: TotalVolume,
+    /// One object an organisation.
+    pub organization_summaries: Vec<JsonObject>,
+    /// Every other member of the published JSON.
+    pub additional_members: JsonObject,
+}
+
+/// A valid checkpoint and its payload.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    fields: CheckpointFields,
+    payload: Payload,
+}
+
+impl Checkpoint {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// [`InvalidCheckpoint`] when an additional member has a reserved name, or the payload is larger than
+    /// [`MAX_PAYLOAD_BYTES`].
+    pub fn new(fields: CheckpointFields) -> Result<Self, InvalidCheckpoint> {
+        let members = fields.additional_members.as_map();
+        let mut reserved = MEMBERS.iter().chain([&SIGNATURE_MEMBER]);
+        if let Some(name) = reserved.find(|name| members.contains_key(**name)) {
+            return Err(FieldFault::new(
+                format!("additional_members.{name}"),
+                "has the name of a member that stands elsewhere; expected another name",
+            )
+            .into());
+        }
+        let payload = canonical_bytes(&fields.to_object())?;
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(FieldFault::new(
+                "checkpoint",
+                format!(
+                    "has a payload of {} bytes; expected at most {MAX_PAYLOAD_BYTES}",
+                    payload.len()
+                ),
+            )
+            .into());
+        }
+        Ok(Self {
+            fields,
+            payload: Payload(payload.into()),
+        })
+    }
+
+    /// Reads an unsigned checkpoint from JSON text.
+    ///
+    /// # Errors
+    /// [`InvalidCheckpoint`] names every member that is missing or wrong; a `signature` is one.
+    pub fn from_json(text: &[u8]) -> Result<Self, InvalidCheckpoint> {
+        let object = parse_object(text)?;
+        if object.as_map().contains_key(SIGNATURE_MEMBER) {
+            return Err(FieldFault::new(
+                SIGNATURE_MEMBER,
+                "is there already; expected a checkpoint that is not signed yet",
+            )
+            .into());
+        }
+        Self::from_object(object)
+    }
+
+    /// Reads the published JSON: an unsigned checkpoint, and the text of its `signature` member.
+    ///
+    /// # Errors
+    /// [`InvalidCheckpoint`] names every member that is missing or wrong.
+    pub fn from_published_json(text: &[u8]) -> Result<(Self, String), InvalidCheckpoint> {
+        let mut members = parse_object(text)?.into_map();
+        let signature = match members.remove(SIGNATURE_MEMBER) {
+            Some(Value::String(signature)) => signature,
+            found => {
+                return Err(FieldFault::new(
+                    SIGNATURE_MEMBER,
+                    format!(
+                        "{}; expected a detached JWS",
+                        found.as_ref().map_or("is missing", json::describe)
+                    ),
+                )
+                .into());
+            }
+        };
+        Ok((Self::from_object(JsonObject::checked(members))?, signature))
+    }
+
+    fn from_object(object: JsonObject) -> Result<Self, InvalidCheckpoint> {
+        let mut members = object.into_map();
+        let mut faults = Faults::default();
+        let checkpoint_id = faults.take(
+            "checkpoint_id",
+            json::string(members.remove("checkpoint_id")).and_then(|id| Ok(id.parse()?)),
+        );
+        let ledger_id = faults.take(
+            "ledger_id",
+            json::string(members.remove("ledger_id")).and_then(|id| Ok(id.parse()?)),
+        );
+        let timestamp = faults.take(
+            "timestamp",
+            json::string(members.remove("timestamp")).and_then(|time| time.parse()),
+        );
+        let cumulative_hash = faults.take(
+            "cumulative_hash",
+            json::string(members.remove("cumulative_hash")).and_then(|hash| hash.parse()),
+        );
+        let entry_count = faults.take(
+            "entry_count",
+            json::integer(members.remove("entry_count")).and_then(EntryCount::try_from),
+        );
+        let total_volume = faults.take(
+            "total_volume",
+            json::integer(members.remove("total_volume")).and_then(TotalVolume::try_from),
+        );
+        let organization_summaries = faults.take(
+            "organization_summaries",
+            json::objects(members.remove("organization_summaries")),
+        );
+        let parts = (
+            checkpoint_id,
+            ledger_id,
+            timestamp,
+            cumulative_hash,
+            entry_count,
+            total_volume,
+            organization_summaries,
+        );
+        let (
+            Some(checkpoint_id),
+            Some(ledger_id),
+            Some(timestamp),
+            Some(cumulative_hash),
+            Some(entry_count),
+            Some(total_volume),
+            Some(organization_summaries),
+        ) = parts
+        else {
+            return Err(InvalidCheckpoint(faults.into_vec()));
+        };
+        Self::new(CheckpointFields {
+            checkpoint_id,
+            ledger_id,
+            timestamp,
+            cumulative_hash,
+            entry_count,
+            total_volume,
+            organization_summaries,
+            additional_members: JsonObject::checked(members),
+        })
+    }
+
+    /// The parts.
+    pub fn fields(&self) -> &CheckpointFields {
+        &self.fields
+    }
+
+    /// The bytes to sign.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The object to publish, in its JCS form: the payload's members and the signature.
+    pub fn published_json(&self, signature: &str) -> String {
+        let mut object = self.fields.to_object();
+        object.insert(SIGNATURE_MEMBER.into(), signature.into());
+        // Every value was checked, so the canonical form exists; the plain form would verify as well.
+        canonical_bytes(&object)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .unwrap_or_else(|| Value::Object(object).to_string())
+    }
+}
+
+impl CheckpointFields {
+    fn to_object(&self) -> Map<String, Value> {
+        let summaries = self.organization_summaries.iter();
+        let summaries = summaries.map(|summary| Value::Object(summary.as_map().clone()));
+        let mut object = self.additional_members.as_map().clone();
+        object.extend([
+            ("checkpoint_id".into(), self.checkpoint_id.as_str().into()),
+            ("ledger_id".into(), self.ledger_id.as_str().into()),
+            ("timestamp".into(), self.timestamp.to_string().into()),
+            (
+                "cumulative_hash".into(),
+                self.cumulative_hash.to_string().into(),
+            ),
+            ("entry_count".into(), self.entry_count.get().into()),
+            ("total_volume".into(), self.total_volume.get().into()),
+            ("organization_summaries".into(), summaries.collect()),
+        ]);
+        object
+    }
+}
+
+/// The RFC 8785 form. Fails only for numbers that JCS cannot write, which no [`JsonObject`] holds.
+fn canonical_bytes(object: &Map<String, Value>) -> Result<Vec<u8>, InvalidCheckpoint> {
+    serde_json_canonicalizer::to_vec(object).map_err(|error| {
+        FieldFault::new("checkpoint", format!("has no canonical form: {error}")).into()
+    })
+}

@@ -1,0 +1,192 @@
+//! The keyring as a JWK Set (RFC 7517), with the member names of OpenID Federation's historical keys
+//! (OpenID Federation 1.0, section 8.7): `nbf`, `exp` and `revoked` stand beside each key.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    KeyConflict, KeyVersion, Keyring, KeyringEntry, PublicKey, Revocation, ValidityWindow,
+};
+use crate::fault::{self, Faults, FieldFault};
+
+/// Largest keyring file in bytes: about 10,000 keys.
+pub const MAX_KEYRING_BYTES: usize = 16 * 1024 * 1024;
+
+/// Why a file is no keyring.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringFileError {
+    /// The file is larger than [`MAX_KEYRING_BYTES`].
+    #[error("keyring: has {0} bytes; expected at most {MAX_KEYRING_BYTES}")]
+    TooLarge(usize),
+    /// The file is not a JWK Set of keys with windows.
+    #[error("keyring: is not a JWK Set whose keys have kid, kty, n, e, alg, nbf and exp: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A key in it is wrong.
+    #[error("keyring: keys[{index}]: {}", fault::list(.faults))]
+    Key {
+        /// Which of the set.
+        index: usize,
+        /// What is wrong with it.
+        faults: Vec<FieldFault>,
+    },
+    /// Two keys in it contradict each other.
+    #[error("keyring: keys[{index}]: {conflict}")]
+    Conflict {
+        /// Which of the set.
+        index: usize,
+        /// With what it is in conflict.
+        conflict: KeyConflict,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+/// Members in alphabetical order, so that the text is in JCS order too.
+#[derive(Serialize, Deserialize)]
+struct Jwk {
+    alg: String,
+    e: String,
+    exp: i64,
+    kid: String,
+    kty: String,
+    n: String,
+    nbf: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked: Option<Revoked>,
+    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    key_use: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Revoked {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    revoked_at: i64,
+}
+
+impl KeyringEntry {
+    /// The JWK of this version.
+    pub fn to_jwk(&self) -> String {
+        json(&self.jwk())
+    }
+
+    fn jwk(&self) -> Jwk {
+        let version = self.version();
+        Jwk {
+            alg: version.algorithm.to_string(),
+            e: version.public_key.exponent(),
+            exp: version.window.until().timestamp(),
+            kid: version.key_id.to_string(),
+            kty: "RSA".into(),
+            n: version.public_key.modulus(),
+            nbf: version.window.from().timestamp(),
+            revoked: self.revocation().map(|revocation| Revoked {
+                reason: Some(revocation.reason.clone()),
+                revoked_at: revocation.distrust_after.timestamp(),
+            }),
+            key_use: Some("sig".into()),
+        }
+    }
+}
+
+impl Keyring {
+    /// The JWK Set of all versions but those that are only staged, the latest window first.
+    pub fn to_jwks(&self) -> String {
+        let keys = self.published().into_iter().map(KeyringEntry::jwk);
+        json(&JwkSet {
+            keys: keys.collect(),
+        })
+    }
+
+    /// Reads a JWK Set. Every key in it is believed: whoever reads it trusts where it came from.
+    ///
+    /// # Errors
+    /// [`KeyringFileError`] names the key and the member that is wrong.
+    pub fn from_jwks(text: &[u8]) -> Result<Self, KeyringFileError> {
+        if text.len() > MAX_KEYRING_BYTES {
+            return Err(KeyringFileError::TooLarge(text.len()));
+        }
+        let set: JwkSet = serde_json::from_slice(text)?;
+        let mut keyring = Self::default();
+        for (index, jwk) in set.keys.into_iter().enumerate() {
+            let wrong = |faults| KeyringFileError::Key { index, faults };
+            let (version, revocation) = read(jwk).map_err(wrong)?;
+            let key_id = version.key_id.clone();
+            keyring
+                .insert(version)
+                .map_err(|conflict| KeyringFileError::Conflict { index, conflict })?;
+            if let Some(revocation) = revocation {
+                keyring.revoke(&key_id, revocation);
+            }
+        }
+        Ok(keyring)
+    }
+}
+
+fn read(jwk: Jwk) -> Result<(KeyVersion, Option<Revocation>), Vec<FieldFault>> {
+    let mut faults = Faults::default();
+    if jwk.kty != "RSA" {
+        let problem = format!("is {}; expected RSA", fault::excerpt(&jwk.kty));
+        faults.push(FieldFault::new("kty", problem));
+    }
+    if jwk.key_use.as_deref().unwrap_or("sig") != "sig" {
+        faults.push(FieldFault::new("use", "is another use; expected sig"));
+    }
+    let key_id = faults.take("kid", jwk.kid.parse());
+    let algorithm = faults.take("alg", jwk.alg.parse());
+    let (n, e) = (number(&jwk.n), number(&jwk.e));
+    let n = faults.take("n", n).unwrap_or_default();
+    let e = faults.take("e", e).unwrap_or_default();
+    let public_key = faults.take("n", PublicKey::from_components(&n, &e));
+    let from = faults.take("nbf", instant(jwk.nbf));
+    let until = faults.take("exp", instant(jwk.exp));
+    let window = match (from, until) {
+        (Some(from), Some(until)) => faults.take("exp", ValidityWindow::new(from, until)),
+        _ => None,
+    };
+    let revocation = jwk.revoked.and_then(|revoked| {
+        let distrust_after = faults.take("revoked.revoked_at", instant(revoked.revoked_at))?;
+        Some(Revocation {
+            distrust_after,
+            reason: revoked.reason.unwrap_or_default(),
+            revoked_at: distrust_after,
+        })
+    });
+    let (Some(key_id), Some(algorithm), Some(public_key), Some(window)) =
+        (key_id, algorithm, public_key, window)
+    else {
+        return Err(faults.into_vec());
+    };
+    let faults = faults.into_vec();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let version = KeyVersion {
+        key_id,
+        window,
+        algorithm,
+        public_key,
+    };
+    Ok((version, revocation))
+}
+
+fn number(text: &str) -> Result<Vec<u8>, &'static str> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| "is not base64url without padding (RFC 7518, section 6.3.1)")
+}
+
+fn instant(seconds: i64) -> Result<DateTime<Utc>, String> {
+    DateTime::from_timestamp(seconds, 0)
+        .ok_or_else(|| format!("is {seconds}; expected seconds since 1970"))
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Structures of strings and integers always have a JSON form.
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,233 @@
+//! The keyring: every key version ever seen, for ever.
+//!
+//! Guarantees: a `key_id` never gets another public key or algorithm, and a recorded window never changes.
+//! Which version is trusted comes from the staging labels; where it is in its life follows from these, the
+//! window, the revocation and the time, so that no state is stored that could be out of date.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{KeyId, KeyVersion, StagingLabel, ValidityWindow};
+
+/// Why a version is refused. What was known before stays in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyConflict {
+    /// The name belongs to another key.
+    #[error(
+        "key_id: {0} is the name of another public key already; expected a name that was never used"
+    )]
+    OtherKey(KeyId),
+    /// The algorithm differs from the one recorded.
+    #[error("algorithm: {0} has another algorithm on record; expected the recorded one, for ever")]
+    OtherAlgorithm(KeyId),
+    /// The window differs from the one recorded.
+    #[error(
+        "valid_from, valid_until: {key_id} has the window {recorded} on record; expected it unchanged"
+    )]
+    OtherWindow {
+        /// The version.
+        key_id: KeyId,
+        /// Its window, which stays.
+        recorded: ValidityWindow,
+    },
+    /// The same public key has another name.
+    #[error("private_key: is the key of {0} already; expected a key that was never used")]
+    SameKey(KeyId),
+}
+
+/// Where a key version is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Staged, not trusted.
+    Pending,
+    /// Trusted; the window is not open yet.
+    Scheduled,
+    /// Trusted, and the window holds.
+    Active,
+    /// Verifies what it signed, and signs no more.
+    Retired,
+    /// Distrusted from an instant on.
+    Revoked,
+}
+
+impl KeyState {
+    /// The name of the contract, `ACTIVE`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Scheduled => "SCHEDULED",
+            Self::Active => "ACTIVE",
+            Self::Retired => "RETIRED",
+            Self::Revoked => "REVOKED",
+        }
+    }
+}
+
+/// From when on a key is distrusted, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Signatures with an `iat` at or after this instant are not trusted.
+    pub distrust_after: DateTime<Utc>,
+    /// The operator's words.
+    pub reason: String,
+    /// When the service was told.
+    pub revoked_at: DateTime<Utc>,
+}
+
+/// A key version in the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyringEntry {
+    version: KeyVersion,
+    stages: Vec<StagingLabel>,
+    revocation: Option<Revocation>,
+}
+
+impl KeyringEntry {
+    /// The public half.
+    pub fn version(&self) -> &KeyVersion {
+        &self.version
+    }
+
+    /// The labels that the source gives it now; none for a version that is only remembered.
+    pub fn stages(&self) -> &[StagingLabel] {
+        &self.stages
+    }
+
+    /// From when on it is distrusted.
+    pub fn revocation(&self) -> Option<&Revocation> {
+        self.revocation.as_ref()
+    }
+
+    /// Whether the source vouches for it: AWSCURRENT or AWSPREVIOUS.
+    pub fn is_trusted(&self) -> bool {
+        is_trusted(&self.stages)
+    }
+
+    /// Where it is in its life at `now`.
+    pub fn state(&self, now: DateTime<Utc>) -> KeyState {
+        let window = self.version.window;
+        if self.revocation.is_some() {
+            KeyState::Revoked
+        } else if self.is_pending() {
+            KeyState::Pending
+        } else if now >= window.until() || !self.is_trusted() {
+            KeyState::Retired
+        } else if now < window.from() {
+            KeyState::Scheduled
+        } else {
+            KeyState::Active
+        }
+    }
+
+    /// Staged and nothing else. Another label means that it was trusted once, which does not end.
+    fn is_pending(&self) -> bool {
+        self.stages == [StagingLabel::Pending]
+    }
+}
+
+/// Whether one of the labels makes a version trusted.
+pub(crate) fn is_trusted(stages: &[StagingLabel]) -> bool {
+    let trusts =
+        |stage: &StagingLabel| matches!(stage, StagingLabel::Current | StagingLabel::Previous);
+    stages.iter().any(trusts)
+}
+
+/// Every key version that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keyring(BTreeMap<KeyId, KeyringEntry>);
+
+impl Keyring {
+    /// Checks that a version agrees with what is known, without adding it.
+    ///
+    /// # Errors
+    /// [`KeyConflict`] when it reuses a name or a key, or changes what is for ever.
+    pub fn check(&self, version: &KeyVersion) -> Result<(), KeyConflict> {
+        if let Some(KeyringEntry { version: known, .. }) = self.0.get(&version.key_id) {
+            let key_id = known.key_id.clone();
+            return if known.public_key != version.public_key {
+                Err(KeyConflict::OtherKey(key_id))
+            } else if known.algorithm != version.algorithm {
+                Err(KeyConflict::OtherAlgorithm(key_id))
+            } else if known.window != version.window {
+                Err(KeyConflict::OtherWindow {
+                    key_id,
+                    recorded: known.window,
+                })
+            } else {
+                Ok(())
+            };
+        }
+        let mut entries = self.0.values().map(|entry| &entry.version);
+        match entries.find(|known| known.public_key == version.public_key) {
+            Some(known) => Err(KeyConflict::SameKey(known.key_id.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a version, or finds it there already.
+    ///
+    /// # Errors
+    /// [`KeyConflict`] as [`Keyring::check`]; the ring is unchanged then.
+    pub fn insert(&mut self, version: KeyVersion) -> Result<(), KeyConflict> {
+        self.check(&version)?;
+        let entry = KeyringEntry {
+            version,
+            stages: Vec::new(),
+            revocation: None,
+        };
+        self.0.entry(entry.version.key_id.clone()).or_insert(entry);
+        Ok(())
+    }
+
+    /// Notes the labels that the source gives a version now.
+    pub fn set_stages(&mut self, key_id: &KeyId, stages: Vec<StagingLabel>) {
+        if let Some(entry) = self.0.get_mut(key_id) {
+            entry.stages = stages;
+        }
+    }
+
+    /// Distrusts a version. An earlier instant replaces a later one; nothing takes a revocation back.
+    pub fn revoke(&mut self, key_id: &KeyId, revocation: Revocation) {
+        if let Some(entry) = self.0.get_mut(key_id) {
+            let known = entry.revocation.as_ref();
+            if known.is_none_or(|known| revocation.distrust_after < known.distrust_after) {
+                entry.revocation = Some(revocation);
+            }
+        }
+    }
+
+    /// One version.
+    pub fn get(&self, key_id: &KeyId) -> Option<&KeyringEntry> {
+        self.0.get(key_id)
+    }
+
+    /// One version whose signatures may be believed: every one but those that are only staged.
+    pub fn verifying(&self, key_id: &KeyId) -> Option<&KeyringEntry> {
+        self.0.get(key_id).filter(|entry| !entry.is_pending())
+    }
+
+    /// All versions, the latest window first.
+    pub fn entries(&self) -> Vec<&KeyringEntry> {
+        let mut entries: Vec<_> = self.0.values().collect();
+        entries.sort_by(|a, b| {
+            let (a, b) = (&a.version, &b.version);
+            (b.window.from(), &b.key_id).cmp(&(a.window.from(), &a.key_id))
+        });
+        entries
+    }
+
+    /// The versions to publish, the latest window first.
+    pub fn published(&self) -> Vec<&KeyringEntry> {
+        let mut entries = self.entries();
+        entries.retain(|entry| !entry.is_pending());
+        entries
+    }
+
+    /// The next instant after `now` at which a window opens or ends.
+    pub fn next_edge(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let windows = self.0.values().map(|entry| entry.version.window);
+        let edges = windows.flat_map(|window| [window.from(), window.until()]);
+        edges.filter(|edge| *edge > now).min()
+    }
+}

@@ -1,0 +1,44 @@
+//! Keys: the versions, their windows, the ring of all that were ever seen, and the secret they come in.
+//!
+//! Two halves are kept apart by type. A [`KeyVersion`] is public and lives for ever in the [`Keyring`]. A
+//! [`SigningKey`] holds the private half; it cannot be cloned or printed, and signs only through an
+//! [`OpenKey`], which exists only for an instant inside of the key's window. An expired key has no `sign`.
+
+mod jwk;
+mod keyring;
+mod private;
+mod public;
+mod secret;
+mod signing;
+mod window;
+
+use crate::identifier::identifier;
+use crate::signature::Algorithm;
+
+pub use jwk::{KeyringFileError, MAX_KEYRING_BYTES};
+pub use keyring::{KeyConflict, KeyState, Keyring, KeyringEntry, Revocation};
+pub use private::{DEFAULT_MODULUS_BITS, PrivateKey, PrivateKeyError};
+pub use public::{
+    MAX_MODULUS_BITS, MIN_MODULUS_BITS, MIN_PUBLIC_EXPONENT, PublicKey, PublicKeyError,
+};
+pub use secret::{KeySecret, MAX_SECRET_BYTES, SecretError, StagingLabel, VersionSecret};
+pub use signing::{NotOpen, OpenKey, SignError, SigningKey};
+pub use window::{ValidityWindow, WindowError, instant_text, parse_instant};
+
+identifier! {
+    /// Names a key version for ever: the JOSE `kid`.
+    KeyId
+}
+
+/// The public half of one key version: what it takes to verify its signatures for decades.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyVersion {
+    /// Its name.
+    pub key_id: KeyId,
+    /// When it may sign.
+    pub window: ValidityWindow,
+    /// The one algorithm that it signs with.
+    pub algorithm: Algorithm,
+    /// The RSA public key.
+    pub public_key: PublicKey,
+}

@@ -1,0 +1,176 @@
+//! RSA private keys: read from PEM with full validation, generated, and used to sign.
+//!
+//! The rsa crate reads, validates and generates; aws-lc-rs signs. Whatever holds private bytes here is
+//! zeroized when it is dropped: the rsa crate's numbers and documents do so themselves, and aws-lc cleanses
+//! all memory that it frees (OPENSSL_free).
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair};
+use pkcs1::EncodeRsaPrivateKey;
+use pkcs8::der::{Decode, SecretDocument, pem};
+use pkcs8::{LineEnding, PrivateKeyInfoRef};
+use rand::rngs::SysRng;
+use zeroize::Zeroizing;
+
+use super::public::{self, PublicKey, PublicKeyError};
+use crate::fault::excerpt;
+use crate::signature::Algorithm;
+
+/// Bits of a generated key where nothing else is asked for: its signatures must stand for a decade
+/// (NIST SP 800-57 part 1, table 2: 128 bits of strength).
+pub const DEFAULT_MODULUS_BITS: usize = 3072;
+
+/// The message of the trial signature that every key makes when it is loaded.
+const TRIAL_MESSAGE: &[u8] = b"checkpoint-signer: trial signature of a key that was just loaded";
+
+/// Why a text is no private key. No variant holds key material.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateKeyError {
+    /// The text is not PEM.
+    #[error("is not PEM; expected BEGIN RSA PRIVATE KEY (PKCS#1) or BEGIN PRIVATE KEY (PKCS#8)")]
+    NotPem,
+    /// The PEM holds something else.
+    #[error("is PEM of {0}; expected RSA PRIVATE KEY (PKCS#1) or PRIVATE KEY (PKCS#8)")]
+    Label(String),
+    /// The key is encrypted.
+    #[error("is encrypted; expected an unencrypted key, since the secret store protects it")]
+    Encrypted,
+    /// The PKCS#8 document holds a key of another algorithm.
+    #[error("is a PKCS#8 key of the algorithm {0}; expected rsaEncryption (1.2.840.113549.1.1.1)")]
+    NotRsa(String),
+    /// The document inside of the PEM is broken.
+    #[error("is not a complete {0} document; expected DER as in RFC 8017 or RFC 5958")]
+    Der(&'static str),
+    /// The public part is out of bounds.
+    #[error(transparent)]
+    Public(#[from] PublicKeyError),
+    /// The numbers do not fit together.
+    #[error(
+        "is not a consistent RSA key: expected n = p*q, e*d = 1 mod lcm(p-1, q-1), and CRT values that fit"
+    )]
+    Inconsistent,
+    /// The key cannot be generated.
+    #[error("no RSA key of {0} bits could be generated; expected {min} to {max} bits",
+        min = public::MIN_MODULUS_BITS, max = public::MAX_MODULUS_BITS)]
+    Generation(usize),
+}
+
+/// An RSA private key that passed full validation and a trial signature. Not `Clone`, not `Debug`.
+pub struct PrivateKey {
+    pair: RsaKeyPair,
+    public: PublicKey,
+}
+
+impl PrivateKey {
+    /// Reads PKCS#1 or PKCS#8 PEM.
+    ///
+    /// # Errors
+    /// [`PrivateKeyError`] says what was found instead, without repeating it.
+    pub fn from_pem(pem: &str) -> Result<Self, PrivateKeyError> {
+        let pem = pem.trim();
+        let label = pem::decode_label(pem.as_bytes()).map_err(|_| PrivateKeyError::NotPem)?;
+        let kind = match label {
+            "RSA PRIVATE KEY" => "PKCS#1",
+            "PRIVATE KEY" => "PKCS#8",
+            "ENCRYPTED PRIVATE KEY" => return Err(PrivateKeyError::Encrypted),
+            other => return Err(PrivateKeyError::Label(excerpt(other))),
+        };
+        // RFC 1421 headers: the encrypted form of OpenSSL's traditional PEM.
+        if pem.contains("Proc-Type:") {
+            return Err(PrivateKeyError::Encrypted);
+        }
+        let (_, document) =
+            SecretDocument::from_pem(pem).map_err(|_| PrivateKeyError::Der(kind))?;
+        match kind {
+            "PKCS#1" => Self::from_pkcs1(document.as_bytes()),
+            _ => {
+                let info = PrivateKeyInfoRef::from_der(document.as_bytes())
+                    .map_err(|_| PrivateKeyError::Der(kind))?;
+                if info.algorithm.oid != pkcs1::ALGORITHM_OID {
+                    return Err(PrivateKeyError::NotRsa(info.algorithm.oid.to_string()));
+                }
+                Self::from_pkcs1(info.private_key.as_bytes())
+            }
+        }
+    }
+
+    /// Generates a key with e = 65537, by the rsa crate and the operating system's randomness, and gives it
+    /// as PKCS#1 PEM together with the loaded key.
+    ///
+    /// # Errors
+    /// [`PrivateKeyError::Generation`] when `bits` is out of bounds or there is no randomness.
+    pub fn generate(bits: usize) -> Result<(Zeroizing<String>, Self), PrivateKeyError> {
+        let failed = || PrivateKeyError::Generation(bits);
+        if !(public::MIN_MODULUS_BITS..=public::MAX_MODULUS_BITS).contains(&bits) {
+            return Err(failed());
+        }
+        let generated = rsa::PrivateKey::new(&mut SysRng, bits).map_err(|_| failed())?;
+        let document = generated.to_pkcs1_der().map_err(|_| failed())?;
+        let pem = document
+            .to_pem("RSA PRIVATE KEY", LineEnding::LF)
+            .map_err(|_| failed())?;
+        Ok((pem, Self::from_pkcs1(document.as_bytes())?))
+    }
+
+    fn from_pkcs1(der: &[u8]) -> Result<Self, PrivateKeyError> {
+        let key = pkcs1::RsaPrivateKeyRef::from_der(der)
+            .map_err(|_| PrivateKeyError::Der("RSAPrivateKey"))?;
+        let (n, e) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
+        public::check_bounds(n, e)?;
+        let pair = RsaKeyPair::from_components(&KeyPairComponents {
+            public_key: PublicKeyComponents { n, e },
+            d: key.private_exponent.as_bytes(),
+            p: key.prime1.as_bytes(),
+            q: key.prime2.as_bytes(),
+            dP: key.exponent1.as_bytes(),
+            dQ: key.exponent2.as_bytes(),
+            qInv: key.coefficient.as_bytes(),
+        })
+        .map_err(|_| PrivateKeyError::Inconsistent)?;
+        // The second implementation validates the same numbers by its own arithmetic.
+        let validated =
+            rsa::PrivateKey::try_from(key).map_err(|_| PrivateKeyError::Inconsistent)?;
+        let public = PublicKey::new(validated.to_public_key())?;
+        let key = Self { pair, public };
+        key.try_out()?;
+        Ok(key)
+    }
+
+    /// Signs once with each algorithm and has both implementations verify it: a key whose factors are not
+    /// prime passes the arithmetic, and fails here.
+    fn try_out(&self) -> Result<(), PrivateKeyError> {
+        for algorithm in [Algorithm::Ps256, Algorithm::Rs256] {
+            let signature = self
+                .sign(algorithm, TRIAL_MESSAGE)
+                .ok_or(PrivateKeyError::Inconsistent)?;
+            self.public
+                .verify(algorithm, TRIAL_MESSAGE, &signature)
+                .and_then(|()| {
+                    self.public
+                        .verify_independently(algorithm, TRIAL_MESSAGE, &signature)
+                })
+                .map_err(|_| PrivateKeyError::Inconsistent)?;
+        }
+        Ok(())
+    }
+
+    /// The public half.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The raw signature, as long as the modulus. None when the library fails, which it does when its own
+    /// check of the CRT result fails.
+    pub(super) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        let encoding = match algorithm {
+            Algorithm::Ps256 => &RSA_PSS_SHA256,
+            Algorithm::Rs256 => &RSA_PKCS1_SHA256,
+        };
+        self.pair
+            .sign(encoding, &SystemRandom::new(), message, &mut signature)
+            .ok()?;
+        Some(signature)
+    }
+}

@@ -1,0 +1,97 @@
+//! A key version with its private half, and the only way to use it.
+
+use chrono::{DateTime, SubsecRound, Utc};
+
+use super::{KeyVersion, PrivateKey, ValidityWindow};
+use crate::checkpoint::Payload;
+use crate::signature::{DetachedJws, ProtectedHeader};
+
+/// Why a key cannot be opened at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOpen {
+    /// The window begins later.
+    NotYet,
+    /// The window has ended.
+    Expired,
+}
+
+impl ValidityWindow {
+    /// Whether a key with this window may sign at `now`, and if not, on which side of it `now` lies.
+    ///
+    /// # Errors
+    /// [`NotOpen`] when `now` lies outside.
+    pub fn check(&self, now: DateTime<Utc>) -> Result<(), NotOpen> {
+        if now < self.from() {
+            Err(NotOpen::NotYet)
+        } else if now >= self.until() {
+            Err(NotOpen::Expired)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The RSA library failed to sign: its own check of the result did not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the RSA library refused to sign with {bits} bits")]
+pub struct SignError {
+    bits: u32,
+}
+
+/// A loaded key version. It has no `sign`: see [`SigningKey::open_at`].
+pub struct SigningKey {
+    version: KeyVersion,
+    private: PrivateKey,
+}
+
+impl SigningKey {
+    pub(super) fn new(version: KeyVersion, private: PrivateKey) -> Self {
+        Self { version, private }
+    }
+
+    /// The public half.
+    pub fn version(&self) -> &KeyVersion {
+        &self.version
+    }
+
+    /// The key for one instant, which becomes the `iat` of what it signs.
+    ///
+    /// # Errors
+    /// [`NotOpen`] when the instant is outside of the key's window.
+    pub fn open_at(&self, now: DateTime<Utc>) -> Result<OpenKey<'_>, NotOpen> {
+        self.version.window.check(now)?;
+        Ok(OpenKey {
+            key: self,
+            iat: now.trunc_subsecs(0),
+        })
+    }
+}
+
+/// A key at an instant inside of its window: the proof that it may sign.
+pub struct OpenKey<'a> {
+    key: &'a SigningKey,
+    iat: DateTime<Utc>,
+}
+
+impl OpenKey<'_> {
+    /// Signs a payload. This is RSA: milliseconds of work, never to be done on an async reactor.
+    ///
+    /// # Errors
+    /// [`SignError`] when the RSA library fails.
+    pub fn sign(&self, payload: &Payload) -> Result<DetachedJws, SignError> {
+        let version = &self.key.version;
+        let header = ProtectedHeader {
+            alg: version.algorithm,
+            iat: self.iat,
+            kid: version.key_id.clone(),
+        };
+        DetachedJws::create(header, payload.as_bytes(), |input| {
+            self.key
+                .private
+                .sign(version.algorithm, input)
+                .ok_or(SignError {
+                    bits: version.public_key.bits(),
+                })
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! When a key may sign: a half-open window of whole seconds.
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, Timelike, Utc};
+
+use crate::fault::excerpt;
+
+/// Why a text is no instant, or two instants no window.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WindowError {
+    /// The text is neither a date nor an RFC 3339 instant.
+    #[error(
+        "is {0}; expected a date (2025-01-01, midnight UTC) or an RFC 3339 instant of whole seconds"
+    )]
+    Instant(String),
+    /// The window would be empty.
+    #[error("is {until}, which is not after valid_from {from}; expected a later instant")]
+    Empty {
+        /// Where it would begin.
+        from: String,
+        /// Where it would end.
+        until: String,
+    },
+}
+
+/// Reads a date (midnight UTC) or an RFC 3339 instant of whole seconds, years 1970 to 9999.
+///
+/// # Errors
+/// [`WindowError::Instant`] for everything else.
+pub fn parse_instant(text: &str) -> Result<DateTime<Utc>, WindowError> {
+    let wrong = || WindowError::Instant(excerpt(text));
+    let instant = match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        // chrono reads 2025-1-1 as well, which no standard knows.
+        Ok(date) if date.to_string() == text => date.and_time(NaiveTime::MIN).and_utc(),
+        _ => DateTime::parse_from_rfc3339(text)
+            .map_err(|_| wrong())?
+            .to_utc(),
+    };
+    if instant.nanosecond() != 0 || !(1970..=9999).contains(&instant.year()) {
+        return Err(wrong());
+    }
+    Ok(instant)
+}
+
+/// Writes an instant as RFC 3339 with whole seconds, `2025-01-01T00:00:00Z`.
+pub fn instant_text(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Half-open: `from <= t < until`, in whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidityWindow {
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+impl ValidityWindow {
+    /// A window of at least one second; fractions of a second are cut off.
+    ///
+    /// # Errors
+    /// [`WindowError::Empty`] when it does not end after it begins.
+    pub fn new(from: DateTime<Utc>, until: DateTime<Utc>) -> Result<Self, WindowError> {
+        let whole = |instant: DateTime<Utc>| instant.with_nanosecond(0).unwrap_or(instant);
+        let (from, until) = (whole(from), whole(until));
+        if until <= from {
+            return Err(WindowError::Empty {
+                from: instant_text(from),
+                until: instant_text(until),
+            });
+        }
+        Ok(Self { from, until })
+    }
+
+    /// The first instant inside.
+    pub fn from(&self) -> DateTime<Utc> {
+        self.from
+    }
+
+    /// The first instant after.
+    pub fn until(&self) -> DateTime<Utc> {
+        self.until
+    }
+
+    /// Whether the instant lies inside.
+    pub fn contains(&self, instant: DateTime<Utc>) -> bool {
+        self.from <= instant && instant < self.until
+    }
+}
+
+impl fmt::Display for ValidityWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, until) = (instant_text(self.from), instant_text(self.until));
+        write!(f, "{from} <= t < {until}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        parse_instant(text).unwrap()
+    }
+
+    #[test]
+    fn a_window_holds_its_first_instant_and_not_its_last() {
+        let window = ValidityWindow::new(at("2025-01-01"), at("2026-01-01")).unwrap();
+        let nanosecond = TimeDelta::nanoseconds(1);
+        assert!(!window.contains(window.from() - nanosecond));
+        assert!(window.contains(window.from()));
+        assert!(window.contains(window.until() - nanosecond));
+        assert!(!window.contains(window.until()));
+    }
+
+    #[test]
+    fn a_date_is_midnight_utc_and_offsets_are_understood() {
+        assert_eq!(instant_text(at("2025-01-01")), "2025-01-01T00:00:00Z");
+        assert_eq!(at("2025-01-01T01:00:00+01:00"), at("2025-01-01"));
+    }
+
+    #[test]
+    fn what_is_no_instant_is_refused() {
+        for text in [
+            "",
+            "2025",
+            "2025-13-01",
+            "2025-02-29",
+            "2025-1-1",
+            "01/01/2025",
+            "2025-01-01T00:00:00",
+            "2025-01-01T00:00:00.5Z",
+            "2025-06-30T23:59:60Z",
+            "1969-12-31",
+            "tomorrow",
+        ] {
+            assert!(parse_instant(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_window_is_refused() {
+        for until in ["2025-01-01", "2024-12-31"] {
+            assert!(
+                ValidityWindow::new(at("2025-01-01"), at(until)).is_err(),
+                "{until}"
+            );
+        }
+    }
+}
