@@ -125,6 +125,12 @@ impl CumulativeHash {
     }
 }
 
+impl From<[u8; HASH_BYTES]> for CumulativeHash {
+    fn from(hash: [u8; HASH_BYTES]) -> Self {
+        Self(hash)
+    }
+}
+
 impl FromStr for CumulativeHash {
     type Err = FieldError;
 

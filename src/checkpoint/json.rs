@@ -246,7 +246,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         self.check_nesting()?;
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            self.path.push(format!(".{}", plain(&name)));
+            self.path.push(format!(".{}", plain_name(&name)));
             if object.contains_key(&name) {
                 return Err(self.refuse("stands there twice; expected each member once"));
             }
@@ -258,8 +258,8 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
-/// A member's name in a path: as it is when it is plain, quoted and bounded otherwise.
-fn plain(name: &str) -> String {
+/// A member's name in a path: as it is when it has the form of an identifier, quoted and bounded otherwise.
+pub fn plain_name(name: &str) -> String {
     if crate::identifier::check(name).is_ok() {
         name.into()
     } else {

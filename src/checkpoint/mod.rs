@@ -15,7 +15,7 @@ pub use fields::{
     CheckpointId, CumulativeHash, EntryCount, FieldError, LedgerId, MAX_SAFE_INTEGER, Timestamp,
     TotalVolume,
 };
-pub use json::{JsonObject, MAX_JSON_BYTES, MAX_NESTING, number, parse_object};
+pub use json::{JsonObject, MAX_JSON_BYTES, MAX_NESTING, number, parse_object, plain_name};
 
 use crate::fault::{self, Faults, FieldFault};
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::{KeyVersion, PrivateKey, ValidityWindow};
+use super::{KeyId, KeyVersion, PrivateKey, ValidityWindow};
 use crate::checkpoint::Payload;
 use crate::signature::{DetachedJws, ProtectedHeader};
 
@@ -73,7 +73,12 @@ pub struct OpenKey<'a> {
     iat: DateTime<Utc>,
 }
 
-impl OpenKey<'_> {
+impl<'a> OpenKey<'a> {
+    /// The key version.
+    pub fn key_id(&self) -> &'a KeyId {
+        &self.key.version.key_id
+    }
+
     /// Signs a payload. This is RSA: milliseconds of work, never to be done on an async reactor.
     ///
     /// # Errors

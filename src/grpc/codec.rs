@@ -1,0 +1,58 @@
+//! Protobuf as tonic's own codec does it, except that a message that cannot be decoded is the sender's
+//! fault: INVALID_ARGUMENT, where tonic says INTERNAL.
+
+use prost::Message;
+use tonic::codec::{Codec, DecodeBuf, Decoder};
+use tonic::{Code, Status};
+use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+
+/// The codec of all services of this crate.
+#[derive(Debug, Clone)]
+pub struct StrictCodec<T, U>(ProstCodec<T, U>);
+
+impl<T, U> Default for StrictCodec<T, U> {
+    fn default() -> Self {
+        Self(ProstCodec::default())
+    }
+}
+
+impl<T, U> Codec for StrictCodec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = StrictDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        self.0.encoder()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        StrictDecoder(self.0.decoder())
+    }
+}
+
+/// See [`StrictCodec`].
+#[derive(Debug)]
+pub struct StrictDecoder<U>(ProstDecoder<U>);
+
+impl<U: Message + Default> Decoder for StrictDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        self.0.decode(buffer).map_err(|status| match status.code() {
+            Code::Internal => super::status::invalid_request(
+                "message",
+                &format!(
+                    "is not the protobuf message that is expected, or nests too deep: {}",
+                    status.message()
+                ),
+            ),
+            _ => status,
+        })
+    }
+}

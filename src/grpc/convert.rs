@@ -1,0 +1,270 @@
+//! Between the messages of the wire and the types of the core.
+
+use chrono::{DateTime, Utc};
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Timestamp, Value as ProtoValue};
+use serde_json::{Map, Value};
+
+use super::proto;
+use crate::checkpoint::{
+    self, Checkpoint, CheckpointFields, EntryCount, InvalidCheckpoint, JsonObject, MAX_NESTING,
+    TotalVolume,
+};
+use crate::fault::{FieldFault, Faults};
+use crate::signature::{Algorithm, DetachedJws, SignedCheckpoint};
+use crate::verifier::{Verdict, VerdictKind};
+
+/// An instant on the wire, whole seconds.
+pub fn timestamp(instant: DateTime<Utc>) -> Timestamp {
+    Timestamp {
+        seconds: instant.timestamp(),
+        nanos: 0,
+    }
+}
+
+/// An instant of a request: whole seconds, years 1970 to 9999.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn instant(wire: Timestamp) -> Result<DateTime<Utc>, checkpoint::FieldError> {
+    Ok(checkpoint::Timestamp::from_unix(wire.seconds, wire.nanos)?.instant())
+}
+
+impl TryFrom<proto::Checkpoint> for Checkpoint {
+    type Error = InvalidCheckpoint;
+
+    fn try_from(wire: proto::Checkpoint) -> Result<Self, InvalidCheckpoint> {
+        let mut faults = Faults::default();
+        let checkpoint_id = faults.take("checkpoint_id", wire.checkpoint_id.parse());
+        let ledger_id = faults.take("ledger_id", wire.ledger_id.parse());
+        let timestamp = faults.take(
+            "timestamp",
+            wire.timestamp
+                .ok_or(checkpoint::FieldError::Missing("whole seconds in UTC"))
+                .and_then(|t| checkpoint::Timestamp::from_unix(t.seconds, t.nanos)),
+        );
+        let cumulative_hash = faults.take("cumulative_hash", wire.cumulative_hash.parse());
+        let entry_count = i128::from(wire.entry_count);
+        let entry_count = faults.take("entry_count", EntryCount::try_from(entry_count));
+        let total_volume = i128::from(wire.total_volume);
+        let total_volume = faults.take("total_volume", TotalVolume::try_from(total_volume));
+        let mut organization_summaries = Vec::with_capacity(wire.organization_summaries.len());
+        for (index, summary) in wire.organization_summaries.into_iter().enumerate() {
+            // The array is the first level of the member, the object the second.
+            match object(summary, &format!("organization_summaries[{index}]"), 2) {
+                Ok(members) => organization_summaries.push(JsonObject::checked(members)),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let additional = wire.additional_members.unwrap_or_default();
+        let additional_members = match object(additional, "additional_members", 0) {
+            Ok(members) => Some(JsonObject::checked(members)),
+            Err(fault) => {
+                faults.push(fault);
+                None
+            }
+        };
+        let faults = faults.into_vec();
+        match (
+            checkpoint_id,
+            ledger_id,
+            timestamp,
+            cumulative_hash,
+            entry_count,
+            total_volume,
+            additional_members,
+        ) {
+            (
+                Some(checkpoint_id),
+                Some(ledger_id),
+                Some(timestamp),
+                Some(cumulative_hash),
+                Some(entry_count),
+                Some(total_volume),
+                Some(additional_members),
+            ) if faults.is_empty() => Self::new(CheckpointFields {
+                checkpoint_id,
+                ledger_id,
+                timestamp,
+                cumulative_hash,
+                entry_count,
+                total_volume,
+                organization_summaries,
+                additional_members,
+            }),
+            _ => Err(InvalidCheckpoint(faults)),
+        }
+    }
+}
+
+impl From<&Checkpoint> for proto::Checkpoint {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        let fields = checkpoint.fields();
+        let summaries = fields.organization_summaries.iter();
+        let additional = fields.additional_members.as_map();
+        Self {
+            checkpoint_id: fields.checkpoint_id.to_string(),
+            ledger_id: fields.ledger_id.to_string(),
+            timestamp: Some(timestamp(fields.timestamp.instant())),
+            cumulative_hash: fields.cumulative_hash.to_string(),
+            entry_count: fields.entry_count.get(),
+            total_volume: fields.total_volume.get(),
+            organization_summaries: summaries.map(|s| wire_object(s.as_map())).collect(),
+            additional_members: (!additional.is_empty()).then(|| wire_object(additional)),
+        }
+    }
+}
+
+impl From<Algorithm> for proto::SignatureAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Ps256 => Self::Ps256,
+            Algorithm::Rs256 => Self::Rs256,
+        }
+    }
+}
+
+impl From<&SignedCheckpoint> for proto::SignedCheckpoint {
+    fn from(signed: &SignedCheckpoint) -> Self {
+        let header = signed.jws.header();
+        Self {
+            checkpoint: Some((&signed.checkpoint).into()),
+            signature: signed.jws.compact(),
+            key_id: header.kid.to_string(),
+            algorithm: proto::SignatureAlgorithm::from(header.alg).into(),
+            signed_at: Some(timestamp(header.iat)),
+            payload: signed.checkpoint.payload().as_bytes().to_vec(),
+            published_json: signed.published_json(),
+        }
+    }
+}
+
+impl TryFrom<proto::SignedCheckpoint> for SignedCheckpoint {
+    type Error = InvalidCheckpoint;
+
+    /// Of the fields that follow from checkpoint and signature, those that are set must agree with them.
+    fn try_from(wire: proto::SignedCheckpoint) -> Result<Self, InvalidCheckpoint> {
+        let missing = || FieldFault::new("checkpoint", "is missing; expected a checkpoint");
+        let checkpoint = wire.checkpoint.ok_or_else(missing)?.try_into()?;
+        let jws = DetachedJws::parse(&wire.signature)
+            .map_err(|error| FieldFault::new("signature", error.to_string()))?;
+        let signed = Self { checkpoint, jws };
+        let header = signed.jws.header();
+        let algorithm = proto::SignatureAlgorithm::from(header.alg) as i32;
+        let payload = signed.checkpoint.payload().as_bytes();
+        let agrees = [
+            ("key_id", wire.key_id.is_empty() || wire.key_id == header.kid.as_str()),
+            ("algorithm", wire.algorithm == 0 || wire.algorithm == algorithm),
+            (
+                "signed_at",
+                wire.signed_at.is_none_or(|t| t == timestamp(header.iat)),
+            ),
+            ("payload", wire.payload.is_empty() || wire.payload == payload),
+            (
+                "published_json",
+                wire.published_json.is_empty() || wire.published_json == signed.published_json(),
+            ),
+        ];
+        match agrees.iter().find(|(_, agrees)| !agrees) {
+            None => Ok(signed),
+            Some((field, _)) => Err(FieldFault::new(
+                *field,
+                "contradicts checkpoint and signature; expected it to agree, or to be empty",
+            )
+            .into()),
+        }
+    }
+}
+
+impl From<VerdictKind> for proto::VerdictKind {
+    fn from(kind: VerdictKind) -> Self {
+        match kind {
+            VerdictKind::Valid => Self::Valid,
+            VerdictKind::InvalidSignature => Self::InvalidSignature,
+            VerdictKind::UnknownKey => Self::UnknownKey,
+            VerdictKind::OutsideValidity => Self::OutsideValidity,
+            VerdictKind::KeyRevoked => Self::KeyRevoked,
+            VerdictKind::AlgorithmMismatch => Self::AlgorithmMismatch,
+            VerdictKind::Malformed => Self::Malformed,
+        }
+    }
+}
+
+/// A verdict on the wire.
+pub fn verdict(verdict: Verdict, recorded: Option<bool>) -> proto::Verdict {
+    proto::Verdict {
+        kind: proto::VerdictKind::from(verdict.kind).into(),
+        key_id: verdict.key_id.map(|id| id.to_string()).unwrap_or_default(),
+        signed_at: verdict.signed_at.map(timestamp),
+        explanation: verdict.explanation,
+        recorded,
+    }
+}
+
+/// `depth` counts the levels from the top-level member on, as the JSON reader does.
+fn object(wire: Struct, path: &str, depth: usize) -> Result<Map<String, Value>, FieldFault> {
+    check_nesting(path, depth)?;
+    let members = wire.fields.into_iter();
+    let members = members.map(|(name, found)| {
+        let path = format!("{path}.{}", checkpoint::plain_name(&name));
+        Ok((name, value(found, &path, depth + 1)?))
+    });
+    members.collect()
+}
+
+fn value(wire: ProtoValue, path: &str, depth: usize) -> Result<Value, FieldFault> {
+    match wire.kind {
+        Some(Kind::NullValue(_)) => Ok(Value::Null),
+        Some(Kind::BoolValue(found)) => Ok(Value::Bool(found)),
+        Some(Kind::StringValue(found)) => Ok(Value::String(found)),
+        Some(Kind::NumberValue(found)) => checkpoint::number(found)
+            .map(Value::Number)
+            .map_err(|problem| FieldFault::new(path, problem)),
+        Some(Kind::StructValue(found)) => object(found, path, depth).map(Value::Object),
+        Some(Kind::ListValue(ListValue { values })) => {
+            check_nesting(path, depth)?;
+            let values = values.into_iter().enumerate();
+            let values = values.map(|(i, item)| value(item, &format!("{path}[{i}]"), depth + 1));
+            values.collect()
+        }
+        None => Err(FieldFault::new(
+            path,
+            "has no kind; expected null, a boolean, a number, a string, a list or a struct",
+        )),
+    }
+}
+
+fn check_nesting(path: &str, depth: usize) -> Result<(), FieldFault> {
+    if depth > MAX_NESTING {
+        let field: String = path.chars().take_while(|c| !matches!(c, '[')).collect();
+        return Err(FieldFault::new(
+            field,
+            format!("nests deeper than {MAX_NESTING}; expected fewer objects and arrays in one another"),
+        ));
+    }
+    Ok(())
+}
+
+fn wire_object(members: &Map<String, Value>) -> Struct {
+    let members = members.iter();
+    Struct {
+        fields: members
+            .map(|(name, found)| (name.clone(), wire_value(found)))
+            .collect(),
+    }
+}
+
+fn wire_value(value: &Value) -> ProtoValue {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(found) => Kind::BoolValue(*found),
+        // Never beyond 2^53-1, so that a double holds it exactly.
+        Value::Number(found) => Kind::NumberValue(found.as_f64().unwrap_or_default()),
+        Value::String(found) => Kind::StringValue(found.clone()),
+        Value::Array(items) => Kind::ListValue(ListValue {
+            values: items.iter().map(wire_value).collect(),
+        }),
+        Value::Object(members) => Kind::StructValue(wire_object(members)),
+    };
+    ProtoValue { kind: Some(kind) }
+}

@@ -1,0 +1,211 @@
+//! `KeyService`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use super::proto::key_service_server::KeyService;
+use super::proto::{
+    self, GetKeyRequest, GetKeyResponse, KeySourceStatus, ListKeysRequest, ListKeysResponse,
+    RefreshKeysRequest, RefreshKeysResponse, RevokeKeyRequest, RevokeKeyResponse, WatchKeysRequest,
+    WatchKeysResponse,
+};
+use super::{Inner, convert, status};
+use crate::key::{KeyId, KeyState, KeyringEntry, Revocation, StagingLabel};
+use crate::signer::KeysInForce;
+
+/// Longest reason of a revocation, in characters: it is published with the key.
+const MAX_REASON_CHARS: usize = 512;
+
+/// Answers `KeyService`.
+pub(super) struct Keys(pub(super) Inner);
+
+impl Keys {
+    fn snapshot(&self) -> Arc<KeysInForce> {
+        Arc::clone(&self.0.custody.keys().borrow())
+    }
+
+    fn key(&self, keys: &KeysInForce, key_id: &KeyId) -> Result<proto::Key, Status> {
+        let now = self.0.clock.now();
+        let entry = keys.keyring.get(key_id);
+        entry.map(|entry| wire_key(entry, keys, now)).ok_or_else(|| {
+            status::not_found("KEY_NOT_FOUND", format!("key_id: there is no key version {key_id}"))
+        })
+    }
+}
+
+fn read_key_id(text: &str) -> Result<KeyId, Status> {
+    text.parse()
+        .map_err(|error: crate::identifier::IdentifierError| {
+            status::invalid_request("key_id", &error.to_string())
+        })
+}
+
+fn wire_keys(keys: &KeysInForce, now: DateTime<Utc>) -> Vec<proto::Key> {
+    let entries = keys.keyring.entries().into_iter();
+    entries.map(|entry| wire_key(entry, keys, now)).collect()
+}
+
+fn wire_key(entry: &KeyringEntry, keys: &KeysInForce, now: DateTime<Utc>) -> proto::Key {
+    let version = entry.version();
+    let state = match entry.state(now) {
+        KeyState::Pending => proto::KeyState::Pending,
+        KeyState::Scheduled => proto::KeyState::Scheduled,
+        KeyState::Active => proto::KeyState::Active,
+        KeyState::Retired => proto::KeyState::Retired,
+        KeyState::Revoked => proto::KeyState::Revoked,
+    };
+    proto::Key {
+        key_id: version.key_id.to_string(),
+        state: state.into(),
+        algorithm: proto::SignatureAlgorithm::from(version.algorithm).into(),
+        valid_from: Some(convert::timestamp(version.window.from())),
+        valid_until: Some(convert::timestamp(version.window.until())),
+        modulus_bits: version.public_key.bits(),
+        jwk: entry.to_jwk(),
+        public_key_pem: version.public_key.to_pem(),
+        thumbprint: version.public_key.thumbprint(),
+        version_stages: entry.stages().iter().map(|s| StagingLabel::as_str(s).into()).collect(),
+        signing: keys.signing_key_id(now) == Some(&version.key_id),
+        revocation: entry.revocation().map(|revocation| proto::Revocation {
+            distrust_after: Some(convert::timestamp(revocation.distrust_after)),
+            reason: revocation.reason.clone(),
+            revoked_at: Some(convert::timestamp(revocation.revoked_at)),
+        }),
+    }
+}
+
+fn wire_status(keys: &KeysInForce) -> Option<KeySourceStatus> {
+    Some(KeySourceStatus {
+        source: keys.source.name.clone(),
+        last_success: keys.source.last_success.map(convert::timestamp),
+        faults: keys.source.faults.clone(),
+    })
+}
+
+#[tonic::async_trait]
+impl KeyService for Keys {
+    async fn list_keys(
+        &self,
+        _: Request<ListKeysRequest>,
+    ) -> Result<Response<ListKeysResponse>, Status> {
+        let keys = self.snapshot();
+        Ok(Response::new(ListKeysResponse {
+            keys: wire_keys(&keys, self.0.clock.now()),
+            source_status: wire_status(&keys),
+        }))
+    }
+
+    async fn get_key(
+        &self,
+        request: Request<GetKeyRequest>,
+    ) -> Result<Response<GetKeyResponse>, Status> {
+        let key_id = read_key_id(&request.into_inner().key_id)?;
+        let key = self.key(&self.snapshot(), &key_id)?;
+        Ok(Response::new(GetKeyResponse { key: Some(key) }))
+    }
+
+    type WatchKeysStream = Pin<Box<dyn Stream<Item = Result<WatchKeysResponse, Status>> + Send>>;
+
+    async fn watch_keys(
+        &self,
+        _: Request<WatchKeysRequest>,
+    ) -> Result<Response<Self::WatchKeysStream>, Status> {
+        let watch = Watch {
+            keys: self.0.custody.keys(),
+            inner: self.0.clone(),
+            last: None,
+        };
+        let snapshots = futures_util::stream::unfold(Some(watch), |watch| async {
+            let mut watch = watch?;
+            match watch.next().await {
+                Ok(snapshot) => Some((Ok(snapshot), Some(watch))),
+                Err(status) => Some((Err(status), None)),
+            }
+        });
+        Ok(Response::new(Box::pin(snapshots)))
+    }
+
+    async fn refresh_keys(
+        &self,
+        _: Request<RefreshKeysRequest>,
+    ) -> Result<Response<RefreshKeysResponse>, Status> {
+        let keys = self.0.custody.refresh().await?;
+        Ok(Response::new(RefreshKeysResponse {
+            keys: wire_keys(&keys, self.0.clock.now()),
+            source_status: wire_status(&keys),
+        }))
+    }
+
+    async fn revoke_key(
+        &self,
+        request: Request<RevokeKeyRequest>,
+    ) -> Result<Response<RevokeKeyResponse>, Status> {
+        let request = request.into_inner();
+        let key_id = read_key_id(&request.key_id)?;
+        let now = self.0.clock.now().trunc_subsecs(0);
+        let distrust_after = match request.distrust_after {
+            None => now,
+            Some(wire) => convert::instant(wire)
+                .map_err(|e| status::invalid_request("distrust_after", &e.to_string()))?,
+        };
+        if distrust_after > now {
+            let problem = "lies in the future; expected now or earlier, since a revocation holds at once";
+            return Err(status::invalid_request("distrust_after", problem));
+        }
+        let length = request.reason.chars().count();
+        let control = request.reason.chars().any(char::is_control);
+        if !(1..=MAX_REASON_CHARS).contains(&length) || control {
+            let problem = format!(
+                "has {length} characters{}; expected 1 to {MAX_REASON_CHARS}, no control characters",
+                if control { ", control characters among them" } else { "" }
+            );
+            return Err(status::invalid_request("reason", &problem));
+        }
+        let revocation = Revocation {
+            distrust_after,
+            reason: request.reason,
+            revoked_at: now,
+        };
+        let keys = self.0.custody.revoke(key_id.clone(), revocation).await?;
+        Ok(Response::new(RevokeKeyResponse {
+            key: Some(self.key(&keys, &key_id)?),
+        }))
+    }
+}
+
+/// One caller that watches the keys.
+struct Watch {
+    keys: tokio::sync::watch::Receiver<Arc<KeysInForce>>,
+    inner: Inner,
+    last: Option<WatchKeysResponse>,
+}
+
+impl Watch {
+    /// The next snapshot that differs from the last one. A state changes with time alone, too.
+    async fn next(&mut self) -> Result<WatchKeysResponse, Status> {
+        loop {
+            let now = self.inner.clock.now();
+            let (snapshot, edge) = {
+                let keys = self.keys.borrow_and_update();
+                let snapshot = WatchKeysResponse {
+                    keys: wire_keys(&keys, now),
+                    source_status: wire_status(&keys),
+                };
+                (snapshot, keys.keyring.next_edge(now))
+            };
+            if self.last.as_ref() != Some(&snapshot) {
+                self.last = Some(snapshot.clone());
+                return Ok(snapshot);
+            }
+            tokio::select! {
+                changed = self.keys.changed() => changed.map_err(|_| status::shutting_down())?,
+                () = self.inner.clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {}
+                () = self.inner.shutdown.cancelled() => return Err(status::shutting_down()),
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The gRPC edge: translate, call inward, map errors. No decision is taken here.
+
+pub mod client;
+pub mod codec;
+mod convert;
+mod keys;
+mod record;
+mod signing;
+mod status;
+mod verification;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::clock::Clock;
+use crate::record::Record;
+use crate::signer::{Custody, KeysInForce, Signer};
+
+/// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::missing_errors_doc,
+    clippy::doc_markdown
+)]
+pub mod proto {
+    tonic::include_proto!("amply.checkpoint.v1");
+
+    /// The serialized `FileDescriptorSet`, for server reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}
+
+use proto::key_service_server::KeyServiceServer;
+use proto::record_service_server::RecordServiceServer;
+use proto::signing_service_server::SigningServiceServer;
+use proto::verification_service_server::VerificationServiceServer;
+
+/// Largest request in bytes. A checkpoint has at most 512 KiB; what is larger than that and smaller than this
+/// is refused with an error that says so.
+const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+
+/// Longest `request_id` of a stream's item, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Items of one stream that are worked on at once: enough to keep the cores busy while one batch is committed.
+const STREAM_WINDOW: usize = 256;
+
+/// What the services answer from.
+#[derive(Clone)]
+pub struct Inner {
+    /// Signs.
+    pub signer: Signer,
+    /// Has the keys.
+    pub custody: Custody,
+    /// Remembers.
+    pub record: Arc<dyn Record>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Cancelled when the service is to end: streams end then.
+    pub shutdown: CancellationToken,
+}
+
+/// Serves until the shutdown token is cancelled and what was in flight then is answered.
+///
+/// # Errors
+/// When the transport fails.
+pub async fn serve(
+    listener: TcpListener,
+    inner: Inner,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let (health, health_service) = tonic_health::server::health_reporter();
+    report_serving::<VerificationServiceServer<verification::Verification>>(&health).await;
+    report_serving::<KeyServiceServer<keys::Keys>>(&health).await;
+    report_serving::<RecordServiceServer<record::Records>>(&health).await;
+    let signing_health = tokio::spawn(report_signing(
+        health,
+        inner.custody.keys(),
+        inner.clock.clone(),
+        inner.shutdown.clone(),
+    ));
+    let signing = SigningServiceServer::new(signing::Signing(inner.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let verification = VerificationServiceServer::new(verification::Verification(inner.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let mut routes = Routes::builder();
+    routes
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(signing)
+        .add_service(verification)
+        .add_service(KeyServiceServer::new(keys::Keys(inner.clone())))
+        .add_service(RecordServiceServer::new(record::Records(inner.clone())));
+    Server::builder()
+        .tcp_nodelay(true)
+        .add_routes(routes.routes())
+        .serve_with_incoming_shutdown(
+            TcpListenerStream::new(listener),
+            inner.shutdown.clone().cancelled_owned(),
+        )
+        .await?;
+    signing_health.abort();
+    Ok(())
+}
+
+async fn report_serving<S: NamedService>(health: &HealthReporter) {
+    health
+        .set_service_status(S::NAME, ServingStatus::Serving)
+        .await;
+}
+
+/// Keeps the health of the signing service true: SERVING while some key can sign.
+async fn report_signing(
+    health: HealthReporter,
+    mut keys: watch::Receiver<Arc<KeysInForce>>,
+    clock: Clock,
+    shutdown: CancellationToken,
+) {
+    const NAME: &str = <SigningServiceServer<signing::Signing> as NamedService>::NAME;
+    loop {
+        let (can_sign, edge) = {
+            let keys = keys.borrow_and_update();
+            let now = clock.now();
+            let can_sign = keys.select(now).is_ok() && !shutdown.is_cancelled();
+            (can_sign, keys.keyring.next_edge(now))
+        };
+        let status = match can_sign {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        };
+        health.set_service_status(NAME, status).await;
+        if shutdown.is_cancelled() {
+            return;
+        }
+        tokio::select! {
+            changed = keys.changed() => if changed.is_err() { return },
+            () = clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+}

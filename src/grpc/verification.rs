@@ -1,0 +1,128 @@
+//! `VerificationService`.
+
+use std::pin::Pin;
+
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::proto::verification_service_server::VerificationService;
+use super::proto::{
+    SignedCheckpoint as WireSignedCheckpoint, Verdict as WireVerdict, VerifyCheckpointRequest,
+    VerifyCheckpointResponse, VerifyCheckpointsRequest, VerifyCheckpointsResponse,
+    verify_checkpoint_request, verify_checkpoints_request,
+};
+use super::{Inner, MAX_REQUEST_ID_BYTES, convert, status};
+use crate::signature::SignedCheckpoint;
+use crate::verifier::{self, Verdict, VerdictKind};
+
+/// Answers `VerificationService`.
+#[derive(Clone)]
+pub(super) struct Verification(pub(super) Inner);
+
+/// What is to be verified, in one of its two forms.
+enum Subject {
+    Message(Box<WireSignedCheckpoint>),
+    Json(String),
+}
+
+impl From<verify_checkpoint_request::Subject> for Subject {
+    fn from(subject: verify_checkpoint_request::Subject) -> Self {
+        use verify_checkpoint_request::Subject::{PublishedJson, SignedCheckpoint};
+        match subject {
+            SignedCheckpoint(message) => Self::Message(Box::new(message)),
+            PublishedJson(text) => Self::Json(text),
+        }
+    }
+}
+
+impl From<verify_checkpoints_request::Subject> for Subject {
+    fn from(subject: verify_checkpoints_request::Subject) -> Self {
+        use verify_checkpoints_request::Subject::{PublishedJson, SignedCheckpoint};
+        match subject {
+            SignedCheckpoint(message) => Self::Message(Box::new(message)),
+            PublishedJson(text) => Self::Json(text),
+        }
+    }
+}
+
+impl Verification {
+    async fn verdict(&self, subject: Option<Subject>) -> Result<WireVerdict, Status> {
+        let subject = subject.ok_or_else(|| {
+            status::invalid_request(
+                "subject",
+                "is missing; expected signed_checkpoint or published_json",
+            )
+        })?;
+        let keys = std::sync::Arc::clone(&self.0.custody.keys().borrow());
+        // RSA does not run on the reactor.
+        let verified = tokio::task::spawn_blocking(move || match subject {
+            Subject::Json(text) => verifier::verify_published(&keys.keyring, text.as_bytes()),
+            Subject::Message(message) => match SignedCheckpoint::try_from(*message) {
+                Ok(signed) => (verifier::verify(&keys.keyring, &signed), Some(signed)),
+                Err(invalid) => (Verdict::malformed(invalid), None),
+            },
+        });
+        let (verdict, signed) = verified.await.map_err(|_| status::shutting_down())?;
+        let recorded = match &signed {
+            Some(signed) if verdict.kind == VerdictKind::Valid => Some(self.recorded(signed).await?),
+            _ => None,
+        };
+        Ok(convert::verdict(verdict, recorded))
+    }
+
+    async fn recorded(&self, signed: &SignedCheckpoint) -> Result<bool, Status> {
+        let fields = signed.checkpoint.fields();
+        let row = self.0.record.get(&fields.ledger_id, &fields.checkpoint_id);
+        Ok(row.await?.is_some_and(|row| row.signed.jws == signed.jws))
+    }
+}
+
+#[tonic::async_trait]
+impl VerificationService for Verification {
+    async fn verify_checkpoint(
+        &self,
+        request: Request<VerifyCheckpointRequest>,
+    ) -> Result<Response<VerifyCheckpointResponse>, Status> {
+        let verdict = self.verdict(request.into_inner().subject.map(Subject::from));
+        Ok(Response::new(VerifyCheckpointResponse {
+            verdict: Some(verdict.await?),
+        }))
+    }
+
+    type VerifyCheckpointsStream =
+        Pin<Box<dyn Stream<Item = Result<VerifyCheckpointsResponse, Status>> + Send>>;
+
+    async fn verify_checkpoints(
+        &self,
+        request: Request<Streaming<VerifyCheckpointsRequest>>,
+    ) -> Result<Response<Self::VerifyCheckpointsStream>, Status> {
+        let this = self.clone();
+        let shutdown = self.0.shutdown.clone();
+        let requests = tokio_stream::StreamExt::map(request.into_inner(), move |request| {
+            match shutdown.is_cancelled() {
+                true => Err(status::shutting_down()),
+                false => request,
+            }
+        });
+        let width = std::thread::available_parallelism().map_or(1, usize::from);
+        let verdicts = requests.map(move |request| {
+            let this = this.clone();
+            async move {
+                let request = request?;
+                let request_id = request.request_id;
+                if request_id.len() > MAX_REQUEST_ID_BYTES {
+                    let problem = format!("is too long; expected at most {MAX_REQUEST_ID_BYTES} bytes");
+                    return Err(status::invalid_request("request_id", &problem));
+                }
+                let verdict = this.verdict(request.subject.map(Subject::from)).await?;
+                Ok(VerifyCheckpointsResponse {
+                    request_id,
+                    verdict: Some(verdict),
+                })
+            }
+        });
+        // In order, and as many at once as there are cores, twice: one is read while another is verified.
+        let verdicts = futures_util::StreamExt::buffered(verdicts, 2 * width);
+        Ok(Response::new(Box::pin(verdicts)))
+    }
+}

@@ -1,0 +1,126 @@
+//! The record: every signature that was handed out, and the public half of every key that made one.
+//!
+//! Guarantees, whatever the store: a signature is in the record, durably, before it leaves the process; one
+//! place of a ledger is never given twice (see [`rules`]); rows are only ever added; a key's name, public
+//! key and window never change. The record is never made by accident: opening one that is missing fails.
+
+pub mod rules;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::checkpoint::{CheckpointId, LedgerId};
+use crate::key::{KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
+use crate::signature::SignedCheckpoint;
+
+use rules::{RuleViolation, Standing};
+
+/// A recorded signature: the proof that it is durable.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// Its place in the record: 1 for the first, without a gap.
+    pub position: u64,
+    /// What was signed, and the signature.
+    pub signed: SignedCheckpoint,
+}
+
+/// Why the record cannot do something now.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The store fails: the disk is full, the file is locked or not writable.
+    #[error("the record store fails: {0}")]
+    Unavailable(String),
+    /// The database's own constraints refuse a row that the rules let pass.
+    #[error("the record's constraints refuse the row: {0}")]
+    Constraint(String),
+    /// A row is not what this service writes: the file was damaged or edited.
+    #[error("the record is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Why one candidate was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// It may not be: the place is taken, the key revoked, the clock wrong.
+    #[error(transparent)]
+    Rule(#[from] RuleViolation),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] RecordError),
+}
+
+/// Why a key version was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// It contradicts what is on record.
+    #[error(transparent)]
+    Conflict(#[from] KeyConflict),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] RecordError),
+}
+
+/// Which rows to list. Empty fields do not filter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this ledger.
+    pub ledger_id: Option<LedgerId>,
+    /// Only signatures by this key version.
+    pub key_id: Option<KeyId>,
+    /// Only signatures made at or after this instant.
+    pub signed_from: Option<DateTime<Utc>>,
+    /// Only signatures made before this instant.
+    pub signed_until: Option<DateTime<Utc>>,
+}
+
+/// A store of the record.
+#[async_trait]
+pub trait Record: Send + Sync + 'static {
+    /// What the record holds for the place that a checkpoint asks for.
+    async fn standing(
+        &self,
+        ledger_id: &LedgerId,
+        checkpoint_id: &CheckpointId,
+        entry_count: u64,
+    ) -> Result<Standing, RecordError>;
+
+    /// Records candidates in order, in one transaction that judges each by the [`rules`], and answers when
+    /// it is durable. A refused candidate does not fail the others; for one that is recorded already, the
+    /// recorded row is the answer. There are as many answers as candidates, in the same order.
+    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, AppendError>>;
+
+    /// One recorded signature.
+    async fn get(
+        &self,
+        ledger_id: &LedgerId,
+        checkpoint_id: &CheckpointId,
+    ) -> Result<Option<Receipt>, RecordError>;
+
+    /// Rows after a position, the oldest first; fewer than `limit` when the rows are large, but at least one
+    /// while there are any.
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, RecordError>;
+
+    /// The newest rows, the newest first.
+    async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError>;
+
+    /// Every key version on record, with its revocation.
+    async fn keyring(&self) -> Result<Keyring, RecordError>;
+
+    /// Puts the public half of a key version on record, for ever. Repeating it changes nothing.
+    async fn register_key(
+        &self,
+        version: &KeyVersion,
+        now: DateTime<Utc>,
+    ) -> Result<(), RegisterError>;
+
+    /// Puts a revocation on record: no signature by this key is recorded after it. False when there is no
+    /// such key.
+    async fn revoke_key(&self, key_id: &KeyId, revocation: Revocation)
+    -> Result<bool, RecordError>;
+}

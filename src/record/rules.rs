@@ -1,0 +1,158 @@
+//! The rules that keep a ledger from having two histories. Pure: every store asks them, inside of the
+//! transaction that records.
+//!
+//! 1. One `checkpoint_id` of a ledger has one content. The same content again is a retry, and gets the recorded
+//!    signature.
+//! 2. One `entry_count` of a ledger has one hash and one volume. A new `checkpoint_id` may repeat it: a day
+//!    without entries.
+//! 3. The `entry_count` never falls below the ledger's newest.
+//! 4. No signature is dated more than [`CLOCK_TOLERANCE`] before the newest one on record.
+//! 5. A revoked key signs nothing.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Receipt;
+use crate::checkpoint::{Checkpoint, CheckpointId, CumulativeHash, LedgerId};
+use crate::key::{KeyId, instant_text};
+
+/// How far a clock may be behind the newest signature: replicas' clocks differ by less.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
+
+/// Why a checkpoint has no place in the record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleViolation {
+    /// Rule 1.
+    #[error(
+        "checkpoint_id: ledger {ledger_id} has another checkpoint {checkpoint_id} on record; a checkpoint \
+         that was signed never changes"
+    )]
+    OtherContent {
+        /// The ledger.
+        ledger_id: LedgerId,
+        /// The name that is taken.
+        checkpoint_id: CheckpointId,
+    },
+    /// Rule 2.
+    #[error(
+        "entry_count: ledger {ledger_id} has {entry_count} entries with another cumulative_hash or \
+         total_volume on record, in checkpoint {recorded}; a ledger has one history"
+    )]
+    OtherHistory {
+        /// The ledger.
+        ledger_id: LedgerId,
+        /// The place that is taken.
+        entry_count: u64,
+        /// The checkpoint that took it.
+        recorded: CheckpointId,
+    },
+    /// Rule 3.
+    #[error(
+        "entry_count: is {found}, but ledger {ledger_id} has {newest} on record; expected at least that, \
+         since a ledger is signed forwards only"
+    )]
+    Rollback {
+        /// The ledger.
+        ledger_id: LedgerId,
+        /// What was asked for.
+        found: u64,
+        /// The ledger's newest.
+        newest: u64,
+    },
+    /// Rule 4.
+    #[error(
+        "the signer's clock shows {now}, but the newest signature on record is of {newest}; nothing is \
+         signed until the clock is right"
+    )]
+    ClockWentBack {
+        /// What the clock shows.
+        now: String,
+        /// The newest signature's time.
+        newest: String,
+    },
+    /// Rule 5.
+    #[error("key {0} is revoked")]
+    KeyRevoked(KeyId),
+}
+
+/// What the record holds for the place that a checkpoint asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// The row with this ledger and `checkpoint_id`.
+    pub same_id: Option<Receipt>,
+    /// The first row with this ledger and `entry_count`.
+    pub same_count: Option<Place>,
+    /// The ledger's newest `entry_count`.
+    pub newest_count: Option<u64>,
+    /// The time of the newest signature in the whole record.
+    pub newest_signed_at: Option<DateTime<Utc>>,
+}
+
+/// Who took an `entry_count`, and with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The checkpoint.
+    pub checkpoint_id: CheckpointId,
+    /// Its hash.
+    pub cumulative_hash: CumulativeHash,
+    /// Its volume.
+    pub total_volume: i64,
+}
+
+impl Standing {
+    /// The recorded row, when the same checkpoint was signed before.
+    pub fn recorded(&self, checkpoint: &Checkpoint) -> Option<&Receipt> {
+        let row = self.same_id.as_ref()?;
+        (row.signed.checkpoint.payload() == checkpoint.payload()).then_some(row)
+    }
+
+    /// Judges a checkpoint that is not recorded, to be signed at `now`, by the rules 1 to 4.
+    ///
+    /// # Errors
+    /// [`RuleViolation`], the first in the order of the contract.
+    pub fn judge(&self, checkpoint: &Checkpoint, now: DateTime<Utc>) -> Result<(), RuleViolation> {
+        let fields = checkpoint.fields();
+        let ledger_id = || fields.ledger_id.clone();
+        let entry_count = fields.entry_count.get();
+        if let Some(newest) = self.newest_signed_at {
+            check_clock(now, newest)?;
+        }
+        if self.same_id.is_some() {
+            return Err(RuleViolation::OtherContent {
+                ledger_id: ledger_id(),
+                checkpoint_id: fields.checkpoint_id.clone(),
+            });
+        }
+        if let Some(place) = &self.same_count
+            && (place.cumulative_hash != fields.cumulative_hash
+                || place.total_volume != fields.total_volume.get())
+        {
+            return Err(RuleViolation::OtherHistory {
+                ledger_id: ledger_id(),
+                entry_count,
+                recorded: place.checkpoint_id.clone(),
+            });
+        }
+        match self.newest_count {
+            Some(newest) if entry_count < newest => Err(RuleViolation::Rollback {
+                ledger_id: ledger_id(),
+                found: entry_count,
+                newest,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Rule 4.
+///
+/// # Errors
+/// [`RuleViolation::ClockWentBack`] when `now` is too far behind the newest signature.
+pub fn check_clock(now: DateTime<Utc>, newest: DateTime<Utc>) -> Result<(), RuleViolation> {
+    if now + CLOCK_TOLERANCE < newest {
+        return Err(RuleViolation::ClockWentBack {
+            now: instant_text(now),
+            newest: instant_text(newest),
+        });
+    }
+    Ok(())
+}

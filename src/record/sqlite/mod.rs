@@ -1,0 +1,255 @@
+//! The record in one SQLite file: for one machine.
+//!
+//! WAL and `synchronous=FULL`: a commit returns after its fsync. One thread owns the connection that writes,
+//! so that transactions queue in memory instead of fighting for the file's lock; others read.
+
+mod lane;
+mod rows;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OpenFlags};
+
+use super::rules::Standing;
+use super::{AppendError, Filter, Receipt, Record, RecordError, RegisterError};
+use crate::checkpoint::{CheckpointId, LedgerId};
+use crate::key::{KeyId, KeyVersion, Keyring, Revocation};
+use crate::signature::SignedCheckpoint;
+
+use lane::Lane;
+
+/// "ACSR": tells a record from any other SQLite file (`PRAGMA application_id`).
+const APPLICATION_ID: i32 = 0x4143_5352;
+
+/// The version of `schema.sql` (`PRAGMA user_version`).
+const SCHEMA_VERSION: i32 = 1;
+
+/// How long a statement waits for another process that writes, in milliseconds.
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Threads that read.
+const READERS: usize = 2;
+
+/// Why a record cannot be opened or made.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is none, and a new one would have forgotten which places are taken.
+    #[error(
+        "record: {0} is missing. The record remembers what was signed, so a new one is never made by \
+         accident: restore it from its backup, or, for a new service, run \
+         `checkpoint-signer record init --record sqlite:{0}`"
+    )]
+    Missing(PathBuf),
+    /// There is one already.
+    #[error("record: {0} exists already; it is left as it is")]
+    Exists(PathBuf),
+    /// The file is something else.
+    #[error("record: {0} is not a record of checkpoint-signer: {1}")]
+    NotARecord(PathBuf, String),
+    /// The file is of another version of this program.
+    #[error("record: {path} has the schema version {found}; this program knows {SCHEMA_VERSION}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// The file cannot be opened or made.
+    #[error("record: {0} cannot be opened: {1}")]
+    Io(PathBuf, String),
+}
+
+/// A record in a SQLite file.
+pub struct SqliteRecord {
+    writer: Lane,
+    readers: Vec<Lane>,
+    next_reader: std::sync::atomic::AtomicUsize,
+}
+
+impl SqliteRecord {
+    /// Makes an empty record.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] when there is a file already.
+    pub fn init(path: &Path) -> Result<(), OpenError> {
+        let io = |error: &dyn std::fmt::Display| OpenError::Io(path.into(), error.to_string());
+        // Claims the name, so that of two that make a record at the same time one is told.
+        match std::fs::File::create_new(path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(OpenError::Exists(path.into()));
+            }
+            Err(error) => return Err(io(&error)),
+        }
+        let make = || {
+            let mut connection = connect(path)?;
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(include_str!("schema.sql"))?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            transaction.commit()
+        };
+        make().map_err(|error: rusqlite::Error| {
+            // Nothing was recorded in it yet.
+            let _ = std::fs::remove_file(path);
+            io(&error)
+        })
+    }
+
+    /// Opens a record that exists.
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is none, or it is not one that this program can use.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Missing(path.into()));
+        }
+        let not_a_record =
+            |error: rusqlite::Error| OpenError::NotARecord(path.into(), error.to_string());
+        let open = || {
+            let connection = connect(path).map_err(not_a_record)?;
+            check_identity(&connection, path)?;
+            Ok(connection)
+        };
+        let lane = |name, connection| {
+            Lane::start(name, connection)
+                .map_err(|error| OpenError::Io(path.into(), error.to_string()))
+        };
+        let readers = (0..READERS).map(|_| lane("record-read", open()?));
+        Ok(Self {
+            readers: readers.collect::<Result<_, OpenError>>()?,
+            writer: lane("record-write", open()?)?,
+            next_reader: Default::default(),
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, RecordError> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let turn = self.next_reader.fetch_add(1, Relaxed) % self.readers.len().max(1);
+        self.readers
+            .get(turn)
+            .unwrap_or(&self.writer)
+            .run(job)
+            .await?
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    // Without CREATE: a missing record is never made here.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn check_identity(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let pragma = |name| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .map_err(|error| OpenError::NotARecord(path.into(), error.to_string()))
+    };
+    if pragma("application_id")? != APPLICATION_ID {
+        let found = "its application_id is another".into();
+        return Err(OpenError::NotARecord(path.into(), found));
+    }
+    match pragma("user_version")? {
+        SCHEMA_VERSION => Ok(()),
+        found => Err(OpenError::Version {
+            path: path.into(),
+            found,
+        }),
+    }
+}
+
+#[async_trait]
+impl Record for SqliteRecord {
+    async fn standing(
+        &self,
+        ledger_id: &LedgerId,
+        checkpoint_id: &CheckpointId,
+        entry_count: u64,
+    ) -> Result<Standing, RecordError> {
+        let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
+        self.read(move |connection| {
+            rows::standing(connection, &ledger_id, &checkpoint_id, entry_count)
+        })
+        .await
+    }
+
+    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, AppendError>> {
+        let count = candidates.len();
+        let failed = |error: &RecordError| {
+            let fail = |_| Err(AppendError::Store(error.clone()));
+            (0..count).map(fail).collect()
+        };
+        let appended = self
+            .writer
+            .run(move |connection| rows::append(connection, candidates))
+            .await;
+        match appended {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(error)) | Err(error) => failed(&error),
+        }
+    }
+
+    async fn get(
+        &self,
+        ledger_id: &LedgerId,
+        checkpoint_id: &CheckpointId,
+    ) -> Result<Option<Receipt>, RecordError> {
+        let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
+        self.read(move |connection| rows::by_id(connection, &ledger_id, &checkpoint_id))
+            .await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, RecordError> {
+        let filter = filter.clone();
+        self.read(move |connection| rows::list(connection, &filter, after, limit))
+            .await
+    }
+
+    async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {
+        self.read(move |connection| rows::newest(connection, limit))
+            .await
+    }
+
+    async fn keyring(&self) -> Result<Keyring, RecordError> {
+        self.read(|connection| rows::keyring(connection)).await
+    }
+
+    async fn register_key(
+        &self,
+        version: &KeyVersion,
+        now: DateTime<Utc>,
+    ) -> Result<(), RegisterError> {
+        let version = version.clone();
+        self.writer
+            .run(move |connection| rows::register_key(connection, &version, now))
+            .await?
+    }
+
+    async fn revoke_key(
+        &self,
+        key_id: &KeyId,
+        revocation: Revocation,
+    ) -> Result<bool, RecordError> {
+        let key_id = key_id.clone();
+        self.writer
+            .run(move |connection| rows::revoke_key(connection, &key_id, &revocation))
+            .await?
+    }
+}

@@ -1,0 +1,78 @@
+-- Rows are only ever added. The triggers hold the rules of record/rules.rs a second time, inside of the
+-- database, so that no program and no operator with a shell breaks them by mistake.
+
+CREATE TABLE key_version (
+    key_id      TEXT PRIMARY KEY,
+    public_key  BLOB NOT NULL UNIQUE,            -- DER of the SubjectPublicKeyInfo
+    algorithm   TEXT NOT NULL,                   -- JOSE name
+    valid_from  INTEGER NOT NULL,                -- seconds since 1970, as every time here
+    valid_until INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    CHECK (valid_from < valid_until)
+) STRICT;
+
+CREATE TABLE key_revocation (
+    key_id         TEXT NOT NULL REFERENCES key_version (key_id),
+    distrust_after INTEGER NOT NULL,
+    reason         TEXT NOT NULL,
+    revoked_at     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX key_revocation_by_key ON key_revocation (key_id, distrust_after);
+
+CREATE TABLE signed_checkpoint (
+    position        INTEGER PRIMARY KEY,         -- 1, 2, 3, without a gap
+    ledger_id       TEXT NOT NULL,
+    checkpoint_id   TEXT NOT NULL,
+    entry_count     INTEGER NOT NULL CHECK (entry_count >= 0),
+    cumulative_hash BLOB NOT NULL CHECK (length(cumulative_hash) = 32),
+    total_volume    INTEGER NOT NULL,
+    key_id          TEXT NOT NULL REFERENCES key_version (key_id),
+    signed_at       INTEGER NOT NULL,            -- the JWS header's iat
+    payload         BLOB NOT NULL,               -- the JCS bytes
+    signature       TEXT NOT NULL                -- the detached JWS
+) STRICT;
+CREATE UNIQUE INDEX signed_checkpoint_by_id ON signed_checkpoint (ledger_id, checkpoint_id);
+CREATE INDEX signed_checkpoint_by_place ON signed_checkpoint (ledger_id, entry_count);
+CREATE INDEX signed_checkpoint_by_ledger ON signed_checkpoint (ledger_id, position);
+CREATE INDEX signed_checkpoint_by_key ON signed_checkpoint (key_id, position);
+CREATE INDEX signed_checkpoint_by_time ON signed_checkpoint (signed_at, position);
+
+CREATE TRIGGER signed_checkpoint_position BEFORE INSERT ON signed_checkpoint
+WHEN NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM signed_checkpoint)
+BEGIN SELECT RAISE(ABORT, 'position leaves a gap'); END;
+
+CREATE TRIGGER signed_checkpoint_one_history BEFORE INSERT ON signed_checkpoint
+WHEN EXISTS (
+    SELECT 1 FROM signed_checkpoint
+    WHERE ledger_id = NEW.ledger_id AND entry_count = NEW.entry_count
+      AND (cumulative_hash <> NEW.cumulative_hash OR total_volume <> NEW.total_volume)
+)
+BEGIN SELECT RAISE(ABORT, 'another history is on record'); END;
+
+CREATE TRIGGER signed_checkpoint_forwards BEFORE INSERT ON signed_checkpoint
+WHEN NEW.entry_count < (SELECT max(entry_count) FROM signed_checkpoint WHERE ledger_id = NEW.ledger_id)
+BEGIN SELECT RAISE(ABORT, 'a larger entry_count is on record'); END;
+
+CREATE TRIGGER signed_checkpoint_trusted BEFORE INSERT ON signed_checkpoint
+WHEN EXISTS (SELECT 1 FROM key_revocation WHERE key_id = NEW.key_id)
+BEGIN SELECT RAISE(ABORT, 'the key is revoked'); END;
+
+CREATE TRIGGER signed_checkpoint_in_window BEFORE INSERT ON signed_checkpoint
+WHEN NOT EXISTS (
+    SELECT 1 FROM key_version
+    WHERE key_id = NEW.key_id AND valid_from <= NEW.signed_at AND NEW.signed_at < valid_until
+)
+BEGIN SELECT RAISE(ABORT, 'signed outside of the window of the key'); END;
+
+CREATE TRIGGER signed_checkpoint_no_update BEFORE UPDATE ON signed_checkpoint
+BEGIN SELECT RAISE(ABORT, 'rows are never changed'); END;
+CREATE TRIGGER signed_checkpoint_no_delete BEFORE DELETE ON signed_checkpoint
+BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;
+CREATE TRIGGER key_version_no_update BEFORE UPDATE ON key_version
+BEGIN SELECT RAISE(ABORT, 'rows are never changed'); END;
+CREATE TRIGGER key_version_no_delete BEFORE DELETE ON key_version
+BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;
+CREATE TRIGGER key_revocation_no_update BEFORE UPDATE ON key_revocation
+BEGIN SELECT RAISE(ABORT, 'rows are never changed'); END;
+CREATE TRIGGER key_revocation_no_delete BEFORE DELETE ON key_revocation
+BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;

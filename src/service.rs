@@ -1,0 +1,192 @@
+//! The running service: record, keys, signer and edges put together, and taken apart in the right order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::key::Keyring;
+use crate::record::rules::{self, RuleViolation};
+use crate::record::{Record, RecordError};
+use crate::signer::{Custody, Signer};
+use crate::source::KeySource;
+use crate::verifier::{self, VerdictKind};
+use crate::{grpc, http};
+
+/// Rows that are verified at a start.
+const ROWS_VERIFIED: u32 = 100;
+
+/// How long calls in flight may take to end after the service was told to.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{flag}: cannot listen on {address}: {error}")]
+    Listen {
+        /// The flag that says where.
+        flag: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The record cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A row does not verify: the record was damaged or edited.
+    #[error("the record is damaged: row {position} is {kind}: {explanation}")]
+    WrongRow {
+        /// Where.
+        position: u64,
+        /// What was found.
+        kind: VerdictKind,
+        /// A sentence.
+        explanation: String,
+    },
+    /// The clock is behind the record.
+    #[error(transparent)]
+    Clock(#[from] RuleViolation),
+    /// No threads.
+    #[error("the signing threads cannot be started: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// What a service is made of.
+pub struct Parts {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Where keys come from.
+    pub source: Box<dyn KeySource>,
+    /// What remembers.
+    pub record: Arc<dyn Record>,
+    /// Where gRPC is served; port 0 takes a free one.
+    pub grpc: SocketAddr,
+    /// Where HTTP is served, if anywhere.
+    pub http: Option<SocketAddr>,
+}
+
+/// A service that runs.
+pub struct Service {
+    grpc: SocketAddr,
+    http: Option<SocketAddr>,
+    shutdown: CancellationToken,
+    edges: Vec<JoinHandle<()>>,
+}
+
+impl Service {
+    /// Verifies the newest rows of the record and the clock against them, loads the keys, and serves.
+    ///
+    /// # Errors
+    /// [`StartError`]. A key source that cannot be read is none: it is retried, and signing is not served
+    /// meanwhile.
+    pub async fn start(parts: Parts) -> Result<Self, StartError> {
+        let Parts {
+            clock,
+            source,
+            record,
+            ..
+        } = parts;
+        check_record(record.as_ref(), &clock).await?;
+        let listener = listen("--grpc", parts.grpc).await?;
+        let http_listener = match parts.http {
+            Some(address) => Some(listen("--http", address).await?),
+            None => None,
+        };
+        let custody = Custody::start(clock.clone(), source, Arc::clone(&record)).await?;
+        let signer = Signer::start(clock.clone(), custody.keys(), Arc::clone(&record))?;
+        let shutdown = CancellationToken::new();
+        let grpc = local(&listener, parts.grpc);
+        let http = http_listener.as_ref().zip(parts.http);
+        let http = http.map(|(listener, asked)| local(listener, asked));
+        let mut edges = Vec::new();
+        if let Some(listener) = http_listener {
+            let serving = http::serve(listener, custody.keys(), clock.clone(), shutdown.clone());
+            edges.push(tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "HTTP has ended");
+                }
+            }));
+        }
+        let serving = grpc::serve(
+            listener,
+            grpc::Inner {
+                signer,
+                custody,
+                record,
+                clock,
+                shutdown: shutdown.clone(),
+            },
+        );
+        edges.push(tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "gRPC has ended");
+            }
+        }));
+        Ok(Self {
+            grpc,
+            http,
+            shutdown,
+            edges,
+        })
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Where HTTP is served.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// Takes no new work, answers what is in flight, and ends. False when the grace period was over first.
+    pub async fn drain(self) -> bool {
+        self.shutdown.cancel();
+        let ended = futures_util::future::join_all(self.edges);
+        tokio::time::timeout(GRACE, ended).await.is_ok()
+    }
+}
+
+async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen {
+            flag,
+            address,
+            error,
+        })
+}
+
+fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+/// A record that was restored wrongly, damaged or edited, or a clock that is behind it, is found before
+/// anything is signed on top of it.
+async fn check_record(record: &dyn Record, clock: &Clock) -> Result<(), StartError> {
+    let keyring: Keyring = record.keyring().await?;
+    let newest = record.newest(ROWS_VERIFIED).await?;
+    for row in &newest {
+        let verdict = verifier::verify(&keyring, &row.signed);
+        // A key that was revoked later has signed rows all the same.
+        if !matches!(verdict.kind, VerdictKind::Valid | VerdictKind::KeyRevoked) {
+            return Err(StartError::WrongRow {
+                position: row.position,
+                kind: verdict.kind,
+                explanation: verdict.explanation,
+            });
+        }
+    }
+    let signed_at = newest.iter().map(|row| row.signed.jws.header().iat).max();
+    match signed_at {
+        Some(newest) => Ok(rules::check_clock(clock.now(), newest)?),
+        None => Ok(()),
+    }
+}

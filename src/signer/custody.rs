@@ -1,0 +1,369 @@
+//! Custody of the keys: one task that loads them from the source, keeps their public halves on record, lets go
+//! of a private half once it may sign no more, and tells everybody of each change.
+//!
+//! What a refresh cannot read or must refuse leaves the loaded keys in force: signing ends with a window, a
+//! revocation or a source that says so, never with an outage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::key::{KeyId, Keyring, Revocation, SigningKey, StagingLabel, VersionSecret};
+use crate::record::{Record, RecordError, RegisterError};
+use crate::source::{KeySource, SourceError};
+
+/// How often the record's keys are read again: revocations and imports by others show after that. (A
+/// revocation *holds* at once, since the record judges each signature.)
+const RECORD_EVERY: Duration = Duration::from_secs(10);
+
+/// How soon a source that had faults is read again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Commands that may wait for the task.
+const COMMANDS: usize = 64;
+
+/// How the source is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// What the operator calls it.
+    pub name: String,
+    /// When it was last read without a fault.
+    pub last_success: Option<DateTime<Utc>>,
+    /// What was wrong at the last reading.
+    pub faults: Vec<String>,
+}
+
+/// The keys as they are now.
+pub struct KeysInForce {
+    /// Every version, with its labels and revocation.
+    pub keyring: Keyring,
+    /// Trusted keys with their private halves: windows that hold or will, not revoked.
+    pub(super) signing: Vec<Arc<SigningKey>>,
+    /// How the source is doing.
+    pub source: SourceStatus,
+}
+
+impl KeysInForce {
+    /// The key that would sign at `now`.
+    pub fn signing_key_id(&self, now: DateTime<Utc>) -> Option<&KeyId> {
+        self.select(now).ok().map(|key| key.key_id())
+    }
+}
+
+/// Why a key is not revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// No version has this name.
+    #[error("key_id: no key version {0} is on record")]
+    UnknownKey(KeyId),
+    /// The record fails; the key is not revoked.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+enum Command {
+    Refresh(oneshot::Sender<Result<Arc<KeysInForce>, SourceError>>),
+    Revoke(
+        KeyId,
+        Revocation,
+        oneshot::Sender<Result<Arc<KeysInForce>, RevokeError>>,
+    ),
+}
+
+/// The handle on the task that has custody of the keys.
+#[derive(Clone)]
+pub struct Custody {
+    commands: mpsc::Sender<Command>,
+    keys: watch::Receiver<Arc<KeysInForce>>,
+}
+
+impl Custody {
+    /// Reads the record and the source once, and starts the task.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the record's keys cannot be read. A source that cannot be read is a fault in
+    /// [`SourceStatus`], and is retried.
+    pub async fn start(
+        clock: Clock,
+        source: Box<dyn KeySource>,
+        record: Arc<dyn Record>,
+    ) -> Result<Self, RecordError> {
+        let keys = KeysInForce {
+            keyring: record.keyring().await?,
+            signing: Vec::new(),
+            source: SourceStatus {
+                name: source.name().into(),
+                ..Default::default()
+            },
+        };
+        let (publisher, keys) = watch::channel(Arc::new(keys));
+        let (commands, queue) = mpsc::channel(COMMANDS);
+        let mut custodian = Custodian {
+            clock,
+            source,
+            record,
+            publisher,
+        };
+        custodian.refresh().await;
+        tokio::spawn(custodian.run(queue));
+        Ok(Self { commands, keys })
+    }
+
+    /// The keys as they are now, and whenever they change.
+    pub fn keys(&self) -> watch::Receiver<Arc<KeysInForce>> {
+        self.keys.clone()
+    }
+
+    /// Reads the source now.
+    ///
+    /// # Errors
+    /// [`SourceError`] when it cannot be read or something in it is refused; the keys stay in force.
+    pub async fn refresh(&self) -> Result<Arc<KeysInForce>, SourceError> {
+        let (answer, result) = oneshot::channel();
+        let gone = |_| SourceError::Unavailable("the service is shutting down".into());
+        let sent = self.commands.send(Command::Refresh(answer)).await;
+        sent.map_err(|_| gone(()))?;
+        result.await.map_err(|_| gone(()))?
+    }
+
+    /// Revokes a key.
+    ///
+    /// # Errors
+    /// [`RevokeError`] when it is unknown, or the record fails.
+    pub async fn revoke(
+        &self,
+        key_id: KeyId,
+        revocation: Revocation,
+    ) -> Result<Arc<KeysInForce>, RevokeError> {
+        let (answer, result) = oneshot::channel();
+        let gone = |_| RecordError::Unavailable("the service is shutting down".into());
+        let command = Command::Revoke(key_id, revocation, answer);
+        let sent = self.commands.send(command).await;
+        sent.map_err(|_| gone(()))?;
+        result.await.map_err(|_| gone(()))?
+    }
+}
+
+/// Owns the private keys. Nobody else replaces them.
+struct Custodian {
+    clock: Clock,
+    source: Box<dyn KeySource>,
+    record: Arc<dyn Record>,
+    publisher: watch::Sender<Arc<KeysInForce>>,
+}
+
+impl Custodian {
+    async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        let mut record_due = tokio::time::interval(RECORD_EVERY);
+        loop {
+            let keys = self.keys();
+            let edge = keys.keyring.next_edge(self.clock.now());
+            let had_faults = !keys.source.faults.is_empty();
+            drop(keys);
+            tokio::select! {
+                command = queue.recv() => match command {
+                    None => return,
+                    Some(command) => self.obey(command).await,
+                },
+                () = self.source.changed() => self.refresh().await,
+                () = tokio::time::sleep(RETRY_AFTER), if had_faults => self.refresh().await,
+                () = self.clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {
+                    self.settle(self.keys().keyring.clone());
+                }
+                _ = record_due.tick() => {
+                    if let Err(error) = self.read_record().await {
+                        tracing::warn!(%error, "the record's keys cannot be read");
+                    }
+                }
+            }
+        }
+    }
+
+    fn keys(&self) -> Arc<KeysInForce> {
+        Arc::clone(&self.publisher.borrow())
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Refresh(answer) => {
+                self.refresh().await;
+                let keys = self.keys();
+                let faults = &keys.source.faults;
+                let result = match faults.is_empty() {
+                    true => Ok(Arc::clone(&keys)),
+                    false => Err(SourceError::Unavailable(faults.join("; "))),
+                };
+                let _ = answer.send(result);
+            }
+            Command::Revoke(key_id, revocation, answer) => {
+                let _ = answer.send(self.revoke(key_id, revocation).await);
+            }
+        }
+    }
+
+    async fn revoke(
+        &mut self,
+        key_id: KeyId,
+        revocation: Revocation,
+    ) -> Result<Arc<KeysInForce>, RevokeError> {
+        if !self.record.revoke_key(&key_id, revocation).await? {
+            return Err(RevokeError::UnknownKey(key_id));
+        }
+        tracing::warn!(%key_id, "a key is revoked");
+        self.read_record().await?;
+        Ok(self.keys())
+    }
+
+    /// Takes over what the record knows: versions and revocations that others brought.
+    async fn read_record(&mut self) -> Result<(), RecordError> {
+        let mut keyring = self.record.keyring().await?;
+        for entry in self.keys().keyring.entries() {
+            // A version that is only staged is not on record, but still to be shown.
+            if !entry.stages().is_empty() && keyring.insert(entry.version().clone()).is_ok() {
+                keyring.set_stages(&entry.version().key_id, entry.stages().to_vec());
+            }
+        }
+        self.settle(keyring);
+        Ok(())
+    }
+
+    /// Reads the source and takes over what is good.
+    async fn refresh(&mut self) {
+        let before = self.keys();
+        let mut next = Refresh {
+            signing: Vec::new(),
+            faults: Vec::new(),
+            keyring: match self.record.keyring().await {
+                Ok(keyring) => keyring,
+                Err(error) => return self.note_faults(vec![error.to_string()]),
+            },
+        };
+        match self.source.load().await {
+            Err(error) => next.faults.push(error.to_string()),
+            Ok(versions) => {
+                for version in versions {
+                    next.take(version, self.record.as_ref(), self.clock.now()).await;
+                }
+            }
+        }
+        if !next.faults.is_empty() {
+            next.keep(&before);
+        }
+        for fault in &next.faults {
+            tracing::error!(source = self.source.name(), fault, "the key source has a fault");
+        }
+        let now = self.clock.now();
+        let last_success = match next.faults.is_empty() {
+            true => Some(now),
+            false => before.source.last_success,
+        };
+        self.publish(KeysInForce {
+            keyring: next.keyring,
+            signing: next.signing,
+            source: SourceStatus {
+                name: self.source.name().into(),
+                last_success,
+                faults: next.faults,
+            },
+        });
+    }
+
+    fn note_faults(&self, faults: Vec<String>) {
+        let before = self.keys();
+        self.publish(KeysInForce {
+            keyring: before.keyring.clone(),
+            signing: before.signing.clone(),
+            source: SourceStatus {
+                faults,
+                ..before.source.clone()
+            },
+        });
+    }
+
+    /// The same keys under a keyring that may know more, or at a later time.
+    fn settle(&self, keyring: Keyring) {
+        let before = self.keys();
+        self.publish(KeysInForce {
+            keyring,
+            signing: before.signing.clone(),
+            source: before.source.clone(),
+        });
+    }
+
+    /// Lets go of private halves that may sign no more: dropping the last reference wipes them.
+    fn publish(&self, mut keys: KeysInForce) {
+        let now = self.clock.now();
+        keys.signing.retain(|key| {
+            let entry = keys.keyring.get(&key.version().key_id);
+            let live = entry.is_some_and(|e| e.is_trusted() && e.revocation().is_none());
+            live && now < key.version().window.until()
+        });
+        self.publisher.send_replace(Arc::new(keys));
+    }
+}
+
+/// A refresh in the making.
+struct Refresh {
+    keyring: Keyring,
+    signing: Vec<Arc<SigningKey>>,
+    faults: Vec<String>,
+}
+
+impl Refresh {
+    /// Takes one version of the source over, or notes why not.
+    async fn take(&mut self, version: VersionSecret, record: &dyn Record, now: DateTime<Utc>) {
+        if let Err(fault) = self.try_take(version, record, now).await {
+            self.faults.push(fault);
+        }
+    }
+
+    async fn try_take(
+        &mut self,
+        VersionSecret { stages, secret }: VersionSecret,
+        record: &dyn Record,
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let labels: Vec<&str> = stages.iter().map(StagingLabel::as_str).collect();
+        let labels = labels.join(", ");
+        let secret = secret.map_err(|error| format!("{labels}: {error}"))?;
+        if !secret.unknown_members().is_empty() {
+            let members = secret.unknown_members().join(", ");
+            tracing::debug!(labels, members, "members of the secret are not known and ignored");
+        }
+        let version = secret.version().clone();
+        let key_id = version.key_id.clone();
+        let fault = |error: &dyn std::fmt::Display| format!("{labels}: {error}");
+        self.keyring.check(&version).map_err(|error| fault(&error))?;
+        // A version that is only staged may be given up again, so that it leaves no trace on record.
+        if stages != [StagingLabel::Pending] {
+            let registered = record.register_key(&version, now).await;
+            registered.map_err(|error: RegisterError| fault(&error))?;
+        }
+        self.keyring.insert(version).map_err(|error| fault(&error))?;
+        self.keyring.set_stages(&key_id, stages);
+        if self.keyring.get(&key_id).is_some_and(|entry| entry.is_trusted()) {
+            self.signing.push(Arc::new(secret.into_signing_key()));
+        }
+        Ok(())
+    }
+
+    /// Keeps the versions of before that this refresh did not bring: it may only have failed to.
+    fn keep(&mut self, before: &KeysInForce) {
+        for known in before.keyring.entries() {
+            let key_id = &known.version().key_id;
+            let fresh = self.keyring.get(key_id);
+            let brought = fresh.is_some_and(|entry| !entry.stages().is_empty());
+            if brought || self.keyring.insert(known.version().clone()).is_err() {
+                continue;
+            }
+            self.keyring.set_stages(key_id, known.stages().to_vec());
+            let mut keys = before.signing.iter();
+            if let Some(key) = keys.find(|key| key.version().key_id == *key_id) {
+                self.signing.push(Arc::clone(key));
+            }
+        }
+    }
+}

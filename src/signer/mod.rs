@@ -1,0 +1,240 @@
+//! The one path that can produce a signature.
+//!
+//! ```text
+//! submit: is it recorded? may it be signed? is there room?   on the reactor
+//!   -> RSA, with the key whose window holds at that instant   on a pool as wide as the cores
+//!   -> committer: in the order of submission, in batches      the record judges again, and is durable
+//!   -> the answer
+//! ```
+//!
+//! A signature that loses the race for its place is dropped unseen. A checkpoint that is recorded already gets its
+//! recorded signature, whatever the clock and the keys are now.
+
+mod committer;
+mod custody;
+mod selection;
+
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
+use crate::clock::Clock;
+use crate::fault::FieldFault;
+use crate::key::{SignError, instant_text};
+use crate::record::rules::RuleViolation;
+use crate::record::{AppendError, Receipt, Record, RecordError};
+use crate::signature::SignedCheckpoint;
+
+pub use custody::{Custody, KeysInForce, RevokeError, SourceStatus};
+pub use selection::NoKey;
+
+use committer::{Committer, Queued};
+
+/// How far a checkpoint's timestamp may be ahead of the clock.
+pub const TIMESTAMP_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+/// Checkpoints that may wait or be worked on at once, for each core: about half a second of RSA.
+const ROOM_PER_CORE: usize = 512;
+
+/// Why a checkpoint is not signed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It is no checkpoint, or lies in the future.
+    #[error(transparent)]
+    Invalid(#[from] InvalidCheckpoint),
+    /// No key may sign now.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// It has no place in the record.
+    #[error(transparent)]
+    Rule(#[from] RuleViolation),
+    /// The record fails.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The queue is full.
+    #[error("{0} checkpoints are waiting already; retry later")]
+    Overloaded(usize),
+    /// The RSA library failed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The service is ending.
+    #[error("the service is shutting down; retry on another replica")]
+    ShuttingDown,
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Rule(RuleViolation::KeyRevoked(key_id)) => {
+                NoKey::Revoked { key_id }.into()
+            }
+            AppendError::Rule(violation) => violation.into(),
+            AppendError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// What to do when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Refuse: a single call.
+    Refuse,
+    /// Wait: a stream, whose sender is slowed down by that.
+    Wait,
+}
+
+/// A checkpoint on its way: decided at once, or waiting for its turn.
+pub enum Submission {
+    /// The answer is known.
+    Decided(Box<Result<Receipt, Refusal>>),
+    /// The answer will come. Dropping it calls the work off as far as it is not done.
+    Queued(oneshot::Receiver<Result<Receipt, Refusal>>),
+}
+
+impl Submission {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is no signature.
+    pub async fn outcome(self) -> Result<Receipt, Refusal> {
+        match self {
+            Self::Decided(outcome) => *outcome,
+            Self::Queued(answer) => answer.await.unwrap_or(Err(Refusal::ShuttingDown)),
+        }
+    }
+}
+
+/// Signs checkpoints. Clones share the queue, the pool and the record.
+#[derive(Clone)]
+pub struct Signer {
+    clock: Clock,
+    keys: watch::Receiver<Arc<KeysInForce>>,
+    record: Arc<dyn Record>,
+    pool: Arc<rayon::ThreadPool>,
+    room: Arc<Semaphore>,
+    places: usize,
+    queue: mpsc::UnboundedSender<Queued>,
+}
+
+impl Signer {
+    /// Starts the pool and the committer.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    pub fn start(
+        clock: Clock,
+        keys: watch::Receiver<Arc<KeysInForce>>,
+        record: Arc<dyn Record>,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .thread_name(|index| format!("rsa-{index}"))
+            .build()?;
+        let places = ROOM_PER_CORE * pool.current_num_threads();
+        Ok(Self {
+            queue: Committer::start(Arc::clone(&record)),
+            room: Arc::new(Semaphore::new(places)),
+            pool: Arc::new(pool),
+            places,
+            clock,
+            keys,
+            record,
+        })
+    }
+
+    /// Takes a checkpoint. Those of one ledger are recorded in the order in which their submissions return,
+    /// so a caller that wants an order waits for one `submit` before it calls the next; it need not wait for
+    /// the outcome.
+    pub async fn submit(&self, checkpoint: Checkpoint, when_full: WhenFull) -> Submission {
+        match self.admit(&checkpoint, when_full).await {
+            Ok(Admission::Recorded(receipt)) => Submission::Decided(Box::new(Ok(receipt))),
+            Ok(Admission::Room(room)) => self.enqueue(checkpoint, room),
+            Err(refusal) => Submission::Decided(Box::new(Err(refusal))),
+        }
+    }
+
+    /// Everything that can be told without RSA. The record judges again when it appends.
+    async fn admit(
+        &self,
+        checkpoint: &Checkpoint,
+        when_full: WhenFull,
+    ) -> Result<Admission, Refusal> {
+        let fields = checkpoint.fields();
+        let (ledger_id, checkpoint_id) = (&fields.ledger_id, &fields.checkpoint_id);
+        let entry_count = fields.entry_count.get();
+        let standing = self.record.standing(ledger_id, checkpoint_id, entry_count);
+        let standing = standing.await?;
+        // A retry is answered before anything else is asked: it is safe for ever.
+        if let Some(receipt) = standing.recorded(checkpoint) {
+            return Ok(Admission::Recorded(receipt.clone()));
+        }
+        let now = self.clock.now();
+        check_timestamp(checkpoint, now)?;
+        self.keys.borrow().select(now)?;
+        standing.judge(checkpoint, now)?;
+        let room = match when_full {
+            WhenFull::Refuse => Arc::clone(&self.room)
+                .try_acquire_owned()
+                .map_err(|_| Refusal::Overloaded(self.places))?,
+            WhenFull::Wait => Arc::clone(&self.room)
+                .acquire_owned()
+                .await
+                .map_err(|_| Refusal::ShuttingDown)?,
+        };
+        Ok(Admission::Room(room))
+    }
+
+    fn enqueue(&self, checkpoint: Checkpoint, room: OwnedSemaphorePermit) -> Submission {
+        let (answer, outcome) = oneshot::channel();
+        let (signed, signature) = oneshot::channel();
+        let queued = Queued {
+            signature,
+            answer,
+            room,
+        };
+        if self.queue.send(queued).is_err() {
+            return Submission::Decided(Box::new(Err(Refusal::ShuttingDown)));
+        }
+        let (clock, keys) = (self.clock.clone(), self.keys.clone());
+        self.pool.spawn_fifo(move || {
+            // The committer drops its end when the caller has gone: no RSA for nobody.
+            if !signed.is_closed() {
+                let _ = signed.send(sign(&clock, &keys, checkpoint));
+            }
+        });
+        Submission::Queued(outcome)
+    }
+}
+
+enum Admission {
+    Recorded(Receipt),
+    Room(OwnedSemaphorePermit),
+}
+
+/// Signs with the key whose window holds now. The instant that selects the key is the one that is signed.
+fn sign(
+    clock: &Clock,
+    keys: &watch::Receiver<Arc<KeysInForce>>,
+    checkpoint: Checkpoint,
+) -> Result<SignedCheckpoint, Refusal> {
+    let keys = Arc::clone(&keys.borrow());
+    let key = keys.select(clock.now())?;
+    let jws = key.sign(checkpoint.payload())?;
+    Ok(SignedCheckpoint { checkpoint, jws })
+}
+
+fn check_timestamp(
+    checkpoint: &Checkpoint,
+    now: chrono::DateTime<Utc>,
+) -> Result<(), InvalidCheckpoint> {
+    let timestamp = checkpoint.fields().timestamp;
+    if timestamp.instant() > now + TIMESTAMP_TOLERANCE {
+        let problem = format!(
+            "is {timestamp}, but the signer's clock shows {}; expected at most 5 minutes ahead of it",
+            instant_text(now)
+        );
+        return Err(FieldFault::new("timestamp", problem).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Where keys come from. A source gives versions with their staging labels; what may be done with them is
+//! decided elsewhere.
+
+mod file;
+
+use async_trait::async_trait;
+
+use crate::key::{SecretError, VersionSecret};
+
+pub use file::FileSource;
+
+/// Why a source cannot be read. No variant holds key material.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It cannot be reached or read now.
+    #[error("the key source cannot be read: {0}")]
+    Unavailable(String),
+    /// What it holds is refused as a whole.
+    #[error("the key source is refused: {0}")]
+    Refused(#[from] SecretError),
+}
+
+/// A source of key versions.
+#[async_trait]
+pub trait KeySource: Send + Sync + 'static {
+    /// What the operator calls it, `file:/run/keys.json`.
+    fn name(&self) -> &str;
+
+    /// Reads all versions that it has.
+    async fn load(&self) -> Result<Vec<VersionSecret>, SourceError>;
+
+    /// Returns when it may hold something else than at the last [`KeySource::load`].
+    async fn changed(&self);
+}
