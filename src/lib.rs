@@ -1,6 +1,37 @@
-//! Checkpoint Signer.
-#![allow(missing_docs)]
+//! Signs the daily checkpoints of Amply's ledgers, and keeps every key version so that they verify for
+//! decades.
+//!
+//! # The path of a checkpoint
+//!
+//! ```text
+//!   ledger service                                                        auditors
+//!        | gRPC                                                              | CLI, gRPC, HTTP
+//!        v                                                                   v
+//!   grpc: translate ---> signer: which key? may it? ---> RSA         verifier: a verdict
+//!                          ^                   |                             ^
+//!        source ---> custody of the keys       v                             |
+//!        (file)            |             record: durable? ---> answer     keyring
+//!                          +---------------> public halves, for ever --------+
+//! ```
+//!
+//! # The modules, in the order in which data flows
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`checkpoint`] | the domain type, its strict JSON, its payload (RFC 8785); no I/O |
+//! | [`signature`] | the detached JWS (RFC 7515): header, signing input, parse; no I/O |
+//! | [`key`] | versions, windows, the keyring, the secret document, signing; no I/O |
+//! | [`source`] | where keys come from |
+//! | [`record`] | where signatures and public keys are kept, and the rules that forbid a second history |
+//! | [`signer`] | the one path that can produce a signature |
+//! | [`verifier`] | verdicts on published checkpoints |
+//! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors |
+//! | [`service`] | puts all of it together |
+//! | [`clock`], [`telemetry`] | the time, passed in; logs |
+//! | [`fault`], [`identifier`] | what is wrong with input; the form of names |
+
 pub mod checkpoint;
+pub mod cli;
 pub mod clock;
 pub mod fault;
 pub mod grpc;
@@ -12,4 +43,5 @@ pub mod service;
 pub mod signature;
 pub mod signer;
 pub mod source;
+pub mod telemetry;
 pub mod verifier;

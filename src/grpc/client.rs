@@ -14,7 +14,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The text is no URL of a server.
-    #[error("server: {0:?} is not the URL of a server; expected for example http://127.0.0.1:50051")]
+    #[error(
+        "server: {0:?} is not the URL of a server; expected for example http://127.0.0.1:50051"
+    )]
     Url(String),
     /// Nobody answers there.
     #[error("server: {url} does not answer: {reason}")]

@@ -10,12 +10,12 @@ use crate::checkpoint::{
     self, Checkpoint, CheckpointFields, EntryCount, InvalidCheckpoint, JsonObject, MAX_NESTING,
     TotalVolume,
 };
-use crate::fault::{FieldFault, Faults};
+use crate::fault::{Faults, FieldFault};
 use crate::signature::{Algorithm, DetachedJws, SignedCheckpoint};
 use crate::verifier::{Verdict, VerdictKind};
 
 /// An instant on the wire, whole seconds.
-pub fn timestamp(instant: DateTime<Utc>) -> Timestamp {
+pub(super) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
     Timestamp {
         seconds: instant.timestamp(),
         nanos: 0,
@@ -26,7 +26,7 @@ pub fn timestamp(instant: DateTime<Utc>) -> Timestamp {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn instant(wire: Timestamp) -> Result<DateTime<Utc>, checkpoint::FieldError> {
+pub(super) fn instant(wire: Timestamp) -> Result<DateTime<Utc>, checkpoint::FieldError> {
     Ok(checkpoint::Timestamp::from_unix(wire.seconds, wire.nanos)?.instant())
 }
 
@@ -153,13 +153,22 @@ impl TryFrom<proto::SignedCheckpoint> for SignedCheckpoint {
         let algorithm = proto::SignatureAlgorithm::from(header.alg) as i32;
         let payload = signed.checkpoint.payload().as_bytes();
         let agrees = [
-            ("key_id", wire.key_id.is_empty() || wire.key_id == header.kid.as_str()),
-            ("algorithm", wire.algorithm == 0 || wire.algorithm == algorithm),
+            (
+                "key_id",
+                wire.key_id.is_empty() || wire.key_id == header.kid.as_str(),
+            ),
+            (
+                "algorithm",
+                wire.algorithm == 0 || wire.algorithm == algorithm,
+            ),
             (
                 "signed_at",
                 wire.signed_at.is_none_or(|t| t == timestamp(header.iat)),
             ),
-            ("payload", wire.payload.is_empty() || wire.payload == payload),
+            (
+                "payload",
+                wire.payload.is_empty() || wire.payload == payload,
+            ),
             (
                 "published_json",
                 wire.published_json.is_empty() || wire.published_json == signed.published_json(),
@@ -191,7 +200,7 @@ impl From<VerdictKind> for proto::VerdictKind {
 }
 
 /// A verdict on the wire.
-pub fn verdict(verdict: Verdict, recorded: Option<bool>) -> proto::Verdict {
+pub(super) fn verdict(verdict: Verdict, recorded: Option<bool>) -> proto::Verdict {
     proto::Verdict {
         kind: proto::VerdictKind::from(verdict.kind).into(),
         key_id: verdict.key_id.map(|id| id.to_string()).unwrap_or_default(),
@@ -239,7 +248,9 @@ fn check_nesting(path: &str, depth: usize) -> Result<(), FieldFault> {
         let field: String = path.chars().take_while(|c| !matches!(c, '[')).collect();
         return Err(FieldFault::new(
             field,
-            format!("nests deeper than {MAX_NESTING}; expected fewer objects and arrays in one another"),
+            format!(
+                "nests deeper than {MAX_NESTING}; expected fewer objects and arrays in one another"
+            ),
         ));
     }
     Ok(())

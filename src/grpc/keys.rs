@@ -31,9 +31,14 @@ impl Keys {
     fn key(&self, keys: &KeysInForce, key_id: &KeyId) -> Result<proto::Key, Status> {
         let now = self.0.clock.now();
         let entry = keys.keyring.get(key_id);
-        entry.map(|entry| wire_key(entry, keys, now)).ok_or_else(|| {
-            status::not_found("KEY_NOT_FOUND", format!("key_id: there is no key version {key_id}"))
-        })
+        entry
+            .map(|entry| wire_key(entry, keys, now))
+            .ok_or_else(|| {
+                status::not_found(
+                    "KEY_NOT_FOUND",
+                    format!("key_id: there is no key version {key_id}"),
+                )
+            })
     }
 }
 
@@ -68,7 +73,11 @@ fn wire_key(entry: &KeyringEntry, keys: &KeysInForce, now: DateTime<Utc>) -> pro
         jwk: entry.to_jwk(),
         public_key_pem: version.public_key.to_pem(),
         thumbprint: version.public_key.thumbprint(),
-        version_stages: entry.stages().iter().map(|s| StagingLabel::as_str(s).into()).collect(),
+        version_stages: entry
+            .stages()
+            .iter()
+            .map(|s| StagingLabel::as_str(s).into())
+            .collect(),
         signing: keys.signing_key_id(now) == Some(&version.key_id),
         revocation: entry.revocation().map(|revocation| proto::Revocation {
             distrust_after: Some(convert::timestamp(revocation.distrust_after)),
@@ -153,7 +162,8 @@ impl KeyService for Keys {
                 .map_err(|e| status::invalid_request("distrust_after", &e.to_string()))?,
         };
         if distrust_after > now {
-            let problem = "lies in the future; expected now or earlier, since a revocation holds at once";
+            let problem =
+                "lies in the future; expected now or earlier, since a revocation holds at once";
             return Err(status::invalid_request("distrust_after", problem));
         }
         let length = request.reason.chars().count();
@@ -161,7 +171,11 @@ impl KeyService for Keys {
         if !(1..=MAX_REASON_CHARS).contains(&length) || control {
             let problem = format!(
                 "has {length} characters{}; expected 1 to {MAX_REASON_CHARS}, no control characters",
-                if control { ", control characters among them" } else { "" }
+                if control {
+                    ", control characters among them"
+                } else {
+                    ""
+                }
             );
             return Err(status::invalid_request("reason", &problem));
         }

@@ -41,7 +41,9 @@ impl RecordService for Records {
         let receipt = receipt.ok_or_else(|| {
             status::not_found(
                 "CHECKPOINT_NOT_FOUND",
-                format!("checkpoint_id: ledger {ledger_id} has no signed checkpoint {checkpoint_id}"),
+                format!(
+                    "checkpoint_id: ledger {ledger_id} has no signed checkpoint {checkpoint_id}"
+                ),
             )
         })?;
         Ok(Response::new(GetSignedCheckpointResponse {

@@ -13,7 +13,7 @@ use crate::signer::{NoKey, Refusal, RevokeError};
 use crate::source::SourceError;
 
 /// The domain of every `google.rpc.ErrorInfo` of this service.
-pub const DOMAIN: &str = "checkpoint-signer";
+const DOMAIN: &str = "checkpoint-signer";
 
 /// When a client may try again after the queue was full: by then the pool has done a good part of it.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
@@ -40,10 +40,7 @@ fn violations(faults: &[FieldFault]) -> Vec<FieldViolation> {
 
 /// A request that is not as its message's comments say.
 pub(super) fn invalid_request(field: &str, problem: &str) -> Status {
-    invalid(
-        "INVALID_REQUEST",
-        &[FieldFault::new(field, problem)],
-    )
+    invalid("INVALID_REQUEST", &[FieldFault::new(field, problem)])
 }
 
 fn invalid(reason: &str, faults: &[FieldFault]) -> Status {
@@ -97,14 +94,11 @@ impl From<Refusal> for Status {
                 plain(code, reason, message)
             }
             Refusal::Record(error) => error.into(),
-            Refusal::Overloaded(_) => with_reason(
-                Code::ResourceExhausted,
-                "OVERLOADED",
-                message,
-                |details| {
+            Refusal::Overloaded(_) => {
+                with_reason(Code::ResourceExhausted, "OVERLOADED", message, |details| {
                     details.set_retry_info(Some(RETRY_DELAY));
-                },
-            ),
+                })
+            }
             Refusal::Sign(_) => plain(Code::Internal, "SIGNATURE_FAILED", message),
             Refusal::ShuttingDown => plain(Code::Unavailable, "SHUTTING_DOWN", message),
         }
@@ -113,7 +107,11 @@ impl From<Refusal> for Status {
 
 impl From<RecordError> for Status {
     fn from(error: RecordError) -> Self {
-        plain(Code::Unavailable, "RECORD_STORE_UNAVAILABLE", error.to_string())
+        plain(
+            Code::Unavailable,
+            "RECORD_STORE_UNAVAILABLE",
+            error.to_string(),
+        )
     }
 }
 
@@ -121,7 +119,9 @@ impl From<SourceError> for Status {
     fn from(error: SourceError) -> Self {
         let message = error.to_string();
         match error {
-            SourceError::Unavailable(_) => plain(Code::Unavailable, "KEY_SOURCE_UNAVAILABLE", message),
+            SourceError::Unavailable(_) => {
+                plain(Code::Unavailable, "KEY_SOURCE_UNAVAILABLE", message)
+            }
             SourceError::Refused(_) => plain(Code::FailedPrecondition, "KEY_REFUSED", message),
         }
     }

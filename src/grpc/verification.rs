@@ -64,7 +64,9 @@ impl Verification {
         });
         let (verdict, signed) = verified.await.map_err(|_| status::shutting_down())?;
         let recorded = match &signed {
-            Some(signed) if verdict.kind == VerdictKind::Valid => Some(self.recorded(signed).await?),
+            Some(signed) if verdict.kind == VerdictKind::Valid => {
+                Some(self.recorded(signed).await?)
+            }
             _ => None,
         };
         Ok(convert::verdict(verdict, recorded))
@@ -111,7 +113,8 @@ impl VerificationService for Verification {
                 let request = request?;
                 let request_id = request.request_id;
                 if request_id.len() > MAX_REQUEST_ID_BYTES {
-                    let problem = format!("is too long; expected at most {MAX_REQUEST_ID_BYTES} bytes");
+                    let problem =
+                        format!("is too long; expected at most {MAX_REQUEST_ID_BYTES} bytes");
                     return Err(status::invalid_request("request_id", &problem));
                 }
                 let verdict = this.verdict(request.subject.map(Subject::from)).await?;

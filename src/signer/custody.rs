@@ -245,7 +245,8 @@ impl Custodian {
             Err(error) => next.faults.push(error.to_string()),
             Ok(versions) => {
                 for version in versions {
-                    next.take(version, self.record.as_ref(), self.clock.now()).await;
+                    next.take(version, self.record.as_ref(), self.clock.now())
+                        .await;
                 }
             }
         }
@@ -253,7 +254,11 @@ impl Custodian {
             next.keep(&before);
         }
         for fault in &next.faults {
-            tracing::error!(source = self.source.name(), fault, "the key source has a fault");
+            tracing::error!(
+                source = self.source.name(),
+                fault,
+                "the key source has a fault"
+            );
         }
         let now = self.clock.now();
         let last_success = match next.faults.is_empty() {
@@ -331,20 +336,32 @@ impl Refresh {
         let secret = secret.map_err(|error| format!("{labels}: {error}"))?;
         if !secret.unknown_members().is_empty() {
             let members = secret.unknown_members().join(", ");
-            tracing::debug!(labels, members, "members of the secret are not known and ignored");
+            tracing::debug!(
+                labels,
+                members,
+                "members of the secret are not known and ignored"
+            );
         }
         let version = secret.version().clone();
         let key_id = version.key_id.clone();
         let fault = |error: &dyn std::fmt::Display| format!("{labels}: {error}");
-        self.keyring.check(&version).map_err(|error| fault(&error))?;
+        self.keyring
+            .check(&version)
+            .map_err(|error| fault(&error))?;
         // A version that is only staged may be given up again, so that it leaves no trace on record.
         if stages != [StagingLabel::Pending] {
             let registered = record.register_key(&version, now).await;
             registered.map_err(|error: RegisterError| fault(&error))?;
         }
-        self.keyring.insert(version).map_err(|error| fault(&error))?;
+        self.keyring
+            .insert(version)
+            .map_err(|error| fault(&error))?;
         self.keyring.set_stages(&key_id, stages);
-        if self.keyring.get(&key_id).is_some_and(|entry| entry.is_trusted()) {
+        if self
+            .keyring
+            .get(&key_id)
+            .is_some_and(|entry| entry.is_trusted())
+        {
             self.signing.push(Arc::new(secret.into_signing_key()));
         }
         Ok(())

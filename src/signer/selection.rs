@@ -17,7 +17,9 @@ pub enum NoKey {
         from: String,
     },
     /// The last trusted key's window has ended.
-    #[error("key {key_id} might sign until {until}, which is over; expected a newer key to be promoted")]
+    #[error(
+        "key {key_id} might sign until {until}, which is over; expected a newer key to be promoted"
+    )]
     Expired {
         /// The key that was last.
         key_id: KeyId,

@@ -62,7 +62,9 @@ impl FileSource {
 
     fn loaded(&self) -> std::sync::MutexGuard<'_, Option<Fingerprint>> {
         // A fingerprint is replaced as a whole: a poisoned lock holds a good one.
-        self.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.loaded
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -105,7 +107,9 @@ fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     }
     if metadata.len() > MAX_FILE_BYTES {
         let found = metadata.len();
-        return Err(format!("{shown}: has {found} bytes; expected at most {MAX_FILE_BYTES}"));
+        return Err(format!(
+            "{shown}: has {found} bytes; expected at most {MAX_FILE_BYTES}"
+        ));
     }
     // With room for all from the start: a buffer that grows leaves copies behind.
     let capacity = usize::try_from(metadata.len()).unwrap_or_default() + 1;

@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{
-    Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params,
-    params_from_iter,
+    Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter,
 };
 
 use crate::checkpoint::{Checkpoint, CheckpointId, LedgerId, MAX_PAYLOAD_BYTES};
@@ -45,7 +44,8 @@ impl RawRow {
     fn into_receipt(self) -> Result<Receipt, RecordError> {
         let position = self.position;
         let damaged = |problem: String| RecordError::Damaged(format!("row {position}: {problem}"));
-        let checkpoint = Checkpoint::from_json(&self.payload).map_err(|e| damaged(e.to_string()))?;
+        let checkpoint =
+            Checkpoint::from_json(&self.payload).map_err(|e| damaged(e.to_string()))?;
         let jws = DetachedJws::parse(&self.signature).map_err(|e| damaged(e.to_string()))?;
         Ok(Receipt {
             position: position.unsigned_abs(),
@@ -100,7 +100,9 @@ pub(super) fn standing(
     })
 }
 
-fn place((checkpoint_id, hash, total_volume): (String, [u8; 32], i64)) -> Result<Place, RecordError> {
+fn place(
+    (checkpoint_id, hash, total_volume): (String, [u8; 32], i64),
+) -> Result<Place, RecordError> {
     Ok(Place {
         checkpoint_id: parse("checkpoint_id", &checkpoint_id)?,
         cumulative_hash: hash.into(),
@@ -237,8 +239,7 @@ pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let key_id: String = row.get(0)?;
-        let damaged =
-            |problem: String| RecordError::Damaged(format!("key {key_id}: {problem}"));
+        let damaged = |problem: String| RecordError::Damaged(format!("key {key_id}: {problem}"));
         let public_key = PublicKey::from_der(&row.get::<_, Vec<u8>>(1)?);
         let window = ValidityWindow::new(instant(row.get(3)?)?, instant(row.get(4)?)?);
         let version = KeyVersion {
@@ -247,7 +248,9 @@ pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
             algorithm: parse("algorithm", &row.get::<_, String>(2)?)?,
             window: window.map_err(|e| damaged(e.to_string()))?,
         };
-        keyring.insert(version).map_err(|e| damaged(e.to_string()))?;
+        keyring
+            .insert(version)
+            .map_err(|e| damaged(e.to_string()))?;
     }
     let mut statement = connection
         .prepare_cached("SELECT key_id, distrust_after, reason, revoked_at FROM key_revocation")?;

@@ -1,0 +1,62 @@
+//! The one table from errors to exit codes: 1 when the answer is no, 2 when there is none.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// Why a command does not end in 0.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The answer is no: refused, not valid, not serving.
+    Negative(String),
+    /// The answer is no, and was printed.
+    Shown,
+    /// It could not be done or checked.
+    Impossible(String),
+}
+
+impl Failure {
+    /// It could not be done, because of this.
+    pub(super) fn impossible(error: impl Display) -> Self {
+        Self::Impossible(error.to_string())
+    }
+
+    pub(super) fn message(&self) -> Option<&str> {
+        match self {
+            Self::Negative(message) | Self::Impossible(message) => Some(message),
+            Self::Shown => None,
+        }
+    }
+
+    pub(super) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Negative(_) | Self::Shown => ExitCode::from(1),
+            Self::Impossible(_) => ExitCode::from(2),
+        }
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let message = match status.get_details_error_info() {
+            Some(info) => format!("{}: {}", info.reason, status.message()),
+            None => format!("{:?}: {}", status.code(), status.message()),
+        };
+        match status.code() {
+            Code::InvalidArgument
+            | Code::FailedPrecondition
+            | Code::AlreadyExists
+            | Code::NotFound
+            | Code::OutOfRange => Self::Negative(message),
+            _ => Self::Impossible(message),
+        }
+    }
+}
+
+impl From<crate::grpc::client::ConnectError> for Failure {
+    fn from(error: crate::grpc::client::ConnectError) -> Self {
+        Self::impossible(error)
+    }
+}

@@ -1,0 +1,369 @@
+//! `keys`: what operators do with keys.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::place::RecordPlace;
+use super::{Failure, Format, FormatArg, ServerArg, input, print, print_json, print_line};
+use crate::grpc::client;
+use crate::grpc::proto::key_service_client::KeyServiceClient;
+use crate::grpc::proto::{Key, KeyState, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
+use crate::key::{
+    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyVersion, Keyring, MAX_KEYRING_BYTES, PublicKey,
+    ValidityWindow, WindowError, instant_text, parse_instant,
+};
+use crate::record::RegisterError;
+use crate::signature::Algorithm;
+
+#[derive(Subcommand)]
+pub(super) enum Keys {
+    /// Generate a key and write it to a new file (mode 0600) as a secret document
+    Generate(Generate),
+    /// List the key versions of a running service
+    List(List),
+    /// Print the public keys of a running service
+    Export(Export),
+    /// Put public keys that are older than this service on record, so that it verifies what they signed
+    Import(Import),
+    /// Distrust a key, for ever, from an instant on
+    Revoke(Revoke),
+}
+
+#[derive(Args)]
+pub(super) struct Generate {
+    /// The name of the version, never used before, for example amply-checkpoint-key-2027
+    #[arg(long, env = "CHECKPOINT_SIGNER_KEY_ID")]
+    key_id: KeyId,
+    #[command(flatten)]
+    window: Window,
+    /// Bits of the modulus, 2048 to 8192
+    #[arg(long, env = "CHECKPOINT_SIGNER_BITS", default_value_t = DEFAULT_MODULUS_BITS)]
+    bits: usize,
+    /// PS256 or RS256
+    #[arg(long, env = "CHECKPOINT_SIGNER_ALGORITHM", default_value_t)]
+    algorithm: Algorithm,
+    /// The file to write; it must not exist
+    #[arg(long, env = "CHECKPOINT_SIGNER_OUT")]
+    out: PathBuf,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Args)]
+struct Window {
+    /// First instant at which it may sign: a date (midnight UTC) or an RFC 3339 instant
+    #[arg(long, env = "CHECKPOINT_SIGNER_VALID_FROM", value_parser = parse_instant)]
+    valid_from: DateTime<Utc>,
+    /// First instant at which it may no longer sign
+    #[arg(long, env = "CHECKPOINT_SIGNER_VALID_UNTIL", value_parser = parse_instant)]
+    valid_until: DateTime<Utc>,
+}
+
+impl Window {
+    fn read(&self) -> Result<ValidityWindow, Failure> {
+        ValidityWindow::new(self.valid_from, self.valid_until)
+            .map_err(|error: WindowError| Failure::Impossible(format!("--valid-until: {error}")))
+    }
+}
+
+#[derive(Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    server: ServerArg,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KeyFormat {
+    /// A JWK Set with the windows: a keyring for `verify --keys`
+    Jwks,
+    /// PEM of the public keys, for openssl
+    Pem,
+}
+
+#[derive(Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    server: ServerArg,
+    /// Only this version
+    #[arg(long, env = "CHECKPOINT_SIGNER_KEY_ID")]
+    key_id: Option<KeyId>,
+    /// In which form
+    #[arg(
+        long,
+        value_enum,
+        env = "CHECKPOINT_SIGNER_KEY_FORMAT",
+        default_value = "jwks"
+    )]
+    format: KeyFormat,
+}
+
+#[derive(Args)]
+pub(super) struct Import {
+    /// A JWK Set as `keys export` writes it, or one public key as PEM
+    file: PathBuf,
+    /// The record: sqlite:PATH
+    #[arg(long, env = "CHECKPOINT_SIGNER_RECORD", value_name = "PLACE")]
+    record: RecordPlace,
+    /// The name of the version; for PEM
+    #[arg(long, env = "CHECKPOINT_SIGNER_KEY_ID", requires_all = ["valid_from", "valid_until"])]
+    key_id: Option<KeyId>,
+    /// First instant at which it might sign; for PEM
+    #[arg(long, env = "CHECKPOINT_SIGNER_VALID_FROM", value_parser = parse_instant)]
+    valid_from: Option<DateTime<Utc>>,
+    /// First instant at which it might no longer sign; for PEM
+    #[arg(long, env = "CHECKPOINT_SIGNER_VALID_UNTIL", value_parser = parse_instant)]
+    valid_until: Option<DateTime<Utc>>,
+    /// PS256 or RS256; for PEM
+    #[arg(long, env = "CHECKPOINT_SIGNER_ALGORITHM", default_value_t)]
+    algorithm: Algorithm,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Args)]
+pub(super) struct Revoke {
+    /// The version to distrust
+    key_id: KeyId,
+    /// Why; it is published with the key
+    #[arg(long, env = "CHECKPOINT_SIGNER_REASON")]
+    reason: String,
+    /// Signatures made at or after this instant are not trusted: a date (midnight UTC) or an RFC 3339 instant;
+    /// now, if it is not given
+    #[arg(long, env = "CHECKPOINT_SIGNER_DISTRUST_AFTER", value_parser = parse_instant)]
+    distrust_after: Option<DateTime<Utc>>,
+    #[command(flatten)]
+    server: ServerArg,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+impl Keys {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Generate(generate) => generate.run(),
+            Self::List(list) => list.run().await,
+            Self::Export(export) => export.run().await,
+            Self::Import(import) => import.run().await,
+            Self::Revoke(revoke) => revoke.run().await,
+        }
+    }
+}
+
+impl Generate {
+    fn run(self) -> Result<(), Failure> {
+        let window = self.window.read()?;
+        let (document, secret) =
+            KeySecret::generate(self.key_id, window, self.algorithm, self.bits)
+                .map_err(|error| Failure::Impossible(format!("--bits: {error}")))?;
+        input::write_private(&self.out, &document)?;
+        let version = secret.version();
+        match self.format.format {
+            Format::Json => print_json(&json!({
+                "key_id": version.key_id.as_str(),
+                "algorithm": version.algorithm.as_str(),
+                "modulus_bits": version.public_key.bits(),
+                "valid_from": instant_text(window.from()),
+                "valid_until": instant_text(window.until()),
+                "thumbprint": version.public_key.thumbprint(),
+                "file": self.out.display().to_string(),
+            })),
+            Format::Text => print_line(&format!(
+                "generated {} ({}, {} bits, {window})\nthumbprint {}\nwritten to {} (mode 0600): whoever \
+                 reads it can sign",
+                version.key_id,
+                version.algorithm,
+                version.public_key.bits(),
+                version.public_key.thumbprint(),
+                self.out.display()
+            )),
+        }
+    }
+}
+
+async fn fetch(server: &ServerArg) -> Result<ListKeysResponse, Failure> {
+    let channel = client::connect(&server.server).await?;
+    let mut client = KeyServiceClient::new(channel);
+    Ok(client.list_keys(ListKeysRequest {}).await?.into_inner())
+}
+
+impl List {
+    async fn run(self) -> Result<(), Failure> {
+        let list = fetch(&self.server).await?;
+        let status = list.source_status.unwrap_or_default();
+        if self.format.format == Format::Json {
+            let keys: Vec<Value> = list.keys.iter().map(key_json).collect();
+            return print_json(&json!({
+                "keys": keys,
+                "source": { "name": status.source, "faults": status.faults },
+            }));
+        }
+        for key in &list.keys {
+            print_line(&key_text(key))?;
+        }
+        print_line(&format!("source: {}", status.source))?;
+        for fault in &status.faults {
+            print_line(&format!("source has a fault: {fault}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn instant(wire: Option<prost_types::Timestamp>) -> String {
+    let instant = wire.and_then(|t| DateTime::from_timestamp(t.seconds, 0));
+    instant.map(instant_text).unwrap_or_default()
+}
+
+fn state(key: &Key) -> &'static str {
+    KeyState::as_str_name(&key.state()).trim_start_matches("KEY_STATE_")
+}
+
+fn algorithm(key: &Key) -> &'static str {
+    key.algorithm()
+        .as_str_name()
+        .trim_start_matches("SIGNATURE_ALGORITHM_")
+}
+
+fn key_text(key: &Key) -> String {
+    let signs = if key.signing { "  <- signs now" } else { "" };
+    let revoked = key.revocation.as_ref().map(|revocation| {
+        let from = instant(revocation.distrust_after);
+        format!("  distrusted from {from}: {}", revocation.reason)
+    });
+    format!(
+        "{:<10} {:<28} {} <= t < {}  {} {} bits  {}{}{signs}",
+        state(key),
+        key.key_id,
+        instant(key.valid_from),
+        instant(key.valid_until),
+        algorithm(key),
+        key.modulus_bits,
+        key.version_stages.join(","),
+        revoked.unwrap_or_default(),
+    )
+}
+
+fn key_json(key: &Key) -> Value {
+    json!({
+        "key_id": key.key_id,
+        "state": state(key),
+        "algorithm": algorithm(key),
+        "modulus_bits": key.modulus_bits,
+        "valid_from": instant(key.valid_from),
+        "valid_until": instant(key.valid_until),
+        "thumbprint": key.thumbprint,
+        "version_stages": key.version_stages,
+        "signing": key.signing,
+        "revocation": key.revocation.as_ref().map(|revocation| json!({
+            "distrust_after": instant(revocation.distrust_after),
+            "reason": revocation.reason,
+        })),
+    })
+}
+
+impl Export {
+    async fn run(self) -> Result<(), Failure> {
+        let mut keys = fetch(&self.server).await?.keys;
+        // What is only staged is trusted by nobody, and not published.
+        keys.retain(|key| key.state() != KeyState::Pending);
+        if let Some(wanted) = &self.key_id {
+            keys.retain(|key| key.key_id == wanted.as_str());
+            if keys.is_empty() {
+                let message = format!("--key-id: the service has no published key {wanted}");
+                return Err(Failure::Negative(message));
+            }
+        }
+        match self.format {
+            KeyFormat::Pem => keys
+                .iter()
+                .try_for_each(|key| print(&format!("# {}\n{}", key.key_id, key.public_key_pem))),
+            KeyFormat::Jwks => {
+                let jwks: Vec<&str> = keys.iter().map(|key| key.jwk.as_str()).collect();
+                print_line(&format!(r#"{{"keys":[{}]}}"#, jwks.join(",")))
+            }
+        }
+    }
+}
+
+impl Import {
+    async fn run(self) -> Result<(), Failure> {
+        let record = self.record.open().map_err(Failure::impossible)?;
+        let versions = self.versions()?;
+        let now = crate::clock::Clock::system().now();
+        let mut names = Vec::new();
+        for version in &versions {
+            record.register_key(version, now).await.map_err(|error| {
+                let message = format!("{}: {error}", version.key_id);
+                match error {
+                    RegisterError::Conflict(_) => Failure::Negative(message),
+                    RegisterError::Store(_) => Failure::Impossible(message),
+                }
+            })?;
+            names.push(version.key_id.as_str());
+        }
+        match self.format.format {
+            Format::Json => print_json(&json!({ "on_record": names })),
+            Format::Text => print_line(&format!(
+                "on record: {}\na running service sees them within some seconds",
+                names.join(", ")
+            )),
+        }
+    }
+
+    fn versions(&self) -> Result<Vec<KeyVersion>, Failure> {
+        let wrong =
+            |problem: String| Failure::Impossible(format!("{}: {problem}", self.file.display()));
+        let text = input::read(&self.file, MAX_KEYRING_BYTES)?;
+        if !text.starts_with(b"-----BEGIN") && !text.starts_with(b"#") {
+            let keyring = Keyring::from_jwks(&text).map_err(|error| wrong(error.to_string()))?;
+            let entries = keyring.entries().into_iter();
+            return Ok(entries.map(|entry| entry.version().clone()).collect());
+        }
+        let (Some(key_id), Some(valid_from), Some(valid_until)) =
+            (&self.key_id, self.valid_from, self.valid_until)
+        else {
+            let problem =
+                "is PEM, which has no window; expected --key-id, --valid-from and --valid-until";
+            return Err(wrong(problem.into()));
+        };
+        let window = Window {
+            valid_from,
+            valid_until,
+        };
+        let pem: String = String::from_utf8_lossy(&text)
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        Ok(vec![KeyVersion {
+            key_id: key_id.clone(),
+            window: window.read()?,
+            algorithm: self.algorithm,
+            public_key: PublicKey::from_pem(&pem).map_err(|error| wrong(error.to_string()))?,
+        }])
+    }
+}
+
+impl Revoke {
+    async fn run(self) -> Result<(), Failure> {
+        let channel = client::connect(&self.server.server).await?;
+        let request = RevokeKeyRequest {
+            key_id: self.key_id.to_string(),
+            reason: self.reason,
+            distrust_after: self.distrust_after.map(|instant| prost_types::Timestamp {
+                seconds: instant.timestamp(),
+                nanos: 0,
+            }),
+        };
+        let answer = KeyServiceClient::new(channel).revoke_key(request).await?;
+        let key = answer.into_inner().key.unwrap_or_default();
+        match self.format.format {
+            Format::Json => print_json(&key_json(&key)),
+            Format::Text => print_line(&key_text(&key)),
+        }
+    }
+}

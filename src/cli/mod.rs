@@ -1,0 +1,193 @@
+//! The command line: a command for each user. It parses, calls inward, prints, and chooses an exit code.
+
+mod demo;
+mod failure;
+mod health;
+mod input;
+mod keys;
+mod place;
+mod record;
+mod serve;
+mod sign;
+mod verify;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use failure::Failure;
+
+/// Signs the daily checkpoints of Amply's ledgers, and verifies them for decades.
+///
+/// Exit codes: 0 done, or all valid; 1 the answer is no (refused, not valid, not serving); 2 it could not be
+/// done or checked.
+#[derive(Parser)]
+#[command(name = "checkpoint-signer", version, max_term_width = 100)]
+struct Cli {
+    /// What to log on standard error: a level, or a filter such as checkpoint_signer=debug,warn
+    #[arg(
+        long,
+        global = true,
+        env = "CHECKPOINT_SIGNER_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tell the story of three years in some seconds, with real parts and a simulated clock
+    Demo,
+    /// Run the service
+    Serve(serve::Serve),
+    /// Sign a checkpoint and print the JSON to publish
+    Sign(sign::Sign),
+    /// Verify published checkpoints
+    Verify(verify::Verify),
+    /// Generate, list, export, import and revoke keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Look after the record of signatures
+    #[command(subcommand)]
+    Record(record::RecordCommand),
+    /// Ask a running service how it is (for a container's health check)
+    Health(health::Health),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page (roff)
+    Man,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person
+    Text,
+    /// For a program
+    Json,
+}
+
+#[derive(Args)]
+struct FormatArg {
+    /// How to print
+    #[arg(
+        long,
+        value_enum,
+        env = "CHECKPOINT_SIGNER_FORMAT",
+        default_value = "text"
+    )]
+    format: Format,
+}
+
+#[derive(Args)]
+struct ServerArg {
+    /// The service to ask
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_SERVER",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
+    server: String,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = crate::telemetry::start(&cli.log)
+        .map_err(Failure::Impossible)
+        .and_then(|()| run(cli.command));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                let _ = writeln!(std::io::stderr(), "checkpoint-signer: {message}");
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo => block_on(demo::run()),
+        Command::Serve(serve) => block_on(serve.run()),
+        Command::Sign(sign) => block_on(sign.run()),
+        Command::Verify(verify) => block_on(verify.run()),
+        Command::Keys(keys) => block_on(keys.run()),
+        Command::Record(record) => record.run(),
+        Command::Health(health) => block_on(health.run()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "checkpoint-signer", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(Failure::impossible)?;
+            print(&String::from_utf8_lossy(&page))
+        }
+    }
+}
+
+fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Runtime::new()
+        .map_err(Failure::impossible)?
+        .block_on(task)
+}
+
+/// Prints to standard output. A closed pipe is an error here, not a panic as with `println!`.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::Impossible(format!("standard output: {error}")))
+}
+
+/// Prints one line.
+fn print_line(line: &str) -> Result<(), Failure> {
+    print(&format!("{line}\n"))
+}
+
+/// Prints a JSON document.
+fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    print_line(&format!("{value:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_variable() {
+        fn check(command: &clap::Command, path: &str) {
+            for argument in command.get_arguments() {
+                let name = argument.get_id().as_str();
+                if argument.is_positional() || matches!(name, "help" | "version") {
+                    continue;
+                }
+                let variable = argument.get_env().and_then(|v| v.to_str()).unwrap_or("");
+                let expected = variable.starts_with("CHECKPOINT_SIGNER_");
+                assert!(expected, "{path} --{name} has {variable:?}");
+            }
+            for inner in command.get_subcommands() {
+                check(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        check(&super::Cli::command(), "checkpoint-signer");
+    }
+}

@@ -1,0 +1,187 @@
+//! `serve`: runs the service until SIGTERM or SIGINT.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Datelike, NaiveDate};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::place::{RecordPlace, SourcePlace};
+use super::{Failure, input, print, print_line};
+use crate::clock::Clock;
+use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeySecret, ValidityWindow};
+use crate::service::{Parts, Service};
+use crate::signature::Algorithm;
+
+const GRPC_PORT: u16 = 50051;
+const HTTP_PORT: u16 = 8080;
+
+/// The checkpoint to try out, put into the folder of `--dev`.
+const EXAMPLE: &str = include_str!("../../examples/checkpoint.json");
+
+#[derive(Args)]
+pub(super) struct Serve {
+    /// For trying out: makes a key for this year and a record in the data folder when there are none, listens
+    /// on loopback, and prints the commands to try next
+    #[arg(long, env = "CHECKPOINT_SIGNER_DEV")]
+    dev: bool,
+    /// The folder of --dev
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_DATA",
+        default_value = "checkpoint-signer-data",
+        value_name = "FOLDER"
+    )]
+    data: PathBuf,
+    /// Where keys come from: file:PATH
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_SOURCE",
+        required_unless_present = "dev",
+        value_name = "PLACE"
+    )]
+    source: Option<SourcePlace>,
+    /// Where the record is: sqlite:PATH. It must exist: see `record init`
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_RECORD",
+        required_unless_present = "dev",
+        value_name = "PLACE"
+    )]
+    record: Option<RecordPlace>,
+    /// Where to serve gRPC; port 0 takes a free one
+    #[arg(long, env = "CHECKPOINT_SIGNER_GRPC", value_name = "ADDRESS",
+        default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, GRPC_PORT)))]
+    grpc: SocketAddr,
+    /// Where to serve HTTP (the published keyring, and health); nowhere, if it is not given (with --dev, on
+    /// loopback)
+    #[arg(long, env = "CHECKPOINT_SIGNER_HTTP", value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        // Before anything is started, so that no signal is missed.
+        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::impossible)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::impossible)?;
+        let clock = Clock::system();
+        let (source, record) = self.places(&clock)?;
+        let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
+        let service = Service::start(Parts {
+            clock,
+            source: source.open(),
+            record: record.open().map_err(Failure::impossible)?,
+            grpc: self.grpc,
+            http: self.http.or(self.dev.then_some(dev_http)),
+        })
+        .await
+        .map_err(Failure::impossible)?;
+        print_line(&format!("gRPC on http://{}", service.grpc()))?;
+        if let Some(http) = service.http() {
+            print_line(&format!("HTTP on http://{http}"))?;
+        }
+        if self.dev {
+            print(&what_next(&self.data, &service))?;
+        }
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("draining: no new work, what is in flight is answered");
+        match service.drain().await {
+            true => Ok(()),
+            false => Err(Failure::Impossible(
+                "some calls were still in flight at the end of the grace period".into(),
+            )),
+        }
+    }
+
+    fn places(&self, clock: &Clock) -> Result<(SourcePlace, RecordPlace), Failure> {
+        let missing = |flag| Failure::Impossible(format!("{flag}: is missing; expected a place"));
+        if !self.dev {
+            let source = self.source.clone().ok_or_else(|| missing("--source"))?;
+            let record = self.record.clone().ok_or_else(|| missing("--record"))?;
+            return Ok((source, record));
+        }
+        if !self.grpc.ip().is_loopback() || self.http.is_some_and(|http| !http.ip().is_loopback()) {
+            return Err(Failure::Impossible(
+                "--grpc, --http: --dev listens on loopback only; expected an address such as 127.0.0.1:0"
+                    .into(),
+            ));
+        }
+        let failed = |error| Failure::Impossible(format!("{}: {error}", self.data.display()));
+        std::fs::create_dir_all(&self.data).map_err(failed)?;
+        let example = self.data.join("checkpoint.json");
+        if !example.exists() {
+            std::fs::write(&example, EXAMPLE).map_err(failed)?;
+        }
+        let source = match &self.source {
+            Some(source) => source.clone(),
+            None => {
+                let path = self.data.join("key.json");
+                if !path.exists() {
+                    make_key(&path, clock)?;
+                }
+                SourcePlace::File(path)
+            }
+        };
+        let record = match &self.record {
+            Some(record) => record.clone(),
+            None => RecordPlace::Sqlite(self.data.join("record.sqlite")),
+        };
+        let RecordPlace::Sqlite(path) = &record;
+        if !path.exists() {
+            record.init().map_err(Failure::impossible)?;
+        }
+        Ok((source, record))
+    }
+}
+
+/// A key for this calendar year.
+fn make_key(path: &Path, clock: &Clock) -> Result<(), Failure> {
+    let year = clock.now().year();
+    let january = |year| {
+        let date = NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default();
+        DateTime::from_naive_utc_and_offset(date.into(), chrono::Utc)
+    };
+    let key_id: KeyId = format!("dev-checkpoint-key-{year}")
+        .parse()
+        .map_err(Failure::impossible)?;
+    let window =
+        ValidityWindow::new(january(year), january(year + 1)).map_err(Failure::impossible)?;
+    let (document, _) =
+        KeySecret::generate(key_id, window, Algorithm::default(), DEFAULT_MODULUS_BITS)
+            .map_err(Failure::impossible)?;
+    input::write_private(path, &document)
+}
+
+/// The commands to try, ready to be copied.
+fn what_next(data: &Path, service: &Service) -> String {
+    let program = std::env::args().next();
+    let program = program.as_deref().unwrap_or("checkpoint-signer");
+    let (data, server) = (data.display(), format!("http://{}", service.grpc()));
+    let http = service.http().map(|http| {
+        format!("\n  # the published keyring\n  curl http://{http}/.well-known/jwks.json\n")
+    });
+    format!(
+        "\
+For trying out only: the key is a plain file in {data}.
+
+Try next, in another terminal:
+
+  # sign a checkpoint
+  {program} sign {data}/checkpoint.json --server {server} > {data}/signed.json
+
+  # verify it by asking the service
+  {program} verify {data}/signed.json --server {server}
+
+  # verify it offline, as an auditor does
+  {program} keys export --server {server} > {data}/keyring.json
+  {program} verify {data}/signed.json --keys {data}/keyring.json
+{}
+End with Ctrl-C.
+",
+        http.unwrap_or_default()
+    )
+}

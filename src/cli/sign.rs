@@ -1,0 +1,39 @@
+//! `sign`: has a checkpoint signed, and prints what to publish.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, FormatArg, ServerArg, input, print_line};
+use crate::checkpoint::{Checkpoint, MAX_JSON_BYTES};
+use crate::grpc::client;
+use crate::grpc::proto::SignCheckpointRequest;
+use crate::grpc::proto::signing_service_client::SigningServiceClient;
+
+#[derive(Args)]
+pub(super) struct Sign {
+    /// The checkpoint as JSON, without a signature; - reads standard input
+    file: PathBuf,
+    #[command(flatten)]
+    server: ServerArg,
+    /// The published JSON is printed either way
+    #[command(flatten)]
+    _format: FormatArg,
+}
+
+impl Sign {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let text = input::read(&self.file, MAX_JSON_BYTES)?;
+        let checkpoint = Checkpoint::from_json(&text)
+            .map_err(|invalid| Failure::Negative(format!("{}: {invalid}", self.file.display())))?;
+        let channel = client::connect(&self.server.server).await?;
+        let request = SignCheckpointRequest {
+            checkpoint: Some((&checkpoint).into()),
+        };
+        let answer = SigningServiceClient::new(channel)
+            .sign_checkpoint(request)
+            .await?;
+        let signed = answer.into_inner().signed_checkpoint.unwrap_or_default();
+        print_line(&signed.published_json)
+    }
+}
