@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::place::{RecordPlace, SourcePlace};
-use super::{Failure, input, print, print_line};
+use super::{Failure, input, print};
 use crate::clock::Clock;
 use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeySecret, ValidityWindow};
 use crate::service::{Parts, Service};
@@ -77,13 +77,15 @@ impl Serve {
         })
         .await
         .map_err(Failure::impossible)?;
-        print_line(&format!("gRPC on http://{}", service.grpc()))?;
+        let mut shown = format!("gRPC on http://{}\n", service.grpc());
         if let Some(http) = service.http() {
-            print_line(&format!("HTTP on http://{http}"))?;
+            shown.push_str(&format!("HTTP on http://{http}\n"));
         }
         if self.dev {
-            print(&what_next(&self.data, &service))?;
+            shown.push_str(&what_next(&self.data, &service));
         }
+        // Whoever reads this may have gone: no reason to end.
+        let _ = print(&shown);
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -1,0 +1,20 @@
+//! The service from outside: gRPC, HTTP and the command line, against real parts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cli;
+mod http;
+mod keys;
+mod record;
+mod signing;
+mod streams;
+mod wrong_input;

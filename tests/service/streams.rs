@@ -1,0 +1,141 @@
+//! Streams: pipelined, in order, and not ended by a refusal.
+
+use checkpoint_signer::grpc::proto::sign_checkpoints_response::Outcome;
+use checkpoint_signer::grpc::proto::verify_checkpoints_request::Subject;
+use checkpoint_signer::grpc::proto::{
+    SignCheckpointsRequest, VerdictKind, VerifyCheckpointsRequest,
+};
+use tokio_stream::StreamExt;
+use tonic::Code;
+
+use crate::support::{TestService, checkpoint};
+
+fn item(index: u64, history: &str) -> SignCheckpointsRequest {
+    SignCheckpointsRequest {
+        request_id: format!("request-{index}"),
+        checkpoint: Some(checkpoint(&format!("chk_{index}"), index, history)),
+    }
+}
+
+#[tokio::test]
+async fn a_ledgers_checkpoints_follow_one_another_without_waiting() {
+    let mut service = TestService::new().await;
+    let items: Vec<_> = (1..=200)
+        .map(|index| item(index, &index.to_string()))
+        .collect();
+    let answers = service
+        .signing
+        .sign_checkpoints(tokio_stream::iter(items))
+        .await
+        .unwrap();
+    let answers: Vec<_> = answers.into_inner().map(Result::unwrap).collect().await;
+    assert_eq!(answers.len(), 200);
+    for (index, answer) in answers.iter().enumerate() {
+        assert_eq!(answer.request_id, format!("request-{}", index + 1));
+        let outcome = answer.outcome.as_ref().unwrap();
+        assert!(
+            matches!(outcome, Outcome::SignedCheckpoint(_)),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refused_item_does_not_end_the_stream() {
+    let mut service = TestService::new().await;
+    let mut malformed = item(4, "d");
+    malformed
+        .checkpoint
+        .as_mut()
+        .unwrap()
+        .cumulative_hash
+        .clear();
+    let missing = SignCheckpointsRequest::default();
+    let items = vec![item(1, "a"), item(1, "b"), malformed, missing, item(2, "c")];
+    let answers = service
+        .signing
+        .sign_checkpoints(tokio_stream::iter(items))
+        .await
+        .unwrap();
+    let answers: Vec<_> = answers.into_inner().map(Result::unwrap).collect().await;
+    let codes: Vec<Option<i32>> = answers
+        .iter()
+        .map(|answer| match answer.outcome.as_ref().unwrap() {
+            Outcome::SignedCheckpoint(_) => None,
+            Outcome::Refusal(status) => {
+                assert!(!status.details.is_empty(), "a refusal has details");
+                Some(status.code)
+            }
+        })
+        .collect();
+    let invalid = Some(Code::InvalidArgument as i32);
+    let exists = Some(Code::AlreadyExists as i32);
+    assert_eq!(codes, [None, exists, invalid, invalid, None]);
+}
+
+#[tokio::test]
+async fn a_stream_verifies_in_order() {
+    let mut service = TestService::new().await;
+    let signed = service.sign(checkpoint("chk_1", 1, "a")).await.unwrap();
+    let tampered = signed
+        .published_json
+        .replace("\"entry_count\":1", "\"entry_count\":2");
+    let texts = [
+        signed.published_json.clone(),
+        tampered,
+        "{}".into(),
+        signed.published_json,
+    ];
+    let items = texts
+        .into_iter()
+        .enumerate()
+        .map(|(index, text)| VerifyCheckpointsRequest {
+            request_id: index.to_string(),
+            subject: Some(Subject::PublishedJson(text)),
+        });
+    let items: Vec<_> = items.collect();
+    let verdicts = service
+        .verification
+        .verify_checkpoints(tokio_stream::iter(items))
+        .await;
+    let verdicts: Vec<_> = verdicts
+        .unwrap()
+        .into_inner()
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    let found: Vec<_> = verdicts
+        .iter()
+        .map(|v| (v.request_id.as_str(), v.verdict.as_ref().unwrap().kind()))
+        .collect();
+    use VerdictKind::{InvalidSignature, Malformed, Valid};
+    assert_eq!(
+        found,
+        [
+            ("0", Valid),
+            ("1", InvalidSignature),
+            ("2", Malformed),
+            ("3", Valid)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_drain_answers_what_is_in_flight_and_ends_open_streams() {
+    let mut service = TestService::new().await;
+    let (send, receive) = tokio::sync::mpsc::channel(8);
+    let requests = tokio_stream::wrappers::ReceiverStream::new(receive);
+    send.send(item(1, "a")).await.unwrap();
+    let mut answers = service
+        .signing
+        .sign_checkpoints(requests)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(answers.next().await.unwrap().is_ok());
+    let drained = tokio::spawn(service.stop());
+    let status = answers.next().await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    drop((send, answers));
+    drained.await.unwrap();
+}
