@@ -26,12 +26,7 @@ use crate::record::Record;
 use crate::signer::{Custody, KeysInForce, Signer};
 
 /// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::missing_errors_doc,
-    clippy::doc_markdown
-)]
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::missing_errors_doc)]
 pub mod proto {
     tonic::include_proto!("amply.checkpoint.v1");
 

@@ -148,7 +148,7 @@ impl Signer {
     /// the outcome.
     pub async fn submit(&self, checkpoint: Checkpoint, when_full: WhenFull) -> Submission {
         match self.admit(&checkpoint, when_full).await {
-            Ok(Admission::Recorded(receipt)) => Submission::Decided(Box::new(Ok(receipt))),
+            Ok(Admission::Recorded(receipt)) => Submission::Decided(Box::new(Ok(*receipt))),
             Ok(Admission::Room(room)) => self.enqueue(checkpoint, room),
             Err(refusal) => Submission::Decided(Box::new(Err(refusal))),
         }
@@ -167,7 +167,7 @@ impl Signer {
         let standing = standing.await?;
         // A retry is answered before anything else is asked: it is safe for ever.
         if let Some(receipt) = standing.recorded(checkpoint) {
-            return Ok(Admission::Recorded(receipt.clone()));
+            return Ok(Admission::Recorded(Box::new(receipt.clone())));
         }
         let now = self.clock.now();
         check_timestamp(checkpoint, now)?;
@@ -208,7 +208,7 @@ impl Signer {
 }
 
 enum Admission {
-    Recorded(Receipt),
+    Recorded(Box<Receipt>),
     Room(OwnedSemaphorePermit),
 }
 
