@@ -1,0 +1,11 @@
+//! What the core promises, without any input or output: one module a behaviour.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+mod support;
+mod wycheproof;

@@ -1,0 +1,1 @@
+//! Set-up that the modules share: keys, secret documents and checkpoints.
