@@ -7,5 +7,6 @@
     missing_docs
 )]
 
+mod jcs;
 mod support;
 mod wycheproof;

@@ -1,1 +1,3 @@
-//! Set-up that the modules share: keys, secret documents and checkpoints.
+//! Set-up that the modules share: checkpoints, keys made by OpenSSL, and secret documents.
+
+pub(crate) mod checkpoint;
