@@ -126,15 +126,15 @@ impl Checkpoint {
     /// # Errors
     /// [`InvalidCheckpoint`] names every member that is missing or wrong; a `signature` is one.
     pub fn from_json(text: &[u8]) -> Result<Self, InvalidCheckpoint> {
-        let object = parse_object(text)?;
-        if object.as_map().contains_key(SIGNATURE_MEMBER) {
-            return Err(FieldFault::new(
+        let mut members = parse_object(text)?.into_map();
+        let mut faults = Faults::default();
+        if members.remove(SIGNATURE_MEMBER).is_some() {
+            faults.push(FieldFault::new(
                 SIGNATURE_MEMBER,
                 "is there already; expected a checkpoint that is not signed yet",
-            )
-            .into());
+            ));
         }
-        Self::from_object(object)
+        Self::from_members(members, faults)
     }
 
     /// Reads the published JSON: an unsigned checkpoint, and the text of its `signature` member.
@@ -143,25 +143,28 @@ impl Checkpoint {
     /// [`InvalidCheckpoint`] names every member that is missing or wrong.
     pub fn from_published_json(text: &[u8]) -> Result<(Self, String), InvalidCheckpoint> {
         let mut members = parse_object(text)?.into_map();
+        let mut faults = Faults::default();
         let signature = match members.remove(SIGNATURE_MEMBER) {
             Some(Value::String(signature)) => signature,
             found => {
-                return Err(FieldFault::new(
+                faults.push(FieldFault::new(
                     SIGNATURE_MEMBER,
                     format!(
                         "{}; expected a detached JWS",
                         found.as_ref().map_or("is missing", json::describe)
                     ),
-                )
-                .into());
+                ));
+                String::new()
             }
         };
-        Ok((Self::from_object(JsonObject::checked(members))?, signature))
+        Ok((Self::from_members(members, faults)?, signature))
     }
 
-    fn from_object(object: JsonObject) -> Result<Self, InvalidCheckpoint> {
-        let mut members = object.into_map();
-        let mut faults = Faults::default();
+    /// Reads the members but for the signature, whose `faults` are reported together with theirs.
+    fn from_members(
+        mut members: Map<String, Value>,
+        mut faults: Faults,
+    ) -> Result<Self, InvalidCheckpoint> {
         let checkpoint_id = faults.take(
             "checkpoint_id",
             json::string(members.remove("checkpoint_id")).and_then(|id| Ok(id.parse()?)),
@@ -211,6 +214,10 @@ impl Checkpoint {
         else {
             return Err(InvalidCheckpoint(faults.into_vec()));
         };
+        let faults = faults.into_vec();
+        if !faults.is_empty() {
+            return Err(InvalidCheckpoint(faults));
+        }
         Self::new(CheckpointFields {
             checkpoint_id,
             ledger_id,
