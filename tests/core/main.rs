@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+mod checkpoints;
 mod jcs;
 mod support;
 mod wycheproof;
