@@ -8,7 +8,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair};
 use pkcs1::EncodeRsaPrivateKey;
-use pkcs8::der::{Decode, SecretDocument, pem};
+use pkcs8::der::{Decode, SecretDocument};
 use pkcs8::{LineEnding, PrivateKeyInfoRef};
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;
@@ -69,7 +69,7 @@ impl PrivateKey {
     /// [`PrivateKeyError`] says what was found instead, without repeating it.
     pub fn from_pem(pem: &str) -> Result<Self, PrivateKeyError> {
         let pem = pem.trim();
-        let label = pem::decode_label(pem.as_bytes()).map_err(|_| PrivateKeyError::NotPem)?;
+        let label = first_label(pem).ok_or(PrivateKeyError::NotPem)?;
         let kind = match label {
             "RSA PRIVATE KEY" => "PKCS#1",
             "PRIVATE KEY" => "PKCS#8",
@@ -173,4 +173,13 @@ impl PrivateKey {
             .ok()?;
         Some(signature)
     }
+}
+
+/// What the first document in the text says that it is. Another may follow: OpenSSL writes EC PARAMETERS
+/// before the key.
+fn first_label(pem: &str) -> Option<&str> {
+    let (_, pem) = pem.split_once("-----BEGIN ")?;
+    let (label, _) = pem.split_once("-----")?;
+    let is_plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ';
+    label.chars().all(is_plain).then_some(label)
 }
