@@ -9,5 +9,6 @@
 
 mod checkpoints;
 mod jcs;
+mod secrets;
 mod support;
 mod wycheproof;

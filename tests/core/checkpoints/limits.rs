@@ -5,7 +5,8 @@ use checkpoint_signer::checkpoint::{
 };
 
 use super::assert_refused;
-use crate::support::checkpoint::{CheckpointText, checkpoint, faults};
+use crate::support::checkpoint::{checkpoint, faults};
+use crate::support::document::Document;
 
 fn arrays(depth: usize) -> String {
     format!("{}{}", "[".repeat(depth), "]".repeat(depth))
@@ -20,7 +21,7 @@ fn objects(depth: usize) -> String {
 }
 
 /// A checkpoint whose payload has exactly `bytes` bytes.
-fn with_payload_of(bytes: usize) -> CheckpointText {
+fn with_payload_of(bytes: usize) -> Document {
     let empty = checkpoint().with("padding", "\"\"");
     let padding = "x".repeat(bytes - empty.payload().len());
     empty.with("padding", format!("\"{padding}\""))

@@ -4,11 +4,11 @@ mod fields;
 mod limits;
 mod strictness;
 
-use crate::support::checkpoint::CheckpointText;
+use crate::support::document::Document;
 
 /// Asserts that `text` has exactly one fault: of `field`, with `found` in its sentence, which says what is
 /// expected.
-fn assert_refused(text: &CheckpointText, field: &str, found: &str) {
+fn assert_refused(text: &Document, field: &str, found: &str) {
     let faults = text.faults();
     let [(named, problem)] = faults.as_slice() else {
         panic!("expected one fault, of {field}: {faults:?}");
