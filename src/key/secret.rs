@@ -24,6 +24,10 @@ pub const MAX_SECRET_BYTES: usize = 65_536;
 /// Longest value of a member that is no key: longer than any name or date.
 const MAX_PLAIN_BYTES: usize = 128;
 
+/// Longest run of base64 characters that an error repeats: longer than the words of names, much shorter than
+/// a line of PEM.
+const MAX_RUN: usize = 24;
+
 const MEMBERS: [&str; 5] = [
     "private_key",
     "key_id",
@@ -129,11 +133,7 @@ impl KeySecret {
             None => Some(Algorithm::default()),
             found => faults.take("algorithm", parsed(found)),
         };
-        let mut instant = |name| {
-            let text = plain(members.get(name));
-            let instant = text.and_then(|text| parse_instant(&text).map_err(|e| e.to_string()));
-            faults.take(name, instant)
-        };
+        let mut instant = |name| faults.take(name, parsed_by(members.get(name), parse_instant));
         let (from, until) = (instant("valid_from"), instant("valid_until"));
         let window = match (from, until) {
             (Some(from), Some(until)) => {
@@ -236,7 +236,8 @@ impl VersionSecret {
         let mut labels: Vec<&StagingLabel> = versions.iter().flat_map(|v| &v.stages).collect();
         labels.sort();
         if let Some([label, _]) = labels.array_windows().find(|[a, b]| a == b) {
-            let problem = format!("{} stands on two versions; expected one", label.as_str());
+            let label = quoted(label.as_str());
+            let problem = format!("{label} stands on two versions; expected one");
             return Err(SecretError::one(STAGES_MEMBER, problem));
         }
         Ok(versions)
@@ -306,7 +307,7 @@ impl<'a> Members<'a> {
         let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
-            let name = fault::excerpt(name);
+            let name = quoted(name);
             let problem = format!("{name} stands there twice; expected each member once");
             return Err(SecretError::one("secret", problem));
         }
@@ -322,7 +323,7 @@ impl<'a> Members<'a> {
         let names = self.0.iter().map(|(name, _)| name.as_str());
         names
             .filter(|name| !MEMBERS.contains(name) && *name != STAGES_MEMBER)
-            .map(fault::excerpt)
+            .map(quoted)
             .collect()
     }
 }
@@ -358,9 +359,36 @@ fn plain(member: Option<&RawValue>) -> Result<String, String> {
 }
 
 fn parsed<T: FromStr<Err: fmt::Display>>(member: Option<&RawValue>) -> Result<T, String> {
-    plain(member)?
-        .parse()
-        .map_err(|error: T::Err| error.to_string())
+    parsed_by(member, str::parse)
+}
+
+fn parsed_by<T, E: fmt::Display>(
+    member: Option<&RawValue>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, String> {
+    let text = plain(member)?;
+    parse(&text).map_err(|error| {
+        if may_be_key(&text) {
+            "holds what may be a part of a key; expected one short name or date".into()
+        } else {
+            error.to_string()
+        }
+    })
+}
+
+/// Quotes a name for an error or a log, unless it may be a key in the wrong place.
+fn quoted(name: &str) -> String {
+    if may_be_key(name) {
+        format!("a name of {} bytes, not repeated here,", name.len())
+    } else {
+        fault::excerpt(name)
+    }
+}
+
+fn may_be_key(text: &str) -> bool {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let mut runs = text.split(|c| !is_base64(c));
+    text.contains("-----") || runs.any(|run| run.len() > MAX_RUN)
 }
 
 fn private_key(member: Option<&RawValue>) -> Result<PrivateKey, String> {
