@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 use super::{KeyId, KeyVersion, StagingLabel, ValidityWindow};
 
@@ -188,7 +188,11 @@ impl Keyring {
     }
 
     /// Distrusts a version. An earlier instant replaces a later one; nothing takes a revocation back.
-    pub fn revoke(&mut self, key_id: &KeyId, revocation: Revocation) {
+    ///
+    /// The instant is kept as the whole second that it lies in, as `iat` has whole seconds too: what was signed
+    /// in that second may have been signed after it.
+    pub fn revoke(&mut self, key_id: &KeyId, mut revocation: Revocation) {
+        revocation.distrust_after = revocation.distrust_after.trunc_subsecs(0);
         if let Some(entry) = self.0.get_mut(key_id) {
             let known = entry.revocation.as_ref();
             if known.is_none_or(|known| revocation.distrust_after < known.distrust_after) {
