@@ -8,6 +8,7 @@
 )]
 
 mod checkpoints;
+mod golden;
 mod jcs;
 mod secrets;
 mod support;
