@@ -12,4 +12,5 @@ mod golden;
 mod jcs;
 mod secrets;
 mod support;
+mod verdicts;
 mod wycheproof;
