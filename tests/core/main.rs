@@ -10,6 +10,7 @@
 mod checkpoints;
 mod golden;
 mod jcs;
+mod properties;
 mod secrets;
 mod support;
 mod verdicts;
