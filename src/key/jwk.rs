@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    KeyConflict, KeyVersion, Keyring, KeyringEntry, PublicKey, Revocation, ValidityWindow,
+    KeyConflict, KeyVersion, Keyring, KeyringEntry, PublicKey, PublicKeyError, Revocation,
+    ValidityWindow,
 };
 use crate::fault::{self, Faults, FieldFault};
 
@@ -140,9 +141,14 @@ fn read(jwk: Jwk) -> Result<(KeyVersion, Option<Revocation>), Vec<FieldFault>> {
     let key_id = faults.take("kid", jwk.kid.parse());
     let algorithm = faults.take("alg", jwk.alg.parse());
     let (n, e) = (number(&jwk.n), number(&jwk.e));
-    let n = faults.take("n", n).unwrap_or_default();
-    let e = faults.take("e", e).unwrap_or_default();
-    let public_key = faults.take("n", PublicKey::from_components(&n, &e));
+    let public_key = match (faults.take("n", n), faults.take("e", e)) {
+        (Some(n), Some(e)) => {
+            let key = PublicKey::from_components(&n, &e);
+            let small = matches!(key, Err(PublicKeyError::SmallExponent(_)));
+            faults.take(if small { "e" } else { "n" }, key)
+        }
+        _ => None,
+    };
     let from = faults.take("nbf", instant(jwk.nbf));
     let until = faults.take("exp", instant(jwk.exp));
     let window = match (from, until) {
@@ -178,7 +184,7 @@ fn read(jwk: Jwk) -> Result<(KeyVersion, Option<Revocation>), Vec<FieldFault>> {
 fn number(text: &str) -> Result<Vec<u8>, &'static str> {
     URL_SAFE_NO_PAD
         .decode(text)
-        .map_err(|_| "is not base64url without padding (RFC 7518, section 6.3.1)")
+        .map_err(|_| "is not base64url; expected it without padding (RFC 7518, section 6.3.1)")
 }
 
 fn instant(seconds: i64) -> Result<DateTime<Utc>, String> {
