@@ -9,7 +9,10 @@
 
 mod checkpoints;
 mod golden;
+mod headers;
+mod interoperability;
 mod jcs;
+mod keyring_file;
 mod properties;
 mod secrets;
 mod support;

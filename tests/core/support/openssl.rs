@@ -50,6 +50,50 @@ pub(crate) fn hex(name: &str) -> String {
     file(name).trim().to_owned()
 }
 
+/// Whether `openssl dgst` verifies a SHA-256 signature with a public key of the recipe.
+pub(crate) fn verifies(key: &str, options: &[&str], message: &[u8], signature: &[u8]) -> bool {
+    let given = tempfile::tempdir().unwrap();
+    let [message_file, signature_file] =
+        ["message", "signature"].map(|name| given.path().join(name));
+    fs::write(&message_file, message).unwrap();
+    fs::write(&signature_file, signature).unwrap();
+    let mut command = command();
+    command
+        .args(["dgst", "-sha256", "-verify", key])
+        .args(options);
+    command
+        .arg("-signature")
+        .args([signature_file, message_file]);
+    let output = command.current_dir(folder()).output().unwrap();
+    output.status.success()
+}
+
+/// The SHA-256 signature that `openssl dgst` makes with a private key of the recipe.
+pub(crate) fn signature(key: &str, options: &[&str], message: &[u8]) -> Vec<u8> {
+    let given = tempfile::tempdir().unwrap();
+    let message_file = given.path().join("message");
+    fs::write(&message_file, message).unwrap();
+    let mut command = command();
+    command
+        .args(["dgst", "-sha256", "-sign", key])
+        .args(options);
+    let output = command
+        .arg(message_file)
+        .current_dir(folder())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+fn command() -> Command {
+    Command::new("openssl")
+}
+
 fn folder() -> &'static Path {
     static READY: OnceLock<PathBuf> = OnceLock::new();
     READY.get_or_init(|| {
@@ -87,7 +131,7 @@ fn run(line: &str, folder: &Path) {
         Some((arguments, name)) if line.starts_with("prime ") => (arguments, Some(name)),
         _ => (line, None),
     };
-    let result = Command::new("openssl")
+    let result = command()
         .args(arguments.split(' '))
         .current_dir(folder)
         .output()
