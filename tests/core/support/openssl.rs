@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 /// One call of openssl a line, in the folder of the keys. `-traditional` is PKCS#1.
@@ -57,14 +57,13 @@ pub(crate) fn verifies(key: &str, options: &[&str], message: &[u8], signature: &
         ["message", "signature"].map(|name| given.path().join(name));
     fs::write(&message_file, message).unwrap();
     fs::write(&signature_file, signature).unwrap();
-    let mut command = command();
-    command
-        .args(["dgst", "-sha256", "-verify", key])
-        .args(options);
-    command
-        .arg("-signature")
-        .args([signature_file, message_file]);
-    let output = command.current_dir(folder()).output().unwrap();
+    let arguments = [
+        &["dgst", "-sha256", "-verify", key],
+        options,
+        &["-signature"],
+    ]
+    .concat();
+    let output = openssl(&arguments, &[&signature_file, &message_file], folder());
     output.status.success()
 }
 
@@ -73,15 +72,8 @@ pub(crate) fn signature(key: &str, options: &[&str], message: &[u8]) -> Vec<u8> 
     let given = tempfile::tempdir().unwrap();
     let message_file = given.path().join("message");
     fs::write(&message_file, message).unwrap();
-    let mut command = command();
-    command
-        .args(["dgst", "-sha256", "-sign", key])
-        .args(options);
-    let output = command
-        .arg(message_file)
-        .current_dir(folder())
-        .output()
-        .unwrap();
+    let arguments = [&["dgst", "-sha256", "-sign", key], options].concat();
+    let output = openssl(&arguments, &[&message_file], folder());
     assert!(
         output.status.success(),
         "{}",
@@ -90,8 +82,15 @@ pub(crate) fn signature(key: &str, options: &[&str], message: &[u8]) -> Vec<u8> 
     output.stdout
 }
 
-fn command() -> Command {
+fn openssl(arguments: &[&str], files: &[&Path], folder: &Path) -> Output {
     Command::new("openssl")
+        .args(arguments)
+        .args(files)
+        .current_dir(folder)
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("these tests need the openssl command (OpenSSL 3) on the PATH: {error}")
+        })
 }
 
 fn folder() -> &'static Path {
@@ -131,13 +130,7 @@ fn run(line: &str, folder: &Path) {
         Some((arguments, name)) if line.starts_with("prime ") => (arguments, Some(name)),
         _ => (line, None),
     };
-    let result = command()
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output()
-        .unwrap_or_else(|error| {
-            panic!("these tests need the openssl command (OpenSSL 3) on the PATH: {error}")
-        });
+    let result = openssl(&arguments.split(' ').collect::<Vec<_>>(), &[], folder);
     assert!(
         result.status.success(),
         "openssl {line}: {}",
