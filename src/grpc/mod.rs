@@ -43,9 +43,6 @@ use proto::verification_service_server::VerificationServiceServer;
 /// is refused with an error that says so.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
-/// Longest `request_id` of a stream's item, in bytes.
-const MAX_REQUEST_ID_BYTES: usize = 128;
-
 /// Items of one stream that are worked on at once: enough to keep the cores busy while one batch is committed.
 const STREAM_WINDOW: usize = 256;
 

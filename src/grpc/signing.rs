@@ -14,7 +14,7 @@ use super::proto::{
     Checkpoint as WireCheckpoint, SignCheckpointRequest, SignCheckpointResponse,
     SignCheckpointsRequest, SignCheckpointsResponse,
 };
-use super::{Inner, MAX_REQUEST_ID_BYTES, STREAM_WINDOW, status};
+use super::{Inner, STREAM_WINDOW, status};
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
 use crate::record::Receipt;
@@ -84,17 +84,11 @@ async fn take_in(
         let item = match request {
             Ok(None) => return,
             Err(status) => Item::End(status),
-            Ok(Some(request)) if request.request_id.len() > MAX_REQUEST_ID_BYTES => {
-                Item::End(status::invalid_request(
-                    "request_id",
-                    &format!(
-                        "has {} bytes; expected at most {MAX_REQUEST_ID_BYTES}",
-                        request.request_id.len()
-                    ),
-                ))
-            }
             Ok(Some(request)) => {
-                let submission = match read(request.checkpoint) {
+                let checkpoint = status::check_request_id(&request.request_id)
+                    .map_err(InvalidCheckpoint::from)
+                    .and_then(|()| read(request.checkpoint));
+                let submission = match checkpoint {
                     Ok(checkpoint) => inner.signer.submit(checkpoint, WhenFull::Wait).await,
                     Err(invalid) => Submission::Decided(Box::new(Err(invalid.into()))),
                 };

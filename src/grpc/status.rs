@@ -15,6 +15,9 @@ use crate::source::SourceError;
 /// The domain of every `google.rpc.ErrorInfo` of this service.
 const DOMAIN: &str = "checkpoint-signer";
 
+/// Longest `request_id` of a stream's item, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
 /// When a client may try again after the queue was full: by then the pool has done a good part of it.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
@@ -41,6 +44,17 @@ fn violations(faults: &[FieldFault]) -> Vec<FieldViolation> {
 /// A request that is not as its message's comments say.
 pub(super) fn invalid_request(field: &str, problem: &str) -> Status {
     invalid("INVALID_REQUEST", &[FieldFault::new(field, problem)])
+}
+
+/// The bound of a stream item's `request_id`.
+pub(super) fn check_request_id(request_id: &str) -> Result<(), FieldFault> {
+    match request_id.len() {
+        0..=MAX_REQUEST_ID_BYTES => Ok(()),
+        found => Err(FieldFault::new(
+            "request_id",
+            format!("has {found} bytes; expected at most {MAX_REQUEST_ID_BYTES}"),
+        )),
+    }
 }
 
 fn invalid(reason: &str, faults: &[FieldFault]) -> Status {

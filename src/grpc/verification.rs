@@ -11,9 +11,11 @@ use super::proto::{
     VerifyCheckpointResponse, VerifyCheckpointsRequest, VerifyCheckpointsResponse,
     verify_checkpoint_request, verify_checkpoints_request,
 };
-use super::{Inner, MAX_REQUEST_ID_BYTES, convert, status};
+use super::{Inner, convert, status};
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, Verdict, VerdictKind};
+
+const NO_SUBJECT: &str = "is missing; expected signed_checkpoint or published_json";
 
 /// Answers `VerificationService`.
 #[derive(Clone)]
@@ -46,13 +48,7 @@ impl From<verify_checkpoints_request::Subject> for Subject {
 }
 
 impl Verification {
-    async fn verdict(&self, subject: Option<Subject>) -> Result<WireVerdict, Status> {
-        let subject = subject.ok_or_else(|| {
-            status::invalid_request(
-                "subject",
-                "is missing; expected signed_checkpoint or published_json",
-            )
-        })?;
+    async fn verdict(&self, subject: Subject) -> Result<WireVerdict, Status> {
         let keys = std::sync::Arc::clone(&self.0.custody.keys().borrow());
         // RSA does not run on the reactor.
         let verified = tokio::task::spawn_blocking(move || match subject {
@@ -85,9 +81,10 @@ impl VerificationService for Verification {
         &self,
         request: Request<VerifyCheckpointRequest>,
     ) -> Result<Response<VerifyCheckpointResponse>, Status> {
-        let verdict = self.verdict(request.into_inner().subject.map(Subject::from));
+        let subject = request.into_inner().subject;
+        let subject = subject.ok_or_else(|| status::invalid_request("subject", NO_SUBJECT))?;
         Ok(Response::new(VerifyCheckpointResponse {
-            verdict: Some(verdict.await?),
+            verdict: Some(self.verdict(subject.into()).await?),
         }))
     }
 
@@ -112,12 +109,14 @@ impl VerificationService for Verification {
             async move {
                 let request = request?;
                 let request_id = request.request_id;
-                if request_id.len() > MAX_REQUEST_ID_BYTES {
-                    let problem =
-                        format!("is too long; expected at most {MAX_REQUEST_ID_BYTES} bytes");
-                    return Err(status::invalid_request("request_id", &problem));
-                }
-                let verdict = this.verdict(request.subject.map(Subject::from)).await?;
+                // An item that cannot be verified does not end the stream.
+                let verdict = match (status::check_request_id(&request_id), request.subject) {
+                    (Ok(()), Some(subject)) => this.verdict(subject.into()).await?,
+                    (Ok(()), None) => {
+                        convert::verdict(Verdict::malformed(format!("subject: {NO_SUBJECT}")), None)
+                    }
+                    (Err(fault), _) => convert::verdict(Verdict::malformed(fault), None),
+                };
                 Ok(VerifyCheckpointsResponse {
                     request_id,
                     verdict: Some(verdict),

@@ -190,7 +190,7 @@ impl SignedCheckpoint {
         self.checkpoint.published_json(&self.jws.compact())
     }
 
-    /// Checks the signature with `key`, by either RSA implementation.
+    /// Checks the signature with `key`, by aws-lc-rs.
     ///
     /// # Errors
     /// [`PublicKeyError::Signature`] when the key did not make it over this content.

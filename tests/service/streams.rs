@@ -51,7 +51,18 @@ async fn a_refused_item_does_not_end_the_stream() {
         .cumulative_hash
         .clear();
     let missing = SignCheckpointsRequest::default();
-    let items = vec![item(1, "a"), item(1, "b"), malformed, missing, item(2, "c")];
+    let long_id = SignCheckpointsRequest {
+        request_id: "x".repeat(129),
+        ..item(9, "z")
+    };
+    let items = vec![
+        item(1, "a"),
+        item(1, "b"),
+        malformed,
+        missing,
+        long_id,
+        item(2, "c"),
+    ];
     let answers = service
         .signing
         .sign_checkpoints(tokio_stream::iter(items))
@@ -70,7 +81,7 @@ async fn a_refused_item_does_not_end_the_stream() {
         .collect();
     let invalid = Some(Code::InvalidArgument as i32);
     let exists = Some(Code::AlreadyExists as i32);
-    assert_eq!(codes, [None, exists, invalid, invalid, None]);
+    assert_eq!(codes, [None, exists, invalid, invalid, invalid, None]);
 }
 
 #[tokio::test]
@@ -93,7 +104,11 @@ async fn a_stream_verifies_in_order() {
             request_id: index.to_string(),
             subject: Some(Subject::PublishedJson(text)),
         });
-    let items: Vec<_> = items.collect();
+    let no_subject = VerifyCheckpointsRequest {
+        request_id: "4".into(),
+        subject: None,
+    };
+    let items: Vec<_> = items.chain([no_subject]).collect();
     let verdicts = service
         .verification
         .verify_checkpoints(tokio_stream::iter(items))
@@ -115,7 +130,8 @@ async fn a_stream_verifies_in_order() {
             ("0", Valid),
             ("1", InvalidSignature),
             ("2", Malformed),
-            ("3", Valid)
+            ("3", Valid),
+            ("4", Malformed)
         ]
     );
 }
