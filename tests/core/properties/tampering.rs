@@ -153,6 +153,32 @@ proptest! {
 }
 
 #[test]
+fn a_signature_is_exactly_as_long_as_the_modulus_for_both_implementations() {
+    // RFC 8017, section 8.2.2, step 1. One that begins with a zero is the same number without it.
+    let start = parse_instant("2025-06-01").unwrap();
+    let mut seconds = (0..10_000).map(chrono::TimeDelta::seconds);
+    let jws = seconds.find_map(|after| {
+        let jws = sign(SIGNED.checkpoint.clone(), start + after).jws;
+        (jws.signature()[0] == 0).then_some(jws)
+    });
+    let jws = jws.unwrap();
+    let input = jws.signing_input(SIGNED.checkpoint.payload().as_bytes());
+    let (key, alg) = (&KEY.version().public_key, jws.header().alg);
+    let longer = [&[0], jws.signature()].concat();
+    for (signature, is_valid) in [
+        (jws.signature(), true),
+        (&jws.signature()[1..], false),
+        (&longer, false),
+    ] {
+        let verdicts = [
+            key.verify(alg, input.as_bytes(), signature),
+            key.verify_independently(alg, input.as_bytes(), signature),
+        ];
+        assert_eq!(verdicts.map(|verdict| verdict.is_ok()), [is_valid; 2]);
+    }
+}
+
+#[test]
 fn an_unknown_parameter_that_was_signed_verifies() {
     // A later version may add one; its signatures must verify here.
     let header = header_with("\"new\":{\"a\":[1]}");
