@@ -79,7 +79,7 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
 /// # Errors
 /// A sentence that says what is expected.
 pub fn number(found: f64) -> Result<Number, String> {
-    // Every double of this magnitude or more is an integer, and none below it was rounded to one.
+    // Beyond this, neighbouring integers share a double, so that a reader cannot tell which was meant.
     if found.is_nan() || found.abs() > MAX_SAFE_INTEGER as f64 {
         return Err(format!(
             "is {found}; expected a number of magnitude up to 9007199254740991 (2^53-1)"

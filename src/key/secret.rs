@@ -28,6 +28,9 @@ const MAX_PLAIN_BYTES: usize = 128;
 /// a line of PEM.
 const MAX_RUN: usize = 24;
 
+/// Longest staging label in bytes: Secrets Manager's own bound (AWS, UpdateSecretVersionStage).
+const MAX_LABEL_BYTES: usize = 256;
+
 const MEMBERS: [&str; 5] = [
     "private_key",
     "key_id",
@@ -437,5 +440,13 @@ fn stages(members: &Members) -> Result<Vec<StagingLabel>, SecretError> {
                 "is missing or not a list of strings; expected for example [\"AWSCURRENT\"]",
             )
         })?;
+    if let Some(label) = labels
+        .iter()
+        .find(|l| l.len() > MAX_LABEL_BYTES || may_be_key(l))
+    {
+        let label = quoted(label);
+        let problem = format!("holds {label}; expected labels of at most {MAX_LABEL_BYTES} bytes");
+        return Err(SecretError::one(STAGES_MEMBER, problem));
+    }
     Ok(labels.iter().map(|l| l.as_str().into()).collect())
 }
