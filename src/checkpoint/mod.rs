@@ -81,6 +81,43 @@ pub struct CheckpointFields {
     pub additional_members: JsonObject,
 }
 
+/// The parts of a checkpoint as far as they are good: what is missing here is among the faults.
+pub(crate) struct Draft {
+    pub(crate) checkpoint_id: Option<CheckpointId>,
+    pub(crate) ledger_id: Option<LedgerId>,
+    pub(crate) timestamp: Option<Timestamp>,
+    pub(crate) cumulative_hash: Option<CumulativeHash>,
+    pub(crate) entry_count: Option<EntryCount>,
+    pub(crate) total_volume: Option<TotalVolume>,
+    pub(crate) organization_summaries: Option<Vec<JsonObject>>,
+    pub(crate) additional_members: Option<JsonObject>,
+}
+
+impl Draft {
+    /// The checkpoint, if there are no faults; all faults at once otherwise.
+    pub(crate) fn finish(self, faults: Faults) -> Result<Checkpoint, InvalidCheckpoint> {
+        let faults = faults.into_vec();
+        if !faults.is_empty() {
+            return Err(InvalidCheckpoint(faults));
+        }
+        let incomplete = || FieldFault::new("checkpoint", "is incomplete; expected all fields");
+        Checkpoint::new(self.fields().ok_or_else(incomplete)?)
+    }
+
+    fn fields(self) -> Option<CheckpointFields> {
+        Some(CheckpointFields {
+            checkpoint_id: self.checkpoint_id?,
+            ledger_id: self.ledger_id?,
+            timestamp: self.timestamp?,
+            cumulative_hash: self.cumulative_hash?,
+            entry_count: self.entry_count?,
+            total_volume: self.total_volume?,
+            organization_summaries: self.organization_summaries?,
+            additional_members: self.additional_members?,
+        })
+    }
+}
+
 /// A valid checkpoint and its payload.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
@@ -193,7 +230,7 @@ impl Checkpoint {
             "organization_summaries",
             json::objects(members.remove("organization_summaries")),
         );
-        let parts = (
+        Draft {
             checkpoint_id,
             ledger_id,
             timestamp,
@@ -201,33 +238,9 @@ impl Checkpoint {
             entry_count,
             total_volume,
             organization_summaries,
-        );
-        let (
-            Some(checkpoint_id),
-            Some(ledger_id),
-            Some(timestamp),
-            Some(cumulative_hash),
-            Some(entry_count),
-            Some(total_volume),
-            Some(organization_summaries),
-        ) = parts
-        else {
-            return Err(InvalidCheckpoint(faults.into_vec()));
-        };
-        let faults = faults.into_vec();
-        if !faults.is_empty() {
-            return Err(InvalidCheckpoint(faults));
+            additional_members: Some(JsonObject::checked(members)),
         }
-        Self::new(CheckpointFields {
-            checkpoint_id,
-            ledger_id,
-            timestamp,
-            cumulative_hash,
-            entry_count,
-            total_volume,
-            organization_summaries,
-            additional_members: JsonObject::checked(members),
-        })
+        .finish(faults)
     }
 
     /// The parts.

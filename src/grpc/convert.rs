@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 
 use super::proto;
 use crate::checkpoint::{
-    self, Checkpoint, CheckpointFields, EntryCount, InvalidCheckpoint, JsonObject, MAX_NESTING,
-    TotalVolume,
+    self, Checkpoint, Draft, EntryCount, InvalidCheckpoint, JsonObject, MAX_NESTING, TotalVolume,
 };
 use crate::fault::{Faults, FieldFault};
 use crate::signature::{Algorithm, DetachedJws, SignedCheckpoint};
@@ -64,36 +63,17 @@ impl TryFrom<proto::Checkpoint> for Checkpoint {
                 None
             }
         };
-        let faults = faults.into_vec();
-        match (
+        Draft {
             checkpoint_id,
             ledger_id,
             timestamp,
             cumulative_hash,
             entry_count,
             total_volume,
+            organization_summaries: Some(organization_summaries),
             additional_members,
-        ) {
-            (
-                Some(checkpoint_id),
-                Some(ledger_id),
-                Some(timestamp),
-                Some(cumulative_hash),
-                Some(entry_count),
-                Some(total_volume),
-                Some(additional_members),
-            ) if faults.is_empty() => Self::new(CheckpointFields {
-                checkpoint_id,
-                ledger_id,
-                timestamp,
-                cumulative_hash,
-                entry_count,
-                total_volume,
-                organization_summaries,
-                additional_members,
-            }),
-            _ => Err(InvalidCheckpoint(faults)),
         }
+        .finish(faults)
     }
 }
 
