@@ -69,10 +69,11 @@ pub async fn serve(
     listener: TcpListener,
     inner: Inner,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     let (health, health_service) = tonic_health::server::health_reporter();
     report_serving::<VerificationServiceServer<verification::Verification>>(&health).await;
     report_serving::<KeyServiceServer<keys::Keys>>(&health).await;
@@ -90,7 +91,9 @@ pub async fn serve(
     let mut routes = Routes::builder();
     routes
         .add_service(health_service)
-        .add_service(reflection)
+        .add_service(reflection().build_v1()?)
+        // Python's grpcio-reflection and older tools speak nothing newer.
+        .add_service(reflection().build_v1alpha()?)
         .add_service(signing)
         .add_service(verification)
         .add_service(KeyServiceServer::new(keys::Keys(inner.clone())))
