@@ -158,11 +158,27 @@ fn make_key(path: &Path, clock: &Clock) -> Result<(), Failure> {
     input::write_private(path, &document)
 }
 
+/// A word of a shell's command line, quoted only where it must be.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.into(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// The commands to try, ready to be copied.
 fn what_next(data: &Path, service: &Service) -> String {
     let program = std::env::args().next();
-    let program = program.as_deref().unwrap_or("checkpoint-signer");
-    let (data, server) = (data.display(), format!("http://{}", service.grpc()));
+    let program = shell_word(program.as_deref().unwrap_or("checkpoint-signer"));
+    let server = format!("http://{}", service.grpc());
+    let file = |name| shell_word(&data.join(name).display().to_string());
+    let (checkpoint, signed, keyring) = (
+        file("checkpoint.json"),
+        file("signed.json"),
+        file("keyring.json"),
+    );
+    let data = data.display();
     let http = service.http().map(|http| {
         format!("\n  # the published keyring\n  curl http://{http}/.well-known/jwks.json\n")
     });
@@ -173,14 +189,14 @@ For trying out only: the key is a plain file in {data}.
 Try next, in another terminal:
 
   # sign a checkpoint
-  {program} sign {data}/checkpoint.json --server {server} > {data}/signed.json
+  {program} sign {checkpoint} --server {server} > {signed}
 
   # verify it by asking the service
-  {program} verify {data}/signed.json --server {server}
+  {program} verify {signed} --server {server}
 
   # verify it offline, as an auditor does
-  {program} keys export --server {server} > {data}/keyring.json
-  {program} verify {data}/signed.json --keys {data}/keyring.json
+  {program} keys export --server {server} > {keyring}
+  {program} verify {signed} --keys {keyring}
 {}
 End with Ctrl-C.
 ",
