@@ -1,8 +1,15 @@
 """Has a checkpoint signed, verifies it, and shows how a refusal is read.
 
-    python client.py CHECKPOINT.json [HOST:PORT]
+Once, in the folder above examples/ and proto/ (the stubs are generated beside this file):
 
-Without HOST:PORT it asks the server that CHECKPOINT_SIGNER_SERVER names.
+    python3 -m venv examples/python/.venv
+    examples/python/.venv/bin/pip install -r examples/python/requirements.txt
+    examples/python/.venv/bin/python -m grpc_tools.protoc -I proto --python_out=examples/python \\
+        --grpc_python_out=examples/python proto/amply/checkpoint/v1/*.proto
+
+Then, where HOST:PORT may also stand in CHECKPOINT_SIGNER_SERVER:
+
+    examples/python/.venv/bin/python examples/python/client.py CHECKPOINT.json [HOST:PORT]
 """
 
 import json

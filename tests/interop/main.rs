@@ -1,0 +1,18 @@
+//! Other hands: what this service signs is verified by openssl and by Python's JOSE libraries, and its API is
+//! spoken by Python's gRPC. The real binary serves, on loopback and free ports.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+mod api;
+mod dev;
+mod openssl;
+#[path = "../support/python.rs"]
+mod python;
+mod recipes;
+mod server;

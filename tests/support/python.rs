@@ -1,0 +1,130 @@
+//! A Python environment with locked packages and the gRPC stubs of `proto/`, made once under the target folder.
+//!
+//! What is missing (python3, its venv module, a package) is a failure that says so, never a skipped test.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+use sha2::{Digest, Sha256};
+
+/// All versions, the transitive ones as well.
+const REQUIREMENTS: &str = "tests/python/requirements.txt";
+
+/// The stubs are made from these. google/rpc/status.proto is not among them: its module comes with
+/// googleapis-common-protos.
+const PROTOS: &str = "proto/amply/checkpoint/v1";
+
+/// Variables that would change what Python imports.
+const UNWANTED: [&str; 2] = ["PYTHONPATH", "PYTHONHOME"];
+
+/// Python in the environment. The folder of a script is not searched for modules, so that stubs which somebody
+/// generated beside it are not taken for ours; and loopback needs no proxy.
+pub(crate) fn python() -> Command {
+    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(environment);
+    let mut command = Command::new(ENVIRONMENT.join("bin/python"));
+    for (name, _) in std::env::vars_os() {
+        let shown = name.to_string_lossy().to_lowercase();
+        if shown.ends_with("_proxy") || shown.starts_with("checkpoint_signer_") {
+            command.env_remove(name);
+        }
+    }
+    without_unwanted(&mut command)
+        .env("PYTHONSAFEPATH", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONUTF8", "1");
+    command
+}
+
+fn without_unwanted(command: &mut Command) -> &mut Command {
+    for variable in UNWANTED {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// The folder of the environment. Its name tells what it was made from, so that a change makes another one.
+fn environment() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let requirements = root.join(REQUIREMENTS);
+    let mut protos: Vec<PathBuf> = std::fs::read_dir(root.join(PROTOS))
+        .expect("the folder of the protos")
+        .map(|entry| entry.expect("an entry of it").path())
+        .collect();
+    protos.sort();
+    let mut digest = Sha256::new();
+    for path in std::iter::once(&requirements).chain(&protos) {
+        digest.update(std::fs::read(path).expect("a file that the environment is made from"));
+    }
+    let name: String = digest.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = temporary.join(format!("python-{name}"));
+    // Several test processes may want it at once. The lock ends with the file's handle.
+    let lock = File::create(temporary.join("python.lock")).expect("a lock file");
+    lock.lock().expect("the lock on the Python environment");
+    let complete = folder.join("complete");
+    if !complete.exists() {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).expect("to remove what was begun and not finished");
+        }
+        make(&folder, &requirements, root, &protos);
+        File::create(&complete).expect("the mark of a complete environment");
+    }
+    folder
+}
+
+fn make(folder: &Path, requirements: &Path, root: &Path, protos: &[PathBuf]) {
+    run(
+        Command::new("python3").args(["-m", "venv"]).arg(folder),
+        "python3 with its venv module is needed (Debian: python3-venv)",
+    );
+    let python = folder.join("bin/python");
+    // Without dependencies: what is not in the file is not installed, and the check afterwards would miss it.
+    run(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--no-input", "--no-deps"])
+            .args(["--only-binary", ":all:", "--requirement"])
+            .arg(requirements),
+        "pip must be able to install the locked requirements",
+    );
+    run(
+        Command::new(&python).args(["-m", "pip", "check"]),
+        "the requirements must be complete and agree with one another",
+    );
+    let packages = run(
+        Command::new(&python).args([
+            "-c",
+            "import sysconfig; print(sysconfig.get_path('purelib'))",
+        ]),
+        "python must say where its packages are",
+    );
+    let packages = String::from_utf8(packages.stdout).expect("a path in UTF-8");
+    let packages = packages.trim();
+    run(
+        Command::new(&python)
+            .args(["-m", "grpc_tools.protoc", "--proto_path"])
+            .arg(root.join("proto"))
+            .arg(format!("--python_out={packages}"))
+            .arg(format!("--grpc_python_out={packages}"))
+            .args(protos),
+        "the stubs must come out of the protos",
+    );
+}
+
+fn run(command: &mut Command, need: &str) -> Output {
+    let output = without_unwanted(command)
+        .output()
+        .unwrap_or_else(|error| panic!("{need}: {command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{need}: {command:?} ended with {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
