@@ -11,7 +11,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::key::{KeyId, Keyring, Revocation, SigningKey, StagingLabel, VersionSecret};
+use crate::key::{
+    KeyId, Keyring, KeyringEntry, Revocation, SigningKey, StagingLabel, VersionSecret,
+};
 use crate::record::{Record, RecordError, RegisterError};
 use crate::source::{KeySource, SourceError};
 
@@ -19,7 +21,7 @@ use crate::source::{KeySource, SourceError};
 /// revocation *holds* at once, since the record judges each signature.)
 const RECORD_EVERY: Duration = Duration::from_secs(10);
 
-/// How soon a source that had faults is read again.
+/// How soon a source that had faults, or of which a key is missing, is read again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Commands that may wait for the task.
@@ -50,6 +52,20 @@ impl KeysInForce {
     /// The key that would sign at `now`.
     pub fn signing_key_id(&self, now: DateTime<Utc>) -> Option<&KeyId> {
         self.select(now).ok().map(|key| key.key_id())
+    }
+
+    /// Whether the source had faults, or a trusted key is missing whose window has not ended: a clock that ran
+    /// ahead for a while had its private half wiped.
+    fn want_refresh(&self, now: DateTime<Utc>) -> bool {
+        let is_missing = |entry: &&KeyringEntry| {
+            let version = entry.version();
+            let is_loaded = |key: &Arc<SigningKey>| key.version().key_id == version.key_id;
+            entry.is_trusted()
+                && entry.revocation().is_none()
+                && now < version.window.until()
+                && !self.signing.iter().any(is_loaded)
+        };
+        !self.source.faults.is_empty() || self.keyring.entries().iter().any(is_missing)
     }
 }
 
@@ -107,7 +123,8 @@ impl Custody {
             record,
             publisher,
         };
-        custodian.refresh().await;
+        // What is wrong shows in the status, and is retried.
+        drop(custodian.refresh().await);
         tokio::spawn(custodian.run(queue));
         Ok(Self { commands, keys })
     }
@@ -161,15 +178,18 @@ impl Custodian {
         loop {
             let keys = self.keys();
             let edge = keys.keyring.next_edge(self.clock.now());
-            let had_faults = !keys.source.faults.is_empty();
             drop(keys);
             tokio::select! {
                 command = queue.recv() => match command {
                     None => return,
                     Some(command) => self.obey(command).await,
                 },
-                () = self.source.changed() => self.refresh().await,
-                () = tokio::time::sleep(RETRY_AFTER), if had_faults => self.refresh().await,
+                () = self.source.changed() => drop(self.refresh().await),
+                () = tokio::time::sleep(RETRY_AFTER) => {
+                    if self.keys().want_refresh(self.clock.now()) {
+                        drop(self.refresh().await);
+                    }
+                }
                 () = self.clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {
                     self.settle(self.keys().keyring.clone());
                 }
@@ -189,14 +209,8 @@ impl Custodian {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Refresh(answer) => {
-                self.refresh().await;
-                let keys = self.keys();
-                let faults = &keys.source.faults;
-                let result = match faults.is_empty() {
-                    true => Ok(Arc::clone(&keys)),
-                    false => Err(SourceError::Unavailable(faults.join("; "))),
-                };
-                let _ = answer.send(result);
+                let refreshed = self.refresh().await;
+                let _ = answer.send(refreshed.map(|()| self.keys()));
             }
             Command::Revoke(key_id, revocation, answer) => {
                 let _ = answer.send(self.revoke(key_id, revocation).await);
@@ -230,35 +244,47 @@ impl Custodian {
         Ok(())
     }
 
-    /// Reads the source and takes over what is good.
-    async fn refresh(&mut self) {
+    /// Reads the source, takes over what is good, and logs what is not.
+    async fn refresh(&mut self) -> Result<(), SourceError> {
+        let refreshed = self.try_refresh().await;
+        if let Err(error) = &refreshed {
+            tracing::error!(source = self.source.name(), %error, "the keys were not refreshed");
+        }
+        refreshed
+    }
+
+    async fn try_refresh(&mut self) -> Result<(), SourceError> {
         let before = self.keys();
         let mut next = Refresh {
             signing: Vec::new(),
             faults: Vec::new(),
             keyring: match self.record.keyring().await {
                 Ok(keyring) => keyring,
-                Err(error) => return self.note_faults(vec![error.to_string()]),
+                Err(error) => {
+                    self.note_faults(vec![error.to_string()]);
+                    return Err(SourceError::Unavailable(error.to_string()));
+                }
             },
         };
-        match self.source.load().await {
-            Err(error) => next.faults.push(error.to_string()),
+        let loaded = self.source.load().await;
+        let mut outcome = Ok(());
+        match loaded {
+            Err(error) => {
+                next.faults.push(error.to_string());
+                outcome = Err(error);
+            }
             Ok(versions) => {
                 for version in versions {
                     next.take(version, self.record.as_ref(), self.clock.now())
                         .await;
                 }
+                if !next.faults.is_empty() {
+                    outcome = Err(SourceError::Refused(next.faults.join("; ")));
+                }
             }
         }
         if !next.faults.is_empty() {
             next.keep(&before);
-        }
-        for fault in &next.faults {
-            tracing::error!(
-                source = self.source.name(),
-                fault,
-                "the key source has a fault"
-            );
         }
         let now = self.clock.now();
         let last_success = match next.faults.is_empty() {
@@ -274,6 +300,7 @@ impl Custodian {
                 faults: next.faults,
             },
         });
+        outcome
     }
 
     fn note_faults(&self, faults: Vec<String>) {

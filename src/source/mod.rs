@@ -15,9 +15,15 @@ pub enum SourceError {
     /// It cannot be reached or read now.
     #[error("the key source cannot be read: {0}")]
     Unavailable(String),
-    /// What it holds is refused as a whole.
+    /// What it holds is refused, as a whole or a version of it.
     #[error("the key source is refused: {0}")]
-    Refused(#[from] SecretError),
+    Refused(String),
+}
+
+impl From<SecretError> for SourceError {
+    fn from(error: SecretError) -> Self {
+        Self::Refused(error.to_string())
+    }
 }
 
 /// A source of key versions.

@@ -10,7 +10,9 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{TestService, at, checkpoint, key_of, key_with, versions, wire, write_keys};
+use crate::support::{
+    TestService, at, checkpoint, key_of, key_with, refusal, versions, wire, write_keys,
+};
 
 async fn list(service: &mut TestService) -> ListKeysResponse {
     service
@@ -146,6 +148,8 @@ async fn signing_goes_on_whatever_becomes_of_the_file() {
     service.sign(checkpoint("chk_0", 0, "0")).await.unwrap();
     for (index, (text, fault)) in cases.into_iter().enumerate() {
         let status = service.use_keys(text).await.unwrap_err();
+        let refused = (Code::FailedPrecondition, "KEY_REFUSED".to_owned());
+        assert_eq!(refusal(status.clone()), refused, "{index}");
         assert!(
             status.message().contains(fault),
             "{index}: {}",
@@ -188,6 +192,20 @@ async fn signing_goes_on_whatever_becomes_of_the_file() {
             .faults
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn a_clock_that_ran_ahead_for_a_while_leaves_the_key_in_force() {
+    let mut service = TestService::new().await;
+    let watched = service.keys.watch_keys(WatchKeysRequest {}).await.unwrap();
+    let mut watched = watched.into_inner();
+    assert!(watched.next().await.unwrap().unwrap().keys[0].signing);
+    service.clock.set(at("2038-01-19"));
+    assert!(!watched.next().await.unwrap().unwrap().keys[0].signing);
+    service.clock.set(at("2025-06-01T13:00:00Z"));
+    while service.sign(checkpoint("chk_1", 1, "a")).await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]
