@@ -179,9 +179,9 @@ fn what_next(data: &Path, service: &Service) -> String {
         file("keyring.json"),
     );
     let data = data.display();
-    let http = service.http().map(|http| {
-        format!("\n  # the published keyring\n  curl http://{http}/.well-known/jwks.json\n")
-    });
+    let http = service
+        .http()
+        .map(|http| format!("\nThe keyring is published at http://{http}/.well-known/jwks.json\n"));
     format!(
         "\
 For trying out only: the key is a plain file in {data}.
