@@ -1,6 +1,7 @@
 //! The server under load: the real binary in a folder of its own.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 use checkpoint_signer::key::{KeySecret, ValidityWindow, parse_instant};
@@ -24,7 +25,9 @@ impl Server {
         );
         let key_id = "load".parse().unwrap();
         let key = KeySecret::generate(key_id, window.unwrap(), Algorithm::Ps256, bits).unwrap();
-        std::fs::write(folder.path().join("key.json"), key.0.as_bytes()).unwrap();
+        let file = folder.path().join("key.json");
+        std::fs::write(&file, key.0.as_bytes()).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let command = |arguments: &str| {
             let mut command = Command::new(BINARY);
             command
