@@ -10,7 +10,7 @@
 //!   grpc: translate ---> signer: which key? may it? ---> RSA         verifier: a verdict
 //!                          ^                   |                             ^
 //!        source ---> custody of the keys       v                             |
-//!        (file)            |             record: durable? ---> answer     keyring
+//!   (AWS, or a file)       |             record: durable? ---> answer     keyring
 //!                          +---------------> public halves, for ever --------+
 //! ```
 //!
@@ -21,7 +21,7 @@
 //! | [`checkpoint`] | the domain type, its strict JSON, its payload (RFC 8785); no I/O |
 //! | [`signature`] | the detached JWS (RFC 7515): header, signing input, parse; no I/O |
 //! | [`key`] | versions, windows, the keyring, the secret document, signing; no I/O |
-//! | [`source`] | where keys come from |
+//! | [`source`] | where keys come from: AWS Secrets Manager, a file |
 //! | [`record`] | where signatures and public keys are kept, and the rules that forbid a second history |
 //! | [`signer`] | the one path that can produce a signature |
 //! | [`verifier`] | verdicts on published checkpoints |

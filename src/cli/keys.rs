@@ -199,13 +199,22 @@ impl List {
             let keys: Vec<Value> = list.keys.iter().map(key_json).collect();
             return print_json(&json!({
                 "keys": keys,
-                "source": { "name": status.source, "faults": status.faults },
+                "source": {
+                    "name": status.source,
+                    "faults": status.faults,
+                    "api_calls": status.api_calls,
+                },
             }));
         }
         for key in &list.keys {
             print_line(&key_text(key))?;
         }
-        print_line(&format!("source: {}", status.source))?;
+        let calls = status.api_calls.map(|calls| format!(", {calls} API calls"));
+        print_line(&format!(
+            "source: {}{}",
+            status.source,
+            calls.unwrap_or_default()
+        ))?;
         for fault in &status.faults {
             print_line(&format!("source has a fault: {fault}"))?;
         }

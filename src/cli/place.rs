@@ -1,4 +1,4 @@
-//! Where keys and the record are: `file:PATH` and `sqlite:PATH`.
+//! Where keys and the record are: `secretsmanager:NAME`, `file:PATH` and `sqlite:PATH`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -6,19 +6,24 @@ use std::sync::Arc;
 
 use crate::record::Record;
 use crate::record::sqlite::{OpenError, SqliteRecord};
-use crate::source::{FileSource, KeySource};
+use crate::source::{DEFAULT_SECRET, FileSource, KeySource, SecretsManagerSource};
 
 /// Where keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SourcePlace {
     /// `file:PATH`
     File(PathBuf),
+    /// `secretsmanager:NAME`
+    SecretsManager(String),
 }
 
 impl SourcePlace {
-    pub(super) fn open(&self) -> Box<dyn KeySource> {
+    pub(super) async fn open(&self, read_older: bool) -> Box<dyn KeySource> {
         match self {
             Self::File(path) => Box::new(FileSource::new(path)),
+            Self::SecretsManager(name) => {
+                Box::new(SecretsManagerSource::new(name, read_older).await)
+            }
         }
     }
 }
@@ -29,8 +34,34 @@ impl FromStr for SourcePlace {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            _ => Err("expected file:PATH".into()),
+            Some(("secretsmanager", name)) if !name.is_empty() => {
+                Ok(Self::SecretsManager(name.into()))
+            }
+            _ => Err("expected secretsmanager:NAME or file:PATH".into()),
         }
+    }
+}
+
+/// The environment whose secret holds the keys: `amply/<environment>/checkpoint-signing-key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Environment {
+    /// Production
+    Prod,
+    /// Staging
+    Staging,
+    /// Sandbox
+    Sandbox,
+}
+
+impl Environment {
+    /// The secret, also where no environment is named.
+    pub(super) fn secret(environment: Option<Self>) -> SourcePlace {
+        SourcePlace::SecretsManager(match environment {
+            None => DEFAULT_SECRET.into(),
+            Some(Self::Prod) => "amply/prod/checkpoint-signing-key".into(),
+            Some(Self::Staging) => "amply/staging/checkpoint-signing-key".into(),
+            Some(Self::Sandbox) => "amply/sandbox/checkpoint-signing-key".into(),
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike, NaiveDate};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::place::{RecordPlace, SourcePlace};
+use super::place::{Environment, RecordPlace, SourcePlace};
 use super::{Failure, input, print};
 use crate::clock::Clock;
 use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeySecret, ValidityWindow};
@@ -34,14 +34,21 @@ pub(super) struct Serve {
         value_name = "FOLDER"
     )]
     data: PathBuf,
-    /// Where keys come from: file:PATH
+    /// Where keys come from: secretsmanager:NAME or file:PATH; without it, the secret of the environment
+    #[arg(long, env = "CHECKPOINT_SIGNER_SOURCE", value_name = "PLACE")]
+    source: Option<SourcePlace>,
+    /// Take the secret amply/ENVIRONMENT/checkpoint-signing-key; without it, amply/checkpoint-signing-key
     #[arg(
         long,
-        env = "CHECKPOINT_SIGNER_SOURCE",
-        required_unless_present = "dev",
-        value_name = "PLACE"
+        value_enum,
+        env = "CHECKPOINT_SIGNER_ENVIRONMENT",
+        conflicts_with = "source"
     )]
-    source: Option<SourcePlace>,
+    environment: Option<Environment>,
+    /// At the start, read versions of the secret with labels of your own once, for their public halves; needs
+    /// the permission secretsmanager:ListSecretVersionIds
+    #[arg(long, env = "CHECKPOINT_SIGNER_READ_OLDER_VERSIONS")]
+    read_older_versions: bool,
     /// Where the record is: sqlite:PATH. It must exist: see `record init`
     #[arg(
         long,
@@ -70,7 +77,7 @@ impl Serve {
         let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
         let service = Service::start(Parts {
             clock,
-            source: source.open(),
+            source: source.open(self.read_older_versions).await,
             record: record.open().map_err(Failure::impossible)?,
             grpc: self.grpc,
             http: self.http.or(self.dev.then_some(dev_http)),
@@ -100,11 +107,11 @@ impl Serve {
     }
 
     fn places(&self, clock: &Clock) -> Result<(SourcePlace, RecordPlace), Failure> {
-        let missing = |flag| Failure::Impossible(format!("{flag}: is missing; expected a place"));
         if !self.dev {
-            let source = self.source.clone().ok_or_else(|| missing("--source"))?;
-            let record = self.record.clone().ok_or_else(|| missing("--record"))?;
-            return Ok((source, record));
+            let missing = || Failure::Impossible("--record: is missing; expected a place".into());
+            let source = self.source.clone();
+            let source = source.unwrap_or_else(|| Environment::secret(self.environment));
+            return Ok((source, self.record.clone().ok_or_else(missing)?));
         }
         if !self.grpc.ip().is_loopback() || self.http.is_some_and(|http| !http.ip().is_loopback()) {
             return Err(Failure::Impossible(

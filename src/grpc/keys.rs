@@ -92,6 +92,7 @@ fn wire_status(keys: &KeysInForce) -> Option<KeySourceStatus> {
         source: keys.source.name.clone(),
         last_success: keys.source.last_success.map(convert::timestamp),
         faults: keys.source.faults.clone(),
+        api_calls: keys.source.api_calls,
     })
 }
 

@@ -67,6 +67,7 @@ async fn health(State(inner): State<Inner>) -> impl IntoResponse {
             "name": keys.source.name,
             "last_success": keys.source.last_success.map(instant_text),
             "faults": keys.source.faults,
+            "api_calls": keys.source.api_calls,
         },
     });
     (status, axum::Json(body))

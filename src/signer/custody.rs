@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::refreshes::Refreshes;
 use crate::clock::Clock;
 use crate::key::{
     KeyId, Keyring, KeyringEntry, Revocation, SigningKey, StagingLabel, VersionSecret,
@@ -20,9 +21,6 @@ use crate::source::{KeySource, SourceError};
 /// How often the record's keys are read again: revocations and imports by others show after that. (A
 /// revocation *holds* at once, since the record judges each signature.)
 const RECORD_EVERY: Duration = Duration::from_secs(10);
-
-/// How soon a source that had faults, or of which a key is missing, is read again.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Commands that may wait for the task.
 const COMMANDS: usize = 64;
@@ -36,6 +34,8 @@ pub struct SourceStatus {
     pub last_success: Option<DateTime<Utc>>,
     /// What was wrong at the last reading.
     pub faults: Vec<String>,
+    /// Calls made to a service that charges for them.
+    pub api_calls: Option<u64>,
 }
 
 /// The keys as they are now.
@@ -118,6 +118,7 @@ impl Custody {
         let (publisher, keys) = watch::channel(Arc::new(keys));
         let (commands, queue) = mpsc::channel(COMMANDS);
         let mut custodian = Custodian {
+            refreshes: Refreshes::new(source.poll_every()),
             clock,
             source,
             record,
@@ -170,25 +171,22 @@ struct Custodian {
     source: Box<dyn KeySource>,
     record: Arc<dyn Record>,
     publisher: watch::Sender<Arc<KeysInForce>>,
+    refreshes: Refreshes,
 }
 
 impl Custodian {
     async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut record_due = tokio::time::interval(RECORD_EVERY);
         loop {
-            let keys = self.keys();
-            let edge = keys.keyring.next_edge(self.clock.now());
-            drop(keys);
+            let (edge, due) = self.next();
             tokio::select! {
                 command = queue.recv() => match command {
                     None => return,
                     Some(command) => self.obey(command).await,
                 },
                 () = self.source.changed() => drop(self.refresh().await),
-                () = tokio::time::sleep(RETRY_AFTER) => {
-                    if self.keys().want_refresh(self.clock.now()) {
-                        drop(self.refresh().await);
-                    }
+                () = self.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
+                    drop(self.refresh().await);
                 }
                 () = self.clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {
                     self.settle(self.keys().keyring.clone());
@@ -200,6 +198,13 @@ impl Custodian {
                 }
             }
         }
+    }
+
+    /// When the next window opens or ends, and when the source is to be read.
+    fn next(&self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        let (keys, now) = (self.keys(), self.clock.now());
+        let edge = keys.keyring.next_edge(now);
+        (edge, self.refreshes.due(now, edge, keys.want_refresh(now)))
     }
 
     fn keys(&self) -> Arc<KeysInForce> {
@@ -247,6 +252,7 @@ impl Custodian {
     /// Reads the source, takes over what is good, and logs what is not.
     async fn refresh(&mut self) -> Result<(), SourceError> {
         let refreshed = self.try_refresh().await;
+        self.refreshes.note(self.clock.now(), refreshed.is_ok());
         if let Err(error) = &refreshed {
             tracing::error!(source = self.source.name(), %error, "the keys were not refreshed");
         }
@@ -298,6 +304,7 @@ impl Custodian {
                 name: self.source.name().into(),
                 last_success,
                 faults: next.faults,
+                api_calls: self.source.api_calls(),
             },
         });
         outcome

@@ -12,6 +12,7 @@
 
 mod committer;
 mod custody;
+mod refreshes;
 mod selection;
 
 use std::sync::Arc;

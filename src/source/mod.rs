@@ -2,12 +2,15 @@
 //! decided elsewhere.
 
 mod file;
+mod secrets_manager;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 use crate::key::{SecretError, VersionSecret};
 
 pub use file::FileSource;
+pub use secrets_manager::{DEFAULT_SECRET, SecretsManagerSource};
 
 /// Why a source cannot be read. No variant holds key material.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,17 @@ pub trait KeySource: Send + Sync + 'static {
     /// Reads all versions that it has.
     async fn load(&self) -> Result<Vec<VersionSecret>, SourceError>;
 
-    /// Returns when it may hold something else than at the last [`KeySource::load`].
+    /// Returns when it may hold something else than at the last [`KeySource::load`]; never for a source that
+    /// does not tell.
     async fn changed(&self);
+
+    /// How often to read a source that does not tell when it has changed.
+    fn poll_every(&self) -> Option<TimeDelta> {
+        None
+    }
+
+    /// Calls made to a service that counts (and charges for) them.
+    fn api_calls(&self) -> Option<u64> {
+        None
+    }
 }

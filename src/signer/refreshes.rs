@@ -1,0 +1,146 @@
+//! When the key source is read again. Pure: the custodian asks, and sleeps.
+//!
+//! A source that does not tell of its changes is read at its interval, with jitter, so that replicas do not ask
+//! all at once, and once more shortly before a window opens or ends, so that a key that was promoted at the
+//! last minute is there in time. After a failure, it is read again soon, and then less and less often.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::RngExt as _;
+
+/// How long before a window opens or ends the source is read once more.
+const BEFORE_EDGE: TimeDelta = TimeDelta::minutes(1);
+
+/// How soon after the first failure.
+const FIRST_RETRY: TimeDelta = TimeDelta::seconds(5);
+
+/// How long at most between retries: as long as between ordinary readings.
+const LAST_RETRY: TimeDelta = TimeDelta::minutes(5);
+
+/// Jitter of every wait, in per cent to either side.
+const JITTER: i32 = 10;
+
+/// What was read, and how it went.
+pub(super) struct Refreshes {
+    poll_every: Option<TimeDelta>,
+    last: Option<DateTime<Utc>>,
+    failures: u32,
+    /// Per cent of an interval, chosen anew after each reading.
+    jitter: i32,
+}
+
+impl Refreshes {
+    pub(super) fn new(poll_every: Option<TimeDelta>) -> Self {
+        Self {
+            poll_every,
+            last: None,
+            failures: 0,
+            jitter: 100,
+        }
+    }
+
+    /// Notes a reading.
+    pub(super) fn note(&mut self, now: DateTime<Utc>, went_well: bool) {
+        self.last = Some(now);
+        self.failures = match went_well {
+            true => 0,
+            false => self.failures.saturating_add(1),
+        };
+        self.jitter = rand::rng().random_range(100 - JITTER..=100 + JITTER);
+    }
+
+    /// When to read next. `edge` is when the next window opens or ends; `wanted` says that something is
+    /// missing.
+    pub(super) fn due(
+        &self,
+        now: DateTime<Utc>,
+        edge: Option<DateTime<Utc>>,
+        wanted: bool,
+    ) -> Option<DateTime<Utc>> {
+        let last = self.last?;
+        // The clock was set back: what was reckoned by it is void.
+        if now < last {
+            return (wanted || self.poll_every.is_some()).then_some(now);
+        }
+        let wait = match (self.failures, self.poll_every) {
+            (0, poll_every) if !wanted => poll_every,
+            (failures, _) => {
+                let doubled = FIRST_RETRY * (1 << failures.saturating_sub(1).min(10));
+                Some(doubled.min(LAST_RETRY))
+            }
+        };
+        let due = wait.map(|wait| last + wait * self.jitter / 100);
+        let before_edge = edge
+            .filter(|_| self.poll_every.is_some())
+            .map(|edge| edge - BEFORE_EDGE)
+            .filter(|instant| *instant > last);
+        [due, before_edge].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000_000 + seconds, 0).unwrap()
+    }
+
+    fn seconds_until(due: Option<DateTime<Utc>>) -> i64 {
+        (due.unwrap() - at(0)).num_seconds()
+    }
+
+    #[test]
+    fn a_polled_source_is_read_every_five_minutes_with_jitter() {
+        let mut refreshes = Refreshes::new(Some(TimeDelta::minutes(5)));
+        let mut waits = std::collections::BTreeSet::new();
+        for _ in 0..200 {
+            refreshes.note(at(0), true);
+            waits.insert(seconds_until(refreshes.due(at(0), None, false)));
+        }
+        assert!(
+            waits.iter().all(|wait| (270..=330).contains(wait)),
+            "{waits:?}"
+        );
+        assert!(waits.len() > 10, "{waits:?}");
+    }
+
+    #[test]
+    fn a_polled_source_is_read_a_minute_before_a_window_opens_or_ends_and_once_only() {
+        let mut refreshes = Refreshes::new(Some(TimeDelta::minutes(5)));
+        refreshes.note(at(0), true);
+        let edge = Some(at(100));
+        assert_eq!(refreshes.due(at(0), edge, false), Some(at(40)));
+        refreshes.note(at(40), true);
+        assert!(seconds_until(refreshes.due(at(40), edge, false)) > 300);
+    }
+
+    #[test]
+    fn failures_are_retried_soon_and_then_less_and_less_often() {
+        let mut refreshes = Refreshes::new(None);
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            refreshes.note(at(0), false);
+            refreshes.jitter = 100;
+            waits.push(seconds_until(refreshes.due(at(0), None, true)));
+        }
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300, 300, 300]);
+    }
+
+    #[test]
+    fn a_source_that_tells_is_left_alone_while_all_is_well() {
+        let mut refreshes = Refreshes::new(None);
+        refreshes.note(at(0), true);
+        assert_eq!(refreshes.due(at(0), Some(at(100)), false), None);
+        assert!(
+            refreshes.due(at(0), None, true).is_some(),
+            "but not when a key is missing"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_has_a_polled_source_read_at_once() {
+        let mut refreshes = Refreshes::new(Some(TimeDelta::minutes(5)));
+        refreshes.note(at(1_000_000), true);
+        assert_eq!(refreshes.due(at(0), None, false), Some(at(0)));
+    }
+}

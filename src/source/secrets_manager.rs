@@ -1,0 +1,253 @@
+//! Keys from AWS Secrets Manager, by a role that may call `GetSecretValue` and nothing else.
+//!
+//! One load asks for two versions by their staging labels, AWSCURRENT and AWSPREVIOUS; AWSPENDING is never
+//! asked for. (A get without a label would follow AWSCURRENT as well, but says so less clearly.)
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_secretsmanager::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::get_secret_value::builders::GetSecretValueFluentBuilder;
+use aws_sdk_secretsmanager::operation::get_secret_value::{
+    GetSecretValueError, GetSecretValueOutput,
+};
+use chrono::TimeDelta;
+use zeroize::Zeroizing;
+
+use super::{KeySource, SourceError};
+use crate::key::{KeySecret, StagingLabel, VersionSecret};
+
+/// The secret's name where no environment is named.
+pub const DEFAULT_SECRET: &str = "amply/checkpoint-signing-key";
+
+/// How often the secret is read: 2 calls in 5 minutes are about 17,300 in a month.
+const POLL_EVERY: TimeDelta = TimeDelta::minutes(5);
+
+/// How long one connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long one attempt may take. Secrets Manager answers within some tens of milliseconds.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Attempts for each call: one retry gets over a lost connection; what lasts longer is for the next refresh.
+const ATTEMPTS: u32 = 2;
+
+/// How long a load may take in all: whoever calls RefreshKeys waits for it.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A secret in AWS Secrets Manager.
+pub struct SecretsManagerSource {
+    name: String,
+    secret_id: String,
+    client: Client,
+    calls: Arc<AtomicU64>,
+    /// Whether versions with other labels are still to be read once.
+    older_wanted: AtomicBool,
+}
+
+impl SecretsManagerSource {
+    /// A secret that is reached as the standard AWS configuration says: task role, profile, region,
+    /// `AWS_ENDPOINT_URL`. `read_older` has versions with labels of the operator's own read once, so that
+    /// their public halves enter the keyring; it needs the permission to list versions.
+    pub async fn new(secret_id: &str, read_older: bool) -> Self {
+        let shared = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        Self::with_config(&shared, secret_id, read_older)
+    }
+
+    /// The same with a configuration that was loaded already.
+    pub fn with_config(shared: &SdkConfig, secret_id: &str, read_older: bool) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let calls = Arc::new(AtomicU64::new(0));
+        let config = aws_sdk_secretsmanager::config::Builder::from(shared)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .interceptor(CallCounter(Arc::clone(&calls)))
+            .build();
+        Self {
+            name: format!("secretsmanager:{secret_id}"),
+            secret_id: secret_id.into(),
+            client: Client::from_conf(config),
+            calls,
+            older_wanted: AtomicBool::new(read_older),
+        }
+    }
+
+    fn get(&self) -> GetSecretValueFluentBuilder {
+        self.client.get_secret_value().secret_id(&self.secret_id)
+    }
+
+    async fn read(&self) -> Result<Vec<(StagingLabel, GetSecretValueOutput)>, SourceError> {
+        let by_stage = |stage: &StagingLabel| self.get().version_stage(stage.as_str()).send();
+        let (current, previous) = tokio::join!(
+            by_stage(&StagingLabel::Current),
+            by_stage(&StagingLabel::Previous)
+        );
+        let current = current.map_err(|error| self.explain(&error))?;
+        let mut found = vec![(StagingLabel::Current, current)];
+        match previous {
+            Ok(previous) => found.push((StagingLabel::Previous, previous)),
+            // Normal for a secret that was never rotated, or whose old key is retired.
+            Err(error) if is_not_found(&error) => {}
+            Err(error) => return Err(self.explain(&error)),
+        }
+        Ok(found)
+    }
+
+    /// Versions with labels of the operator's own, once. That listing is not permitted is no error.
+    async fn read_older(&self) -> Vec<(StagingLabel, GetSecretValueOutput)> {
+        let mut found = Vec::new();
+        if !self.older_wanted.load(Ordering::Relaxed) {
+            return found;
+        }
+        let list = self.client.list_secret_version_ids();
+        let listed = match list.secret_id(&self.secret_id).send().await {
+            Ok(listed) => listed,
+            Err(error) => {
+                let reason = error.code().unwrap_or("no permission, or no answer");
+                tracing::info!(reason, "older versions of the secret are not read");
+                self.older_wanted.store(false, Ordering::Relaxed);
+                return found;
+            }
+        };
+        for version in listed.versions() {
+            let labels = version.version_stages().iter();
+            let mut labels = labels.map(|label| StagingLabel::from(label.as_str()));
+            let custom = labels.all(|label| matches!(label, StagingLabel::Custom(_)));
+            let (Some(label), Some(id)) = (version.version_stages().first(), version.version_id())
+            else {
+                continue;
+            };
+            if custom && let Ok(output) = self.get().version_id(id).send().await {
+                found.push((StagingLabel::from(label.as_str()), output));
+            }
+        }
+        self.older_wanted.store(false, Ordering::Relaxed);
+        found
+    }
+
+    fn explain(&self, error: &SdkError<GetSecretValueError>) -> SourceError {
+        let secret = &self.secret_id;
+        let status = error.raw_response().map(|raw| raw.status().as_u16());
+        let problem = match error {
+            SdkError::TimeoutError(_) => "no answer in time".into(),
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                format!("cannot be reached: {}", innermost(error))
+            }
+            // A denial by moto has no code.
+            _ if status == Some(403) || error.code() == Some("AccessDeniedException") => {
+                "access denied; expected a role that may call secretsmanager:GetSecretValue on it"
+                    .into()
+            }
+            _ => {
+                let code = error.code().unwrap_or("an answer that is not understood");
+                format!("{code}: {}", error.message().unwrap_or_default())
+            }
+        };
+        SourceError::Unavailable(format!("{secret}: {problem}"))
+    }
+}
+
+#[async_trait]
+impl KeySource for SecretsManagerSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn load(&self) -> Result<Vec<VersionSecret>, SourceError> {
+        let reading = async {
+            let mut found = self.read().await?;
+            found.extend(self.read_older().await);
+            Ok::<_, SourceError>(found)
+        };
+        let late = |_| {
+            let problem = format!("{}: no answer within {LOAD_TIMEOUT:?}", self.secret_id);
+            SourceError::Unavailable(problem)
+        };
+        let found = tokio::time::timeout(LOAD_TIMEOUT, reading)
+            .await
+            .map_err(late)??;
+        let name = self.secret_id.clone();
+        // Validating keys is RSA arithmetic: not for the reactor.
+        tokio::task::spawn_blocking(move || {
+            let found = found.into_iter();
+            found
+                .map(|(stage, output)| version(stage, output, &name))
+                .collect()
+        })
+        .await
+        .map_err(|_| SourceError::Unavailable("the task that reads it was ended".into()))
+    }
+
+    async fn changed(&self) {
+        std::future::pending().await
+    }
+
+    fn poll_every(&self) -> Option<TimeDelta> {
+        Some(POLL_EVERY)
+    }
+
+    fn api_calls(&self) -> Option<u64> {
+        Some(self.calls.load(Ordering::Relaxed))
+    }
+}
+
+/// Takes the text out of the answer, so that it is wiped.
+fn version(stage: StagingLabel, output: GetSecretValueOutput, name: &str) -> VersionSecret {
+    let text = match (output.secret_string, output.secret_binary) {
+        (Some(text), _) => Zeroizing::new(text),
+        (None, Some(bytes)) => {
+            let bytes = Zeroizing::new(bytes.into_inner());
+            Zeroizing::new(str::from_utf8(&bytes).unwrap_or_default().to_owned())
+        }
+        (None, None) => Zeroizing::default(),
+    };
+    VersionSecret {
+        stages: vec![stage],
+        secret: KeySecret::parse(&text, Some(name)),
+    }
+}
+
+fn is_not_found(error: &SdkError<GetSecretValueError>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(GetSecretValueError::is_resource_not_found_exception)
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// Counts every request that is sent, retries among them.
+#[derive(Debug)]
+struct CallCounter(Arc<AtomicU64>);
+
+impl Intercept for CallCounter {
+    fn name(&self) -> &'static str {
+        "CallCounter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! moto, its operator, and a service that takes its keys from there.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
+use checkpoint_signer::clock::Clock;
+use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::grpc::proto::{
+    KeySourceStatus, ListKeysRequest, RefreshKeysRequest, SignCheckpointRequest, SignedCheckpoint,
+};
+use checkpoint_signer::record::sqlite::SqliteRecord;
+use checkpoint_signer::service::{Parts, Service};
+use checkpoint_signer::source::SecretsManagerSource;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::proxy::Proxy;
+use crate::support::{at, checkpoint};
+
+/// One moto server for all tests of this process; each has secrets of its own.
+static MOTO: LazyLock<Moto> = LazyLock::new(Moto::start);
+
+struct Moto {
+    address: String,
+    pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    _child: Child,
+}
+
+impl Moto {
+    fn start() -> Self {
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/python/secrets_manager.py"
+        );
+        let mut child = crate::python::python()
+            .arg(Path::new(script))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let started: Value = serde_json::from_str(&line).expect("moto tells its address");
+        Self {
+            address: started["address"].as_str().unwrap().into(),
+            pipes: Mutex::new((stdin, stdout)),
+            _child: child,
+        }
+    }
+}
+
+/// A boto3 call as the operator.
+pub fn boto3(call: &str, arguments: Value) -> Value {
+    let mut pipes = MOTO.pipes.lock().unwrap();
+    let request = json!({ "call": call, "arguments": arguments });
+    writeln!(pipes.0, "{request}").unwrap();
+    let mut line = String::new();
+    pipes.1.read_line(&mut line).unwrap();
+    let answer: Value = serde_json::from_str(&line).unwrap();
+    assert!(answer["error"].is_null(), "{call}: {}", answer["error"]);
+    answer["answer"].clone()
+}
+
+pub fn create(secret: &str, document: &str) {
+    boto3(
+        "create_secret",
+        json!({ "Name": secret, "SecretString": document }),
+    );
+}
+
+/// Puts a version as AWSPENDING, and gives its id.
+pub fn stage(secret: &str, document: &str) -> String {
+    let stages = ["AWSPENDING"];
+    let put = json!({ "SecretId": secret, "SecretString": document, "VersionStages": stages });
+    boto3("put_secret_value", put)["VersionId"]
+        .as_str()
+        .unwrap()
+        .into()
+}
+
+/// Moves AWSCURRENT to a version that is staged; the version before becomes AWSPREVIOUS.
+pub fn promote(secret: &str, version: &str) {
+    let current = json!({ "SecretId": secret, "VersionStage": "AWSCURRENT" });
+    let current = boto3("get_secret_value", current)["VersionId"].clone();
+    let label = |stage: &str, from: Value, to: Value| {
+        let mut arguments = json!({ "SecretId": secret, "VersionStage": stage });
+        arguments["RemoveFromVersionId"] = from;
+        if !to.is_null() {
+            arguments["MoveToVersionId"] = to;
+        }
+        boto3("update_secret_version_stage", arguments);
+    };
+    label("AWSCURRENT", current, version.into());
+    label("AWSPENDING", version.into(), Value::Null);
+}
+
+/// Puts a new current version, by staging and promoting.
+pub fn rotate(secret: &str, document: &str) {
+    promote(secret, &stage(secret, document));
+}
+
+fn config(endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("service", "service", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("eu-central-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint)
+        .build()
+}
+
+/// A service whose keys come from a secret, through a proxy that can spoil that.
+pub struct AwsService {
+    pub clock: Clock,
+    pub proxy: Proxy,
+    pub channel: Channel,
+    signing: SigningServiceClient<Channel>,
+    keys: KeyServiceClient<Channel>,
+    _service: Service,
+    _folder: TempDir,
+}
+
+impl AwsService {
+    pub async fn start(secret: &str, now: &str) -> Self {
+        Self::start_behind(Proxy::start(&MOTO.address).await, secret, now, false).await
+    }
+
+    pub async fn start_reading_older(secret: &str, now: &str) -> Self {
+        Self::start_behind(Proxy::start(&MOTO.address).await, secret, now, true).await
+    }
+
+    pub async fn start_behind(proxy: Proxy, secret: &str, now: &str, older: bool) -> Self {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::simulated(at(now)));
+        let record = folder.path().join("record.sqlite");
+        SqliteRecord::init(&record).unwrap();
+        let shared = config(&proxy.url);
+        let service = Service::start(Parts {
+            clock: clock.clone(),
+            source: Box::new(SecretsManagerSource::with_config(&shared, secret, older)),
+            record: Arc::new(SqliteRecord::open(&record).unwrap()),
+            grpc: ([127, 0, 0, 1], 0).into(),
+            http: None,
+        });
+        let service = service.await.unwrap();
+        let url = format!("http://{}", service.grpc());
+        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+        Self {
+            clock,
+            proxy,
+            signing: SigningServiceClient::new(channel.clone()),
+            keys: KeyServiceClient::new(channel.clone()),
+            channel,
+            _service: service,
+            _folder: folder,
+        }
+    }
+
+    pub async fn proxy() -> Proxy {
+        Proxy::start(&MOTO.address).await
+    }
+
+    /// Signs the n-th checkpoint, and gives the key that did.
+    pub async fn sign(&mut self, n: u64) -> Result<SignedCheckpoint, Status> {
+        let request = SignCheckpointRequest {
+            checkpoint: Some(checkpoint(&format!("chk_{n}"), n, &n.to_string())),
+        };
+        let answer = self.signing.sign_checkpoint(request).await?;
+        Ok(answer.into_inner().signed_checkpoint.unwrap())
+    }
+
+    pub async fn key_of(&mut self, n: u64) -> String {
+        self.sign(n).await.unwrap().key_id
+    }
+
+    pub async fn refresh(&mut self) -> Result<(), Status> {
+        self.keys
+            .refresh_keys(RefreshKeysRequest {})
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn status(&mut self) -> KeySourceStatus {
+        let list = self
+            .keys
+            .list_keys(ListKeysRequest {})
+            .await
+            .unwrap()
+            .into_inner();
+        list.source_status.unwrap()
+    }
+
+    pub async fn key_ids(&mut self) -> Vec<String> {
+        let list = self
+            .keys
+            .list_keys(ListKeysRequest {})
+            .await
+            .unwrap()
+            .into_inner();
+        list.keys.into_iter().map(|key| key.key_id).collect()
+    }
+}

@@ -1,0 +1,19 @@
+//! Keys from AWS Secrets Manager: against moto as a separate process, with boto3 as the operator.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    dead_code
+)]
+
+#[path = "../support/python.rs"]
+mod python;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod aws;
+mod proxy;
+mod source;

@@ -1,0 +1,253 @@
+//! What the service does with what the secret holds, and when it cannot be had.
+
+use chrono::TimeDelta;
+use serde_json::json;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::aws::{AwsService, boto3, create, promote, rotate, stage};
+use crate::proxy::Mode;
+use crate::support::{at, key_of, key_with, refusal};
+
+const NOW: &str = "2025-06-01T12:00:00Z";
+
+#[tokio::test]
+async fn the_current_version_signs_and_an_absent_previous_one_is_normal() {
+    create("plain", &key_of(2025));
+    let mut service = AwsService::start("plain", NOW).await;
+    assert_eq!(service.key_of(1).await, "key-2025");
+    let status = service.status().await;
+    assert_eq!((status.faults, status.api_calls), (vec![], Some(2)));
+    assert_eq!(status.source, "secretsmanager:plain");
+}
+
+#[tokio::test]
+async fn a_rotation_is_followed_and_the_switch_is_at_the_window() {
+    create("rotated", &key_of(2025));
+    let mut service = AwsService::start("rotated", NOW).await;
+    let version = stage("rotated", &key_of(2026));
+    service.refresh().await.unwrap();
+    assert_eq!(
+        service.key_ids().await,
+        ["key-2025"],
+        "what is staged is not asked for"
+    );
+    promote("rotated", &version);
+    service.refresh().await.unwrap();
+    assert_eq!(service.key_ids().await, ["key-2026", "key-2025"]);
+    service.clock.set(at("2025-12-31T23:59:59Z"));
+    assert_eq!(service.key_of(1).await, "key-2025");
+    service.clock.set(at("2026-01-01"));
+    assert_eq!(service.key_of(2).await, "key-2026");
+}
+
+#[tokio::test]
+async fn only_get_secret_value_is_asked_for() {
+    create("least", &key_of(2025));
+    rotate("least", &key_of(2026));
+    let proxy = AwsService::proxy().await;
+    proxy.set(Mode::LeastPrivilege);
+    let mut service = AwsService::start_behind(proxy, "least", NOW, false).await;
+    assert_eq!(service.key_of(1).await, "key-2025");
+    service.refresh().await.unwrap();
+    service.clock.set(at("2026-01-01"));
+    assert_eq!(service.key_of(2).await, "key-2026");
+    let asked = service.proxy.asked();
+    assert!(
+        asked.len() >= 4 && asked.iter().all(|action| action == "GetSecretValue"),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn older_versions_with_labels_are_read_once_where_listing_is_permitted() {
+    create("older", &key_of(2024));
+    let id = json!({ "SecretId": "older", "VersionStage": "AWSCURRENT" });
+    let first = boto3("get_secret_value", id)["VersionId"].clone();
+    let keep =
+        json!({ "SecretId": "older", "VersionStage": "year-2024", "MoveToVersionId": first });
+    boto3("update_secret_version_stage", keep);
+    rotate("older", &key_of(2025));
+    rotate("older", &key_of(2026));
+    let mut service = AwsService::start_reading_older("older", NOW).await;
+    assert_eq!(
+        service.key_ids().await,
+        ["key-2026", "key-2025", "key-2024"]
+    );
+    service.refresh().await.unwrap();
+    assert_eq!(
+        service.key_ids().await,
+        ["key-2026", "key-2025", "key-2024"],
+        "it is on record"
+    );
+    let listed = service
+        .proxy
+        .asked()
+        .iter()
+        .filter(|a| *a == "ListSecretVersionIds")
+        .count();
+    assert_eq!(listed, 1);
+
+    let proxy = AwsService::proxy().await;
+    proxy.set(Mode::LeastPrivilege);
+    let mut service = AwsService::start_behind(proxy, "older", NOW, true).await;
+    assert_eq!(
+        service.key_of(1).await,
+        "key-2025",
+        "not permitted is no error"
+    );
+    assert!(service.status().await.faults.is_empty());
+}
+
+#[tokio::test]
+async fn the_documentation_form_has_the_name_that_was_asked_for() {
+    let form = |name: &str| format!(r#"{{"name":"{name}","value":{}}}"#, key_of(2025));
+    create("form-right", &form("form-right"));
+    create("form-wrong", &form("another"));
+    let mut service = AwsService::start("form-right", NOW).await;
+    assert_eq!(service.key_of(1).await, "key-2025");
+    let mut service = AwsService::start("form-wrong", NOW).await;
+    let faults = service.status().await.faults;
+    assert!(
+        faults[0].contains("name") && faults[0].contains("form-wrong"),
+        "{faults:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_binary_secret_is_read_too() {
+    boto3(
+        "create_secret",
+        json!({ "Name": "binary", "SecretBinary": key_of(2025) }),
+    );
+    let mut service = AwsService::start("binary", NOW).await;
+    assert_eq!(service.key_of(1).await, "key-2025");
+}
+
+#[tokio::test]
+async fn whatever_keeps_the_secret_away_signing_goes_on() {
+    create("outage", &key_of(2025));
+    let mut service = AwsService::start("outage", NOW).await;
+    let cases = [
+        (
+            Mode::Error(500, "InternalServiceError"),
+            "InternalServiceError",
+        ),
+        (
+            Mode::Error(400, "ThrottlingException"),
+            "ThrottlingException",
+        ),
+        (Mode::Error(400, "AccessDeniedException"), "access denied"),
+        (Mode::Error(403, ""), "access denied"),
+        (
+            Mode::Error(400, "ResourceNotFoundException"),
+            "ResourceNotFoundException",
+        ),
+        (Mode::Error(400, "DecryptionFailure"), "DecryptionFailure"),
+        (Mode::Silent, "in time"),
+    ];
+    for (index, (mode, fault)) in cases.into_iter().enumerate() {
+        service.proxy.set(mode);
+        let (code, reason) = refusal(service.refresh().await.unwrap_err());
+        assert_eq!(
+            (code, reason.as_str()),
+            (Code::Unavailable, "KEY_SOURCE_UNAVAILABLE")
+        );
+        let faults = service.status().await.faults;
+        assert!(
+            faults[0].contains(fault) && faults[0].contains("outage"),
+            "{mode:?}: {faults:?}"
+        );
+        assert_eq!(service.key_of(index as u64).await, "key-2025", "{mode:?}");
+    }
+    service.proxy.set(Mode::Open);
+    rotate("outage", &key_of(2026));
+    service.refresh().await.unwrap();
+    assert_eq!(
+        service.key_ids().await,
+        ["key-2026", "key-2025"],
+        "the new state, at once"
+    );
+    assert!(service.status().await.faults.is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_update_is_refused_and_signing_goes_on() {
+    let other_window = key_of(2025).replace("2026-01-01", "2027-01-01");
+    let cases = [
+        ("garbage", "garbage".to_owned(), "JSON"),
+        (
+            "foreign",
+            key_with("key-2025", "2025-01-01", "2026-01-01", 1),
+            "another public key",
+        ),
+        ("window", other_window, "window"),
+    ];
+    for (name, update, fault) in cases {
+        create(name, &key_of(2025));
+        let mut service = AwsService::start(name, NOW).await;
+        rotate(name, &update);
+        let (_, reason) = refusal(service.refresh().await.unwrap_err());
+        assert_eq!(reason, "KEY_REFUSED", "{name}");
+        let faults = service.status().await.faults;
+        assert!(
+            faults.iter().any(|f| f.contains(fault)),
+            "{name}: {faults:?}"
+        );
+        assert_eq!(service.key_of(1).await, "key-2025", "{name}");
+        rotate(name, &key_of(2025));
+        rotate(name, &key_of(2026));
+        service.refresh().await.unwrap();
+        assert_eq!(service.key_ids().await, ["key-2026", "key-2025"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_secret_at_the_start_the_server_is_up_and_recovers() {
+    let mut service = AwsService::start("late", NOW).await;
+    let mut health = HealthClient::new(service.channel.clone());
+    let mut signing_serves = async || {
+        let service = "amply.checkpoint.v1.SigningService".into();
+        let answer = health.check(HealthCheckRequest { service }).await.unwrap();
+        answer.into_inner().status() == ServingStatus::Serving
+    };
+    assert!(!signing_serves().await);
+    let (_, reason) = refusal(service.sign(1).await.unwrap_err());
+    assert_eq!(reason, "NO_SIGNING_KEY");
+    create("late", &key_of(2025));
+    // By itself, with the time.
+    service
+        .clock
+        .set(service.clock.now() + TimeDelta::seconds(10));
+    while !signing_serves().await {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(service.key_of(1).await, "key-2025");
+}
+
+#[tokio::test]
+async fn an_idle_hour_costs_what_the_contract_says() {
+    create("idle", &key_of(2025));
+    let mut service = AwsService::start("idle", NOW).await;
+    let start = service.proxy.asked().len();
+    for _ in 0..3600 / 10 {
+        service
+            .clock
+            .set(service.clock.now() + TimeDelta::seconds(10));
+        // The custodian wakes up, and the calls that it makes are answered.
+        let before = service.proxy.asked().len();
+        tokio::task::yield_now().await;
+        tokio::time::sleep(std::time::Duration::from_millis(4)).await;
+        while service.status().await.api_calls != Some(service.proxy.asked().len() as u64)
+            || service.proxy.asked().len() % 2 == 1
+        {
+            tokio::task::yield_now().await;
+        }
+        assert!(service.proxy.asked().len() <= before + 2);
+    }
+    let calls = service.proxy.asked().len() - start;
+    // Twelve refreshes of two calls, give or take the jitter.
+    assert!((22..=28).contains(&calls), "{calls}");
+}
