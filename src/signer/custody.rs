@@ -22,6 +22,9 @@ use crate::source::{KeySource, SourceError};
 /// revocation *holds* at once, since the record judges each signature.)
 const RECORD_EVERY: Duration = Duration::from_secs(10);
 
+/// How long a start waits for the first reading of the source.
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Commands that may wait for the task.
 const COMMANDS: usize = 64;
 
@@ -97,7 +100,7 @@ pub struct Custody {
 }
 
 impl Custody {
-    /// Reads the record and the source once, and starts the task.
+    /// Reads the record, starts the task, and waits a little for the source to be read.
     ///
     /// # Errors
     /// [`RecordError`] when the record's keys cannot be read. A source that cannot be read is a fault in
@@ -124,9 +127,15 @@ impl Custody {
             record,
             publisher,
         };
-        // What is wrong shows in the status, and is retried.
-        drop(custodian.refresh().await);
-        tokio::spawn(custodian.run(queue));
+        let (first, loaded) = oneshot::channel();
+        tokio::spawn(async move {
+            // What is wrong shows in the status, and is retried.
+            drop(custodian.refresh().await);
+            let _ = first.send(());
+            custodian.run(queue).await;
+        });
+        // A source that is slow to answer does not keep the service from verifying.
+        let _ = tokio::time::timeout(FIRST_PATIENCE, loaded).await;
         Ok(Self { commands, keys })
     }
 

@@ -228,6 +228,19 @@ async fn without_a_secret_at_the_start_the_server_is_up_and_recovers() {
 }
 
 #[tokio::test]
+async fn a_secret_that_does_not_answer_keeps_nobody_waiting() {
+    create("slow", &key_of(2025));
+    let proxy = AwsService::proxy().await;
+    proxy.set(Mode::Silent);
+    let mut service = AwsService::start_behind(proxy, "slow", NOW, false).await;
+    let (_, reason) = refusal(service.sign(1).await.unwrap_err());
+    assert_eq!(reason, "NO_SIGNING_KEY");
+    service.proxy.set(Mode::Open);
+    service.refresh().await.unwrap();
+    assert_eq!(service.key_of(1).await, "key-2025");
+}
+
+#[tokio::test]
 async fn an_idle_hour_costs_what_the_contract_says() {
     create("idle", &key_of(2025));
     let mut service = AwsService::start("idle", NOW).await;
