@@ -59,7 +59,7 @@ impl Bench {
         let at = |text| parse_instant(text).unwrap();
         let window = ValidityWindow::new(at("2025-01-01"), at("2026-01-01")).unwrap();
         let key_id = "key-2025".parse().unwrap();
-        let made = KeySecret::generate(key_id, window, Algorithm::Ps256, bits).unwrap();
+        let made = KeySecret::generate(key_id, window, Algorithm::Ps256, bits, None).unwrap();
         let (document, folder) = (made.0.to_string(), tempfile::tempdir().unwrap());
         std::fs::write(folder.path().join("keys.json"), &document).unwrap();
         SqliteRecord::init(&folder.path().join("record.sqlite")).unwrap();

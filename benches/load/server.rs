@@ -24,7 +24,8 @@ impl Server {
             parse_instant("2099-01-01").unwrap(),
         );
         let key_id = "load".parse().unwrap();
-        let key = KeySecret::generate(key_id, window.unwrap(), Algorithm::Ps256, bits).unwrap();
+        let key =
+            KeySecret::generate(key_id, window.unwrap(), Algorithm::Ps256, bits, None).unwrap();
         let file = folder.path().join("key.json");
         std::fs::write(&file, key.0.as_bytes()).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -158,7 +158,7 @@ impl Generate {
     fn run(self) -> Result<(), Failure> {
         let window = self.window.read()?;
         let (document, secret) =
-            KeySecret::generate(self.key_id, window, self.algorithm, self.bits)
+            KeySecret::generate(self.key_id, window, self.algorithm, self.bits, None)
                 .map_err(|error| Failure::Impossible(format!("--bits: {error}")))?;
         input::write_private(&self.out, &document)?;
         let version = secret.version();
@@ -301,17 +301,24 @@ impl Export {
 impl Import {
     async fn run(self) -> Result<(), Failure> {
         let record = self.record.open().map_err(Failure::impossible)?;
-        let versions = self.versions()?;
+        let keyring = self.keyring()?;
         let now = crate::clock::Clock::system().now();
         let mut names = Vec::new();
-        for version in &versions {
-            record.register_key(version, now).await.map_err(|error| {
+        for entry in keyring.entries() {
+            let version = entry.version();
+            let registered = record.register_key(version, entry.endorsement(), now).await;
+            registered.map_err(|error| {
                 let message = format!("{}: {error}", version.key_id);
                 match error {
                     RegisterError::Conflict(_) => Failure::Negative(message),
                     RegisterError::Store(_) => Failure::Impossible(message),
                 }
             })?;
+            // A key that was revoked never comes back without that.
+            if let Some(revocation) = entry.revocation() {
+                let revoked = record.revoke_key(&version.key_id, revocation.clone()).await;
+                revoked.map_err(Failure::impossible)?;
+            }
             names.push(version.key_id.as_str());
         }
         match self.format.format {
@@ -323,14 +330,12 @@ impl Import {
         }
     }
 
-    fn versions(&self) -> Result<Vec<KeyVersion>, Failure> {
+    fn keyring(&self) -> Result<Keyring, Failure> {
         let wrong =
             |problem: String| Failure::Impossible(format!("{}: {problem}", self.file.display()));
         let text = input::read(&self.file, MAX_KEYRING_BYTES)?;
         if !text.starts_with(b"-----BEGIN") && !text.starts_with(b"#") {
-            let keyring = Keyring::from_jwks(&text).map_err(|error| wrong(error.to_string()))?;
-            let entries = keyring.entries().into_iter();
-            return Ok(entries.map(|entry| entry.version().clone()).collect());
+            return Keyring::from_jwks(&text).map_err(|error| wrong(error.to_string()));
         }
         let (Some(key_id), Some(valid_from), Some(valid_until)) =
             (&self.key_id, self.valid_from, self.valid_until)
@@ -348,12 +353,17 @@ impl Import {
             .filter(|line| !line.starts_with('#'))
             .flat_map(|line| [line, "\n"])
             .collect();
-        Ok(vec![KeyVersion {
+        let mut keyring = Keyring::default();
+        let version = KeyVersion {
             key_id: key_id.clone(),
             window: window.read()?,
             algorithm: self.algorithm,
             public_key: PublicKey::from_pem(&pem).map_err(|error| wrong(error.to_string()))?,
-        }])
+        };
+        keyring
+            .insert(version)
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(keyring)
     }
 }
 

@@ -159,9 +159,14 @@ fn make_key(path: &Path, clock: &Clock) -> Result<(), Failure> {
         .map_err(Failure::impossible)?;
     let window =
         ValidityWindow::new(january(year), january(year + 1)).map_err(Failure::impossible)?;
-    let (document, _) =
-        KeySecret::generate(key_id, window, Algorithm::default(), DEFAULT_MODULUS_BITS)
-            .map_err(Failure::impossible)?;
+    let (document, _) = KeySecret::generate(
+        key_id,
+        window,
+        Algorithm::default(),
+        DEFAULT_MODULUS_BITS,
+        None,
+    )
+    .map_err(Failure::impossible)?;
     input::write_private(path, &document)
 }
 

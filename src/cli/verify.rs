@@ -12,7 +12,7 @@ use crate::grpc::client;
 use crate::grpc::proto::verification_service_client::VerificationServiceClient;
 use crate::grpc::proto::verify_checkpoint_request::Subject;
 use crate::grpc::proto::{VerdictKind as WireKind, VerifyCheckpointRequest};
-use crate::key::{Keyring, MAX_KEYRING_BYTES, instant_text};
+use crate::key::{Keyring, MAX_KEYRING_BYTES, PinnedKeyring, instant_text};
 use crate::verifier;
 
 #[derive(Args)]
@@ -27,7 +27,7 @@ pub(super) struct Verify {
 }
 
 #[derive(Args)]
-#[group(required = true, multiple = true)]
+#[group(id = "by", required = true, multiple = true)]
 struct By {
     /// Verify offline with a keyring that you trust: the JWK Set of `keys export`. No service is asked then
     #[arg(long, env = "CHECKPOINT_SIGNER_KEYS", value_name = "KEYRING")]
@@ -35,11 +35,20 @@ struct By {
     /// Ask this service
     #[arg(long, env = "CHECKPOINT_SIGNER_SERVER", value_name = "URL")]
     server: Option<String>,
+    /// Believe no key of the keyring but this one, named by its key_id or RFC 7638 thumbprint, and those that an
+    /// unbroken chain of endorsements leads to from it
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_PIN",
+        requires = "keys",
+        value_name = "KEY"
+    )]
+    pin: Option<String>,
 }
 
 /// Who verifies.
 enum Verifier {
-    Offline(Box<Keyring>),
+    Offline(Box<PinnedKeyring>),
     Service(VerificationServiceClient<Channel>),
 }
 
@@ -87,6 +96,10 @@ impl By {
                 let text = input::read(&path, MAX_KEYRING_BYTES)?;
                 let keyring = Keyring::from_jwks(&text)
                     .map_err(|error| Failure::Impossible(format!("{}: {error}", path.display())))?;
+                let keyring = match &self.pin {
+                    Some(pin) => keyring.trust_from(pin).map_err(Failure::impossible)?,
+                    None => PinnedKeyring::unpinned(keyring),
+                };
                 Ok(Verifier::Offline(Box::new(keyring)))
             }
             (None, Some(url)) => {
@@ -104,7 +117,14 @@ impl Verifier {
         let text = input::read(file, MAX_JSON_BYTES)?;
         match self {
             Self::Offline(keyring) => {
-                let (verdict, _) = verifier::verify_published(keyring, &text);
+                let (mut verdict, _) = verifier::verify_published(&keyring.trusted, &text);
+                let broken = verdict
+                    .key_id
+                    .as_ref()
+                    .and_then(|id| keyring.untrusted.get(id));
+                if let Some(broken) = broken {
+                    verdict.explanation = format!("no chain from the pinned key: {broken}");
+                }
                 Ok(Line {
                     kind: verdict.kind.to_string(),
                     key_id: verdict.key_id.map(|id| id.to_string()).unwrap_or_default(),

@@ -14,7 +14,7 @@ use super::proto::{
     WatchKeysResponse,
 };
 use super::{Inner, convert, status};
-use crate::key::{KeyId, KeyState, KeyringEntry, Revocation, StagingLabel};
+use crate::key::{Endorsement, KeyId, KeyState, KeyringEntry, Revocation, StagingLabel};
 use crate::signer::KeysInForce;
 
 /// Longest reason of a revocation, in characters: it is published with the key.
@@ -79,6 +79,10 @@ fn wire_key(entry: &KeyringEntry, keys: &KeysInForce, now: DateTime<Utc>) -> pro
             .map(|s| StagingLabel::as_str(s).into())
             .collect(),
         signing: keys.signing_key_id(now) == Some(&version.key_id),
+        endorsement: entry
+            .endorsement()
+            .map(Endorsement::compact)
+            .unwrap_or_default(),
         revocation: entry.revocation().map(|revocation| proto::Revocation {
             distrust_after: Some(convert::timestamp(revocation.distrust_after)),
             reason: revocation.reason.clone(),

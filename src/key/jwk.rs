@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    KeyConflict, KeyVersion, Keyring, KeyringEntry, PublicKey, PublicKeyError, Revocation,
-    ValidityWindow,
+    Endorsement, KeyConflict, KeyVersion, Keyring, KeyringEntry, PublicKey, PublicKeyError,
+    Revocation, ValidityWindow,
 };
 use crate::fault::{self, Faults, FieldFault};
 
@@ -52,6 +52,8 @@ struct JwkSet {
 struct Jwk {
     alg: String,
     e: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    endorsement: Option<String>,
     exp: i64,
     kid: String,
     kty: String,
@@ -77,19 +79,34 @@ impl KeyringEntry {
     }
 
     fn jwk(&self) -> Jwk {
-        let version = self.version();
         Jwk {
-            alg: version.algorithm.to_string(),
-            e: version.public_key.exponent(),
-            exp: version.window.until().timestamp(),
-            kid: version.key_id.to_string(),
-            kty: "RSA".into(),
-            n: version.public_key.modulus(),
-            nbf: version.window.from().timestamp(),
+            endorsement: self.endorsement().map(Endorsement::compact),
             revoked: self.revocation().map(|revocation| Revoked {
                 reason: Some(revocation.reason.clone()),
                 revoked_at: revocation.distrust_after.timestamp(),
             }),
+            ..self.version().jwk()
+        }
+    }
+}
+
+impl KeyVersion {
+    /// What an endorsement of this version signs: its JWK and window, in JCS form.
+    pub(super) fn endorsed_payload(&self) -> String {
+        json(&self.jwk())
+    }
+
+    fn jwk(&self) -> Jwk {
+        Jwk {
+            alg: self.algorithm.to_string(),
+            e: self.public_key.exponent(),
+            endorsement: None,
+            exp: self.window.until().timestamp(),
+            kid: self.key_id.to_string(),
+            kty: "RSA".into(),
+            n: self.public_key.modulus(),
+            nbf: self.window.from().timestamp(),
+            revoked: None,
             key_use: Some("sig".into()),
         }
     }
@@ -116,6 +133,14 @@ impl Keyring {
         let mut keyring = Self::default();
         for (index, jwk) in set.keys.into_iter().enumerate() {
             let wrong = |faults| KeyringFileError::Key { index, faults };
+            let endorsement = match jwk.endorsement.as_deref().map(Endorsement::parse) {
+                None => None,
+                Some(Ok(endorsement)) => Some(endorsement),
+                Some(Err(error)) => {
+                    let fault = FieldFault::new("endorsement", error.to_string());
+                    return Err(wrong(vec![fault]));
+                }
+            };
             let (version, revocation) = read(jwk).map_err(wrong)?;
             let key_id = version.key_id.clone();
             keyring
@@ -123,6 +148,9 @@ impl Keyring {
                 .map_err(|conflict| KeyringFileError::Conflict { index, conflict })?;
             if let Some(revocation) = revocation {
                 keyring.revoke(&key_id, revocation);
+            }
+            if let Some(endorsement) = endorsement {
+                keyring.endorse(&key_id, endorsement);
             }
         }
         Ok(keyring)

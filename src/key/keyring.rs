@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::{KeyId, KeyVersion, StagingLabel, ValidityWindow};
+use super::{Endorsement, KeyId, KeyVersion, StagingLabel, ValidityWindow};
 
 /// Why a version is refused. What was known before stays in force.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,7 @@ pub struct KeyringEntry {
     version: KeyVersion,
     stages: Vec<StagingLabel>,
     revocation: Option<Revocation>,
+    endorsement: Option<Endorsement>,
 }
 
 impl KeyringEntry {
@@ -97,6 +98,11 @@ impl KeyringEntry {
     /// From when on it is distrusted.
     pub fn revocation(&self) -> Option<&Revocation> {
         self.revocation.as_ref()
+    }
+
+    /// The endorsement by the key before it.
+    pub fn endorsement(&self) -> Option<&Endorsement> {
+        self.endorsement.as_ref()
     }
 
     /// Whether the source vouches for it: AWSCURRENT or AWSPREVIOUS.
@@ -175,9 +181,24 @@ impl Keyring {
             version,
             stages: Vec::new(),
             revocation: None,
+            endorsement: None,
         };
         self.0.entry(entry.version.key_id.clone()).or_insert(entry);
         Ok(())
+    }
+
+    /// Takes a version over from another ring, with its labels and its endorsement. False when it contradicts
+    /// what is known.
+    pub fn adopt(&mut self, entry: &KeyringEntry) -> bool {
+        let key_id = &entry.version.key_id;
+        if self.insert(entry.version.clone()).is_err() {
+            return false;
+        }
+        self.set_stages(key_id, entry.stages.clone());
+        if let Some(endorsement) = &entry.endorsement {
+            self.endorse(key_id, endorsement.clone());
+        }
+        true
     }
 
     /// Notes the labels that the source gives a version now.
@@ -199,6 +220,18 @@ impl Keyring {
                 entry.revocation = Some(revocation);
             }
         }
+    }
+
+    /// Notes the endorsement of a version. The first one stays.
+    pub fn endorse(&mut self, key_id: &KeyId, endorsement: Endorsement) {
+        if let Some(entry) = self.0.get_mut(key_id) {
+            entry.endorsement.get_or_insert(endorsement);
+        }
+    }
+
+    /// Forgets a version: for a view of the ring, never for the ring itself.
+    pub(super) fn remove(&mut self, key_id: &KeyId) {
+        self.0.remove(key_id);
     }
 
     /// One version.

@@ -4,6 +4,8 @@
 //! [`SigningKey`] holds the private half; it cannot be cloned or printed, and signs only through an
 //! [`OpenKey`], which exists only for an instant inside of the key's window. An expired key has no `sign`.
 
+mod chain;
+mod endorsement;
 mod jwk;
 mod keyring;
 mod private;
@@ -15,6 +17,8 @@ mod window;
 use crate::identifier::identifier;
 use crate::signature::Algorithm;
 
+pub use chain::{PinnedKeyring, UnknownPin};
+pub use endorsement::{Endorsement, EndorsementError};
 pub use jwk::{KeyringFileError, MAX_KEYRING_BYTES};
 pub use keyring::{KeyConflict, KeyState, Keyring, KeyringEntry, Revocation};
 pub use private::{DEFAULT_MODULUS_BITS, PrivateKey, PrivateKeyError};

@@ -54,6 +54,9 @@ pub enum PrivateKeyError {
     #[error("no RSA key of {0} bits could be generated; expected {min} to {max} bits",
         min = public::MIN_MODULUS_BITS, max = public::MAX_MODULUS_BITS)]
     Generation(usize),
+    /// The key in force cannot endorse it.
+    #[error("cannot be endorsed: {0}")]
+    Endorsement(#[from] super::SignError),
 }
 
 /// An RSA private key that passed full validation and a trial signature. Not `Clone`, not `Debug`.

@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::{
-    KeyId, KeyVersion, PrivateKey, PrivateKeyError, SigningKey, ValidityWindow, instant_text,
-    parse_instant,
+    Endorsement, KeyId, KeyVersion, OpenKey, PrivateKey, PrivateKeyError, SigningKey,
+    ValidityWindow, instant_text, parse_instant,
 };
 use crate::fault::{self, Faults, FieldFault};
 use crate::signature::Algorithm;
@@ -31,12 +31,13 @@ const MAX_RUN: usize = 24;
 /// Longest staging label in bytes: Secrets Manager's own bound (AWS, UpdateSecretVersionStage).
 const MAX_LABEL_BYTES: usize = 256;
 
-const MEMBERS: [&str; 5] = [
+const MEMBERS: [&str; 6] = [
     "private_key",
     "key_id",
     "valid_from",
     "valid_until",
     "algorithm",
+    "endorsement",
 ];
 const STAGES_MEMBER: &str = "version_stages";
 
@@ -91,6 +92,7 @@ impl From<&str> for StagingLabel {
 pub struct KeySecret {
     version: KeyVersion,
     private: PrivateKey,
+    endorsement: Option<Endorsement>,
     unknown_members: Vec<String>,
 }
 
@@ -136,6 +138,10 @@ impl KeySecret {
             None => Some(Algorithm::default()),
             found => faults.take("algorithm", parsed(found)),
         };
+        let endorsement = match members.get("endorsement") {
+            None => None,
+            found => faults.take("endorsement", endorsement(found)),
+        };
         let mut instant = |name| faults.take(name, parsed_by(members.get(name), parse_instant));
         let (from, until) = (instant("valid_from"), instant("valid_until"));
         let window = match (from, until) {
@@ -144,10 +150,11 @@ impl KeySecret {
             }
             _ => None,
         };
-        let (Some(private), Some(key_id), Some(algorithm), Some(window)) =
-            (private, key_id, algorithm, window)
+        let faults = faults.into_vec();
+        let (Some(private), Some(key_id), Some(algorithm), Some(window), []) =
+            (private, key_id, algorithm, window, faults.as_slice())
         else {
-            return Err(SecretError(faults.into_vec()));
+            return Err(SecretError(faults));
         };
         Ok(Self {
             version: KeyVersion {
@@ -157,19 +164,23 @@ impl KeySecret {
                 public_key: private.public_key().clone(),
             },
             private,
+            endorsement,
             unknown_members: members.unknown(),
         })
     }
 
-    /// Generates a key and gives the document that holds it, ready for the secret store.
+    /// Generates a key, has it endorsed by the key in force where there is one, and gives the document that holds
+    /// both, ready for the secret store.
     ///
     /// # Errors
-    /// [`PrivateKeyError::Generation`] when `bits` is out of bounds.
+    /// [`PrivateKeyError::Generation`] when `bits` is out of bounds, [`PrivateKeyError::Endorsement`] when the
+    /// endorser cannot sign.
     pub fn generate(
         key_id: KeyId,
         window: ValidityWindow,
         algorithm: Algorithm,
         bits: usize,
+        endorser: Option<&OpenKey<'_>>,
     ) -> Result<(Zeroizing<String>, Self), PrivateKeyError> {
         let (pem, private) = PrivateKey::generate(bits)?;
         let version = KeyVersion {
@@ -178,17 +189,24 @@ impl KeySecret {
             algorithm,
             public_key: private.public_key().clone(),
         };
+        let endorsement = endorser.map(|key| key.endorse(&version)).transpose()?;
         let secret = Self {
             version,
             private,
+            endorsement,
             unknown_members: Vec::new(),
         };
-        Ok((secret.version.document(&pem), secret))
+        Ok((secret.document(&pem), secret))
     }
 
     /// The public half.
     pub fn version(&self) -> &KeyVersion {
         &self.version
+    }
+
+    /// The endorsement by the key before it.
+    pub fn endorsement(&self) -> Option<&Endorsement> {
+        self.endorsement.as_ref()
     }
 
     /// Names of members that this service does not know.
@@ -247,11 +265,16 @@ impl VersionSecret {
     }
 }
 
-impl KeyVersion {
-    /// The secret document. Identifiers, instants and PEM need no escaping but of line ends.
+impl KeySecret {
+    /// The secret document. Identifiers, instants, JWS and PEM need no escaping but of line ends.
     fn document(&self, pem: &str) -> Zeroizing<String> {
+        let version = &self.version;
+        let endorsement = self.endorsement.as_ref().map(Endorsement::compact);
+        let endorsement = endorsement.map(|jws| format!(",\n  \"endorsement\": \"{jws}\""));
+        let endorsement = endorsement.unwrap_or_default();
         // Large enough from the start: a string that grows leaves copies behind.
-        let mut text = Zeroizing::new(String::with_capacity(2 * pem.len() + 1024));
+        let capacity = 2 * pem.len() + endorsement.len() + 1024;
+        let mut text = Zeroizing::new(String::with_capacity(capacity));
         text.push_str("{\n  \"private_key\": \"");
         for line in pem.lines() {
             text.push_str(line);
@@ -261,11 +284,11 @@ impl KeyVersion {
         let _ = write!(
             *text,
             "\",\n  \"key_id\": \"{}\",\n  \"valid_from\": \"{}\",\n  \"valid_until\": \"{}\",\n  \
-             \"algorithm\": \"{}\"\n}}\n",
-            self.key_id,
-            instant_text(self.window.from()),
-            instant_text(self.window.until()),
-            self.algorithm
+             \"algorithm\": \"{}\"{endorsement}\n}}\n",
+            version.key_id,
+            instant_text(version.window.from()),
+            instant_text(version.window.until()),
+            version.algorithm
         );
         text
     }
@@ -392,6 +415,13 @@ fn may_be_key(text: &str) -> bool {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
     let mut runs = text.split(|c| !is_base64(c));
     text.contains("-----") || runs.any(|run| run.len() > MAX_RUN)
+}
+
+/// A JWS is public, and longer than what [`plain`] reads.
+fn endorsement(member: Option<&RawValue>) -> Result<Endorsement, String> {
+    let text = member.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let text = text.ok_or("is not a string; expected a JWS")?;
+    Endorsement::parse(&text).map_err(|error| error.to_string())
 }
 
 fn private_key(member: Option<&RawValue>) -> Result<PrivateKey, String> {

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::{KeyId, KeyVersion, PrivateKey, ValidityWindow};
+use super::{Endorsement, KeyId, KeyVersion, PrivateKey, ValidityWindow};
 use crate::checkpoint::Payload;
-use crate::signature::{DetachedJws, ProtectedHeader};
+use crate::signature::{DetachedJws, JwsType, ProtectedHeader};
 
 /// Why a key cannot be opened at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,13 +84,28 @@ impl<'a> OpenKey<'a> {
     /// # Errors
     /// [`SignError`] when the RSA library fails.
     pub fn sign(&self, payload: &Payload) -> Result<DetachedJws, SignError> {
+        self.sign_as(JwsType::Checkpoint, payload.as_bytes())
+    }
+
+    /// Endorses the key that is to come after this one: whoever trusts this key may trust that one.
+    ///
+    /// # Errors
+    /// [`SignError`] when the RSA library fails.
+    pub fn endorse(&self, version: &KeyVersion) -> Result<Endorsement, SignError> {
+        let payload = version.endorsed_payload();
+        let jws = self.sign_as(JwsType::Endorsement, payload.as_bytes())?;
+        Ok(Endorsement::new(jws, payload))
+    }
+
+    fn sign_as(&self, typ: JwsType, payload: &[u8]) -> Result<DetachedJws, SignError> {
         let version = &self.key.version;
         let header = ProtectedHeader {
             alg: version.algorithm,
             iat: self.iat,
             kid: version.key_id.clone(),
+            typ,
         };
-        DetachedJws::create(header, payload.as_bytes(), |input| {
+        DetachedJws::create(header, payload, |input| {
             self.key
                 .private
                 .sign(version.algorithm, input)

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::checkpoint::{CheckpointId, LedgerId};
-use crate::key::{KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
+use crate::key::{Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
 use rules::{RuleViolation, Standing};
@@ -112,10 +112,12 @@ pub trait Record: Send + Sync + 'static {
     /// Every key version on record, with its revocation.
     async fn keyring(&self) -> Result<Keyring, RecordError>;
 
-    /// Puts the public half of a key version on record, for ever. Repeating it changes nothing.
+    /// Puts the public half of a key version on record, for ever, and the first endorsement that comes with it.
+    /// Repeating it changes nothing.
     async fn register_key(
         &self,
         version: &KeyVersion,
+        endorsement: Option<&Endorsement>,
         now: DateTime<Utc>,
     ) -> Result<(), RegisterError>;
 

@@ -9,9 +9,25 @@ use crate::fault::{FieldFault, excerpt};
 use crate::identifier::IdentifierError;
 use crate::key::KeyId;
 
-/// The `typ` of a checkpoint's signature (RFC 7515, section 4.1.9): no other JWS by the same key can be
-/// taken for one.
-pub const CHECKPOINT_TYP: &str = "ledger-checkpoint+jws";
+/// What a JWS says of itself: its `typ` (RFC 7515, section 4.1.9). A JWS of one kind is never taken for one of
+/// the other, though the same key signs both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JwsType {
+    /// A checkpoint's signature.
+    Checkpoint,
+    /// An endorsement of a new key by the key in force.
+    Endorsement,
+}
+
+impl JwsType {
+    /// The value of `typ`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "ledger-checkpoint+jws",
+            Self::Endorsement => "key-endorsement+jws",
+        }
+    }
+}
 
 /// Why a protected header is refused.
 #[derive(Debug, thiserror::Error)]
@@ -28,15 +44,20 @@ pub enum HeaderError {
     /// The kid has not the form of one.
     #[error("kid {0}")]
     KeyId(#[from] IdentifierError),
-    /// It is the header of something else than a checkpoint's signature.
-    #[error("typ is {0}; expected {CHECKPOINT_TYP}")]
-    Type(String),
+    /// It is the header of something else.
+    #[error("typ is {found}; expected {expected}")]
+    Type {
+        /// What it says.
+        found: String,
+        /// What it should say.
+        expected: &'static str,
+    },
     /// It asks for an extension that must be understood (RFC 7515, section 4.1.11).
     #[error("crit asks for an extension; expected none")]
     Critical,
 }
 
-/// The protected header of a checkpoint's signature.
+/// The protected header of a checkpoint's signature or an endorsement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectedHeader {
     /// The algorithm.
@@ -45,6 +66,8 @@ pub struct ProtectedHeader {
     pub iat: DateTime<Utc>,
     /// The key version.
     pub kid: KeyId,
+    /// What it is the header of.
+    pub typ: JwsType,
 }
 
 impl ProtectedHeader {
@@ -52,25 +75,29 @@ impl ProtectedHeader {
     pub fn to_json(&self) -> String {
         // An algorithm's name and an identifier need no escaping.
         format!(
-            r#"{{"alg":"{}","iat":{},"kid":"{}","typ":"{CHECKPOINT_TYP}"}}"#,
+            r#"{{"alg":"{}","iat":{},"kid":"{}","typ":"{}"}}"#,
             self.alg,
             self.iat.timestamp(),
-            self.kid
+            self.kid,
+            self.typ.as_str()
         )
     }
 
-    /// Reads the JSON text. Parameters that are not known are ignored, as RFC 7515, section 4, wants it.
+    /// Reads the JSON text of a header of the expected type. Parameters that are not known are ignored, as RFC 7515, section 4, wants it.
     ///
     /// # Errors
     /// [`HeaderError`] says which parameter is wrong.
-    pub fn from_json(text: &[u8]) -> Result<Self, HeaderError> {
+    pub fn from_json(text: &[u8], expected: JwsType) -> Result<Self, HeaderError> {
         let parameters = parse_object(text)?.into_map();
         if parameters.contains_key("crit") {
             return Err(HeaderError::Critical);
         }
         let typ = string(&parameters, "typ")?;
-        if typ != CHECKPOINT_TYP {
-            return Err(HeaderError::Type(excerpt(typ)));
+        if typ != expected.as_str() {
+            return Err(HeaderError::Type {
+                found: excerpt(typ),
+                expected: expected.as_str(),
+            });
         }
         let iat = parameters.get("iat").and_then(Value::as_i64);
         let iat = iat.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
@@ -78,6 +105,7 @@ impl ProtectedHeader {
             alg: string(&parameters, "alg")?.parse()?,
             iat: iat.ok_or(HeaderError::Parameter("iat", "a time in whole seconds"))?,
             kid: string(&parameters, "kid")?.parse()?,
+            typ: expected,
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
 use crate::key::PublicKeyError;
 
-pub use header::{CHECKPOINT_TYP, HeaderError, ProtectedHeader};
+pub use header::{HeaderError, JwsType, ProtectedHeader};
 
 /// Longest compact form in characters: a signature by an 8192 bit key, and a header with the longest kid.
 pub const MAX_JWS_BYTES: usize = 4096;
@@ -110,11 +110,19 @@ impl DetachedJws {
         })
     }
 
-    /// Reads the compact form.
+    /// Reads the compact form of a checkpoint's signature.
     ///
     /// # Errors
     /// [`JwsError`] says which part is wrong.
     pub fn parse(compact: &str) -> Result<Self, JwsError> {
+        Self::parse_as(JwsType::Checkpoint, compact)
+    }
+
+    /// Reads the compact form of a JWS of the expected type.
+    ///
+    /// # Errors
+    /// [`JwsError`] says which part is wrong.
+    pub fn parse_as(expected: JwsType, compact: &str) -> Result<Self, JwsError> {
         if compact.len() > MAX_JWS_BYTES {
             return Err(JwsError::TooLong(compact.len()));
         }
@@ -128,7 +136,7 @@ impl DetachedJws {
                 .map_err(|_| JwsError::Base64(name))
         };
         Ok(Self {
-            header: ProtectedHeader::from_json(&decode(encoded_header, "header")?)?,
+            header: ProtectedHeader::from_json(&decode(encoded_header, "header")?, expected)?,
             signature: decode(signature, "signature")?,
             encoded_header: encoded_header.into(),
         })

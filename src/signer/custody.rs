@@ -250,8 +250,8 @@ impl Custodian {
         let mut keyring = self.record.keyring().await?;
         for entry in self.keys().keyring.entries() {
             // A version that is only staged is not on record, but still to be shown.
-            if !entry.stages().is_empty() && keyring.insert(entry.version().clone()).is_ok() {
-                keyring.set_stages(&entry.version().key_id, entry.stages().to_vec());
+            if !entry.stages().is_empty() {
+                keyring.adopt(entry);
             }
         }
         self.settle(keyring);
@@ -393,13 +393,18 @@ impl Refresh {
             .map_err(|error| fault(&error))?;
         // A version that is only staged may be given up again, so that it leaves no trace on record.
         if stages != [StagingLabel::Pending] {
-            let registered = record.register_key(&version, now).await;
+            let registered = record
+                .register_key(&version, secret.endorsement(), now)
+                .await;
             registered.map_err(|error: RegisterError| fault(&error))?;
         }
         self.keyring
             .insert(version)
             .map_err(|error| fault(&error))?;
         self.keyring.set_stages(&key_id, stages);
+        if let Some(endorsement) = secret.endorsement() {
+            self.keyring.endorse(&key_id, endorsement.clone());
+        }
         if self
             .keyring
             .get(&key_id)
@@ -416,10 +421,9 @@ impl Refresh {
             let key_id = &known.version().key_id;
             let fresh = self.keyring.get(key_id);
             let brought = fresh.is_some_and(|entry| !entry.stages().is_empty());
-            if brought || self.keyring.insert(known.version().clone()).is_err() {
+            if brought || !self.keyring.adopt(known) {
                 continue;
             }
-            self.keyring.set_stages(key_id, known.stages().to_vec());
             let mut keys = before.signing.iter();
             if let Some(key) = keys.find(|key| key.version().key_id == *key_id) {
                 self.signing.push(Arc::clone(key));

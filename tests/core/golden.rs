@@ -208,7 +208,7 @@ fn new_secret(algorithm: Algorithm) -> String {
     let key_id = format!("test-key-never-trust-{name}").parse().unwrap();
     let edge = |text| parse_instant(text).unwrap();
     let window = ValidityWindow::new(edge("2025-01-01"), edge("2026-01-01")).unwrap();
-    let (text, _) = KeySecret::generate(key_id, window, algorithm, MODULUS_BITS)
+    let (text, _) = KeySecret::generate(key_id, window, algorithm, MODULUS_BITS, None)
         .ok()
         .unwrap();
     text.to_string()

@@ -8,6 +8,7 @@
 )]
 
 mod checkpoints;
+mod endorsements;
 mod golden;
 mod headers;
 mod interoperability;

@@ -12,6 +12,7 @@
 mod support;
 
 mod cli;
+mod history;
 mod http;
 mod keys;
 mod record;

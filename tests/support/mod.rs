@@ -57,8 +57,13 @@ pub fn key_with(key_id: &str, from: &str, until: &str, variant: u32) -> String {
     let window = ValidityWindow::new(at(from), at(until)).unwrap();
     let name = format!("{key_id} {window} {variant}");
     let make = || {
-        let generated =
-            KeySecret::generate(key_id.parse().unwrap(), window, Algorithm::Ps256, 2048);
+        let generated = KeySecret::generate(
+            key_id.parse().unwrap(),
+            window,
+            Algorithm::Ps256,
+            2048,
+            None,
+        );
         generated.unwrap().0.to_string()
     };
     made.entry(name).or_insert_with(make).clone()

@@ -218,8 +218,14 @@ fn make_key(year: &str) -> Result<Zeroizing<String>, PrivateKeyError> {
     let failed = || PrivateKeyError::Generation(DEFAULT_MODULUS_BITS);
     let window = ValidityWindow::new(from, until).map_err(|_| failed())?;
     let key_id = format!("key-{year}").parse().map_err(|_| failed())?;
-    KeySecret::generate(key_id, window, Algorithm::default(), DEFAULT_MODULUS_BITS)
-        .map(|(document, _)| document)
+    KeySecret::generate(
+        key_id,
+        window,
+        Algorithm::default(),
+        DEFAULT_MODULUS_BITS,
+        None,
+    )
+    .map(|(document, _)| document)
 }
 
 /// Replaces the key file, as an operator (or a mounted secret) does: by renaming.

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::rules::Standing;
 use super::{AppendError, Filter, Receipt, Record, RecordError, RegisterError};
 use crate::checkpoint::{CheckpointId, LedgerId};
-use crate::key::{KeyId, KeyVersion, Keyring, Revocation};
+use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
 use lane::Lane;
@@ -234,11 +234,12 @@ impl Record for SqliteRecord {
     async fn register_key(
         &self,
         version: &KeyVersion,
+        endorsement: Option<&Endorsement>,
         now: DateTime<Utc>,
     ) -> Result<(), RegisterError> {
-        let version = version.clone();
+        let (version, endorsement) = (version.clone(), endorsement.map(Endorsement::compact));
         self.writer
-            .run(move |connection| rows::register_key(connection, &version, now))
+            .run(move |connection| rows::register_key(connection, &version, endorsement, now))
             .await?
     }
 

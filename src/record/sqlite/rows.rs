@@ -7,7 +7,7 @@ use rusqlite::{
 };
 
 use crate::checkpoint::{Checkpoint, CheckpointId, LedgerId, MAX_PAYLOAD_BYTES};
-use crate::key::{KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
+use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
 use crate::record::rules::{Place, RuleViolation, Standing};
 use crate::record::{AppendError, Filter, Receipt, RecordError, RegisterError};
 use crate::signature::{DetachedJws, SignedCheckpoint};
@@ -252,6 +252,15 @@ pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
             .insert(version)
             .map_err(|e| damaged(e.to_string()))?;
     }
+    let mut statement =
+        connection.prepare_cached("SELECT key_id, endorsement FROM key_endorsement")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let key_id: KeyId = parse("key_id", &row.get::<_, String>(0)?)?;
+        let endorsement = Endorsement::parse(&row.get::<_, String>(1)?)
+            .map_err(|error| RecordError::Damaged(format!("endorsement of {key_id}: {error}")))?;
+        keyring.endorse(&key_id, endorsement);
+    }
     let mut statement = connection
         .prepare_cached("SELECT key_id, distrust_after, reason, revoked_at FROM key_revocation")?;
     let mut rows = statement.query([])?;
@@ -270,6 +279,7 @@ pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
 pub(super) fn register_key(
     connection: &mut Connection,
     version: &KeyVersion,
+    endorsement: Option<String>,
     now: DateTime<Utc>,
 ) -> Result<(), RegisterError> {
     let store = |error: rusqlite::Error| RecordError::from(error);
@@ -291,6 +301,15 @@ pub(super) fn register_key(
                     version.window.until().timestamp(),
                     now.timestamp(),
                 ],
+            )
+            .map_err(store)?;
+    }
+    if let Some(endorsement) = endorsement {
+        transaction
+            .execute(
+                "INSERT INTO key_endorsement (key_id, endorsement) VALUES (?1, ?2) \
+                 ON CONFLICT DO NOTHING",
+                [version.key_id.as_str(), &endorsement],
             )
             .map_err(store)?;
     }

@@ -11,6 +11,11 @@ CREATE TABLE key_version (
     CHECK (valid_from < valid_until)
 ) STRICT;
 
+CREATE TABLE key_endorsement (
+    key_id      TEXT PRIMARY KEY REFERENCES key_version (key_id),
+    endorsement TEXT NOT NULL                    -- the JWS by the key before it
+) STRICT;
+
 CREATE TABLE key_revocation (
     key_id         TEXT NOT NULL REFERENCES key_version (key_id),
     distrust_after INTEGER NOT NULL,
@@ -75,4 +80,8 @@ BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;
 CREATE TRIGGER key_revocation_no_update BEFORE UPDATE ON key_revocation
 BEGIN SELECT RAISE(ABORT, 'rows are never changed'); END;
 CREATE TRIGGER key_revocation_no_delete BEFORE DELETE ON key_revocation
+BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;
+CREATE TRIGGER key_endorsement_no_update BEFORE UPDATE ON key_endorsement
+BEGIN SELECT RAISE(ABORT, 'rows are never changed'); END;
+CREATE TRIGGER key_endorsement_no_delete BEFORE DELETE ON key_endorsement
 BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;

@@ -6,7 +6,7 @@ use checkpoint_signer::checkpoint::{Checkpoint, CumulativeHash, Timestamp, parse
 use checkpoint_signer::key::{
     KeyId, KeySecret, Keyring, PublicKey, VersionSecret, instant_text, parse_instant,
 };
-use checkpoint_signer::signature::{Algorithm, DetachedJws, ProtectedHeader};
+use checkpoint_signer::signature::{Algorithm, DetachedJws, JwsType, ProtectedHeader};
 use checkpoint_signer::verifier::verify_published;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,7 +33,8 @@ fn read_everything(bytes: &[u8]) {
     let _ = Checkpoint::from_json(bytes);
     let _ = Checkpoint::from_published_json(bytes);
     let _ = verify_published(&KEYRING, bytes);
-    let _ = ProtectedHeader::from_json(bytes);
+    let _ = ProtectedHeader::from_json(bytes, JwsType::Checkpoint);
+    let _ = ProtectedHeader::from_json(bytes, JwsType::Endorsement);
     let _ = Keyring::from_jwks(bytes);
     let _ = PublicKey::from_der(bytes);
     let _ = PublicKey::from_components(bytes, bytes);

@@ -136,7 +136,7 @@ fn unknown_members_are_ignored_and_named() {
 fn a_generated_secret_is_read_back_as_the_same_version() {
     let (expected, algorithm) = (good().version(), Algorithm::Rs256);
     let key_id = "generated".parse().unwrap();
-    let generated = KeySecret::generate(key_id, expected.window, algorithm, 2048);
+    let generated = KeySecret::generate(key_id, expected.window, algorithm, 2048, None);
     let (text, secret) = generated.ok().unwrap();
     let again = KeySecret::parse(&text, None).ok().unwrap();
     assert_eq!(again.version(), secret.version());
@@ -148,7 +148,7 @@ fn a_key_outside_of_the_bounds_is_not_generated() {
     let window = good().version().window;
     for bits in [0, 1024, 2047, 8193, usize::MAX] {
         let key_id = "generated".parse().unwrap();
-        let result = KeySecret::generate(key_id, window, Algorithm::Ps256, bits);
+        let result = KeySecret::generate(key_id, window, Algorithm::Ps256, bits, None);
         assert!(result.is_err(), "{bits}");
     }
 }

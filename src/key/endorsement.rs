@@ -1,0 +1,153 @@
+//! Endorsements: the key in force signs the key that comes next.
+//!
+//! An endorsement is a JWS in the ordinary compact form (RFC 7515, section 7.1), `typ: key-endorsement+jws`, by
+//! the old key's kid over the new key's JWK and window, in JCS form:
+//!
+//! ```json
+//! {"alg":"PS256","e":"AQAB","exp":1798761600,"kid":"...","kty":"RSA","n":"...","nbf":1767225600,"use":"sig"}
+//! ```
+//!
+//! Whoever trusts one key can so accept each later one, link by link, offline: see [`Keyring::trust_from`].
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{KeyId, KeyVersion, Keyring};
+use crate::signature::{DetachedJws, JwsError, JwsType};
+
+/// Why a text is no endorsement, or an endorsement does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum EndorsementError {
+    /// The text is no JWS in compact form.
+    #[error("is not a JWS of three parts; expected header.payload.signature")]
+    Form,
+    /// A part of it is wrong.
+    #[error(transparent)]
+    Jws(#[from] JwsError),
+    /// It is by another key.
+    #[error("is by {found}; expected {expected}")]
+    OtherEndorser {
+        /// The key that it names.
+        found: KeyId,
+        /// The key that was asked about.
+        expected: KeyId,
+    },
+    /// It endorses another key, or another window or algorithm of it.
+    #[error("endorses something else than {0} as it is known")]
+    OtherKey(KeyId),
+    /// The signature is wrong.
+    #[error("was not made by {0}")]
+    Signature(KeyId),
+    /// It was made when the endorser might not sign.
+    #[error("was made outside of the window of {0}")]
+    OutsideValidity(KeyId),
+    /// It was made when the endorser was distrusted.
+    #[error("was made when {0} was not trusted any more")]
+    Revoked(KeyId),
+}
+
+/// An endorsement whose form is right. Whether it holds: see [`Endorsement::check`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endorsement {
+    jws: DetachedJws,
+    payload: String,
+}
+
+impl Endorsement {
+    pub(super) fn new(jws: DetachedJws, payload: String) -> Self {
+        Self { jws, payload }
+    }
+
+    /// Reads the compact form.
+    ///
+    /// # Errors
+    /// [`EndorsementError`] says what is wrong with its form.
+    pub fn parse(compact: &str) -> Result<Self, EndorsementError> {
+        let mut parts = compact.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(EndorsementError::Form);
+        };
+        let detached = format!("{header}..{signature}");
+        let jws = DetachedJws::parse_as(JwsType::Endorsement, &detached)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).ok();
+        let payload = payload.and_then(|bytes| String::from_utf8(bytes).ok());
+        let payload = payload.ok_or(JwsError::Base64("payload"))?;
+        Ok(Self { jws, payload })
+    }
+
+    /// The compact form.
+    pub fn compact(&self) -> String {
+        let input = self.jws.signing_input(self.payload.as_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(self.jws.signature());
+        format!("{input}.{signature}")
+    }
+
+    /// The key that made it, as it says.
+    pub fn endorser(&self) -> &KeyId {
+        &self.jws.header().kid
+    }
+
+    /// Checks that `endorser` made it, inside of its window, over exactly `endorsed`.
+    ///
+    /// # Errors
+    /// [`EndorsementError`] says what does not hold.
+    pub fn check(
+        &self,
+        endorser: &KeyVersion,
+        endorsed: &KeyVersion,
+    ) -> Result<(), EndorsementError> {
+        let (header, key_id) = (self.jws.header(), || endorser.key_id.clone());
+        if header.kid != endorser.key_id {
+            return Err(EndorsementError::OtherEndorser {
+                found: header.kid.clone(),
+                expected: key_id(),
+            });
+        }
+        if self.payload != endorsed.endorsed_payload() {
+            return Err(EndorsementError::OtherKey(endorsed.key_id.clone()));
+        }
+        let input = self.jws.signing_input(self.payload.as_bytes());
+        if header.alg != endorser.algorithm
+            || endorser
+                .public_key
+                .verify(header.alg, input.as_bytes(), self.jws.signature())
+                .is_err()
+        {
+            return Err(EndorsementError::Signature(key_id()));
+        }
+        if !endorser.window.contains(header.iat) {
+            return Err(EndorsementError::OutsideValidity(key_id()));
+        }
+        Ok(())
+    }
+}
+
+impl Keyring {
+    /// Checks the endorsement that a version has against the version that made it.
+    ///
+    /// # Errors
+    /// A sentence that says which link is missing or false.
+    pub(super) fn check_link(&self, key_id: &KeyId) -> Result<KeyId, String> {
+        let missing = || format!("the keyring has no key {key_id}");
+        let entry = self.verifying(key_id).ok_or_else(missing)?;
+        let endorsement = entry
+            .endorsement()
+            .ok_or_else(|| format!("{key_id} has no endorsement by an earlier key"))?;
+        let endorser = endorsement.endorser().clone();
+        let known = self.verifying(&endorser).ok_or_else(|| {
+            format!("{key_id} is endorsed by {endorser}, which the keyring lacks")
+        })?;
+        let iat = endorsement.jws.header().iat;
+        let revoked = known.revocation().is_some_and(|r| iat >= r.distrust_after);
+        let held = match revoked {
+            true => Err(EndorsementError::Revoked(endorser.clone())),
+            false => endorsement.check(known.version(), entry.version()),
+        };
+        held.map_err(|error| {
+            format!("the endorsement of {key_id} by {endorser} is false: it {error}")
+        })?;
+        Ok(endorser)
+    }
+}
