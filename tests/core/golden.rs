@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::key::{KeySecret, Keyring, ValidityWindow, parse_instant};
+use checkpoint_signer::key::{Endorsement, KeySecret, Keyring, ValidityWindow, parse_instant};
 use checkpoint_signer::signature::{Algorithm, DetachedJws, SignedCheckpoint};
 use checkpoint_signer::verifier::{VerdictKind, verify_published};
 use chrono::{DateTime, Utc};
@@ -132,6 +132,24 @@ fn the_golden_checkpoints_are_valid_under_the_golden_keyring() {
     }
 }
 
+#[test]
+fn the_endorsement_is_made_again_and_holds() {
+    let golden = String::from_utf8(read("RS256.endorsement.jws")).unwrap();
+    assert_eq!(endorsement().compact(), golden);
+    let (endorser, endorsed) = (secret(Algorithm::Rs256), secret(Algorithm::Ps256));
+    let golden = Endorsement::parse(&golden).unwrap();
+    golden
+        .check(endorser.version(), endorsed.version())
+        .unwrap();
+}
+
+/// The RS256 key endorses the other one.
+fn endorsement() -> Endorsement {
+    let key = secret(Algorithm::Rs256).into_signing_key();
+    let open = key.open_at(signed_at()).ok().unwrap();
+    open.endorse(secret(Algorithm::Ps256).version()).unwrap()
+}
+
 fn signed_at() -> DateTime<Utc> {
     parse_instant("2025-01-16T00:00:05Z").unwrap()
 }
@@ -197,6 +215,7 @@ fn write() {
         "keyring.json",
         keyring_of_the_secrets().to_jwks().as_bytes(),
     );
+    write_file("RS256.endorsement.jws", endorsement().compact().as_bytes());
 }
 
 fn write_file(name: &str, bytes: &[u8]) {
