@@ -25,6 +25,7 @@
 //! | [`record`] | where signatures and public keys are kept, and the rules that forbid a second history |
 //! | [`signer`] | the one path that can produce a signature |
 //! | [`verifier`] | verdicts on published checkpoints |
+//! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`telemetry`] | the time, passed in; logs |
@@ -39,6 +40,7 @@ pub mod http;
 pub mod identifier;
 pub mod key;
 pub mod record;
+pub mod rollover;
 pub mod service;
 pub mod signature;
 pub mod signer;

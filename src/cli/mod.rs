@@ -5,10 +5,13 @@ mod failure;
 mod health;
 mod input;
 mod keys;
+mod lambda;
 mod place;
 mod record;
+mod rollover;
 mod serve;
 mod sign;
+mod timeline;
 mod verify;
 
 use std::io::Write as _;
@@ -51,6 +54,11 @@ enum Command {
     /// Generate, list, export, import and revoke keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Roll the key over, once a year, step by step
+    #[command(subcommand)]
+    Rollover(rollover::RolloverCommand),
+    /// Run as the rotation function of Secrets Manager, in AWS Lambda
+    Lambda(lambda::Lambda),
     /// Look after the record of signatures
     #[command(subcommand)]
     Record(record::RecordCommand),
@@ -122,6 +130,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Sign(sign) => block_on(sign.run()),
         Command::Verify(verify) => block_on(verify.run()),
         Command::Keys(keys) => block_on(keys.run()),
+        Command::Rollover(rollover) => block_on(rollover.run()),
+        Command::Lambda(lambda) => block_on(lambda.run()),
         Command::Record(record) => record.run(),
         Command::Health(health) => block_on(health.run()),
         Command::Completions { shell } => {

@@ -54,14 +54,14 @@ pub(super) enum Environment {
 }
 
 impl Environment {
-    /// The secret, also where no environment is named.
-    pub(super) fn secret(environment: Option<Self>) -> SourcePlace {
-        SourcePlace::SecretsManager(match environment {
-            None => DEFAULT_SECRET.into(),
-            Some(Self::Prod) => "amply/prod/checkpoint-signing-key".into(),
-            Some(Self::Staging) => "amply/staging/checkpoint-signing-key".into(),
-            Some(Self::Sandbox) => "amply/sandbox/checkpoint-signing-key".into(),
-        })
+    /// The secret's name, also where no environment is named.
+    pub(super) fn secret_name(environment: Option<Self>) -> &'static str {
+        match environment {
+            None => DEFAULT_SECRET,
+            Some(Self::Prod) => "amply/prod/checkpoint-signing-key",
+            Some(Self::Staging) => "amply/staging/checkpoint-signing-key",
+            Some(Self::Sandbox) => "amply/sandbox/checkpoint-signing-key",
+        }
     }
 }
 

@@ -110,7 +110,9 @@ impl Serve {
         if !self.dev {
             let missing = || Failure::Impossible("--record: is missing; expected a place".into());
             let source = self.source.clone();
-            let source = source.unwrap_or_else(|| Environment::secret(self.environment));
+            let source = source.unwrap_or_else(|| {
+                SourcePlace::SecretsManager(Environment::secret_name(self.environment).into())
+            });
             return Ok((source, self.record.clone().ok_or_else(missing)?));
         }
         if !self.grpc.ip().is_loopback() || self.http.is_some_and(|http| !http.ip().is_loopback()) {

@@ -23,7 +23,7 @@ use chrono::TimeDelta;
 use zeroize::Zeroizing;
 
 use super::{KeySource, SourceError};
-use crate::key::{KeySecret, StagingLabel, VersionSecret};
+use crate::key::{KeySecret, SecretError, StagingLabel, VersionSecret};
 
 /// The secret's name where no environment is named.
 pub const DEFAULT_SECRET: &str = "amply/checkpoint-signing-key";
@@ -202,8 +202,18 @@ impl KeySource for SecretsManagerSource {
     }
 }
 
-/// Takes the text out of the answer, so that it is wiped.
 fn version(stage: StagingLabel, output: GetSecretValueOutput, name: &str) -> VersionSecret {
+    VersionSecret {
+        stages: vec![stage],
+        secret: parse_secret(output, name),
+    }
+}
+
+/// The key that an answer holds. The text is taken out of the answer, so that it is wiped.
+pub(crate) fn parse_secret(
+    output: GetSecretValueOutput,
+    secret_id: &str,
+) -> Result<KeySecret, SecretError> {
     let text = match (output.secret_string, output.secret_binary) {
         (Some(text), _) => Zeroizing::new(text),
         (None, Some(bytes)) => {
@@ -212,10 +222,9 @@ fn version(stage: StagingLabel, output: GetSecretValueOutput, name: &str) -> Ver
         }
         (None, None) => Zeroizing::default(),
     };
-    VersionSecret {
-        stages: vec![stage],
-        secret: KeySecret::parse(&text, Some(name)),
-    }
+    // An ARN is not the name that the documentation form repeats; the answer has both.
+    let name = output.name.as_deref().unwrap_or(secret_id);
+    KeySecret::parse(&text, Some(name))
 }
 
 fn is_not_found(error: &SdkError<GetSecretValueError>) -> bool {
@@ -224,7 +233,8 @@ fn is_not_found(error: &SdkError<GetSecretValueError>) -> bool {
         .is_some_and(GetSecretValueError::is_resource_not_found_exception)
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
+/// What is at the bottom of an error: the outer layers only say that something failed.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -119,11 +119,87 @@ fn config(endpoint: &str) -> SdkConfig {
         .build()
 }
 
+/// The operator's command line, in an empty folder of its own, against moto behind a proxy.
+pub struct Operator {
+    pub proxy: Proxy,
+    folder: TempDir,
+}
+
+/// How a command ended, and all that it printed.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub text: String,
+}
+
+impl Operator {
+    pub async fn new() -> Self {
+        Self {
+            proxy: AwsService::proxy().await,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+        command.args(arguments);
+        in_aws(&mut command, &self.proxy.url, self.folder.path());
+        command
+    }
+
+    pub async fn run(&self, arguments: &[&str]) -> Ended {
+        let output = self.command(arguments).output().await.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        Ended {
+            code: output.status.code().unwrap(),
+            text: String::from_utf8(text).unwrap(),
+        }
+    }
+
+    /// Runs a step that is to end well.
+    pub async fn must(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments).await;
+        assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.text);
+        ended.text
+    }
+
+    /// Runs a step that is to be refused.
+    pub async fn refused(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments).await;
+        assert_eq!(ended.code, 1, "{arguments:?}: {}", ended.text);
+        ended.text
+    }
+
+    /// Names of files that the commands left behind.
+    pub fn left_behind(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        files
+            .map(|file| file.unwrap().file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+}
+
+/// The environment of a process that reaches Secrets Manager through a proxy, and nothing else.
+pub fn in_aws(command: &mut tokio::process::Command, endpoint: &str, folder: &Path) {
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .env("TMPDIR", folder)
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ACCESS_KEY_ID", "operator")
+        .env("AWS_SECRET_ACCESS_KEY", "operator")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .kill_on_drop(true);
+}
+
 /// A service whose keys come from a secret, through a proxy that can spoil that.
 pub struct AwsService {
     pub clock: Clock,
     pub proxy: Proxy,
     pub channel: Channel,
+    pub url: String,
     signing: SigningServiceClient<Channel>,
     keys: KeyServiceClient<Channel>,
     _service: Service,
@@ -140,7 +216,11 @@ impl AwsService {
     }
 
     pub async fn start_behind(proxy: Proxy, secret: &str, now: &str, older: bool) -> Self {
-        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::simulated(at(now)));
+        Self::start_at(proxy, secret, Clock::simulated(at(now)), older).await
+    }
+
+    pub async fn start_at(proxy: Proxy, secret: &str, clock: Clock, older: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let record = folder.path().join("record.sqlite");
         SqliteRecord::init(&record).unwrap();
         let shared = config(&proxy.url);
@@ -153,10 +233,12 @@ impl AwsService {
         });
         let service = service.await.unwrap();
         let url = format!("http://{}", service.grpc());
-        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+        let channel = Channel::from_shared(url.clone()).unwrap();
+        let channel = channel.connect().await.unwrap();
         Self {
             clock,
             proxy,
+            url,
             signing: SigningServiceClient::new(channel.clone()),
             keys: KeyServiceClient::new(channel.clone()),
             channel,

@@ -15,5 +15,7 @@ mod python;
 mod support;
 
 mod aws;
+mod interrupted;
 mod proxy;
+mod rollover;
 mod source;

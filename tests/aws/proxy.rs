@@ -1,5 +1,9 @@
 //! A proxy on loopback in front of moto: it records what is asked for, and spoils the answer when told to.
+//!
+//! It also holds AWS's rule that a version is never changed, which moto leaves out for versions that are
+//! AWSPENDING: a token that was used for another value is refused (AWS, PutSecretValue).
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -9,6 +13,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +26,12 @@ pub enum Mode {
     Error(u16, &'static str),
     /// No answer at all.
     Silent,
+    /// So many requests go through; the last of these is carried out, but never answered.
+    CutAfter(usize),
+    /// The next request for this action is carried out, and answered with a server's error.
+    LoseAnswer(&'static str),
+    /// The next request for this action waits until [`Proxy::release`]; the others go through.
+    Hold(&'static str),
 }
 
 #[derive(Clone)]
@@ -28,6 +39,9 @@ struct Inner {
     upstream: String,
     mode: Arc<Mutex<Mode>>,
     asked: Arc<Mutex<Vec<String>>>,
+    values: Arc<Mutex<HashMap<(String, String), String>>>,
+    reached: Arc<Notify>,
+    released: Arc<Notify>,
 }
 
 pub struct Proxy {
@@ -41,6 +55,9 @@ impl Proxy {
             upstream: upstream.into(),
             mode: Arc::new(Mutex::new(Mode::Open)),
             asked: Arc::default(),
+            values: Arc::default(),
+            reached: Arc::default(),
+            released: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -50,7 +67,17 @@ impl Proxy {
     }
 
     pub fn set(&self, mode: Mode) {
-        *self.inner.mode.lock().unwrap() = mode;
+        self.inner.set(mode);
+    }
+
+    /// Returns once the request is there that is held or cut.
+    pub async fn reached(&self) {
+        self.inner.reached.notified().await;
+    }
+
+    /// Lets the request that is held go on.
+    pub fn release(&self) {
+        self.inner.released.notify_one();
     }
 
     /// The actions asked for, in order.
@@ -72,7 +99,47 @@ async fn pass(State(inner): State<Inner>, request: Request) -> Response {
         _ if denied => error(400, "AccessDeniedException"),
         Mode::Error(status, code) => error(status, code),
         Mode::Silent => std::future::pending().await,
-        Mode::Open | Mode::LeastPrivilege => forward(&inner.upstream, request).await,
+        Mode::CutAfter(left) => {
+            inner.set(Mode::CutAfter(left.saturating_sub(1)));
+            if left > 1 {
+                return forward(&inner, request).await;
+            }
+            if left == 1 {
+                forward(&inner, request).await;
+            }
+            inner.reached.notify_one();
+            std::future::pending().await
+        }
+        Mode::Hold(held) if held == action => {
+            inner.set(Mode::Open);
+            inner.reached.notify_one();
+            inner.released.notified().await;
+            forward(&inner, request).await
+        }
+        Mode::LoseAnswer(lost) if lost == action => {
+            inner.set(Mode::Open);
+            forward(&inner, request).await;
+            error(500, "InternalServiceError")
+        }
+        Mode::Open | Mode::LeastPrivilege | Mode::Hold(_) | Mode::LoseAnswer(_) => {
+            forward(&inner, request).await
+        }
+    }
+}
+
+impl Inner {
+    fn set(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = mode;
+    }
+
+    /// Whether the value may be put: the token was not used for another one.
+    fn may_put(&self, body: &[u8]) -> bool {
+        let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        let mut values = self.values.lock().unwrap();
+        let place = (text("SecretId"), text("ClientRequestToken"));
+        let value = text("SecretString");
+        *values.entry(place).or_insert_with(|| value.clone()) == value
     }
 }
 
@@ -88,9 +155,13 @@ fn error(status: u16, code: &str) -> Response {
 }
 
 /// One request, one connection: as plain as HTTP/1.1 can be.
-async fn forward(upstream: &str, request: Request) -> Response {
+async fn forward(inner: &Inner, request: Request) -> Response {
+    let upstream = &inner.upstream;
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1024 * 1024).await.unwrap();
+    if head.headers["x-amz-target"] == "secretsmanager.PutSecretValue" && !inner.may_put(&body) {
+        return error(400, "ResourceExistsException");
+    }
     let mut text = format!("POST / HTTP/1.1\r\nHost: {upstream}\r\nConnection: close\r\n");
     for name in [
         "content-type",

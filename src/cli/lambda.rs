@@ -1,0 +1,94 @@
+//! `lambda`: the rotation function of Secrets Manager.
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use clap::Args;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::{Value, json};
+
+use super::{Failure, print_line};
+use crate::clock::Clock;
+use crate::rollover::{Report, Rollover, RolloverError, RotationEvent, SecretStore};
+
+/// What the Lambda runtime sets for every function (AWS, "Defined runtime environment variables"). Its crate
+/// ends the process hard where one is missing.
+const RUNTIME_VARIABLES: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+];
+
+#[derive(Args)]
+pub(super) struct Lambda {
+    /// A running service that the function can reach, asked whether it knows a name already and whether it lists the
+    /// new key; each replica, with commas
+    #[arg(
+        long = "server",
+        env = "CHECKPOINT_SIGNER_SERVERS",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    servers: Vec<String>,
+}
+
+impl Lambda {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        for name in RUNTIME_VARIABLES {
+            let set = std::env::var(name).is_ok_and(|value| !value.is_empty());
+            if !set {
+                return Err(Failure::Impossible(format!(
+                    "{name}: is not set; expected to be run by AWS Lambda, which sets it"
+                )));
+            }
+        }
+        // Read once: a function is kept warm for the next step.
+        let shared = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let handler =
+            async |event: LambdaEvent<RotationEvent>| self.handle(&shared, event.payload).await;
+        lambda_runtime::run(service_fn(handler))
+            .await
+            .map_err(Failure::impossible)
+    }
+
+    async fn handle(&self, shared: &SdkConfig, event: RotationEvent) -> Result<Value, Diagnostic> {
+        let store = SecretStore::with_config(shared, &event.secret_id);
+        let rollover = Rollover::new(store, Clock::system(), self.servers.clone(), false);
+        let outcome = rollover
+            .rotate(event.step, &event.client_request_token)
+            .await;
+        // Standard output is the function's log.
+        let shown = match &outcome {
+            Ok(report) => lines(report).join("\n"),
+            Err(error) => error.to_string(),
+        };
+        let _ = print_line(&format!(
+            "{:?} {}: {shown}",
+            event.step, event.client_request_token
+        ));
+        let report = outcome.map_err(diagnostic)?;
+        Ok(json!({ "done": lines(&report) }))
+    }
+}
+
+fn lines(report: &Report) -> Vec<String> {
+    let checks = report.checks.iter().map(|check| match &check.found {
+        Ok(found) | Err(found) => format!("{}: {found}", check.name),
+    });
+    let calls = report.calls.iter().map(|call| format!("called {call}"));
+    checks
+        .chain(report.told.iter().cloned())
+        .chain(calls)
+        .collect()
+}
+
+fn diagnostic(error: RolloverError) -> Diagnostic {
+    let error_type = match error {
+        RolloverError::Refused(_) => "Refused",
+        RolloverError::Store(_) => "SecretsManager",
+        RolloverError::Key(_) | RolloverError::Ended => "KeyGeneration",
+    };
+    Diagnostic {
+        error_type: error_type.into(),
+        error_message: error.to_string(),
+    }
+}

@@ -1,0 +1,288 @@
+//! `rollover`: the yearly procedure, step by step.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::place::Environment;
+use super::{Failure, Format, FormatArg, print, print_json, timeline};
+use crate::clock::Clock;
+use crate::key::{KeyId, parse_instant};
+use crate::rollover::{Report, Rollover, RolloverError, SecretStore, StoreError, Wanted};
+use crate::signature::Algorithm;
+
+#[derive(Subcommand)]
+pub(super) enum RolloverCommand {
+    /// Show the timeline of keys, what each service says, and what to do next
+    Status(Status),
+    /// Make the next key, endorsed by the one in force, and put it as AWSPENDING
+    Stage(Stage),
+    /// Check the staged key as promote would need it
+    Test(Test),
+    /// Make the staged key AWSCURRENT, and wait until every service lists it
+    Promote(Promote),
+    /// Take the last label from the key before, once its window has ended
+    Retire(Named),
+    /// Give the staged key up
+    Abort(Named),
+}
+
+#[derive(Args)]
+struct Place {
+    /// The secret; without it, that of the environment
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_SECRET",
+        value_name = "NAME",
+        conflicts_with = "environment"
+    )]
+    secret: Option<String>,
+    /// Take the secret amply/ENVIRONMENT/checkpoint-signing-key; without it, amply/checkpoint-signing-key
+    #[arg(long, value_enum, env = "CHECKPOINT_SIGNER_ENVIRONMENT")]
+    environment: Option<Environment>,
+    /// A running service, asked what it says of the keys; give each replica, several times or with commas
+    #[arg(
+        long = "server",
+        env = "CHECKPOINT_SIGNER_SERVERS",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    servers: Vec<String>,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    place: Place,
+    /// End with 1 when there is something to warn about (for a daily job)
+    #[arg(long, env = "CHECKPOINT_SIGNER_CHECK")]
+    check: bool,
+}
+
+#[derive(Args)]
+struct DryRun {
+    /// Say what would be done, and change nothing
+    #[arg(long, env = "CHECKPOINT_SIGNER_DRY_RUN")]
+    dry_run: bool,
+}
+
+#[derive(Args)]
+struct Unendorsed {
+    /// Go on although the key in force does not endorse the new one, since it has ended or is revoked
+    #[arg(long, env = "CHECKPOINT_SIGNER_WITHOUT_ENDORSEMENT")]
+    without_endorsement: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Stage {
+    /// The new name, in place of the next one (amply-checkpoint-key-2025 is followed by -2026)
+    #[arg(long, env = "CHECKPOINT_SIGNER_KEY_ID")]
+    key_id: Option<KeyId>,
+    /// First instant at which it may sign: a date (midnight UTC) or an RFC 3339 instant; without it, the end of the
+    /// current window
+    #[arg(long, env = "CHECKPOINT_SIGNER_VALID_FROM", value_parser = parse_instant)]
+    valid_from: Option<DateTime<Utc>>,
+    /// First instant at which it may no longer sign; without it, the window is as long as the current one
+    #[arg(long, env = "CHECKPOINT_SIGNER_VALID_UNTIL", value_parser = parse_instant)]
+    valid_until: Option<DateTime<Utc>>,
+    /// Bits of the modulus, 2048 to 8192; without it, those of the current key, and 3072 at least
+    #[arg(long, env = "CHECKPOINT_SIGNER_BITS")]
+    bits: Option<usize>,
+    /// PS256 or RS256; without it, that of the current key
+    #[arg(long, env = "CHECKPOINT_SIGNER_ALGORITHM")]
+    algorithm: Option<Algorithm>,
+    #[command(flatten)]
+    unendorsed: Unendorsed,
+    #[command(flatten)]
+    dry_run: DryRun,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args)]
+pub(super) struct Test {
+    /// Which key is meant; another one is refused
+    key_id: Option<KeyId>,
+    #[command(flatten)]
+    unendorsed: Unendorsed,
+    /// Changes nothing anyway
+    #[command(flatten)]
+    dry_run: DryRun,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args)]
+pub(super) struct Promote {
+    /// Which key is meant; another one is refused
+    key_id: Option<KeyId>,
+    #[command(flatten)]
+    unendorsed: Unendorsed,
+    /// How many seconds to wait until every service lists the key
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_WAIT",
+        default_value_t = 600,
+        value_name = "SECONDS"
+    )]
+    wait: u32,
+    #[command(flatten)]
+    dry_run: DryRun,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args)]
+pub(super) struct Named {
+    /// Which key is meant; another one is refused
+    key_id: Option<KeyId>,
+    #[command(flatten)]
+    dry_run: DryRun,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl From<RolloverError> for Failure {
+    fn from(error: RolloverError) -> Self {
+        match error {
+            RolloverError::Refused(_) | RolloverError::Store(StoreError::Changed { .. }) => {
+                Self::Negative(error.to_string())
+            }
+            _ => Self::impossible(error),
+        }
+    }
+}
+
+impl Place {
+    async fn open(&self, dry_run: bool) -> Rollover {
+        let secret = match &self.secret {
+            Some(secret) => secret.clone(),
+            None => Environment::secret_name(self.environment).into(),
+        };
+        let store = SecretStore::new(&secret).await;
+        Rollover::new(store, Clock::system(), self.servers.clone(), dry_run)
+    }
+
+    fn show(&self, report: &Report, dry_run: bool) -> Result<(), Failure> {
+        let failed = report.checks.iter().any(|check| check.found.is_err());
+        if self.format.format == Format::Json {
+            let checks = report.checks.iter().map(|check| {
+                let (ok, found) = match &check.found {
+                    Ok(found) => (true, found),
+                    Err(problem) => (false, problem),
+                };
+                json!({ "check": check.name, "ok": ok, "found": found })
+            });
+            print_json(&json!({
+                "dry_run": dry_run,
+                "checks": checks.collect::<Vec<_>>(),
+                "told": report.told,
+                "calls": report.calls,
+                "next": report.next,
+            }))?;
+        } else {
+            print(&text(report, dry_run))?;
+        }
+        match failed {
+            true => Err(Failure::Shown),
+            false => Ok(()),
+        }
+    }
+}
+
+fn text(report: &Report, dry_run: bool) -> String {
+    let mut text = String::new();
+    for check in &report.checks {
+        let (word, found) = match &check.found {
+            Ok(found) => ("ok", found),
+            Err(problem) => ("WRONG", problem),
+        };
+        text.push_str(&format!("{word:<6} {:<13} {found}\n", check.name));
+    }
+    for told in &report.told {
+        text.push_str(&format!("{told}\n"));
+    }
+    let (verb, next) = match dry_run {
+        true => ("would call", "the same without --dry-run, then "),
+        false => ("called", ""),
+    };
+    for call in &report.calls {
+        text.push_str(&format!("{verb} {call}\n"));
+    }
+    text.push_str(&format!("next: {next}{}\n", report.next));
+    text
+}
+
+impl RolloverCommand {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Status(status) => status.run().await,
+            Self::Stage(stage) => stage.run().await,
+            Self::Test(test) => {
+                let rollover = test.place.open(true).await;
+                let endorsed = !test.unendorsed.without_endorsement;
+                let report = rollover.test(test.key_id.as_ref(), endorsed).await?;
+                test.place.show(&report, false)
+            }
+            Self::Promote(promote) => promote.run().await,
+            Self::Retire(retire) => {
+                let dry_run = retire.dry_run.dry_run;
+                let rollover = retire.place.open(dry_run).await;
+                let report = rollover.retire(retire.key_id.as_ref()).await?;
+                retire.place.show(&report, dry_run)
+            }
+            Self::Abort(abort) => {
+                let dry_run = abort.dry_run.dry_run;
+                let rollover = abort.place.open(dry_run).await;
+                let report = rollover.abort(abort.key_id.as_ref()).await?;
+                abort.place.show(&report, dry_run)
+            }
+        }
+    }
+}
+
+impl Status {
+    async fn run(self) -> Result<(), Failure> {
+        let now = Clock::system().now();
+        let status = self.place.open(true).await.status().await?;
+        match self.place.format.format {
+            Format::Json => print_json(&timeline::json(&status, now))?,
+            Format::Text => print(&timeline::text(&status, now))?,
+        }
+        match self.check && !status.timeline.warnings.is_empty() {
+            true => Err(Failure::Shown),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Stage {
+    async fn run(self) -> Result<(), Failure> {
+        let dry_run = self.dry_run.dry_run;
+        let wanted = Wanted {
+            key_id: self.key_id,
+            valid_from: self.valid_from,
+            valid_until: self.valid_until,
+            bits: self.bits,
+            algorithm: self.algorithm,
+            without_endorsement: self.unendorsed.without_endorsement,
+        };
+        let report = self.place.open(dry_run).await.stage(&wanted).await?;
+        self.place.show(&report, dry_run)
+    }
+}
+
+impl Promote {
+    async fn run(self) -> Result<(), Failure> {
+        let dry_run = self.dry_run.dry_run;
+        let rollover = self.place.open(dry_run).await;
+        let endorsed = !self.unendorsed.without_endorsement;
+        let patience = Duration::from_secs(self.wait.into());
+        let report = rollover.promote(self.key_id.as_ref(), endorsed, patience);
+        self.place.show(&report.await?, dry_run)
+    }
+}

@@ -1,0 +1,179 @@
+//! How `rollover status` shows the windows of the keys.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::key::{KeyState, instant_text};
+use crate::rollover::{Phase, Replica, Span, Status, days};
+
+/// Characters of the drawn timeline.
+const WIDTH: i64 = 36;
+
+pub(super) fn text(status: &Status, now: DateTime<Utc>) -> String {
+    let (spans, warnings) = (&status.timeline.spans, &status.timeline.warnings);
+    let (secret, at) = (&status.snapshot.secret, instant_text(now));
+    let mut text = format!("{secret} at {at}\n\n");
+    let scale = Scale::new(spans, now);
+    let name = spans
+        .iter()
+        .map(|span| span.key.key_id.as_str().len())
+        .max();
+    let name = name.unwrap_or_default();
+    for span in spans {
+        let window = span.key.window;
+        let signs = if span.signs { "  <- signs now" } else { "" };
+        let labels = match span.labels.as_str() {
+            "" => "no label",
+            labels => labels,
+        };
+        text.push_str(&format!(
+            "{:<9} {:<name$} {} {} to {}  {:<18} {labels}{signs}\n",
+            span.phase.as_str(),
+            span.key.key_id,
+            scale.bar(span),
+            day(window.from()),
+            day(window.until()),
+            distance(span, now),
+        ));
+    }
+    if !spans.is_empty() {
+        let column = usize::try_from(scale.column(now)).unwrap_or_default();
+        let before = " ".repeat(9 + 1 + name + 1 + 1 + column);
+        text.push_str(&format!("{before}^ now\n"));
+    }
+    if !status.replicas.is_empty() {
+        text.push('\n');
+    }
+    for replica in &status.replicas {
+        text.push_str(&format!("{}: {}\n", replica.url, says(replica)));
+    }
+    if !warnings.is_empty() {
+        text.push('\n');
+    }
+    for warning in warnings {
+        text.push_str(&format!("WARNING: {warning}\n"));
+    }
+    text.push_str(&format!("\nnext: {}\n", status.next(now)));
+    text
+}
+
+pub(super) fn json(status: &Status, now: DateTime<Utc>) -> Value {
+    let keys = status.timeline.spans.iter().map(|span| {
+        json!({
+            "key_id": span.key.key_id.as_str(),
+            "phase": span.phase.as_str(),
+            "valid_from": instant_text(span.key.window.from()),
+            "valid_until": instant_text(span.key.window.until()),
+            "thumbprint": span.key.public_key.thumbprint(),
+            "version_id": span.version_id,
+            "version_stages": span.labels,
+            "signing": span.signs,
+        })
+    });
+    let replicas = status.replicas.iter().map(|replica| {
+        let keys = replica.keys().iter();
+        let keys = keys.map(|key| json!({ "key_id": key.key_id, "state": key.state.as_str() }));
+        json!({
+            "server": replica.url,
+            "problem": replica.listing.as_ref().err(),
+            "signing": replica.signs_with(),
+            "keys": keys.collect::<Vec<_>>(),
+        })
+    });
+    let warnings = status.timeline.warnings.iter();
+    json!({
+        "secret": status.snapshot.secret,
+        "time": instant_text(now),
+        "keys": keys.collect::<Vec<_>>(),
+        "servers": replicas.collect::<Vec<_>>(),
+        "warnings": warnings.map(ToString::to_string).collect::<Vec<_>>(),
+        "next": status.next(now),
+    })
+}
+
+/// The date alone where a window begins or ends at midnight.
+fn day(instant: DateTime<Utc>) -> String {
+    let text = instant_text(instant);
+    match text.strip_suffix("T00:00:00Z") {
+        Some(date) => date.into(),
+        None => text,
+    }
+}
+
+fn distance(span: &Span, now: DateTime<Utc>) -> String {
+    let window = span.key.window;
+    if now >= window.until() {
+        format!("ended {} ago", days(now - window.until()))
+    } else if now < window.from() {
+        format!("opens in {}", days(window.from() - now))
+    } else {
+        format!("{} left", days(window.until() - now))
+    }
+}
+
+fn says(replica: &Replica) -> String {
+    if let Err(problem) = &replica.listing {
+        return problem.clone();
+    }
+    let trusted = replica
+        .keys()
+        .iter()
+        .filter(|key| matches!(key.state, KeyState::Scheduled | KeyState::Active));
+    let trusted: Vec<String> = trusted
+        .map(|key| format!("{} {}", key.key_id, key.state.as_str()))
+        .collect();
+    match replica.signs_with() {
+        Some(key_id) => format!("signs with {key_id}; {}", trusted.join(", ")),
+        None => format!("SIGNS WITH NO KEY; {}", trusted.join(", ")),
+    }
+}
+
+/// Instants as columns.
+struct Scale {
+    from: DateTime<Utc>,
+    seconds: i64,
+}
+
+impl Scale {
+    fn new(spans: &[Span], now: DateTime<Utc>) -> Self {
+        let edges = spans
+            .iter()
+            .flat_map(|span| [span.key.window.from(), span.key.window.until()]);
+        let edges: Vec<DateTime<Utc>> = edges.chain([now]).collect();
+        let from = edges.iter().min().copied().unwrap_or(now);
+        let until = edges.iter().max().copied().unwrap_or(now);
+        Self {
+            from,
+            seconds: (until - from).num_seconds().max(1),
+        }
+    }
+
+    fn column(&self, instant: DateTime<Utc>) -> i64 {
+        let column = (instant - self.from).num_seconds() * WIDTH / self.seconds;
+        column.clamp(0, WIDTH - 1)
+    }
+
+    fn bar(&self, span: &Span) -> String {
+        let window = span.key.window;
+        let (first, end) = (self.column(window.from()), self.column(window.until()));
+        // The last instant is outside of the window, unless it is at the end of the whole.
+        let last = match window.until() {
+            until if until >= self.from + chrono::TimeDelta::seconds(self.seconds) => WIDTH - 1,
+            _ => (end - 1).max(first),
+        };
+        let drawn = match span.phase {
+            Phase::Past => '=',
+            Phase::Active => '#',
+            Phase::Scheduled => '+',
+            Phase::Staged => '-',
+            Phase::GivenUp => 'x',
+        };
+        let bar: String = (0..WIDTH)
+            .map(|column| match (first..=last).contains(&column) {
+                true => drawn,
+                false => '.',
+            })
+            .collect();
+        format!("|{bar}|")
+    }
+}

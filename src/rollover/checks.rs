@@ -1,0 +1,211 @@
+//! What must hold before the staged key may be promoted.
+
+use chrono::{DateTime, Utc};
+
+use super::proposal::check_coverage;
+use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion};
+use super::{Refusal, timeline};
+use crate::key::KeyState;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// What was found, or what is wrong.
+    pub found: Result<String, String>,
+}
+
+impl Check {
+    pub(super) fn new(name: &'static str, found: Result<String, String>) -> Self {
+        Self { name, found }
+    }
+}
+
+/// Checks the staged key without its private half. `endorsed` says whether it must be endorsed by the key that is
+/// AWSCURRENT.
+///
+/// # Errors
+/// [`Refusal`] when nothing is staged, or no key is AWSCURRENT.
+pub fn check_staged(
+    snapshot: &Snapshot,
+    replicas: &[Replica],
+    endorsed: bool,
+    now: DateTime<Utc>,
+) -> Result<Vec<Check>, Refusal> {
+    let current = snapshot.current()?;
+    let current_key = current.key()?;
+    let nothing = || Refusal::NothingStaged(current.name().into());
+    let pending = snapshot.staged().ok_or_else(nothing)?;
+    let staged = match &pending.content {
+        Ok(staged) => staged,
+        Err(problem) => return Ok(vec![Check::new("form", Err(problem.clone()))]),
+    };
+    let version = &staged.version;
+    let form = format!(
+        "{}, {}, {} bits, thumbprint {}",
+        version.key_id,
+        version.algorithm,
+        version.public_key.bits(),
+        version.public_key.thumbprint()
+    );
+    // Whatever was parsed has made a trial signature that both implementations have verified.
+    let signature = format!(
+        "{} made by aws-lc-rs, verified by aws-lc-rs and by rsa",
+        version.algorithm
+    );
+    Ok(vec![
+        Check::new("form", Ok(form)),
+        Check::new("signature", Ok(signature)),
+        Check::new("window", window(staged, current_key, now)),
+        Check::new("no gap", no_gap(staged, snapshot, now)),
+        Check::new("no reuse", no_reuse(pending, staged, snapshot, replicas)),
+        Check::new(
+            "endorsement",
+            endorsement(staged, current_key, replicas, endorsed),
+        ),
+        Check::new("nothing lost", nothing_lost(snapshot, current, now)),
+    ])
+}
+
+/// Refuses a key that failed a check.
+pub(super) fn all_right(name: &str, checks: &[Check]) -> Result<(), Refusal> {
+    let problem = |check: &Check| Some(format!("{}: {}", check.name, check.found.as_ref().err()?));
+    let problems: Vec<String> = checks.iter().filter_map(problem).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Refusal::Unfit {
+            key_id: name.into(),
+            problems,
+        }),
+    }
+}
+
+fn window(staged: &StoredKey, current: &StoredKey, now: DateTime<Utc>) -> Result<String, String> {
+    let (window, last) = (staged.version.window, current.version.window);
+    if window.until() <= now {
+        return Err(format!("the window {window} has passed"));
+    }
+    if window.from() <= last.from() {
+        return Err(format!(
+            "the window {window} begins no later than {last} of {}, which would go on signing",
+            current.version.key_id
+        ));
+    }
+    if window.until() <= last.until() && last.until() > now && window.from() > now {
+        return Err(format!("the window {window} ends before {last} does"));
+    }
+    match window.from() <= now {
+        true => Ok(format!("{window}: it signs as soon as it is promoted")),
+        false => {
+            let left = timeline::days(window.from() - now);
+            Ok(format!("{window}: opens in {left}"))
+        }
+    }
+}
+
+fn no_gap(staged: &StoredKey, snapshot: &Snapshot, now: DateTime<Utc>) -> Result<String, String> {
+    let trusted = snapshot.trusted_windows();
+    check_coverage(staged.version.window, &trusted, now).map_err(|gap| gap.to_string())?;
+    match timeline::covered_until(&trusted, now) {
+        Some(_) => Ok("signing goes on without a break".into()),
+        None => Ok("no key is in force now: this one ends that".into()),
+    }
+}
+
+fn no_reuse(
+    pending: &StoredVersion,
+    staged: &StoredKey,
+    snapshot: &Snapshot,
+    replicas: &[Replica],
+) -> Result<String, String> {
+    let version = &staged.version;
+    let others = snapshot
+        .versions
+        .iter()
+        .filter(|other| other.id != pending.id);
+    let mut compared = 0;
+    for other in others {
+        let Ok(key) = &other.content else { continue };
+        compared += 1;
+        let what = if key.version.key_id == version.key_id {
+            "key_id"
+        } else if key.version.public_key == version.public_key {
+            "public key"
+        } else {
+            continue;
+        };
+        return Err(format!(
+            "its {what} is that of version {} already",
+            other.id
+        ));
+    }
+    let thumbprint = version.public_key.thumbprint();
+    for replica in replicas {
+        for key in replica.keys() {
+            compared += 1;
+            let (name, same) = (
+                key.key_id == version.key_id.as_str(),
+                key.thumbprint == thumbprint,
+            );
+            if name != same {
+                let what = if name { "key_id" } else { "public key" };
+                return Err(format!(
+                    "its {what} is that of {} at {} already",
+                    key.key_id, replica.url
+                ));
+            }
+            if same && key.state == KeyState::Revoked {
+                return Err(format!("it is revoked, says {}", replica.url));
+            }
+        }
+    }
+    Ok(format!("compared with {compared} keys"))
+}
+
+fn endorsement(
+    staged: &StoredKey,
+    current: &StoredKey,
+    replicas: &[Replica],
+    endorsed: bool,
+) -> Result<String, String> {
+    let endorser = &current.version;
+    let revoked = replicas
+        .iter()
+        .find(|replica| replica.says_revoked(endorser));
+    match &staged.endorsement {
+        _ if !endorsed => {
+            Ok("not asked for: whoever pinned an earlier key must pin this one".into())
+        }
+        None => Err(format!("it has none by {}", endorser.key_id)),
+        Some(_) if revoked.is_some() => {
+            Err(format!("it is by {}, which is revoked", endorser.key_id))
+        }
+        Some(endorsement) => endorsement
+            .check(endorser, &staged.version)
+            .map(|()| format!("by {}, right", endorser.key_id))
+            .map_err(|error| format!("it {error}")),
+    }
+}
+
+/// AWSPREVIOUS moves to the key that is AWSCURRENT now: a third key that is still needed would lose its trust.
+fn nothing_lost(
+    snapshot: &Snapshot,
+    current: &StoredVersion,
+    now: DateTime<Utc>,
+) -> Result<String, String> {
+    let previous = snapshot
+        .previous()
+        .filter(|version| version.id != current.id);
+    let Some(previous) = previous else {
+        return Ok("no other key is AWSPREVIOUS".into());
+    };
+    match &previous.content {
+        Ok(key) if key.version.window.until() > now => Err(format!(
+            "{} is AWSPREVIOUS and in force until its window {} ends; promoting would take the label from it",
+            key.version.key_id, key.version.window
+        )),
+        Ok(key) => Ok(format!("{} (AWSPREVIOUS) has ended", key.version.key_id)),
+        Err(_) => Ok("AWSPREVIOUS holds no key".into()),
+    }
+}

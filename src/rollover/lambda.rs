@@ -1,0 +1,131 @@
+//! The four steps of a rotation function of Secrets Manager (AWS, "Rotation by Lambda function"): the same code as
+//! the operator's steps, under the token that Secrets Manager gives.
+
+use serde::Deserialize;
+
+use super::change::LabelChange;
+use super::proposal::{Proposal, Wanted};
+use super::{
+    Refusal, Report, Rollover, RolloverError, Snapshot, StoredVersion, check_staged, checks,
+    replicas,
+};
+use crate::key::StagingLabel;
+
+/// What Secrets Manager sends.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RotationEvent {
+    /// The step to do.
+    pub step: RotationStep,
+    /// The ARN of the secret.
+    pub secret_id: String,
+    /// The version id of the new version.
+    pub client_request_token: String,
+}
+
+/// The steps, in the order in which Secrets Manager asks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RotationStep {
+    /// Make the new key as AWSPENDING.
+    CreateSecret,
+    /// Change it where it is used: nothing to do, since the services read the secret.
+    SetSecret,
+    /// Check it.
+    TestSecret,
+    /// Make it AWSCURRENT.
+    FinishSecret,
+}
+
+impl Rollover {
+    /// Does one step of a rotation. A step that was done already is done.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when the secret is not to be rotated, the token is not that of a staged version, or the step
+    /// is refused or fails.
+    pub async fn rotate(&self, step: RotationStep, token: &str) -> Result<Report, RolloverError> {
+        let described = self.store.describe().await?;
+        let secret = || self.store.secret().to_owned();
+        if !described.rotation_enabled {
+            return Err(Refusal::RotationOff(secret()).into());
+        }
+        let stages = described.stages.get(token);
+        let stages = stages.ok_or_else(|| Refusal::UnknownToken(secret(), token.into()))?;
+        let mut report = Report::default();
+        if stages.contains(&StagingLabel::Current) {
+            report
+                .told
+                .push(format!("version {token} is AWSCURRENT already"));
+            return Ok(report);
+        }
+        if !stages.contains(&StagingLabel::Pending) {
+            return Err(Refusal::NotPending(token.into()).into());
+        }
+        match step {
+            RotationStep::CreateSecret => self.create(token, report).await,
+            RotationStep::SetSecret => {
+                report
+                    .told
+                    .push("nothing to set: the services read the secret".into());
+                Ok(report)
+            }
+            RotationStep::TestSecret => {
+                self.check(&mut report).await?;
+                Ok(report)
+            }
+            RotationStep::FinishSecret => self.finish(token, report).await,
+        }
+    }
+
+    async fn create(&self, token: &str, mut report: Report) -> Result<Report, RolloverError> {
+        let (snapshot, replicas) = self.look().await?;
+        if let Some(made) = snapshot.version(token).filter(|made| made.content.is_ok()) {
+            report
+                .told
+                .push(format!("{} is staged already", made.name()));
+            return Ok(report);
+        }
+        let wanted = Wanted::default();
+        let proposal = Proposal::new(&snapshot, &replicas, &wanted, self.clock.now())?;
+        let label = StagingLabel::Pending;
+        self.put(&snapshot, &proposal, token, &label).await?;
+        report.told.push(format!("made {proposal}"));
+        Ok(report)
+    }
+
+    async fn check(&self, report: &mut Report) -> Result<Snapshot, RolloverError> {
+        let (snapshot, replicas) = self.look().await?;
+        report.checks = check_staged(&snapshot, &replicas, true, self.clock.now())?;
+        let name = snapshot.staged().map_or("", StoredVersion::name);
+        checks::all_right(name, &report.checks)?;
+        Ok(snapshot)
+    }
+
+    /// Checks again: whoever asks for this step alone has skipped nothing.
+    async fn finish(&self, token: &str, mut report: Report) -> Result<Report, RolloverError> {
+        let mut snapshot = self.check(&mut report).await?;
+        let (from, to) = (snapshot.current()?.id.clone(), token.to_owned());
+        let promoted = snapshot.version(token).map(StoredVersion::key);
+        let promoted = promoted.transpose()?.map(|key| key.version.clone());
+        self.apply(
+            &mut snapshot,
+            LabelChange::Promote { from, to },
+            &mut report,
+        )
+        .await?;
+        let (label, from) = (StagingLabel::Pending, token.to_owned());
+        self.apply(
+            &mut snapshot,
+            LabelChange::Remove { label, from },
+            &mut report,
+        )
+        .await?;
+        // The rotation is done: a service that does not list the key yet is for the alarms.
+        if let Some(promoted) = promoted {
+            let replicas = replicas::ask(&self.servers, true).await;
+            let missing = |replica| replicas::missing(replica, &promoted);
+            report.told.extend(replicas.iter().filter_map(missing));
+        }
+        Ok(report)
+    }
+}

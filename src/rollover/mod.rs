@@ -1,0 +1,137 @@
+//! The yearly rollover as steps that can each be run again: stage, test, promote, retire, or abort. The command
+//! line and the rotation Lambda are two thin callers.
+//!
+//! Every step reads the secret, decides over that [`Snapshot`] without any I/O, makes at most one call for each
+//! change, and reads again to see that it holds. No step remembers anything: what was done is seen from the
+//! labels, so that a step that was stopped after any call is completed by running it again. Two operators cannot
+//! both win: a key is put under a token made from what was seen ([`Snapshot::stage_token`]), and a label is moved
+//! only from where it was seen.
+
+mod change;
+mod checks;
+mod lambda;
+mod proposal;
+mod refusal;
+mod replicas;
+mod snapshot;
+mod steps;
+mod store;
+mod timeline;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::Clock;
+use crate::key::PrivateKeyError;
+
+pub use checks::{Check, check_staged};
+pub use lambda::{RotationEvent, RotationStep};
+pub use proposal::{Proposal, Wanted};
+pub use refusal::Refusal;
+pub use snapshot::{ListedKey, Listing, Replica, Snapshot, StoredKey, StoredVersion};
+pub use store::{SecretStore, StoreError};
+pub use timeline::{Phase, Span, Timeline, WARN_DAYS, Warning, covered_until, days};
+
+/// Why a step was not done. No variant holds key material.
+#[derive(Debug, thiserror::Error)]
+pub enum RolloverError {
+    /// It may not be done as things are.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Secrets Manager could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key could not be made.
+    #[error("--bits: {0}")]
+    Key(#[from] PrivateKeyError),
+    /// The task that makes the key was ended.
+    #[error("the task that makes the key was ended; run the same command again, which is safe")]
+    Ended,
+}
+
+/// What a step did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What was looked at.
+    pub checks: Vec<Check>,
+    /// What was found and done, a sentence each.
+    pub told: Vec<String>,
+    /// The calls that change the secret, as they were made, or would be.
+    pub calls: Vec<String>,
+    /// What comes next, for a person.
+    pub next: String,
+}
+
+/// How things are.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The secret.
+    pub snapshot: Snapshot,
+    /// The services that were asked.
+    pub replicas: Vec<Replica>,
+    /// The windows, and the warnings.
+    pub timeline: Timeline,
+}
+
+impl Status {
+    /// What to do next, for a person.
+    pub fn next(&self, now: DateTime<Utc>) -> String {
+        let snapshot = &self.snapshot;
+        if let Some(staged) = snapshot.staged() {
+            let name = staged.name();
+            return format!("rollover test {name}, then rollover promote {name}");
+        }
+        let previous = snapshot.previous();
+        if let Some(previous) = previous
+            && let Ok(key) = &previous.content
+            && key.version.window.until() <= now
+        {
+            return format!("rollover retire {}", previous.name());
+        }
+        let ends =
+            |warning: &Warning| matches!(warning, Warning::NothingInForce | Warning::Ends { .. });
+        match self.timeline.warnings.iter().any(ends) {
+            true => "rollover stage".into(),
+            false => "nothing".into(),
+        }
+    }
+}
+
+/// The rollover of one secret.
+pub struct Rollover {
+    store: SecretStore,
+    clock: Clock,
+    servers: Vec<String>,
+    dry_run: bool,
+}
+
+impl Rollover {
+    /// `servers` are the URLs of all running services; with `dry_run`, nothing is changed.
+    pub fn new(store: SecretStore, clock: Clock, servers: Vec<String>, dry_run: bool) -> Self {
+        Self {
+            store,
+            clock,
+            servers,
+            dry_run,
+        }
+    }
+
+    /// How things are: the secret's versions, what each service says, and what to know.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when the secret cannot be read.
+    pub async fn status(&self) -> Result<Status, RolloverError> {
+        let (snapshot, replicas) = self.look().await?;
+        let timeline = Timeline::new(&snapshot, &replicas, self.clock.now());
+        Ok(Status {
+            snapshot,
+            replicas,
+            timeline,
+        })
+    }
+
+    async fn look(&self) -> Result<(Snapshot, Vec<Replica>), RolloverError> {
+        let (snapshot, replicas) =
+            tokio::join!(self.store.read(), replicas::ask(&self.servers, false));
+        Ok((snapshot?, replicas))
+    }
+}

@@ -1,0 +1,261 @@
+//! The next key's name and window, from the ones that there are.
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
+
+use super::snapshot::{Replica, Snapshot};
+use super::timeline::covered_until;
+use super::{Refusal, StoredKey};
+use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeyVersion, NotOpen, ValidityWindow, instant_text};
+use crate::signature::Algorithm;
+
+/// What the operator asked for in place of what would be proposed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Another name.
+    pub key_id: Option<KeyId>,
+    /// Another first instant.
+    pub valid_from: Option<DateTime<Utc>>,
+    /// Another end.
+    pub valid_until: Option<DateTime<Utc>>,
+    /// Another size.
+    pub bits: Option<usize>,
+    /// Another algorithm.
+    pub algorithm: Option<Algorithm>,
+    /// The key in force does not endorse it.
+    pub without_endorsement: bool,
+}
+
+impl Wanted {
+    /// Whether a key is what was asked for.
+    pub(super) fn fits(&self, version: &KeyVersion) -> bool {
+        let KeyVersion { key_id, window, .. } = version;
+        let bits = usize::try_from(version.public_key.bits()).ok();
+        self.key_id.as_ref().is_none_or(|wanted| wanted == key_id)
+            && self.valid_from.is_none_or(|from| from == window.from())
+            && self.valid_until.is_none_or(|until| until == window.until())
+            && self.bits.is_none_or(|wanted| Some(wanted) == bits)
+            && self
+                .algorithm
+                .is_none_or(|wanted| wanted == version.algorithm)
+    }
+}
+
+/// The key to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Its name.
+    pub key_id: KeyId,
+    /// Its window.
+    pub window: ValidityWindow,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// Bits of its modulus.
+    pub bits: usize,
+    /// Whether the key in force endorses it.
+    pub endorsed: bool,
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key_id, window) = (&self.key_id, self.window);
+        let endorsed = if self.endorsed {
+            "endorsed"
+        } else {
+            "not endorsed"
+        };
+        let (algorithm, bits) = (self.algorithm, self.bits);
+        write!(
+            f,
+            "{key_id} ({window}, {algorithm}, {bits} bits, {endorsed})"
+        )
+    }
+}
+
+impl Proposal {
+    /// The key that follows the one that is AWSCURRENT; the very first one, if none is.
+    ///
+    /// # Errors
+    /// [`Refusal`] when none can follow now, or what was asked for does not fit.
+    pub fn new(
+        snapshot: &Snapshot,
+        replicas: &[Replica],
+        wanted: &Wanted,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Refusal> {
+        let Ok(current) = snapshot.current() else {
+            return Self::first(snapshot, replicas, wanted, now);
+        };
+        let current = current.key()?;
+        check_endorser(current, replicas, wanted, now)?;
+        let key_id = match &wanted.key_id {
+            Some(key_id) => key_id.clone(),
+            None => next_name(&current.version.key_id)?,
+        };
+        check_unused(&key_id, snapshot, replicas)?;
+        let window = next_window(current.version.window, wanted, now)?;
+        check_coverage(window, &snapshot.trusted_windows(), now)?;
+        let bits = usize::try_from(current.version.public_key.bits()).unwrap_or_default();
+        Ok(Self {
+            key_id,
+            window,
+            algorithm: wanted.algorithm.unwrap_or(current.version.algorithm),
+            bits: wanted.bits.unwrap_or(bits.max(DEFAULT_MODULUS_BITS)),
+            endorsed: !wanted.without_endorsement,
+        })
+    }
+
+    /// Of the very first key nothing can be guessed, and nobody endorses it.
+    fn first(
+        snapshot: &Snapshot,
+        replicas: &[Replica],
+        wanted: &Wanted,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Refusal> {
+        let (Some(key_id), Some(from), Some(until)) =
+            (&wanted.key_id, wanted.valid_from, wanted.valid_until)
+        else {
+            return Err(Refusal::NoCurrent(snapshot.secret.clone()));
+        };
+        check_unused(key_id, snapshot, replicas)?;
+        Ok(Self {
+            key_id: key_id.clone(),
+            window: window(from, until, now)?,
+            algorithm: wanted.algorithm.unwrap_or_default(),
+            bits: wanted.bits.unwrap_or(DEFAULT_MODULUS_BITS),
+            endorsed: false,
+        })
+    }
+}
+
+/// The key in force endorses; without an endorsement, it only must not be one that is still to come.
+fn check_endorser(
+    current: &StoredKey,
+    replicas: &[Replica],
+    wanted: &Wanted,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let (key_id, window) = (current.version.key_id.clone(), current.version.window);
+    let revoked = replicas.iter().find(|r| r.says_revoked(&current.version));
+    match (window.check(now), revoked) {
+        (Err(NotOpen::NotYet), _) => Err(Refusal::CurrentNotYet {
+            key_id,
+            from: window.from(),
+        }),
+        _ if wanted.without_endorsement => Ok(()),
+        (Err(NotOpen::Expired), _) => Err(Refusal::CurrentExpired {
+            key_id,
+            until: window.until(),
+        }),
+        (Ok(()), Some(replica)) => Err(Refusal::CurrentRevoked {
+            key_id,
+            url: replica.url.clone(),
+        }),
+        (Ok(()), None) => Ok(()),
+    }
+}
+
+/// `amply-checkpoint-key-2025` is followed by `-2026`; leading zeros stay.
+fn next_name(key_id: &KeyId) -> Result<KeyId, Refusal> {
+    let unknown = || Refusal::NoNextName(key_id.clone());
+    let name = key_id.as_str();
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = name.strip_prefix(stem).unwrap_or_default();
+    let number: u64 = digits.parse().map_err(|_| unknown())?;
+    let next = number.checked_add(1).ok_or_else(unknown)?;
+    let width = digits.len();
+    format!("{stem}{next:0width$}")
+        .parse()
+        .map_err(|_| unknown())
+}
+
+/// Refuses a name that a key has, or had. A name that was staged and given up may come again where it is seen
+/// that no service ever trusted it.
+fn check_unused(key_id: &KeyId, snapshot: &Snapshot, replicas: &[Replica]) -> Result<(), Refusal> {
+    if let Some(replica) = replicas.iter().find(|replica| replica.knows(key_id)) {
+        let place = format!("{} lists it", replica.url);
+        return Err(Refusal::NameUsed(key_id.clone(), place));
+    }
+    let all_told = !replicas.is_empty() && replicas.iter().all(|replica| replica.listing.is_ok());
+    for version in &snapshot.versions {
+        let same = |key: &StoredKey| key.version.key_id == *key_id;
+        if !version.content.as_ref().is_ok_and(same) {
+            continue;
+        }
+        if !version.stages.is_empty() {
+            let place = format!("version {} of the secret, {}", version.id, version.labels());
+            return Err(Refusal::NameUsed(key_id.clone(), place));
+        }
+        if !all_told {
+            return Err(Refusal::NameGivenUp(key_id.clone(), version.id.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Begins where the last one ends and is as long in calendar years. After a rollover that was forgotten it begins
+/// today, and ends as if it had not been: what is not covered is then not hidden.
+fn next_window(
+    last: ValidityWindow,
+    wanted: &Wanted,
+    now: DateTime<Utc>,
+) -> Result<ValidityWindow, Refusal> {
+    let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
+    let natural = match now >= last.until() {
+        true => today.max(last.until()),
+        false => last.until(),
+    };
+    let from = wanted.valid_from.unwrap_or(natural);
+    let mut until = same_length_after(last, wanted.valid_from.unwrap_or(last.until()));
+    // After several years without a rollover, more than one length has passed.
+    while until.is_some_and(|until| until <= now) {
+        until = until.and_then(|until| same_length_after(last, until));
+    }
+    let until = wanted.valid_until.or(until);
+    let until = until.ok_or_else(|| Refusal::Window("--valid-until is needed".into()))?;
+    window(from, until, now)
+}
+
+/// A window that is not over already.
+fn window(
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<ValidityWindow, Refusal> {
+    let window = ValidityWindow::new(from, until);
+    let window = window.map_err(|error| Refusal::Window(format!("valid_until {error}")))?;
+    if until <= now {
+        let until = instant_text(until);
+        return Err(Refusal::Window(format!(
+            "the window would end at {until}, which has passed"
+        )));
+    }
+    Ok(window)
+}
+
+/// The end of a window that begins at `from` and is as long as `last`: whole years where it has whole years.
+fn same_length_after(last: ValidityWindow, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let years = last.until().year() - last.from().year();
+    let months = Months::new(u32::try_from(years).ok()? * 12);
+    if years > 0 && last.from().checked_add_months(months) == Some(last.until()) {
+        return from.checked_add_months(months);
+    }
+    from.checked_add_signed(last.until() - last.from())
+}
+
+/// Refuses a window that leaves a gap. One that is there already can only be ended at once.
+pub(super) fn check_coverage(
+    window: ValidityWindow,
+    trusted: &[ValidityWindow],
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let covered = covered_until(trusted, now).unwrap_or(now);
+    if window.from() > covered {
+        return Err(Refusal::Gap {
+            from: covered,
+            until: window.from(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! Why a step is refused: each says what to do instead. None holds key material.
+
+use chrono::{DateTime, Utc};
+
+use crate::key::{KeyId, instant_text};
+
+/// Why a step may not be done as things are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No version is AWSCURRENT.
+    #[error(
+        "{0} holds no key yet. For the very first one, give `rollover stage` --key-id, --valid-from and --valid-until"
+    )]
+    NoCurrent(String),
+    /// The version's content is no key.
+    #[error("version {id} ({stages}) is refused: {problem}")]
+    Unreadable {
+        /// The version.
+        id: String,
+        /// Its labels.
+        stages: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Nothing is AWSPENDING.
+    #[error("nothing is staged, and {0} is AWSCURRENT; first run `rollover stage`")]
+    NothingStaged(String),
+    /// Another key is staged than the one asked for.
+    #[error(
+        "{0} is staged, which is not what was asked for; promote it, or give it up by `rollover abort`"
+    )]
+    AlreadyStaged(String),
+    /// The operator named a key, and another one would be concerned.
+    #[error("{asked} was named, but {found} is {label}; nothing was done")]
+    OtherKey {
+        /// The operator's.
+        asked: KeyId,
+        /// The one that is there.
+        found: String,
+        /// The label that it has.
+        label: &'static str,
+    },
+    /// The key that must endorse is not in force yet.
+    #[error(
+        "{key_id}, which is AWSCURRENT, is in force only from {}: the next key is promoted already, and the one \
+         after it is staged then", instant_text(*.from)
+    )]
+    CurrentNotYet {
+        /// The key.
+        key_id: KeyId,
+        /// Its first instant.
+        from: DateTime<Utc>,
+    },
+    /// The key that must endorse has expired.
+    #[error(
+        "{key_id}, which is AWSCURRENT, ended {}: it can endorse no key. To go on without an endorsement (whoever \
+         pinned a key must then pin the new one), add --without-endorsement to stage, test and promote",
+        instant_text(*.until)
+    )]
+    CurrentExpired {
+        /// The key.
+        key_id: KeyId,
+        /// Its end.
+        until: DateTime<Utc>,
+    },
+    /// A service says that the key that must endorse is revoked.
+    #[error(
+        "{key_id}, which is AWSCURRENT, is revoked, says {url}: its endorsement is worth nothing. Add \
+         --without-endorsement to stage, test and promote"
+    )]
+    CurrentRevoked {
+        /// The key.
+        key_id: KeyId,
+        /// Who says so.
+        url: String,
+    },
+    /// The name cannot be guessed.
+    #[error("--key-id: is needed, since {0} does not end in a number")]
+    NoNextName(KeyId),
+    /// The name is taken.
+    #[error("--key-id: {0} was used before ({1}); expected a name that was never used")]
+    NameUsed(KeyId, String),
+    /// A key was given up under this name, and nobody can say that it was never trusted.
+    #[error(
+        "--key-id: {0} is the name of version {1}, which was given up; give every service by --server, so that it \
+         is seen that none ever trusted it, or another name"
+    )]
+    NameGivenUp(KeyId, String),
+    /// The window is wrong.
+    #[error("--valid-from, --valid-until: {0}")]
+    Window(String),
+    /// No key could sign for a while.
+    #[error(
+        "--valid-from: no key could sign from {} to {}; expected a window that begins at {} or before",
+        instant_text(*.from), instant_text(*.until), instant_text(*.from)
+    )]
+    Gap {
+        /// Where the gap begins.
+        from: DateTime<Utc>,
+        /// Where it ends.
+        until: DateTime<Utc>,
+    },
+    /// The staged key is not as it must be.
+    #[error("{key_id} must not be promoted: {}. Give it up by `rollover abort`, or mend what is wrong", .problems.join("; "))]
+    Unfit {
+        /// The key.
+        key_id: String,
+        /// What is wrong.
+        problems: Vec<String>,
+    },
+    /// The old key may still sign.
+    #[error("{key_id}, which is AWSPREVIOUS, is in force until {}; retire it after that", instant_text(*.until))]
+    StillInForce {
+        /// The key.
+        key_id: KeyId,
+        /// Its end.
+        until: DateTime<Utc>,
+    },
+    /// A service does not keep the public half of the key that is to be retired.
+    #[error("{key_id} must not be retired before every service has its public half: {}", .missing.join("; "))]
+    NotKept {
+        /// The key.
+        key_id: KeyId,
+        /// Which, and why.
+        missing: Vec<String>,
+    },
+    /// Somebody else was faster.
+    #[error(
+        "somebody else changed the secret meanwhile: {0}. Look at `rollover status` before you go on"
+    )]
+    Overtaken(String),
+    /// The secret is not rotated by Secrets Manager.
+    #[error("{0}: rotation is not enabled; expected a call by Secrets Manager during a rotation")]
+    RotationOff(String),
+    /// The token names no version.
+    #[error("ClientRequestToken: {0} has no version {1}; expected the one that the rotation made")]
+    UnknownToken(String, String),
+    /// The token's version is not staged.
+    #[error(
+        "ClientRequestToken: version {0} is not AWSPENDING; expected the one that the rotation made"
+    )]
+    NotPending(String),
+    /// A service does not list the key in time.
+    #[error(
+        "{key_id} is AWSCURRENT, but not every service lists it: {}. Run `rollover promote {key_id}` again to go on \
+         waiting", .missing.join("; ")
+    )]
+    NotListed {
+        /// The key.
+        key_id: KeyId,
+        /// Which, and why.
+        missing: Vec<String>,
+    },
+}

@@ -1,0 +1,183 @@
+//! What the secret and the running services hold at one moment, without any private half: what all decisions are
+//! taken over.
+
+use crate::key::{Endorsement, KeyId, KeyState, KeyVersion, StagingLabel, ValidityWindow};
+
+use super::Refusal;
+
+/// The public part of what one version of the secret holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKey {
+    /// The key version.
+    pub version: KeyVersion,
+    /// Its endorsement by the key before it.
+    pub endorsement: Option<Endorsement>,
+}
+
+/// One version of the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// Its version id, which is the ClientRequestToken that made it.
+    pub id: String,
+    /// Its staging labels, sorted.
+    pub stages: Vec<StagingLabel>,
+    /// What it holds, or why that is no key.
+    pub content: Result<StoredKey, String>,
+}
+
+impl StoredVersion {
+    /// Whether it has the label.
+    pub fn has(&self, label: &StagingLabel) -> bool {
+        self.stages.contains(label)
+    }
+
+    /// Whether the service trusts it: AWSCURRENT or AWSPREVIOUS.
+    pub fn is_trusted(&self) -> bool {
+        self.has(&StagingLabel::Current) || self.has(&StagingLabel::Previous)
+    }
+
+    /// Its key.
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`] when it holds none.
+    pub fn key(&self) -> Result<&StoredKey, Refusal> {
+        self.content
+            .as_ref()
+            .map_err(|problem| Refusal::Unreadable {
+                id: self.id.clone(),
+                stages: self.labels(),
+                problem: problem.clone(),
+            })
+    }
+
+    /// The name of its key, or its version id where it holds none.
+    pub fn name(&self) -> &str {
+        match &self.content {
+            Ok(key) => key.version.key_id.as_str(),
+            Err(_) => &self.id,
+        }
+    }
+
+    /// Its labels for a person, `AWSCURRENT,AWSPENDING`.
+    pub fn labels(&self) -> String {
+        let labels: Vec<&str> = self.stages.iter().map(StagingLabel::as_str).collect();
+        labels.join(",")
+    }
+}
+
+/// All versions of the secret that can be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The secret, as it was asked for.
+    pub secret: String,
+    /// Its versions, labelled or not, in the order of their ids.
+    pub versions: Vec<StoredVersion>,
+}
+
+impl Snapshot {
+    /// The version that has the label.
+    pub fn labelled(&self, label: &StagingLabel) -> Option<&StoredVersion> {
+        self.versions.iter().find(|version| version.has(label))
+    }
+
+    /// The version that is AWSCURRENT.
+    ///
+    /// # Errors
+    /// [`Refusal::NoCurrent`] when none is.
+    pub fn current(&self) -> Result<&StoredVersion, Refusal> {
+        let current = self.labelled(&StagingLabel::Current);
+        current.ok_or_else(|| Refusal::NoCurrent(self.secret.clone()))
+    }
+
+    /// The version that is AWSPENDING and not AWSCURRENT as well: on AWS, the label may stay after a promotion.
+    pub fn staged(&self) -> Option<&StoredVersion> {
+        self.labelled(&StagingLabel::Pending)
+            .filter(|version| !version.has(&StagingLabel::Current))
+    }
+
+    /// The version that is AWSPREVIOUS.
+    pub fn previous(&self) -> Option<&StoredVersion> {
+        self.labelled(&StagingLabel::Previous)
+    }
+
+    /// One version.
+    pub fn version(&self, id: &str) -> Option<&StoredVersion> {
+        self.versions.iter().find(|version| version.id == id)
+    }
+
+    /// The windows of the keys that the service trusts.
+    pub fn trusted_windows(&self) -> Vec<ValidityWindow> {
+        let trusted = self.versions.iter().filter(|version| version.is_trusted());
+        let keys = trusted.filter_map(|version| version.content.as_ref().ok());
+        keys.map(|key| key.version.window).collect()
+    }
+}
+
+/// What one running service says of the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// Where it is.
+    pub url: String,
+    /// Its keyring, or why it did not tell.
+    pub listing: Result<Listing, String>,
+}
+
+/// A running service's keyring.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Its keys.
+    pub keys: Vec<ListedKey>,
+    /// What is wrong with its source.
+    pub faults: Vec<String>,
+}
+
+/// One key of a running service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedKey {
+    /// Its name, as the service told it.
+    pub key_id: String,
+    /// Its RFC 7638 thumbprint.
+    pub thumbprint: String,
+    /// Where it is in its life.
+    pub state: KeyState,
+    /// Whether a signature asked for now is made with it.
+    pub signing: bool,
+}
+
+impl Replica {
+    /// The keys that it told; none, if it did not answer.
+    pub fn keys(&self) -> &[ListedKey] {
+        self.listing
+            .as_ref()
+            .map_or(&[], |listing| listing.keys.as_slice())
+    }
+
+    /// What it says of this key once it trusts or has trusted it; another key of the same name is none.
+    pub fn state_of(&self, version: &KeyVersion) -> Option<KeyState> {
+        let thumbprint = version.public_key.thumbprint();
+        let mut keys = self.keys().iter();
+        keys.find(|key| {
+            key.key_id == version.key_id.as_str()
+                && key.thumbprint == thumbprint
+                && key.state != KeyState::Pending
+        })
+        .map(|key| key.state)
+    }
+
+    /// Whether it says that the key is revoked.
+    pub fn says_revoked(&self, version: &KeyVersion) -> bool {
+        self.state_of(version) == Some(KeyState::Revoked)
+    }
+
+    /// Whether a key of this name ever was more than staged there.
+    pub fn knows(&self, key_id: &KeyId) -> bool {
+        let mut keys = self.keys().iter();
+        keys.any(|key| key.key_id == key_id.as_str() && key.state != KeyState::Pending)
+    }
+
+    /// The key that it signs with now.
+    pub fn signs_with(&self) -> Option<&str> {
+        let mut keys = self.keys().iter();
+        keys.find(|key| key.signing).map(|key| key.key_id.as_str())
+    }
+}

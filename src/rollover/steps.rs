@@ -1,0 +1,407 @@
+//! The operator's steps.
+
+use std::time::Duration;
+
+use super::change::LabelChange;
+use super::checks;
+use super::{
+    Proposal, Refusal, Replica, Report, Rollover, RolloverError, Snapshot, StoreError,
+    StoredVersion, Wanted, check_staged, replicas,
+};
+use crate::key::{KeyId, KeySecret, KeyState, KeyVersion, NotOpen, StagingLabel, instant_text};
+
+impl Rollover {
+    /// Makes the next key, endorsed by the one in force, and puts it as AWSPENDING. The private half is neither
+    /// shown nor written anywhere else.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when no key can follow now, another one is staged, or a call fails.
+    pub async fn stage(&self, wanted: &Wanted) -> Result<Report, RolloverError> {
+        let (snapshot, replicas) = self.look().await?;
+        if let Some(staged) = snapshot.staged() {
+            let key = staged.key()?;
+            if !wanted.fits(&key.version) {
+                return Err(Refusal::AlreadyStaged(described(&key.version)).into());
+            }
+            return Ok(Report {
+                told: vec![format!("{} is staged already", described(&key.version))],
+                next: after_stage(&key.version.key_id),
+                ..Report::default()
+            });
+        }
+        let proposal = Proposal::new(&snapshot, &replicas, wanted, self.clock.now())?;
+        let token = snapshot.stage_token();
+        let (label, next) = match snapshot.current() {
+            Ok(_) => (StagingLabel::Pending, after_stage(&proposal.key_id)),
+            Err(_) => (
+                StagingLabel::Current,
+                "start the services, and look at `rollover status`".into(),
+            ),
+        };
+        let call = format!(
+            "PutSecretValue VersionStages=[{}] ClientRequestToken={token}",
+            label.as_str()
+        );
+        let told = match self.dry_run {
+            true => format!("would make {proposal}"),
+            false => {
+                let version = self.put(&snapshot, &proposal, &token, &label).await?;
+                format!(
+                    "made {proposal}, thumbprint {}",
+                    version.public_key.thumbprint()
+                )
+            }
+        };
+        Ok(Report {
+            told: vec![told],
+            calls: vec![call],
+            next,
+            ..Report::default()
+        })
+    }
+
+    /// Makes the key and puts it; then reads it again, to see that it is the one that Secrets Manager took.
+    pub(super) async fn put(
+        &self,
+        snapshot: &Snapshot,
+        proposal: &Proposal,
+        token: &str,
+        label: &StagingLabel,
+    ) -> Result<KeyVersion, RolloverError> {
+        let endorser = match proposal.endorsed {
+            true => Some(self.store.fetch(&snapshot.current()?.id).await?),
+            false => None,
+        };
+        let (wanted, now) = (proposal.clone(), self.clock.now());
+        let made = tokio::task::spawn_blocking(move || {
+            let endorser = endorser.map(KeySecret::into_signing_key);
+            let open = endorser.as_ref().map(|key| {
+                let (key_id, window) = (key.version().key_id.clone(), key.version().window);
+                key.open_at(now).map_err(|not_open| match not_open {
+                    NotOpen::NotYet => Refusal::CurrentNotYet {
+                        key_id,
+                        from: window.from(),
+                    },
+                    NotOpen::Expired => Refusal::CurrentExpired {
+                        key_id,
+                        until: window.until(),
+                    },
+                })
+            });
+            let (id, window) = (wanted.key_id, wanted.window);
+            let (algorithm, bits) = (wanted.algorithm, wanted.bits);
+            let open = open.transpose()?;
+            let made = KeySecret::generate(id, window, algorithm, bits, open.as_ref())?;
+            Ok::<_, RolloverError>((made.0, made.1.version().clone()))
+        });
+        let (document, version) = made.await.map_err(|_| RolloverError::Ended)??;
+        let put = self.store.put(token, label, document).await;
+        if let Err(error) = put
+            && !matches!(error, StoreError::Changed { .. })
+        {
+            return Err(error.into());
+        }
+        // Also after a refusal: an answer may have been lost, and the call repeated by the SDK.
+        let after = self.store.reread(snapshot).await?;
+        match after.version(token) {
+            Some(stored)
+                if stored.has(label)
+                    && stored
+                        .content
+                        .as_ref()
+                        .is_ok_and(|key| key.version == version) =>
+            {
+                Ok(version)
+            }
+            _ => {
+                let found = after.labelled(label).map(StoredVersion::name);
+                let found = found.unwrap_or("nothing").to_owned();
+                let label = label.as_str();
+                Err(Refusal::Overtaken(format!("{found} is {label}, not the key made here")).into())
+            }
+        }
+    }
+
+    /// Checks the staged key as [`Rollover::promote`] would need it. A check that fails is in the report.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when nothing is staged, or the secret cannot be read.
+    pub async fn test(
+        &self,
+        key_id: Option<&KeyId>,
+        endorsed: bool,
+    ) -> Result<Report, RolloverError> {
+        let (snapshot, replicas) = self.look().await?;
+        if let Some(staged) = snapshot.staged() {
+            same(key_id, staged, "AWSPENDING")?;
+        }
+        let checks = check_staged(&snapshot, &replicas, endorsed, self.clock.now())?;
+        let name = snapshot.staged().map_or("", StoredVersion::name);
+        let next = match checks.iter().all(|check| check.found.is_ok()) {
+            true => format!("rollover promote {name}"),
+            false => format!("mend what is wrong, or rollover abort {name}"),
+        };
+        Ok(Report {
+            checks,
+            next,
+            ..Report::default()
+        })
+    }
+
+    /// Moves AWSCURRENT to the staged key (AWSPREVIOUS follows to the one before), and waits until every service
+    /// lists it. The key before signs until the new window opens.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when the staged key must not be promoted, a call fails, or a service does not list the key
+    /// in time.
+    pub async fn promote(
+        &self,
+        key_id: Option<&KeyId>,
+        endorsed: bool,
+        patience: Duration,
+    ) -> Result<Report, RolloverError> {
+        let (mut snapshot, replicas) = self.look().await?;
+        let mut report = Report::default();
+        let promoted = match snapshot.staged() {
+            Some(staged) => {
+                same(key_id, staged, "AWSPENDING")?;
+                report.checks = check_staged(&snapshot, &replicas, endorsed, self.clock.now())?;
+                checks::all_right(staged.name(), &report.checks)?;
+                let to = staged.id.clone();
+                let from = snapshot.current()?.id.clone();
+                let promoted = staged.key()?.version.clone();
+                self.apply(
+                    &mut snapshot,
+                    LabelChange::Promote { from, to },
+                    &mut report,
+                )
+                .await?;
+                // AWSPENDING goes only after this, unless another operator has taken it.
+                if !self.dry_run && !snapshot.current()?.has(&StagingLabel::Pending) {
+                    report.told.push(format!(
+                        "somebody gave {} up meanwhile: it is AWSCURRENT all the same",
+                        promoted.key_id
+                    ));
+                }
+                promoted
+            }
+            None => {
+                let current = snapshot.current()?;
+                same(key_id, current, "AWSCURRENT")?;
+                // Without a name, only what a rollover leaves behind says that there was one.
+                if key_id.is_none() && snapshot.previous().is_none() {
+                    return Err(Refusal::NothingStaged(current.name().into()).into());
+                }
+                let told = format!("{} is AWSCURRENT already", current.name());
+                report.told.push(told);
+                current.key()?.version.clone()
+            }
+        };
+        // As the snapshot is after the promotion; a dry run only says so.
+        let left = match self.dry_run {
+            true => snapshot.labelled(&StagingLabel::Pending),
+            false => snapshot
+                .current()
+                .ok()
+                .filter(|current| current.has(&StagingLabel::Pending)),
+        };
+        if let Some(from) = left.map(|version| version.id.clone()) {
+            let label = StagingLabel::Pending;
+            self.apply(
+                &mut snapshot,
+                LabelChange::Remove { label, from },
+                &mut report,
+            )
+            .await?;
+        }
+        if self.dry_run {
+            report.next = "the same without --dry-run".into();
+            return Ok(report);
+        }
+        self.await_services(&promoted, patience, &mut report)
+            .await?;
+        let name = &promoted.key_id;
+        let (from, now) = (promoted.window.from(), self.clock.now());
+        let previous = snapshot
+            .previous()
+            .and_then(|version| version.content.as_ref().ok());
+        report.next = match previous {
+            _ if from > now => format!(
+                "nothing, until {name} opens at {} and the services switch by themselves; then rollover status, \
+                 and rollover retire",
+                instant_text(from)
+            ),
+            Some(previous) => format!("rollover retire {}", previous.version.key_id),
+            None => "rollover status".into(),
+        };
+        Ok(report)
+    }
+
+    async fn await_services(
+        &self,
+        promoted: &KeyVersion,
+        patience: Duration,
+        report: &mut Report,
+    ) -> Result<(), RolloverError> {
+        let name = &promoted.key_id;
+        if self.servers.is_empty() {
+            report.told.push(format!(
+                "no --server was given: that every service has {name} was not looked at"
+            ));
+            return Ok(());
+        }
+        let waited = replicas::wait_for(&self.servers, promoted, patience).await;
+        let replicas = waited.map_err(|missing| Refusal::NotListed {
+            key_id: name.clone(),
+            missing,
+        })?;
+        for replica in replicas {
+            let state = replica.state_of(promoted);
+            let state = state.map_or("", KeyState::as_str);
+            let told = format!("{} lists {name} as {state}", replica.url);
+            report.told.push(told);
+        }
+        Ok(())
+    }
+
+    /// Takes the last label from the key before, whose window has ended: its private half can then not be read by
+    /// label any more, and Secrets Manager deletes it. Its public half stays in the keyring.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when the key may still sign, a service does not have its public half, or a call fails.
+    pub async fn retire(&self, key_id: Option<&KeyId>) -> Result<Report, RolloverError> {
+        let (mut snapshot, replicas) = self.look().await?;
+        let mut report = Report {
+            next: "nothing, until the next key is to be staged; rollover status warns in time"
+                .into(),
+            ..Report::default()
+        };
+        let Some(previous) = snapshot.previous() else {
+            let told = "no key is AWSPREVIOUS: there is nothing to retire".into();
+            report.told.push(told);
+            return Ok(report);
+        };
+        same(key_id, previous, "AWSPREVIOUS")?;
+        if let Ok(key) = &previous.content {
+            let version = &key.version;
+            let key_id = || version.key_id.clone();
+            let revoked = |replica: &Replica| replica.says_revoked(version);
+            let revoked = !replicas.is_empty() && replicas.iter().all(revoked);
+            if version.window.until() > self.clock.now() && !revoked {
+                return Err(Refusal::StillInForce {
+                    key_id: key_id(),
+                    until: version.window.until(),
+                }
+                .into());
+            }
+            let missing = |replica: &Replica| replicas::missing(replica, version);
+            let missing: Vec<String> = replicas.iter().filter_map(missing).collect();
+            if !missing.is_empty() {
+                let key_id = key_id();
+                return Err(Refusal::NotKept { key_id, missing }.into());
+            }
+            report.told.push(match replicas.len() {
+                0 => format!(
+                    "no --server was given: that every service keeps the public half of {} was not looked at",
+                    version.key_id
+                ),
+                _ => format!(
+                    "every service keeps the public half of {}",
+                    version.key_id
+                ),
+            });
+        }
+        let (label, from) = (StagingLabel::Previous, previous.id.clone());
+        self.apply(
+            &mut snapshot,
+            LabelChange::Remove { label, from },
+            &mut report,
+        )
+        .await?;
+        Ok(report)
+    }
+
+    /// Gives the staged key up. No service ever trusted it.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when it was promoted meanwhile, or a call fails.
+    pub async fn abort(&self, key_id: Option<&KeyId>) -> Result<Report, RolloverError> {
+        let mut snapshot = self.store.read().await?;
+        let mut report = Report {
+            next: "rollover stage".into(),
+            ..Report::default()
+        };
+        let Some(staged) = snapshot.staged() else {
+            report.told.push("nothing is staged".into());
+            return Ok(report);
+        };
+        same(key_id, staged, "AWSPENDING")?;
+        let (label, from) = (StagingLabel::Pending, staged.id.clone());
+        let (id, name) = (from.clone(), staged.name().to_owned());
+        self.apply(
+            &mut snapshot,
+            LabelChange::Remove { label, from },
+            &mut report,
+        )
+        .await?;
+        if snapshot.version(&id).is_some_and(StoredVersion::is_trusted) {
+            return Err(Refusal::Overtaken(format!("{name} was promoted")).into());
+        }
+        Ok(report)
+    }
+
+    /// Makes one change and reads again, to see that it holds; in a dry run, only says what would be done.
+    pub(super) async fn apply(
+        &self,
+        snapshot: &mut Snapshot,
+        change: LabelChange,
+        report: &mut Report,
+    ) -> Result<(), RolloverError> {
+        report.calls.push(change.to_string());
+        if self.dry_run {
+            return Ok(());
+        }
+        let changed = match self.store.update(&change).await {
+            Ok(()) => None,
+            Err(StoreError::Changed { problem, .. }) => Some(problem),
+            Err(error) => return Err(error.into()),
+        };
+        *snapshot = self.store.reread(snapshot).await?;
+        match (change.holds_in(snapshot), changed) {
+            (true, None) => Ok(()),
+            (true, Some(_)) => {
+                let told = "somebody else did this meanwhile (or an answer was lost on the way)";
+                report.told.push(told.into());
+                Ok(())
+            }
+            (false, problem) => {
+                let problem = problem.unwrap_or_else(|| "it was changed back at once".into());
+                Err(Refusal::Overtaken(problem).into())
+            }
+        }
+    }
+}
+
+/// Refuses to go on with another key than the one that the operator named.
+fn same(asked: Option<&KeyId>, found: &StoredVersion, label: &'static str) -> Result<(), Refusal> {
+    match asked {
+        Some(asked) if asked.as_str() != found.name() => Err(Refusal::OtherKey {
+            asked: asked.clone(),
+            found: found.name().into(),
+            label,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn described(version: &KeyVersion) -> String {
+    let (window, bits) = (version.window, version.public_key.bits());
+    format!(
+        "{} ({window}, {}, {bits} bits)",
+        version.key_id, version.algorithm
+    )
+}
+
+fn after_stage(key_id: &KeyId) -> String {
+    format!("rollover test {key_id}")
+}

@@ -1,0 +1,311 @@
+//! The calls to Secrets Manager, one at a time. Only an operator's or the Lambda's role may make these: the
+//! running service never does.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::types::SecretVersionsListEntry;
+use zeroize::Zeroizing;
+
+use super::change::LabelChange;
+use super::snapshot::{Snapshot, StoredKey, StoredVersion};
+use crate::key::{KeySecret, SecretError, StagingLabel};
+use crate::source::{innermost, parse_secret};
+
+/// How long one attempt of a call may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Attempts for each call. Each write names the state that it starts from or a token, so that a repetition of
+/// one that was carried out, but not answered, changes nothing.
+const ATTEMPTS: u32 = 3;
+
+/// Most versions that are listed: Secrets Manager keeps about 100 without labels (AWS, "Quotas").
+const MAX_VERSIONS: usize = 1000;
+
+/// Why a call did not do what it should. No variant holds key material.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such secret, or it is marked deleted.
+    #[error("{0}: there is no such secret; expected one that holds the first key")]
+    NoSecret(String),
+    /// The role may not make the call.
+    #[error("{secret}: access denied; expected a role that may call secretsmanager:{call} on it")]
+    Denied {
+        /// The secret.
+        secret: String,
+        /// The call.
+        call: &'static str,
+    },
+    /// The secret is not in the state that the call starts from.
+    #[error("{call}: {problem}")]
+    Changed {
+        /// The call.
+        call: &'static str,
+        /// What Secrets Manager said.
+        problem: String,
+    },
+    /// There is no answer, or one that is not understood. The call may have been carried out.
+    #[error("{call}: {problem}; run the same command again, which is safe")]
+    Unavailable {
+        /// The call.
+        call: &'static str,
+        /// What happened.
+        problem: String,
+    },
+    /// A version holds no key.
+    #[error("version {id}: {error}")]
+    Secret {
+        /// The version.
+        id: String,
+        /// What is wrong.
+        error: SecretError,
+    },
+}
+
+/// What Secrets Manager tells of a secret without showing a value.
+pub(super) struct Description {
+    /// Whether automatic rotation is on.
+    pub(super) rotation_enabled: bool,
+    /// The labels of each version that has some.
+    pub(super) stages: HashMap<String, Vec<StagingLabel>>,
+}
+
+/// A secret, with the permission to change it.
+pub struct SecretStore {
+    secret: String,
+    client: Client,
+}
+
+impl SecretStore {
+    /// A secret that is reached as the standard AWS configuration says.
+    pub async fn new(secret: &str) -> Self {
+        Self::with_config(
+            &aws_config::load_defaults(BehaviorVersion::latest()).await,
+            secret,
+        )
+    }
+
+    /// The same with a configuration that was loaded already.
+    pub fn with_config(shared: &SdkConfig, secret: &str) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let config = aws_sdk_secretsmanager::config::Builder::from(shared)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .build();
+        Self {
+            secret: secret.into(),
+            client: Client::from_conf(config),
+        }
+    }
+
+    /// The secret, as it was asked for.
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// What Secrets Manager tells without showing a value: DescribeSecret.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the call fails.
+    pub(super) async fn describe(&self) -> Result<Description, StoreError> {
+        let call = self.client.describe_secret().secret_id(&self.secret);
+        let answer = call.send().await;
+        let answer = answer.map_err(|error| self.explain("DescribeSecret", &error))?;
+        if answer.deleted_date().is_some() {
+            return Err(StoreError::NoSecret(self.secret.clone()));
+        }
+        let versions = answer.version_ids_to_stages.unwrap_or_default();
+        let versions = versions.into_iter();
+        Ok(Description {
+            rotation_enabled: answer.rotation_enabled.unwrap_or(false),
+            stages: versions.map(|(id, stages)| (id, labels(&stages))).collect(),
+        })
+    }
+
+    /// All versions, those without a label as well: ListSecretVersionIds and a GetSecretValue for each. The
+    /// private halves are dropped as soon as they are validated.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a call fails; a version that holds no key is no error.
+    pub async fn read(&self) -> Result<Snapshot, StoreError> {
+        // A missing secret is told plainly by this call only.
+        self.describe().await?;
+        self.reread(&Snapshot::default()).await
+    }
+
+    /// The same again; keys that are known are not fetched again, since a version never changes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a call fails.
+    pub async fn reread(&self, known: &Snapshot) -> Result<Snapshot, StoreError> {
+        let mut versions = Vec::new();
+        for entry in self.list().await? {
+            let Some(id) = entry.version_id else { continue };
+            let known = known.version(&id).map(|known| &known.content);
+            let content = match known {
+                Some(Ok(key)) => Ok(key.clone()),
+                // A rotation makes its version before anything is in it.
+                _ => self.content(&id).await?,
+            };
+            versions.push(StoredVersion {
+                stages: labels(&entry.version_stages.unwrap_or_default()),
+                id,
+                content,
+            });
+        }
+        // Whatever order they come in, decisions and their tests see one.
+        versions.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(Snapshot {
+            secret: self.secret.clone(),
+            versions,
+        })
+    }
+
+    async fn list(&self) -> Result<Vec<SecretVersionsListEntry>, StoreError> {
+        const CALL: &str = "ListSecretVersionIds";
+        let (mut entries, mut next) = (Vec::new(), None);
+        loop {
+            let call = self.client.list_secret_version_ids();
+            let call = call.secret_id(&self.secret).include_deprecated(true);
+            let page = call.set_next_token(next).send().await;
+            let page = page.map_err(|error| self.explain(CALL, &error))?;
+            entries.extend(page.versions.unwrap_or_default());
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() || entries.len() > MAX_VERSIONS {
+                return Ok(entries);
+            }
+        }
+    }
+
+    async fn content(&self, id: &str) -> Result<Result<StoredKey, String>, StoreError> {
+        let public = |secret: KeySecret| StoredKey {
+            version: secret.version().clone(),
+            endorsement: secret.endorsement().cloned(),
+        };
+        match self.fetch(id).await {
+            Ok(secret) => Ok(Ok(public(secret))),
+            Err(StoreError::Secret { error, .. }) => Ok(Err(error.to_string())),
+            // Not filled yet, or, without labels, deleted meanwhile.
+            Err(StoreError::NoSecret(_)) => Ok(Err("holds nothing".into())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One version with its private half: GetSecretValue.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the call fails, or the version holds no key.
+    pub async fn fetch(&self, id: &str) -> Result<KeySecret, StoreError> {
+        let call = self.client.get_secret_value();
+        let answer = call.secret_id(&self.secret).version_id(id).send().await;
+        let answer = answer.map_err(|error| self.explain("GetSecretValue", &error))?;
+        let secret = self.secret.clone();
+        // Validating a key is RSA arithmetic: not for the reactor.
+        let parsed = tokio::task::spawn_blocking(move || parse_secret(answer, &secret));
+        let parsed = parsed.await.map_err(|_| StoreError::Unavailable {
+            call: "GetSecretValue",
+            problem: "the task that reads it was ended".into(),
+        })?;
+        parsed.map_err(|error| StoreError::Secret {
+            id: id.into(),
+            error,
+        })
+    }
+
+    /// Puts a document as a new version with a label: PutSecretValue. Repeated with the same token and
+    /// document it changes nothing; with the same token and another document it is refused.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when the token was used for another document.
+    pub(super) async fn put(
+        &self,
+        token: &str,
+        label: &StagingLabel,
+        document: Zeroizing<String>,
+    ) -> Result<(), StoreError> {
+        // The SDK takes a string that it does not wipe; this is the only one outside of its request.
+        let call = self.client.put_secret_value().secret_id(&self.secret);
+        let call = call
+            .client_request_token(token)
+            .version_stages(label.as_str())
+            .secret_string(document.as_str());
+        let answer = call.send().await;
+        answer.map_err(|error| self.explain("PutSecretValue", &error))?;
+        Ok(())
+    }
+
+    /// Moves or removes a label: UpdateSecretVersionStage. It names the version that has the label, so that it
+    /// is carried out only if nobody else has moved it.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when the label is not where it was.
+    pub(super) async fn update(&self, change: &LabelChange) -> Result<(), StoreError> {
+        let (label, from, to) = match change {
+            LabelChange::Promote { from, to } => (&StagingLabel::Current, from, Some(to)),
+            LabelChange::Remove { label, from } => (label, from, None),
+        };
+        let call = self.client.update_secret_version_stage();
+        let call = call
+            .secret_id(&self.secret)
+            .version_stage(label.as_str())
+            .remove_from_version_id(from)
+            .set_move_to_version_id(to.cloned());
+        let answer = call.send().await;
+        answer.map_err(|error| self.explain("UpdateSecretVersionStage", &error))?;
+        Ok(())
+    }
+
+    fn explain<E>(&self, call: &'static str, error: &SdkError<E>) -> StoreError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let status = error.raw_response().map(|raw| raw.status().as_u16());
+        let secret = || self.secret.clone();
+        let problem = match error {
+            SdkError::TimeoutError(_) => "no answer in time".into(),
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                format!("cannot be reached: {}", innermost(error))
+            }
+            _ => match (error.code(), status) {
+                (Some("ResourceNotFoundException"), _) => return StoreError::NoSecret(secret()),
+                // Some denials have no code.
+                (Some("AccessDeniedException"), _) | (_, Some(403)) => {
+                    let secret = secret();
+                    return StoreError::Denied { secret, call };
+                }
+                (
+                    Some(
+                        "InvalidParameterException"
+                        | "InvalidRequestException"
+                        | "ResourceExistsException",
+                    ),
+                    _,
+                ) => {
+                    return StoreError::Changed {
+                        call,
+                        problem: error.message().unwrap_or("is refused").into(),
+                    };
+                }
+                (code, _) => {
+                    let code = code.unwrap_or("an answer that is not understood");
+                    format!("{code}: {}", error.message().unwrap_or_default())
+                }
+            },
+        };
+        StoreError::Unavailable { call, problem }
+    }
+}
+
+fn labels(stages: &[String]) -> Vec<StagingLabel> {
+    let mut labels: Vec<StagingLabel> = stages.iter().map(|s| s.as_str().into()).collect();
+    labels.sort();
+    labels.dedup();
+    labels
+}

@@ -1,0 +1,248 @@
+//! The timeline of windows, and what is to be warned about.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::snapshot::{Replica, Snapshot, StoredVersion};
+use crate::key::{KeyId, KeyVersion, StagingLabel, ValidityWindow, instant_text};
+
+/// Days before the end at which a warning becomes more urgent.
+pub const WARN_DAYS: [i64; 6] = [1, 3, 7, 14, 30, 60];
+
+/// Where a key is in its life, as the secret's labels and the time say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its window has ended.
+    Past,
+    /// Trusted, and its window holds.
+    Active,
+    /// Trusted; its window opens later.
+    Scheduled,
+    /// AWSPENDING: not trusted yet.
+    Staged,
+    /// No label trusts it although its window has not ended: it was given up.
+    GivenUp,
+}
+
+impl Phase {
+    /// For a person.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Past => "past",
+            Self::Active => "active",
+            Self::Scheduled => "scheduled",
+            Self::Staged => "staged",
+            Self::GivenUp => "given up",
+        }
+    }
+
+    pub(super) fn of(stored: &StoredVersion, window: ValidityWindow, now: DateTime<Utc>) -> Self {
+        if now >= window.until() {
+            Self::Past
+        } else if !stored.is_trusted() {
+            match stored.has(&StagingLabel::Pending) {
+                true => Self::Staged,
+                false => Self::GivenUp,
+            }
+        } else if now < window.from() {
+            Self::Scheduled
+        } else {
+            Self::Active
+        }
+    }
+}
+
+/// One key on the timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The key.
+    pub key: KeyVersion,
+    /// The version of the secret that holds it.
+    pub version_id: String,
+    /// The version's labels.
+    pub labels: String,
+    /// Where the key is in its life.
+    pub phase: Phase,
+    /// Whether it is the one that signs now.
+    pub signs: bool,
+}
+
+/// Something that an operator should know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// Nothing can be signed.
+    #[error("NO KEY IS IN FORCE: nothing can be signed now")]
+    NothingInForce,
+    /// The last window ends soon.
+    #[error("signing ends in {}, at {}: no later key is trusted", days(*.left), instant_text(*.until))]
+    Ends {
+        /// When.
+        until: DateTime<Utc>,
+        /// How long that is.
+        left: TimeDelta,
+        /// The entry of [`WARN_DAYS`] that was passed.
+        within_days: i64,
+    },
+    /// No key can sign for a while.
+    #[error("gap: no key can sign from {} until {next} opens, {}", instant_text(*.from), instant_text(*.until))]
+    Gap {
+        /// Where it begins.
+        from: DateTime<Utc>,
+        /// Where it ends.
+        until: DateTime<Utc>,
+        /// The key that ends it.
+        next: KeyId,
+    },
+    /// A version cannot be read.
+    #[error("version {id} ({labels}) is no key: {problem}")]
+    Unreadable {
+        /// The version.
+        id: String,
+        /// Its labels.
+        labels: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A service is not as it should be.
+    #[error("{url}: {problem}")]
+    Replica {
+        /// Which.
+        url: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// The windows in order, and the warnings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// The keys, the earliest window first.
+    pub spans: Vec<Span>,
+    /// What to know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Timeline {
+    /// As things are at `now`.
+    pub fn new(snapshot: &Snapshot, replicas: &[Replica], now: DateTime<Utc>) -> Self {
+        let mut spans: Vec<Span> = snapshot
+            .versions
+            .iter()
+            .filter_map(|stored| {
+                let key = stored.content.as_ref().ok()?.version.clone();
+                Some(Span {
+                    phase: Phase::of(stored, key.window, now),
+                    key,
+                    version_id: stored.id.clone(),
+                    labels: stored.labels(),
+                    signs: false,
+                })
+            })
+            .collect();
+        spans.sort_by_key(|span| (span.key.window.from(), span.key.key_id.clone()));
+        let signs = spans.iter_mut().rfind(|span| span.phase == Phase::Active);
+        if let Some(span) = signs {
+            span.signs = true;
+        }
+        let mut warnings = time_warnings(&spans, &snapshot.trusted_windows(), now);
+        warnings.extend(unreadable(snapshot));
+        warnings.extend(replicas.iter().flat_map(|r| replica_warnings(r, snapshot)));
+        Self { spans, warnings }
+    }
+}
+
+/// Until when some of the windows hold without a break from `now` on; none, if none holds now.
+pub fn covered_until(windows: &[ValidityWindow], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let mut covered = None;
+    loop {
+        let at = covered.unwrap_or(now);
+        let holding = windows.iter().filter(|window| window.contains(at));
+        match holding.map(ValidityWindow::until).max() {
+            Some(until) => covered = Some(until),
+            None => return covered,
+        }
+    }
+}
+
+fn time_warnings(spans: &[Span], trusted: &[ValidityWindow], now: DateTime<Utc>) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    match covered_until(trusted, now) {
+        None => warnings.push(Warning::NothingInForce),
+        Some(until) => {
+            let left = until - now;
+            let passed = |days: &&i64| left <= TimeDelta::days(**days);
+            let later = trusted.iter().any(|window| window.from() > until);
+            if let Some(within_days) = WARN_DAYS.iter().find(passed).copied()
+                && !later
+            {
+                warnings.push(Warning::Ends {
+                    until,
+                    left,
+                    within_days,
+                });
+            }
+        }
+    }
+    // What is staged counts: its gap is to be seen before it is promoted.
+    let planned = |span: &&Span| !matches!(span.phase, Phase::Past | Phase::GivenUp);
+    let planned: Vec<&Span> = spans.iter().filter(planned).collect();
+    let mut covered: Option<DateTime<Utc>> = None;
+    for span in planned {
+        let window = span.key.window;
+        if let Some(from) = covered.or((window.from() > now).then_some(now))
+            && window.from() > from
+        {
+            warnings.push(Warning::Gap {
+                from,
+                until: window.from(),
+                next: span.key.key_id.clone(),
+            });
+        }
+        covered = covered.max(Some(window.until()));
+    }
+    warnings
+}
+
+fn unreadable(snapshot: &Snapshot) -> impl Iterator<Item = Warning> {
+    snapshot.versions.iter().filter_map(|stored| {
+        let problem = stored.content.as_ref().err()?.clone();
+        Some(Warning::Unreadable {
+            id: stored.id.clone(),
+            labels: stored.labels(),
+            problem,
+        })
+    })
+}
+
+fn replica_warnings(replica: &Replica, snapshot: &Snapshot) -> Vec<Warning> {
+    let listing = match &replica.listing {
+        Ok(listing) => listing,
+        Err(problem) => return vec![warn(replica, problem.clone())],
+    };
+    let faults = listing.faults.iter();
+    let mut warnings: Vec<Warning> = faults
+        .map(|fault| warn(replica, format!("its key source has a fault: {fault}")))
+        .collect();
+    let trusted = snapshot.versions.iter().filter(|v| v.is_trusted());
+    for key in trusted.filter_map(|version| version.content.as_ref().ok()) {
+        if replica.state_of(&key.version).is_none() {
+            let problem = format!("does not list {} (yet)", key.version.key_id);
+            warnings.push(warn(replica, problem));
+        }
+    }
+    warnings
+}
+
+fn warn(replica: &Replica, problem: String) -> Warning {
+    Warning::Replica {
+        url: replica.url.clone(),
+        problem,
+    }
+}
+
+/// A length of time for a person: days, and hours for the last two.
+pub fn days(length: TimeDelta) -> String {
+    match length.num_days() {
+        days @ 2.. => format!("{days} days"),
+        _ => format!("{} hours", length.num_hours()),
+    }
+}
