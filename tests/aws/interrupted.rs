@@ -8,6 +8,9 @@ use crate::rollover::{NEW, OLD, is, key, labels, secret, step};
 
 type Prepare = fn(&str);
 
+/// A key and its labels.
+type Labelled = (&'static str, &'static [&'static str]);
+
 fn fresh(name: &str) {
     create(name, &key(OLD, -335, 30));
 }
@@ -41,7 +44,7 @@ fn endorsed() -> String {
 
 #[tokio::test]
 async fn a_step_that_is_killed_after_any_call_is_completed_by_running_it_again() {
-    let cases: [(&str, Prepare, &[(&str, &[&str])]); 4] = [
+    let cases: [(&str, Prepare, &[Labelled]); 4] = [
         (
             "stage",
             fresh,

@@ -16,6 +16,8 @@ mod support;
 
 mod aws;
 mod interrupted;
+mod lambda;
+mod live;
 mod proxy;
 mod rollover;
 mod source;
