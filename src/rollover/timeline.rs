@@ -243,6 +243,9 @@ fn warn(replica: &Replica, problem: String) -> Warning {
 pub fn days(length: TimeDelta) -> String {
     match length.num_days() {
         days @ 2.. => format!("{days} days"),
-        _ => format!("{} hours", length.num_hours()),
+        _ => match length.num_hours() {
+            1 => "1 hour".into(),
+            hours => format!("{hours} hours"),
+        },
     }
 }

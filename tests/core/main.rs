@@ -15,6 +15,7 @@ mod interoperability;
 mod jcs;
 mod keyring_file;
 mod properties;
+mod rollover;
 mod secrets;
 mod support;
 mod verdicts;
