@@ -203,15 +203,15 @@ fn text(report: &Report, dry_run: bool) -> String {
         };
         text.push_str(&format!("{word:<6} {:<13} {found}\n", check.name));
     }
-    for told in &report.told {
-        text.push_str(&format!("{told}\n"));
-    }
     let (verb, next) = match dry_run {
         true => ("would call", "the same without --dry-run, then "),
         false => ("called", ""),
     };
     for call in &report.calls {
         text.push_str(&format!("{verb} {call}\n"));
+    }
+    for told in &report.told {
+        text.push_str(&format!("{told}\n"));
     }
     text.push_str(&format!("next: {next}{}\n", report.next));
     text

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::key::{KeyState, instant_text};
+use crate::key::{KeyState, StagingLabel, instant_text};
 use crate::rollover::{Phase, Replica, Span, Status, days};
 
 /// Characters of the drawn timeline.
@@ -22,9 +22,9 @@ pub(super) fn text(status: &Status, now: DateTime<Utc>) -> String {
     for span in spans {
         let window = span.key.window;
         let signs = if span.signs { "  <- signs now" } else { "" };
-        let labels = match span.labels.as_str() {
-            "" => "no label",
-            labels => labels,
+        let labels = match span.stages.is_empty() {
+            true => "no label".into(),
+            false => stages(span).join(","),
         };
         text.push_str(&format!(
             "{:<9} {:<name$} {} {} to {}  {:<18} {labels}{signs}\n",
@@ -66,7 +66,7 @@ pub(super) fn json(status: &Status, now: DateTime<Utc>) -> Value {
             "valid_until": instant_text(span.key.window.until()),
             "thumbprint": span.key.public_key.thumbprint(),
             "version_id": span.version_id,
-            "version_stages": span.labels,
+            "version_stages": stages(span),
             "signing": span.signs,
         })
     });
@@ -89,6 +89,10 @@ pub(super) fn json(status: &Status, now: DateTime<Utc>) -> Value {
         "warnings": warnings.map(ToString::to_string).collect::<Vec<_>>(),
         "next": status.next(now),
     })
+}
+
+fn stages(span: &Span) -> Vec<&str> {
+    span.stages.iter().map(StagingLabel::as_str).collect()
 }
 
 /// The date alone where a window begins or ends at midnight.

@@ -21,7 +21,7 @@ mod timeline;
 use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
-use crate::key::PrivateKeyError;
+use crate::key::{PrivateKeyError, instant_text};
 
 pub use checks::{Check, check_staged};
 pub use lambda::{RotationEvent, RotationStep};
@@ -80,18 +80,23 @@ impl Status {
             let name = staged.name();
             return format!("rollover test {name}, then rollover promote {name}");
         }
-        let previous = snapshot.previous();
-        if let Some(previous) = previous
-            && let Ok(key) = &previous.content
-            && key.version.window.until() <= now
-        {
-            return format!("rollover retire {}", previous.name());
-        }
         let ends =
             |warning: &Warning| matches!(warning, Warning::NothingInForce | Warning::Ends { .. });
-        match self.timeline.warnings.iter().any(ends) {
-            true => "rollover stage".into(),
-            false => "nothing".into(),
+        if self.timeline.warnings.iter().any(ends) {
+            return "rollover stage".into();
+        }
+        let Some(previous) = snapshot.previous() else {
+            return "nothing".into();
+        };
+        let (retire, key) = (
+            format!("rollover retire {}", previous.name()),
+            previous.key(),
+        );
+        match key.map(|key| key.version.window.until()) {
+            Ok(until) if until > now => {
+                format!("nothing, until {}; then {retire}", instant_text(until))
+            }
+            _ => retire,
         }
     }
 }

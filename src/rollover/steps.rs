@@ -215,7 +215,7 @@ impl Rollover {
             .await?;
         }
         if self.dry_run {
-            report.next = "the same without --dry-run".into();
+            report.next = "rollover status".into();
             return Ok(report);
         }
         self.await_services(&promoted, patience, &mut report)

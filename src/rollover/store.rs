@@ -31,7 +31,9 @@ const MAX_VERSIONS: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// There is no such secret, or it is marked deleted.
-    #[error("{0}: there is no such secret; expected one that holds the first key")]
+    #[error(
+        "{0}: there is no such secret (or it is marked deleted); `aws secretsmanager create-secret --name {0}` makes an empty one"
+    )]
     NoSecret(String),
     /// The role may not make the call.
     #[error("{secret}: access denied; expected a role that may call secretsmanager:{call} on it")]

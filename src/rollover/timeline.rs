@@ -59,7 +59,7 @@ pub struct Span {
     /// The version of the secret that holds it.
     pub version_id: String,
     /// The version's labels.
-    pub labels: String,
+    pub stages: Vec<StagingLabel>,
     /// Where the key is in its life.
     pub phase: Phase,
     /// Whether it is the one that signs now.
@@ -133,7 +133,7 @@ impl Timeline {
                     phase: Phase::of(stored, key.window, now),
                     key,
                     version_id: stored.id.clone(),
-                    labels: stored.labels(),
+                    stages: stored.stages.clone(),
                     signs: false,
                 })
             })
