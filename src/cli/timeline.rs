@@ -170,7 +170,7 @@ impl Scale {
             Phase::Active => '#',
             Phase::Scheduled => '+',
             Phase::Staged => '-',
-            Phase::GivenUp => 'x',
+            Phase::Revoked | Phase::GivenUp => 'x',
         };
         let bar: String = (0..WIDTH)
             .map(|column| match (first..=last).contains(&column) {

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::proposal::check_coverage;
-use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion};
+use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion, is_revoked};
+use super::timeline::covered_until;
 use super::{Refusal, timeline};
-use crate::key::KeyState;
+use crate::key::{KeyState, instant_text};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,14 +58,17 @@ pub fn check_staged(
     Ok(vec![
         Check::new("form", Ok(form)),
         Check::new("signature", Ok(signature)),
-        Check::new("window", window(staged, current_key, now)),
-        Check::new("no gap", no_gap(staged, snapshot, now)),
+        Check::new("window", window(staged, current_key, replicas, now)),
+        Check::new("no gap", no_gap(staged, snapshot, replicas, now)),
         Check::new("no reuse", no_reuse(pending, staged, snapshot, replicas)),
         Check::new(
             "endorsement",
             endorsement(staged, current_key, replicas, endorsed),
         ),
-        Check::new("nothing lost", nothing_lost(snapshot, current, now)),
+        Check::new(
+            "nothing lost",
+            nothing_lost(staged, current_key, snapshot, replicas, now),
+        ),
     ])
 }
 
@@ -81,12 +85,18 @@ pub(super) fn all_right(name: &str, checks: &[Check]) -> Result<(), Refusal> {
     }
 }
 
-fn window(staged: &StoredKey, current: &StoredKey, now: DateTime<Utc>) -> Result<String, String> {
+fn window(
+    staged: &StoredKey,
+    current: &StoredKey,
+    replicas: &[Replica],
+    now: DateTime<Utc>,
+) -> Result<String, String> {
     let (window, last) = (staged.version.window, current.version.window);
     if window.until() <= now {
         return Err(format!("the window {window} has passed"));
     }
-    if window.from() <= last.from() {
+    let goes_on = last.from() <= now && !is_revoked(replicas, &current.version);
+    if goes_on && window.from() <= last.from() {
         return Err(format!(
             "the window {window} begins no later than {last} of {}, which would go on signing",
             current.version.key_id
@@ -104,10 +114,15 @@ fn window(staged: &StoredKey, current: &StoredKey, now: DateTime<Utc>) -> Result
     }
 }
 
-fn no_gap(staged: &StoredKey, snapshot: &Snapshot, now: DateTime<Utc>) -> Result<String, String> {
-    let trusted = snapshot.trusted_windows();
+fn no_gap(
+    staged: &StoredKey,
+    snapshot: &Snapshot,
+    replicas: &[Replica],
+    now: DateTime<Utc>,
+) -> Result<String, String> {
+    let trusted = snapshot.trusted_windows(replicas);
     check_coverage(staged.version.window, &trusted, now).map_err(|gap| gap.to_string())?;
-    match timeline::covered_until(&trusted, now) {
+    match covered_until(&trusted, now) {
         Some(_) => Ok("signing goes on without a break".into()),
         None => Ok("no key is in force now: this one ends that".into()),
     }
@@ -170,17 +185,13 @@ fn endorsement(
     endorsed: bool,
 ) -> Result<String, String> {
     let endorser = &current.version;
-    let revoked = replicas
-        .iter()
-        .find(|replica| replica.says_revoked(endorser));
+    let revoked = is_revoked(replicas, endorser);
     match &staged.endorsement {
         _ if !endorsed => {
             Ok("not asked for: whoever pinned an earlier key must pin this one".into())
         }
         None => Err(format!("it has none by {}", endorser.key_id)),
-        Some(_) if revoked.is_some() => {
-            Err(format!("it is by {}, which is revoked", endorser.key_id))
-        }
+        Some(_) if revoked => Err(format!("it is by {}, which is revoked", endorser.key_id)),
         Some(endorsement) => endorsement
             .check(endorser, &staged.version)
             .map(|()| format!("by {}, right", endorser.key_id))
@@ -188,24 +199,30 @@ fn endorsement(
     }
 }
 
-/// AWSPREVIOUS moves to the key that is AWSCURRENT now: a third key that is still needed would lose its trust.
+/// AWSPREVIOUS moves to the key that is AWSCURRENT now: the one that has it loses its trust, and must not be needed
+/// any more.
 fn nothing_lost(
+    staged: &StoredKey,
+    current: &StoredKey,
     snapshot: &Snapshot,
-    current: &StoredVersion,
+    replicas: &[Replica],
     now: DateTime<Utc>,
 ) -> Result<String, String> {
-    let previous = snapshot
-        .previous()
-        .filter(|version| version.id != current.id);
-    let Some(previous) = previous else {
+    let previous = snapshot.previous();
+    let Some(previous) = previous.and_then(|version| version.content.as_ref().ok()) else {
         return Ok("no other key is AWSPREVIOUS".into());
     };
-    match &previous.content {
-        Ok(key) if key.version.window.until() > now => Err(format!(
-            "{} is AWSPREVIOUS and in force until its window {} ends; promoting would take the label from it",
-            key.version.key_id, key.version.window
+    let name = &previous.version.key_id;
+    let mut after = vec![staged.version.window];
+    if !is_revoked(replicas, &current.version) {
+        after.push(current.version.window);
+    }
+    let before = covered_until(&snapshot.trusted_windows(replicas), now);
+    match (before, covered_until(&after, now)) {
+        (Some(before), after) if after.is_none_or(|after| after < before) => Err(format!(
+            "{name} is AWSPREVIOUS and needed until {}; promoting would take the label from it",
+            instant_text(previous.version.window.until())
         )),
-        Ok(key) => Ok(format!("{} (AWSPREVIOUS) has ended", key.version.key_id)),
-        Err(_) => Ok("AWSPREVIOUS holds no key".into()),
+        _ => Ok(format!("{name} (AWSPREVIOUS) is not needed any more")),
     }
 }

@@ -28,6 +28,12 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether everything is said that cannot be guessed of a key outside of the yearly order.
+    fn is_emergency(&self) -> bool {
+        let named = self.key_id.is_some();
+        self.without_endorsement && named && self.valid_from.is_some() && self.valid_until.is_some()
+    }
+
     /// Whether a key is what was asked for.
     pub(super) fn fits(&self, version: &KeyVersion) -> bool {
         let KeyVersion { key_id, window, .. } = version;
@@ -95,7 +101,7 @@ impl Proposal {
         };
         check_unused(&key_id, snapshot, replicas)?;
         let window = next_window(current.version.window, wanted, now)?;
-        check_coverage(window, &snapshot.trusted_windows(), now)?;
+        check_coverage(window, &snapshot.trusted_windows(replicas), now)?;
         let bits = usize::try_from(current.version.public_key.bits()).unwrap_or_default();
         Ok(Self {
             key_id,
@@ -129,7 +135,8 @@ impl Proposal {
     }
 }
 
-/// The key in force endorses; without an endorsement, it only must not be one that is still to come.
+/// The key in force endorses. Where the next key is promoted already, only an emergency needs one more, and then
+/// nothing about it can be guessed.
 fn check_endorser(
     current: &StoredKey,
     replicas: &[Replica],
@@ -139,6 +146,7 @@ fn check_endorser(
     let (key_id, window) = (current.version.key_id.clone(), current.version.window);
     let revoked = replicas.iter().find(|r| r.says_revoked(&current.version));
     match (window.check(now), revoked) {
+        (Err(NotOpen::NotYet), _) if wanted.is_emergency() => Ok(()),
         (Err(NotOpen::NotYet), _) => Err(Refusal::CurrentNotYet {
             key_id,
             from: window.from(),

@@ -43,7 +43,8 @@ pub enum Refusal {
     /// The key that must endorse is not in force yet.
     #[error(
         "{key_id}, which is AWSCURRENT, is in force only from {}: the next key is promoted already, and the one \
-         after it is staged then", instant_text(*.from)
+         after it is staged then. If no key can sign until then (since it leaked), give all of \
+         --without-endorsement, --key-id, --valid-from and --valid-until", instant_text(*.from)
     )]
     CurrentNotYet {
         /// The key.

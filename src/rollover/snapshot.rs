@@ -105,12 +105,20 @@ impl Snapshot {
         self.versions.iter().find(|version| version.id == id)
     }
 
-    /// The windows of the keys that the service trusts.
-    pub fn trusted_windows(&self) -> Vec<ValidityWindow> {
+    /// The windows of the keys that the services trust: AWSCURRENT or AWSPREVIOUS, and not revoked.
+    pub fn trusted_windows(&self, replicas: &[Replica]) -> Vec<ValidityWindow> {
         let trusted = self.versions.iter().filter(|version| version.is_trusted());
         let keys = trusted.filter_map(|version| version.content.as_ref().ok());
-        keys.map(|key| key.version.window).collect()
+        keys.filter(|key| !is_revoked(replicas, &key.version))
+            .map(|key| key.version.window)
+            .collect()
     }
+}
+
+/// Whether a service says that the key is revoked: they share one record, so that one is enough.
+pub(super) fn is_revoked(replicas: &[Replica], version: &KeyVersion) -> bool {
+    let mut replicas = replicas.iter();
+    replicas.any(|replica| replica.says_revoked(version))
 }
 
 /// What one running service says of the keys.

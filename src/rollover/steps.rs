@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::change::LabelChange;
 use super::checks;
+use super::snapshot::is_revoked;
 use super::{
     Proposal, Refusal, Replica, Report, Rollover, RolloverError, Snapshot, StoreError,
     StoredVersion, Wanted, check_staged, replicas,
@@ -285,9 +286,8 @@ impl Rollover {
         if let Ok(key) = &previous.content {
             let version = &key.version;
             let key_id = || version.key_id.clone();
-            let revoked = |replica: &Replica| replica.says_revoked(version);
-            let revoked = !replicas.is_empty() && replicas.iter().all(revoked);
-            if version.window.until() > self.clock.now() && !revoked {
+            let in_force = version.window.until() > self.clock.now();
+            if in_force && !is_revoked(&replicas, version) {
                 return Err(Refusal::StillInForce {
                     key_id: key_id(),
                     until: version.window.until(),

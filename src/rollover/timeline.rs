@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::snapshot::{Replica, Snapshot, StoredVersion};
+use super::snapshot::{Replica, Snapshot, StoredVersion, is_revoked};
 use crate::key::{KeyId, KeyVersion, StagingLabel, ValidityWindow, instant_text};
 
 /// Days before the end at which a warning becomes more urgent.
@@ -19,6 +19,8 @@ pub enum Phase {
     Scheduled,
     /// AWSPENDING: not trusted yet.
     Staged,
+    /// A service says that it is revoked.
+    Revoked,
     /// No label trusts it although its window has not ended: it was given up.
     GivenUp,
 }
@@ -31,12 +33,21 @@ impl Phase {
             Self::Active => "active",
             Self::Scheduled => "scheduled",
             Self::Staged => "staged",
+            Self::Revoked => "revoked",
             Self::GivenUp => "given up",
         }
     }
 
-    pub(super) fn of(stored: &StoredVersion, window: ValidityWindow, now: DateTime<Utc>) -> Self {
-        if now >= window.until() {
+    fn of(
+        stored: &StoredVersion,
+        key: &KeyVersion,
+        replicas: &[Replica],
+        now: DateTime<Utc>,
+    ) -> Self {
+        let window = key.window;
+        if is_revoked(replicas, key) {
+            Self::Revoked
+        } else if now >= window.until() {
             Self::Past
         } else if !stored.is_trusted() {
             match stored.has(&StagingLabel::Pending) {
@@ -130,7 +141,7 @@ impl Timeline {
             .filter_map(|stored| {
                 let key = stored.content.as_ref().ok()?.version.clone();
                 Some(Span {
-                    phase: Phase::of(stored, key.window, now),
+                    phase: Phase::of(stored, &key, replicas, now),
                     key,
                     version_id: stored.id.clone(),
                     stages: stored.stages.clone(),
@@ -143,7 +154,7 @@ impl Timeline {
         if let Some(span) = signs {
             span.signs = true;
         }
-        let mut warnings = time_warnings(&spans, &snapshot.trusted_windows(), now);
+        let mut warnings = time_warnings(&spans, &snapshot.trusted_windows(replicas), now);
         warnings.extend(unreadable(snapshot));
         warnings.extend(replicas.iter().flat_map(|r| replica_warnings(r, snapshot)));
         Self { spans, warnings }
@@ -183,7 +194,8 @@ fn time_warnings(spans: &[Span], trusted: &[ValidityWindow], now: DateTime<Utc>)
         }
     }
     // What is staged counts: its gap is to be seen before it is promoted.
-    let planned = |span: &&Span| !matches!(span.phase, Phase::Past | Phase::GivenUp);
+    let planned =
+        |span: &&Span| !matches!(span.phase, Phase::Past | Phase::Revoked | Phase::GivenUp);
     let planned: Vec<&Span> = spans.iter().filter(planned).collect();
     let mut covered: Option<DateTime<Utc>> = None;
     for span in planned {

@@ -219,15 +219,19 @@ async fn a_staged_key_that_is_not_right_is_not_promoted() {
 
 #[tokio::test]
 async fn a_key_that_is_still_needed_does_not_lose_its_label() {
-    // Promoted early: the old key signs as AWSPREVIOUS, and a third one would take that label.
+    // The old key signs as AWSPREVIOUS until the new one opens; a third one would take that label.
     let operator = Operator::new().await;
     create("third", &key(OLD, -335, 30));
-    rotate("third", &key(NEW, -1, 395));
+    rotate("third", &key(NEW, 30, 395));
     stage("third", &key("amply-checkpoint-key-2027", 20, 800));
-    let shown = operator
-        .refused(&step("test", "third", &["--without-endorsement"]))
-        .await;
+    let alone = ["--without-endorsement"];
+    let shown = operator.refused(&step("test", "third", &alone)).await;
     assert!(shown.contains("would take the label from it"), "{shown}");
+    // Once the new one is in force, the old one is not needed.
+    create("third-later", &key(OLD, -335, 30));
+    rotate("third-later", &key(NEW, -1, 395));
+    stage("third-later", &key("amply-checkpoint-key-2027", 20, 800));
+    operator.must(&step("test", "third-later", &alone)).await;
 }
 
 #[tokio::test]
@@ -357,4 +361,53 @@ async fn a_key_that_leaked_is_replaced_at_once() {
     // Its window has not ended, but every service distrusts it.
     operator.must(&step("retire", &secret, &server)).await;
     assert_eq!(labels(&secret), [is(OLD, &[]), is(NEW, &["AWSCURRENT"])]);
+}
+
+#[tokio::test]
+async fn a_key_that_leaked_after_the_next_one_was_promoted() {
+    let (secret, operator) = (secret("leaked-late"), Operator::new().await);
+    let mut service = service(&secret).await;
+    let url = service.url.clone();
+    let server = ["--server", url.as_str()];
+    operator.must(&step("stage", &secret, &server)).await;
+    operator.must(&step("promote", &secret, &server)).await;
+    let revoke = [&["keys", "revoke", OLD, "--reason", "leaked"], &server[..]].concat();
+    operator.must(&revoke).await;
+    let (_, reason) = refusal(service.sign(1).await.unwrap_err());
+    assert_eq!(reason, "KEY_REVOKED");
+    let shown = operator.must(&step("status", &secret, &server)).await;
+    assert!(
+        shown.contains("NO KEY IS IN FORCE") && shown.contains("revoked"),
+        "{shown}"
+    );
+    let alone = [&server[..], &["--without-endorsement"]].concat();
+    let shown = operator.refused(&step("stage", &secret, &alone)).await;
+    assert!(
+        shown.contains("--key-id, --valid-from and --valid-until"),
+        "{shown}"
+    );
+    let (from, until) = (
+        Utc::now() - TimeDelta::hours(1),
+        Utc::now() + TimeDelta::days(60),
+    );
+    let (from, until) = (instant_text(from), instant_text(until));
+    let emergency = "amply-checkpoint-key-2025-emergency";
+    let window = [
+        "--key-id",
+        emergency,
+        "--valid-from",
+        &from,
+        "--valid-until",
+        &until,
+    ];
+    let wish = [&alone[..], &window].concat();
+    operator.must(&step("stage", &secret, &wish)).await;
+    operator.must(&step("promote", &secret, &alone)).await;
+    assert_eq!(service.key_of(1).await, emergency);
+    service.clock.set(Utc::now() + TimeDelta::days(31));
+    assert_eq!(
+        service.key_of(2).await,
+        NEW,
+        "in its time, the next one signs"
+    );
 }
