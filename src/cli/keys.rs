@@ -106,8 +106,13 @@ pub(super) struct Export {
 pub(super) struct Import {
     /// A JWK Set as `keys export` writes it, or one public key as PEM
     file: PathBuf,
-    /// The record: sqlite:PATH
-    #[arg(long, env = "CHECKPOINT_SIGNER_RECORD", value_name = "PLACE")]
+    /// The record: sqlite:PATH, postgres://..., or secretsmanager:NAME
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_RECORD",
+        hide_env_values = true,
+        value_name = "PLACE"
+    )]
     record: RecordPlace,
     /// The name of the version; for PEM
     #[arg(long, env = "CHECKPOINT_SIGNER_KEY_ID", requires_all = ["valid_from", "valid_until"])]
@@ -300,7 +305,7 @@ impl Export {
 
 impl Import {
     async fn run(self) -> Result<(), Failure> {
-        let record = self.record.open().map_err(Failure::impossible)?;
+        let record = self.record.open().await?;
         let keyring = self.keyring()?;
         let now = crate::clock::Clock::system().now();
         let mut names = Vec::new();

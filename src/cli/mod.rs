@@ -132,7 +132,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(keys) => block_on(keys.run()),
         Command::Rollover(rollover) => block_on(rollover.run()),
         Command::Lambda(lambda) => block_on(lambda.run()),
-        Command::Record(record) => record.run(),
+        Command::Record(record) => block_on(record.run()),
         Command::Health(health) => block_on(health.run()),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,12 +1,14 @@
-//! Where keys and the record are: `secretsmanager:NAME`, `file:PATH` and `sqlite:PATH`.
+//! Where keys and the record are: `secretsmanager:NAME`, `file:PATH`; `sqlite:PATH`, `postgres://...`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::Failure;
 use crate::record::Record;
-use crate::record::sqlite::{OpenError, SqliteRecord};
-use crate::source::{DEFAULT_SECRET, FileSource, KeySource, SecretsManagerSource};
+use crate::record::postgres::{DatabaseAddress, PostgresRecord};
+use crate::record::sqlite::SqliteRecord;
+use crate::source::{DEFAULT_SECRET, FileSource, KeySource, SecretsManagerSource, secret_text};
 
 /// Where keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,20 +72,45 @@ impl Environment {
 pub(super) enum RecordPlace {
     /// `sqlite:PATH`
     Sqlite(PathBuf),
+    /// `postgres://...`
+    Postgres(DatabaseAddress),
+    /// `secretsmanager:NAME`: the secret holds the address of the database.
+    Secret(String),
 }
 
 impl RecordPlace {
-    pub(super) fn open(&self) -> Result<Arc<dyn Record>, OpenError> {
-        match self {
-            Self::Sqlite(path) => Ok(Arc::new(SqliteRecord::open(path)?)),
-        }
+    pub(super) async fn open(&self) -> Result<Arc<dyn Record>, Failure> {
+        Ok(match self {
+            Self::Sqlite(path) => Arc::new(SqliteRecord::open(path).map_err(Failure::impossible)?),
+            Self::Postgres(address) => Arc::new(open_postgres(address).await?),
+            Self::Secret(name) => Arc::new(open_postgres(&database(name).await?).await?),
+        })
     }
 
-    pub(super) fn init(&self) -> Result<(), OpenError> {
+    pub(super) async fn init(&self) -> Result<(), Failure> {
         match self {
-            Self::Sqlite(path) => SqliteRecord::init(path),
+            Self::Sqlite(path) => SqliteRecord::init(path).map_err(Failure::impossible),
+            Self::Postgres(address) => init_postgres(address).await,
+            Self::Secret(name) => init_postgres(&database(name).await?).await,
         }
     }
+}
+
+async fn open_postgres(address: &DatabaseAddress) -> Result<PostgresRecord, Failure> {
+    let record = PostgresRecord::open(address).await;
+    record.map_err(Failure::impossible)
+}
+
+async fn init_postgres(address: &DatabaseAddress) -> Result<(), Failure> {
+    let made = PostgresRecord::init(address).await;
+    made.map_err(Failure::impossible)
+}
+
+/// The address that a secret holds. It has a password: no error repeats it.
+async fn database(secret: &str) -> Result<DatabaseAddress, Failure> {
+    let wrong = |problem: String| Failure::Impossible(format!("--record: {secret}: {problem}"));
+    let text = secret_text(secret).await.map_err(wrong)?;
+    text.trim().parse().map_err(wrong)
 }
 
 impl FromStr for RecordPlace {
@@ -92,7 +119,9 @@ impl FromStr for RecordPlace {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err("expected sqlite:PATH".into()),
+            Some(("secretsmanager", name)) if !name.is_empty() => Ok(Self::Secret(name.into())),
+            Some((scheme, _)) if scheme.starts_with("postgres") => text.parse().map(Self::Postgres),
+            _ => Err("expected sqlite:PATH, postgres://... or secretsmanager:NAME".into()),
         }
     }
 }
@@ -101,6 +130,8 @@ impl std::fmt::Display for RecordPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(address) => address.fmt(f),
+            Self::Secret(name) => write!(f, "secretsmanager:{name}"),
         }
     }
 }

@@ -49,10 +49,12 @@ pub(super) struct Serve {
     /// the permission secretsmanager:ListSecretVersionIds
     #[arg(long, env = "CHECKPOINT_SIGNER_READ_OLDER_VERSIONS")]
     read_older_versions: bool,
-    /// Where the record is: sqlite:PATH. It must exist: see `record init`
+    /// Where the record is: sqlite:PATH, for one replica; postgres://USER:PASSWORD@HOST/DATABASE, for several; or
+    /// secretsmanager:NAME of a secret that holds such an address. It must exist: see `record init`
     #[arg(
         long,
         env = "CHECKPOINT_SIGNER_RECORD",
+        hide_env_values = true,
         required_unless_present = "dev",
         value_name = "PLACE"
     )]
@@ -73,12 +75,12 @@ impl Serve {
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::impossible)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::impossible)?;
         let clock = Clock::system();
-        let (source, record) = self.places(&clock)?;
+        let (source, record) = self.places(&clock).await?;
         let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
         let service = Service::start(Parts {
             clock,
             source: source.open(self.read_older_versions).await,
-            record: record.open().map_err(Failure::impossible)?,
+            record: record.open().await?,
             grpc: self.grpc,
             http: self.http.or(self.dev.then_some(dev_http)),
         })
@@ -106,7 +108,7 @@ impl Serve {
         }
     }
 
-    fn places(&self, clock: &Clock) -> Result<(SourcePlace, RecordPlace), Failure> {
+    async fn places(&self, clock: &Clock) -> Result<(SourcePlace, RecordPlace), Failure> {
         if !self.dev {
             let missing = || Failure::Impossible("--record: is missing; expected a place".into());
             let source = self.source.clone();
@@ -141,9 +143,10 @@ impl Serve {
             Some(record) => record.clone(),
             None => RecordPlace::Sqlite(self.data.join("record.sqlite")),
         };
-        let RecordPlace::Sqlite(path) = &record;
-        if !path.exists() {
-            record.init().map_err(Failure::impossible)?;
+        if let RecordPlace::Sqlite(path) = &record
+            && !path.exists()
+        {
+            record.init().await?;
         }
         Ok((source, record))
     }

@@ -4,8 +4,12 @@
 //! place of a ledger is never given twice (see [`rules`]); rows are only ever added; a key's name, public
 //! key and window never change. The record is never made by accident: opening one that is missing fails.
 
+pub mod audit;
+pub mod postgres;
+mod row;
 pub mod rules;
 pub mod sqlite;
+pub mod tree;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -15,6 +19,7 @@ use crate::key::{Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, Revocatio
 use crate::signature::SignedCheckpoint;
 
 use rules::{RuleViolation, Standing};
+use tree::Frontier;
 
 /// A recorded signature: the proof that it is durable.
 #[derive(Clone, Debug)]
@@ -105,6 +110,9 @@ pub trait Record: Send + Sync + 'static {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Receipt>, RecordError>;
+
+    /// The tree over all rows, as it was written with the newest of them.
+    async fn head(&self) -> Result<Frontier, RecordError>;
 
     /// The newest rows, the newest first.
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError>;

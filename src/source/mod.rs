@@ -11,7 +11,7 @@ use crate::key::{SecretError, VersionSecret};
 
 pub use file::FileSource;
 pub use secrets_manager::{DEFAULT_SECRET, SecretsManagerSource};
-pub(crate) use secrets_manager::{innermost, parse_secret};
+pub(crate) use secrets_manager::{innermost, parse_secret, secret_text};
 
 /// Why a source cannot be read. No variant holds key material.
 #[derive(Debug, thiserror::Error)]

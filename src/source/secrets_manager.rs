@@ -209,22 +209,39 @@ fn version(stage: StagingLabel, output: GetSecretValueOutput, name: &str) -> Ver
     }
 }
 
-/// The key that an answer holds. The text is taken out of the answer, so that it is wiped.
+/// The key that an answer holds.
 pub(crate) fn parse_secret(
-    output: GetSecretValueOutput,
+    mut output: GetSecretValueOutput,
     secret_id: &str,
 ) -> Result<KeySecret, SecretError> {
-    let text = match (output.secret_string, output.secret_binary) {
+    let text = take_text(&mut output);
+    // An ARN is not the name that the documentation form repeats; the answer has both.
+    let name = output.name.as_deref().unwrap_or(secret_id);
+    KeySecret::parse(&text, Some(name))
+}
+
+/// Takes the text out of an answer, so that it is wiped.
+fn take_text(output: &mut GetSecretValueOutput) -> Zeroizing<String> {
+    match (output.secret_string.take(), output.secret_binary.take()) {
         (Some(text), _) => Zeroizing::new(text),
         (None, Some(bytes)) => {
             let bytes = Zeroizing::new(bytes.into_inner());
             Zeroizing::new(str::from_utf8(&bytes).unwrap_or_default().to_owned())
         }
         (None, None) => Zeroizing::default(),
-    };
-    // An ARN is not the name that the documentation form repeats; the answer has both.
-    let name = output.name.as_deref().unwrap_or(secret_id);
-    KeySecret::parse(&text, Some(name))
+    }
+}
+
+/// The text of a secret that is no key: where a database is.
+pub(crate) async fn secret_text(secret_id: &str) -> Result<Zeroizing<String>, String> {
+    let source = SecretsManagerSource::new(secret_id, false).await;
+    let get = source.get().version_stage(StagingLabel::Current.as_str());
+    let late = |_| "no answer in time".to_owned();
+    let answer = tokio::time::timeout(LOAD_TIMEOUT, get.send()).await;
+    match answer.map_err(late)? {
+        Ok(mut answer) => Ok(take_text(&mut answer)),
+        Err(error) => Err(source.explain(&error).to_string()),
+    }
 }
 
 fn is_not_found(error: &SdkError<GetSecretValueError>) -> bool {

@@ -239,7 +239,7 @@ fn serve_without_a_record_is_refused_and_says_what_to_do() {
     assert!(code == 2 && error.contains("exists already"), "{error}");
     let (code, _, error) = run(folder.path(), &["record", "init", "--record", "r.sqlite"]);
     assert!(
-        code == 2 && error.contains("expected sqlite:PATH"),
+        code == 2 && error.contains("expected sqlite:PATH, postgres://"),
         "{error}"
     );
 }

@@ -112,7 +112,7 @@ async fn a_tampered_row_is_found_at_the_start() {
     sqlite
         .execute_batch("DROP TRIGGER signed_checkpoint_no_update")
         .unwrap();
-    let tamper = "UPDATE signed_checkpoint SET payload = CAST(replace(CAST(payload AS TEXT), \
+    let tamper = "UPDATE signed_checkpoint SET total_volume = 9000, payload = CAST(replace(CAST(payload AS TEXT), \
                   '\"total_volume\":1000', '\"total_volume\":9000') AS BLOB)";
     assert_eq!(sqlite.execute(tamper, []).unwrap(), 1);
     let refused = TestService::start(folder, clock).await.err().unwrap();

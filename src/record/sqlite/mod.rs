@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags};
 
 use super::rules::Standing;
+use super::tree::Frontier;
 use super::{AppendError, Filter, Receipt, Record, RecordError, RegisterError};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
@@ -24,7 +25,7 @@ use lane::Lane;
 const APPLICATION_ID: i32 = 0x4143_5352;
 
 /// The version of `schema.sql` (`PRAGMA user_version`).
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// How long a statement waits for another process that writes, in milliseconds.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -220,6 +221,10 @@ impl Record for SqliteRecord {
         let filter = filter.clone();
         self.read(move |connection| rows::list(connection, &filter, after, limit))
             .await
+    }
+
+    async fn head(&self) -> Result<Frontier, RecordError> {
+        self.read(|connection| rows::head(connection)).await
     }
 
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {

@@ -3,16 +3,20 @@
 use chrono::{DateTime, Utc};
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{
-    Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter,
+    Connection, OptionalExtension, Row as SqlRow, Transaction, TransactionBehavior, params,
+    params_from_iter,
 };
 
-use crate::checkpoint::{Checkpoint, CheckpointId, LedgerId, MAX_PAYLOAD_BYTES};
+use crate::checkpoint::{CheckpointId, LedgerId, MAX_PAYLOAD_BYTES};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
-use crate::record::rules::{Place, RuleViolation, Standing};
+use crate::record::row::{Row, instant, parse, to_signed};
+use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
+use crate::record::tree::{Frontier, TreeHash};
 use crate::record::{AppendError, Filter, Receipt, RecordError, RegisterError};
-use crate::signature::{DetachedJws, SignedCheckpoint};
+use crate::signature::SignedCheckpoint;
 
-const COLUMNS: &str = "position, payload, signature";
+const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
+                       signed_at, payload, signature";
 
 impl From<rusqlite::Error> for RecordError {
     fn from(error: rusqlite::Error) -> Self {
@@ -25,33 +29,41 @@ impl From<rusqlite::Error> for RecordError {
     }
 }
 
-/// A row as SQLite gives it.
-struct RawRow {
-    position: i64,
-    payload: Vec<u8>,
-    signature: String,
+fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {
+    Ok(Row {
+        position: row.get(0)?,
+        ledger_id: row.get(1)?,
+        checkpoint_id: row.get(2)?,
+        entry_count: row.get(3)?,
+        cumulative_hash: row.get(4)?,
+        total_volume: row.get(5)?,
+        key_id: row.get(6)?,
+        signed_at: row.get(7)?,
+        payload: row.get(8)?,
+        signature: row.get(9)?,
+    })
 }
 
-impl RawRow {
-    fn read(row: &Row) -> rusqlite::Result<Self> {
-        Ok(Self {
-            position: row.get(0)?,
-            payload: row.get(1)?,
-            signature: row.get(2)?,
-        })
-    }
+/// The head, and the time of the newest signature.
+struct Head {
+    frontier: Frontier,
+    newest_signed_at: Option<DateTime<Utc>>,
+}
 
-    fn into_receipt(self) -> Result<Receipt, RecordError> {
-        let position = self.position;
-        let damaged = |problem: String| RecordError::Damaged(format!("row {position}: {problem}"));
-        let checkpoint =
-            Checkpoint::from_json(&self.payload).map_err(|e| damaged(e.to_string()))?;
-        let jws = DetachedJws::parse(&self.signature).map_err(|e| damaged(e.to_string()))?;
-        Ok(Receipt {
-            position: position.unsigned_abs(),
-            signed: SignedCheckpoint { checkpoint, jws },
-        })
-    }
+fn read_head(connection: &Connection) -> Result<Head, RecordError> {
+    let (size, frontier, newest): (i64, Vec<u8>, Option<i64>) = connection
+        .prepare_cached("SELECT size, frontier, newest_signed_at FROM record_head")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let frontier = Frontier::from_bytes(size.unsigned_abs(), &frontier);
+    let damaged = || RecordError::Damaged("the head's frontier does not fit its size".into());
+    Ok(Head {
+        frontier: frontier.ok_or_else(damaged)?,
+        newest_signed_at: newest.map(instant).transpose()?,
+    })
+}
+
+pub(super) fn head(connection: &Connection) -> Result<Frontier, RecordError> {
+    Ok(read_head(connection)?.frontier)
 }
 
 pub(super) fn by_id(
@@ -62,9 +74,9 @@ pub(super) fn by_id(
     let sql = select(" WHERE ledger_id = ?1 AND checkpoint_id = ?2");
     let row = connection
         .prepare_cached(&sql)?
-        .query_row([ledger_id.as_str(), checkpoint_id.as_str()], RawRow::read)
+        .query_row([ledger_id.as_str(), checkpoint_id.as_str()], read_row)
         .optional()?;
-    row.map(RawRow::into_receipt).transpose()
+    row.map(Row::into_receipt).transpose()
 }
 
 fn select(rest: &str) -> String {
@@ -77,26 +89,36 @@ pub(super) fn standing(
     checkpoint_id: &CheckpointId,
     entry_count: u64,
 ) -> Result<Standing, RecordError> {
+    // One snapshot for all that is read.
+    let transaction = connection.unchecked_transaction()?;
+    let newest = read_head(&transaction)?.newest_signed_at;
+    standing_after(&transaction, ledger_id, checkpoint_id, entry_count, newest)
+}
+
+fn standing_after(
+    connection: &Connection,
+    ledger_id: &LedgerId,
+    checkpoint_id: &CheckpointId,
+    entry_count: u64,
+    newest_signed_at: Option<DateTime<Utc>>,
+) -> Result<Standing, RecordError> {
     let same_count = connection
         .prepare_cached(
             "SELECT checkpoint_id, cumulative_hash, total_volume FROM signed_checkpoint \
              WHERE ledger_id = ?1 AND entry_count = ?2 ORDER BY position LIMIT 1",
         )?
-        .query_row(params![ledger_id.as_str(), signed(entry_count)], |row| {
+        .query_row(params![ledger_id.as_str(), to_signed(entry_count)], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()?;
     let newest_count: Option<i64> = connection
         .prepare_cached("SELECT max(entry_count) FROM signed_checkpoint WHERE ledger_id = ?1")?
         .query_row([ledger_id.as_str()], |row| row.get(0))?;
-    let newest_signed_at: Option<i64> = connection
-        .prepare_cached("SELECT max(signed_at) FROM signed_checkpoint")?
-        .query_row([], |row| row.get(0))?;
     Ok(Standing {
         same_id: by_id(connection, ledger_id, checkpoint_id)?,
         same_count: same_count.map(place).transpose()?,
         newest_count: newest_count.map(i64::unsigned_abs),
-        newest_signed_at: newest_signed_at.map(instant).transpose()?,
+        newest_signed_at,
     })
 }
 
@@ -115,20 +137,26 @@ pub(super) fn append(
     candidates: Vec<SignedCheckpoint>,
 ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let newest: Option<i64> = transaction
-        .prepare_cached("SELECT max(position) FROM signed_checkpoint")?
-        .query_row([], |row| row.get(0))?;
-    let mut position = newest.unwrap_or(0);
+    let mut head = read_head(&transaction)?;
+    let before = head.frontier.size();
     let mut answers = Vec::with_capacity(candidates.len());
     for candidate in candidates {
-        let answer = append_one(&transaction, position + 1, candidate);
+        let answer = append_one(&transaction, &mut head, candidate);
         match &answer {
-            Ok(receipt) => position = position.max(signed(receipt.position)),
-            Err(AppendError::Rule(_) | AppendError::Store(RecordError::Constraint(_))) => {}
+            Ok(_) | Err(AppendError::Rule(_) | AppendError::Store(RecordError::Constraint(_))) => {}
             // SQLite may have ended the transaction by itself: nothing of the batch is believed.
             Err(AppendError::Store(error)) => return Err(error.clone()),
         }
         answers.push(answer);
+    }
+    if head.frontier.size() > before {
+        let newest = head.newest_signed_at.map(|newest| newest.timestamp());
+        let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());
+        transaction
+            .prepare_cached(
+                "UPDATE record_head SET size = ?1, frontier = ?2, newest_signed_at = ?3",
+            )?
+            .execute(params![size, frontier, newest])?;
     }
     transaction.commit()?;
     Ok(answers)
@@ -136,17 +164,17 @@ pub(super) fn append(
 
 fn append_one(
     transaction: &Transaction,
-    position: i64,
+    head: &mut Head,
     candidate: SignedCheckpoint,
 ) -> Result<Receipt, AppendError> {
     let SignedCheckpoint { checkpoint, jws } = &candidate;
     let (fields, header) = (checkpoint.fields(), jws.header());
-    let entry_count = fields.entry_count.get();
-    let standing = standing(
+    let standing = standing_after(
         transaction,
         &fields.ledger_id,
         &fields.checkpoint_id,
-        entry_count,
+        fields.entry_count.get(),
+        head.newest_signed_at,
     )?;
     if let Some(receipt) = standing.recorded(checkpoint) {
         return Ok(receipt.clone());
@@ -159,29 +187,31 @@ fn append_one(
         return Err(RuleViolation::KeyRevoked(header.kid.clone()).into());
     }
     standing.judge(checkpoint, header.iat)?;
+    let row = Row::new(to_signed(head.frontier.size() + 1), &candidate);
+    let sql = format!(
+        "INSERT INTO signed_checkpoint ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+    );
     transaction
-        .prepare_cached(
-            "INSERT INTO signed_checkpoint (position, ledger_id, checkpoint_id, entry_count, \
-             cumulative_hash, total_volume, key_id, signed_at, payload, signature) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )
+        .prepare_cached(&sql)
         .and_then(|mut statement| {
             statement.execute(params![
-                position,
-                fields.ledger_id.as_str(),
-                fields.checkpoint_id.as_str(),
-                signed(entry_count),
-                fields.cumulative_hash.as_bytes(),
-                fields.total_volume.get(),
-                header.kid.as_str(),
-                header.iat.timestamp(),
-                checkpoint.payload().as_bytes(),
-                jws.compact(),
+                row.position,
+                row.ledger_id,
+                row.checkpoint_id,
+                row.entry_count,
+                row.cumulative_hash,
+                row.total_volume,
+                row.key_id,
+                row.signed_at,
+                row.payload,
+                row.signature,
             ])
         })
         .map_err(RecordError::from)?;
+    head.frontier.push(TreeHash::of(&candidate));
+    head.newest_signed_at = head.newest_signed_at.max(Some(header.iat));
     Ok(Receipt {
-        position: position.unsigned_abs(),
+        position: head.frontier.size(),
         signed: candidate,
     })
 }
@@ -192,14 +222,23 @@ pub(super) fn list(
     after: u64,
     limit: u32,
 ) -> Result<Vec<Receipt>, RecordError> {
-    let mut conditions = String::from(" WHERE position > ?");
-    let mut values = vec![SqlValue::from(signed(after))];
+    let (first, last) = positions(connection, filter, after)?;
+    let mut conditions = String::from(" WHERE position BETWEEN ? AND ?");
+    let mut values = vec![SqlValue::from(first), SqlValue::from(last)];
     let mut bound = |condition: &str, value: SqlValue| {
         conditions.push_str(condition);
         values.push(value);
     };
+    let mut order = "position";
     if let Some(ledger_id) = &filter.ledger_id {
-        bound(" AND ledger_id = ?", ledger_id.as_str().to_owned().into());
+        let ledger_id = ledger_id.as_str();
+        bound(" AND ledger_id = ?", ledger_id.to_owned().into());
+        // Within a ledger, entry_count never falls: this is the order of the positions, and that of the index.
+        order = "entry_count, position";
+        bound(
+            " AND entry_count >= ?",
+            count_at(connection, ledger_id, after)?.into(),
+        );
     }
     if let Some(key_id) = &filter.key_id {
         bound(" AND key_id = ?", key_id.as_str().to_owned().into());
@@ -210,12 +249,12 @@ pub(super) fn list(
     if let Some(until) = filter.signed_until {
         bound(" AND signed_at < ?", until.timestamp().into());
     }
-    let sql = select(&format!("{conditions} ORDER BY position LIMIT {limit}"));
+    let sql = select(&format!("{conditions} ORDER BY {order} LIMIT {limit}"));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let (mut receipts, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let row = RawRow::read(row)?;
+        let row = read_row(row)?;
         bytes += row.payload.len();
         if bytes > MAX_PAYLOAD_BYTES && !receipts.is_empty() {
             break;
@@ -225,9 +264,71 @@ pub(super) fn list(
     Ok(receipts)
 }
 
+/// The entry_count of the row after which a page begins; 0 when it is not one of this ledger.
+fn count_at(connection: &Connection, ledger_id: &str, position: u64) -> Result<i64, RecordError> {
+    let count: Option<i64> = connection
+        .prepare_cached(
+            "SELECT entry_count FROM signed_checkpoint WHERE position = ?1 AND ledger_id = ?2",
+        )?
+        .query_row(params![to_signed(position), ledger_id], |row| row.get(0))
+        .optional()?;
+    Ok(count.unwrap_or(0))
+}
+
+/// The first and last position where rows of these times, and of the key's window, can be.
+fn positions(
+    connection: &Connection,
+    filter: &Filter,
+    after: u64,
+) -> Result<(i64, i64), RecordError> {
+    let (mut from, mut until) = (filter.signed_from, filter.signed_until);
+    if let Some(key_id) = &filter.key_id {
+        let window: Option<(i64, i64)> = connection
+            .prepare_cached("SELECT valid_from, valid_until FROM key_version WHERE key_id = ?1")?
+            .query_row([key_id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((valid_from, valid_until)) = window {
+            from = from.max(Some(instant(valid_from)?));
+            let valid_until = instant(valid_until)?;
+            until = Some(until.map_or(valid_until, |until| until.min(valid_until)));
+        }
+    }
+    let size = to_signed(read_head(connection)?.frontier.size());
+    let mut first = to_signed(after).saturating_add(1);
+    let mut last = size;
+    if let Some(from) = from {
+        first = first.max(1 + count_before(connection, size, from - CLOCK_TOLERANCE)?);
+    }
+    if let Some(until) = until {
+        last = last.min(count_before(connection, size, until + CLOCK_TOLERANCE)?);
+    }
+    Ok((first, last))
+}
+
+/// How many of the first rows were signed before an instant, as far as their order tells: of two rows, the later
+/// one was signed no more than the tolerance before the earlier.
+fn count_before(
+    connection: &Connection,
+    size: i64,
+    instant: DateTime<Utc>,
+) -> Result<i64, RecordError> {
+    let mut statement =
+        connection.prepare_cached("SELECT signed_at FROM signed_checkpoint WHERE position = ?1")?;
+    let (mut before, mut not_before) = (0, size + 1);
+    while not_before - before > 1 {
+        let middle = before + (not_before - before) / 2;
+        let signed_at: Option<i64> = statement.query_row([middle], |row| row.get(0)).optional()?;
+        match signed_at {
+            Some(signed_at) if signed_at < instant.timestamp() => before = middle,
+            _ => not_before = middle,
+        }
+    }
+    Ok(before)
+}
+
 pub(super) fn newest(connection: &Connection, limit: u32) -> Result<Vec<Receipt>, RecordError> {
     let mut statement = connection.prepare(&select(" ORDER BY position DESC LIMIT ?1"))?;
-    let rows = statement.query_map([limit], RawRow::read)?;
+    let rows = statement.query_map([limit], read_row)?;
     rows.map(|row| row?.into_receipt()).collect()
 }
 
@@ -348,22 +449,4 @@ pub(super) fn revoke_key(
     }
     transaction.commit()?;
     Ok(known)
-}
-
-/// SQLite has signed integers only; all numbers of this service are below 2^53.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn instant(seconds: i64) -> Result<DateTime<Utc>, RecordError> {
-    DateTime::from_timestamp(seconds, 0)
-        .ok_or_else(|| RecordError::Damaged(format!("{seconds} is not a time")))
-}
-
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-    column: &str,
-    text: &str,
-) -> Result<T, RecordError> {
-    text.parse()
-        .map_err(|error: T::Err| RecordError::Damaged(format!("{column}: {error}")))
 }

@@ -36,11 +36,25 @@ CREATE TABLE signed_checkpoint (
     payload         BLOB NOT NULL,               -- the JCS bytes
     signature       TEXT NOT NULL                -- the detached JWS
 ) STRICT;
+-- Each index costs every signature a page to write. There is none by time or key: signed_at rises with the
+-- position but for the tolerance of the clocks, and a key signs within its window.
 CREATE UNIQUE INDEX signed_checkpoint_by_id ON signed_checkpoint (ledger_id, checkpoint_id);
 CREATE INDEX signed_checkpoint_by_place ON signed_checkpoint (ledger_id, entry_count);
-CREATE INDEX signed_checkpoint_by_ledger ON signed_checkpoint (ledger_id, position);
-CREATE INDEX signed_checkpoint_by_key ON signed_checkpoint (key_id, position);
-CREATE INDEX signed_checkpoint_by_time ON signed_checkpoint (signed_at, position);
+
+-- The tree over all rows (record/tree.rs), written together with them.
+CREATE TABLE record_head (
+    id               INTEGER PRIMARY KEY CHECK (id = 1),
+    size             INTEGER NOT NULL,           -- rows
+    frontier         BLOB NOT NULL,
+    newest_signed_at INTEGER                     -- the latest of all rows; none without rows
+) STRICT;
+INSERT INTO record_head (id, size, frontier) VALUES (1, 0, x'');
+
+CREATE TRIGGER record_head_follows BEFORE UPDATE ON record_head
+WHEN NEW.size <= OLD.size OR NEW.size <> (SELECT coalesce(max(position), 0) FROM signed_checkpoint)
+BEGIN SELECT RAISE(ABORT, 'the head does not follow the rows'); END;
+CREATE TRIGGER record_head_no_delete BEFORE DELETE ON record_head
+BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;
 
 CREATE TRIGGER signed_checkpoint_position BEFORE INSERT ON signed_checkpoint
 WHEN NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM signed_checkpoint)

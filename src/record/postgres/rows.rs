@@ -1,0 +1,521 @@
+//! The statements: from rows to types and back. A batch takes six round trips however large it is.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{IsolationLevel, Row as SqlRow};
+
+use super::StoreError;
+use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, MAX_PAYLOAD_BYTES};
+use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
+use crate::record::row::{Row, instant, parse, to_signed};
+use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
+use crate::record::tree::{Frontier, TreeHash};
+use crate::record::{AppendError, Filter, Receipt, RecordError, RegisterError};
+use crate::signature::SignedCheckpoint;
+
+const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
+                       signed_at, payload, signature";
+
+/// Rows that are fetched at once: a page is ended by its bytes as well.
+const CHUNK: i32 = 64;
+
+fn read_row(row: &SqlRow) -> Result<Row, StoreError> {
+    Ok(Row {
+        position: row.try_get(0)?,
+        ledger_id: row.try_get(1)?,
+        checkpoint_id: row.try_get(2)?,
+        entry_count: row.try_get(3)?,
+        cumulative_hash: row.try_get(4)?,
+        total_volume: row.try_get(5)?,
+        key_id: row.try_get(6)?,
+        signed_at: row.try_get(7)?,
+        payload: row.try_get(8)?,
+        signature: row.try_get(9)?,
+    })
+}
+
+fn receipt(row: &SqlRow) -> Result<Receipt, StoreError> {
+    Ok(read_row(row)?.into_receipt()?)
+}
+
+/// The tree, and the time of the newest signature.
+struct Head {
+    frontier: Frontier,
+    newest_signed_at: Option<DateTime<Utc>>,
+}
+
+const HEAD: &str = "SELECT size, frontier, newest_signed_at FROM record_head";
+const LOCKED_HEAD: &str = "SELECT size, frontier, newest_signed_at FROM record_head FOR UPDATE";
+
+async fn read_head(client: &impl GenericClient, sql: &str) -> Result<Head, StoreError> {
+    let statement = client.prepare_cached(sql).await?;
+    let row = client.query_one(&statement, &[]).await?;
+    let size: i64 = row.try_get(0)?;
+    let frontier = Frontier::from_bytes(size.unsigned_abs(), row.try_get(1)?);
+    let damaged = || RecordError::Damaged("the head's frontier does not fit its size".into());
+    let newest: Option<i64> = row.try_get(2)?;
+    Ok(Head {
+        frontier: frontier.ok_or_else(damaged)?,
+        newest_signed_at: newest.map(instant).transpose()?,
+    })
+}
+
+pub(super) async fn head(client: &Object) -> Result<Frontier, StoreError> {
+    Ok(read_head(client, HEAD).await?.frontier)
+}
+
+/// A place that is asked for.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub(super) ledger_id: LedgerId,
+    pub(super) checkpoint_id: CheckpointId,
+    pub(super) entry_count: u64,
+}
+
+impl Wanted {
+    fn of(signed: &SignedCheckpoint) -> Self {
+        let fields = signed.checkpoint.fields();
+        Self {
+            ledger_id: fields.ledger_id.clone(),
+            checkpoint_id: fields.checkpoint_id.clone(),
+            entry_count: fields.entry_count.get(),
+        }
+    }
+}
+
+pub(super) async fn standing(client: &Object, wanted: &Wanted) -> Result<Standing, StoreError> {
+    let wanted = std::slice::from_ref(wanted);
+    let (head, standings) = tokio::try_join!(read_head(client, HEAD), standings(client, wanted))?;
+    let standing = standings.into_iter().next().unwrap_or_default();
+    Ok(Standing {
+        newest_signed_at: head.newest_signed_at,
+        ..standing
+    })
+}
+
+/// What the record holds for each place, but for the time of its newest signature.
+async fn standings(
+    client: &impl GenericClient,
+    wanted: &[Wanted],
+) -> Result<Vec<Standing>, StoreError> {
+    let sql = format!(
+        "SELECT {}, wanted.place, head.entry_count, taken.checkpoint_id, taken.cumulative_hash, \
+         taken.total_volume \
+         FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY \
+           AS wanted (ledger_id, checkpoint_id, entry_count, place) \
+         LEFT JOIN ledger_head head ON head.ledger_id = wanted.ledger_id \
+         LEFT JOIN signed_checkpoint same ON same.ledger_id = wanted.ledger_id \
+           AND same.checkpoint_id = wanted.checkpoint_id \
+         LEFT JOIN LATERAL (SELECT checkpoint_id, cumulative_hash, total_volume FROM signed_checkpoint \
+           WHERE ledger_id = wanted.ledger_id AND entry_count = wanted.entry_count \
+           ORDER BY position LIMIT 1) taken ON true ORDER BY wanted.place",
+        COLUMNS
+            .split(", ")
+            .map(|column| format!("same.{column}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let text = |text: fn(&Wanted) -> &str| wanted.iter().map(text).collect::<Vec<_>>();
+    let ledgers = text(|wanted| wanted.ledger_id.as_str());
+    let ids = text(|wanted| wanted.checkpoint_id.as_str());
+    let counts: Vec<i64> = wanted.iter().map(|w| to_signed(w.entry_count)).collect();
+    let rows = client.query(&statement, &[&ledgers, &ids, &counts]).await?;
+    rows.iter().map(read_standing).collect()
+}
+
+fn read_standing(row: &SqlRow) -> Result<Standing, StoreError> {
+    let same: Option<i64> = row.try_get(0)?;
+    let newest: Option<i64> = row.try_get(11)?;
+    let taken: Option<String> = row.try_get(12)?;
+    let same_count = match taken {
+        None => None,
+        Some(checkpoint_id) => {
+            let hash: Vec<u8> = row.try_get(13)?;
+            let hash: Result<[u8; 32], _> = hash.try_into();
+            let damaged = |_| RecordError::Damaged("cumulative_hash: is not of 32 bytes".into());
+            Some(Place {
+                checkpoint_id: parse("checkpoint_id", &checkpoint_id)?,
+                cumulative_hash: CumulativeHash::from(hash.map_err(damaged)?),
+                total_volume: row.try_get(14)?,
+            })
+        }
+    };
+    Ok(Standing {
+        same_id: same.map(|_| receipt(row)).transpose()?,
+        same_count,
+        newest_count: newest.map(i64::unsigned_abs),
+        newest_signed_at: None,
+    })
+}
+
+/// What the rows of this batch change for those after them in it.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Row>,
+    same_id: HashMap<(LedgerId, CheckpointId), Receipt>,
+    same_count: HashMap<(LedgerId, u64), Place>,
+    newest_count: HashMap<LedgerId, u64>,
+}
+
+impl Batch {
+    /// One candidate, judged by what is on record and what goes before it.
+    fn take(
+        &mut self,
+        candidate: &SignedCheckpoint,
+        mut standing: Standing,
+        head: &mut Head,
+        revoked: &[String],
+    ) -> Result<Receipt, AppendError> {
+        let (checkpoint, header) = (&candidate.checkpoint, candidate.jws.header());
+        let fields = checkpoint.fields();
+        let Wanted {
+            ledger_id,
+            checkpoint_id,
+            entry_count,
+        } = Wanted::of(candidate);
+        let (name, place) = (
+            (ledger_id.clone(), checkpoint_id.clone()),
+            (ledger_id.clone(), entry_count),
+        );
+        let same_id = self.same_id.get(&name).cloned();
+        standing.same_id = standing.same_id.or(same_id);
+        let same_count = self.same_count.get(&place).cloned();
+        standing.same_count = standing.same_count.or(same_count);
+        let newest_count = self.newest_count.get(&ledger_id).copied();
+        standing.newest_count = standing.newest_count.max(newest_count);
+        standing.newest_signed_at = head.newest_signed_at;
+        if let Some(receipt) = standing.recorded(checkpoint) {
+            return Ok(receipt.clone());
+        }
+        if revoked.iter().any(|key_id| key_id == header.kid.as_str()) {
+            return Err(RuleViolation::KeyRevoked(header.kid.clone()).into());
+        }
+        standing.judge(checkpoint, header.iat)?;
+        head.frontier.push(TreeHash::of(candidate));
+        head.newest_signed_at = head.newest_signed_at.max(Some(header.iat));
+        let receipt = Receipt {
+            position: head.frontier.size(),
+            signed: candidate.clone(),
+        };
+        self.rows
+            .push(Row::new(to_signed(receipt.position), candidate));
+        self.same_count.entry(place).or_insert_with(|| Place {
+            checkpoint_id,
+            cumulative_hash: fields.cumulative_hash,
+            total_volume: fields.total_volume.get(),
+        });
+        self.newest_count.insert(ledger_id, entry_count);
+        self.same_id.insert(name, receipt.clone());
+        Ok(receipt)
+    }
+}
+
+/// Records a batch in one transaction. The head is locked first: what is read after that is what every other
+/// replica has committed, and none commits anything before this one has.
+pub(super) async fn append(
+    client: &mut Object,
+    candidates: &[SignedCheckpoint],
+) -> Result<Vec<Result<Receipt, AppendError>>, StoreError> {
+    let wanted: Vec<Wanted> = candidates.iter().map(Wanted::of).collect();
+    let transaction = begin(client).await?;
+    // Answered before anything else is asked: each statement sees what was committed when it began.
+    let mut head = read_head(&transaction, LOCKED_HEAD).await?;
+    let (revoked, standings) = tokio::try_join!(
+        revoked(&transaction, candidates),
+        standings(&transaction, &wanted)
+    )?;
+    let (mut batch, before) = (Batch::default(), head.frontier.size());
+    let answers: Vec<_> = candidates
+        .iter()
+        .zip(standings)
+        .map(|(candidate, standing)| batch.take(candidate, standing, &mut head, &revoked))
+        .collect();
+    if head.frontier.size() > before {
+        insert(&transaction, &batch.rows).await?;
+        update(&transaction, &head).await?;
+    }
+    transaction.commit().await?;
+    Ok(answers)
+}
+
+async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
+    let transaction = client.build_transaction();
+    let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
+    Ok(transaction.start().await?)
+}
+
+async fn revoked(
+    transaction: &Transaction<'_>,
+    candidates: &[SignedCheckpoint],
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT DISTINCT key_id FROM key_revocation WHERE key_id = ANY ($1)";
+    let statement = transaction.prepare_cached(sql).await?;
+    let keys = candidates
+        .iter()
+        .map(|signed| signed.jws.header().kid.as_str());
+    let mut keys: Vec<&str> = keys.collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let rows = transaction.query(&statement, &[&keys]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?)
+}
+
+async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO signed_checkpoint ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], \
+         $4::bigint[], $5::bytea[], $6::bigint[], $7::text[], $8::bigint[], $9::bytea[], $10::text[]) \
+         ORDER BY 1"
+    );
+    let statement = transaction.prepare_cached(&sql).await?;
+    let number = |number: fn(&Row) -> i64| rows.iter().map(number).collect::<Vec<_>>();
+    let text = |text: fn(&Row) -> &str| rows.iter().map(text).collect::<Vec<_>>();
+    let bytes = |bytes: fn(&Row) -> &[u8]| rows.iter().map(bytes).collect::<Vec<_>>();
+    transaction
+        .execute(
+            &statement,
+            &[
+                &number(|row| row.position),
+                &text(|row| &row.ledger_id),
+                &text(|row| &row.checkpoint_id),
+                &number(|row| row.entry_count),
+                &bytes(|row| &row.cumulative_hash),
+                &number(|row| row.total_volume),
+                &text(|row| &row.key_id),
+                &number(|row| row.signed_at),
+                &bytes(|row| &row.payload),
+                &text(|row| &row.signature),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn update(transaction: &Transaction<'_>, head: &Head) -> Result<(), StoreError> {
+    let sql = "UPDATE record_head SET size = $1, frontier = $2, newest_signed_at = $3";
+    let statement = transaction.prepare_cached(sql).await?;
+    let newest = head.newest_signed_at.map(|newest| newest.timestamp());
+    let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());
+    transaction
+        .execute(&statement, &[&size, &frontier, &newest])
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn by_id(
+    client: &Object,
+    ledger_id: &LedgerId,
+    checkpoint_id: &CheckpointId,
+) -> Result<Option<Receipt>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM signed_checkpoint WHERE ledger_id = $1 AND checkpoint_id = $2"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let values: [&(dyn ToSql + Sync); 2] = [&ledger_id.as_str(), &checkpoint_id.as_str()];
+    let row = client.query_opt(&statement, &values).await?;
+    row.as_ref().map(receipt).transpose()
+}
+
+pub(super) async fn list(
+    client: &mut Object,
+    filter: &Filter,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Receipt>, StoreError> {
+    let transaction = begin(client).await?;
+    let (mut from, mut until) = (filter.signed_from, filter.signed_until);
+    if let Some(key_id) = &filter.key_id {
+        let sql = "SELECT valid_from, valid_until FROM key_version WHERE key_id = $1";
+        let statement = transaction.prepare_cached(sql).await?;
+        let row = transaction
+            .query_opt(&statement, &[&key_id.as_str()])
+            .await?;
+        // A key signs within its window.
+        if let Some(row) = row {
+            let valid_until = instant(row.try_get(1)?)?;
+            from = from.max(Some(instant(row.try_get(0)?)?));
+            until = Some(until.map_or(valid_until, |until| until.min(valid_until)));
+        }
+    }
+    let tolerance = CLOCK_TOLERANCE.num_seconds();
+    let seconds = |instant: DateTime<Utc>| instant.timestamp();
+    let bounds = (
+        from.map(|from| seconds(from) - tolerance),
+        until.map(|until| seconds(until) + tolerance),
+    );
+    let (ledger_id, key_id) = (
+        filter.ledger_id.as_ref().map(LedgerId::as_str),
+        filter.key_id.as_ref().map(KeyId::as_str),
+    );
+    let (signed_from, signed_until) = (
+        filter.signed_from.map(seconds),
+        filter.signed_until.map(seconds),
+    );
+    // Within a ledger, entry_count never falls: its index has the order of the positions.
+    let order = match ledger_id {
+        Some(_) => "entry_count, position",
+        None => "position",
+    };
+    let ledger = match ledger_id {
+        Some(_) => {
+            "ledger_id = $2 AND entry_count >= coalesce((SELECT entry_count FROM signed_checkpoint \
+                    WHERE position = $1 AND ledger_id = $2), 0)"
+        }
+        None => "$2::text IS NULL",
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM signed_checkpoint WHERE {ledger} \
+         AND position > greatest($1, (SELECT rows_before($6))) \
+         AND position <= coalesce((SELECT rows_before($7)), (SELECT size FROM record_head)) \
+         AND ($3::text IS NULL OR key_id = $3) \
+         AND ($4::bigint IS NULL OR signed_at >= $4) AND ($5::bigint IS NULL OR signed_at < $5) \
+         ORDER BY {order} LIMIT $8"
+    );
+    let statement = transaction.prepare_cached(&sql).await?;
+    let (after, limit) = (to_signed(after), i64::from(limit));
+    let values: [&(dyn ToSql + Sync); 8] = [
+        &after,
+        &ledger_id,
+        &key_id,
+        &signed_from,
+        &signed_until,
+        &bounds.0,
+        &bounds.1,
+        &limit,
+    ];
+    let portal = transaction.bind(&statement, &values).await?;
+    let (mut receipts, mut bytes) = (Vec::new(), 0);
+    loop {
+        let rows = transaction.query_portal(&portal, CHUNK).await?;
+        for row in &rows {
+            let row = read_row(row)?;
+            bytes += row.payload.len();
+            if bytes > MAX_PAYLOAD_BYTES && !receipts.is_empty() {
+                return Ok(receipts);
+            }
+            receipts.push(row.into_receipt()?);
+        }
+        if rows.is_empty() {
+            return Ok(receipts);
+        }
+    }
+}
+
+pub(super) async fn newest(client: &Object, limit: u32) -> Result<Vec<Receipt>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM signed_checkpoint ORDER BY position DESC LIMIT $1");
+    let rows = client.query(&sql, &[&i64::from(limit)]).await?;
+    rows.iter().map(receipt).collect()
+}
+
+pub(super) async fn keyring(client: &impl GenericClient) -> Result<Keyring, StoreError> {
+    let versions = "SELECT key_id, public_key, algorithm, valid_from, valid_until FROM key_version";
+    let endorsements = "SELECT key_id, endorsement FROM key_endorsement";
+    let revocations = "SELECT key_id, distrust_after, reason, revoked_at FROM key_revocation";
+    let (versions, endorsements, revocations) = tokio::try_join!(
+        client.query(versions, &[]),
+        client.query(endorsements, &[]),
+        client.query(revocations, &[])
+    )?;
+    let mut keyring = Keyring::default();
+    for row in versions {
+        let key_id: String = row.try_get(0)?;
+        let damaged = |problem: String| RecordError::Damaged(format!("key {key_id}: {problem}"));
+        let public_key = PublicKey::from_der(row.try_get(1)?);
+        let window = ValidityWindow::new(instant(row.try_get(3)?)?, instant(row.try_get(4)?)?);
+        let version = KeyVersion {
+            key_id: parse("key_id", &key_id)?,
+            public_key: public_key.map_err(|e| damaged(e.to_string()))?,
+            algorithm: parse("algorithm", row.try_get(2)?)?,
+            window: window.map_err(|e| damaged(e.to_string()))?,
+        };
+        let inserted = keyring.insert(version);
+        inserted.map_err(|e| damaged(e.to_string()))?;
+    }
+    for row in endorsements {
+        let key_id: KeyId = parse("key_id", row.try_get(0)?)?;
+        let endorsement = Endorsement::parse(row.try_get(1)?)
+            .map_err(|error| RecordError::Damaged(format!("endorsement of {key_id}: {error}")))?;
+        keyring.endorse(&key_id, endorsement);
+    }
+    for row in revocations {
+        let key_id: KeyId = parse("key_id", row.try_get(0)?)?;
+        let revocation = Revocation {
+            distrust_after: instant(row.try_get(1)?)?,
+            reason: row.try_get(2)?,
+            revoked_at: instant(row.try_get(3)?)?,
+        };
+        keyring.revoke(&key_id, revocation);
+    }
+    Ok(keyring)
+}
+
+pub(super) async fn register_key(
+    client: &mut Object,
+    version: &KeyVersion,
+    endorsement: Option<&Endorsement>,
+    now: DateTime<Utc>,
+) -> Result<Result<(), RegisterError>, StoreError> {
+    let transaction = begin(client).await?;
+    // One at a time, so that the check below sees what others have registered.
+    read_head(&transaction, LOCKED_HEAD).await?;
+    let keyring = keyring(&transaction).await?;
+    if let Err(conflict) = keyring.check(version) {
+        return Ok(Err(conflict.into()));
+    }
+    let key_id = version.key_id.as_str();
+    if keyring.get(&version.key_id).is_none() {
+        let (from, until) = (
+            version.window.from().timestamp(),
+            version.window.until().timestamp(),
+        );
+        let (der, algorithm) = (version.public_key.to_der(), version.algorithm.as_str());
+        let sql = "INSERT INTO key_version VALUES ($1, $2, $3, $4, $5, $6)";
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&key_id, &der, &algorithm, &from, &until, &now.timestamp()];
+        transaction.execute(sql, &values).await?;
+    }
+    if let Some(endorsement) = endorsement {
+        let sql = "INSERT INTO key_endorsement VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        transaction
+            .execute(sql, &[&key_id, &endorsement.compact()])
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(Ok(()))
+}
+
+pub(super) async fn revoke_key(
+    client: &mut Object,
+    key_id: &KeyId,
+    revocation: &Revocation,
+) -> Result<bool, StoreError> {
+    let transaction = begin(client).await?;
+    // After a batch that is under way, and before the next one: none is judged without this.
+    read_head(&transaction, LOCKED_HEAD).await?;
+    let distrust_after = revocation.distrust_after.timestamp();
+    let sql = "SELECT EXISTS (SELECT 1 FROM key_version WHERE key_id = $1), \
+               EXISTS (SELECT 1 FROM key_revocation WHERE key_id = $1 AND distrust_after <= $2)";
+    let values: [&(dyn ToSql + Sync); 2] = [&key_id.as_str(), &distrust_after];
+    let row = transaction.query_one(sql, &values).await?;
+    // Repeating a revocation, or asking for a later instant, changes nothing.
+    let (known, covered): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if known && !covered {
+        let sql = "INSERT INTO key_revocation VALUES ($1, $2, $3, $4)";
+        let revoked_at = revocation.revoked_at.timestamp();
+        let values: [&(dyn ToSql + Sync); 4] = [
+            &key_id.as_str(),
+            &distrust_after,
+            &revocation.reason,
+            &revoked_at,
+        ];
+        transaction.execute(sql, &values).await?;
+    }
+    transaction.commit().await?;
+    Ok(known)
+}

@@ -1,0 +1,41 @@
+//! TLS to the database: rustls with aws-lc-rs; the certificate and the server's name are always verified.
+
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::address::Roots;
+
+/// A connector that trusts these authorities.
+pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, String> {
+    let mut store = RootCertStore::empty();
+    let certificates = match roots {
+        Roots::System => rustls_native_certs::load_native_certs().certs,
+        Roots::File(path) => {
+            let wrong = |error: rustls::pki_types::pem::Error| {
+                format!(
+                    "sslrootcert: {}: {error}; expected PEM certificates",
+                    path.display()
+                )
+            };
+            let certificates = CertificateDer::pem_file_iter(path).map_err(wrong)?;
+            certificates.collect::<Result<_, _>>().map_err(wrong)?
+        }
+    };
+    store.add_parsable_certificates(certificates);
+    if store.is_empty() {
+        return Err(
+            "sslrootcert: no certificate authority is trusted; expected at least one".into(),
+        );
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}

@@ -1,0 +1,81 @@
+//! Rows as stores keep them: columns to look things up by, beside the payload and the signature that they were
+//! taken from.
+
+use chrono::{DateTime, Utc};
+
+use super::{Receipt, RecordError};
+use crate::checkpoint::Checkpoint;
+use crate::signature::{DetachedJws, SignedCheckpoint};
+
+/// A row as a store gives it. All numbers are below 2^53.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) position: i64,
+    pub(super) ledger_id: String,
+    pub(super) checkpoint_id: String,
+    pub(super) entry_count: i64,
+    pub(super) cumulative_hash: Vec<u8>,
+    pub(super) total_volume: i64,
+    pub(super) key_id: String,
+    /// Seconds since 1970.
+    pub(super) signed_at: i64,
+    /// The JCS bytes.
+    pub(super) payload: Vec<u8>,
+    /// The detached JWS.
+    pub(super) signature: String,
+}
+
+impl Row {
+    pub(super) fn new(position: i64, signed: &SignedCheckpoint) -> Self {
+        let SignedCheckpoint { checkpoint, jws } = signed;
+        let (fields, header) = (checkpoint.fields(), jws.header());
+        Self {
+            position,
+            ledger_id: fields.ledger_id.to_string(),
+            checkpoint_id: fields.checkpoint_id.to_string(),
+            entry_count: to_signed(fields.entry_count.get()),
+            cumulative_hash: fields.cumulative_hash.as_bytes().to_vec(),
+            total_volume: fields.total_volume.get(),
+            key_id: header.kid.to_string(),
+            signed_at: header.iat.timestamp(),
+            payload: checkpoint.payload().as_bytes().to_vec(),
+            signature: jws.compact(),
+        }
+    }
+
+    /// The row's signature, if all columns are what they were taken from.
+    pub(super) fn into_receipt(self) -> Result<Receipt, RecordError> {
+        let position = self.position;
+        let damaged = |problem: String| RecordError::Damaged(format!("row {position}: {problem}"));
+        let checkpoint =
+            Checkpoint::from_json(&self.payload).map_err(|e| damaged(e.to_string()))?;
+        let jws = DetachedJws::parse(&self.signature).map_err(|e| damaged(e.to_string()))?;
+        let signed = SignedCheckpoint { checkpoint, jws };
+        if Self::new(position, &signed) != self {
+            let problem = "its columns are not those of its payload and signature";
+            return Err(damaged(problem.into()));
+        }
+        Ok(Receipt {
+            position: position.unsigned_abs(),
+            signed,
+        })
+    }
+}
+
+/// Databases have signed integers only; all numbers of this service are below 2^53.
+pub(super) fn to_signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn instant(seconds: i64) -> Result<DateTime<Utc>, RecordError> {
+    DateTime::from_timestamp(seconds, 0)
+        .ok_or_else(|| RecordError::Damaged(format!("{seconds} is not a time")))
+}
+
+pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+    column: &str,
+    text: &str,
+) -> Result<T, RecordError> {
+    text.parse()
+        .map_err(|error: T::Err| RecordError::Damaged(format!("{column}: {error}")))
+}

@@ -1,0 +1,105 @@
+//! One PostgreSQL server for the tests of this process; each test has a database of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
+
+use checkpoint_signer::record::postgres::DatabaseAddress;
+use tokio_postgres::NoTls;
+
+static SHARED: LazyLock<Server> = LazyLock::new(Server::start);
+
+pub struct Server {
+    pub port: u16,
+    pub folder: PathBuf,
+    pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    _child: Child,
+}
+
+impl Server {
+    /// A server of one's own, for who stops it.
+    pub fn start() -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/postgres.py");
+        let mut child = crate::python::python()
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let started: serde_json::Value =
+            serde_json::from_str(&line).expect("PostgreSQL tells its port");
+        Self {
+            port: started["port"].as_u64().unwrap().try_into().unwrap(),
+            folder: started["folder"].as_str().unwrap().into(),
+            pipes: Mutex::new((stdin, stdout)),
+            _child: child,
+        }
+    }
+
+    /// `start`, `stop`, or `kill`; returns when it is done.
+    pub fn control(&self, command: &str) {
+        let mut pipes = self.pipes.lock().unwrap();
+        writeln!(pipes.0, "{command}").unwrap();
+        let mut line = String::new();
+        pipes.1.read_line(&mut line).unwrap();
+        assert_eq!(line, "done\n", "{command}");
+    }
+
+    pub fn url(&self, database: &str) -> String {
+        let port = self.port;
+        format!("postgresql://postgres:secret%20word@127.0.0.1:{port}/{database}")
+    }
+
+    /// A client of the test's own.
+    pub async fn client(&self, database: &str) -> tokio_postgres::Client {
+        let connected = tokio_postgres::connect(&self.url(database), NoTls).await;
+        let (client, connection) = connected.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// A new, empty database.
+    pub async fn database(&self) -> Database<'_> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let client = self.client("postgres").await;
+        let create = format!("CREATE DATABASE {name}");
+        client.batch_execute(&create).await.unwrap();
+        Database { server: self, name }
+    }
+}
+
+pub struct Database<'a> {
+    pub server: &'a Server,
+    pub name: String,
+}
+
+impl Database<'static> {
+    pub async fn new() -> Self {
+        SHARED.database().await
+    }
+}
+
+impl Database<'_> {
+    pub fn url(&self) -> String {
+        self.server.url(&self.name)
+    }
+
+    pub fn address(&self) -> DatabaseAddress {
+        self.url().parse().unwrap()
+    }
+
+    /// A client of the test's own, with the record's tables in its path.
+    pub async fn client(&self) -> tokio_postgres::Client {
+        let client = self.server.client(&self.name).await;
+        let path = "SET search_path = checkpoint_signer";
+        client.batch_execute(path).await.unwrap();
+        client
+    }
+}
