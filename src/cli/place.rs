@@ -73,7 +73,7 @@ pub(super) enum RecordPlace {
     /// `sqlite:PATH`
     Sqlite(PathBuf),
     /// `postgres://...`
-    Postgres(DatabaseAddress),
+    Postgres(Box<DatabaseAddress>),
     /// `secretsmanager:NAME`: the secret holds the address of the database.
     Secret(String),
 }
@@ -120,7 +120,9 @@ impl FromStr for RecordPlace {
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             Some(("secretsmanager", name)) if !name.is_empty() => Ok(Self::Secret(name.into())),
-            Some((scheme, _)) if scheme.starts_with("postgres") => text.parse().map(Self::Postgres),
+            Some((scheme, _)) if scheme.starts_with("postgres") => {
+                text.parse().map(Box::new).map(Self::Postgres)
+            }
             _ => Err("expected sqlite:PATH, postgres://... or secretsmanager:NAME".into()),
         }
     }
