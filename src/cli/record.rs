@@ -1,11 +1,19 @@
 //! `record`: looks after the record.
 
+use std::fmt::Display;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use super::place::RecordPlace;
 use super::{Failure, Format, FormatArg, print_json, print_line};
+use crate::clock::Clock;
 use crate::record::audit::audit;
+use crate::record::export::{ExportError, export};
+use crate::record::import::{ImportError, import};
 
 #[derive(Subcommand)]
 pub(super) enum RecordCommand {
@@ -13,12 +21,16 @@ pub(super) enum RecordCommand {
     Init(Init),
     /// Check every row of a record: its signature, its place, the rules, and the tree over all of them
     Verify(Verify),
+    /// Write a record as lines of JSON: the keyring and the root first, then every signed checkpoint in order
+    Export(Export),
+    /// Put an export into an empty record of any kind; all of it is checked before anything is written
+    Import(Import),
 }
 
 #[derive(Args)]
-pub(super) struct Init {
-    /// Where to make it: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret
-    /// that holds such an address
+struct Place {
+    /// Which record: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that
+    /// holds such an address
     #[arg(
         long,
         env = "CHECKPOINT_SIGNER_RECORD",
@@ -26,27 +38,108 @@ pub(super) struct Init {
         value_name = "PLACE"
     )]
     record: RecordPlace,
+}
+
+#[derive(Args)]
+pub(super) struct Init {
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     format: FormatArg,
 }
 
 #[derive(Args)]
 pub(super) struct Verify {
-    /// Which: sqlite:PATH, postgres://..., or secretsmanager:NAME
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_RECORD",
-        hide_env_values = true,
-        value_name = "PLACE"
-    )]
-    record: RecordPlace,
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     format: FormatArg,
 }
 
+#[derive(Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    place: Place,
+    /// The file to write; it must not exist
+    #[arg(long, env = "CHECKPOINT_SIGNER_OUT", value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Args)]
+pub(super) struct Import {
+    /// What `record export` wrote
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+impl Export {
+    async fn run(self) -> Result<(), Failure> {
+        let record = self.place.record.open().await?;
+        let out = self.out.display();
+        let failed = |error: &dyn Display| Failure::Impossible(format!("{out}: {error}"));
+        // Under its own name only when it is complete.
+        let folder = match self.out.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let file = NamedTempFile::new_in(folder).map_err(|e| failed(&e))?;
+        let mut writer = BufWriter::new(file);
+        let tree = match export(record.as_ref(), &mut writer).await {
+            Ok(tree) => tree,
+            Err(error @ ExportError::Wrong(_)) => {
+                return Err(Failure::Negative(error.to_string()));
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        let file = writer.into_inner().map_err(|e| failed(&e))?;
+        file.as_file().sync_all().map_err(|e| failed(&e))?;
+        file.persist_noclobber(&self.out)
+            .map_err(|e| failed(&e.error))?;
+        let (rows, root) = (tree.size(), tree.root().to_string());
+        match self.format.format {
+            Format::Json => print_json(&json!({ "rows": rows, "root": root })),
+            Format::Text => print_line(&format!(
+                "{out}: {rows} rows, root {root}\nnext: checkpoint-signer record import {out} --record PLACE"
+            )),
+        }
+    }
+}
+
+impl Import {
+    async fn run(self) -> Result<(), Failure> {
+        let record = self.place.record.open().await?;
+        let now = Clock::system().now();
+        let imported = import(record.as_ref(), &self.file, now).await;
+        let imported = imported.map_err(|error| {
+            let message = format!("{}: {error}", self.file.display());
+            match error {
+                ImportError::Wrong { .. }
+                | ImportError::OtherRows { .. }
+                | ImportError::Revoked(_) => Failure::Negative(message),
+                _ => Failure::Impossible(message),
+            }
+        })?;
+        let (rows, root) = (imported.tree.size(), imported.tree.root().to_string());
+        let found = imported.found;
+        let place = &self.place.record;
+        match self.format.format {
+            Format::Json => print_json(&json!({ "rows": rows, "found": found, "root": root })),
+            Format::Text => print_line(&format!(
+                "{place}: {rows} rows, {found} of them were there before, root {root}\n\
+                 next: checkpoint-signer record verify, then serve, with this --record"
+            )),
+        }
+    }
+}
+
 impl Verify {
     async fn run(self) -> Result<(), Failure> {
-        let record = self.record.open().await?;
+        let record = self.place.record.open().await?;
         let audit = audit(record.as_ref()).await.map_err(Failure::impossible)?;
         let (rows, root) = (audit.tree.size(), audit.tree.root().to_string());
         match self.format.format {
@@ -69,7 +162,7 @@ impl Verify {
                 };
                 print_line(&format!(
                     "{}: {rows} rows, root {root}: {found}",
-                    self.record
+                    self.place.record
                 ))?;
             }
         }
@@ -84,7 +177,12 @@ impl RecordCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Verify(verify) => verify.run().await,
-            Self::Init(Init { record, format }) => {
+            Self::Export(export) => export.run().await,
+            Self::Import(import) => import.run().await,
+            Self::Init(Init {
+                place: Place { record },
+                format,
+            }) => {
                 record.init().await?;
                 match format.format {
                     Format::Json => print_json(&json!({ "made": record.to_string() })),

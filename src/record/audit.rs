@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rayon::prelude::*;
@@ -121,59 +122,140 @@ fn name(row: &Receipt) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-/// Checks every row of a record against the keys on record, the rules and the rows before it, and the tree
-/// against the head as it was at the start. A wrong row does not hide the ones after it.
-///
-/// # Errors
-/// [`RecordError`] when the record cannot be read at all.
-pub async fn audit(record: &dyn Record) -> Result<Audit, RecordError> {
-    let (mut audit, mut history) = (Audit::default(), History::default());
-    let head = record.head().await?;
-    let mut keyring = record.keyring().await?;
-    let mut after = 0;
-    while after < head.size() {
-        let left = head.size() - after;
-        let rows = page(record, after, left, &mut audit).await?;
-        if rows.is_empty() {
-            audit.note(
-                None,
-                format!("rows {} to {} are missing", after + 1, head.size()),
-            );
-            break;
+/// Checks rows that come in order, from wherever they come.
+pub(super) struct Checker {
+    keyring: Arc<Keyring>,
+    history: History,
+    /// The position of the newest row.
+    newest: u64,
+    pub(super) audit: Audit,
+}
+
+impl Checker {
+    pub(super) fn new(keyring: Keyring) -> Self {
+        Self {
+            keyring: Arc::new(keyring),
+            history: History::default(),
+            newest: 0,
+            audit: Audit::default(),
         }
-        // RSA is not for the reactor; the keyring goes along and comes back.
+    }
+
+    /// Takes the next rows, none for one that cannot be read, and gives them back.
+    pub(super) async fn take(
+        &mut self,
+        rows: Vec<Option<Receipt>>,
+    ) -> Result<Vec<Option<Receipt>>, RecordError> {
+        let keyring = Arc::clone(&self.keyring);
+        // RSA is not for the reactor.
         let checked = tokio::task::spawn_blocking(move || {
             let checks = rows.par_iter().map(|row| check(row.as_ref(), &keyring));
             let checks: Vec<_> = checks.collect();
-            (rows, checks, keyring)
+            (rows, checks)
         });
-        let (rows, checks, returned) = checked
+        let (rows, checks) = checked
             .await
             .map_err(|_| RecordError::Unavailable("the task that verifies was ended".into()))?;
-        keyring = returned;
         for (row, (leaf, problem)) in rows.iter().zip(checks) {
-            audit.tree.push(leaf);
-            after += 1;
+            self.audit.tree.push(leaf);
+            self.newest += 1;
             let Some(row) = row else { continue };
             let position = Some(row.position);
-            if row.position != after {
-                audit.note(position, format!("is where row {after} is expected"));
-                after = row.position;
+            if row.position != self.newest {
+                let problem = format!("is where row {} is expected", self.newest);
+                self.audit.note(position, problem);
+                self.newest = row.position;
             }
             if let Some(problem) = problem {
-                audit.note(position, problem);
+                self.audit.note(position, problem);
             }
-            if let Err(problem) = history.judge(row) {
-                audit.note(position, problem);
+            if let Err(problem) = self.history.judge(row) {
+                self.audit.note(position, problem);
             }
         }
+        Ok(rows)
     }
-    if audit.tree.root() != head.root() {
-        let (root, found) = (head.root(), audit.tree.root());
-        let problem = format!("the head's root is {root}, but the rows make {found}");
-        audit.note(None, problem);
+
+    /// Compares the tree with the root that it should have.
+    pub(super) fn finish(mut self, root: TreeHash) -> Audit {
+        let found = self.audit.tree.root();
+        if found != root {
+            let problem = format!("the head's root is {root}, but the rows make {found}");
+            self.audit.note(None, problem);
+        }
+        self.audit
     }
-    Ok(audit)
+}
+
+/// Walks over a record as it was at the start, and checks every row against the keys on record, the rules and the
+/// rows before it. A wrong row does not hide the ones after it.
+pub struct Auditor<'a> {
+    record: &'a dyn Record,
+    head: Frontier,
+    checker: Checker,
+}
+
+impl<'a> Auditor<'a> {
+    /// Reads the head and the keys.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the record cannot be read.
+    pub async fn start(record: &'a dyn Record) -> Result<Self, RecordError> {
+        Ok(Self {
+            head: record.head().await?,
+            checker: Checker::new(record.keyring().await?),
+            record,
+        })
+    }
+
+    /// The tree as it is on record.
+    pub fn head(&self) -> &Frontier {
+        &self.head
+    }
+
+    /// The keys on record.
+    pub fn keyring(&self) -> &Keyring {
+        &self.checker.keyring
+    }
+
+    /// What was found so far.
+    pub fn so_far(&self) -> &Audit {
+        &self.checker.audit
+    }
+
+    /// The next rows, checked; those that cannot be read are left out. None at the end.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the record cannot be read at all.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Receipt>>, RecordError> {
+        let (after, size) = (self.checker.newest, self.head.size());
+        if after >= size {
+            return Ok(None);
+        }
+        let rows = page(self.record, after, size - after, &mut self.checker.audit).await?;
+        if rows.is_empty() {
+            let problem = format!("rows {} to {size} are missing", after + 1);
+            self.checker.audit.note(None, problem);
+            return Ok(None);
+        }
+        let rows = self.checker.take(rows).await?;
+        Ok(Some(rows.into_iter().flatten().collect()))
+    }
+
+    /// Compares the tree over the rows with the head.
+    pub fn finish(self) -> Audit {
+        self.checker.finish(self.head.root())
+    }
+}
+
+/// Checks a whole record.
+///
+/// # Errors
+/// [`RecordError`] when it cannot be read at all.
+pub async fn audit(record: &dyn Record) -> Result<Audit, RecordError> {
+    let mut auditor = Auditor::start(record).await?;
+    while auditor.next_page().await?.is_some() {}
+    Ok(auditor.finish())
 }
 
 /// A page of rows. One that cannot be read is noted, and its place is kept.

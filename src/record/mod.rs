@@ -5,6 +5,8 @@
 //! key and window never change. The record is never made by accident: opening one that is missing fails.
 
 pub mod audit;
+pub mod export;
+pub mod import;
 pub mod postgres;
 mod row;
 pub mod rules;

@@ -17,3 +17,4 @@ mod support;
 mod postgres;
 mod stores;
 mod tls;
+mod transfer;

@@ -1,0 +1,175 @@
+//! A record as a file of lines (NDJSON), to move it to another store or to hand it to an auditor.
+//!
+//! The first line is an object with the number of rows, the root of the tree over them and the keyring (a JWK Set);
+//! each further line is the published JSON of a row, in the order of the record: the leaves of the tree.
+
+use std::io::{BufRead, Read as _, Write};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::audit::{Auditor, Problem};
+use super::tree::Frontier;
+use super::{Record, RecordError};
+use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
+use crate::key::{Keyring, KeyringFileError, MAX_KEYRING_BYTES};
+use crate::signature::SignedCheckpoint;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// What the first line has besides the keyring, generously.
+const HEADER_BYTES: usize = 1024;
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    record_export: u32,
+    rows: u64,
+    root: String,
+    keyring: Box<RawValue>,
+}
+
+/// Why a record is not exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The record cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// It is not what it should be; `record verify` tells everything.
+    #[error("the record is wrong, so it is not exported: {0}; `record verify` lists what is wrong")]
+    Wrong(Problem),
+    /// The keyring on record has no JSON form.
+    #[error("the keyring: {0}")]
+    Keyring(#[from] serde_json::Error),
+    /// It cannot be written.
+    #[error("the export cannot be written: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+/// Writes a record as it is now, and gives the tree over its rows. Every row is checked on the way; what was
+/// written is of no use when this fails.
+///
+/// # Errors
+/// [`ExportError`] at the first thing that is wrong.
+pub async fn export(record: &dyn Record, out: &mut impl Write) -> Result<Frontier, ExportError> {
+    let mut auditor = Auditor::start(record).await?;
+    let header = Header {
+        record_export: VERSION,
+        rows: auditor.head().size(),
+        root: auditor.head().root().to_string(),
+        keyring: RawValue::from_string(auditor.keyring().to_jwks())?,
+    };
+    writeln!(out, "{}", serde_json::to_string(&header)?)?;
+    while let Some(rows) = auditor.next_page().await? {
+        if let Some(problem) = auditor.so_far().told.first() {
+            return Err(ExportError::Wrong(problem.clone()));
+        }
+        for row in rows {
+            writeln!(out, "{}", row.signed.published_json())?;
+        }
+    }
+    out.flush()?;
+    let audit = auditor.finish();
+    match audit.told.into_iter().next() {
+        None => Ok(audit.tree),
+        Some(problem) => Err(ExportError::Wrong(problem)),
+    }
+}
+
+/// Why an export cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file fails.
+    #[error("the export cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// It is something else.
+    #[error(
+        "line 1: is not the first line of a record's export: {0}; expected what `record export` wrote"
+    )]
+    NotAnExport(String),
+    /// A later program wrote it.
+    #[error("line 1: record_export: is {0}; this program knows {VERSION}")]
+    Version(u32),
+    /// The keyring is wrong.
+    #[error("line 1: keyring: {0}")]
+    Keyring(#[from] KeyringFileError),
+    /// A line is longer than any that was written.
+    #[error("line {0}: is longer than {1} bytes")]
+    TooLong(u64, usize),
+    /// A row is none.
+    #[error("line {0}: {1}")]
+    Row(u64, InvalidCheckpoint),
+}
+
+/// Reads an export, row by row.
+pub struct ExportReader<R> {
+    lines: R,
+    line: Vec<u8>,
+    /// Lines read so far.
+    count: u64,
+    /// How many rows the first line promises.
+    pub rows: u64,
+    /// The root of the tree over them, in hexadecimal.
+    pub root: String,
+    /// The keys.
+    pub keyring: Keyring,
+}
+
+impl<R: BufRead> ExportReader<R> {
+    /// Reads the first line.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it is not that of an export.
+    pub fn open(lines: R) -> Result<Self, ReadError> {
+        let mut reader = Self {
+            lines,
+            line: Vec::new(),
+            count: 0,
+            rows: 0,
+            root: String::new(),
+            keyring: Keyring::default(),
+        };
+        reader.read_line(MAX_KEYRING_BYTES + HEADER_BYTES)?;
+        let header: Header = serde_json::from_slice(&reader.line)
+            .map_err(|error| ReadError::NotAnExport(error.to_string()))?;
+        if header.record_export != VERSION {
+            return Err(ReadError::Version(header.record_export));
+        }
+        reader.rows = header.rows;
+        reader.root = header.root;
+        reader.keyring = Keyring::from_jwks(header.keyring.get().as_bytes())?;
+        Ok(reader)
+    }
+
+    /// The next rows, up to `most`; none at the end.
+    ///
+    /// # Errors
+    /// [`ReadError`] names the line.
+    pub fn next_rows(&mut self, most: usize) -> Result<Vec<SignedCheckpoint>, ReadError> {
+        let mut rows = Vec::with_capacity(most);
+        while rows.len() < most && self.read_line(MAX_JSON_BYTES)? {
+            let row = SignedCheckpoint::from_published_json(&self.line);
+            rows.push(row.map_err(|error| ReadError::Row(self.count, error))?);
+        }
+        Ok(rows)
+    }
+
+    /// Reads a line within its bound; false at the end.
+    fn read_line(&mut self, most: usize) -> Result<bool, ReadError> {
+        self.line.clear();
+        // One more for the end of the line, and one to see that it is too long.
+        let mut bounded = (&mut self.lines).take(most as u64 + 2);
+        bounded.read_until(b'\n', &mut self.line)?;
+        if self.line.is_empty() {
+            return Ok(false);
+        }
+        self.count += 1;
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
+        }
+        match self.line.len() > most {
+            true => Err(ReadError::TooLong(self.count, most)),
+            false => Ok(true),
+        }
+    }
+}
