@@ -1,0 +1,159 @@
+//! Kills the service at random moments while clients sign, on each store, and checks that nothing was lost and no
+//! history was forked.
+//!
+//! `cargo test --test crash -- --kills 10000` kills more often.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    dead_code
+)]
+
+#[path = "../support/cluster.rs"]
+mod cluster;
+#[path = "../support/history.rs"]
+mod history;
+#[path = "../support/judgement.rs"]
+mod judgement;
+#[path = "../record/postgres.rs"]
+mod postgres;
+#[path = "../support/python.rs"]
+mod python;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/workload.rs"]
+mod workload;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::Parser;
+use tonic::transport::Channel;
+
+use cluster::{Replica, Trouble, sign};
+use history::{Answer, Request};
+use judgement::Row;
+use workload::Workload;
+
+const CLIENTS: usize = 16;
+
+/// The longest life of a process, in milliseconds.
+const LONGEST_LIFE: u64 = 150;
+
+#[derive(Parser)]
+// What `cargo test -- ...` passes to all tests is not for this one.
+#[command(ignore_errors = true)]
+struct Settings {
+    /// How often the service is killed, on each store
+    #[arg(long, default_value_t = 150)]
+    kills: u32,
+}
+
+fn main() {
+    let kills = Settings::parse().kills;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        tokio::join!(on_sqlite(kills), on_postgres(kills));
+    });
+}
+
+async fn on_sqlite(kills: u32) {
+    let folder = folder();
+    let path = folder.path().join("record.sqlite");
+    let place = format!("sqlite:{}", path.display());
+    crash("SQLite", folder.path(), &place, kills, async || {
+        judgement::sqlite_rows(&path)
+    })
+    .await;
+}
+
+async fn on_postgres(kills: u32) {
+    let folder = folder();
+    let database = postgres::Database::new().await;
+    let client = database.client().await;
+    crash(
+        "PostgreSQL",
+        folder.path(),
+        &database.url(),
+        kills,
+        async || judgement::postgres_rows(&client).await,
+    )
+    .await;
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = support::key_with("key-crash", "2020-01-01", "2099-01-01", 0);
+    support::write_keys(folder.path(), &keys);
+    folder
+}
+
+async fn crash(
+    name: &str,
+    folder: &Path,
+    place: &str,
+    kills: u32,
+    rows: impl AsyncFn() -> Vec<Row>,
+) {
+    program(&["record", "init", "--record", place]);
+    let mut replica = Replica::start(folder, place).await;
+    let workload = Arc::new(Workload::default());
+    let channel = [replica.channel()];
+    let clients = (0..CLIENTS).map(|client| {
+        let (workload, channel) = (Arc::clone(&workload), channel.clone());
+        tokio::spawn(async move { workload.run(client, &channel, Trouble::Service).await })
+    });
+    let clients: Vec<_> = clients.collect();
+    for _ in 0..kills {
+        let life = Duration::from_millis(rand::random_range(0..LONGEST_LIFE));
+        tokio::time::sleep(life).await;
+        replica.kill_and_restart().await;
+    }
+    workload.stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.unwrap();
+    }
+    let workload = Arc::into_inner(workload).unwrap();
+    retry_everything(&workload, &channel).await;
+    assert!(!replica.log().contains("panicked"), "{}", replica.log());
+    replica.stop().await;
+    program(&["record", "verify", "--record", place]);
+    let counts = judgement::judge(&rows().await, &workload.log.into_calls());
+    println!("{name}: {kills} kills, {counts:?}");
+    let answered = [counts.signed, counts.equivocations, counts.rollbacks];
+    assert!(answered.iter().all(|count| *count > 100), "{counts:?}");
+    assert!(counts.unknown as u64 > u64::from(kills), "{counts:?}");
+}
+
+/// Sends everything that was ever asked once more. The judgement compares the answers.
+async fn retry_everything(workload: &Workload, channel: &[Channel]) {
+    let asked = workload.log.asked();
+    let asked: BTreeSet<(bool, Request)> = asked
+        .into_iter()
+        .map(|call| (matches!(call.answer, Answer::Signed(_)), call.request))
+        .collect();
+    let retries = asked.iter().map(|(signed, request)| async move {
+        let answer = sign(channel, 0, request, &workload.log, Trouble::None).await;
+        let again = matches!(answer, Answer::Signed(_));
+        assert!(
+            again || !signed,
+            "signed before, and now {answer:?}: {request:?}"
+        );
+    });
+    use futures_util::StreamExt as _;
+    let retries = futures_util::stream::iter(retries);
+    retries.buffer_unordered(CLIENTS).collect::<Vec<()>>().await;
+}
+
+fn program(arguments: &[&str]) {
+    let program = env!("CARGO_BIN_EXE_checkpoint-signer");
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+}

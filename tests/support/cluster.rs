@@ -1,0 +1,188 @@
+//! The real binary as processes that are killed, frozen and started again, and clients that go on meanwhile.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use checkpoint_signer::grpc::proto::SignCheckpointRequest;
+use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::history::{Answer, Call, Request};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
+
+/// How long a client waits for an answer: longer than the service waits for its database.
+const DEADLINE: Duration = Duration::from_secs(12);
+
+/// How long a client goes on retrying before the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One process of the service, always at the same address.
+pub struct Replica {
+    arguments: Vec<String>,
+    log: std::path::PathBuf,
+    port: u16,
+    child: Child,
+}
+
+impl Replica {
+    /// Starts it on a record that exists. `folder` has keys.json, and takes the log.
+    pub async fn start(folder: &Path, record: &str) -> Self {
+        let source = format!("file:{}", folder.join("keys.json").display());
+        let arguments = ["serve", "--source", &source, "--record", record];
+        let arguments: Vec<String> = arguments.map(str::to_owned).into();
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let log = folder.join(format!("log-{count}"));
+        let (child, port) = spawn(&arguments, &log, 0).await;
+        Self {
+            arguments,
+            log,
+            port,
+            child,
+        }
+    }
+
+    /// SIGKILL, and a start at the same address.
+    pub async fn kill_and_restart(&mut self) {
+        self.child.kill().await.unwrap();
+        (self.child, self.port) = spawn(&self.arguments, &self.log, self.port).await;
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
+        kill_process(pid.and_then(Pid::from_raw).unwrap(), signal).unwrap();
+    }
+
+    /// SIGTERM. It must end by itself, in order.
+    pub async fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let status = self.child.wait().await.unwrap();
+        assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    /// What all its processes logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub fn channel(&self) -> Channel {
+        Endpoint::from_shared(format!("http://127.0.0.1:{}", self.port))
+            .unwrap()
+            .connect_timeout(Duration::from_secs(2))
+            .timeout(DEADLINE)
+            .connect_lazy()
+    }
+}
+
+async fn spawn(arguments: &[String], log: &Path, port: u16) -> (Child, u16) {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .unwrap();
+    let mut child = Command::new(BINARY)
+        .args(arguments)
+        .args(["--grpc", &format!("127.0.0.1:{port}")])
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.next_line().await.unwrap();
+    let line = line.expect("the service starts; its log tells why not");
+    let port = line.rsplit(':').next().unwrap().parse().unwrap();
+    (child, port)
+}
+
+/// What all clients asked and were answered, outside of the service.
+#[derive(Default)]
+pub struct Log(Mutex<Vec<Call>>);
+
+impl Log {
+    fn note(&self, request: &Request, sent: Instant, answer: Answer) {
+        self.0.lock().unwrap().push(Call {
+            request: request.clone(),
+            sent,
+            answered: Instant::now(),
+            answer,
+        });
+    }
+
+    pub fn asked(&self) -> Vec<Call> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub fn into_calls(self) -> Vec<Call> {
+        self.0.into_inner().unwrap()
+    }
+}
+
+/// What may go wrong besides a refusal by the rules.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing: the service and its database run.
+    None,
+    /// The database fails: UNAVAILABLE, with the reason.
+    Database,
+    /// The service is killed or frozen as well: connections end, calls stay unanswered.
+    Service,
+}
+
+/// Sends a request until it is answered; each attempt to the next replica.
+pub async fn sign(
+    replicas: &[Channel],
+    first: usize,
+    request: &Request,
+    log: &Log,
+    trouble: Trouble,
+) -> Answer {
+    let start = Instant::now();
+    for channel in replicas.iter().cycle().skip(first) {
+        let mut client = SigningServiceClient::new(channel.clone());
+        let checkpoint = Some(request.checkpoint());
+        let sent = Instant::now();
+        let answer = match client
+            .sign_checkpoint(SignCheckpointRequest { checkpoint })
+            .await
+        {
+            Ok(answer) => {
+                let signed = answer.into_inner().signed_checkpoint.unwrap();
+                Answer::Signed(signed.published_json)
+            }
+            Err(status) => read(&status, trouble),
+        };
+        log.note(request, sent, answer.clone());
+        if answer != Answer::Unknown {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "no answer to {request:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("no replicas")
+}
+
+fn read(status: &Status, trouble: Trouble) -> Answer {
+    let Some(info) = status.get_details_error_info() else {
+        // The service gives each refusal a reason: this is the client's own word about a lost connection or a
+        // deadline.
+        assert!(trouble == Trouble::Service, "{status:?}");
+        return Answer::Unknown;
+    };
+    match (status.code(), info.reason.as_str()) {
+        (Code::AlreadyExists, "EQUIVOCATION") => Answer::Equivocation,
+        (Code::FailedPrecondition, "ROLLBACK") => Answer::Rollback,
+        (Code::Unavailable, "RECORD_STORE_UNAVAILABLE") if trouble != Trouble::None => {
+            Answer::Unknown
+        }
+        (code, reason) => panic!("{code:?} {reason}: {}", status.message()),
+    }
+}
