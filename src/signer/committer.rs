@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::Refusal;
+use super::pool::SigningPool;
+use crate::record::rules::RuleViolation;
 use crate::record::{Receipt, Record};
 use crate::signature::SignedCheckpoint;
 
@@ -24,6 +26,7 @@ pub(super) struct Queued {
 /// The one task that appends to the record.
 pub(super) struct Committer {
     record: Arc<dyn Record>,
+    pool: Arc<SigningPool>,
     queue: mpsc::UnboundedReceiver<Queued>,
     /// The head of the queue, when a batch ended before it.
     next: Option<Queued>,
@@ -38,10 +41,14 @@ type Signed = (
 
 impl Committer {
     /// Starts the task. It ends when the queue is dropped and empty.
-    pub(super) fn start(record: Arc<dyn Record>) -> mpsc::UnboundedSender<Queued> {
+    pub(super) fn start(
+        record: Arc<dyn Record>,
+        pool: Arc<SigningPool>,
+    ) -> mpsc::UnboundedSender<Queued> {
         let (sender, queue) = mpsc::unbounded_channel();
         let committer = Self {
             record,
+            pool,
             queue,
             next: None,
         };
@@ -115,9 +122,53 @@ impl Committer {
             candidates.push(signed);
             waiting.push((answer, room));
         }
-        let outcomes = self.record.append(candidates).await;
+        let outcomes = self.append(candidates).await;
         for ((answer, _room), outcome) in waiting.into_iter().zip(outcomes) {
-            let _ = answer.send(outcome.map_err(Refusal::from));
+            let _ = answer.send(outcome);
         }
     }
+
+    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, Refusal>> {
+        let checkpoints: Vec<_> = candidates.iter().map(|c| c.checkpoint.clone()).collect();
+        let mut outcomes = self.append_once(candidates).await;
+        let stale: Vec<usize> = outcomes
+            .iter()
+            .enumerate()
+            .filter(|(_, outcome)| is_stale(outcome))
+            .map(|(index, _)| index)
+            .collect();
+        if stale.is_empty() {
+            return outcomes;
+        }
+        // They waited so long that other replicas have recorded later ones: this process was frozen, or its
+        // database was away. The clock was right when they were submitted, so they are signed anew, once.
+        let again = stale.iter().filter_map(|index| checkpoints.get(*index));
+        let signed = self.pool.sign_all(again.cloned().collect()).await;
+        for (index, signed) in stale.into_iter().zip(signed) {
+            let answer = match signed {
+                Ok(signed) => self.append_once(vec![signed]).await.pop(),
+                Err(refusal) => Some(Err(refusal)),
+            };
+            if let (Some(outcome), Some(answer)) = (outcomes.get_mut(index), answer) {
+                *outcome = answer;
+            }
+        }
+        outcomes
+    }
+
+    async fn append_once(
+        &self,
+        candidates: Vec<SignedCheckpoint>,
+    ) -> Vec<Result<Receipt, Refusal>> {
+        let answers = self.record.append(candidates).await;
+        let refused = |answer: Result<_, _>| answer.map_err(Refusal::from);
+        answers.into_iter().map(refused).collect()
+    }
+}
+
+fn is_stale(outcome: &Result<Receipt, Refusal>) -> bool {
+    matches!(
+        outcome,
+        Err(Refusal::Rule(RuleViolation::ClockWentBack { .. }))
+    )
 }

@@ -12,6 +12,7 @@
 
 mod committer;
 mod custody;
+mod pool;
 mod refreshes;
 mod selection;
 
@@ -26,12 +27,12 @@ use crate::fault::FieldFault;
 use crate::key::{SignError, instant_text};
 use crate::record::rules::RuleViolation;
 use crate::record::{AppendError, Receipt, Record, RecordError};
-use crate::signature::SignedCheckpoint;
 
 pub use custody::{Custody, KeysInForce, RevokeError, SourceStatus};
 pub use selection::NoKey;
 
 use committer::{Committer, Queued};
+use pool::SigningPool;
 
 /// How far a checkpoint's timestamp may be ahead of the clock.
 pub const TIMESTAMP_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
@@ -113,7 +114,7 @@ pub struct Signer {
     clock: Clock,
     keys: watch::Receiver<Arc<KeysInForce>>,
     record: Arc<dyn Record>,
-    pool: Arc<rayon::ThreadPool>,
+    pool: Arc<SigningPool>,
     room: Arc<Semaphore>,
     places: usize,
     queue: mpsc::UnboundedSender<Queued>,
@@ -129,14 +130,12 @@ impl Signer {
         keys: watch::Receiver<Arc<KeysInForce>>,
         record: Arc<dyn Record>,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .thread_name(|index| format!("rsa-{index}"))
-            .build()?;
-        let places = ROOM_PER_CORE * pool.current_num_threads();
+        let pool = Arc::new(SigningPool::start(clock.clone(), keys.clone())?);
+        let places = ROOM_PER_CORE * pool.width();
         Ok(Self {
-            queue: Committer::start(Arc::clone(&record)),
+            queue: Committer::start(Arc::clone(&record), Arc::clone(&pool)),
             room: Arc::new(Semaphore::new(places)),
-            pool: Arc::new(pool),
+            pool,
             places,
             clock,
             keys,
@@ -197,13 +196,7 @@ impl Signer {
         if self.queue.send(queued).is_err() {
             return Submission::Decided(Box::new(Err(Refusal::ShuttingDown)));
         }
-        let (clock, keys) = (self.clock.clone(), self.keys.clone());
-        self.pool.spawn_fifo(move || {
-            // The committer drops its end when the caller has gone: no RSA for nobody.
-            if !signed.is_closed() {
-                let _ = signed.send(sign(&clock, &keys, checkpoint));
-            }
-        });
+        self.pool.submit(checkpoint, signed);
         Submission::Queued(outcome)
     }
 }
@@ -211,18 +204,6 @@ impl Signer {
 enum Admission {
     Recorded(Box<Receipt>),
     Room(OwnedSemaphorePermit),
-}
-
-/// Signs with the key whose window holds now. The instant that selects the key is the one that is signed.
-fn sign(
-    clock: &Clock,
-    keys: &watch::Receiver<Arc<KeysInForce>>,
-    checkpoint: Checkpoint,
-) -> Result<SignedCheckpoint, Refusal> {
-    let keys = Arc::clone(&keys.borrow());
-    let key = keys.select(clock.now())?;
-    let jws = key.sign(checkpoint.payload())?;
-    Ok(SignedCheckpoint { checkpoint, jws })
 }
 
 fn check_timestamp(

@@ -9,12 +9,20 @@
     dead_code
 )]
 
+#[path = "../support/cluster.rs"]
+mod cluster;
+#[path = "../support/history.rs"]
+mod history;
+#[path = "../support/judgement.rs"]
+mod judgement;
 #[path = "../support/python.rs"]
 mod python;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod histories;
 mod postgres;
+mod race;
 mod stores;
 mod tls;
 mod transfer;

@@ -52,8 +52,9 @@ const ATTEMPT: Duration = Duration::from_secs(6);
 /// How long attempts go on: callers give up after ten seconds or so.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// The pause before the second attempt; each further one is twice as long.
+/// The pause before the second attempt; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a record cannot be opened or made.
 #[derive(Debug, thiserror::Error)]
@@ -183,7 +184,7 @@ impl PostgresRecord {
                 return Err(RecordError::Unavailable(problem));
             }
             tokio::time::sleep(pause).await;
-            pause *= 2;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

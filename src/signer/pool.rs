@@ -1,0 +1,77 @@
+//! RSA, on threads of its own: as many as there are cores.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use tokio::sync::{oneshot, watch};
+
+use super::{KeysInForce, Refusal};
+use crate::checkpoint::Checkpoint;
+use crate::clock::Clock;
+use crate::signature::SignedCheckpoint;
+
+/// Signs with the keys in force.
+pub(super) struct SigningPool {
+    threads: rayon::ThreadPool,
+    keys: watch::Receiver<Arc<KeysInForce>>,
+    clock: Clock,
+}
+
+impl SigningPool {
+    pub(super) fn start(
+        clock: Clock,
+        keys: watch::Receiver<Arc<KeysInForce>>,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let threads = rayon::ThreadPoolBuilder::new()
+            .thread_name(|index| format!("rsa-{index}"))
+            .build()?;
+        Ok(Self {
+            threads,
+            keys,
+            clock,
+        })
+    }
+
+    /// How many threads.
+    pub(super) fn width(&self) -> usize {
+        self.threads.current_num_threads()
+    }
+
+    /// Signs when it is its turn, unless nobody waits for it any more: no RSA for nobody.
+    pub(super) fn submit(
+        self: &Arc<Self>,
+        checkpoint: Checkpoint,
+        signed: oneshot::Sender<Result<SignedCheckpoint, Refusal>>,
+    ) {
+        let pool = Arc::clone(self);
+        self.threads.spawn_fifo(move || {
+            if !signed.is_closed() {
+                let _ = signed.send(pool.sign(checkpoint));
+            }
+        });
+    }
+
+    /// Signs several at once.
+    pub(super) async fn sign_all(
+        self: &Arc<Self>,
+        checkpoints: Vec<Checkpoint>,
+    ) -> Vec<Result<SignedCheckpoint, Refusal>> {
+        let count = checkpoints.len();
+        let (done, signed) = oneshot::channel();
+        let pool = Arc::clone(self);
+        self.threads.spawn_fifo(move || {
+            let signed = checkpoints.into_par_iter().map(|one| pool.sign(one));
+            let _ = done.send(signed.collect());
+        });
+        let ended = |_| (0..count).map(|_| Err(Refusal::ShuttingDown)).collect();
+        signed.await.unwrap_or_else(ended)
+    }
+
+    /// Signs with the key whose window holds now. The instant that selects the key is the one that is signed.
+    fn sign(&self, checkpoint: Checkpoint) -> Result<SignedCheckpoint, Refusal> {
+        let keys = Arc::clone(&self.keys.borrow());
+        let key = keys.select(self.clock.now())?;
+        let jws = key.sign(checkpoint.payload())?;
+        Ok(SignedCheckpoint { checkpoint, jws })
+    }
+}
