@@ -18,5 +18,6 @@ mod properties;
 mod rollover;
 mod secrets;
 mod support;
+mod tree;
 mod verdicts;
 mod wycheproof;
