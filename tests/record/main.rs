@@ -22,6 +22,7 @@ mod support;
 
 mod histories;
 mod postgres;
+mod queue;
 mod race;
 mod stores;
 mod tls;

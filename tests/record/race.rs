@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use checkpoint_signer::record::audit::audit;
@@ -61,19 +61,21 @@ impl Race {
         trouble: Trouble,
         stop: &Arc<AtomicBool>,
     ) -> Vec<tokio::task::JoinHandle<()>> {
+        let newest: Arc<[AtomicU64; LEDGERS]> = Arc::default();
         let client = |client| {
             let (channels, log) = (self.channels(), Arc::clone(&self.log));
-            let stop = Arc::clone(stop);
+            let (stop, newest) = (Arc::clone(stop), Arc::clone(&newest));
             tokio::spawn(async move {
-                for entry_count in 1.. {
-                    for ledger in 0..LEDGERS {
-                        if stop.load(Ordering::Relaxed) {
-                            return;
-                        }
-                        let request = request(ledger, client, entry_count);
-                        let first = client % REPLICAS;
-                        sign(&channels, first, &request, &log, trouble).await;
+                for ledger in (0..LEDGERS).cycle() {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
                     }
+                    // Whoever was slow wants the next place all the same.
+                    let entry_count = newest[ledger].load(Ordering::Relaxed) + 1;
+                    let request = request(ledger, client, entry_count);
+                    let first = client % REPLICAS;
+                    sign(&channels, first, &request, &log, trouble).await;
+                    newest[ledger].fetch_max(entry_count, Ordering::Relaxed);
                 }
             })
         };
