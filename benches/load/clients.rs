@@ -68,8 +68,13 @@ pub async fn load(url: &str, settings: &Settings, duration: Duration) -> Measure
     all
 }
 
-/// Single calls, one at a time, to one server after the other in short rounds; `duration` for each of them.
-pub async fn unloaded(urls: &[&str], duration: Duration) -> Vec<Measured> {
+/// Single calls, one at a time, to one server after the other in short rounds, with something else to measure after
+/// each of these; `duration` for each server.
+pub async fn unloaded(
+    urls: &[&str],
+    duration: Duration,
+    mut between: impl FnMut(),
+) -> Vec<Measured> {
     let mut clients = Vec::new();
     for url in urls {
         let mut client = Client::connect(url, 0, 1).await;
@@ -87,6 +92,7 @@ pub async fn unloaded(urls: &[&str], duration: Duration) -> Vec<Measured> {
             let (client, measured) = &mut clients[place];
             client.round(measured).await;
         }
+        between();
     }
     clients.into_iter().map(|(_, measured)| measured).collect()
 }

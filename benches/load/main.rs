@@ -49,12 +49,16 @@ fn main() {
     let filled = |rows| runtime.block_on(filled(&settings, &key, rows));
     let place = filled(settings.rows);
     let compared = settings.compare_rows.map(filled);
-    let mut yardsticks = Yardsticks::new(settings.bits);
-    yardsticks.measure(place.durable_folder());
+    let mut yardsticks = Yardsticks::new(settings.bits, place.durable_folder());
     let started = Started::measure(&place, settings.starts);
-    let unloaded = unloaded(&settings, &started.server, compared.as_ref());
+    let other = compared.as_ref().map(Server::start);
+    let servers = std::iter::once(&started.server).chain(&other);
+    let urls: Vec<&str> = servers.map(|server| server.url.as_str()).collect();
+    let unloaded = unloaded(&urls, settings.duration(), &mut yardsticks);
+    drop(other);
+    yardsticks.around_load();
     let loaded = loaded(&settings, &runtime, &place, &started.server);
-    yardsticks.measure(place.durable_folder());
+    yardsticks.around_load();
     let figures = Figures {
         settings: &settings,
         yardsticks: &yardsticks,
@@ -71,14 +75,12 @@ async fn filled(settings: &Settings, key_document: &str, rows: u64) -> Place {
     place
 }
 
-/// Single calls to the server, and in turn with it to one with the record to compare with.
-fn unloaded(settings: &Settings, server: &Server, compared: Option<&Place>) -> Vec<Measured> {
-    let other = compared.map(Server::start);
-    let mut urls = vec![server.url.as_str()];
-    urls.extend(other.iter().map(|other| other.url.as_str()));
-    // One thread: no wake-ups of others are counted as the server's latency.
+/// Single calls to each server, and between them what the machine can do at best.
+fn unloaded(urls: &[&str], duration: Duration, yardsticks: &mut Yardsticks) -> Vec<Measured> {
+    // One thread: a wake-up of a second one would be counted as the server's latency.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(clients::unloaded(&urls, settings.duration()))
+    let between = || yardsticks.between_calls();
+    runtime.block_on(clients::unloaded(urls, duration, between))
 }
 
 fn loaded(settings: &Settings, runtime: &Runtime, place: &Place, server: &Server) -> Loaded {
