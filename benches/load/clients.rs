@@ -35,9 +35,9 @@ impl Measured {
         }
     }
 
-    fn note(&mut self, since: Instant, signed: bool) {
+    fn note(&mut self, latency: Duration, signed: bool) {
         match signed {
-            true => self.latency.record(micros(since.elapsed())).unwrap(),
+            true => self.latency.record(micros(latency)).unwrap(),
             false => self.refused += 1,
         }
     }
@@ -116,7 +116,7 @@ impl Client {
         };
         let sent = Instant::now();
         let answer = self.signing.sign_checkpoint(request).await;
-        measured.note(sent, answer.is_ok());
+        measured.note(sent.elapsed(), answer.is_ok());
     }
 
     async fn round(&mut self, measured: &mut Measured) {
@@ -147,13 +147,13 @@ impl Client {
             let (mut signing, done) = (self.signing.clone(), done.clone());
             tokio::spawn(async move {
                 let answer = signing.sign_checkpoint(request).await;
-                let _ = done.send((due, answer.is_ok()));
+                let _ = done.send((due.elapsed(), answer.is_ok()));
             });
             due += pause;
         }
         drop(done);
-        while let Some((due, signed)) = answers.recv().await {
-            measured.note(due, signed);
+        while let Some((latency, signed)) = answers.recv().await {
+            measured.note(latency, signed);
         }
         measured
     }
@@ -181,7 +181,7 @@ impl Client {
         while let Some(answer) = answers.next().await {
             let since = sent.recv().await.unwrap();
             let signed = matches!(answer.unwrap().outcome, Some(Outcome::SignedCheckpoint(_)));
-            measured.note(since, signed);
+            measured.note(since.elapsed(), signed);
         }
         sender.await.unwrap();
         measured

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clients::Measured;
 use crate::server::Started;
-use crate::settings::{Settings, StoreKind};
+use crate::settings::{Mode, Settings, StoreKind};
 use crate::yardsticks::{Yardsticks, millis};
 
 /// CPU times in seconds while the load lasts.
@@ -15,6 +15,10 @@ pub struct Cpu {
     pub database: f64,
     /// The clients'.
     pub own: f64,
+    /// Of all cores, when they had nothing to do.
+    pub idle: f64,
+    /// Of all cores, whatever they did.
+    pub machine: f64,
 }
 
 impl Cpu {
@@ -23,7 +27,14 @@ impl Cpu {
             server: self.server - before.server,
             database: self.database - before.database,
             own: self.own - before.own,
+            idle: self.idle - before.idle,
+            machine: self.machine - before.machine,
         }
+    }
+
+    /// What processes that have no part in this did meanwhile.
+    fn of_others(self) -> f64 {
+        self.machine - self.idle - self.server - self.database - self.own
     }
 }
 
@@ -82,6 +93,7 @@ impl Figures<'_> {
             settings.mode,
             latencies(&loaded.measured)
         );
+        let share = |seconds: f64| seconds / loaded.cpu.machine * 100.0;
         println!(
             "  {:.1} /s for {elapsed:.1} s; CPU of the server {:.3} ms a signature, of the database {:.3} ms, of \
              the clients {:.3} ms",
@@ -89,6 +101,11 @@ impl Figures<'_> {
             loaded.cpu.server / signed * 1000.0,
             loaded.cpu.database / signed * 1000.0,
             loaded.cpu.own / signed * 1000.0
+        );
+        println!(
+            "  the cores meanwhile: {:.0} % idle, {:.0} % for other processes",
+            share(loaded.cpu.idle),
+            share(loaded.cpu.of_others())
         );
     }
 
@@ -107,6 +124,10 @@ impl Figures<'_> {
                 &ratio(cpu.database),
                 "",
             );
+        }
+        // At the rate of the open loop, the server is not at its limit.
+        if self.settings.mode == Mode::Open {
+            return;
         }
         let left = cores() * self.loaded.elapsed.as_secs_f64() - cpu.own - cpu.database;
         row(

@@ -34,7 +34,7 @@ use tokio::runtime::{Builder, Runtime};
 use clients::Measured;
 use figures::{Cpu, Figures, Loaded};
 use place::Place;
-use process::cpu_seconds;
+use process::{cpu_seconds, machine_seconds};
 use server::{Server, Started};
 use settings::Settings;
 use yardsticks::Yardsticks;
@@ -85,10 +85,15 @@ fn unloaded(urls: &[&str], duration: Duration, yardsticks: &mut Yardsticks) -> V
 
 fn loaded(settings: &Settings, runtime: &Runtime, place: &Place, server: &Server) -> Loaded {
     let load = |duration| runtime.block_on(clients::load(&server.url, settings, duration));
-    let cpu = || Cpu {
-        server: server.cpu_seconds(),
-        database: place.database_cpu_seconds(),
-        own: cpu_seconds(std::process::id()),
+    let cpu = || {
+        let (idle, machine) = machine_seconds();
+        Cpu {
+            server: server.cpu_seconds(),
+            database: place.database_cpu_seconds(),
+            own: cpu_seconds(std::process::id()),
+            idle,
+            machine,
+        }
     };
     load(WARM_UP);
     let (before, start) = (cpu(), Instant::now());

@@ -35,6 +35,16 @@ pub fn family_cpu_seconds(pid: u32) -> f64 {
     own + children.map(|stat| seconds(&stat[11..13])).sum::<f64>()
 }
 
+/// What all cores have done since the machine was started (proc_stat(5)): the time in which they were idle, and the
+/// time of all of them together.
+pub fn machine_seconds() -> (f64, f64) {
+    let stat = read_to_string("/proc/stat").unwrap();
+    let fields = stat.lines().next().unwrap().split_whitespace().skip(1);
+    // What guests used, from the ninth on, is among the user time already.
+    let ticks: Vec<String> = fields.take(8).map(str::to_owned).collect();
+    (seconds(&ticks[3..5]), seconds(&ticks))
+}
+
 /// Resident memory in MiB.
 pub fn resident_mib(pid: u32) -> f64 {
     let status = read_to_string(format!("/proc/{pid}/status")).unwrap();
