@@ -32,9 +32,9 @@ impl Cpu {
         }
     }
 
-    /// What processes that have no part in this did meanwhile.
+    /// What processes that have no part in this did meanwhile. Ticks may make it less than nothing.
     fn of_others(self) -> f64 {
-        self.machine - self.idle - self.server - self.database - self.own
+        (self.machine - self.idle - self.server - self.database - self.own).max(0.0)
     }
 }
 

@@ -22,7 +22,7 @@ const SIGNED_ROWS: u64 = 200;
 
 /// Rows in a transaction: many, as each touches pages of every ledger; and not so many that PostgreSQL would end the
 /// statement (record/postgres/address.rs) or memory would be felt.
-const BATCH: u64 = 6000;
+const BATCH: u64 = 12_000;
 
 /// How often the progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(5);

@@ -1,5 +1,6 @@
 //! A place for one server: its folder, its key in a file, and its record.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use checkpoint_signer::record::Record;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::signature::Algorithm;
-use std::os::unix::fs::PermissionsExt;
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::postgres::Database;
@@ -76,12 +77,22 @@ impl Place {
         }
     }
 
-    /// Does what PostgreSQL would otherwise do in the background after many rows, in the middle of a measurement.
+    /// Does what the store would otherwise do after many rows in the middle of a measurement.
     pub async fn settle(&self) {
-        if let Some(database) = &self.database {
-            let client = database.client().await;
-            client.batch_execute("VACUUM (ANALYZE)").await.unwrap();
-            client.batch_execute("CHECKPOINT").await.unwrap();
+        match &self.database {
+            None => {
+                let connection = Connection::open(self.file(RECORD_FILE)).unwrap();
+                let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+                let busy: bool = connection
+                    .query_row(checkpoint, [], |row| row.get(0))
+                    .unwrap();
+                assert!(!busy, "the record is in use still");
+            }
+            Some(database) => {
+                let client = database.client().await;
+                client.batch_execute("VACUUM (ANALYZE)").await.unwrap();
+                client.batch_execute("CHECKPOINT").await.unwrap();
+            }
         }
     }
 

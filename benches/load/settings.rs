@@ -35,7 +35,7 @@ pub struct Settings {
     #[arg(long, value_enum, default_value = "sqlite")]
     pub store: StoreKind,
     /// Rows that the record holds before anything is measured, of 3000 ledgers signed day by day; a million takes
-    /// about 1.2 GB
+    /// a bit more than a gigabyte
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=20_000_000))]
     pub rows: u64,
     /// Fill a second record with this many rows, and compare the latency of a single call on both, in alternate
