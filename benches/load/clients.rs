@@ -58,7 +58,11 @@ pub async fn load(url: &str, settings: &Settings, duration: Duration) -> Measure
         tasks.push(match settings.mode {
             Mode::Unary => tokio::spawn(client.unary(end)),
             Mode::Stream => tokio::spawn(client.stream(end)),
-            Mode::Open => tokio::spawn(client.open(end, pause)),
+            // One after the other within a pause, not all at once.
+            Mode::Open => {
+                let first = Instant::now() + pause.mul_f64(index as f64 / settings.clients as f64);
+                tokio::spawn(client.open(first, end, pause))
+            }
         });
     }
     let mut all = Measured::new();
@@ -135,10 +139,10 @@ impl Client {
     }
 
     /// Calls overtake one another, but not so far that a ledger would have its next turn meanwhile.
-    async fn open(mut self, end: Instant, pause: Duration) -> Measured {
+    async fn open(mut self, first: Instant, end: Instant, pause: Duration) -> Measured {
         let mut measured = Measured::new();
         let (done, mut answers) = mpsc::unbounded_channel();
-        let mut due = Instant::now();
+        let mut due = first;
         while due < end {
             tokio::time::sleep_until(due.into()).await;
             let request = SignCheckpointRequest {
