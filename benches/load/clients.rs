@@ -1,20 +1,25 @@
-//! The clients: each has a ledger of its own, and signs it forwards.
+//! The clients: each signs the next days of its ledgers over a connection of its own.
 
 use std::time::{Duration, Instant};
 
 use checkpoint_signer::grpc::proto::sign_checkpoints_response::Outcome;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{Checkpoint, SignCheckpointRequest, SignCheckpointsRequest};
+use checkpoint_signer::grpc::proto::{SignCheckpointRequest, SignCheckpointsRequest};
 use hdrhistogram::Histogram;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use crate::{Mode, Settings};
+use crate::ledgers::Ledgers;
+use crate::settings::{Mode, Settings};
+use crate::yardsticks::micros;
 
 /// Items of a stream that one client has under way.
 const STREAM_WINDOW: usize = 64;
+
+/// How long a round of single calls on one record takes: short, so that all records see the same drift.
+const ROUND: Duration = Duration::from_millis(250);
 
 pub struct Measured {
     /// In microseconds.
@@ -30,153 +35,159 @@ impl Measured {
         }
     }
 
-    fn note(&mut self, since: Instant, signed: bool) {
+    fn note(&mut self, latency: Duration, signed: bool) {
         match signed {
-            true => self
-                .latency
-                .record(since.elapsed().as_micros() as u64)
-                .unwrap(),
+            true => self.latency.record(micros(latency)).unwrap(),
             false => self.refused += 1,
         }
     }
+
+    fn add(&mut self, other: &Self) {
+        self.latency.add(&other.latency).unwrap();
+        self.refused += other.refused;
+    }
 }
 
-pub async fn run(url: &str, settings: &Settings, duration: Duration) -> Measured {
+/// Load by all clients at once.
+pub async fn load(url: &str, settings: &Settings, duration: Duration) -> Measured {
     let end = Instant::now() + duration;
+    let pause = Duration::from_secs_f64(settings.clients as f64 / settings.rate);
     let mut tasks = Vec::new();
-    for client in 0..settings.clients {
-        let signing = SigningServiceClient::connect(url.to_owned()).await.unwrap();
-        let ledger = Ledger::new(client);
-        let pause = Duration::from_secs_f64(settings.clients as f64 / settings.rate);
+    for index in 0..settings.clients {
+        let client = Client::connect(url, index, settings.clients).await;
         tasks.push(match settings.mode {
-            Mode::Unary => tokio::spawn(unary(signing, ledger, end)),
-            Mode::Stream => tokio::spawn(stream(signing, ledger, end)),
-            Mode::Open => tokio::spawn(open(signing, ledger, end, pause)),
+            Mode::Unary => tokio::spawn(client.unary(end)),
+            Mode::Stream => tokio::spawn(client.stream(end)),
+            // One after the other within a pause, not all at once.
+            Mode::Open => {
+                let first = Instant::now() + pause.mul_f64(index as f64 / settings.clients as f64);
+                tokio::spawn(client.open(first, end, pause))
+            }
         });
     }
     let mut all = Measured::new();
     for task in tasks {
-        let measured = task.await.unwrap();
-        all.latency.add(measured.latency).unwrap();
-        all.refused += measured.refused;
+        all.add(&task.await.unwrap());
     }
     all
 }
 
-struct Ledger {
-    ledger_id: String,
-    count: u64,
-}
-
-impl Ledger {
-    fn new(client: usize) -> Self {
-        let now = std::time::SystemTime::now();
-        let nanos = now
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_nanos();
-        Self {
-            ledger_id: format!("org_{client}_{nanos}"),
-            count: 0,
-        }
+/// Single calls, one at a time, to one server after the other in short rounds, with something else to measure after
+/// each of these; `duration` for each server.
+pub async fn unloaded(
+    urls: &[&str],
+    duration: Duration,
+    mut between: impl FnMut(),
+) -> Vec<Measured> {
+    let mut clients = Vec::new();
+    for url in urls {
+        let mut client = Client::connect(url, 0, 1).await;
+        // Everything is loaded and every thread has run once.
+        client.round(&mut Measured::new()).await;
+        clients.push((client, Measured::new()));
     }
-
-    fn next(&mut self) -> Checkpoint {
-        self.count += 1;
-        Checkpoint {
-            checkpoint_id: format!("chk_{}", self.count),
-            ledger_id: self.ledger_id.clone(),
-            timestamp: Some(prost_types::Timestamp {
-                seconds: 1_736_985_599,
-                nanos: 0,
-            }),
-            cumulative_hash: format!("sha256:{:064x}", self.count),
-            entry_count: self.count,
-            total_volume: 284_729_340,
-            ..Default::default()
-        }
-    }
-
-    fn request(&mut self) -> SignCheckpointRequest {
-        SignCheckpointRequest {
-            checkpoint: Some(self.next()),
-        }
-    }
-}
-
-async fn unary(
-    mut signing: SigningServiceClient<Channel>,
-    mut ledger: Ledger,
-    end: Instant,
-) -> Measured {
-    let mut measured = Measured::new();
-    while Instant::now() < end {
-        let sent = Instant::now();
-        let answer = signing.sign_checkpoint(ledger.request()).await;
-        measured.note(sent, answer.is_ok());
-    }
-    measured
-}
-
-async fn open(
-    signing: SigningServiceClient<Channel>,
-    mut ledger: Ledger,
-    end: Instant,
-    pause: Duration,
-) -> Measured {
-    let mut measured = Measured::new();
-    let (done, mut answers) = mpsc::unbounded_channel();
-    let mut due = Instant::now();
-    while due < end {
-        tokio::time::sleep_until(due.into()).await;
-        // Calls overtake one another, so each has a ledger of its own.
-        let mut request = ledger.request();
-        let checkpoint = request.checkpoint.as_mut().unwrap();
-        checkpoint.ledger_id = format!("{}_{}", ledger.ledger_id, ledger.count);
-        let (mut signing, done) = (signing.clone(), done.clone());
-        tokio::spawn(async move {
-            let answer = signing.sign_checkpoint(request).await;
-            let _ = done.send((due, answer.is_ok()));
-        });
-        due += pause;
-    }
-    drop(done);
-    while let Some((due, signed)) = answers.recv().await {
-        measured.note(due, signed);
-    }
-    measured
-}
-
-async fn stream(
-    mut signing: SigningServiceClient<Channel>,
-    mut ledger: Ledger,
-    end: Instant,
-) -> Measured {
-    let mut measured = Measured::new();
-    let (send, requests) = mpsc::channel(STREAM_WINDOW);
-    let (times, mut sent) = mpsc::channel(STREAM_WINDOW);
-    let sender = tokio::spawn(async move {
-        while Instant::now() < end {
-            let request = SignCheckpointsRequest {
-                request_id: String::new(),
-                checkpoint: Some(ledger.next()),
-            };
-            // The first channel bounds what is under way: it has a place again when an answer has come.
-            if times.send(Instant::now()).await.is_err() || send.send(request).await.is_err() {
-                return;
-            }
-        }
-    });
-    let answers = signing
-        .sign_checkpoints(ReceiverStream::new(requests))
-        .await
+    let rounds = (duration.as_millis() / ROUND.as_millis())
+        .try_into()
         .unwrap();
-    let mut answers = answers.into_inner();
-    while let Some(answer) = answers.next().await {
-        let since = sent.recv().await.unwrap();
-        let signed = matches!(answer.unwrap().outcome, Some(Outcome::SignedCheckpoint(_)));
-        measured.note(since, signed);
+    for round in 0..rounds {
+        for turn in 0..clients.len() {
+            // Whatever it does to be the first of a round, each is so in its turn.
+            let place = (round + turn) % clients.len();
+            let (client, measured) = &mut clients[place];
+            client.round(measured).await;
+        }
+        between();
     }
-    sender.await.unwrap();
-    measured
+    clients.into_iter().map(|(_, measured)| measured).collect()
+}
+
+struct Client {
+    signing: SigningServiceClient<Channel>,
+    ledgers: Ledgers,
+}
+
+impl Client {
+    async fn connect(url: &str, index: u64, clients: u64) -> Self {
+        Self {
+            signing: SigningServiceClient::connect(url.to_owned()).await.unwrap(),
+            ledgers: Ledgers::new(index, clients),
+        }
+    }
+
+    async fn call(&mut self, measured: &mut Measured) {
+        let request = SignCheckpointRequest {
+            checkpoint: Some(self.ledgers.next()),
+        };
+        let sent = Instant::now();
+        let answer = self.signing.sign_checkpoint(request).await;
+        measured.note(sent.elapsed(), answer.is_ok());
+    }
+
+    async fn round(&mut self, measured: &mut Measured) {
+        let end = Instant::now() + ROUND;
+        while Instant::now() < end {
+            self.call(measured).await;
+        }
+    }
+
+    async fn unary(mut self, end: Instant) -> Measured {
+        let mut measured = Measured::new();
+        while Instant::now() < end {
+            self.call(&mut measured).await;
+        }
+        measured
+    }
+
+    /// Calls overtake one another, but not so far that a ledger would have its next turn meanwhile.
+    async fn open(mut self, first: Instant, end: Instant, pause: Duration) -> Measured {
+        let mut measured = Measured::new();
+        let (done, mut answers) = mpsc::unbounded_channel();
+        let mut due = first;
+        while due < end {
+            tokio::time::sleep_until(due.into()).await;
+            let request = SignCheckpointRequest {
+                checkpoint: Some(self.ledgers.next()),
+            };
+            let (mut signing, done) = (self.signing.clone(), done.clone());
+            tokio::spawn(async move {
+                let answer = signing.sign_checkpoint(request).await;
+                let _ = done.send((due.elapsed(), answer.is_ok()));
+            });
+            due += pause;
+        }
+        drop(done);
+        while let Some((latency, signed)) = answers.recv().await {
+            measured.note(latency, signed);
+        }
+        measured
+    }
+
+    async fn stream(mut self, end: Instant) -> Measured {
+        let mut measured = Measured::new();
+        let (send, requests) = mpsc::channel(STREAM_WINDOW);
+        let (times, mut sent) = mpsc::channel(STREAM_WINDOW);
+        let mut ledgers = self.ledgers;
+        let sender = tokio::spawn(async move {
+            while Instant::now() < end {
+                let request = SignCheckpointsRequest {
+                    request_id: String::new(),
+                    checkpoint: Some(ledgers.next()),
+                };
+                // The first channel bounds what is under way: it has a place again when an answer has come.
+                if times.send(Instant::now()).await.is_err() || send.send(request).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let requests = ReceiverStream::new(requests);
+        let answers = self.signing.sign_checkpoints(requests).await.unwrap();
+        let mut answers = answers.into_inner();
+        while let Some(answer) = answers.next().await {
+            let since = sent.recv().await.unwrap();
+            let signed = matches!(answer.unwrap().outcome, Some(Outcome::SignedCheckpoint(_)));
+            measured.note(since.elapsed(), signed);
+        }
+        sender.await.unwrap();
+        measured
+    }
 }

@@ -1,5 +1,5 @@
-//! Load on a real server process: throughput, latency, and the server's CPU time for each recorded signature
-//! beside that of a raw aws-lc-rs signature of the same run.
+//! Load on a real server process: throughput, latency, CPU time, memory and the time of a start, beside what raw
+//! aws-lc-rs and the disk do in the same run.
 //!
 //! `cargo bench --bench load -- --help` lists the settings. Traffic goes to loopback only, for a bounded time.
 #![allow(
@@ -12,114 +12,95 @@
 )]
 
 mod clients;
+mod figures;
+mod fill;
+mod ledgers;
+mod place;
+#[path = "../../tests/record/postgres.rs"]
+#[allow(dead_code)]
+mod postgres;
+mod process;
+#[path = "../../tests/support/python.rs"]
+mod python;
 mod server;
+mod settings;
+mod yardsticks;
 
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
-use clap::{Parser, ValueEnum};
-use pkcs1::EncodeRsaPrivateKey;
-use rand::rngs::SysRng;
+use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
 
 use clients::Measured;
-use server::{Server, cpu_seconds};
+use figures::{Cpu, Figures, Loaded};
+use place::Place;
+use process::{cpu_seconds, machine_seconds};
+use server::{Server, Started};
+use settings::Settings;
+use yardsticks::Yardsticks;
 
-/// Raw signatures for the reference figure.
-const RAW_SIGNATURES: u32 = 400;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Mode {
-    /// Closed loop: each client sends a call when the last one is answered.
-    Unary,
-    /// Each client sends a stream, pipelined.
-    Stream,
-    /// Open loop: calls are sent at a rate, whether others are answered or not; latency counts from when a call
-    /// was due.
-    Open,
-}
-
-#[derive(Parser)]
-struct Settings {
-    /// Bits of the key
-    #[arg(long, default_value_t = 3072)]
-    bits: usize,
-    /// Clients, each with a connection of its own
-    #[arg(long, default_value_t = 8)]
-    clients: usize,
-    /// How long, in seconds; at most an hour
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    seconds: u64,
-    /// How calls are made
-    #[arg(long, value_enum, default_value = "unary")]
-    mode: Mode,
-    /// Calls a second, of all clients together, in the open loop
-    #[arg(long, default_value_t = 100.0)]
-    rate: f64,
-    /// What cargo passes to every benchmark
-    #[arg(long, hide = true)]
-    bench: bool,
-}
+/// Load before it is measured, so that everything is loaded and every thread has run once.
+const WARM_UP: Duration = Duration::from_millis(500);
 
 fn main() {
     let settings = Settings::parse();
-    let raw = raw_cpu_seconds(settings.bits);
-    let server = Server::start(settings.bits);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    // Everything is loaded and every thread has run once.
-    let duration = Duration::from_secs(settings.seconds);
-    runtime.block_on(clients::run(
-        &server.url,
-        &settings,
-        Duration::from_millis(500),
-    ));
-    let (cpu, started) = (server.cpu_seconds(), Instant::now());
-    let measured = runtime.block_on(clients::run(&server.url, &settings, duration));
-    let (cpu, elapsed) = (server.cpu_seconds() - cpu, started.elapsed());
-    report(&settings, &measured, raw, cpu, elapsed);
+    let runtime = Runtime::new().unwrap();
+    let key = place::key_document(settings.bits);
+    let filled = |rows| runtime.block_on(filled(&settings, &key, rows));
+    let place = filled(settings.rows);
+    let compared = settings.compare_rows.map(filled);
+    let mut yardsticks = Yardsticks::new(settings.bits, place.durable_folder());
+    let started = Started::measure(&place, settings.starts);
+    let other = compared.as_ref().map(Server::start);
+    let servers = std::iter::once(&started.server).chain(&other);
+    let urls: Vec<&str> = servers.map(|server| server.url.as_str()).collect();
+    let unloaded = unloaded(&urls, settings.duration(), &mut yardsticks);
+    drop(other);
+    yardsticks.around_load();
+    let loaded = loaded(&settings, &runtime, &place, &started.server);
+    yardsticks.around_load();
+    let figures = Figures {
+        settings: &settings,
+        yardsticks: &yardsticks,
+        started: &started,
+        unloaded: &unloaded,
+        loaded: &loaded,
+    };
+    figures.print();
 }
 
-/// CPU time of one raw signature.
-fn raw_cpu_seconds(bits: usize) -> f64 {
-    let key = rsa::PrivateKey::new(&mut SysRng, bits)
-        .unwrap()
-        .to_pkcs1_der()
-        .unwrap();
-    let key = RsaKeyPair::from_der(key.as_bytes()).unwrap();
-    let (random, mut out) = (SystemRandom::new(), vec![0; key.public_modulus_len()]);
-    let mut sign = |count| {
-        for _ in 0..count {
-            key.sign(&RSA_PSS_SHA256, &random, &[7; 900], &mut out)
-                .unwrap();
+async fn filled(settings: &Settings, key_document: &str, rows: u64) -> Place {
+    let place = Place::make(settings.store, key_document).await;
+    fill::fill(&place, key_document, rows).await;
+    place
+}
+
+/// Single calls to each server, and between them what the machine can do at best.
+fn unloaded(urls: &[&str], duration: Duration, yardsticks: &mut Yardsticks) -> Vec<Measured> {
+    // One thread: a wake-up of a second one would be counted as the server's latency.
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let between = || yardsticks.between_calls();
+    runtime.block_on(clients::unloaded(urls, duration, between))
+}
+
+fn loaded(settings: &Settings, runtime: &Runtime, place: &Place, server: &Server) -> Loaded {
+    let load = |duration| runtime.block_on(clients::load(&server.url, settings, duration));
+    let cpu = || {
+        let (idle, machine) = machine_seconds();
+        Cpu {
+            server: server.cpu_seconds(),
+            database: place.database_cpu_seconds(),
+            own: cpu_seconds(std::process::id()),
+            idle,
+            machine,
         }
     };
-    sign(RAW_SIGNATURES / 10);
-    let before = cpu_seconds(std::process::id());
-    sign(RAW_SIGNATURES);
-    (cpu_seconds(std::process::id()) - before) / f64::from(RAW_SIGNATURES)
-}
-
-fn report(settings: &Settings, measured: &Measured, raw: f64, cpu: f64, elapsed: Duration) {
-    let signed = measured.latency.len() as f64;
-    let (each, rate) = (cpu / signed, signed / elapsed.as_secs_f64());
-    let cores = std::thread::available_parallelism().unwrap().get() as f64;
-    println!(
-        "{:?}, {} clients, {} bit, {:.1} s: {signed} signed and recorded, {} refused",
-        settings.mode,
-        settings.clients,
-        settings.bits,
-        elapsed.as_secs_f64(),
-        measured.refused
-    );
-    println!(
-        "throughput                {rate:>9.1} /s ({:.2} of {cores} cores' raw rate)",
-        rate * raw / cores
-    );
-    for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
-        let latency = measured.latency.value_at_quantile(quantile) as f64 / 1000.0;
-        println!("latency {name}               {latency:>9.2} ms");
+    load(WARM_UP);
+    let (before, start) = (cpu(), Instant::now());
+    let measured = load(settings.duration());
+    Loaded {
+        measured,
+        elapsed: start.elapsed(),
+        cpu: cpu().since(before),
     }
-    println!("raw signature, CPU        {:>9.3} ms", raw * 1000.0);
-    println!("recorded call, server CPU {:>9.3} ms", each * 1000.0);
-    println!("ratio                     {:>9.2}", each / raw);
 }

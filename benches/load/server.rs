@@ -1,58 +1,51 @@
-//! The server under load: the real binary in a folder of its own.
+//! The server under load: the real binary.
 
+use std::fs::{File, read_to_string};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use checkpoint_signer::key::{KeySecret, ValidityWindow, parse_instant};
-use checkpoint_signer::signature::Algorithm;
-use tempfile::TempDir;
+use crate::place::Place;
+use crate::process::{cpu_seconds, resident_mib};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
+const LOG: &str = "server.log";
+
+/// After this long a server that nobody calls has done all that a start entails.
+const IDLE: Duration = Duration::from_secs(1);
 
 pub struct Server {
     pub url: String,
+    /// From before the process was made until it said where it serves.
+    pub ready_after: Duration,
     child: Child,
-    _folder: TempDir,
 }
 
 impl Server {
-    pub fn start(bits: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let window = ValidityWindow::new(
-            parse_instant("2020-01-01").unwrap(),
-            parse_instant("2099-01-01").unwrap(),
-        );
-        let key_id = "load".parse().unwrap();
-        let key =
-            KeySecret::generate(key_id, window.unwrap(), Algorithm::Ps256, bits, None).unwrap();
-        let file = folder.path().join("key.json");
-        std::fs::write(&file, key.0.as_bytes()).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let command = |arguments: &str| {
-            let mut command = Command::new(BINARY);
-            command
-                .args(arguments.split(' '))
-                .current_dir(folder.path());
-            command
-        };
-        assert!(
-            command("record init --record sqlite:r.sqlite")
-                .output()
-                .unwrap()
-                .status
-                .success()
-        );
-        let serve = "serve --source file:key.json --record sqlite:r.sqlite --grpc 127.0.0.1:0";
-        let mut child = command(serve).stdout(Stdio::piped()).spawn().unwrap();
+    pub fn start(place: &Place) -> Self {
+        let arguments = [
+            "serve",
+            "--source",
+            "file:key.json",
+            "--grpc",
+            "127.0.0.1:0",
+        ];
+        let mut command = place.command(&arguments);
+        command.stdout(Stdio::piped());
+        command.stderr(File::create(place.file(LOG)).unwrap());
+        let started = Instant::now();
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let ready_after = started.elapsed();
+        let Some(url) = line.trim().strip_prefix("gRPC on ") else {
+            let log = read_to_string(place.file(LOG)).unwrap();
+            panic!("the server did not start: {line}{log}");
+        };
         Self {
-            url: line.trim().strip_prefix("gRPC on ").unwrap().into(),
+            url: url.into(),
+            ready_after,
             child,
-            _folder: folder,
         }
     }
 
@@ -68,18 +61,29 @@ impl Drop for Server {
     }
 }
 
-/// User and system time of a process and its threads (proc_pid_stat(5), fields 14 and 15).
-pub fn cpu_seconds(pid: u32) -> f64 {
-    // Linux counts them in hundredths of a second.
-    const TICKS_A_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // The second field, the name, may hold spaces; it ends with the last parenthesis.
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / TICKS_A_SECOND
+/// A server that was started often, and waits for its first call.
+pub struct Started {
+    pub server: Server,
+    /// The median of all starts.
+    pub ready_after: Duration,
+    /// Resident memory in MiB before the first call.
+    pub idle_mib: f64,
+}
+
+impl Started {
+    /// Starts it `count` times, one after the other; the last one goes on.
+    pub fn measure(place: &Place, count: u64) -> Self {
+        let mut times: Vec<Duration> = (1..count)
+            .map(|_| Server::start(place).ready_after)
+            .collect();
+        let server = Server::start(place);
+        times.push(server.ready_after);
+        times.sort();
+        std::thread::sleep(IDLE);
+        Self {
+            ready_after: times[times.len() / 2],
+            idle_mib: resident_mib(server.child.id()),
+            server,
+        }
+    }
 }
