@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::key::Keyring;
 use crate::record::rules::{self, RuleViolation};
-use crate::record::{Record, RecordError};
+use crate::record::{Depth, Record, RecordError};
 use crate::signer::{Custody, Signer};
 use crate::source::KeySource;
 use crate::verifier::{self, VerdictKind};
@@ -39,6 +39,9 @@ pub enum StartError {
     /// The record cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The store is damaged: it could give a place twice.
+    #[error("the record is damaged: {0}; restore it from its backup")]
+    Store(String),
     /// A row does not verify: the record was damaged or edited.
     #[error("the record is damaged: row {position} is {kind}: {explanation}")]
     WrongRow {
@@ -171,6 +174,9 @@ fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
 /// A record that was restored wrongly, damaged or edited, or a clock that is behind it, is found before
 /// anything is signed on top of it.
 async fn check_record(record: &dyn Record, clock: &Clock) -> Result<(), StartError> {
+    if let Some(problem) = record.check_store(Depth::Start).await?.into_iter().next() {
+        return Err(StartError::Store(problem));
+    }
     let keyring: Keyring = record.keyring().await?;
     let newest = record.newest(ROWS_VERIFIED).await?;
     for row in &newest {

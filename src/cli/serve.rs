@@ -11,7 +11,7 @@ use super::place::{Environment, RecordPlace, SourcePlace};
 use super::{Failure, input, print};
 use crate::clock::Clock;
 use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeySecret, ValidityWindow};
-use crate::service::{Parts, Service};
+use crate::service::{Parts, Service, StartError};
 use crate::signature::Algorithm;
 
 const GRPC_PORT: u16 = 50051;
@@ -77,6 +77,7 @@ impl Serve {
         let clock = Clock::system();
         let (source, record) = self.places(&clock).await?;
         let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
+        let place = record.to_string();
         let service = Service::start(Parts {
             clock,
             source: source.open(self.read_older_versions).await,
@@ -85,7 +86,12 @@ impl Serve {
             http: self.http.or(self.dev.then_some(dev_http)),
         })
         .await
-        .map_err(Failure::impossible)?;
+        .map_err(|error| match error {
+            StartError::Record(_) | StartError::Store(_) | StartError::WrongRow { .. } => {
+                Failure::Impossible(format!("--record {place}: {error}"))
+            }
+            error => Failure::impossible(error),
+        })?;
         let mut shown = format!("gRPC on http://{}\n", service.grpc());
         if let Some(http) = service.http() {
             shown.push_str(&format!("HTTP on http://{http}\n"));

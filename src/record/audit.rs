@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::rules::{Place, Standing};
 use super::tree::{Frontier, TreeHash};
-use super::{Filter, Receipt, Record, RecordError};
+use super::{Depth, Filter, Receipt, Record, RecordError};
 use crate::checkpoint::LedgerId;
 use crate::key::Keyring;
 use crate::verifier::{self, VerdictKind};
@@ -196,16 +196,24 @@ pub struct Auditor<'a> {
 }
 
 impl<'a> Auditor<'a> {
-    /// Reads the head and the keys.
+    /// Checks the store itself, and reads the head and the keys.
     ///
     /// # Errors
     /// [`RecordError`] when the record cannot be read.
     pub async fn start(record: &'a dyn Record) -> Result<Self, RecordError> {
-        Ok(Self {
+        let problems = match record.check_store(Depth::Whole).await {
+            Err(RecordError::Damaged(problem)) => vec![problem],
+            problems => problems?,
+        };
+        let mut auditor = Self {
             head: record.head().await?,
             checker: Checker::new(record.keyring().await?),
             record,
-        })
+        };
+        for problem in problems {
+            auditor.checker.audit.note(None, problem);
+        }
+        Ok(auditor)
     }
 
     /// The tree as it is on record.
@@ -251,9 +259,16 @@ impl<'a> Auditor<'a> {
 /// Checks a whole record.
 ///
 /// # Errors
-/// [`RecordError`] when it cannot be read at all.
+/// [`RecordError`] when it cannot be read now. Damage is no error, but a problem that is told.
 pub async fn audit(record: &dyn Record) -> Result<Audit, RecordError> {
-    let mut auditor = Auditor::start(record).await?;
+    let mut auditor = match Auditor::start(record).await {
+        Err(RecordError::Damaged(problem)) => {
+            let mut audit = Audit::default();
+            audit.note(None, problem);
+            return Ok(audit);
+        }
+        auditor => auditor?,
+    };
     while auditor.next_page().await?.is_some() {}
     Ok(auditor.finish())
 }
@@ -265,19 +280,18 @@ async fn page(
     left: u64,
     audit: &mut Audit,
 ) -> Result<Vec<Option<Receipt>>, RecordError> {
-    let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
-    match record.list(&Filter::default(), after, limit).await {
-        Ok(rows) => return Ok(rows.into_iter().map(Some).collect()),
-        Err(RecordError::Damaged(_)) => {}
-        Err(error) => return Err(error),
-    }
-    match record.list(&Filter::default(), after, 1).await {
-        Ok(rows) => Ok(rows.into_iter().map(Some).collect()),
-        Err(RecordError::Damaged(problem)) => {
-            audit.note(None, problem);
-            Ok(vec![None])
+    let mut limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
+    loop {
+        match record.list(&Filter::default(), after, limit).await {
+            Ok(rows) => return Ok(rows.into_iter().map(Some).collect()),
+            // Those before the one that cannot be read.
+            Err(RecordError::Damaged(_)) if limit > 1 => limit /= 2,
+            Err(RecordError::Damaged(problem)) => {
+                audit.note(Some(after + 1), problem);
+                return Ok(vec![None]);
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
 }
 

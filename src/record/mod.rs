@@ -32,6 +32,15 @@ pub struct Receipt {
     pub signed: SignedCheckpoint,
 }
 
+/// How much of a store is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What costs the same however many rows there are: the schema, and the head beside the newest row.
+    Start,
+    /// All of it.
+    Whole,
+}
+
 /// Why the record cannot do something now.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RecordError {
@@ -115,6 +124,10 @@ pub trait Record: Send + Sync + 'static {
 
     /// The tree over all rows, as it was written with the newest of them.
     async fn head(&self) -> Result<Frontier, RecordError>;
+
+    /// What is wrong with the store itself, a sentence each: what [`audit`] cannot see by reading the rows, such
+    /// as an index that does not find one of them.
+    async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError>;
 
     /// The newest rows, the newest first.
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError>;

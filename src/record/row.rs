@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::rules::CLOCK_TOLERANCE;
 use super::{Receipt, RecordError};
 use crate::checkpoint::Checkpoint;
 use crate::signature::{DetachedJws, SignedCheckpoint};
@@ -78,4 +79,37 @@ pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
 ) -> Result<T, RecordError> {
     text.parse()
         .map_err(|error: T::Err| RecordError::Damaged(format!("{column}: {error}")))
+}
+
+/// What a head says of the rows: how many there are, and when the latest of them was signed.
+pub(super) struct HeadClaim {
+    pub(super) size: i64,
+    pub(super) newest_signed_at: Option<i64>,
+}
+
+/// Compares the head with the position and the time of the newest row, both read at one instant.
+pub(super) fn check_head(claim: &HeadClaim, newest: Option<(i64, i64)>) -> Option<String> {
+    let HeadClaim {
+        size,
+        newest_signed_at,
+    } = *claim;
+    let position = newest.map_or(0, |(position, _)| position);
+    if position > size {
+        return Some(format!(
+            "row {position} is beyond the head, which counts {size} rows"
+        ));
+    }
+    if position < size {
+        return Some(format!(
+            "the head counts {size} rows, but the newest is row {position}"
+        ));
+    }
+    // Each row is dated no more than the tolerance before the latest one so far.
+    let fits = match (newest_signed_at, newest) {
+        (Some(head), Some((_, row))) => {
+            (row..=row.saturating_add(CLOCK_TOLERANCE.num_seconds())).contains(&head)
+        }
+        (head, row) => head.is_none() && row.is_none(),
+    };
+    (!fits).then(|| "the head's newest_signed_at is not that of the rows".into())
 }

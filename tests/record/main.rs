@@ -20,6 +20,7 @@ mod python;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod faults;
 mod histories;
 mod postgres;
 mod queue;

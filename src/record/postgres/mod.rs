@@ -27,7 +27,7 @@ use tokio_postgres::error::SqlState;
 
 use super::rules::Standing;
 use super::tree::Frontier;
-use super::{AppendError, Filter, Receipt, Record, RecordError, RegisterError};
+use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
@@ -351,6 +351,11 @@ impl Record for PostgresRecord {
 
     async fn head(&self) -> Result<Frontier, RecordError> {
         self.run(|client| Box::pin(rows::head(client))).await
+    }
+
+    async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {
+        self.run(|client| Box::pin(rows::check_store(client, depth)))
+            .await
     }
 
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {

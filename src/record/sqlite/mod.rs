@@ -3,8 +3,10 @@
 //! WAL and `synchronous=FULL`: a commit returns after its fsync. One thread owns the connection that writes,
 //! so that transactions queue in memory instead of fighting for the file's lock; others read.
 
+mod check;
 mod lane;
 mod rows;
+mod wal;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::rules::Standing;
 use super::tree::Frontier;
-use super::{AppendError, Filter, Receipt, Record, RecordError, RegisterError};
+use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
@@ -49,6 +51,9 @@ pub enum OpenError {
     /// The file is something else.
     #[error("record: {0} is not a record of checkpoint-signer: {1}")]
     NotARecord(PathBuf, String),
+    /// The file is damaged.
+    #[error("record: {0} is damaged: {1}; restore it from its backup")]
+    Damaged(PathBuf, String),
     /// The file is of another version of this program.
     #[error("record: {path} has the schema version {found}; this program knows {SCHEMA_VERSION}")]
     Version {
@@ -107,12 +112,19 @@ impl SqliteRecord {
         if !path.exists() {
             return Err(OpenError::Missing(path.into()));
         }
-        let not_a_record =
-            |error: rusqlite::Error| OpenError::NotARecord(path.into(), error.to_string());
+        let lost = wal::loses_commits(path);
+        if lost.map_err(|error| OpenError::Io(path.into(), error.to_string()))? {
+            let problem = "its write-ahead log (-wal) has commits that cannot be read".into();
+            return Err(OpenError::Damaged(path.into(), problem));
+        }
         let open = || {
-            let connection = connect(path).map_err(not_a_record)?;
+            let connection = connect(path).map_err(|error| refused(path, &error))?;
             check_identity(&connection, path)?;
-            Ok(connection)
+            // SQLite would open it for reading alone, and refuse the first signature.
+            match connection.is_readonly(rusqlite::MAIN_DB) {
+                Ok(false) => Ok(connection),
+                _ => Err(OpenError::Io(path.into(), "it cannot be written".into())),
+            }
         };
         let lane = |name, connection| {
             Lane::start(name, connection)
@@ -152,11 +164,21 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+fn refused(path: &Path, error: &rusqlite::Error) -> OpenError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let (path, problem) = (path.into(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(NotADatabase) => OpenError::NotARecord(path, problem),
+        Some(DatabaseCorrupt) => OpenError::Damaged(path, problem),
+        _ => OpenError::Io(path, problem),
+    }
+}
+
 fn check_identity(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let pragma = |name| {
         connection
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
-            .map_err(|error| OpenError::NotARecord(path.into(), error.to_string()))
+            .map_err(|error| refused(path, &error))
     };
     if pragma("application_id")? != APPLICATION_ID {
         let found = "its application_id is another".into();
@@ -225,6 +247,11 @@ impl Record for SqliteRecord {
 
     async fn head(&self) -> Result<Frontier, RecordError> {
         self.read(|connection| rows::head(connection)).await
+    }
+
+    async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {
+        self.read(move |connection| check::check(connection, depth))
+            .await
     }
 
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {

@@ -24,9 +24,24 @@ impl From<rusqlite::Error> for RecordError {
         match error.sqlite_error_code() {
             Some(ConstraintViolation) => Self::Constraint(error.to_string()),
             Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),
+            // A value of another type than its column's, or text that is not UTF-8.
+            None if is_value(&error) => Self::Damaged(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }
+}
+
+fn is_value(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
 }
 
 fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {

@@ -1,0 +1,83 @@
+//! Checks the file itself: its pages, its indexes, its constraints and triggers, and its head.
+
+use rusqlite::Connection;
+
+use crate::record::row::{HeadClaim, check_head};
+use crate::record::{Depth, RecordError};
+
+/// One row for each thing that is there; what SQLite makes for itself (`sqlite_...`) is its own.
+const OBJECTS: &str = "SELECT type || ' ' || name, sql FROM sqlite_schema \
+                       WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY 1";
+
+/// What is wrong, a sentence each; SQLite tells a hundred at most.
+pub(super) fn check(connection: &Connection, depth: Depth) -> Result<Vec<String>, RecordError> {
+    // One snapshot for all that is read.
+    let transaction = connection.unchecked_transaction()?;
+    let mut problems = Vec::new();
+    if depth == Depth::Whole {
+        pages(&transaction, &mut problems)?;
+    }
+    schema(&transaction, &mut problems)?;
+    head(&transaction, &mut problems)?;
+    Ok(problems)
+}
+
+/// Every page and every index (<https://www.sqlite.org/pragma.html#pragma_integrity_check>).
+fn pages(connection: &Connection, problems: &mut Vec<String>) -> Result<(), RecordError> {
+    let mut integrity = connection.prepare("PRAGMA integrity_check")?;
+    for problem in integrity.query_map([], |row| row.get::<_, String>(0))? {
+        problems.push(problem?);
+    }
+    problems.retain(|problem| problem != "ok");
+    let mut foreign_keys = connection.prepare("PRAGMA foreign_key_check")?;
+    let dangling = foreign_keys.query_map([], |row| {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        Ok(format!(
+            "{table}: a row names one that {parent} does not have"
+        ))
+    })?;
+    for problem in dangling {
+        problems.push(problem?);
+    }
+    Ok(())
+}
+
+/// The tables, indexes and triggers are those of `schema.sql`: a trigger that is gone no longer refuses anything.
+fn schema(connection: &Connection, problems: &mut Vec<String>) -> Result<(), RecordError> {
+    let model = Connection::open_in_memory()?;
+    model.execute_batch(include_str!("schema.sql"))?;
+    let (expected, found) = (objects(&model)?, objects(connection)?);
+    let differs =
+        |object: &&(String, String), others: &[(String, String)]| !others.contains(object);
+    for (name, _) in expected.iter().filter(|object| differs(object, &found)) {
+        problems.push(format!("schema: {name} is missing or was changed"));
+    }
+    let known = |name: &String| expected.iter().any(|(expected, _)| expected == name);
+    for (name, _) in found.iter().filter(|(name, _)| !known(name)) {
+        problems.push(format!("schema: {name} is not the service's"));
+    }
+    Ok(())
+}
+
+fn objects(connection: &Connection) -> Result<Vec<(String, String)>, RecordError> {
+    let mut statement = connection.prepare(OBJECTS)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The head is that of the rows, in number and time.
+fn head(connection: &Connection, problems: &mut Vec<String>) -> Result<(), RecordError> {
+    let sql = "SELECT head.size, head.newest_signed_at, newest.position, newest.signed_at FROM record_head head \
+               LEFT JOIN (SELECT position, signed_at FROM signed_checkpoint ORDER BY position DESC LIMIT 1) newest";
+    let (claim, newest) = connection.query_row(sql, [], |row| {
+        let claim = HeadClaim {
+            size: row.get(0)?,
+            newest_signed_at: row.get(1)?,
+        };
+        let newest: Option<i64> = row.get(2)?;
+        let newest = newest.map(|position| Ok::<_, rusqlite::Error>((position, row.get(3)?)));
+        Ok((claim, newest.transpose()?))
+    })?;
+    problems.extend(check_head(&claim, newest));
+    Ok(())
+}
