@@ -43,6 +43,9 @@ const MIGRATION_LOCK: i64 = 0x4143_5352;
 /// Connections of a replica: one appends, the others read.
 const CONNECTIONS: usize = 8;
 
+/// Ledgers whose heads are checked by one statement: far fewer than it has the time for.
+const LEDGERS_AT_ONCE: i64 = 1000;
+
 /// How long to wait for one of them.
 const WAIT: Duration = Duration::from_secs(3);
 
@@ -354,8 +357,20 @@ impl Record for PostgresRecord {
     }
 
     async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {
-        self.run(|client| Box::pin(rows::check_store(client, depth)))
-            .await
+        let head = self.run(|client| Box::pin(rows::check_record_head(client)));
+        let mut problems = Vec::from_iter(head.await?);
+        let mut after = (depth == Depth::Whole).then(String::new);
+        while let Some(last) = after.take() {
+            let page = self
+                .run(|client| Box::pin(rows::check_ledger_heads(client, &last, LEDGERS_AT_ONCE)))
+                .await?;
+            after = page.last().map(|(ledger_id, _)| ledger_id.clone());
+            let wrong = page.into_iter().filter(|(_, right)| !right);
+            problems.extend(wrong.map(|(ledger_id, _)| {
+                format!("ledger {ledger_id}: its ledger_head is not its newest row")
+            }));
+        }
+        Ok(problems)
     }
 
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {

@@ -13,7 +13,7 @@ use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation,
 use crate::record::row::{HeadClaim, Row, check_head, instant, parse, to_signed};
 use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
 use crate::record::tree::{Frontier, TreeHash};
-use crate::record::{AppendError, Depth, Filter, Receipt, RecordError, RegisterError};
+use crate::record::{AppendError, Filter, Receipt, RecordError, RegisterError};
 use crate::signature::SignedCheckpoint;
 
 const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
@@ -407,11 +407,8 @@ pub(super) async fn list(
     }
 }
 
-/// Compares both heads with the rows, each in one statement: one snapshot, whatever other replicas commit.
-pub(super) async fn check_store(
-    client: &mut Object,
-    depth: Depth,
-) -> Result<Vec<String>, StoreError> {
+/// Compares the head with the newest row, in one statement: one snapshot, whatever other replicas commit.
+pub(super) async fn check_record_head(client: &Object) -> Result<Option<String>, StoreError> {
     let sql = "SELECT head.size, head.newest_signed_at, newest.position, newest.signed_at \
                FROM record_head head LEFT JOIN LATERAL (SELECT position, signed_at FROM signed_checkpoint \
                ORDER BY position DESC LIMIT 1) newest ON true";
@@ -421,28 +418,31 @@ pub(super) async fn check_store(
         newest_signed_at: row.try_get(1)?,
     };
     let (position, signed_at): (Option<i64>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
-    let mut problems = Vec::from_iter(check_head(&claim, position.zip(signed_at)));
-    if depth == Depth::Start {
-        return Ok(problems);
-    }
-    // A ledger that has rows and no head would take any entry_count.
-    let sql = "WITH RECURSIVE ledger (id) AS (SELECT min(ledger_id) FROM signed_checkpoint \
+    Ok(check_head(&claim, position.zip(signed_at)))
+}
+
+/// The ledgers after one, and whether their heads are their newest rows: one that has rows and no head would take
+/// any entry_count.
+pub(super) async fn check_ledger_heads(
+    client: &Object,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(String, bool)>, StoreError> {
+    let sql = "WITH RECURSIVE ledger (id) AS ( \
+                 SELECT min(ledger_id) FROM signed_checkpoint WHERE ledger_id > $1 \
                  UNION ALL SELECT (SELECT min(ledger_id) FROM signed_checkpoint WHERE ledger_id > ledger.id) \
-                 FROM ledger WHERE ledger.id IS NOT NULL) \
-               SELECT coalesce(head.ledger_id, ledger.id) \
-               FROM (SELECT id FROM ledger WHERE id IS NOT NULL) ledger \
-               FULL JOIN ledger_head head ON head.ledger_id = ledger.id \
+                 FROM ledger WHERE ledger.id IS NOT NULL), \
+               either AS ((SELECT id FROM ledger WHERE id IS NOT NULL LIMIT $2) UNION \
+                 (SELECT ledger_id FROM ledger_head WHERE ledger_id > $1 ORDER BY ledger_id LIMIT $2)) \
+               SELECT either.id, (head.entry_count, head.cumulative_hash, head.total_volume) IS NOT DISTINCT FROM \
+                 (newest.entry_count, newest.cumulative_hash, newest.total_volume) \
+               FROM either LEFT JOIN ledger_head head ON head.ledger_id = either.id \
                LEFT JOIN LATERAL (SELECT entry_count, cumulative_hash, total_volume FROM signed_checkpoint \
-                 WHERE ledger_id = ledger.id ORDER BY entry_count DESC, position DESC LIMIT 1) newest ON true \
-               WHERE (head.entry_count, head.cumulative_hash, head.total_volume) IS DISTINCT FROM \
-                 (newest.entry_count, newest.cumulative_hash, newest.total_volume) LIMIT 100";
-    for row in client.query(sql, &[]).await? {
-        let ledger_id: String = row.try_get(0)?;
-        problems.push(format!(
-            "ledger {ledger_id}: its ledger_head is not its newest row"
-        ));
-    }
-    Ok(problems)
+                 WHERE ledger_id = either.id ORDER BY entry_count DESC, position DESC LIMIT 1) newest ON true \
+               ORDER BY either.id LIMIT $2";
+    let rows = client.query(sql, &[&after, &limit]).await?;
+    let read = |row: &SqlRow| Ok((row.try_get(0)?, row.try_get(1)?));
+    rows.iter().map(read).collect()
 }
 
 pub(super) async fn newest(client: &Object, limit: u32) -> Result<Vec<Receipt>, StoreError> {
