@@ -361,9 +361,13 @@ impl Record for PostgresRecord {
         let mut problems = Vec::from_iter(head.await?);
         let mut after = (depth == Depth::Whole).then(String::new);
         while let Some(last) = after.take() {
-            let page = self
-                .run(|client| Box::pin(rows::check_ledger_heads(client, &last, LEDGERS_AT_ONCE)))
-                .await?;
+            let page = self.run(|client| {
+                let last = last.clone();
+                Box::pin(
+                    async move { rows::check_ledger_heads(client, &last, LEDGERS_AT_ONCE).await },
+                )
+            });
+            let page = page.await?;
             after = page.last().map(|(ledger_id, _)| ledger_id.clone());
             let wrong = page.into_iter().filter(|(_, right)| !right);
             problems.extend(wrong.map(|(ledger_id, _)| {
