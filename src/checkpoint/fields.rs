@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 
 use crate::fault::excerpt;
 use crate::identifier::{IdentifierError, identifier};
@@ -99,13 +99,29 @@ impl FromStr for Timestamp {
     /// Reads exactly the published form, so that one instant has one text.
     fn from_str(text: &str) -> Result<Self, FieldError> {
         let wrong = || FieldError::Timestamp(excerpt(text));
-        let time = NaiveDateTime::parse_from_str(text, TIMESTAMP_FORM).map_err(|_| wrong())?;
-        // chrono reads shorter forms and the leap second :60 as well.
-        if time.nanosecond() != 0 || time.format(TIMESTAMP_FORM).to_string() != text {
-            return Err(wrong());
-        }
+        let time = instant(text).ok_or_else(wrong)?;
         Self::from_unix(time.and_utc().timestamp(), 0)
     }
+}
+
+/// `YYYY-MM-DDTHH:MM:SSZ` and nothing else: chrono reads shorter forms and the leap second :60 as well.
+fn instant(text: &str) -> Option<NaiveDateTime> {
+    let number = |part: &str| -> Option<u32> {
+        let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| part.parse().ok()).flatten()
+    };
+    let (date, time) = text.strip_suffix('Z')?.split_at_checked(10)?;
+    let (year, rest) = date.split_at_checked(4)?;
+    let (month, day) = rest.strip_prefix('-')?.split_at_checked(2)?;
+    let (hour, rest) = time.strip_prefix('T')?.split_at_checked(2)?;
+    let (minute, second) = rest.strip_prefix(':')?.split_at_checked(2)?;
+    let (day, second) = (day.strip_prefix('-')?, second.strip_prefix(':')?);
+    if day.len() != 2 || second.len() != 2 {
+        return None;
+    }
+    let year = i32::try_from(number(year)?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, number(month)?, number(day)?)?;
+    date.and_hms_opt(number(hour)?, number(minute)?, number(second)?)
 }
 
 impl fmt::Display for Timestamp {

@@ -6,6 +6,7 @@
 
 mod fields;
 mod json;
+mod outline;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub use fields::{
     TotalVolume,
 };
 pub use json::{JsonObject, MAX_JSON_BYTES, MAX_NESTING, number, parse_object, plain_name};
+pub use outline::{Outline, PublishedOutline};
 
 use crate::fault::{self, Faults, FieldFault};
 

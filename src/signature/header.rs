@@ -88,6 +88,9 @@ impl ProtectedHeader {
     /// # Errors
     /// [`HeaderError`] says which parameter is wrong.
     pub fn from_json(text: &[u8], expected: JwsType) -> Result<Self, HeaderError> {
+        if let Some(header) = Self::from_own_form(text, expected) {
+            return Ok(header);
+        }
         let parameters = parse_object(text)?.into_map();
         if parameters.contains_key("crit") {
             return Err(HeaderError::Critical);
@@ -107,6 +110,23 @@ impl ProtectedHeader {
             kid: string(&parameters, "kid")?.parse()?,
             typ: expected,
         })
+    }
+
+    /// Reads what [`to_json`](Self::to_json) writes, fast; none for every other form.
+    fn from_own_form(text: &[u8], expected: JwsType) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let (alg, rest) = text
+            .strip_prefix(r#"{"alg":""#)?
+            .split_once(r#"","iat":"#)?;
+        let (iat, rest) = rest.split_once(r#","kid":""#)?;
+        let (kid, _) = rest.split_once('"')?;
+        let header = Self {
+            alg: alg.parse().ok()?,
+            iat: DateTime::from_timestamp(iat.parse().ok()?, 0)?,
+            kid: kid.parse().ok()?,
+            typ: expected,
+        };
+        (header.to_json() == text).then_some(header)
     }
 }
 

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
-use crate::key::PublicKeyError;
+use crate::key::{PublicKey, PublicKeyError};
 
 pub use header::{HeaderError, JwsType, ProtectedHeader};
 
@@ -158,6 +158,15 @@ impl DetachedJws {
         &self.signature
     }
 
+    /// Checks the signature over a payload with `key`, by aws-lc-rs.
+    ///
+    /// # Errors
+    /// [`PublicKeyError::Signature`] when the key did not make it over this content.
+    pub fn check(&self, payload: &[u8], key: &PublicKey) -> Result<(), PublicKeyError> {
+        let input = self.signing_input(payload);
+        key.verify(self.header.alg, input.as_bytes(), &self.signature)
+    }
+
     /// The ASCII text that is signed, with the payload put back (RFC 7515, section 5.1, step 5).
     pub fn signing_input(&self, payload: &[u8]) -> String {
         signing_input(&self.encoded_header, payload)
@@ -202,8 +211,7 @@ impl SignedCheckpoint {
     ///
     /// # Errors
     /// [`PublicKeyError::Signature`] when the key did not make it over this content.
-    pub fn check(&self, key: &crate::key::PublicKey) -> Result<(), PublicKeyError> {
-        let input = self.jws.signing_input(self.checkpoint.payload().as_bytes());
-        key.verify(self.jws.header.alg, input.as_bytes(), &self.jws.signature)
+    pub fn check(&self, key: &PublicKey) -> Result<(), PublicKeyError> {
+        self.jws.check(self.checkpoint.payload().as_bytes(), key)
     }
 }

@@ -8,8 +8,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use crate::checkpoint::InvalidCheckpoint;
-use crate::key::{KeyId, Keyring, instant_text};
-use crate::signature::SignedCheckpoint;
+use crate::key::{KeyId, Keyring, KeyringEntry, instant_text};
+use crate::signature::{DetachedJws, ProtectedHeader, SignedCheckpoint};
 
 /// What a verification found. The order is that of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,62 +86,70 @@ pub fn verify_published(keyring: &Keyring, text: &[u8]) -> (Verdict, Option<Sign
 
 /// Verifies a signed checkpoint. This is RSA: tens of microseconds of work.
 pub fn verify(keyring: &Keyring, signed: &SignedCheckpoint) -> Verdict {
-    let header = signed.jws.header();
-    let (kid, iat) = (&header.kid, instant_text(header.iat));
-    let (kind, explanation) = match keyring.verifying(kid) {
-        None => (
-            VerdictKind::UnknownKey,
-            format!("the keyring has no trusted key {kid}"),
-        ),
-        Some(entry) => {
-            let version = entry.version();
-            let revocation = entry.revocation();
-            let revocation = revocation.filter(|r| header.iat >= r.distrust_after);
-            if header.alg != version.algorithm {
-                (
-                    VerdictKind::AlgorithmMismatch,
-                    format!(
-                        "the signature says {}, but {kid} signs with {} only",
-                        header.alg, version.algorithm
-                    ),
-                )
-            } else if signed.check(&version.public_key).is_err() {
-                (
-                    VerdictKind::InvalidSignature,
-                    format!("{kid} did not make this signature over this content: it was changed"),
-                )
-            } else if !version.window.contains(header.iat) {
-                (
-                    VerdictKind::OutsideValidity,
-                    format!(
-                        "{kid} signed at {iat}, outside of its window {}",
-                        version.window
-                    ),
-                )
-            } else if let Some(revocation) = revocation {
-                (
-                    VerdictKind::KeyRevoked,
-                    format!(
-                        "{kid} signed at {iat}, and is distrusted from {} on: {}",
-                        instant_text(revocation.distrust_after),
-                        revocation.reason
-                    ),
-                )
-            } else {
-                (
-                    VerdictKind::Valid,
-                    format!(
-                        "{kid} signed at {iat}, inside of its window {}",
-                        version.window
-                    ),
-                )
-            }
-        }
-    };
+    let payload = signed.checkpoint.payload().as_bytes();
+    let kind = judge(keyring, &signed.jws, payload);
     Verdict {
         kind,
-        key_id: Some(kid.clone()),
-        signed_at: Some(header.iat),
-        explanation,
+        key_id: Some(signed.jws.header().kid.clone()),
+        signed_at: Some(signed.jws.header().iat),
+        explanation: explain(keyring, kind, signed.jws.header()),
+    }
+}
+
+/// The verdict on a signature over a payload (the RFC 8785 bytes).
+pub fn judge(keyring: &Keyring, jws: &DetachedJws, payload: &[u8]) -> VerdictKind {
+    let header = jws.header();
+    let Some(entry) = keyring.verifying(&header.kid) else {
+        return VerdictKind::UnknownKey;
+    };
+    let version = entry.version();
+    if header.alg != version.algorithm {
+        return VerdictKind::AlgorithmMismatch;
+    }
+    if jws.check(payload, &version.public_key).is_err() {
+        return VerdictKind::InvalidSignature;
+    }
+    if !version.window.contains(header.iat) {
+        return VerdictKind::OutsideValidity;
+    }
+    match entry.revocation() {
+        Some(revocation) if header.iat >= revocation.distrust_after => VerdictKind::KeyRevoked,
+        _ => VerdictKind::Valid,
+    }
+}
+
+/// A verdict of [`judge`] as a sentence.
+pub fn explain(keyring: &Keyring, kind: VerdictKind, header: &ProtectedHeader) -> String {
+    let (kid, iat) = (&header.kid, instant_text(header.iat));
+    let entry = keyring.verifying(kid);
+    let version = entry.map(KeyringEntry::version);
+    let window = version.map_or_else(String::new, |version| version.window.to_string());
+    match kind {
+        VerdictKind::Malformed => "this is not a signed checkpoint".into(),
+        VerdictKind::UnknownKey => format!("the keyring has no trusted key {kid}"),
+        VerdictKind::AlgorithmMismatch => {
+            let algorithm = version.map_or("another algorithm", |v| v.algorithm.as_str());
+            let alg = header.alg;
+            format!("the signature says {alg}, but {kid} signs with {algorithm} only")
+        }
+        VerdictKind::InvalidSignature => {
+            format!("{kid} did not make this signature over this content: it was changed")
+        }
+        VerdictKind::OutsideValidity => {
+            format!("{kid} signed at {iat}, outside of its window {window}")
+        }
+        VerdictKind::KeyRevoked => {
+            let (from, reason) = entry.and_then(KeyringEntry::revocation).map_or_else(
+                Default::default,
+                |revocation| {
+                    (
+                        instant_text(revocation.distrust_after),
+                        revocation.reason.as_str(),
+                    )
+                },
+            );
+            format!("{kid} signed at {iat}, and is distrusted from {from} on: {reason}")
+        }
+        VerdictKind::Valid => format!("{kid} signed at {iat}, inside of its window {window}"),
     }
 }

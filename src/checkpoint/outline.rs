@@ -1,0 +1,357 @@
+//! What a history is judged by, read without building the whole checkpoint.
+//!
+//! Published JSON is in its canonical form already, so that its payload is its text without the signature. That is
+//! seen in one pass; a text of any other form goes the ordinary way, with the same result.
+
+use super::json::{MAX_JSON_BYTES, MAX_NESTING};
+use super::{
+    Checkpoint, CheckpointId, CumulativeHash, EntryCount, InvalidCheckpoint, LedgerId,
+    MAX_PAYLOAD_BYTES, MAX_SAFE_INTEGER, SIGNATURE_MEMBER, Timestamp, TotalVolume,
+};
+
+/// The members of a checkpoint that place it in its ledger's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Its name within the ledger.
+    pub checkpoint_id: CheckpointId,
+    /// The ledger.
+    pub ledger_id: LedgerId,
+    /// When the ledger took it.
+    pub timestamp: Timestamp,
+    /// The head of the hash chain.
+    pub cumulative_hash: CumulativeHash,
+    /// Entries up to here.
+    pub entry_count: EntryCount,
+    /// Sum of the entries, in minor units.
+    pub total_volume: TotalVolume,
+}
+
+impl From<&Checkpoint> for Outline {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        let fields = checkpoint.fields();
+        Self {
+            checkpoint_id: fields.checkpoint_id.clone(),
+            ledger_id: fields.ledger_id.clone(),
+            timestamp: fields.timestamp,
+            cumulative_hash: fields.cumulative_hash,
+            entry_count: fields.entry_count,
+            total_volume: fields.total_volume,
+        }
+    }
+}
+
+/// A published checkpoint as far as a verifier needs it. Nothing is said about its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedOutline {
+    /// Its place in the history.
+    pub outline: Outline,
+    /// The RFC 8785 bytes that are signed.
+    pub payload: Vec<u8>,
+    /// The text of its `signature` member.
+    pub signature: String,
+}
+
+impl PublishedOutline {
+    /// Reads the published JSON. It takes and refuses what [`Checkpoint::from_published_json`] does.
+    ///
+    /// # Errors
+    /// [`InvalidCheckpoint`] names every member that is missing or wrong.
+    pub fn from_published_json(text: &[u8]) -> Result<Self, InvalidCheckpoint> {
+        if let Some(canonical) = scan(text) {
+            return Ok(canonical);
+        }
+        let (checkpoint, signature) = Checkpoint::from_published_json(text)?;
+        Ok(Self {
+            outline: Outline::from(&checkpoint),
+            payload: checkpoint.payload().as_bytes().to_vec(),
+            signature,
+        })
+    }
+}
+
+/// The members that have a meaning here, as they stand in the text.
+#[derive(Default)]
+struct Members<'a> {
+    checkpoint_id: Option<&'a str>,
+    ledger_id: Option<&'a str>,
+    timestamp: Option<&'a str>,
+    cumulative_hash: Option<&'a str>,
+    entry_count: Option<i64>,
+    total_volume: Option<i64>,
+    summaries: bool,
+    signature: Option<&'a str>,
+}
+
+/// Reads a text that is certainly canonical; none for every other, right or wrong.
+fn scan(text: &[u8]) -> Option<PublishedOutline> {
+    if text.len() > MAX_JSON_BYTES {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    let mut scanner = Scanner(text);
+    let mut members = Members::default();
+    // From the comma before the signature to its end.
+    let mut cut = None;
+    let mut previous = "";
+    scanner.take('{')?;
+    loop {
+        let start = text.len() - scanner.0.len();
+        if !previous.is_empty() {
+            scanner.take(',')?;
+        }
+        let name = scanner.name()?;
+        if name <= previous {
+            return None;
+        }
+        previous = name;
+        match name {
+            "checkpoint_id" => members.checkpoint_id = Some(scanner.string()?),
+            "ledger_id" => members.ledger_id = Some(scanner.string()?),
+            "timestamp" => members.timestamp = Some(scanner.string()?),
+            "cumulative_hash" => members.cumulative_hash = Some(scanner.string()?),
+            "entry_count" => members.entry_count = Some(scanner.integer()?),
+            "total_volume" => members.total_volume = Some(scanner.integer()?),
+            "organization_summaries" => {
+                scanner.objects()?;
+                members.summaries = true;
+            }
+            SIGNATURE_MEMBER => {
+                members.signature = Some(scanner.string()?);
+                cut = Some((start, text.len() - scanner.0.len()));
+            }
+            _ => scanner.value(1)?,
+        }
+        if let Some(rest) = scanner.0.strip_prefix('}') {
+            scanner.0 = rest;
+            break;
+        }
+    }
+    let (start, end) = cut?;
+    let (before, after) = (text.get(..start)?, text.get(end..)?);
+    if !scanner.0.is_empty() || !members.summaries || before.len() + after.len() > MAX_PAYLOAD_BYTES
+    {
+        return None;
+    }
+    Some(PublishedOutline {
+        outline: Outline {
+            checkpoint_id: members.checkpoint_id?.parse().ok()?,
+            ledger_id: members.ledger_id?.parse().ok()?,
+            timestamp: members.timestamp?.parse().ok()?,
+            cumulative_hash: members.cumulative_hash?.parse().ok()?,
+            entry_count: i128::from(members.entry_count?).try_into().ok()?,
+            total_volume: i128::from(members.total_volume?).try_into().ok()?,
+        },
+        payload: [before, after].concat().into_bytes(),
+        signature: members.signature?.to_owned(),
+    })
+}
+
+/// What is not read yet. Each method takes something that has one canonical form, in that form.
+struct Scanner<'a>(&'a str);
+
+impl<'a> Scanner<'a> {
+    fn take(&mut self, expected: char) -> Option<()> {
+        self.0 = self.0.strip_prefix(expected)?;
+        Some(())
+    }
+
+    /// A member's name and its colon. Of ASCII alone, so that its bytes have the order of its UTF-16 units; not empty.
+    fn name(&mut self) -> Option<&'a str> {
+        let name = self.string()?;
+        self.take(':')?;
+        (name.is_ascii() && !name.is_empty()).then_some(name)
+    }
+
+    /// A string in which nothing is escaped.
+    fn string(&mut self) -> Option<&'a str> {
+        self.take('"')?;
+        let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+        let end = self.0.as_bytes().iter().position(special)?;
+        let (text, rest) = self.0.split_at_checked(end)?;
+        self.0 = rest.strip_prefix('"')?;
+        Some(text)
+    }
+
+    fn integer(&mut self) -> Option<i64> {
+        let digits = self.0.strip_prefix('-').unwrap_or(self.0);
+        let count = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let (text, rest) = self
+            .0
+            .split_at_checked(self.0.len() - digits.len() + count)?;
+        let leading_zero = digits.starts_with('0') && text != "0";
+        if leading_zero || rest.starts_with(['.', 'e', 'E']) {
+            return None;
+        }
+        let number: i64 = text.parse().ok()?;
+        self.0 = rest;
+        (number.unsigned_abs() <= MAX_SAFE_INTEGER).then_some(number)
+    }
+
+    /// An array of objects.
+    fn objects(&mut self) -> Option<()> {
+        self.items(']', '[', |scanner| {
+            scanner.0.starts_with('{').then(|| scanner.value(2))?
+        })
+    }
+
+    /// Any value; `depth` counts the objects and arrays that it and its container open.
+    fn value(&mut self, depth: usize) -> Option<()> {
+        match self.0.bytes().next()? {
+            b'"' => self.string().map(|_| ()),
+            b'[' if depth <= MAX_NESTING => {
+                self.items(']', '[', |scanner| scanner.value(depth + 1))
+            }
+            b'{' if depth <= MAX_NESTING => {
+                let mut previous = None;
+                self.items('}', '{', |scanner| {
+                    let name = scanner.name()?;
+                    if previous.is_some_and(|previous| name <= previous) {
+                        return None;
+                    }
+                    previous = Some(name);
+                    scanner.value(depth + 1)
+                })
+            }
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.integer().map(|_| ()),
+        }
+    }
+
+    fn word(&mut self, expected: &str) -> Option<()> {
+        self.0 = self.0.strip_prefix(expected)?;
+        Some(())
+    }
+
+    /// What stands between brackets, with commas between.
+    fn items(
+        &mut self,
+        close: char,
+        open: char,
+        mut item: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
+        self.take(open)?;
+        if self.take(close).is_some() {
+            return Some(());
+        }
+        loop {
+            item(self)?;
+            if self.take(close).is_some() {
+                return Some(());
+            }
+            self.take(',')?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    fn published(text: &[u8]) -> Option<PublishedOutline> {
+        let (checkpoint, signature) = Checkpoint::from_published_json(text).ok()?;
+        Some(PublishedOutline {
+            outline: Outline::from(&checkpoint),
+            payload: checkpoint.payload().as_bytes().to_vec(),
+            signature,
+        })
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-1000_i64..1000).prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-z\"\\\\é\u{1}\u{7f}\u{10000}]{0,6}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-cé]{0,2}", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn any_checkpoint() -> impl Strategy<Value = Map<String, Value>> {
+        let additional =
+            prop::collection::btree_map("[a-zé]{0,3}|signature|t.*", any_value(), 0..4);
+        let summary = prop::collection::btree_map("[a-c]{1,2}", any_value(), 0..3);
+        let summaries = prop::collection::vec(summary, 0..3);
+        (additional, summaries, -5_i64..1_i64 << 54, any::<i64>()).prop_map(
+            |(additional, summaries, count, volume)| {
+                let mut object: Map<String, Value> = additional.into_iter().collect();
+                let text = |text: &str| Value::from(text);
+                object.insert("checkpoint_id".into(), text("chk_1"));
+                object.insert("ledger_id".into(), text("org_1"));
+                object.insert("timestamp".into(), text("2025-01-15T23:59:59Z"));
+                let hash = format!("sha256:{}", "0a".repeat(32));
+                object.insert("cumulative_hash".into(), text(&hash));
+                object.insert("entry_count".into(), count.into());
+                object.insert("total_volume".into(), (volume >> 9).into());
+                let summaries = summaries.into_iter().map(|summary| {
+                    Value::Object(summary.into_iter().collect::<Map<String, Value>>())
+                });
+                object.insert("organization_summaries".into(), summaries.collect());
+                object.insert("signature".into(), text("e30..AA"));
+                object
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_scanner_takes_is_what_the_reader_takes(object in any_checkpoint()) {
+            let plain = serde_json::to_vec(&object).unwrap();
+            let canonical = serde_json_canonicalizer::to_vec(&object).unwrap();
+            for text in [plain, canonical] {
+                if let Some(found) = scan(&text) {
+                    prop_assert_eq!(Some(found), published(&text));
+                }
+            }
+        }
+
+        #[test]
+        fn a_changed_byte_misleads_nobody(
+            object in any_checkpoint(), at in any::<prop::sample::Index>(), byte in any::<u8>(), insert in any::<bool>(),
+        ) {
+            let mut text = serde_json_canonicalizer::to_vec(&object).unwrap();
+            let at = at.index(text.len());
+            if insert {
+                text.insert(at, byte);
+            } else {
+                text[at] = byte;
+            }
+            if let Some(found) = scan(&text) {
+                prop_assert_eq!(Some(found), published(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn published_checkpoints_are_scanned() {
+        let golden = include_bytes!("../../tests/golden/PS256.published.json");
+        assert!(scan(golden.trim_ascii_end()).is_some());
+    }
+
+    #[test]
+    fn other_forms_go_the_ordinary_way() {
+        let golden = include_str!("../../tests/golden/PS256.published.json").trim_end();
+        let expected = published(golden.as_bytes()).unwrap();
+        for other in [
+            golden.replacen(':', ": ", 1),
+            golden.replacen("\"c", "\"\\u0063", 1),
+            format!("{golden}\n"),
+        ] {
+            assert!(scan(other.as_bytes()).is_none(), "{other}");
+            let found = PublishedOutline::from_published_json(other.as_bytes()).unwrap();
+            assert_eq!(found, expected);
+        }
+    }
+}
