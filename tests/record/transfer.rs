@@ -268,8 +268,11 @@ async fn a_record_that_is_wrong_is_not_exported() {
     let (folder, _) = exported().await;
     let path = folder.path().join("record.sqlite");
     let raw = rusqlite::Connection::open(&path).unwrap();
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'record_head_follows'";
+    let trigger: String = raw.query_row(sql, [], |row| row.get(0)).unwrap();
     raw.execute_batch("DROP TRIGGER record_head_follows; UPDATE record_head SET frontier = zeroblob(length(frontier))")
         .unwrap();
+    raw.execute_batch(&trigger).unwrap();
     let out = folder.path().join("wrong.ndjson");
     let place = format!("sqlite:{}", path.display());
     let arguments = [
