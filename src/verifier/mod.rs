@@ -3,6 +3,8 @@
 //! A verdict needs nothing but the checkpoint and a keyring. It does not ask for the time now: an expired key
 //! verifies for ever what it signed inside of its window.
 
+pub mod bulk;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +14,7 @@ use crate::key::{KeyId, Keyring, KeyringEntry, instant_text};
 use crate::signature::{DetachedJws, ProtectedHeader, SignedCheckpoint};
 
 /// What a verification found. The order is that of the checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VerdictKind {
     /// It is not a signed checkpoint.
     Malformed,

@@ -80,9 +80,11 @@ async fn sound(in_log: bool) -> Sound {
         return Sound { file, log, rows };
     }
     drop(record);
-    // The last of its connections copies the log into the file; they end by themselves.
+    // The last connection copies the log into the file. Of those that end at the same time, none may be the last.
     while log_of(&path).exists() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        let last = rusqlite::Connection::open(&path).unwrap();
+        let _ = last.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
     let (file, log) = (std::fs::read(&path).unwrap(), Vec::new());
     Sound { file, log, rows }

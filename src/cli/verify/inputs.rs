@@ -1,0 +1,300 @@
+//! Where published checkpoints come from: files with one, files with one a line, folders, standard input. They are
+//! streamed: nothing here grows with their number.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use serde::de::IgnoredAny;
+use walkdir::WalkDir;
+
+use crate::checkpoint::MAX_JSON_BYTES;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 18;
+
+/// Names of files in a folder that are looked at.
+const EXTENSIONS: [&str; 3] = ["json", "ndjson", "jsonl"];
+
+/// How the first line of a `record export` begins; it is no checkpoint.
+const EXPORT_HEADER: &[u8] = b"{\"record_export\":";
+
+/// One text that should be a published checkpoint.
+pub(super) struct Text {
+    /// The file, or `-`.
+    pub(super) source: Arc<str>,
+    /// Its line, from 1 on, in a file that has one checkpoint a line.
+    pub(super) line: Option<u64>,
+    /// Whether the user named the file, and it holds this one alone.
+    pub(super) alone: bool,
+    pub(super) bytes: Bytes,
+}
+
+impl Text {
+    /// The file, and the line if there is one.
+    pub(super) fn place(&self) -> String {
+        match self.line {
+            Some(line) => format!("{}:{line}", self.source),
+            None => self.source.to_string(),
+        }
+    }
+}
+
+/// A text, or what cannot be read.
+pub(super) type Input = Result<Text, String>;
+
+/// Gives every text to `take` until that says stop.
+pub(super) fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Input) -> bool) {
+    for path in paths {
+        let go_on = match path.to_str() {
+            Some("-") => read(path, true, &mut std::io::stdin().lock(), take),
+            _ if path.is_dir() => read_folder(path, take),
+            _ => read_file(path, true, take),
+        };
+        if !go_on {
+            return;
+        }
+    }
+}
+
+/// How many bytes there are to read; none when that cannot be known.
+pub(super) fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
+    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    paths
+        .iter()
+        .map(|path| match path.to_str() {
+            Some("-") => None,
+            _ if path.is_dir() => Some(files(path).flatten().map(|path| size(&path)).sum()),
+            _ => Some(size(path)),
+        })
+        .sum()
+}
+
+fn files(folder: &Path) -> impl Iterator<Item = Result<PathBuf, String>> {
+    let entries = WalkDir::new(folder).into_iter().map(|entry| {
+        let entry = entry.map_err(|error| error.to_string())?;
+        let extension = entry.path().extension().and_then(|name| name.to_str());
+        let wanted = extension.is_some_and(|extension| EXTENSIONS.contains(&extension));
+        Ok((wanted && entry.file_type().is_file()).then(|| entry.into_path()))
+    });
+    entries.filter_map(Result::transpose)
+}
+
+fn read_folder(folder: &Path, take: &mut dyn FnMut(Input) -> bool) -> bool {
+    files(folder).all(|file| match file {
+        Ok(file) => read_file(&file, false, take),
+        Err(problem) => take(Err(problem)),
+    })
+}
+
+fn read_file(path: &Path, named: bool, take: &mut dyn FnMut(Input) -> bool) -> bool {
+    match File::open(path) {
+        Ok(mut file) => read(path, named, &mut file, take),
+        Err(error) => take(Err(format!("{}: {error}", path.display()))),
+    }
+}
+
+fn read(
+    path: &Path,
+    named: bool,
+    reader: &mut dyn Read,
+    take: &mut dyn FnMut(Input) -> bool,
+) -> bool {
+    let source: Arc<str> = path.to_string_lossy().into();
+    let extension = path.extension().and_then(|name| name.to_str());
+    let mut lines = Lines::new(reader);
+    let mut give = |line, alone, bytes| {
+        take(Ok(Text {
+            source: Arc::clone(&source),
+            line,
+            alone,
+            bytes,
+        }))
+    };
+    let mut read = || -> std::io::Result<bool> {
+        let Some((number, first)) = lines.next()? else {
+            return Ok(give(None, named, Bytes::new()));
+        };
+        let second = lines.next()?;
+        let one_a_line = match &second {
+            _ if matches!(extension, Some("ndjson" | "jsonl")) => true,
+            None => false,
+            Some((_, second)) => second.starts_with(b"{") || is_json(&first),
+        };
+        if !one_a_line {
+            return Ok(give(None, named, lines.document(first, second)?));
+        }
+        if !first.starts_with(EXPORT_HEADER) && !give(Some(number), false, first) {
+            return Ok(false);
+        }
+        let mut next = second;
+        while let Some((number, line)) = next {
+            if !give(Some(number), false, line) {
+                return Ok(false);
+            }
+            next = lines.next()?;
+        }
+        Ok(true)
+    };
+    match read() {
+        Ok(go_on) => go_on,
+        Err(error) => take(Err(format!("{source}: {error}"))),
+    }
+}
+
+fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(text).is_ok()
+}
+
+/// The lines that are not blank, each up to a bound.
+struct Lines<'a> {
+    reader: &'a mut dyn Read,
+    buffer: BytesMut,
+    /// Bytes of the buffer in which there is no end of a line.
+    searched: usize,
+    /// The number of the line that the buffer begins with.
+    number: u64,
+    /// The rest of this line is dropped: it is too long.
+    dropping: bool,
+}
+
+impl<'a> Lines<'a> {
+    fn new(reader: &'a mut dyn Read) -> Self {
+        Self {
+            reader,
+            buffer: BytesMut::new(),
+            searched: 0,
+            number: 1,
+            dropping: false,
+        }
+    }
+
+    /// The next line with its number. One that is too long is cut off behind the bound: whoever reads it sees that.
+    fn next(&mut self) -> std::io::Result<Option<(u64, Bytes)>> {
+        loop {
+            let fresh = self.buffer.get(self.searched..).unwrap_or_default();
+            if let Some(at) = memchr::memchr(b'\n', fresh) {
+                let line = self.buffer.split_to(self.searched + at + 1).freeze();
+                self.searched = 0;
+                let number = self.number;
+                self.number += 1;
+                if std::mem::take(&mut self.dropping) || line.trim_ascii().is_empty() {
+                    continue;
+                }
+                let text = line.strip_suffix(b"\n").unwrap_or(&line);
+                let text = text.strip_suffix(b"\r").unwrap_or(text);
+                return Ok(Some((number, line.slice_ref(text))));
+            }
+            self.searched = self.buffer.len();
+            if self.dropping {
+                self.buffer.clear();
+                self.searched = 0;
+            } else if self.buffer.len() > MAX_JSON_BYTES {
+                self.dropping = true;
+                self.searched = 0;
+                return Ok(Some((self.number, self.buffer.split().freeze())));
+            }
+            if !self.fill()? {
+                let rest = self.buffer.split().freeze();
+                self.searched = 0;
+                let blank = rest.trim_ascii().is_empty();
+                return Ok((!blank).then_some((self.number, rest)));
+            }
+        }
+    }
+
+    /// All of it as one text, from its first two lines on; cut off behind the bound.
+    fn document(&mut self, first: Bytes, second: Option<(u64, Bytes)>) -> std::io::Result<Bytes> {
+        let Some((_, second)) = second else {
+            return Ok(first);
+        };
+        let mut whole = BytesMut::from(first);
+        whole.extend_from_slice(b"\n");
+        whole.extend_from_slice(&second);
+        whole.extend_from_slice(b"\n");
+        while whole.len() <= MAX_JSON_BYTES {
+            if self.buffer.is_empty() && !self.fill()? {
+                break;
+            }
+            whole.extend_from_slice(&self.buffer.split());
+        }
+        Ok(whole.freeze())
+    }
+
+    /// Reads more; false at the end.
+    fn fill(&mut self) -> std::io::Result<bool> {
+        let before = self.buffer.len();
+        self.buffer.resize(before + CHUNK, 0);
+        let room = self.buffer.get_mut(before..).unwrap_or_default();
+        let outcome = self.reader.read(room);
+        self.buffer
+            .truncate(before + outcome.as_ref().copied().unwrap_or(0));
+        Ok(outcome? > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(name: &str, content: &[u8]) -> Vec<(Option<u64>, bool, String)> {
+        let mut found = Vec::new();
+        let mut content = content;
+        read(Path::new(name), true, &mut content, &mut |input| {
+            let text = input.unwrap();
+            let shown = String::from_utf8_lossy(&text.bytes).into_owned();
+            found.push((text.line, text.alone, shown));
+            true
+        });
+        found
+    }
+
+    #[test]
+    fn a_file_holds_one_or_one_a_line() {
+        let one = |text: &str| vec![(None, true, text.to_owned())];
+        assert_eq!(texts("a.json", b"{\"a\":1}\n"), one("{\"a\":1}"));
+        assert_eq!(
+            texts("a.json", b"{\n \"a\":1\n}\n"),
+            one("{\n \"a\":1\n}\n")
+        );
+        assert_eq!(texts("a.json", b""), one(""));
+        let line = |number, text: &str| (Some(number), false, text.to_owned());
+        let lines = vec![line(1, "{\"a\":1}"), line(3, "x"), line(4, "{\"b\":2}")];
+        assert_eq!(texts("a.json", b"{\"a\":1}\r\n\nx\n{\"b\":2}"), lines);
+        // The first line is broken, but the second begins an object.
+        let lines = vec![line(1, "{\"a\":"), line(2, "{\"b\":2}")];
+        assert_eq!(texts("a.json", b"{\"a\":\n{\"b\":2}\n"), lines);
+        assert_eq!(texts("a.ndjson", b"{\"a\":\n"), vec![line(1, "{\"a\":")]);
+        let export = b"{\"record_export\":1}\n{\"a\":1}\n{\"b\":2}\n";
+        assert_eq!(
+            texts("a", export),
+            vec![line(2, "{\"a\":1}"), line(3, "{\"b\":2}")]
+        );
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_off_and_the_next_line_is_read() {
+        let mut content = b"{}\n".to_vec();
+        content.extend(vec![b'x'; 5 * MAX_JSON_BYTES]);
+        content.extend(b"\n{\"b\":2}\n");
+        let found = texts("a.ndjson", &content);
+        let numbers: Vec<_> = found.iter().map(|(line, ..)| line.unwrap()).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+        assert!(found[1].2.len() > MAX_JSON_BYTES && found[1].2.len() < 2 * MAX_JSON_BYTES);
+        let document = texts("a.json", &[b'\n'; 3]);
+        assert_eq!(document.len(), 1);
+    }
+
+    #[test]
+    fn the_reader_may_stop() {
+        let mut count = 0;
+        let mut content: &[u8] = b"{}\n{}\n{}\n";
+        let go_on = read(Path::new("a"), true, &mut content, &mut |_| {
+            count += 1;
+            count < 2
+        });
+        assert_eq!((go_on, count), (false, 2));
+    }
+}

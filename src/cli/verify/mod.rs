@@ -1,0 +1,131 @@
+//! `verify`: verdicts on published checkpoints, one or millions, offline with a keyring or by asking a service.
+
+mod html;
+mod inputs;
+mod online;
+mod pipeline;
+mod report;
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
+
+use super::{Failure, input};
+use crate::checkpoint::LedgerId;
+use crate::clock::Clock;
+use crate::grpc::client;
+use crate::key::{Keyring, MAX_KEYRING_BYTES, PinnedKeyring, parse_instant};
+use crate::verifier::bulk::{Fingerprints, Judge, Selection};
+use online::Service;
+use report::Report;
+
+#[derive(Args)]
+pub(super) struct Verify {
+    /// Published checkpoints: files with one, files with one a line (NDJSON, also of `record export`), folders
+    /// of such files (.json, .ndjson, .jsonl); - reads standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    by: By,
+    /// Only checkpoints whose timestamp is at or after this day or RFC 3339 instant
+    #[arg(long, env = "CHECKPOINT_SIGNER_SINCE", value_parser = instant, value_name = "TIME")]
+    since: Option<DateTime<Utc>>,
+    /// Only checkpoints whose timestamp is before this day or RFC 3339 instant
+    #[arg(long, env = "CHECKPOINT_SIGNER_UNTIL", value_parser = instant, value_name = "TIME")]
+    until: Option<DateTime<Utc>>,
+    /// Only checkpoints of this ledger
+    #[arg(long, env = "CHECKPOINT_SIGNER_LEDGER", value_name = "LEDGER_ID")]
+    ledger: Option<LedgerId>,
+    /// How to print
+    #[arg(
+        long,
+        value_enum,
+        env = "CHECKPOINT_SIGNER_FORMAT",
+        default_value = "text"
+    )]
+    format: Format,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person: what is wrong, and a summary
+    Text,
+    /// For a program: one object
+    Json,
+    /// For a program: one object a line, for every checkpoint as it is verified, then the summary
+    Ndjson,
+    /// A report to file away: one page, without anything from elsewhere
+    Html,
+}
+
+#[derive(Args)]
+#[group(id = "by", required = true, multiple = true)]
+struct By {
+    /// Verify offline with a keyring that you trust: the JWK Set of `keys export`. No service is asked then
+    #[arg(long, env = "CHECKPOINT_SIGNER_KEYS", value_name = "KEYRING")]
+    keys: Option<PathBuf>,
+    /// Ask this service
+    #[arg(long, env = "CHECKPOINT_SIGNER_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// Believe no key of the keyring but this one, named by its key_id or RFC 7638 thumbprint, and those that an
+    /// unbroken chain of endorsements leads to from it
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_PIN",
+        requires = "keys",
+        value_name = "KEY"
+    )]
+    pin: Option<String>,
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    parse_instant(text).map_err(|error| error.to_string())
+}
+
+impl Verify {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let selection = Selection {
+            since: self.since,
+            until: self.until,
+            ledger_id: self.ledger,
+        };
+        let fingerprints = Fingerprints::default();
+        let mut report = Report::new(self.format, &self.files, &fingerprints)?;
+        match (self.by.keys, self.by.server) {
+            (Some(path), _) => {
+                let text = input::read(&path, MAX_KEYRING_BYTES)?;
+                let keyring = Keyring::from_jwks(&text)
+                    .map_err(|error| Failure::Impossible(format!("{}: {error}", path.display())))?;
+                report.keys = keyring.published().into_iter().cloned().collect();
+                let keyring = match &self.by.pin {
+                    Some(pin) => keyring.trust_from(pin).map_err(Failure::impossible)?,
+                    None => PinnedKeyring::unpinned(keyring),
+                };
+                let judge = Judge {
+                    keyring,
+                    selection,
+                    fingerprints,
+                };
+                let every = self.format == Format::Ndjson;
+                // It blocks, and nothing else goes on.
+                tokio::task::block_in_place(|| {
+                    pipeline::run(&self.files, &judge, every, &mut |outcomes| {
+                        report.take(outcomes)
+                    })
+                })?;
+            }
+            (None, Some(url)) => {
+                let service = Service::new(client::connect(&url).await?, selection, fingerprints);
+                let files = self.files.clone();
+                service
+                    .run(files, &mut |results| report.take(results))
+                    .await?;
+            }
+            // clap's group leaves no other case.
+            (None, None) => return Err(Failure::Impossible("expected --keys or --server".into())),
+        }
+        report.finish(Clock::system().now())
+    }
+}

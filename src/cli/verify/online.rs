@@ -1,0 +1,105 @@
+//! Asks a service for its verdicts.
+
+use std::path::PathBuf;
+
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::mpsc;
+use tonic::transport::Channel;
+
+use super::inputs::{Input, Text};
+use super::pipeline::{Outcome, Take, batch};
+use crate::checkpoint::PublishedOutline;
+use crate::cli::Failure;
+use crate::grpc::proto::verification_service_client::VerificationServiceClient;
+use crate::grpc::proto::verify_checkpoint_request::Subject;
+use crate::grpc::proto::{VerdictKind as WireKind, VerifyCheckpointRequest};
+use crate::verifier::bulk::{Checked, Fingerprints, Selection};
+use crate::verifier::{Verdict, VerdictKind};
+
+/// Calls under way.
+const CALLS: usize = 32;
+
+pub(super) struct Service {
+    client: VerificationServiceClient<Channel>,
+    selection: Selection,
+    fingerprints: Fingerprints,
+}
+
+impl Service {
+    pub(super) fn new(channel: Channel, selection: Selection, fingerprints: Fingerprints) -> Self {
+        Self {
+            client: VerificationServiceClient::new(channel),
+            selection,
+            fingerprints,
+        }
+    }
+
+    pub(super) async fn run(&self, paths: Vec<PathBuf>, take: Take<'_>) -> Result<(), Failure> {
+        let (sender, mut batches) = mpsc::channel(1);
+        let reader = tokio::task::spawn_blocking(move || {
+            batch(&paths, &mut |batch| sender.blocking_send(batch).is_ok());
+        });
+        while let Some(batch) = batches.recv().await {
+            let calls = stream::iter(batch).map(|input| self.ask(input));
+            take(calls.buffered(CALLS).collect().await)?;
+        }
+        reader.await.map_err(Failure::impossible)
+    }
+
+    async fn ask(&self, input: Input) -> Outcome {
+        let text = match input {
+            Ok(text) => text,
+            Err(problem) => return Outcome::Failed(problem),
+        };
+        let published = PublishedOutline::from_published_json(&text.bytes).ok();
+        if published.is_some_and(|published| !self.selection.contains(&published.outline)) {
+            return Outcome::LeftOut(text.bytes.len());
+        }
+        match self.verdict(&text).await {
+            Ok((verdict, recorded)) => {
+                let checked = Checked::told(verdict, recorded, &text.bytes, &self.fingerprints);
+                Outcome::Checked(text, Box::new(checked))
+            }
+            Err(problem) => Outcome::Failed(format!("{}: {problem}", text.place())),
+        }
+    }
+
+    async fn verdict(&self, text: &Text) -> Result<(Verdict, Option<bool>), String> {
+        let published = match String::from_utf8(text.bytes.to_vec()) {
+            Ok(published) => published,
+            Err(error) => return Ok((Verdict::malformed(error), None)),
+        };
+        let request = VerifyCheckpointRequest {
+            subject: Some(Subject::PublishedJson(published)),
+        };
+        let answer = self.client.clone().verify_checkpoint(request).await;
+        let answer = answer.map_err(|status| {
+            let failure = Failure::from(status);
+            failure.message().unwrap_or_default().to_owned()
+        })?;
+        let verdict = answer.into_inner().verdict.unwrap_or_default();
+        let recorded = verdict.recorded;
+        let signed_at = verdict.signed_at.map(|t| t.seconds);
+        let kind = kind(verdict.kind());
+        let verdict = Verdict {
+            kind: kind.ok_or("the service gave a verdict that is not known here")?,
+            key_id: verdict.key_id.parse().ok(),
+            signed_at: signed_at.and_then(|s| chrono::DateTime::from_timestamp(s, 0)),
+            explanation: verdict.explanation,
+        };
+        Ok((verdict, recorded))
+    }
+}
+
+fn kind(wire: WireKind) -> Option<VerdictKind> {
+    match wire {
+        WireKind::Unspecified => None,
+        WireKind::Valid => Some(VerdictKind::Valid),
+        WireKind::InvalidSignature => Some(VerdictKind::InvalidSignature),
+        WireKind::UnknownKey => Some(VerdictKind::UnknownKey),
+        WireKind::OutsideValidity => Some(VerdictKind::OutsideValidity),
+        WireKind::KeyRevoked => Some(VerdictKind::KeyRevoked),
+        WireKind::AlgorithmMismatch => Some(VerdictKind::AlgorithmMismatch),
+        WireKind::Malformed => Some(VerdictKind::Malformed),
+    }
+}

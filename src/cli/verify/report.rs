@@ -1,0 +1,326 @@
+//! What `verify` prints: verdicts as they come, then what shows when all are seen together, and a summary.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::Format;
+use super::html;
+use super::inputs::{Text, total_bytes};
+use super::pipeline::Outcome;
+use crate::cli::{Failure, print};
+use crate::key::{KeyringEntry, instant_text};
+use crate::verifier::VerdictKind;
+use crate::verifier::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Tally};
+
+/// Notes that the text and the page tell in full.
+const MAX_NOTES: usize = 100;
+
+/// Bad ones that the page tells in full.
+const MAX_ON_PAGE: usize = 1000;
+
+/// Ledgers that the text tells in full.
+const MAX_LEDGERS: usize = 20;
+
+/// A verdict to print.
+pub(super) struct Line {
+    pub(super) place: String,
+    pub(super) checked: Checked,
+}
+
+pub(super) struct Report {
+    format: Format,
+    bar: ProgressBar,
+    histories: Histories,
+    inputs: usize,
+    pub(super) tally: Tally,
+    /// Those that are not valid, as far as they are told.
+    pub(super) bad: Vec<Line>,
+    verdicts: Vec<Value>,
+    pub(super) failures: Vec<String>,
+    pub(super) faults: Vec<Finding>,
+    pub(super) notes: Vec<Finding>,
+    pub(super) notes_count: u64,
+    /// There more than once, unchanged.
+    pub(super) copies: u64,
+    /// Of the keyring; none when a service was asked.
+    pub(super) keys: Vec<KeyringEntry>,
+}
+
+impl Report {
+    pub(super) fn new(
+        format: Format,
+        files: &[PathBuf],
+        fingerprints: &Fingerprints,
+    ) -> Result<Self, Failure> {
+        // Drawn on standard error, when that is a terminal.
+        let bar = match total_bytes(files) {
+            Some(bytes) => ProgressBar::new(bytes),
+            None => ProgressBar::no_length(),
+        };
+        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left");
+        bar.set_style(style.map_err(Failure::impossible)?);
+        Ok(Self {
+            format,
+            bar,
+            histories: Histories::new(fingerprints.clone()).map_err(temporary)?,
+            inputs: files.len(),
+            tally: Tally::default(),
+            bad: Vec::new(),
+            verdicts: Vec::new(),
+            failures: Vec::new(),
+            faults: Vec::new(),
+            notes: Vec::new(),
+            notes_count: 0,
+            copies: 0,
+            keys: Vec::new(),
+        })
+    }
+
+    /// Takes what was found of some inputs.
+    pub(super) fn take(&mut self, outcomes: Vec<Outcome>) -> Result<(), Failure> {
+        let mut shown = String::new();
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Failed(problem) => self.failures.push(problem),
+                Outcome::LeftOut(bytes) => {
+                    self.tally.left_out += 1;
+                    self.bar.inc(bytes as u64 + 1);
+                }
+                Outcome::Checked(text, checked) => {
+                    self.bar.inc(text.bytes.len() as u64 + 1);
+                    self.tally.add(&checked);
+                    let place = text.place();
+                    self.histories.add(&checked, &place).map_err(temporary)?;
+                    self.show(&text, place, *checked, &mut shown);
+                }
+            }
+        }
+        let rate = self.tally.counts.all as f64 / self.bar.elapsed().as_secs_f64();
+        let (all, invalid) = (self.tally.counts.all, self.tally.counts.invalid());
+        let message = format!("{all} checkpoints, {invalid} not valid, {rate:.0}/s");
+        self.bar.set_message(message);
+        if shown.is_empty() {
+            return Ok(());
+        }
+        self.bar.suspend(|| print(&shown))
+    }
+
+    fn show(&mut self, text: &Text, place: String, checked: Checked, shown: &mut String) {
+        let told = text.alone || checked.kind != VerdictKind::Valid;
+        let line = Line { place, checked };
+        match self.format {
+            Format::Text if told => shown.push_str(&line.to_text()),
+            Format::Json if told => self.verdicts.push(line.to_json(text)),
+            Format::Ndjson => shown.push_str(&format!("{}\n", line.to_json(text))),
+            Format::Html if line.checked.kind != VerdictKind::Valid => {
+                if self.bad.len() < MAX_ON_PAGE {
+                    self.bad.push(line);
+                }
+            }
+            Format::Text | Format::Json | Format::Html => {}
+        }
+    }
+
+    /// Prints the rest, and says how it went.
+    pub(super) fn finish(mut self, now: DateTime<Utc>) -> Result<(), Failure> {
+        self.bar.finish_and_clear();
+        self.look_at_histories()?;
+        match self.format {
+            Format::Text => print(&self.to_text())?,
+            Format::Json => print(&format!("{:#}\n", self.to_json()))?,
+            Format::Ndjson => print(&self.to_ndjson())?,
+            Format::Html => print(&html::page(&self, now))?,
+        }
+        if self.tally.counts.all == 0 && self.failures.is_empty() {
+            let left_out = self.tally.left_out;
+            self.failures.push(format!(
+                "no checkpoint to verify ({left_out} were left out)"
+            ));
+        }
+        let bad = self.tally.counts.invalid() > 0 || !self.faults.is_empty();
+        match (bad, self.failures.as_slice()) {
+            (false, []) => Ok(()),
+            (false, failures) => Err(Failure::Impossible(failures.join("; "))),
+            (true, []) => Err(Failure::Shown),
+            (true, failures) => Err(Failure::Negative(failures.join("; "))),
+        }
+    }
+
+    fn look_at_histories(&mut self) -> Result<(), Failure> {
+        let histories = std::mem::replace(
+            &mut self.histories,
+            Histories::new(Fingerprints::default()).map_err(temporary)?,
+        );
+        let all = matches!(self.format, Format::Json | Format::Ndjson);
+        let copies = histories.finish(|finding| {
+            if finding.is_fault() {
+                self.faults.push(finding);
+                return Ok(());
+            }
+            self.notes_count += 1;
+            if all || self.notes.len() < MAX_NOTES {
+                self.notes.push(finding);
+            }
+            Ok(())
+        });
+        self.copies = copies.map_err(temporary)?;
+        Ok(())
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        for finding in self.faults.iter().chain(&self.notes) {
+            let [first, second] = finding.members();
+            let (name, explanation) = (finding.name(), finding.explanation());
+            let (a, b) = (&first.source, &second.source);
+            text.push_str(&format!("{name:<18} {a}, {b}: {explanation}\n"));
+        }
+        if self.notes_count > self.notes.len() as u64 {
+            let more = self.notes_count - self.notes.len() as u64;
+            text.push_str(&format!("{:<18} {more} more\n", "GAP"));
+        }
+        let tally = &self.tally;
+        // One file with one checkpoint has said it all.
+        if self.inputs == 1 && tally.counts.all <= 1 && tally.left_out == 0 {
+            return text;
+        }
+        let mut verdicts = Vec::new();
+        for (kind, count) in tally.verdicts.iter().rev() {
+            verdicts.push(format!("{count} {kind}"));
+        }
+        text.push_str(&format!(
+            "\n{} checkpoints of {} ledgers: {}\n",
+            tally.counts.all,
+            tally.ledgers.len(),
+            verdicts.join(", ")
+        ));
+        let Self { faults, copies, .. } = self;
+        text.push_str(&format!(
+            "seen together: {} faults, {} gaps, {copies} there more than once, {} left out\n",
+            faults.len(),
+            self.notes_count,
+            tally.left_out
+        ));
+        text.push_str("\n     valid  not valid  key\n");
+        for (key_id, key) in &tally.keys {
+            let signed = key.signed.map_or_else(String::new, |(first, last)| {
+                format!(", from {} to {}", instant_text(first), instant_text(last))
+            });
+            text.push_str(&format!("{}  {key_id}{signed}\n", columns(key.counts)));
+        }
+        text.push_str("\n     valid  not valid  ledger\n");
+        for (ledger_id, ledger) in tally.ledgers.iter().take(MAX_LEDGERS) {
+            let time = ledger.time.map_or_else(String::new, |(first, last)| {
+                format!(
+                    ", from {} to {}, {} entries",
+                    instant_text(first),
+                    instant_text(last),
+                    ledger.entry_count
+                )
+            });
+            text.push_str(&format!("{}  {ledger_id}{time}\n", columns(ledger.counts)));
+        }
+        if tally.ledgers.len() > MAX_LEDGERS {
+            let more = tally.ledgers.len() - MAX_LEDGERS;
+            text.push_str(&format!("and {more} more ledgers; --format json has all\n"));
+        }
+        text
+    }
+
+    fn to_json(&self) -> Value {
+        let findings =
+            |findings: &[Finding]| -> Vec<Value> { findings.iter().map(finding_json).collect() };
+        json!({
+            "verdicts": self.verdicts,
+            "faults": findings(&self.faults),
+            "notes": findings(&self.notes),
+            "summary": self.summary(),
+            "not_checked": self.failures,
+        })
+    }
+
+    fn to_ndjson(&self) -> String {
+        let findings = self.faults.iter().chain(&self.notes).map(finding_json);
+        let summary = json!({ "summary": self.summary(), "not_checked": self.failures });
+        let lines = findings.chain([summary]);
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    fn summary(&self) -> Value {
+        let tally = &self.tally;
+        let object = |members: Vec<(String, Value)>| Value::Object(members.into_iter().collect());
+        let range = |range: Option<(DateTime<Utc>, DateTime<Utc>)>| {
+            range.map(|(first, last)| [instant_text(first), instant_text(last)])
+        };
+        let verdicts = tally.verdicts.iter();
+        let keys = tally.keys.iter().map(|(key_id, key)| {
+            let Counts { all, valid } = key.counts;
+            let value = json!({ "all": all, "valid": valid, "signed": range(key.signed) });
+            (key_id.to_string(), value)
+        });
+        let ledgers = tally.ledgers.iter().map(|(ledger_id, ledger)| {
+            let Counts { all, valid } = ledger.counts;
+            let (time, entries) = (range(ledger.time), ledger.entry_count);
+            let value = json!({ "all": all, "valid": valid, "time": time, "entry_count": entries });
+            (ledger_id.to_string(), value)
+        });
+        json!({
+            "checkpoints": tally.counts.all,
+            "valid": tally.counts.valid,
+            "left_out": tally.left_out,
+            "copies": self.copies,
+            "faults": self.faults.len(),
+            "notes": self.notes_count,
+            "verdicts": object(verdicts.map(|(kind, n)| (kind.to_string(), json!(n))).collect()),
+            "keys": object(keys.collect()),
+            "ledgers": object(ledgers.collect()),
+        })
+    }
+}
+
+fn columns(counts: Counts) -> String {
+    format!("{:>10} {:>10}", counts.valid, counts.invalid())
+}
+
+fn temporary(error: std::io::Error) -> Failure {
+    Failure::Impossible(format!("temporary files: {error}"))
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "finding": finding.name(),
+        "checkpoints": finding.members(),
+        "explanation": finding.explanation(),
+    })
+}
+
+impl Line {
+    fn to_text(&self) -> String {
+        let recorded = match self.checked.recorded {
+            Some(true) => "; it is in the service's record",
+            Some(false) => "; it is NOT in the service's record",
+            None => "",
+        };
+        let (kind, explanation) = (self.checked.kind, &self.checked.explanation);
+        format!("{kind:<18} {}: {explanation}{recorded}\n", self.place)
+    }
+
+    fn to_json(&self, text: &Text) -> Value {
+        let checked = &self.checked;
+        let outline = checked.outline.as_ref();
+        json!({
+            "file": text.source.as_ref(),
+            "line": text.line,
+            "ledger_id": outline.map(|outline| outline.ledger_id.as_str()),
+            "checkpoint_id": outline.map(|outline| outline.checkpoint_id.as_str()),
+            "verdict": checked.kind.as_str(),
+            "key_id": checked.key_id.as_ref().map(|key_id| key_id.as_str()),
+            "signed_at": checked.signed_at.map(instant_text),
+            "explanation": checked.explanation,
+            "recorded": checked.recorded,
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! Counts, by verdict, key, ledger and month.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Datelike, Utc};
+
+use super::Checked;
+use crate::checkpoint::LedgerId;
+use crate::key::KeyId;
+use crate::verifier::VerdictKind;
+
+/// How many of them, and how many of those are valid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All.
+    pub all: u64,
+    /// The valid ones.
+    pub valid: u64,
+}
+
+impl Counts {
+    fn add(&mut self, kind: VerdictKind) {
+        self.all += 1;
+        self.valid += u64::from(kind == VerdictKind::Valid);
+    }
+
+    /// Those that are not valid.
+    pub fn invalid(self) -> u64 {
+        self.all - self.valid
+    }
+}
+
+/// What one key signed, or is said to have signed.
+#[derive(Clone, Debug, Default)]
+pub struct KeyTally {
+    /// How many.
+    pub counts: Counts,
+    /// The first and the last signing time of the valid ones.
+    pub signed: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+/// What there is of one ledger.
+#[derive(Clone, Debug, Default)]
+pub struct LedgerTally {
+    /// How many.
+    pub counts: Counts,
+    /// The first and the last timestamp of the valid ones.
+    pub time: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// The largest entry_count of the valid ones.
+    pub entry_count: u64,
+}
+
+/// The summary. Its size depends on the keys, ledgers and months, not on the checkpoints.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// All of them.
+    pub counts: Counts,
+    /// Those that were not looked at, because they are not selected.
+    pub left_out: u64,
+    /// By verdict.
+    pub verdicts: BTreeMap<VerdictKind, u64>,
+    /// By the header's `kid`; without those that have none.
+    pub keys: BTreeMap<KeyId, KeyTally>,
+    /// By ledger; without those that are malformed.
+    pub ledgers: BTreeMap<LedgerId, LedgerTally>,
+    /// By month of signing, `(year, month)`.
+    pub months: BTreeMap<(i32, u32), Counts>,
+}
+
+impl Tally {
+    /// Counts one.
+    pub fn add(&mut self, checked: &Checked) {
+        let valid = checked.kind == VerdictKind::Valid;
+        self.counts.add(checked.kind);
+        *self.verdicts.entry(checked.kind).or_default() += 1;
+        if let Some(key_id) = &checked.key_id {
+            let key = self.keys.entry(key_id.clone()).or_default();
+            key.counts.add(checked.kind);
+            if let Some(time) = checked.signed_at.filter(|_| valid) {
+                widen(&mut key.signed, time);
+            }
+        }
+        if let Some(time) = checked.signed_at {
+            let month = self.months.entry((time.year(), time.month()));
+            month.or_default().add(checked.kind);
+        }
+        if let Some(outline) = &checked.outline {
+            let ledger = self.ledgers.entry(outline.ledger_id.clone()).or_default();
+            ledger.counts.add(checked.kind);
+            if valid {
+                widen(&mut ledger.time, outline.timestamp.instant());
+                ledger.entry_count = ledger.entry_count.max(outline.entry_count.get());
+            }
+        }
+    }
+}
+
+fn widen(range: &mut Option<(DateTime<Utc>, DateTime<Utc>)>, time: DateTime<Utc>) {
+    let (first, last) = range.unwrap_or((time, time));
+    *range = Some((first.min(time), last.max(time)));
+}
