@@ -47,8 +47,17 @@ pub fn machine_seconds() -> (f64, f64) {
 
 /// Resident memory in MiB.
 pub fn resident_mib(pid: u32) -> f64 {
-    let status = read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
-    kib.parse::<f64>().unwrap() / 1024.0
+    memory_mib(pid, "VmRSS:").unwrap()
+}
+
+/// The most resident memory that there was, in MiB; none when the process has ended.
+pub fn peak_mib(pid: u32) -> Option<f64> {
+    memory_mib(pid, "VmHWM:")
+}
+
+fn memory_mib(pid: u32, name: &str) -> Option<f64> {
+    let status = read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line?.trim().strip_suffix(" kB")?;
+    Some(kib.parse::<f64>().unwrap() / 1024.0)
 }

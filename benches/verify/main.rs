@@ -1,0 +1,233 @@
+//! How fast `verify` is with a million published checkpoints, beside raw aws-lc-rs and a Python script in the same run.
+//!
+//! `cargo bench --bench verify -- --help` lists the settings. Making a million signatures takes five minutes or so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+#[path = "../load/process.rs"]
+#[allow(dead_code)]
+mod process;
+#[path = "../../tests/support/python.rs"]
+mod python;
+
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use checkpoint_signer::checkpoint::Checkpoint;
+use checkpoint_signer::key::{KeySecret, Keyring, SigningKey, ValidityWindow};
+use checkpoint_signer::signature::{Algorithm, SignedCheckpoint};
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Parser;
+use rayon::prelude::*;
+
+use process::{cpu_seconds, peak_mib};
+
+/// Checkpoints of a ledger: ten years, day by day.
+const DAYS: u64 = 3650;
+
+/// How long raw verifications are made, before and after.
+const RAW_FOR: Duration = Duration::from_secs(3);
+
+/// Checkpoints that Python gets: it has one core, and nobody wants to wait.
+const FOR_PYTHON: usize = 20_000;
+
+/// Checkpoints whose signatures the raw yardstick verifies, again and again.
+const FOR_RAW: usize = 20_000;
+
+#[derive(Parser)]
+struct Settings {
+    /// Checkpoints
+    #[arg(long, default_value_t = 1_000_000)]
+    count: u64,
+    /// Bits of the key
+    #[arg(long, default_value_t = 3072)]
+    bits: usize,
+    /// Where the checkpoints are, or will be kept for another run; a temporary folder otherwise
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Cargo gives it
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let settings = Settings::parse();
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = settings.folder.as_deref().unwrap_or(temporary.path());
+    let (keyring, published) = (folder.join("keyring.json"), folder.join("published.ndjson"));
+    if !published.exists() {
+        make(&settings, &keyring, &published);
+    }
+    let cores = std::thread::available_parallelism().unwrap().get() as f64;
+    let inputs = Inputs::read(&keyring, &published);
+    let before = inputs.raw_rate();
+    let run = Run::of(&keyring, &published, settings.count);
+    let raw = (before + inputs.raw_rate()) / 2.0;
+    let ours = settings.count as f64 / run.seconds;
+    let python = python_rate(&keyring, &published);
+    println!(
+        "\n{} checkpoints, {} bit, {cores} cores",
+        settings.count, settings.bits
+    );
+    println!("raw verification, aws-lc-rs, all cores   {raw:>8.0} /s");
+    println!(
+        "verify --keys, from NDJSON               {ours:>8.0} /s, {:.2} s, {:.1} us of CPU each",
+        run.seconds,
+        run.cpu / settings.count as f64 * 1e6
+    );
+    println!("a Python script with cryptography        {python:>8.0} /s, one core");
+    println!("\nverify / raw      {:.2}   goal >= 0.85", ours / raw);
+    println!("verify / Python   {:.1}", ours / python);
+    println!("memory            {:.1} MiB   goal < 100 MiB", run.mib);
+}
+
+fn make(settings: &Settings, keyring: &Path, published: &Path) {
+    let start: DateTime<Utc> = "2025-01-01T00:00:00Z".parse().unwrap();
+    let until = start + TimeDelta::days(DAYS as i64 + 1);
+    let window = ValidityWindow::new(start, until).unwrap();
+    let key_id = "amply-checkpoint-key-bench".parse().unwrap();
+    let made = KeySecret::generate(key_id, window, Algorithm::Ps256, settings.bits, None);
+    let key = KeySecret::parse(&made.unwrap().0, None)
+        .unwrap()
+        .into_signing_key();
+    let mut ring = Keyring::default();
+    ring.insert(key.version().clone()).unwrap();
+    std::fs::create_dir_all(published.parent().unwrap()).unwrap();
+    std::fs::write(keyring, ring.to_jwks()).unwrap();
+    let mut file = BufWriter::new(std::fs::File::create(published).unwrap());
+    let batch = 10_000;
+    for first in (0..settings.count).step_by(batch) {
+        let end = settings.count.min(first + batch as u64);
+        let lines: Vec<String> = (first..end)
+            .into_par_iter()
+            .map(|n| line(&key, start, n))
+            .collect();
+        for line in lines {
+            writeln!(file, "{line}").unwrap();
+        }
+        eprintln!("signed {end} of {}", settings.count);
+    }
+    file.flush().unwrap();
+}
+
+/// The n-th: ledger by ledger for each day, as they are published.
+fn line(key: &SigningKey, start: DateTime<Utc>, n: u64) -> String {
+    let (ledger, day) = (n / DAYS, n % DAYS);
+    let time = start + TimeDelta::days(day as i64) + TimeDelta::seconds(86_399);
+    let name = time.format("%Y-%m-%d");
+    let timestamp = time.format("%Y-%m-%dT%H:%M:%SZ");
+    let (entries, volume) = (15_842 + day * 17, 284_729_340 + day * 1000);
+    let text = format!(
+        r#"{{"checkpoint_id":"chk_{name}","ledger_id":"org_{ledger}","timestamp":"{timestamp}","cumulative_hash":"sha256:{n:064x}","entry_count":{entries},"total_volume":{volume},"organization_summaries":[]}}"#
+    );
+    let checkpoint = Checkpoint::from_json(text.as_bytes()).unwrap();
+    let jws = key
+        .open_at(time)
+        .unwrap()
+        .sign(checkpoint.payload())
+        .unwrap();
+    SignedCheckpoint { checkpoint, jws }.published_json()
+}
+
+/// Signatures that are taken apart already: nothing but RSA is left to do.
+struct Inputs {
+    keyring: Keyring,
+    signed: Vec<(String, SignedCheckpoint)>,
+}
+
+impl Inputs {
+    fn read(keyring: &Path, published: &Path) -> Self {
+        let lines = BufReader::new(std::fs::File::open(published).unwrap()).lines();
+        let signed = lines.take(FOR_RAW).map(|line| {
+            let signed = SignedCheckpoint::from_published_json(line.unwrap().as_bytes()).unwrap();
+            (
+                signed
+                    .jws
+                    .signing_input(signed.checkpoint.payload().as_bytes()),
+                signed,
+            )
+        });
+        Self {
+            signed: signed.collect(),
+            keyring: Keyring::from_jwks(&std::fs::read(keyring).unwrap()).unwrap(),
+        }
+    }
+
+    /// Verifications a second, by all cores together.
+    fn raw_rate(&self) -> f64 {
+        let (start, mut done) = (Instant::now(), 0);
+        while start.elapsed() < RAW_FOR {
+            self.signed.par_iter().for_each(|(input, signed)| {
+                let header = signed.jws.header();
+                let key = &self.keyring.get(&header.kid).unwrap().version().public_key;
+                key.verify(header.alg, input.as_bytes(), signed.jws.signature())
+                    .unwrap();
+            });
+            done += self.signed.len();
+        }
+        done as f64 / start.elapsed().as_secs_f64()
+    }
+}
+
+/// What one run of `verify` took.
+struct Run {
+    seconds: f64,
+    cpu: f64,
+    mib: f64,
+}
+
+impl Run {
+    fn of(keyring: &Path, published: &Path, count: u64) -> Self {
+        let start = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+            .arg("verify")
+            .arg(published)
+            .arg("--keys")
+            .arg(keyring)
+            .args(["--format", "json"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut run = Self {
+            seconds: 0.0,
+            cpu: 0.0,
+            mib: 0.0,
+        };
+        while child.try_wait().unwrap().is_none() {
+            // None when it has ended, but was not waited for.
+            if let Some(mib) = peak_mib(child.id()) {
+                (run.mib, run.cpu) = (mib, cpu_seconds(child.id()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        run.seconds = start.elapsed().as_secs_f64();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "it ends in {:?}", output.status);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["summary"]["valid"], count);
+        run
+    }
+}
+
+fn python_rate(keyring: &Path, published: &Path) -> f64 {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/verify/verify.py");
+    let output = python::python()
+        .arg(script)
+        .args([keyring, published])
+        .arg(FOR_PYTHON.to_string())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    shown
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
