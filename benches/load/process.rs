@@ -51,6 +51,7 @@ pub fn resident_mib(pid: u32) -> f64 {
 }
 
 /// The most resident memory that there was, in MiB; none when the process has ended.
+#[allow(dead_code)]
 pub fn peak_mib(pid: u32) -> Option<f64> {
     memory_mib(pid, "VmHWM:")
 }

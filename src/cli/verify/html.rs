@@ -37,6 +37,7 @@ pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
                     p.made { "Verification report, made " (instant_text(now)) " by checkpoint-signer " (env!("CARGO_PKG_VERSION")) }
                     h1.good[bad == 0 && report.failures.is_empty()] { (title) }
                     (summary(report))
+                    p.sentence { "Read: " (report.inputs.join(", ")) ". " (report.believed) }
                 }
                 main {
                     (bad_ones(report))
@@ -101,7 +102,7 @@ fn bad_ones(report: &Report) -> Markup {
                             tr {
                                 td { (line.place) }
                                 td { @if let Some(outline) = &line.checked.outline { (outline.ledger_id) " " (outline.checkpoint_id) } }
-                                td { (line.checked.kind) }
+                                td.kind { (line.checked.kind) }
                                 td.sentence { (line.checked.explanation) }
                             }
                         }
@@ -263,7 +264,7 @@ fn keys(report: &Report) -> Markup {
         section {
             h2 { "By key" }
             table {
-                thead { tr { th scope="col" { "Key" } th.number scope="col" { "Valid" } th.number scope="col" { "Not valid" } th scope="col" { "First signature" } th scope="col" { "Last signature" } } }
+                thead { tr { th scope="col" { "Key" } th.number scope="col" { "Valid" } th.number scope="col" { "Not valid" } th scope="col" { "First signature" } th scope="col" { "Last signature" } th scope="col" { "Thumbprint (RFC 7638)" } } }
                 tbody {
                     @for (key_id, key) in &report.tally.keys {
                         tr {
@@ -271,6 +272,7 @@ fn keys(report: &Report) -> Markup {
                             (counts(key.counts))
                             td { @if let Some((first, _)) = key.signed { (instant_text(first)) } }
                             td { @if let Some((_, last)) = key.signed { (instant_text(last)) } }
+                            td { @for entry in report.keys.iter().filter(|entry| entry.version().key_id == *key_id) { (entry.version().public_key.thumbprint()) } }
                         }
                     }
                 }

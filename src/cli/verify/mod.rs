@@ -98,6 +98,13 @@ impl Verify {
                 let text = input::read(&path, MAX_KEYRING_BYTES)?;
                 let keyring = Keyring::from_jwks(&text)
                     .map_err(|error| Failure::Impossible(format!("{}: {error}", path.display())))?;
+                report.believed = match &self.by.pin {
+                    Some(pin) => format!(
+                        "Verified offline with the keys of {} that {pin} leads to.",
+                        path.display()
+                    ),
+                    None => format!("Verified offline with the keys of {}.", path.display()),
+                };
                 report.keys = keyring.published().into_iter().cloned().collect();
                 let keyring = match &self.by.pin {
                     Some(pin) => keyring.trust_from(pin).map_err(Failure::impossible)?,
@@ -118,6 +125,7 @@ impl Verify {
             }
             (None, Some(url)) => {
                 let service = Service::new(client::connect(&url).await?, selection, fingerprints);
+                report.believed = format!("The verdicts are those of the service {url}.");
                 let files = self.files.clone();
                 service
                     .run(files, &mut |results| report.take(results))

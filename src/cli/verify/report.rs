@@ -34,7 +34,9 @@ pub(super) struct Report {
     format: Format,
     bar: ProgressBar,
     histories: Histories,
-    inputs: usize,
+    pub(super) inputs: Vec<String>,
+    /// Whom the verdicts are by, in a sentence.
+    pub(super) believed: String,
     pub(super) tally: Tally,
     /// Those that are not valid, as far as they are told.
     pub(super) bad: Vec<Line>,
@@ -66,7 +68,8 @@ impl Report {
             format,
             bar,
             histories: Histories::new(fingerprints.clone()).map_err(temporary)?,
-            inputs: files.len(),
+            inputs: files.iter().map(|f| f.display().to_string()).collect(),
+            believed: String::new(),
             tally: Tally::default(),
             bad: Vec::new(),
             verdicts: Vec::new(),
@@ -184,7 +187,7 @@ impl Report {
         }
         let tally = &self.tally;
         // One file with one checkpoint has said it all.
-        if self.inputs == 1 && tally.counts.all <= 1 && tally.left_out == 0 {
+        if self.inputs.len() == 1 && tally.counts.all <= 1 && tally.left_out == 0 {
             return text;
         }
         let mut verdicts = Vec::new();

@@ -1,6 +1,7 @@
 //! What only shows when the checkpoints of a ledger are seen together: two histories, two contents of one name, an
 //! entry_count that falls, days without a checkpoint.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spool::{Row, Spool};
 use super::{Checked, Fingerprints};
+use crate::checkpoint::LedgerId;
 use crate::verifier::VerdictKind;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
@@ -83,15 +85,21 @@ impl Finding {
                 "ledger {ledger}: entry_count falls from {} ({a}, {}) to {} ({b}, {})",
                 first.entry_count, first.timestamp, second.entry_count, second.timestamp
             ),
-            Self::Gap(_, days) => format!(
-                "ledger {ledger}: no checkpoint on {days} days between {} ({a}) and {} ({b})",
-                first.timestamp, second.timestamp
-            ),
+            Self::Gap(_, days) => {
+                let days = match days {
+                    1 => "1 day".to_owned(),
+                    days => format!("{days} days"),
+                };
+                format!(
+                    "ledger {ledger}: {days} without a checkpoint between {} ({a}) and {} ({b})",
+                    first.timestamp, second.timestamp
+                )
+            }
         }
     }
 }
 
-/// The columns of a row: fingerprints, but for the numbers.
+/// The columns of a row: numbers, and fingerprints of what is not one.
 mod column {
     pub(super) const LEDGER: usize = 0;
     pub(super) const TIME: usize = 1;
@@ -102,12 +110,15 @@ mod column {
     pub(super) const NAME: usize = 6;
 }
 
-/// Collects valid checkpoints, in any order. Its memory does not grow with them: they go to temporary files.
+/// Collects valid checkpoints, in any order. Its memory grows with the ledgers alone: the checkpoints go to temporary
+/// files.
 pub struct Histories {
     fingerprints: Fingerprints,
     spool: Spool,
     names: BufWriter<File>,
     names_end: u64,
+    /// Their numbers, in the order in which they came.
+    ledgers: HashMap<LedgerId, u64>,
 }
 
 impl Histories {
@@ -121,6 +132,7 @@ impl Histories {
             spool: Spool::new(),
             names: BufWriter::with_capacity(1 << 16, tempfile::tempfile()?),
             names_end: 0,
+            ledgers: HashMap::new(),
         })
     }
 
@@ -135,13 +147,18 @@ impl Histories {
         if checked.kind != VerdictKind::Valid {
             return Ok(());
         }
+        let next = self.ledgers.len() as u64;
+        let ledger = *self
+            .ledgers
+            .entry(outline.ledger_id.clone())
+            .or_insert(next);
         let state = (
             outline.cumulative_hash.as_bytes(),
             outline.total_volume.get(),
         );
         let time = outline.timestamp.instant().timestamp();
         self.spool.push([
-            self.fingerprints.of(&outline.ledger_id),
+            ledger,
             time.unsigned_abs(),
             outline.entry_count.get(),
             self.fingerprints.of(state),
@@ -190,8 +207,7 @@ impl Histories {
                 }
                 let members = names.in_order(&one, row)?;
                 // Fingerprints are equal by chance, once in a while.
-                let [a, b] = &members;
-                match (&a.ledger_id, &a.checkpoint_id) == (&b.ledger_id, &b.checkpoint_id) {
+                match members[0].checkpoint_id == members[1].checkpoint_id {
                     true => tell(Finding::SecondContent(members)),
                     false => Ok(()),
                 }
@@ -213,12 +229,7 @@ impl Histories {
                 if told || same(&one, row, &[ID]) {
                     return Ok(());
                 }
-                let members = names.in_order(&one, row)?;
-                let [a, b] = &members;
-                match a.ledger_id == b.ledger_id {
-                    true => tell(Finding::SecondHistory(members)),
-                    false => Ok(()),
-                }
+                tell(Finding::SecondHistory(names.in_order(&one, row)?))
             },
         )?;
 

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
+use rayon::slice::ParallelSliceMut as _;
+
 /// What is sorted: its columns are compared in an order of the caller's choice.
 pub(super) type Row = [u64; 7];
 
@@ -42,12 +44,12 @@ impl Spool {
     }
 
     /// Gives every row to `take`, in the order of `key`.
-    pub(super) fn sorted<K: Ord + Copy>(
+    pub(super) fn sorted<K: Ord + Copy + Send>(
         &mut self,
-        key: impl Fn(&Row) -> K,
+        key: impl Fn(&Row) -> K + Sync,
         mut take: impl FnMut(&Row) -> std::io::Result<()>,
     ) -> std::io::Result<()> {
-        self.rows.sort_unstable_by_key(&key);
+        self.rows.par_sort_unstable_by_key(&key);
         let Some(writer) = &mut self.file else {
             return self.rows.iter().try_for_each(take);
         };
@@ -62,7 +64,7 @@ impl Spool {
             while load.len() < MOST {
                 load.push(read(&mut reader)?);
             }
-            load.sort_unstable_by_key(&key);
+            load.par_sort_unstable_by_key(&key);
             write(&mut sorted, &load)?;
         }
         let sorted = sorted.into_inner().map_err(|error| error.into_error())?;
