@@ -163,6 +163,10 @@ impl TestService {
         Self::start(folder, clock).await.unwrap()
     }
 
+    pub fn grpc(&self) -> String {
+        format!("http://{}", self.service.as_ref().unwrap().grpc())
+    }
+
     pub fn http(&self) -> String {
         format!("http://{}", self.service.as_ref().unwrap().http().unwrap())
     }

@@ -1,0 +1,169 @@
+//! `verify` on an archive: what it reads, what it leaves out, and the forms of its report.
+
+use std::path::Path;
+use std::process::Command;
+
+use checkpoint_signer::grpc::proto::SignCheckpointRequest;
+use checkpoint_signer::key::{KeySecret, Keyring};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{TestService, at, checkpoint, key_of, wire};
+
+/// Signs ten days of a ledger; the sixth day is left out.
+async fn archive() -> (TestService, TempDir, Vec<String>) {
+    let mut service = TestService::with(&key_of(2025), "2025-06-30T12:00:00Z").await;
+    let mut published = Vec::new();
+    for day in (1..=10).filter(|day| *day != 6) {
+        let mut checkpoint = checkpoint(&format!("chk_{day}"), day, &day.to_string());
+        checkpoint.timestamp = Some(wire(at(&format!("2025-06-{day:02}T12:00:00Z"))));
+        let request = SignCheckpointRequest {
+            checkpoint: Some(checkpoint),
+        };
+        let answer = service.signing.sign_checkpoint(request).await.unwrap();
+        let signed = answer.into_inner().signed_checkpoint.unwrap();
+        published.push(signed.published_json);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let secret = KeySecret::parse(&key_of(2025), None).unwrap();
+    let mut keyring = Keyring::default();
+    keyring
+        .insert(secret.into_signing_key().version().clone())
+        .unwrap();
+    std::fs::write(folder.path().join("keyring.jwks"), keyring.to_jwks()).unwrap();
+    (service, folder, published)
+}
+
+fn verify(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+        .current_dir(folder)
+        .arg("verify")
+        .args(arguments)
+        .output()
+        .unwrap();
+    // Nothing is drawn where nobody sees it.
+    assert!(!output.stderr.contains(&b'\r') && !output.stderr.contains(&0x1b));
+    let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code().unwrap(), shown)
+}
+
+fn json(text: &str) -> Value {
+    // What was wrong may stand behind it.
+    let first = serde_json::Deserializer::from_str(text).into_iter().next();
+    first
+        .unwrap()
+        .unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+const KEYS: [&str; 2] = ["--keys", "keyring.jwks"];
+
+#[tokio::test]
+async fn folders_files_and_lines_are_mixed_and_one_bad_one_ends_nothing() {
+    let (_service, folder, published) = archive().await;
+    let path = folder.path();
+    std::fs::create_dir_all(path.join("archive/2025")).unwrap();
+    std::fs::write(path.join("archive/2025/1.json"), &published[0]).unwrap();
+    let pretty: Value = serde_json::from_str(&published[1]).unwrap();
+    std::fs::write(path.join("archive/2.json"), format!("{pretty:#}")).unwrap();
+    std::fs::write(path.join("archive/readme.txt"), "no checkpoint").unwrap();
+    let lines = format!("{}\n\nnonsense\n{}", published[2], published[3]);
+    std::fs::write(path.join("archive/lines.jsonl"), lines).unwrap();
+    std::fs::write(path.join("rest.json"), published[4..].join("\r\n")).unwrap();
+    // The same one twice is no fault.
+    std::fs::write(path.join("again.json"), &published[0]).unwrap();
+    let files = ["archive", "rest.json", "again.json"];
+    let report = |more: &[&str]| verify(path, &[&files, &KEYS[..], more].concat());
+
+    let (code, shown) = report(&[]);
+    assert_eq!(code, 1, "{shown}");
+    for line in [
+        "MALFORMED          archive/lines.jsonl:3: this is not a signed checkpoint",
+        "VALID              again.json: key-2025 signed at",
+        "11 checkpoints of 1 ledgers: 10 VALID, 1 MALFORMED",
+        "seen together: 0 faults, 1 gaps, 1 there more than once, 0 left out",
+        "ledger org_1: 1 day without a checkpoint between 2025-06-05T12:00:00Z (chk_5)",
+        "key-2025, from 2025-06-30T12:00:",
+        "org_1, from 2025-06-01T12:00:00Z to 2025-06-10T12:00:00Z, 10 entries",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+    assert_eq!(shown.matches("VALID  ").count(), 1, "{shown}");
+
+    let (code, shown) = report(&["--format", "json"]);
+    let found = json(&shown);
+    assert_eq!((code, &found["summary"]["copies"]), (1, &1.into()));
+    assert_eq!(found["verdicts"][0]["line"], 3);
+    assert_eq!(found["notes"][0]["finding"], "GAP");
+
+    let (code, shown) = report(&["--format", "ndjson"]);
+    let lines: Vec<Value> = shown.lines().map(json).collect();
+    assert_eq!((code, lines.len()), (1, 11 + 1 + 1));
+    let sentence = |line: &Value| line["explanation"].as_str().map(str::len).unwrap_or(0);
+    assert!(lines[..12].iter().all(|line| sentence(line) > 20));
+    assert_eq!(lines[12]["summary"]["valid"], 10);
+
+    let (code, page) = report(&["--format", "html"]);
+    assert!(code == 1 && page.starts_with("<!DOCTYPE html>"), "{page}");
+    for part in [
+        "Not everything is valid",
+        "archive/lines.jsonl:3",
+        "<svg",
+        "chk_5",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    // Nothing from elsewhere.
+    assert!(!page.contains("http:") && !page.contains("https:") && !page.contains("<script"));
+}
+
+#[tokio::test]
+async fn what_is_not_selected_is_left_out() {
+    let (_service, folder, published) = archive().await;
+    std::fs::write(folder.path().join("all.ndjson"), published.join("\n")).unwrap();
+    let count = |selection: &[&str]| {
+        let arguments = [&["all.ndjson", "--format", "json"], &KEYS[..], selection].concat();
+        let (code, shown) = verify(folder.path(), &arguments);
+        let summary = json(&shown)["summary"].clone();
+        let count = |name: &str| summary[name].as_u64().unwrap();
+        (code, count("checkpoints"), count("left_out"))
+    };
+    assert_eq!(count(&[]), (0, 9, 0));
+    assert_eq!(count(&["--since", "2025-06-08"]), (0, 3, 6));
+    assert_eq!(count(&["--since", "2025-06-08T12:00:01Z"]), (0, 2, 7));
+    assert_eq!(count(&["--until", "2025-06-03T12:00:00Z"]), (0, 2, 7));
+    assert_eq!(count(&["--ledger", "org_1"]), (0, 9, 0));
+    // That nothing was verified is no good news.
+    assert_eq!(count(&["--ledger", "org_2"]), (2, 0, 9));
+    for wrong in [["--since", "soon"], ["--ledger", "a b"]] {
+        let (code, shown) = verify(
+            folder.path(),
+            &[&["all.ndjson"], &KEYS[..], &wrong].concat(),
+        );
+        assert!(code == 2 && shown.contains(wrong[0]), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_folder_is_no_good_news() {
+    let (_service, folder, _) = archive().await;
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    let (code, shown) = verify(folder.path(), &[&["empty"], &KEYS[..]].concat());
+    assert!(
+        code == 2 && shown.contains("no checkpoint to verify"),
+        "{shown}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_verifies_an_archive_too_and_says_what_is_on_record() {
+    let (service, folder, published) = archive().await;
+    let lines = format!("{}\nnonsense\n", published.join("\n"));
+    std::fs::write(folder.path().join("all.ndjson"), lines).unwrap();
+    let server = service.grpc();
+    let arguments = ["all.ndjson", "--server", &server, "--format", "ndjson"];
+    let (code, shown) = verify(folder.path(), &arguments);
+    let lines: Vec<Value> = shown.lines().map(json).collect();
+    assert_eq!((code, lines.len()), (1, 10 + 1 + 1), "{shown}");
+    assert!(lines[..9].iter().all(|line| line["recorded"] == true));
+    assert_eq!(lines[9]["verdict"], "MALFORMED");
+}
