@@ -69,7 +69,7 @@ pub async fn export(record: &dyn Record, out: &mut impl Write) -> Result<Frontie
         }
     }
     out.flush()?;
-    let audit = auditor.finish();
+    let audit = auditor.finish().await?;
     match audit.told.into_iter().next() {
         None => Ok(audit.tree),
         Some(problem) => Err(ExportError::Wrong(problem)),
