@@ -180,7 +180,8 @@ impl ProofPlan {
         self.0.is_empty()
     }
 
-    /// The nodes that it takes: at most 255 of level 0 and of each kept level for each edge of the tree.
+    /// The nodes that it takes: of level 0 and of each kept level at most 511, 256 at the inner edge of
+    /// the tree and 255 at the outer.
     pub fn needs(&self) -> Vec<NodeRun> {
         let subtrees = self.0.iter().flat_map(complete_subtrees);
         let needed: BTreeSet<NodeId> = subtrees.flat_map(base).collect();
@@ -290,6 +291,7 @@ pub fn verify_consistency(
 ) -> Result<(), ProofError> {
     check_length(proof, &ProofPlan::consistency(earlier.size, later.size)?)?;
     let (mut found_earlier, mut found) = match (earlier.size, proof.first()) {
+        (0, _) if later.size == 0 => (TreeHash::empty(), TreeHash::empty()),
         (0, _) => (TreeHash::empty(), later.root),
         (_, None) => (later.root, later.root),
         // A complete tree is itself the first node of the later one.

@@ -3,7 +3,7 @@
 //! number of rows, so that a row costs O(log n) hashes and a head a few hundred bytes.
 //!
 //! Of the complete subtrees, those of every eighth level are kept for ever ([`Node`]): about one for 255 rows. A proof
-//! then needs no more than 255 rows and 255 nodes of each kept level at either of its edges (see [`super::proof`]).
+//! then needs no more than 256 rows and 256 nodes of each kept level at either of its edges (see [`super::proof`]).
 //!
 //! A row's leaf is the published JSON: the JCS form of the signed checkpoint with its signature. Whoever has the
 //! published file can compute it.
@@ -123,7 +123,7 @@ impl NodeId {
     /// The number of the rows up to its last one; more than any record has when it is none of a record.
     pub fn end(self) -> u64 {
         let end = self.position.saturating_add(1);
-        end.checked_mul(1 << self.level.min(63)).unwrap_or(u64::MAX)
+        end.saturating_mul(1 << self.level.min(63))
     }
 }
 
