@@ -6,9 +6,12 @@
 
 pub mod audit;
 pub mod export;
+pub mod head;
 pub mod import;
+pub mod note;
 pub mod postgres;
 pub mod proof;
+pub mod prover;
 mod row;
 pub mod rules;
 pub mod sqlite;
