@@ -154,6 +154,11 @@ impl<R: BufRead> ExportReader<R> {
         Ok(rows)
     }
 
+    /// What follows the lines that were read.
+    pub fn into_rest(self) -> R {
+        self.lines
+    }
+
     /// Reads a line within its bound; false at the end.
     fn read_line(&mut self, most: usize) -> Result<bool, ReadError> {
         self.line.clear();
