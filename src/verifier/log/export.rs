@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use crate::checkpoint::{MAX_JSON_BYTES, PublishedOutline};
 use crate::key::PinnedKeyring;
 use crate::record::export::{ExportReader, ReadError};
-use crate::record::head::RecordHead;
+use crate::record::proof::TreeHead;
 use crate::record::tree::{Frontier, TreeHash};
 use crate::signature::DetachedJws;
 use crate::verifier::bulk::{Fingerprints, Judge, Selection};
@@ -70,8 +70,8 @@ pub struct ExportReport {
 
 impl ExportReport {
     /// Whether the head vouches for the first rows.
-    pub fn is_covered(&self, head: &RecordHead) -> bool {
-        self.covered == head.tree.size
+    pub fn is_covered(&self, head: TreeHead) -> bool {
+        self.covered == head.size
     }
 
     fn note(&mut self, line: u64, judged: Judged) {
@@ -101,12 +101,12 @@ struct Judged {
 pub fn check_export<R: BufRead + Send>(
     open: impl Fn() -> std::io::Result<R>,
     keyring: &PinnedKeyring,
-    head: &RecordHead,
+    head: TreeHead,
 ) -> Result<ExportReport, ReadError> {
     let rows = || Ok::<_, ReadError>(ExportReader::open(open()?)?.into_rest());
     let (mut tree, mut report) = (Frontier::default(), ExportReport::default());
     each_chunk(rows()?, &mut |lines| {
-        let left = usize::try_from(head.tree.size - tree.size()).unwrap_or(usize::MAX);
+        let left = usize::try_from(head.size - tree.size()).unwrap_or(usize::MAX);
         let covered = lines.get(..left.min(lines.len())).unwrap_or_default();
         let judged = covered.par_chunks(LINES).map(|lines| {
             let mut headers = Headers::new(keyring);
@@ -125,7 +125,7 @@ pub fn check_export<R: BufRead + Send>(
         report.rows += lines.len() as u64;
     })?;
     report.root = Some(tree.root());
-    if tree.size() == head.tree.size && tree.root() == head.tree.root {
+    if tree.size() == head.size && tree.root() == head.root {
         report.covered = tree.size();
         return Ok(report);
     }

@@ -1,16 +1,18 @@
 //! The record as a transparency log, checked offline: a head against a keyring, a published checkpoint against a head, a
 //! later head against an earlier one, and an export against a head.
 
+mod bundle;
 mod export;
 
 use super::{Verdict, VerdictKind, explain, judge_header};
 use crate::key::{Keyring, PublicKey};
 use crate::record::head::{RecordHead, SignedHead};
 use crate::record::note::{self, Note};
-use crate::record::proof::{ProofError, verify_consistency, verify_inclusion};
+use crate::record::proof::{ProofError, TreeHead, verify_consistency, verify_inclusion};
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
 
+pub use bundle::{BundleError, InclusionBundle, MAX_BUNDLE_BYTES};
 pub use export::{ExportReport, Fault, check_export};
 
 /// The verdict on a signed head. This is RSA: tens of microseconds of work.
@@ -81,10 +83,10 @@ pub fn verify_included(
     signed: &SignedCheckpoint,
     position: u64,
     proof: &[TreeHash],
-    head: &RecordHead,
+    head: TreeHead,
 ) -> Result<(), ProofError> {
     let leaf = TreeHash::of(signed);
-    verify_inclusion(leaf, position, head.tree.size, proof, head.tree.root)
+    verify_inclusion(leaf, position, head.size, proof, head.root)
 }
 
 /// Why two heads are not of one record that only grew.
