@@ -98,7 +98,8 @@ impl Bench {
             let keys = custody.keys();
             // The task that has custody lives as long as its handle.
             std::mem::forget(custody);
-            Signer::start(self.clock.clone(), keys, record).unwrap()
+            let log = "bench".parse().unwrap();
+            Signer::start(self.clock.clone(), keys, record, log).unwrap()
         })
     }
 
@@ -108,6 +109,7 @@ impl Bench {
                 clock: self.clock.clone(),
                 source: self.source(),
                 record: self.record(),
+                log: "test-record".parse().unwrap(),
                 grpc: ([127, 0, 0, 1], 0).into(),
                 http: None,
             });

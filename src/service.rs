@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::key::Keyring;
+use crate::record::head::LogName;
 use crate::record::rules::{self, RuleViolation};
 use crate::record::{Depth, Record, RecordError};
 use crate::signer::{Custody, Signer};
@@ -68,6 +69,8 @@ pub struct Parts {
     pub source: Box<dyn KeySource>,
     /// What remembers.
     pub record: Arc<dyn Record>,
+    /// The name under which heads of the record are signed.
+    pub log: LogName,
     /// Where gRPC is served; port 0 takes a free one.
     pub grpc: SocketAddr,
     /// Where HTTP is served, if anywhere.
@@ -93,6 +96,7 @@ impl Service {
             clock,
             source,
             record,
+            log,
             ..
         } = parts;
         check_record(record.as_ref(), &clock).await?;
@@ -102,7 +106,7 @@ impl Service {
             None => None,
         };
         let custody = Custody::start(clock.clone(), source, Arc::clone(&record)).await?;
-        let signer = Signer::start(clock.clone(), custody.keys(), Arc::clone(&record))?;
+        let signer = Signer::start(clock.clone(), custody.keys(), Arc::clone(&record), log)?;
         let shutdown = CancellationToken::new();
         let grpc = local(&listener, parts.grpc);
         let http = http_listener.as_ref().zip(parts.http);

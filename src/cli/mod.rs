@@ -6,6 +6,7 @@ mod health;
 mod input;
 mod keys;
 mod lambda;
+mod log;
 mod place;
 mod record;
 mod rollover;

@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::place::RecordPlace;
-use super::{Failure, Format, FormatArg, print_json, print_line};
+use super::{Failure, Format, FormatArg, log, print_json, print_line};
 use crate::clock::Clock;
 use crate::record::audit::audit;
 use crate::record::export::{ExportError, export};
@@ -25,6 +25,12 @@ pub(super) enum RecordCommand {
     Export(Export),
     /// Put an export into an empty record of any kind; all of it is checked before anything is written
     Import(Import),
+    /// Ask a service for the signed head of its record: keep it, and nothing that it counts can be changed unnoticed
+    Head(log::Head),
+    /// Ask a service for the proof that a checkpoint is in its record; it is checked, and `verify --proof` checks it again
+    Proof(log::Proof),
+    /// Ask a service for the proof that the record of a later head begins with all of an earlier one, and check it
+    Consistency(log::Consistency),
 }
 
 #[derive(Args)]
@@ -179,6 +185,9 @@ impl RecordCommand {
             Self::Verify(verify) => verify.run().await,
             Self::Export(export) => export.run().await,
             Self::Import(import) => import.run().await,
+            Self::Head(head) => head.run().await,
+            Self::Proof(proof) => proof.run().await,
+            Self::Consistency(consistency) => consistency.run().await,
             Self::Init(Init {
                 place: Place { record },
                 format,

@@ -11,6 +11,7 @@ use super::place::{Environment, RecordPlace, SourcePlace};
 use super::{Failure, input, print};
 use crate::clock::Clock;
 use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeySecret, ValidityWindow};
+use crate::record::head::{DEFAULT_LOG, LogName};
 use crate::service::{Parts, Service, StartError};
 use crate::signature::Algorithm;
 
@@ -59,6 +60,14 @@ pub(super) struct Serve {
         value_name = "PLACE"
     )]
     record: Option<RecordPlace>,
+    /// The name under which heads of the record are signed: the same for all replicas, another for each record
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_LOG_NAME",
+        default_value = DEFAULT_LOG,
+        value_name = "NAME"
+    )]
+    log_name: LogName,
     /// Where to serve gRPC; port 0 takes a free one
     #[arg(long, env = "CHECKPOINT_SIGNER_GRPC", value_name = "ADDRESS",
         default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, GRPC_PORT)))]
@@ -82,6 +91,7 @@ impl Serve {
             clock,
             source: source.open(self.read_older_versions).await,
             record: record.open().await?,
+            log: self.log_name,
             grpc: self.grpc,
             http: self.http.or(self.dev.then_some(dev_http)),
         })

@@ -8,12 +8,16 @@ use tonic::{Request, Response, Status};
 
 use super::proto::record_service_server::RecordService;
 use super::proto::{
-    GetSignedCheckpointRequest, GetSignedCheckpointResponse, ListSignedCheckpointsRequest,
-    ListSignedCheckpointsResponse,
+    GetRecordHeadRequest, GetRecordHeadResponse, GetSignedCheckpointRequest,
+    GetSignedCheckpointResponse, InclusionProof, ListSignedCheckpointsRequest,
+    ListSignedCheckpointsResponse, ProveConsistencyRequest, ProveConsistencyResponse, RecordHead,
 };
 use super::{Inner, convert, status};
 use crate::identifier::IdentifierError;
-use crate::record::Filter;
+use crate::record::head::PublishedHead;
+use crate::record::proof::{ProofPlan, verify_inclusion};
+use crate::record::tree::TreeHash;
+use crate::record::{Filter, RecordError, prover};
 
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
@@ -46,10 +50,57 @@ impl RecordService for Records {
                 ),
             )
         })?;
-        Ok(Response::new(GetSignedCheckpointResponse {
+        let mut answer = GetSignedCheckpointResponse {
             signed_checkpoint: Some((&receipt.signed).into()),
             position: receipt.position,
-        }))
+            inclusion_proof: None,
+            record_head: None,
+        };
+        match (request.include_proof, request.tree_size) {
+            (false, 0) => {}
+            (false, _) => {
+                let problem = "is given without include_proof; expected both, or neither";
+                return Err(status::invalid_request("tree_size", problem));
+            }
+            (true, 0) => {
+                let head = self.0.signer.head(receipt.position).await?;
+                let tree_size = head.signed.head().tree.size;
+                let proof = self.include(receipt.position, tree_size).await?;
+                let (leaf, root) = (TreeHash::of(&receipt.signed), head.signed.head().tree.root);
+                // A wrong proof would accuse the operator, whose store is only damaged.
+                verify_inclusion(leaf, receipt.position, tree_size, &proof, root)
+                    .map_err(|error| RecordError::Damaged(error.to_string()))?;
+                answer.record_head = Some(RecordHead::from(head.as_ref()));
+                answer.inclusion_proof = Some(wire_proof(tree_size, &proof));
+            }
+            (true, tree_size) => {
+                self.check_rows("tree_size", tree_size).await?;
+                let proof = self.include(receipt.position, tree_size).await?;
+                answer.inclusion_proof = Some(wire_proof(tree_size, &proof));
+            }
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn get_record_head(
+        &self,
+        _: Request<GetRecordHeadRequest>,
+    ) -> Result<Response<GetRecordHeadResponse>, Status> {
+        let head = self.0.signer.head(0).await?;
+        let record_head = Some(RecordHead::from(head.as_ref()));
+        Ok(Response::new(GetRecordHeadResponse { record_head }))
+    }
+
+    async fn prove_consistency(
+        &self,
+        request: Request<ProveConsistencyRequest>,
+    ) -> Result<Response<ProveConsistencyResponse>, Status> {
+        let ProveConsistencyRequest { from_rows, to_rows } = request.into_inner();
+        self.check_rows("to_rows", to_rows).await?;
+        let plan = ProofPlan::consistency(from_rows, to_rows)
+            .map_err(|error| status::invalid_request("from_rows", &error.to_string()))?;
+        let hashes = wire_hashes(&prover::prove(self.0.record.as_ref(), &plan).await?);
+        Ok(Response::new(ProveConsistencyResponse { hashes }))
     }
 
     async fn list_signed_checkpoints(
@@ -95,6 +146,51 @@ impl RecordService for Records {
             page.next_page_token = token(last, digest);
         }
         Ok(Response::new(page))
+    }
+}
+
+impl Records {
+    /// A tree that there was: a proof for a later one would read rows that are not there.
+    async fn check_rows(&self, field: &str, rows: u64) -> Result<(), Status> {
+        let size = self.0.record.head().await?.size();
+        match rows <= size {
+            true => Ok(()),
+            false => {
+                let problem =
+                    format!("is {rows}, but the record has {size} rows; expected no more");
+                Err(status::invalid_request(field, &problem))
+            }
+        }
+    }
+
+    async fn include(&self, position: u64, tree_size: u64) -> Result<Vec<TreeHash>, Status> {
+        let plan = ProofPlan::inclusion(position, tree_size)
+            .map_err(|error| status::invalid_request("tree_size", &error.to_string()))?;
+        Ok(prover::prove(self.0.record.as_ref(), &plan).await?)
+    }
+}
+
+fn wire_proof(tree_size: u64, proof: &[TreeHash]) -> InclusionProof {
+    let hashes = wire_hashes(proof);
+    InclusionProof { tree_size, hashes }
+}
+
+fn wire_hashes(hashes: &[TreeHash]) -> Vec<Vec<u8>> {
+    hashes.iter().map(|hash| hash.as_bytes().to_vec()).collect()
+}
+
+impl From<&PublishedHead> for RecordHead {
+    fn from(published: &PublishedHead) -> Self {
+        let (head, jws) = (published.signed.head(), published.signed.jws());
+        Self {
+            log: head.log.to_string(),
+            rows: head.tree.size,
+            root: head.tree.root.as_bytes().to_vec(),
+            timestamp: Some(convert::timestamp(head.timestamp)),
+            key_id: jws.header().kid.to_string(),
+            jws: jws.compact(),
+            note: published.note.clone(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{KeyId, Keyring};
 
 /// A keyring as somebody sees it who trusts one key in it, and no operator.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PinnedKeyring {
     /// The pinned key, and all that it leads to.
     pub trusted: Keyring,

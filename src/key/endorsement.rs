@@ -9,19 +9,13 @@
 //!
 //! Whoever trusts one key can so accept each later one, link by link, offline: see [`Keyring::trust_from`].
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use super::{KeyId, KeyVersion, Keyring};
-use crate::signature::{DetachedJws, JwsError, JwsType};
+use crate::signature::{DetachedJws, EmbeddedJws, JwsError, JwsType};
 
 /// Why a text is no endorsement, or an endorsement does not hold.
 #[derive(Debug, thiserror::Error)]
 pub enum EndorsementError {
-    /// The text is no JWS in compact form.
-    #[error("is not a JWS of three parts; expected header.payload.signature")]
-    Form,
-    /// A part of it is wrong.
+    /// The text is no JWS in compact form, or a part of it is wrong.
     #[error(transparent)]
     Jws(#[from] JwsError),
     /// It is by another key.
@@ -49,13 +43,13 @@ pub enum EndorsementError {
 /// An endorsement whose form is right. Whether it holds: see [`Endorsement::check`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endorsement {
-    jws: DetachedJws,
-    payload: String,
+    jws: EmbeddedJws,
 }
 
 impl Endorsement {
     pub(super) fn new(jws: DetachedJws, payload: String) -> Self {
-        Self { jws, payload }
+        let jws = EmbeddedJws::new(jws, payload);
+        Self { jws }
     }
 
     /// Reads the compact form.
@@ -63,25 +57,13 @@ impl Endorsement {
     /// # Errors
     /// [`EndorsementError`] says what is wrong with its form.
     pub fn parse(compact: &str) -> Result<Self, EndorsementError> {
-        let mut parts = compact.split('.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(EndorsementError::Form);
-        };
-        let detached = format!("{header}..{signature}");
-        let jws = DetachedJws::parse_as(JwsType::Endorsement, &detached)?;
-        let payload = URL_SAFE_NO_PAD.decode(payload).ok();
-        let payload = payload.and_then(|bytes| String::from_utf8(bytes).ok());
-        let payload = payload.ok_or(JwsError::Base64("payload"))?;
-        Ok(Self { jws, payload })
+        let jws = EmbeddedJws::parse_as(JwsType::Endorsement, compact)?;
+        Ok(Self { jws })
     }
 
     /// The compact form.
     pub fn compact(&self) -> String {
-        let input = self.jws.signing_input(self.payload.as_bytes());
-        let signature = URL_SAFE_NO_PAD.encode(self.jws.signature());
-        format!("{input}.{signature}")
+        self.jws.compact()
     }
 
     /// The key that made it, as it says.
@@ -105,10 +87,10 @@ impl Endorsement {
                 expected: key_id(),
             });
         }
-        if self.payload != endorsed.endorsed_payload() {
+        if self.jws.payload() != endorsed.endorsed_payload() {
             return Err(EndorsementError::OtherKey(endorsed.key_id.clone()));
         }
-        let input = self.jws.signing_input(self.payload.as_bytes());
+        let input = self.jws.signing_input();
         if header.alg != endorser.algorithm
             || endorser
                 .public_key

@@ -97,7 +97,26 @@ impl<'a> OpenKey<'a> {
         Ok(Endorsement::new(jws, payload))
     }
 
-    fn sign_as(&self, typ: JwsType, payload: &[u8]) -> Result<DetachedJws, SignError> {
+    /// The instant for which the key was opened: the `iat` of what it signs.
+    pub fn iat(&self) -> DateTime<Utc> {
+        self.iat
+    }
+
+    /// The key version.
+    pub fn version(&self) -> &'a KeyVersion {
+        &self.key.version
+    }
+
+    /// Signs text that has its own form for that, and can never be taken for the signing input of a JWS, which is one
+    /// line: this has several.
+    pub(crate) fn sign_lines(&self, text: &str) -> Result<Vec<u8>, SignError> {
+        let version = &self.key.version;
+        let signature = self.key.private.sign(version.algorithm, text.as_bytes());
+        let bits = version.public_key.bits();
+        signature.ok_or(SignError { bits })
+    }
+
+    pub(crate) fn sign_as(&self, typ: JwsType, payload: &[u8]) -> Result<DetachedJws, SignError> {
         let version = &self.key.version;
         let header = ProtectedHeader {
             alg: version.algorithm,

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::rules::{Place, Standing};
-use super::tree::{Frontier, TreeHash};
+use super::tree::{Frontier, HIGHEST_KEPT, KEPT_EVERY, Node, NodeId, TreeHash};
 use super::{Depth, Filter, Receipt, Record, RecordError};
 use crate::checkpoint::LedgerId;
 use crate::key::Keyring;
@@ -128,6 +128,8 @@ pub(super) struct Checker {
     history: History,
     /// The position of the newest row.
     newest: u64,
+    /// Nodes to keep that the rows completed, until somebody takes them.
+    completed: Vec<Node>,
     pub(super) audit: Audit,
 }
 
@@ -137,6 +139,7 @@ impl Checker {
             keyring: Arc::new(keyring),
             history: History::default(),
             newest: 0,
+            completed: Vec::new(),
             audit: Audit::default(),
         }
     }
@@ -157,7 +160,10 @@ impl Checker {
             .await
             .map_err(|_| RecordError::Unavailable("the task that verifies was ended".into()))?;
         for (row, (leaf, problem)) in rows.iter().zip(checks) {
-            self.audit.tree.push(leaf);
+            let completed = &mut self.completed;
+            self.audit
+                .tree
+                .push_keeping(leaf, |node| completed.push(node));
             self.newest += 1;
             let Some(row) = row else { continue };
             let position = Some(row.position);
@@ -247,12 +253,57 @@ impl<'a> Auditor<'a> {
             return Ok(None);
         }
         let rows = self.checker.take(rows).await?;
+        self.check_nodes().await?;
         Ok(Some(rows.into_iter().flatten().collect()))
     }
 
+    /// Compares the nodes that the record keeps with those that the rows make: a proof is made of them.
+    async fn check_nodes(&mut self) -> Result<(), RecordError> {
+        for node in std::mem::take(&mut self.checker.completed) {
+            let NodeId { level, position } = node.id;
+            let problem = match self.record.tree_nodes(node.id, 1).await {
+                Ok(found) if found == [node] => continue,
+                Ok(found) if found.iter().any(|found| found.id == node.id) => {
+                    "is not that of its rows"
+                }
+                Ok(_) => "is missing",
+                Err(RecordError::Damaged(_)) => "cannot be read",
+                Err(error) => return Err(error),
+            };
+            let problem = format!("tree node {position} of level {level} {problem}");
+            self.checker.audit.note(None, problem);
+        }
+        Ok(())
+    }
+
+    /// A node beyond the head would keep the row that completes it from being recorded.
+    async fn check_nodes_beyond(&mut self) -> Result<(), RecordError> {
+        for level in (KEPT_EVERY..=HIGHEST_KEPT).step_by(KEPT_EVERY.into()) {
+            let position = self.head.size() >> level;
+            let beyond = self
+                .record
+                .tree_nodes(NodeId { level, position }, 1)
+                .await?;
+            let Some(node) = beyond.first() else { continue };
+            // Read after the node: rows are recorded meanwhile.
+            if node.id.end() > self.record.head().await?.size() {
+                let problem = format!(
+                    "tree node {} of level {level} is beyond the head",
+                    node.id.position
+                );
+                self.checker.audit.note(None, problem);
+            }
+        }
+        Ok(())
+    }
+
     /// Compares the tree over the rows with the head.
-    pub fn finish(self) -> Audit {
-        self.checker.finish(self.head.root())
+    ///
+    /// # Errors
+    /// [`RecordError`] when the record cannot be read at all.
+    pub async fn finish(mut self) -> Result<Audit, RecordError> {
+        self.check_nodes_beyond().await?;
+        Ok(self.checker.finish(self.head.root()))
     }
 }
 
@@ -270,7 +321,7 @@ pub async fn audit(record: &dyn Record) -> Result<Audit, RecordError> {
         auditor => auditor?,
     };
     while auditor.next_page().await?.is_some() {}
-    Ok(auditor.finish())
+    auditor.finish().await
 }
 
 /// A page of rows. One that cannot be read is noted, and its place is kept.

@@ -69,7 +69,7 @@ pub async fn export(record: &dyn Record, out: &mut impl Write) -> Result<Frontie
         }
     }
     out.flush()?;
-    let audit = auditor.finish();
+    let audit = auditor.finish().await?;
     match audit.told.into_iter().next() {
         None => Ok(audit.tree),
         Some(problem) => Err(ExportError::Wrong(problem)),
@@ -152,6 +152,11 @@ impl<R: BufRead> ExportReader<R> {
             rows.push(row.map_err(|error| ReadError::Row(self.count, error))?);
         }
         Ok(rows)
+    }
+
+    /// What follows the lines that were read.
+    pub fn into_rest(self) -> R {
+        self.lines
     }
 
     /// Reads a line within its bound; false at the end.

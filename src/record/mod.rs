@@ -6,8 +6,12 @@
 
 pub mod audit;
 pub mod export;
+pub mod head;
 pub mod import;
+pub mod note;
 pub mod postgres;
+pub mod proof;
+pub mod prover;
 mod row;
 pub mod rules;
 pub mod sqlite;
@@ -21,7 +25,7 @@ use crate::key::{Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, Revocatio
 use crate::signature::SignedCheckpoint;
 
 use rules::{RuleViolation, Standing};
-use tree::Frontier;
+use tree::{Frontier, Node, NodeId};
 
 /// A recorded signature: the proof that it is durable.
 #[derive(Clone, Debug)]
@@ -124,6 +128,9 @@ pub trait Record: Send + Sync + 'static {
 
     /// The tree over all rows, as it was written with the newest of them.
     async fn head(&self) -> Result<Frontier, RecordError>;
+
+    /// Kept nodes of the tree: those of the level of `first`, from it on, in order.
+    async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError>;
 
     /// What is wrong with the store itself, a sentence each: what [`audit`] cannot see by reading the rows, such
     /// as an index that does not find one of them.

@@ -2,14 +2,25 @@
 //! subtrees that the rows so far make, the largest first. There is one for each 1 in the binary form of the
 //! number of rows, so that a row costs O(log n) hashes and a head a few hundred bytes.
 //!
+//! Of the complete subtrees, those of every eighth level are kept for ever ([`Node`]): about one for 255 rows. A proof
+//! then needs no more than 256 rows and 256 nodes of each kept level at either of its edges (see [`super::proof`]).
+//!
 //! A row's leaf is the published JSON: the JCS form of the signed checkpoint with its signature. Whoever has the
 //! published file can compute it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
 use crate::signature::SignedCheckpoint;
+
+/// Nodes are kept at the levels that this divides. A larger number would keep fewer of them, and have a proof read
+/// more.
+pub const KEPT_EVERY: u8 = 8;
+
+/// The highest level that is kept: 2^56 rows are more than a record ever has, as all numbers are below 2^53.
+pub const HIGHEST_KEPT: u8 = 56;
 
 /// A SHA-256 hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +44,7 @@ impl TreeHash {
     }
 
     /// `SHA-256(0x01 || left || right)`: the hash of a node.
-    fn node(left: Self, right: Self) -> Self {
+    pub(super) fn node(left: Self, right: Self) -> Self {
         let digest = Sha256::new().chain_update([1]);
         Self(
             digest
@@ -45,13 +56,44 @@ impl TreeHash {
     }
 
     /// The hash of the tree without leaves: `SHA-256()`.
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Self(Sha256::digest([]).into())
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl From<[u8; 32]> for TreeHash {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// The text is not 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a hash; expected 64 lower-case hexadecimal digits")]
+pub struct NotAHash;
+
+impl FromStr for TreeHash {
+    type Err = NotAHash;
+
+    fn from_str(text: &str) -> Result<Self, NotAHash> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(NotAHash),
+        };
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+            return Err(NotAHash);
+        };
+        let bytes = pairs
+            .iter()
+            .map(|[high, low]| Ok(digit(*high)? << 4 | digit(*low)?));
+        let bytes: Vec<u8> = bytes.collect::<Result<_, _>>()?;
+        bytes.try_into().map(Self).map_err(|_| NotAHash)
     }
 }
 
@@ -66,6 +108,32 @@ impl fmt::Debug for TreeHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// A complete subtree: the 2^`level` rows from `position` * 2^`level` on, both counted from 0. A level of 0 is a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId {
+    /// How high it stands: its rows are two to the power of this.
+    pub level: u8,
+    /// How many subtrees of its level are to the left of it.
+    pub position: u64,
+}
+
+impl NodeId {
+    /// The number of the rows up to its last one; more than any record has when it is none of a record.
+    pub fn end(self) -> u64 {
+        let end = self.position.saturating_add(1);
+        end.saturating_mul(1 << self.level.min(63))
+    }
+}
+
+/// A complete subtree and its root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Which.
+    pub id: NodeId,
+    /// Its root.
+    pub hash: TreeHash,
 }
 
 /// The tree over the rows so far.
@@ -98,14 +166,25 @@ impl Frontier {
 
     /// Adds a row.
     pub fn push(&mut self, leaf: TreeHash) {
-        let mut node = leaf;
+        self.push_keeping(leaf, |_| {});
+    }
+
+    /// Adds a row, and gives the nodes to keep that it completes.
+    pub fn push_keeping(&mut self, leaf: TreeHash, mut keep: impl FnMut(Node)) {
+        let (mut hash, mut level) = (leaf, 0);
         // Each trailing 1 of the size is a subtree as large as the one that is to be added.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
-                node = TreeHash::node(left, node);
+                hash = TreeHash::node(left, hash);
+            }
+            level += 1;
+            if level % KEPT_EVERY == 0 {
+                let position = self.size >> level;
+                let id = NodeId { level, position };
+                keep(Node { id, hash });
             }
         }
-        self.peaks.push(node);
+        self.peaks.push(hash);
         self.size += 1;
     }
 

@@ -10,13 +10,15 @@ use crate::identifier::IdentifierError;
 use crate::key::KeyId;
 
 /// What a JWS says of itself: its `typ` (RFC 7515, section 4.1.9). A JWS of one kind is never taken for one of
-/// the other, though the same key signs both.
+/// another, though the same key signs all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwsType {
     /// A checkpoint's signature.
     Checkpoint,
     /// An endorsement of a new key by the key in force.
     Endorsement,
+    /// The head of the record.
+    RecordHead,
 }
 
 impl JwsType {
@@ -25,6 +27,7 @@ impl JwsType {
         match self {
             Self::Checkpoint => "ledger-checkpoint+jws",
             Self::Endorsement => "key-endorsement+jws",
+            Self::RecordHead => "record-head+jws",
         }
     }
 }
@@ -57,7 +60,7 @@ pub enum HeaderError {
     Critical,
 }
 
-/// The protected header of a checkpoint's signature or an endorsement.
+/// The protected header of whatever a key of this service signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectedHeader {
     /// The algorithm.

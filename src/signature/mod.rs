@@ -8,6 +8,7 @@
 //! between the dots and has an ordinary JWS, which any JOSE library verifies. Whether a signature is
 //! *right* is the verifier's question; this module only takes it apart and puts it together.
 
+mod embedded;
 mod header;
 
 use base64::Engine as _;
@@ -17,6 +18,7 @@ use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
 use crate::key::{PublicKey, PublicKeyError};
 
+pub use embedded::EmbeddedJws;
 pub use header::{HeaderError, JwsType, ProtectedHeader};
 
 /// Longest compact form in characters: a signature by an 8192 bit key, and a header with the longest kid.
@@ -74,6 +76,9 @@ pub enum JwsError {
     /// It has not the form `header..signature`.
     #[error("is not a detached JWS; expected header..signature with an empty payload part")]
     Form,
+    /// It has not the form `header.payload.signature`.
+    #[error("is not a JWS of three parts; expected header.payload.signature")]
+    EmbeddedForm,
     /// A part is not base64url without padding.
     #[error("has a {0} part that is not base64url without padding (RFC 7515, section 2)")]
     Base64(&'static str),

@@ -12,6 +12,7 @@
 
 mod committer;
 mod custody;
+mod heads;
 mod pool;
 mod refreshes;
 mod selection;
@@ -25,6 +26,7 @@ use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::clock::Clock;
 use crate::fault::FieldFault;
 use crate::key::{SignError, instant_text};
+use crate::record::head::{LogName, PublishedHead};
 use crate::record::rules::RuleViolation;
 use crate::record::{AppendError, Receipt, Record, RecordError};
 
@@ -32,6 +34,7 @@ pub use custody::{Custody, KeysInForce, RevokeError, SourceStatus};
 pub use selection::NoKey;
 
 use committer::{Committer, Queued};
+use heads::Heads;
 use pool::SigningPool;
 
 /// How far a checkpoint's timestamp may be ahead of the clock.
@@ -118,10 +121,11 @@ pub struct Signer {
     room: Arc<Semaphore>,
     places: usize,
     queue: mpsc::UnboundedSender<Queued>,
+    heads: Arc<Heads>,
 }
 
 impl Signer {
-    /// Starts the pool and the committer.
+    /// Starts the pool and the committer. Heads of the record are signed under the name `log`.
     ///
     /// # Errors
     /// When the threads cannot be started.
@@ -129,10 +133,19 @@ impl Signer {
         clock: Clock,
         keys: watch::Receiver<Arc<KeysInForce>>,
         record: Arc<dyn Record>,
+        log: LogName,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
         let pool = Arc::new(SigningPool::start(clock.clone(), keys.clone())?);
         let places = ROOM_PER_CORE * pool.width();
+        let heads = Heads::new(
+            clock.clone(),
+            keys.clone(),
+            Arc::clone(&record),
+            Arc::clone(&pool),
+            log,
+        );
         Ok(Self {
+            heads: Arc::new(heads),
             queue: Committer::start(Arc::clone(&record), Arc::clone(&pool)),
             room: Arc::new(Semaphore::new(places)),
             pool,
@@ -152,6 +165,14 @@ impl Signer {
             Ok(Admission::Room(room)) => self.enqueue(checkpoint, room),
             Err(refusal) => Submission::Decided(Box::new(Err(refusal))),
         }
+    }
+
+    /// The signed head of the record, of at least so many rows: the newest, unless that was asked for within a second.
+    ///
+    /// # Errors
+    /// [`Refusal`] when no key may sign, or the record cannot be read.
+    pub async fn head(&self, at_least: u64) -> Result<Arc<PublishedHead>, Refusal> {
+        self.heads.newest(at_least).await
     }
 
     /// Everything that can be told without RSA. The record judges again when it appends.

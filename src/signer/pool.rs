@@ -8,6 +8,8 @@ use tokio::sync::{oneshot, watch};
 use super::{KeysInForce, Refusal};
 use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
+use crate::record::head::{LogName, PublishedHead};
+use crate::record::proof::TreeHead;
 use crate::signature::SignedCheckpoint;
 
 /// Signs with the keys in force.
@@ -65,6 +67,23 @@ impl SigningPool {
         });
         let ended = |_| (0..count).map(|_| Err(Refusal::ShuttingDown)).collect();
         signed.await.unwrap_or_else(ended)
+    }
+
+    /// Signs a head of the record.
+    pub(super) async fn sign_head(
+        self: &Arc<Self>,
+        log: LogName,
+        tree: TreeHead,
+    ) -> Result<PublishedHead, Refusal> {
+        let (done, signed) = oneshot::channel();
+        let pool = Arc::clone(self);
+        self.threads.spawn_fifo(move || {
+            let keys = Arc::clone(&pool.keys.borrow());
+            let signed = keys.select(pool.clock.now()).map_err(Refusal::from);
+            let signed = signed.and_then(|key| Ok(PublishedHead::sign(&key, &log, tree)?));
+            let _ = done.send(signed);
+        });
+        signed.await.unwrap_or(Err(Refusal::ShuttingDown))
     }
 
     /// Signs with the key whose window holds now. The instant that selects the key is the one that is signed.

@@ -4,13 +4,14 @@
 //! verifies for ever what it signed inside of its window.
 
 pub mod bulk;
+pub mod log;
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
 use crate::checkpoint::InvalidCheckpoint;
-use crate::key::{KeyId, Keyring, KeyringEntry, instant_text};
+use crate::key::{KeyId, Keyring, KeyringEntry, PublicKey, instant_text};
 use crate::signature::{DetachedJws, ProtectedHeader, SignedCheckpoint};
 
 /// What a verification found. The order is that of the checks.
@@ -100,7 +101,16 @@ pub fn verify(keyring: &Keyring, signed: &SignedCheckpoint) -> Verdict {
 
 /// The verdict on a signature over a payload (the RFC 8785 bytes).
 pub fn judge(keyring: &Keyring, jws: &DetachedJws, payload: &[u8]) -> VerdictKind {
-    let header = jws.header();
+    let made_by = |key: &PublicKey| jws.check(payload, key).is_ok();
+    judge_header(keyring, jws.header(), made_by)
+}
+
+/// The verdict on a signature of which this is the header, and `made_by` says whether a key made it.
+fn judge_header(
+    keyring: &Keyring,
+    header: &ProtectedHeader,
+    made_by: impl FnOnce(&PublicKey) -> bool,
+) -> VerdictKind {
     let Some(entry) = keyring.verifying(&header.kid) else {
         return VerdictKind::UnknownKey;
     };
@@ -108,7 +118,7 @@ pub fn judge(keyring: &Keyring, jws: &DetachedJws, payload: &[u8]) -> VerdictKin
     if header.alg != version.algorithm {
         return VerdictKind::AlgorithmMismatch;
     }
-    if jws.check(payload, &version.public_key).is_err() {
+    if !made_by(&version.public_key) {
         return VerdictKind::InvalidSignature;
     }
     if !version.window.contains(header.iat) {

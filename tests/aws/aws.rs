@@ -228,6 +228,7 @@ impl AwsService {
             clock: clock.clone(),
             source: Box::new(SecretsManagerSource::with_config(&shared, secret, older)),
             record: Arc::new(SqliteRecord::open(&record).unwrap()),
+            log: "test-record".parse().unwrap(),
             grpc: ([127, 0, 0, 1], 0).into(),
             http: None,
         });

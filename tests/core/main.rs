@@ -4,16 +4,20 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    missing_docs
+    missing_docs,
+    unreachable_pub
 )]
 
 mod checkpoints;
 mod endorsements;
+#[path = "../support/forest.rs"]
+mod forest;
 mod golden;
 mod headers;
 mod interoperability;
 mod jcs;
 mod keyring_file;
+mod proofs;
 mod properties;
 mod rollover;
 mod secrets;

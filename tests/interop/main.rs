@@ -6,12 +6,17 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    missing_docs
+    missing_docs,
+    unreachable_pub,
+    dead_code
 )]
 
 mod api;
 mod dev;
+#[path = "../support/forest.rs"]
+mod forest;
 mod openssl;
+mod proofs;
 #[path = "../support/python.rs"]
 mod python;
 mod recipes;

@@ -22,6 +22,7 @@ mod support;
 
 mod faults;
 mod histories;
+mod log;
 mod postgres;
 mod queue;
 mod race;

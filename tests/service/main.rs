@@ -16,6 +16,7 @@ mod cli;
 mod history;
 mod http;
 mod keys;
+mod log;
 mod planted;
 mod record;
 mod signing;

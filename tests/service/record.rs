@@ -170,6 +170,7 @@ async fn a_recorded_checkpoint_is_found_again() {
     let get = |checkpoint_id: &str| GetSignedCheckpointRequest {
         ledger_id: "org_1".into(),
         checkpoint_id: checkpoint_id.into(),
+        ..Default::default()
     };
     let found = service
         .record

@@ -93,8 +93,12 @@ impl Replica {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     pub fn channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://127.0.0.1:{}", self.port))
+        Endpoint::from_shared(self.url())
             .unwrap()
             .connect_timeout(Duration::from_secs(2))
             .timeout(DEADLINE)

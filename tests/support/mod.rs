@@ -128,6 +128,7 @@ impl TestService {
             clock: clock.clone(),
             source: Box::new(FileSource::new(&folder.path().join("keys.json"))),
             record: Arc::new(SqliteRecord::open(&record_path(folder.path())).unwrap()),
+            log: "test-record".parse().unwrap(),
             grpc: ([127, 0, 0, 1], 0).into(),
             http: Some(([127, 0, 0, 1], 0).into()),
         })

@@ -27,6 +27,7 @@ use crate::grpc::proto::{
     Verdict, VerifyCheckpointRequest,
 };
 use crate::key::{DEFAULT_MODULUS_BITS, KeySecret, PrivateKeyError, ValidityWindow, instant_text};
+use crate::record::head::DEFAULT_LOG;
 use crate::record::sqlite::SqliteRecord;
 use crate::service::{Parts, Service};
 use crate::signature::Algorithm;
@@ -68,6 +69,7 @@ impl Story {
             clock: clock.clone(),
             source: Box::new(FileSource::new(&key_file)),
             record: Arc::new(SqliteRecord::open(&record).map_err(Failure::impossible)?),
+            log: DEFAULT_LOG.parse().map_err(Failure::impossible)?,
             grpc: ([127, 0, 0, 1], 0).into(),
             http: None,
         })

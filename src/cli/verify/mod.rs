@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 
+use super::log::InLog;
 use super::{Failure, input};
 use crate::checkpoint::LedgerId;
 use crate::clock::Clock;
@@ -24,10 +25,12 @@ use report::Report;
 pub(super) struct Verify {
     /// Published checkpoints: files with one, files with one a line (NDJSON, also of `record export`), folders
     /// of such files (.json, .ndjson, .jsonl); - reads standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present_any = ["record_export", "proof"], value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     by: By,
+    #[command(flatten)]
+    in_log: InLog,
     /// Only checkpoints whose timestamp is at or after this day or RFC 3339 instant
     #[arg(long, env = "CHECKPOINT_SIGNER_SINCE", value_parser = instant, value_name = "TIME")]
     since: Option<DateTime<Utc>>,
@@ -58,6 +61,18 @@ enum Format {
     Ndjson,
     /// A report to file away: one page, without anything from elsewhere
     Html,
+}
+
+impl Format {
+    fn of_log(self) -> Result<super::Format, Failure> {
+        match self {
+            Self::Text => Ok(super::Format::Text),
+            Self::Json => Ok(super::Format::Json),
+            Self::Ndjson | Self::Html => Err(Failure::Impossible(
+                "--format: expected text or json with --record-export or --proof".into(),
+            )),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -110,6 +125,13 @@ impl Verify {
                     Some(pin) => keyring.trust_from(pin).map_err(Failure::impossible)?,
                     None => PinnedKeyring::unpinned(keyring),
                 };
+                if self.in_log.is_asked() {
+                    let format = self.format.of_log()?;
+                    // It blocks, and nothing else goes on.
+                    return tokio::task::block_in_place(|| {
+                        self.in_log.run(&self.files, &keyring, format)
+                    });
+                }
                 let judge = Judge {
                     keyring,
                     selection,

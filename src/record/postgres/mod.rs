@@ -9,6 +9,7 @@
 //! then finds out whether it was recorded.
 
 mod address;
+mod nodes;
 mod rows;
 mod tls;
 
@@ -26,7 +27,7 @@ use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use super::rules::Standing;
-use super::tree::Frontier;
+use super::tree::{Frontier, Node, NodeId};
 use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
@@ -354,6 +355,11 @@ impl Record for PostgresRecord {
 
     async fn head(&self) -> Result<Frontier, RecordError> {
         self.run(|client| Box::pin(rows::head(client))).await
+    }
+
+    async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError> {
+        self.run(|client| Box::pin(async move { nodes::read(client, first, limit).await }))
+            .await
     }
 
     async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {

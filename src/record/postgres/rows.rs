@@ -1,4 +1,5 @@
-//! The statements: from rows to types and back. A batch takes six round trips however large it is.
+//! The statements: from rows to types and back. A batch takes six round trips however large it is, and
+//! one more when it completes a node of the tree.
 
 use std::collections::HashMap;
 
@@ -7,12 +8,12 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row as SqlRow};
 
-use super::StoreError;
+use super::{StoreError, nodes};
 use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, MAX_PAYLOAD_BYTES};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
 use crate::record::row::{HeadClaim, Row, check_head, instant, parse, to_signed};
 use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
-use crate::record::tree::{Frontier, TreeHash};
+use crate::record::tree::{Frontier, Node, TreeHash};
 use crate::record::{AppendError, Filter, Receipt, RecordError, RegisterError};
 use crate::signature::SignedCheckpoint;
 
@@ -156,6 +157,8 @@ fn read_standing(row: &SqlRow) -> Result<Standing, StoreError> {
 #[derive(Default)]
 struct Batch {
     rows: Vec<Row>,
+    /// Nodes of the tree that they complete.
+    completed: Vec<Node>,
     same_id: HashMap<(LedgerId, CheckpointId), Receipt>,
     same_count: HashMap<(LedgerId, u64), Place>,
     newest_count: HashMap<LedgerId, u64>,
@@ -195,7 +198,9 @@ impl Batch {
             return Err(RuleViolation::KeyRevoked(header.kid.clone()).into());
         }
         standing.judge(checkpoint, header.iat)?;
-        head.frontier.push(TreeHash::of(candidate));
+        let (leaf, completed) = (TreeHash::of(candidate), &mut self.completed);
+        head.frontier
+            .push_keeping(leaf, |node| completed.push(node));
         head.newest_signed_at = head.newest_signed_at.max(Some(header.iat));
         let receipt = Receipt {
             position: head.frontier.size(),
@@ -236,6 +241,9 @@ pub(super) async fn append(
         .collect();
     if head.frontier.size() > before {
         insert(&transaction, &batch.rows).await?;
+        if !batch.completed.is_empty() {
+            nodes::keep(&transaction, &batch.completed).await?;
+        }
         update(&transaction, &head).await?;
     }
     transaction.commit().await?;

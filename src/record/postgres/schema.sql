@@ -69,6 +69,24 @@ CREATE TABLE record_head (
 );
 INSERT INTO record_head (id, size, frontier) VALUES (1, 0, '');
 
+-- The roots of complete subtrees at every eighth level, for proofs: about one for 255 rows.
+CREATE TABLE tree_node (
+    level    INTEGER NOT NULL CHECK (level BETWEEN 8 AND 56 AND level % 8 = 0),
+    position BIGINT NOT NULL CHECK (position >= 0), -- subtrees of this level to the left of it
+    hash     BYTEA NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (level, position)
+);
+
+CREATE FUNCTION judge_node() RETURNS trigger LANGUAGE plpgsql SET search_path = checkpoint_signer AS $$
+BEGIN
+    IF NEW.position >= (SELECT coalesce(max(position), 0) FROM signed_checkpoint) >> NEW.level THEN
+        RAISE 'the node is beyond the rows';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER tree_node_judged BEFORE INSERT ON tree_node
+FOR EACH ROW EXECUTE FUNCTION judge_node();
+
 CREATE FUNCTION judge_row() RETURNS trigger LANGUAGE plpgsql SET search_path = checkpoint_signer AS $$
 DECLARE head ledger_head%ROWTYPE;
 BEGIN
@@ -127,6 +145,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON key_endorsement
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON key_revocation
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tree_node
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON ledger_head
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

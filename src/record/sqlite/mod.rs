@@ -5,6 +5,7 @@
 
 mod check;
 mod lane;
+mod nodes;
 mod rows;
 mod wal;
 
@@ -16,7 +17,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::rules::Standing;
-use super::tree::Frontier;
+use super::tree::{Frontier, Node, NodeId};
 use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
@@ -28,7 +29,7 @@ use lane::Lane;
 const APPLICATION_ID: i32 = 0x4143_5352;
 
 /// The version of `schema.sql` (`PRAGMA user_version`).
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 /// How long a statement waits for another process that writes, in milliseconds.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -250,6 +251,11 @@ impl Record for SqliteRecord {
 
     async fn head(&self) -> Result<Frontier, RecordError> {
         self.read(|connection| rows::head(connection)).await
+    }
+
+    async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError> {
+        self.read(move |connection| nodes::read(connection, first, limit))
+            .await
     }
 
     async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {

@@ -7,11 +7,12 @@ use rusqlite::{
     params_from_iter,
 };
 
+use super::nodes;
 use crate::checkpoint::{CheckpointId, LedgerId, MAX_PAYLOAD_BYTES};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
 use crate::record::row::{Row, instant, parse, to_signed};
 use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
-use crate::record::tree::{Frontier, TreeHash};
+use crate::record::tree::{Frontier, Node, TreeHash};
 use crate::record::{AppendError, Filter, Receipt, RecordError, RegisterError};
 use crate::signature::SignedCheckpoint;
 
@@ -63,6 +64,8 @@ fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {
 struct Head {
     frontier: Frontier,
     newest_signed_at: Option<DateTime<Utc>>,
+    /// Nodes that rows of this transaction completed.
+    completed: Vec<Node>,
 }
 
 fn read_head(connection: &Connection) -> Result<Head, RecordError> {
@@ -74,6 +77,7 @@ fn read_head(connection: &Connection) -> Result<Head, RecordError> {
     Ok(Head {
         frontier: frontier.ok_or_else(damaged)?,
         newest_signed_at: newest.map(instant).transpose()?,
+        completed: Vec::new(),
     })
 }
 
@@ -165,6 +169,7 @@ pub(super) fn append(
         answers.push(answer);
     }
     if head.frontier.size() > before {
+        nodes::keep(&transaction, &head.completed)?;
         let newest = head.newest_signed_at.map(|newest| newest.timestamp());
         let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());
         transaction
@@ -223,7 +228,9 @@ fn append_one(
             ])
         })
         .map_err(RecordError::from)?;
-    head.frontier.push(TreeHash::of(&candidate));
+    let (leaf, completed) = (TreeHash::of(&candidate), &mut head.completed);
+    head.frontier
+        .push_keeping(leaf, |node| completed.push(node));
     head.newest_signed_at = head.newest_signed_at.max(Some(header.iat));
     Ok(Receipt {
         position: head.frontier.size(),

@@ -50,6 +50,17 @@ CREATE TABLE record_head (
 ) STRICT;
 INSERT INTO record_head (id, size, frontier) VALUES (1, 0, x'');
 
+-- The roots of complete subtrees at every eighth level, for proofs: about one for 255 rows.
+CREATE TABLE tree_node (
+    level    INTEGER NOT NULL CHECK (level BETWEEN 8 AND 56 AND level % 8 = 0),
+    position INTEGER NOT NULL CHECK (position >= 0), -- subtrees of this level to the left of it
+    hash     BLOB NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (level, position)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER tree_node_of_rows BEFORE INSERT ON tree_node
+WHEN NEW.position >= (SELECT coalesce(max(position), 0) FROM signed_checkpoint) >> NEW.level
+BEGIN SELECT RAISE(ABORT, 'the node is beyond the rows'); END;
+
 CREATE TRIGGER record_head_follows BEFORE UPDATE ON record_head
 WHEN NEW.size <= OLD.size OR NEW.size <> (SELECT coalesce(max(position), 0) FROM signed_checkpoint)
 BEGIN SELECT RAISE(ABORT, 'the head does not follow the rows'); END;
@@ -98,4 +109,8 @@ BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;
 CREATE TRIGGER key_endorsement_no_update BEFORE UPDATE ON key_endorsement
 BEGIN SELECT RAISE(ABORT, 'rows are never changed'); END;
 CREATE TRIGGER key_endorsement_no_delete BEFORE DELETE ON key_endorsement
+BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;
+CREATE TRIGGER tree_node_no_update BEFORE UPDATE ON tree_node
+BEGIN SELECT RAISE(ABORT, 'rows are never changed'); END;
+CREATE TRIGGER tree_node_no_delete BEFORE DELETE ON tree_node
 BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;

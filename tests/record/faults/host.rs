@@ -224,6 +224,7 @@ impl Running {
         let request = GetSignedCheckpointRequest {
             ledger_id: ledger.into(),
             checkpoint_id: id.into(),
+            ..Default::default()
         };
         let answer = self.record.clone().get_signed_checkpoint(request).await?;
         Ok(answer.into_inner().signed_checkpoint.unwrap())

@@ -74,6 +74,26 @@ const CASES: &[(&str, &str)] = &[
     ),
 ];
 
+/// As [`CASES`], of a record of [`MANY`] rows.
+const NODE_CASES: &[(&str, &str)] = &[
+    ("DELETE FROM tree_node", "tree node 0 of level 8 is missing"),
+    (
+        "UPDATE tree_node SET hash = (SELECT cumulative_hash FROM signed_checkpoint WHERE position = 1)",
+        "tree node 0 of level 8 is not that of its rows",
+    ),
+    (
+        "INSERT INTO tree_node SELECT 8, 1, hash FROM tree_node",
+        "tree node 1 of level 8 is beyond the head",
+    ),
+    (
+        "INSERT INTO tree_node SELECT 56, 0, hash FROM tree_node",
+        "tree node 0 of level 56 is beyond the head",
+    ),
+];
+
+/// Enough for one kept node of the tree, and some more.
+const MANY: u64 = 300;
+
 /// The statements in a database's own words for bytes.
 fn in_words_of(sql: &str, bytes: fn(&str) -> String) -> String {
     let other = KeySecret::parse(&key_with("other", "2025-01-01", "2026-01-01", 9), None);
@@ -86,14 +106,14 @@ fn in_words_of(sql: &str, bytes: fn(&str) -> String) -> String {
         .replace("KEY", &bytes(&hex(der)))
 }
 
-async fn fill(record: &dyn Record) {
+async fn fill(record: &dyn Record, rows: u64) {
     let (key, noon) = (key(), at("2025-06-01T12:00:00Z"));
     record
         .register_key(key.version(), None, noon)
         .await
         .unwrap();
     let row = |n: u64| signed(&key, "a", &format!("chk_{n}"), n, &n.to_string(), noon);
-    for answer in record.append((1..=5).map(row).collect()).await {
+    for answer in record.append((1..=rows).map(row).collect()).await {
         answer.unwrap();
     }
 }
@@ -120,15 +140,20 @@ fn assert_found(case: &str, line: &str, (code, shown): (i32, String)) {
 
 #[tokio::test]
 async fn what_was_edited_in_sqlite_is_found() {
+    edit_sqlite(5, CASES).await;
+    edit_sqlite(MANY, NODE_CASES).await;
+}
+
+async fn edit_sqlite(rows: u64, cases: &[(&str, &str)]) {
     let host = Host::plain();
     SqliteRecord::init(&host.record()).unwrap();
-    fill(&SqliteRecord::open(&host.record()).unwrap()).await;
+    fill(&SqliteRecord::open(&host.record()).unwrap(), rows).await;
     let sound = host.on_disk("sound.sqlite");
     let sqlite = Connection::open(host.record()).unwrap();
     let copy = format!("VACUUM INTO '{}'", sound.display());
     sqlite.execute_batch(&copy).unwrap();
     assert_eq!(verify(&format!("sqlite:{}", sound.display())).0, 0);
-    for (number, (case, line)) in CASES.iter().enumerate() {
+    for (number, (case, line)) in cases.iter().enumerate() {
         let edited = host.on_disk(&format!("{number}.sqlite"));
         std::fs::copy(&sound, &edited).unwrap();
         let place = format!("sqlite:{}", edited.display());
@@ -178,10 +203,6 @@ async fn a_trigger_or_an_index_that_is_gone_is_found_and_no_service_starts() {
 
 #[tokio::test]
 async fn what_was_edited_in_postgres_is_found() {
-    let database = Database::new().await;
-    PostgresRecord::init(&database.address()).await.unwrap();
-    fill(&PostgresRecord::open(&database.address()).await.unwrap()).await;
-    assert_eq!(verify(&database.url()).0, 0);
     let heads = [
         (
             "DELETE FROM ledger_head",
@@ -196,8 +217,20 @@ async fn what_was_edited_in_postgres_is_found() {
             "ledger z: its ledger_head is not its newest row",
         ),
     ];
+    edit_postgres(5, &[CASES, &heads].concat()).await;
+    edit_postgres(MANY, NODE_CASES).await;
+}
+
+async fn edit_postgres(rows: u64, cases: &[(&str, &str)]) {
+    let database = Database::new().await;
+    PostgresRecord::init(&database.address()).await.unwrap();
+    let record = PostgresRecord::open(&database.address()).await.unwrap();
+    fill(&record, rows).await;
+    // A database that is copied has no connections.
+    drop(record);
+    assert_eq!(verify(&database.url()).0, 0);
     let client = database.server.client("postgres").await;
-    for (number, (case, line)) in CASES.iter().chain(&heads).enumerate() {
+    for (number, (case, line)) in cases.iter().enumerate() {
         let name = format!("{}_{number}", database.name);
         let copy = format!("CREATE DATABASE {name} TEMPLATE {}", database.name);
         client.batch_execute(&copy).await.unwrap();
