@@ -110,6 +110,7 @@ impl Bench {
                 record: self.record(),
                 grpc: ([127, 0, 0, 1], 0).into(),
                 http: None,
+                public_url: None,
             });
             let service = service.await.unwrap();
             let url = format!("http://{}", service.grpc());

@@ -72,6 +72,8 @@ pub struct Parts {
     pub grpc: SocketAddr,
     /// Where HTTP is served, if anywhere.
     pub http: Option<SocketAddr>,
+    /// The URL under which the public finds HTTP: the issuer of the signed keyring.
+    pub public_url: Option<http::PublicUrl>,
 }
 
 /// A service that runs.
@@ -93,6 +95,7 @@ impl Service {
             clock,
             source,
             record,
+            public_url,
             ..
         } = parts;
         check_record(record.as_ref(), &clock).await?;
@@ -109,12 +112,13 @@ impl Service {
         let http = http.map(|(listener, asked)| local(listener, asked));
         let mut edges = Vec::new();
         if let Some(listener) = http_listener {
-            let serving = http::serve(listener, custody.keys(), clock.clone(), shutdown.clone());
-            edges.push(tokio::spawn(async move {
-                if let Err(error) = serving.await {
-                    tracing::error!(%error, "HTTP has ended");
-                }
-            }));
+            let inner = http::Inner::new(
+                custody.keys(),
+                Arc::clone(&record),
+                clock.clone(),
+                public_url,
+            );
+            edges.push(tokio::spawn(http::serve(listener, inner, shutdown.clone())));
         }
         let serving = grpc::serve(
             listener,

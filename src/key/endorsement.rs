@@ -79,9 +79,7 @@ impl Endorsement {
 
     /// The compact form.
     pub fn compact(&self) -> String {
-        let input = self.jws.signing_input(self.payload.as_bytes());
-        let signature = URL_SAFE_NO_PAD.encode(self.jws.signature());
-        format!("{input}.{signature}")
+        self.jws.compact_with(self.payload.as_bytes())
     }
 
     /// The key that made it, as it says.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::{Endorsement, KeyId, KeyVersion, PrivateKey, ValidityWindow};
+use super::{Endorsement, KeyId, KeyVersion, Keyring, PrivateKey, ValidityWindow};
 use crate::checkpoint::Payload;
 use crate::signature::{DetachedJws, JwsType, ProtectedHeader};
 
@@ -95,6 +95,22 @@ impl<'a> OpenKey<'a> {
         let payload = version.endorsed_payload();
         let jws = self.sign_as(JwsType::Endorsement, payload.as_bytes())?;
         Ok(Endorsement::new(jws, payload))
+    }
+
+    /// The published keyring as a JWS in the compact form, `typ: jwk-set+jwt` (OpenID Federation 1.0, section
+    /// 8.7.2), so that a mirror of it can be believed by whoever trusts this key. `issuer` is the URL that
+    /// publishes it.
+    ///
+    /// # Errors
+    /// [`SignError`] when the RSA library fails.
+    pub fn sign_keyring(
+        &self,
+        keyring: &Keyring,
+        issuer: Option<&str>,
+    ) -> Result<String, SignError> {
+        let claims = keyring.to_claims(self.iat, issuer);
+        let jws = self.sign_as(JwsType::KeySet, claims.as_bytes())?;
+        Ok(jws.compact_with(claims.as_bytes()))
     }
 
     fn sign_as(&self, typ: JwsType, payload: &[u8]) -> Result<DetachedJws, SignError> {

@@ -17,6 +17,8 @@ pub enum JwsType {
     Checkpoint,
     /// An endorsement of a new key by the key in force.
     Endorsement,
+    /// The published keyring, signed (OpenID Federation 1.0, section 8.7).
+    KeySet,
 }
 
 impl JwsType {
@@ -25,6 +27,7 @@ impl JwsType {
         match self {
             Self::Checkpoint => "ledger-checkpoint+jws",
             Self::Endorsement => "key-endorsement+jws",
+            Self::KeySet => "jwk-set+jwt",
         }
     }
 }

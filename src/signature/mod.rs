@@ -148,6 +148,12 @@ impl DetachedJws {
         format!("{}..{signature}", self.encoded_header)
     }
 
+    /// The ordinary compact form, with the payload in it (RFC 7515, section 7.1).
+    pub fn compact_with(&self, payload: &[u8]) -> String {
+        let signature = URL_SAFE_NO_PAD.encode(&self.signature);
+        format!("{}.{signature}", self.signing_input(payload))
+    }
+
     /// What the header says.
     pub fn header(&self) -> &ProtectedHeader {
         &self.header

@@ -230,6 +230,7 @@ impl AwsService {
             record: Arc::new(SqliteRecord::open(&record).unwrap()),
             grpc: ([127, 0, 0, 1], 0).into(),
             http: None,
+            public_url: None,
         });
         let service = service.await.unwrap();
         let url = format!("http://{}", service.grpc());

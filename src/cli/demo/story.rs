@@ -70,6 +70,7 @@ impl Story {
             record: Arc::new(SqliteRecord::open(&record).map_err(Failure::impossible)?),
             grpc: ([127, 0, 0, 1], 0).into(),
             http: None,
+            public_url: None,
         })
         .await
         .map_err(Failure::impossible)?;
