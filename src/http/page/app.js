@@ -5,7 +5,7 @@ import { Refusal, textOf } from "./json.js";
 import { parseKeyring, pinnedKey } from "./keyring.js";
 import { verifyPublished } from "./verify.js";
 import { takeApart } from "./input.js";
-import { code, element, moment, titleOf } from "./words.js";
+import { code, element, moment } from "./words.js";
 import { drawTimeline } from "./timeline.js";
 import { showVerdicts, summaryOf } from "./results.js";
 
@@ -139,10 +139,10 @@ async function showNewest() {
         "tr",
         {},
         element("th", { scope: "row" }, code(members.get("checkpoint_id"))),
+        element("td", { className: verdict.kind === "VALID" ? "well" : "trouble" }, verdict.kind === "VALID" ? "Genuine" : code(verdict.kind)),
         element("td", {}, code(members.get("ledger_id"))),
+        element("td", { className: "number" }, `${members.get("entry_count").toLocaleString("en-GB")} entries`),
         element("td", {}, moment(verdict.header.iat)),
-        element("td", { className: "number" }, members.get("entry_count").toLocaleString("en-GB")),
-        element("td", { className: verdict.kind === "VALID" ? "well" : "trouble" }, titleOf(verdict)),
         element("td", {}, show),
       ),
     );

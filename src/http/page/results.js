@@ -6,12 +6,13 @@ import { KINDS, code, element, moment, sentenceOf, titleOf, windowOf } from "./w
 
 const MAX_SHOWN = 100;
 const MAX_EXCERPT = 2000;
+const LONG = new Set(["Hash of the history", "Thumbprint of the key"]);
 
 const hexadecimal = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function facts(pairs) {
   const list = element("dl");
-  for (const [name, ...value] of pairs) list.append(element("div", {}, element("dt", {}, name), element("dd", {}, ...value)));
+  for (const [name, ...value] of pairs) list.append(element("div", { className: LONG.has(name) ? "long" : "" }, element("dt", {}, name), element("dd", {}, ...value)));
   return list;
 }
 
@@ -24,9 +25,10 @@ function content({ published, header, key }) {
     ["State of", moment(Date.parse(members.get("timestamp")) / 1000)],
     ["Entries", number("entry_count")],
     ["Total, in minor units", number("total_volume")],
-    ["Hash of the history", code(members.get("cumulative_hash"))],
-    ["Signature says", code(header.kid), `, ${moment(header.iat)}, ${header.alg}`],
+    ["Signed by", code(header.kid), `, ${header.alg}`],
+    ["Signed on", moment(header.iat)],
     ...(key ? [["Time of the key", windowOf(key)], ["Thumbprint of the key", code(key.thumbprint)]] : []),
+    ["Hash of the history", code(members.get("cumulative_hash"))],
   ]);
 }
 

@@ -12,6 +12,8 @@ async function tab(page, expected) {
 await withBrowser(async (browser) => {
   await open(browser, ONLINE, async (page) => {
     await ready(page);
+    // Asked for early: the browser has to be told before it opens one.
+    const chooser = page.waitForEvent("filechooser");
     await tab(page, "Skip to the verifier");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.activeElement.id === "text");
@@ -31,7 +33,6 @@ await withBrowser(async (browser) => {
     await page.locator("#pin").focus();
     await tab(page, "Verify");
     await tab(page, "choose");
-    const chooser = page.waitForEvent("filechooser");
     await page.keyboard.press("Enter");
     assert.ok((await chooser).isMultiple());
     await tab(page, "clear");

@@ -8,8 +8,8 @@ await withBrowser(async (browser) => {
   await open(browser, ONLINE, async (page, seen) => {
     await ready(page);
     await theTimelineTellsWhoSigns(page);
-    const verdicts = await page.locator("#newest-rows tr td:nth-child(5)").allTextContents();
-    assert.deepEqual(verdicts, ["Genuine", "Genuine", "Genuine", "Signed by a key that was withdrawn", "Genuine"]);
+    const verdicts = await page.locator("#newest-rows tr td:nth-child(2)").allTextContents();
+    assert.deepEqual(verdicts, ["Genuine", "Genuine", "Genuine", "KEY_REVOKED", "Genuine"]);
     await everyVerdictIsRight(page);
     await manyAreCounted(page);
     await aPinnedKeyIsFollowed(page);
