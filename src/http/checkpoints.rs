@@ -54,21 +54,27 @@ pub(super) async fn page(
         signed_until: query.take("until", parse_instant),
     };
     let digest = FilterDigest::of(format!("http {filter:?}"));
-    let after = query.take("page", |token| {
-        digest.position(token).ok_or(
-            "is none of these filters; expected the next_page of a page with the same filters",
-        )
-    });
+    let after = match query.text("page") {
+        None => Some(0),
+        Some("") => None,
+        Some(token) => digest.position(token),
+    };
     query.finish()?;
+    let after = after.ok_or_else(no_such_page)?;
     let show = |row: &Receipt| {
         let published = row.signed.published_json();
         let bytes = published.len();
         (published, bytes)
     };
-    let after = after.unwrap_or_default();
     let page = paging::read(inner.record.as_ref(), &filter, after, PAGE, show).await?;
     let next = page.next.map(|last| digest.token(last));
     Ok(list(&page.items, next))
+}
+
+fn no_such_page() -> Problem {
+    let detail =
+        "page: is none of these filters; expected the next_page of a page with the same filters";
+    Problem::new(StatusCode::NOT_FOUND, "PAGE_NOT_FOUND", detail)
 }
 
 /// The published texts stand in the list as they are, so that each can be cut out and verified.

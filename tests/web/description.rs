@@ -30,7 +30,12 @@ async fn the_description_is_valid_and_the_server_keeps_to_it() {
     run(python()
         .current_dir(publication.service.folder.path())
         .args(["-m", "schemathesis.cli", "run", &url, "--checks", "all"])
-        .args(["--phases", "examples,coverage,fuzzing", "--mode", "all"])
+        .args([
+            "--phases",
+            "examples,coverage,fuzzing,stateful",
+            "--mode",
+            "all",
+        ])
         .args(["--max-examples", "25", "--generation-deterministic"])
-        .args(["--generation-database", "none", "--no-color"]));
+        .args(["--no-color"]));
 }

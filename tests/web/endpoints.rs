@@ -86,7 +86,7 @@ async fn the_list_is_paged_and_filtered() {
     let none = get(&http, "/v1/checkpoints?until=2025-06-01").json();
     assert_eq!(none, json!({"checkpoints": []}));
     let other = get(&http, &format!("/v1/checkpoints?ledger=org_0&page={token}"));
-    let detail = other.problem(400, "INVALID_REQUEST");
+    let detail = other.problem(404, "PAGE_NOT_FOUND");
     assert!(detail.starts_with("page: is none of these"), "{detail}");
     let newest = get(&http, "/v1/checkpoints/newest").json();
     assert_eq!(newest["checkpoints"][0]["checkpoint_id"], "chk_230");
