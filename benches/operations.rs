@@ -112,6 +112,7 @@ impl Bench {
                 log: "test-record".parse().unwrap(),
                 grpc: ([127, 0, 0, 1], 0).into(),
                 http: None,
+                public_url: None,
             });
             let service = service.await.unwrap();
             let url = format!("http://{}", service.grpc());

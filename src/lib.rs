@@ -29,7 +29,7 @@
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`telemetry`] | the time, passed in; logs |
-//! | [`fault`], [`identifier`] | what is wrong with input; the form of names |
+//! | [`fault`], [`identifier`], [`paging`] | what is wrong with input; the form of names; pages of the record |
 
 pub mod checkpoint;
 pub mod cli;
@@ -39,6 +39,7 @@ pub mod grpc;
 pub mod http;
 pub mod identifier;
 pub mod key;
+pub mod paging;
 pub mod record;
 pub mod rollover;
 pub mod service;

@@ -75,6 +75,8 @@ pub struct Parts {
     pub grpc: SocketAddr,
     /// Where HTTP is served, if anywhere.
     pub http: Option<SocketAddr>,
+    /// The URL under which the public finds HTTP: the issuer of the signed keyring.
+    pub public_url: Option<http::PublicUrl>,
 }
 
 /// A service that runs.
@@ -97,6 +99,7 @@ impl Service {
             source,
             record,
             log,
+            public_url,
             ..
         } = parts;
         check_record(record.as_ref(), &clock).await?;
@@ -113,12 +116,13 @@ impl Service {
         let http = http.map(|(listener, asked)| local(listener, asked));
         let mut edges = Vec::new();
         if let Some(listener) = http_listener {
-            let serving = http::serve(listener, custody.keys(), clock.clone(), shutdown.clone());
-            edges.push(tokio::spawn(async move {
-                if let Err(error) = serving.await {
-                    tracing::error!(%error, "HTTP has ended");
-                }
-            }));
+            let inner = http::Inner::new(
+                custody.keys(),
+                Arc::clone(&record),
+                clock.clone(),
+                public_url,
+            );
+            edges.push(tokio::spawn(http::serve(listener, inner, shutdown.clone())));
         }
         let serving = grpc::serve(
             listener,

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::place::{Environment, RecordPlace, SourcePlace};
 use super::{Failure, input, print};
 use crate::clock::Clock;
+use crate::http::PublicUrl;
 use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeySecret, ValidityWindow};
 use crate::record::head::{DEFAULT_LOG, LogName};
 use crate::service::{Parts, Service, StartError};
@@ -72,10 +73,14 @@ pub(super) struct Serve {
     #[arg(long, env = "CHECKPOINT_SIGNER_GRPC", value_name = "ADDRESS",
         default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, GRPC_PORT)))]
     grpc: SocketAddr,
-    /// Where to serve HTTP (the published keyring, and health); nowhere, if it is not given (with --dev, on
-    /// loopback)
+    /// Where to serve HTTP (the page for auditors, the published keys and checkpoints, and health); nowhere, if
+    /// it is not given (with --dev, on loopback)
     #[arg(long, env = "CHECKPOINT_SIGNER_HTTP", value_name = "ADDRESS")]
     http: Option<SocketAddr>,
+    /// The URL under which the public finds HTTP, such as https://checkpoints.example.org: the issuer (iss) of
+    /// the signed keyring
+    #[arg(long, env = "CHECKPOINT_SIGNER_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<PublicUrl>,
 }
 
 impl Serve {
@@ -94,6 +99,7 @@ impl Serve {
             log: self.log_name,
             grpc: self.grpc,
             http: self.http.or(self.dev.then_some(dev_http)),
+            public_url: self.public_url,
         })
         .await
         .map_err(|error| match error {

@@ -1,9 +1,6 @@
 //! `RecordService`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message as _;
-use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
 
 use super::proto::record_service_server::RecordService;
@@ -11,23 +8,18 @@ use super::proto::{
     GetRecordHeadRequest, GetRecordHeadResponse, GetSignedCheckpointRequest,
     GetSignedCheckpointResponse, InclusionProof, ListSignedCheckpointsRequest,
     ListSignedCheckpointsResponse, ProveConsistencyRequest, ProveConsistencyResponse, RecordHead,
+    SignedCheckpoint as WireSignedCheckpoint,
 };
 use super::{Inner, convert, status};
 use crate::identifier::IdentifierError;
+use crate::paging::{self, FilterDigest};
 use crate::record::head::PublishedHead;
 use crate::record::proof::{ProofPlan, verify_inclusion};
 use crate::record::tree::TreeHash;
-use crate::record::{Filter, RecordError, prover};
+use crate::record::{Filter, Receipt, RecordError, prover};
 
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
-
-/// Largest page in bytes, so that it stays below the 4 MiB that clients accept by default. One item is always
-/// given, and one item is always smaller.
-const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024 + 512 * 1024;
-
-/// Bytes of the filters' digest in a page token: enough to notice a mistake.
-const FILTER_DIGEST_BYTES: usize = 8;
 
 /// Answers `RecordService`.
 pub(super) struct Records(pub(super) Inner);
@@ -118,34 +110,25 @@ impl RecordService for Records {
             }
         };
         let digest = filter_digest(&request);
-        let after = read_token(&request.page_token, digest).ok_or_else(|| {
+        let after = digest.position(&request.page_token).ok_or_else(|| {
             status::invalid_request(
                 "page_token",
                 "is none of these filters; expected the next_page_token of a page with the same filters",
             )
         })?;
-        // One more than asked for tells whether there is a next page.
-        let rows = self.0.record.list(&filter, after, page_size + 1).await?;
-        let mut page = ListSignedCheckpointsResponse::default();
-        let (mut bytes, mut last) = (0, after);
-        let mut rows = rows.iter().peekable();
-        while let Some(row) = rows.next_if(|_| page.signed_checkpoints.len() < page_size as usize) {
-            let signed = super::proto::SignedCheckpoint::from(&row.signed);
-            bytes += signed.encoded_len();
-            if bytes > MAX_PAGE_BYTES && last != after {
-                page.next_page_token = token(last, digest);
-                return Ok(Response::new(page));
-            }
-            page.signed_checkpoints.push(signed);
-            last = row.position;
-        }
-        // The store may have given fewer rows than there are, when they are large.
-        let may_go_on = rows.peek().is_some()
-            || (last != after && !self.0.record.list(&filter, last, 1).await?.is_empty());
-        if may_go_on {
-            page.next_page_token = token(last, digest);
-        }
-        Ok(Response::new(page))
+        let show = |row: &Receipt| {
+            let signed = WireSignedCheckpoint::from(&row.signed);
+            let bytes = signed.encoded_len();
+            (signed, bytes)
+        };
+        let record = self.0.record.as_ref();
+        let page = paging::read(record, &filter, after, page_size, show).await?;
+        Ok(Response::new(ListSignedCheckpointsResponse {
+            signed_checkpoints: page.items,
+            next_page_token: page
+                .next
+                .map_or_else(String::new, |last| digest.token(last)),
+        }))
     }
 }
 
@@ -222,26 +205,13 @@ fn filter(request: &ListSignedCheckpointsRequest) -> Result<Filter, Status> {
     })
 }
 
-fn filter_digest(request: &ListSignedCheckpointsRequest) -> [u8; FILTER_DIGEST_BYTES] {
-    let filters = ListSignedCheckpointsRequest {
-        page_size: 0,
-        page_token: String::new(),
-        ..request.clone()
-    };
-    let digest = Sha256::digest(filters.encode_to_vec());
-    std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default())
-}
-
-/// The position of the last row of the page, and the digest of the filters.
-fn token(last: u64, filters: [u8; FILTER_DIGEST_BYTES]) -> String {
-    URL_SAFE_NO_PAD.encode([last.to_be_bytes(), filters].concat())
-}
-
-fn read_token(token: &str, filters: [u8; FILTER_DIGEST_BYTES]) -> Option<u64> {
-    if token.is_empty() {
-        return Some(0);
-    }
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    let (last, found) = bytes.split_first_chunk()?;
-    (found == filters).then(|| u64::from_be_bytes(*last))
+fn filter_digest(request: &ListSignedCheckpointsRequest) -> FilterDigest {
+    FilterDigest::of(
+        ListSignedCheckpointsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..request.clone()
+        }
+        .encode_to_vec(),
+    )
 }

@@ -1,54 +1,199 @@
-//! The HTTP edge: the published keyring, and the state of the service for a person or a load balancer.
+//! The HTTP edge, for the public: the page for auditors, the published keys and checkpoints, verdicts; and the state
+//! of the service for a person or a load balancer.
+//!
+//! It reads and never writes, and nothing behind it is secret. Its description is `openapi.json`, served as
+//! `/openapi.json`. Whatever is asked of it is bounded: connections and their time in `transport`, verifications at
+//! once, pages of the record, RSA signatures (`signed_keyring`).
 
+mod checkpoints;
+mod keys;
+mod page;
+mod problem;
+mod query;
+mod representation;
+mod signed_keyring;
+mod transport;
+mod verdicts;
+
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tower_http::cors::{Any, CorsLayer};
+use url::Url;
 
+use crate::checkpoint::MAX_JSON_BYTES;
 use crate::clock::Clock;
 use crate::key::{KeyId, instant_text};
+use crate::record::Record;
 use crate::signer::KeysInForce;
+use problem::Problem;
+use representation::{Keep, Representation};
+use signed_keyring::SignedKeyring;
 
-/// How long a cache may keep the keyring, in seconds: a new key is promoted days before it signs.
-const KEYRING_CACHE: &str = "public, max-age=300";
+/// Verifications at once, for each core: a few milliseconds of RSA and JSON.
+const VERIFICATIONS_PER_CORE: usize = 8;
 
+/// How long a request may take, its body included.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a browser may remember that other sites may ask.
+const PREFLIGHT_KEPT: Duration = Duration::from_secs(86_400);
+
+/// How long a cache may keep the description of the API.
+const DESCRIPTION_KEPT: Duration = Duration::from_secs(3600);
+
+const DESCRIPTION: &str = include_str!("openapi.json");
+
+/// The headers of every answer. Only the page has a policy of its own; no other answer is for a browser to render.
+const PROTECTION: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "cross-origin",
+    ),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+];
+
+/// The URL under which the public finds this edge: `https` or `http`, without a query or a fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(Arc<str>);
+
+impl PublicUrl {
+    /// Without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The text is no such URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a URL such as https://checkpoints.example.org, without a query or a fragment")]
+pub struct NotPublic;
+
+impl FromStr for PublicUrl {
+    type Err = NotPublic;
+
+    fn from_str(text: &str) -> Result<Self, NotPublic> {
+        let url = Url::parse(text).map_err(|_| NotPublic)?;
+        let is_plain = url.query().is_none() && url.fragment().is_none() && url.username() == "";
+        match is_plain && matches!(url.scheme(), "https" | "http") {
+            true => Ok(Self(url.as_str().trim_end_matches('/').into())),
+            false => Err(NotPublic),
+        }
+    }
+}
+
+/// What the edge asks.
 #[derive(Clone)]
-struct Inner {
+pub struct Inner {
     keys: watch::Receiver<Arc<KeysInForce>>,
+    record: Arc<dyn Record>,
     clock: Clock,
+    signed_keyring: SignedKeyring,
+    verifications: Arc<Semaphore>,
+}
+
+impl Inner {
+    /// Takes the parts of a service; `issuer` is who the signed keyring says it is from.
+    pub fn new(
+        keys: watch::Receiver<Arc<KeysInForce>>,
+        record: Arc<dyn Record>,
+        clock: Clock,
+        issuer: Option<PublicUrl>,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            signed_keyring: SignedKeyring::start(keys.clone(), clock.clone(), issuer),
+            verifications: Arc::new(Semaphore::new(VERIFICATIONS_PER_CORE * cores)),
+            keys,
+            record,
+            clock,
+        }
+    }
 }
 
 /// Serves until the token is cancelled and what was in flight then is answered.
-///
-/// # Errors
-/// When the transport fails.
-pub async fn serve(
-    listener: TcpListener,
-    keys: watch::Receiver<Arc<KeysInForce>>,
-    clock: Clock,
-    shutdown: CancellationToken,
-) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/.well-known/jwks.json", get(jwks))
-        .route("/health", get(health))
-        .with_state(Inner { keys, clock });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
+pub async fn serve(listener: TcpListener, inner: Inner, shutdown: CancellationToken) {
+    transport::serve(listener, router(inner), shutdown).await;
 }
 
-async fn jwks(State(inner): State<Inner>) -> impl IntoResponse {
-    let headers: [(HeaderName, &str); 2] = [
-        (header::CONTENT_TYPE, "application/jwk-set+json"),
-        (header::CACHE_CONTROL, KEYRING_CACHE),
-    ];
-    (headers, inner.keys.borrow().keyring.to_jwks())
+fn router(inner: Inner) -> Router {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::IF_NONE_MATCH])
+        .expose_headers([header::ETAG, header::RETRY_AFTER])
+        .max_age(PREFLIGHT_KEPT);
+    Router::new()
+        .route("/", get(page::page))
+        .route("/.well-known/jwks.json", get(keys::jwks))
+        .route("/.well-known/jwks.jwt", get(keys::signed_jwks))
+        .route("/v1/keys", get(keys::list))
+        .route("/v1/keys/{kid}", get(keys::one))
+        .route("/v1/checkpoints", get(checkpoints::page))
+        .route("/v1/checkpoints/newest", get(checkpoints::newest))
+        .route("/v1/checkpoints/{ledger}/{id}", get(checkpoints::one))
+        .route("/v1/verify", post(verdicts::verify))
+        .route("/openapi.json", get(description))
+        .route("/health", get(health))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(inner)
+        .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
+        .layer(from_fn(representation::spare_what_is_known))
+        .layer(from_fn(in_time))
+        .layer(cors)
+        .layer(from_fn(protect))
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(PATIENCE, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let detail = format!("the request took longer than {} s", PATIENCE.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", detail).into_response()
+    })
+}
+
+async fn protect(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in PROTECTION {
+        let value = HeaderValue::from_static(value);
+        headers.entry(name).or_insert(value);
+    }
+    response
+}
+
+async fn no_such_path() -> Problem {
+    let detail = "path: nothing is here; /openapi.json tells what there is";
+    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
+}
+
+async fn no_such_method(method: Method) -> Problem {
+    let detail = format!("method: is {method}; expected one of those in the header Allow");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail)
+}
+
+async fn description() -> Representation {
+    Representation::json(Keep::For(DESCRIPTION_KEPT), DESCRIPTION)
 }
 
 /// 200 while some key can sign, 503 otherwise; the body says why, and how the key source is doing.
@@ -70,5 +215,6 @@ async fn health(State(inner): State<Inner>) -> impl IntoResponse {
             "api_calls": keys.source.api_calls,
         },
     });
-    (status, axum::Json(body))
+    let headers = [(header::CACHE_CONTROL, "no-store")];
+    (status, headers, axum::Json(body))
 }

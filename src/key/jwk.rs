@@ -47,6 +47,15 @@ struct JwkSet {
     keys: Vec<Jwk>,
 }
 
+/// What a signed keyring says.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iat: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    keys: Vec<Jwk>,
+}
+
 /// Members in alphabetical order, so that the text is in JCS order too.
 #[derive(Serialize, Deserialize)]
 struct Jwk {
@@ -115,10 +124,23 @@ impl KeyVersion {
 impl Keyring {
     /// The JWK Set of all versions but those that are only staged, the latest window first.
     pub fn to_jwks(&self) -> String {
-        let keys = self.published().into_iter().map(KeyringEntry::jwk);
         json(&JwkSet {
-            keys: keys.collect(),
+            keys: self.published_jwks(),
         })
+    }
+
+    /// The same keys as the claims of a signed JWK Set, members in alphabetical order.
+    pub(super) fn to_claims(&self, iat: DateTime<Utc>, iss: Option<&str>) -> String {
+        json(&Claims {
+            iat: iat.timestamp(),
+            iss,
+            keys: self.published_jwks(),
+        })
+    }
+
+    fn published_jwks(&self) -> Vec<Jwk> {
+        let published = self.published().into_iter();
+        published.map(KeyringEntry::jwk).collect()
     }
 
     /// Reads a JWK Set. Every key in it is believed: whoever reads it trusts where it came from.

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::{Endorsement, KeyId, KeyVersion, PrivateKey, ValidityWindow};
+use super::{Endorsement, KeyId, KeyVersion, Keyring, PrivateKey, ValidityWindow};
 use crate::checkpoint::Payload;
-use crate::signature::{DetachedJws, JwsType, ProtectedHeader};
+use crate::signature::{DetachedJws, EmbeddedJws, JwsType, ProtectedHeader};
 
 /// Why a key cannot be opened at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,22 @@ impl<'a> OpenKey<'a> {
         let signature = self.key.private.sign(version.algorithm, text.as_bytes());
         let bits = version.public_key.bits();
         signature.ok_or(SignError { bits })
+    }
+
+    /// The published keyring as a JWS in the compact form, `typ: jwk-set+jwt` (OpenID Federation 1.0, section
+    /// 8.7.2), so that a mirror of it can be believed by whoever trusts this key. `issuer` is the URL that
+    /// publishes it.
+    ///
+    /// # Errors
+    /// [`SignError`] when the RSA library fails.
+    pub fn sign_keyring(
+        &self,
+        keyring: &Keyring,
+        issuer: Option<&str>,
+    ) -> Result<String, SignError> {
+        let claims = keyring.to_claims(self.iat, issuer);
+        let jws = self.sign_as(JwsType::KeySet, claims.as_bytes())?;
+        Ok(EmbeddedJws::new(jws, claims).compact())
     }
 
     pub(crate) fn sign_as(&self, typ: JwsType, payload: &[u8]) -> Result<DetachedJws, SignError> {

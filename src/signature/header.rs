@@ -19,6 +19,8 @@ pub enum JwsType {
     Endorsement,
     /// The head of the record.
     RecordHead,
+    /// The published keyring, signed (OpenID Federation 1.0, section 8.7).
+    KeySet,
 }
 
 impl JwsType {
@@ -28,6 +30,7 @@ impl JwsType {
             Self::Checkpoint => "ledger-checkpoint+jws",
             Self::Endorsement => "key-endorsement+jws",
             Self::RecordHead => "record-head+jws",
+            Self::KeySet => "jwk-set+jwt",
         }
     }
 }

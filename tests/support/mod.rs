@@ -131,6 +131,7 @@ impl TestService {
             log: "test-record".parse().unwrap(),
             grpc: ([127, 0, 0, 1], 0).into(),
             http: Some(([127, 0, 0, 1], 0).into()),
+            public_url: Some("https://checkpoints.example.org".parse().unwrap()),
         })
         .await?;
         let url = format!("http://{}", service.grpc());

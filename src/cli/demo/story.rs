@@ -72,6 +72,7 @@ impl Story {
             log: DEFAULT_LOG.parse().map_err(Failure::impossible)?,
             grpc: ([127, 0, 0, 1], 0).into(),
             http: None,
+            public_url: None,
         })
         .await
         .map_err(Failure::impossible)?;

@@ -1,0 +1,132 @@
+// The keyring: a JWK Set with each key's window, revocation and endorsement, and trust from one pinned key. The rules
+// are those of src/key/jwk.rs, endorsement.rs and chain.rs.
+
+import { Refusal, bytesOf, canonical, parseStrict, textOf } from "./json.js";
+import { ALGORITHMS, fromBase64Url, isIdentifier, isInstant, parseHeader, toBase64Url } from "./checkpoint.js";
+
+const MAX_KEYRING_BYTES = 16 * 1024 * 1024;
+const MAX_EXPONENT = 2 ** 33;
+
+const trim = (bytes) => bytes.subarray(Math.max(0, bytes.findIndex((byte) => byte !== 0)));
+
+function parseEndorsement(compact) {
+  const parts = typeof compact === "string" ? compact.split(".") : [];
+  if (parts.length !== 3) throw new Refusal("endorsement: is not a JWS of three parts");
+  const [encodedHeader, encodedPayload, signature] = parts;
+  return {
+    header: parseHeader(encodedHeader, "key-endorsement+jws"),
+    payload: textOf(fromBase64Url(encodedPayload, "endorsement")),
+    signingInput: `${encodedHeader}.${encodedPayload}`,
+    signature: fromBase64Url(signature, "endorsement"),
+  };
+}
+
+function checkNumbers(n, e, wrong) {
+  const bits = n.length * 8 - Math.clz32(n[0] ?? 0) + 24;
+  if (bits < 2048 || bits > 8192) wrong("n", `is an RSA key of ${bits} bits; expected 2048 to 8192`);
+  const exponent = e.reduce((sum, byte) => sum * 256 + byte, 0);
+  if (exponent < 65537) wrong("e", "is too small; expected at least 65537");
+  const isOdd = n[n.length - 1] % 2 === 1 && e[e.length - 1] % 2 === 1;
+  if (!isOdd || e.length > 8 || exponent >= MAX_EXPONENT) wrong("n", "is not a usable RSA public key");
+  return bits;
+}
+
+async function readKey(jwk, index) {
+  const wrong = (member, problem) => {
+    throw new Refusal(`keyring: keys[${index}]: ${member}: ${problem}`);
+  };
+  if (!(jwk instanceof Map)) wrong("key", "is not an object");
+  const [kid, kty, alg, nbf, exp] = ["kid", "kty", "alg", "nbf", "exp"].map((name) => jwk.get(name));
+  if (!isIdentifier(kid)) wrong("kid", "is not an identifier");
+  if (kty !== "RSA") wrong("kty", "is not RSA");
+  if ((jwk.get("use") ?? "sig") !== "sig") wrong("use", "is not sig");
+  if (!Object.hasOwn(ALGORITHMS, alg ?? "")) wrong("alg", "is not PS256 or RS256");
+  for (const name of ["nbf", "exp"]) if (!isInstant(jwk.get(name))) wrong(name, "is not a time in whole seconds");
+  if (exp <= nbf) wrong("exp", "is not after nbf");
+  const [n, e] = ["n", "e"].map((name) => trim(fromBase64Url(String(jwk.get(name)), `keyring: keys[${index}]: ${name}`)));
+  const bits = checkNumbers(n, e, wrong);
+  const revoked = jwk.get("revoked") ?? null;
+  if (revoked && !isInstant(revoked instanceof Map ? revoked.get("revoked_at") : null)) wrong("revoked.revoked_at", "is not a time in whole seconds");
+  const [encodedN, encodedE] = [toBase64Url(n), toBase64Url(e)];
+  const thumbprint = await crypto.subtle.digest("SHA-256", bytesOf(`{"e":"${encodedE}","kty":"RSA","n":"${encodedN}"}`));
+  const publicKey = await crypto.subtle
+    .importKey("jwk", { kty: "RSA", n: encodedN, e: encodedE }, ALGORITHMS[alg], false, ["verify"])
+    .catch(() => wrong("n", "is not a usable RSA public key"));
+  const endorsement = jwk.get("endorsement") ?? null;
+  return {
+    kid,
+    alg,
+    bits,
+    nbf,
+    exp,
+    publicKey,
+    thumbprint: toBase64Url(new Uint8Array(thumbprint)),
+    revoked: revoked && { at: revoked.get("revoked_at"), reason: revoked.get("reason") ?? "" },
+    endorsement: endorsement && parseEndorsement(endorsement),
+    // What an endorsement of this key signs.
+    statement: canonical(new Map(Object.entries({ alg, e: encodedE, exp, kid, kty, n: encodedN, nbf, use: "sig" }))),
+  };
+}
+
+// Reads a JWK Set: its keys by their names, the latest window first.
+export async function parseKeyring(text) {
+  if (bytesOf(text).length > MAX_KEYRING_BYTES) throw new Refusal("keyring: is larger than 16 MiB");
+  const set = parseStrict(text);
+  if (!(set instanceof Map) || !Array.isArray(set.get("keys"))) throw new Refusal("keyring: is not a JWK Set");
+  const keys = new Map();
+  for (const [index, jwk] of set.get("keys").entries()) {
+    const key = await readKey(jwk, index);
+    const known = keys.get(key.kid) ?? [...keys.values()].find((other) => other.thumbprint === key.thumbprint);
+    if (known && known.statement !== key.statement) {
+      throw new Refusal(`keyring: keys[${index}]: contradicts ${known.kid}: another key, window or name`);
+    }
+    if (!known) keys.set(key.kid, key);
+    else known.revoked = [known.revoked, key.revoked].filter(Boolean).sort((a, b) => a.at - b.at)[0] ?? null;
+    if (known) known.endorsement ??= key.endorsement;
+  }
+  const latestFirst = [...keys.values()].sort((a, b) => b.nbf - a.nbf || (a.kid < b.kid ? 1 : -1));
+  return new Map(latestFirst.map((key) => [key.kid, key]));
+}
+
+// Whether a key made a signature over a text.
+export async function madeBy(key, signature, text) {
+  try {
+    return await crypto.subtle.verify(ALGORITHMS[key.alg], key.publicKey, signature, bytesOf(text));
+  } catch {
+    return false;
+  }
+}
+
+// The key that endorsed this one, or why its endorsement is worth nothing.
+async function follow(keys, key) {
+  const { endorsement } = key;
+  if (!endorsement) return { broken: `${key.kid} has no endorsement by an earlier key` };
+  const { header } = endorsement;
+  const by = keys.get(header.kid);
+  const broken = (why) => ({ broken: `the endorsement of ${key.kid} by ${header.kid} is false: ${why}` });
+  if (!by) return { broken: `${key.kid} is endorsed by ${header.kid}, which the keyring lacks` };
+  if (by.revoked && header.iat >= by.revoked.at) return broken(`${by.kid} was not trusted any more`);
+  if (endorsement.payload !== key.statement) return broken("it endorses something else");
+  if (header.alg !== by.alg || !(await madeBy(by, endorsement.signature, endorsement.signingInput))) return broken(`${by.kid} did not make it`);
+  if (header.iat < by.nbf || header.iat >= by.exp) return broken("it was made outside of the endorser's window");
+  return { by, iat: header.iat };
+}
+
+// The pinned key: by its name or its RFC 7638 thumbprint.
+export function pinnedKey(keys, pin) {
+  return [...keys.values()].find((key) => key.kid === pin || key.thumbprint === pin) ?? null;
+}
+
+// The way back from a key, link by link: to the pinned key, or as far as it goes when none is pinned.
+export async function chainOf(keys, key, pinned) {
+  const links = [];
+  let link = key;
+  for (let count = 0; count <= keys.size; count += 1) {
+    if (link === pinned) return { links, broken: null };
+    const { by, iat, broken } = await follow(keys, link);
+    if (broken) return { links, broken };
+    links.push({ endorsed: link, by, iat });
+    link = by;
+  }
+  return { links, broken: `the endorsements of ${key.kid} go in a circle` };
+}

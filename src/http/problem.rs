@@ -1,0 +1,127 @@
+//! Errors as RFC 9457 has them, `application/problem+json`: what is wrong, in which field, and what would be right.
+
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::fault::{self, FieldFault};
+use crate::record::RecordError;
+use crate::signer::NoKey;
+
+/// When a client may try again after it was turned away, in seconds.
+const RETRY_AFTER: &str = "1";
+
+/// A problem: the status, the reason by which a program tells it, the sentence, and the fields that are wrong.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    reason: &'static str,
+    detail: String,
+    errors: Vec<FieldFault>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, reason: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason,
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// The request is not as the description of the API says.
+    pub(super) fn invalid(faults: Vec<FieldFault>) -> Self {
+        let detail = fault::list(&faults);
+        Self {
+            errors: faults,
+            ..Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", detail)
+        }
+    }
+
+    /// More is asked at once than is done at once.
+    pub(super) fn overloaded() -> Self {
+        let detail = "too much is asked at once; retry after the time in Retry-After";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail)
+    }
+
+    /// The service ends, and what was asked will not be done.
+    pub(super) fn shutting_down() -> Self {
+        let detail = "the service is shutting down; retry later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "SHUTTING_DOWN", detail)
+    }
+}
+
+impl From<RecordError> for Problem {
+    fn from(error: RecordError) -> Self {
+        // The store's own words may name files and hosts, which are nobody's business outside.
+        tracing::warn!(%error, "the record cannot be read for HTTP");
+        let detail = "the record cannot be read now; retry later";
+        let reason = "RECORD_STORE_UNAVAILABLE";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
+    }
+}
+
+impl From<NoKey> for Problem {
+    fn from(no_key: NoKey) -> Self {
+        let reason = "NO_SIGNING_KEY";
+        let detail = match no_key {
+            // The source's faults are for the operator.
+            NoKey::NoSigningKey(_) => "no signing key is loaded".into(),
+            other => other.to_string(),
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    reason: &'static str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError<'a>>,
+}
+
+#[derive(Serialize)]
+struct FieldError<'a> {
+    field: &'a str,
+    problem: &'a str,
+}
+
+impl<'a> From<&'a FieldFault> for FieldError<'a> {
+    fn from(fault: &'a FieldFault) -> Self {
+        Self {
+            field: &fault.field,
+            problem: &fault.problem,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Body {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            reason: self.reason,
+            detail: &self.detail,
+            errors: self.errors.iter().map(FieldError::from).collect(),
+        };
+        let headers: [(HeaderName, &str); 2] = [
+            (header::CONTENT_TYPE, "application/problem+json"),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        let response = (self.status, headers, body);
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                ([(header::RETRY_AFTER, RETRY_AFTER)], response).into_response()
+            }
+            _ => response.into_response(),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `POST /v1/verify`: the verdict on a published checkpoint, for whoever has no verifier of their own.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use serde_json::json;
+use std::sync::Arc;
+
+use super::Inner;
+use super::problem::Problem;
+use crate::checkpoint::MAX_JSON_BYTES;
+use crate::fault::FieldFault;
+use crate::key::{KeyId, instant_text};
+use crate::signature::SignedCheckpoint;
+use crate::verifier::{self, VerdictKind};
+
+/// The body, if it says that it is JSON and is within bounds.
+pub(super) struct PublishedJson(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for PublishedJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        check_type(request.headers())?;
+        match Bytes::from_request(request, state).await {
+            Ok(body) => Ok(Self(body)),
+            Err(rejection) => Err(refuse(&rejection)),
+        }
+    }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let found = headers.get(header::CONTENT_TYPE);
+    let found = found.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = found.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = format!(
+        "Content-Type: is {}; expected application/json",
+        crate::fault::excerpt(found)
+    );
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "UNSUPPORTED_MEDIA_TYPE",
+        detail,
+    ))
+}
+
+fn refuse(rejection: &BytesRejection) -> Problem {
+    let status = rejection.status();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("body: is too large; expected at most {MAX_JSON_BYTES} bytes");
+        return Problem::new(status, "TOO_LARGE", detail);
+    }
+    let problem = "cannot be read as it was announced; expected a published checkpoint";
+    Problem::invalid(vec![FieldFault::new("body", problem)])
+}
+
+/// Whatever arrives as JSON gets a verdict; what is no checkpoint is MALFORMED, with the fields that are wrong.
+pub(super) async fn verify(
+    State(inner): State<Inner>,
+    PublishedJson(body): PublishedJson,
+) -> Result<impl IntoResponse, Problem> {
+    let place = Arc::clone(&inner.verifications).try_acquire_owned();
+    let place = place.map_err(|_| Problem::overloaded())?;
+    let keys = Arc::clone(&inner.keys.borrow());
+    // RSA does not run on the reactor. The place is held until it is done, also when the client has gone.
+    let verified = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        verifier::verify_published(&keys.keyring, &body)
+    });
+    let (verdict, signed) = verified.await.map_err(|_| Problem::shutting_down())?;
+    let recorded = match &signed {
+        Some(signed) if verdict.kind == VerdictKind::Valid => {
+            Some(is_recorded(&inner, signed).await?)
+        }
+        _ => None,
+    };
+    let body = Json(json!({
+        "verdict": verdict.kind.as_str(),
+        "key_id": verdict.key_id.as_ref().map(KeyId::as_str),
+        "signed_at": verdict.signed_at.map(instant_text),
+        "explanation": verdict.explanation,
+        "recorded": recorded,
+    }));
+    Ok(([(header::CACHE_CONTROL, "no-store")], body))
+}
+
+async fn is_recorded(inner: &Inner, signed: &SignedCheckpoint) -> Result<bool, Problem> {
+    let fields = signed.checkpoint.fields();
+    let row = inner.record.get(&fields.ledger_id, &fields.checkpoint_id);
+    Ok(row.await?.is_some_and(|row| row.signed.jws == signed.jws))
+}

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { ONLINE, open, read, ready, withBrowser } from "./browser.mjs";
+import { kinds } from "./scenes.mjs";
+
+const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.textContent);
+
+async function tab(page, expected) {
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(page), expected);
+}
+
+await withBrowser(async (browser) => {
+  await open(browser, ONLINE, async (page) => {
+    await ready(page);
+    // Asked for early: the browser has to be told before it opens one.
+    const chooser = page.waitForEvent("filechooser");
+    await tab(page, "Skip to the verifier");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.activeElement.id === "text");
+    await page.keyboard.insertText(read("valid.json"));
+    await tab(page, "pin");
+    await page.keyboard.type("amply-checkpoint-key-2024");
+    await tab(page, "Verify");
+    await page.keyboard.press("Enter");
+    assert.deepEqual(await kinds(page), ["VALID"]);
+    await page.waitForFunction(() => document.activeElement.id === "result-title");
+    assert.equal(await page.getByRole("status").textContent(), "Genuine: VALID.");
+    await tab(page, "Which bytes were signed");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "The signed content");
+    // Back to the buttons, and files.
+    await page.locator("#pin").focus();
+    await tab(page, "Verify");
+    await tab(page, "choose");
+    await page.keyboard.press("Enter");
+    assert.ok((await chooser).isMultiple());
+    await tab(page, "clear");
+    await page.keyboard.press("Space");
+    assert.equal(await focused(page), "text");
+    assert.equal(await page.locator(".verdict").count(), 0);
+  });
+});

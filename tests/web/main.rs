@@ -1,0 +1,26 @@
+//! HTTP for the public, from outside: the endpoints and their description, the page in a real browser, and the page's
+//! verifier beside this crate's.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod client;
+mod description;
+mod differential;
+mod endpoints;
+mod limits;
+mod node;
+mod page;
+mod publication;
+#[path = "../support/python.rs"]
+mod python;
+mod recipe;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,42 @@
+//! The page, in a real browser: online, and from a saved copy without a network.
+
+use crate::node::{node, run};
+use crate::publication::Publication;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/web/browser");
+
+/// Runs a scenario against a publication; it says what is wrong and ends badly when something is.
+async fn drive(scenario: &str) {
+    let publication = Publication::new().await;
+    let mut command = node();
+    command
+        .arg(format!("{FOLDER}/{scenario}.mjs"))
+        .env("PAGE", publication.service.http())
+        .env("FILES", publication.service.folder.path())
+        .env(
+            "PICTURES",
+            format!("{}/pictures", env!("CARGO_TARGET_TMPDIR")),
+        );
+    // The service has threads of its own.
+    run(&mut command);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_gives_the_right_verdicts_and_sends_nothing() {
+    drive("online").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_copy_works_without_a_network() {
+    drive("offline").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_can_be_used_with_the_keyboard_alone() {
+    drive("keyboard").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_accessible_in_both_colour_schemes_and_on_a_phone() {
+    drive("accessibility").await;
+}
