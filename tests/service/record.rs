@@ -109,12 +109,15 @@ async fn a_tampered_row_is_found_at_the_start() {
     service.sign(checkpoint("chk_1", 1, "a")).await.unwrap();
     let (folder, clock) = service.stop().await;
     let sqlite = Connection::open(folder.path().join("record.sqlite")).unwrap();
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'signed_checkpoint_no_update'";
+    let trigger: String = sqlite.query_row(sql, [], |row| row.get(0)).unwrap();
     sqlite
         .execute_batch("DROP TRIGGER signed_checkpoint_no_update")
         .unwrap();
     let tamper = "UPDATE signed_checkpoint SET total_volume = 9000, payload = CAST(replace(CAST(payload AS TEXT), \
                   '\"total_volume\":1000', '\"total_volume\":9000') AS BLOB)";
     assert_eq!(sqlite.execute(tamper, []).unwrap(), 1);
+    sqlite.execute_batch(&trigger).unwrap();
     let refused = TestService::start(folder, clock).await.err().unwrap();
     assert!(
         matches!(refused, StartError::WrongRow { position: 1, .. }),
