@@ -8,12 +8,16 @@ use checkpoint_signer::key::{
     parse_instant,
 };
 use checkpoint_signer::record::export::ReadError;
+use checkpoint_signer::record::head::SignedHead;
+use checkpoint_signer::record::note::Note;
 use checkpoint_signer::record::proof::TreeHead;
 use checkpoint_signer::record::tree::{Frontier, TreeHash};
 use checkpoint_signer::signature::{Algorithm, SignedCheckpoint};
 use checkpoint_signer::verifier::VerdictKind;
 use checkpoint_signer::verifier::bulk::{Fingerprints, Judge, Selection};
-use checkpoint_signer::verifier::log::{ExportReport, Fault, check_export};
+use checkpoint_signer::verifier::log::{
+    ExportReport, Fault, InclusionBundle, check_export, verify_note,
+};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use serde_json::json;
@@ -267,6 +271,23 @@ fn a_line_that_is_too_long_is_named() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_text_is_taken_for_a_head_or_a_proof_or_ends_in_a_panic(
+        text in "(\\PC|\n|— |\\.|[0-9A-Za-z+/=]{4}){0,40}",
+        note in "[a-z]{0,3}\n[0-9]{0,21}\n[A-Za-z0-9+/]{0,44}=?\n\n(— [a-z+]{0,3} [A-Za-z0-9+/]{0,12}\n){0,3}",
+        json in r#"\{("[a-z_]{1,16}":("[0-9a-f]{0,64}"|[0-9]{1,22}|\[\]),?){0,6}\}"#,
+    ) {
+        prop_assert!(SignedHead::parse(&text).is_err());
+        prop_assert!(InclusionBundle::parse(json.as_bytes()).is_err());
+        for text in [text, note] {
+            if let Ok(note) = Note::parse(&text) {
+                // What is taken is taken whole.
+                prop_assert!(text.starts_with(&note.text));
+                prop_assert_eq!(verify_note(&everything().trusted, &note).kind, VerdictKind::UnknownKey);
+            }
+        }
+    }
 
     #[test]
     fn a_changed_byte_is_never_covered(at in any::<prop::sample::Index>(), byte in 0u8..128) {
