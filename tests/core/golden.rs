@@ -6,7 +6,12 @@ use std::path::PathBuf;
 
 use checkpoint_signer::checkpoint::Checkpoint;
 use checkpoint_signer::key::{Endorsement, KeySecret, Keyring, ValidityWindow, parse_instant};
+use checkpoint_signer::record::head::{PublishedHead, SignedHead};
+use checkpoint_signer::record::note::Note;
+use checkpoint_signer::record::proof::TreeHead;
+use checkpoint_signer::record::tree::{Frontier, TreeHash};
 use checkpoint_signer::signature::{Algorithm, DetachedJws, SignedCheckpoint};
+use checkpoint_signer::verifier::log::{verify_head, verify_included, verify_note};
 use checkpoint_signer::verifier::{VerdictKind, verify_published};
 use chrono::{DateTime, Utc};
 
@@ -143,6 +148,64 @@ fn the_endorsement_is_made_again_and_holds() {
         .unwrap();
 }
 
+#[test]
+fn the_heads_of_the_record_are_made_again_and_hold() {
+    let keyring = Keyring::from_jwks(&read("keyring.json")).unwrap();
+    for algorithm in ALGORITHMS {
+        let made = record_head(algorithm);
+        let jws = String::from_utf8(read(&format!("{algorithm}.record-head.jws"))).unwrap();
+        let note = String::from_utf8(read(&format!("{algorithm}.record-head.note"))).unwrap();
+        if algorithm == Algorithm::Rs256 {
+            assert_eq!(
+                (made.signed.jws().compact(), &made.note),
+                (jws.clone(), &note)
+            );
+        }
+        let (golden, note) = (
+            SignedHead::parse(&jws).unwrap(),
+            Note::parse(&note).unwrap(),
+        );
+        assert_eq!(golden.head(), made.signed.head());
+        assert_eq!(golden.jws().header(), made.signed.jws().header());
+        assert_eq!(note.text, Note::parse(&made.note).unwrap().text);
+        for verdict in [verify_head(&keyring, &golden), verify_note(&keyring, &note)] {
+            assert_eq!(verdict.kind, VerdictKind::Valid, "{}", verdict.explanation);
+        }
+    }
+}
+
+#[test]
+fn the_golden_checkpoint_is_in_the_golden_record() {
+    let text = String::from_utf8(read("RS256.record-head.jws")).unwrap();
+    let head = SignedHead::parse(&text).unwrap();
+    let row = |algorithm| {
+        let text = read(&format!("{algorithm}.published.json"));
+        SignedCheckpoint::from_published_json(&text).unwrap()
+    };
+    let (first, second) = (row(Algorithm::Rs256), row(Algorithm::Ps256));
+    let proof = [TreeHash::of(&second)];
+    verify_included(&first, 1, &proof, head.head().tree).unwrap();
+    let proof = [TreeHash::of(&first)];
+    verify_included(&second, 2, &proof, head.head().tree).unwrap();
+}
+
+/// The head of a record of the two published checkpoints, RS256 first.
+fn record_head(algorithm: Algorithm) -> PublishedHead {
+    let mut tree = Frontier::default();
+    for algorithm in ALGORITHMS {
+        tree.push(TreeHash::leaf(&read(&format!(
+            "{algorithm}.published.json"
+        ))));
+    }
+    let key = secret(algorithm).into_signing_key();
+    let open = key.open_at(signed_at()).ok().unwrap();
+    let tree = TreeHead {
+        size: tree.size(),
+        root: tree.root(),
+    };
+    PublishedHead::sign(&open, &"test-record".parse().unwrap(), tree).unwrap()
+}
+
 /// The RS256 key endorses the other one.
 fn endorsement() -> Endorsement {
     let key = secret(Algorithm::Rs256).into_signing_key();
@@ -216,6 +279,14 @@ fn write() {
         keyring_of_the_secrets().to_jwks().as_bytes(),
     );
     write_file("RS256.endorsement.jws", endorsement().compact().as_bytes());
+    for algorithm in ALGORITHMS {
+        let names = ["jws", "note"].map(|form| format!("{algorithm}.record-head.{form}"));
+        if algorithm == Algorithm::Rs256 || !names.iter().all(|name| path(name).exists()) {
+            let head = record_head(algorithm);
+            write_file(&names[0], head.signed.jws().compact().as_bytes());
+            write_file(&names[1], head.note.as_bytes());
+        }
+    }
 }
 
 fn write_file(name: &str, bytes: &[u8]) {

@@ -17,6 +17,7 @@ mod headers;
 mod interoperability;
 mod jcs;
 mod keyring_file;
+mod log_export;
 mod proofs;
 mod properties;
 mod rollover;

@@ -95,3 +95,22 @@ fn python_agrees_with_every_verdict() {
         assert_eq!(*good, verdict == "yes", "{case}");
     }
 }
+
+#[test]
+fn heads_are_verified_by_other_libraries() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    for algorithm in ["PS256", "RS256"] {
+        let output = crate::python::python()
+            .arg(format!("{root}/tests/python/heads.py"))
+            .args([&format!("{root}/tests/golden"), algorithm])
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (&shown["log"], &shown["rows"]),
+            (&json!("test-record"), &json!(2))
+        );
+    }
+}
