@@ -26,7 +26,7 @@
 //! | [`signer`] | the one path that can produce a signature |
 //! | [`verifier`] | verdicts on published checkpoints |
 //! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |
-//! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors |
+//! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`telemetry`] | the time, passed in; logs |
 //! | [`fault`], [`identifier`], [`paging`] | what is wrong with input; the form of names; pages of the record |

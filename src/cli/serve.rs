@@ -220,7 +220,7 @@ fn what_next(data: &Path, service: &Service) -> String {
     let data = data.display();
     let http = service
         .http()
-        .map(|http| format!("\nThe keyring is published at http://{http}/.well-known/jwks.json\n"));
+        .map(|http| format!("\nThe page for auditors is at http://{http}/\n"));
     format!(
         "\
 For trying out only: the key is a plain file in {data}.

@@ -1,4 +1,6 @@
 //! The page, in a real browser: online, and from a saved copy without a network.
+//!
+//! `PICTURES=target/tmp/pictures cargo test --test web page` also makes pictures, for a person to look at.
 
 use crate::node::{node, run};
 use crate::publication::Publication;
@@ -12,11 +14,7 @@ async fn drive(scenario: &str) {
     command
         .arg(format!("{FOLDER}/{scenario}.mjs"))
         .env("PAGE", publication.service.http())
-        .env("FILES", publication.service.folder.path())
-        .env(
-            "PICTURES",
-            format!("{}/pictures", env!("CARGO_TARGET_TMPDIR")),
-        );
+        .env("FILES", publication.service.folder.path());
     // The service has threads of its own.
     run(&mut command);
 }

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 const require = createRequire(join(process.env.MODULES, "here.js"));
 const { chromium } = require("playwright-core");
 
-const QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 export const ONLINE = process.env.PAGE;
 export const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -81,7 +81,9 @@ export async function clear(page) {
   await page.getByRole("button", { name: "Clear" }).click();
 }
 
+// For a person to look at, when one asks for it.
 export async function picture(page, name) {
+  if (!process.env.PICTURES) return;
   mkdirSync(process.env.PICTURES, { recursive: true });
   await page.screenshot({ path: join(process.env.PICTURES, `${name}.png`), fullPage: true });
 }

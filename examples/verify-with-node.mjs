@@ -1,0 +1,56 @@
+// Verifies a published checkpoint with npm's jose and canonicalize, and nothing of the checkpoint signer.
+//
+//     node verify-with-node.mjs published.json keyring.json
+//
+// keyring.json is what `checkpoint-signer keys export` prints, or /.well-known/jwks.json. Exit code 0: valid.
+
+import { readFileSync } from "node:fs";
+import canonicalize from "canonicalize";
+import { flattenedVerify, importJWK } from "jose";
+
+function check(holds, problem) {
+  if (!holds) throw new Error(problem);
+}
+
+// JSON.parse takes the last of two members with one name, and rounds integers: both are refused.
+function parseStrictly(text) {
+  const names = [new Set()];
+  const tokens = /"(?:[^"\\]|\\.)*"(\s*:)?|-?\d[\d.eE+-]*|[{}]/g;
+  for (const [token, isName] of text.matchAll(tokens)) {
+    if (token === "{") names.push(new Set());
+    else if (token === "}") names.pop();
+    else if (isName) {
+      const name = JSON.parse(token.slice(0, -isName.length));
+      check(!names.at(-1).has(name), `${name} stands twice`);
+      names.at(-1).add(name);
+    } else if (token[0] !== '"') check(Math.abs(Number(token)) <= Number.MAX_SAFE_INTEGER, `${token} is beyond 2^53-1`);
+  }
+  return JSON.parse(text);
+}
+
+async function verify(published, keyring) {
+  const { signature: detached, ...checkpoint } = parseStrictly(published);
+  const [encodedHeader, signature] = detached.split("..");
+  const kid = JSON.parse(Buffer.from(encodedHeader, "base64url")).kid;
+  const jwk = JSON.parse(keyring).keys.find((key) => key.kid === kid);
+  check(jwk, `the keyring has no key ${kid}`);
+
+  const payload = Buffer.from(canonicalize(checkpoint)).toString("base64url");
+  const { protectedHeader: header } = await flattenedVerify(
+    { protected: encodedHeader, payload, signature },
+    await importJWK(jwk, jwk.alg),
+    { algorithms: [jwk.alg] },
+  );
+  check(header.typ === "ledger-checkpoint+jws", "it is signed as something else");
+  check(jwk.nbf <= header.iat && header.iat < jwk.exp, "signed outside of the key's window");
+  check(!jwk.revoked || header.iat < jwk.revoked.revoked_at, "signed when the key was not trusted any more");
+  return `valid: signed by ${kid} at ${header.iat} seconds since 1970`;
+}
+
+const [published, keyring] = process.argv.slice(2).map((path) => readFileSync(path, "utf8"));
+try {
+  console.log(await verify(published, keyring));
+} catch (error) {
+  console.error(`not valid: ${error.name}: ${error.message}`);
+  process.exitCode = 1;
+}
