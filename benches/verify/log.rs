@@ -49,7 +49,7 @@ pub struct Covered {
 
 impl Covered {
     pub fn of(keyring: &Path, export: &Path, head: &Path, count: u64) -> Self {
-        let [keys, by_head, of] = ["--keys", "--record-head", "--record-export"].map(Path::new);
+        let [keys, by_head, of] = ["--keys", "--record-head", "--log"].map(Path::new);
         let (run, report) = Run::with(&[keys, keyring, by_head, head, of, export]);
         assert_eq!(report["covered"], count);
         assert_eq!(report["verdicts"]["VALID"], count);

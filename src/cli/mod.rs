@@ -33,11 +33,11 @@ struct Cli {
     #[arg(
         long,
         global = true,
-        env = "CHECKPOINT_SIGNER_LOG",
+        env = "CHECKPOINT_SIGNER_LOG_LEVEL",
         default_value = "warn",
         value_name = "FILTER"
     )]
-    log: String,
+    log_level: String,
     #[command(subcommand)]
     command: Command,
 }
@@ -110,7 +110,7 @@ struct ServerArg {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = crate::telemetry::start(&cli.log)
+    let outcome = crate::telemetry::start(&cli.log_level)
         .map_err(Failure::Impossible)
         .and_then(|()| run(cli.command));
     match outcome {

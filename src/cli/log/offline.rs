@@ -30,7 +30,7 @@ pub(in crate::cli) struct InLog {
     record_head: Option<PathBuf>,
     /// What `record export` wrote: check all of its rows by the one signature of the head
     #[arg(
-        long,
+        long = "log",
         env = "CHECKPOINT_SIGNER_RECORD_EXPORT",
         requires = "record_head",
         conflicts_with_all = ["files", "proof"],

@@ -69,7 +69,7 @@ impl Format {
             Self::Text => Ok(super::Format::Text),
             Self::Json => Ok(super::Format::Json),
             Self::Ndjson | Self::Html => Err(Failure::Impossible(
-                "--format: expected text or json with --record-export or --proof".into(),
+                "--format: expected text or json with --log or --proof".into(),
             )),
         }
     }
