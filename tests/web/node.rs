@@ -33,6 +33,7 @@ pub fn node() -> Command {
     command
         .env("MODULES", environment.join("node_modules"))
         .env("BROWSER", browser)
+        .env("LD_LIBRARY_PATH", environment.join("browser/al2023/lib"))
         // The page's modules say what they are by being imported.
         .arg("--disable-warning=MODULE_TYPELESS_PACKAGE_JSON");
     command
@@ -97,12 +98,13 @@ fn make(folder: &Path) -> String {
         ])
         .arg(folder)
         .current_dir(folder));
-    // It unpacks into the folder for temporary files.
+    // It unpacks into the folder for temporary files; for Lambda's machines, with the libraries that the browser needs.
     let unpack = "import('@sparticuz/chromium').then(async (m) => process.stdout.write(await m.default.executablePath()))";
     let browser = run(Command::new("node")
         .args(["-e", unpack])
         .current_dir(folder)
-        .env("TMPDIR", &unpacked));
+        .env("TMPDIR", &unpacked)
+        .env("AWS_EXECUTION_ENV", "AWS_Lambda_nodejs20.x"));
     assert!(Path::new(&browser).exists(), "the browser: {browser:?}");
     browser
 }

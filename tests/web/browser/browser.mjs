@@ -85,5 +85,8 @@ export async function clear(page) {
 export async function picture(page, name) {
   if (!process.env.PICTURES) return;
   mkdirSync(process.env.PICTURES, { recursive: true });
-  await page.screenshot({ path: join(process.env.PICTURES, `${name}.png`), fullPage: true });
+  const path = join(process.env.PICTURES, `${name}.png`);
+  // The browser sometimes fails to picture a page whose size has just changed.
+  const take = () => page.screenshot({ path, fullPage: true });
+  await take().catch(take);
 }
