@@ -9,6 +9,8 @@
 //! then finds out whether it was recorded.
 
 mod address;
+mod check;
+mod keys;
 mod nodes;
 mod rows;
 mod tls;
@@ -363,15 +365,13 @@ impl Record for PostgresRecord {
     }
 
     async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {
-        let head = self.run(|client| Box::pin(rows::check_record_head(client)));
+        let head = self.run(|client| Box::pin(check::record_head(client)));
         let mut problems = Vec::from_iter(head.await?);
         let mut after = (depth == Depth::Whole).then(String::new);
         while let Some(last) = after.take() {
             let page = self.run(|client| {
                 let last = last.clone();
-                Box::pin(
-                    async move { rows::check_ledger_heads(client, &last, LEDGERS_AT_ONCE).await },
-                )
+                Box::pin(async move { check::ledger_heads(client, &last, LEDGERS_AT_ONCE).await })
             });
             let page = page.await?;
             after = page.last().map(|(ledger_id, _)| ledger_id.clone());
@@ -389,7 +389,7 @@ impl Record for PostgresRecord {
     }
 
     async fn keyring(&self) -> Result<Keyring, RecordError> {
-        self.run(|client| Box::pin(async move { rows::keyring(&*client).await }))
+        self.run(|client| Box::pin(async move { keys::keyring(&*client).await }))
             .await
     }
 
@@ -402,7 +402,7 @@ impl Record for PostgresRecord {
         self.run(|client| {
             let (version, endorsement) = (version.clone(), endorsement.cloned());
             Box::pin(async move {
-                rows::register_key(client, &version, endorsement.as_ref(), now).await
+                keys::register_key(client, &version, endorsement.as_ref(), now).await
             })
         })
         .await?
@@ -415,7 +415,7 @@ impl Record for PostgresRecord {
     ) -> Result<bool, RecordError> {
         self.run(|client| {
             let (key_id, revocation) = (key_id.clone(), revocation.clone());
-            Box::pin(async move { rows::revoke_key(client, &key_id, &revocation).await })
+            Box::pin(async move { keys::revoke_key(client, &key_id, &revocation).await })
         })
         .await
     }

@@ -10,11 +10,11 @@ use tokio_postgres::{IsolationLevel, Row as SqlRow};
 
 use super::{StoreError, nodes};
 use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, MAX_PAYLOAD_BYTES};
-use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
-use crate::record::row::{HeadClaim, Row, check_head, instant, parse, to_signed};
+use crate::key::KeyId;
+use crate::record::row::{Row, instant, parse, to_signed};
 use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
 use crate::record::tree::{Frontier, Node, TreeHash};
-use crate::record::{AppendError, Filter, Receipt, RecordError, RegisterError};
+use crate::record::{AppendError, Filter, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
 
 const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
@@ -43,15 +43,16 @@ fn receipt(row: &SqlRow) -> Result<Receipt, StoreError> {
 }
 
 /// The tree, and the time of the newest signature.
-struct Head {
+pub(super) struct Head {
     frontier: Frontier,
     newest_signed_at: Option<DateTime<Utc>>,
 }
 
 const HEAD: &str = "SELECT size, frontier, newest_signed_at FROM record_head";
-const LOCKED_HEAD: &str = "SELECT size, frontier, newest_signed_at FROM record_head FOR UPDATE";
+pub(super) const LOCKED_HEAD: &str =
+    "SELECT size, frontier, newest_signed_at FROM record_head FOR UPDATE";
 
-async fn read_head(client: &impl GenericClient, sql: &str) -> Result<Head, StoreError> {
+pub(super) async fn read_head(client: &impl GenericClient, sql: &str) -> Result<Head, StoreError> {
     let statement = client.prepare_cached(sql).await?;
     let row = client.query_one(&statement, &[]).await?;
     let size: i64 = row.try_get(0)?;
@@ -250,7 +251,7 @@ pub(super) async fn append(
     Ok(answers)
 }
 
-async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
+pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
     let transaction = client.build_transaction();
     let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
     Ok(transaction.start().await?)
@@ -415,153 +416,8 @@ pub(super) async fn list(
     }
 }
 
-/// Compares the head with the newest row, in one statement: one snapshot, whatever other replicas commit.
-pub(super) async fn check_record_head(client: &Object) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT head.size, head.newest_signed_at, newest.position, newest.signed_at \
-               FROM record_head head LEFT JOIN LATERAL (SELECT position, signed_at FROM signed_checkpoint \
-               ORDER BY position DESC LIMIT 1) newest ON true";
-    let row = client.query_one(sql, &[]).await?;
-    let claim = HeadClaim {
-        size: row.try_get(0)?,
-        newest_signed_at: row.try_get(1)?,
-    };
-    let (position, signed_at): (Option<i64>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
-    Ok(check_head(&claim, position.zip(signed_at)))
-}
-
-/// The ledgers after one, and whether their heads are their newest rows: one that has rows and no head would take
-/// any entry_count.
-pub(super) async fn check_ledger_heads(
-    client: &Object,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<(String, bool)>, StoreError> {
-    let sql = "WITH RECURSIVE ledger (id) AS ( \
-                 SELECT min(ledger_id) FROM signed_checkpoint WHERE ledger_id > $1 \
-                 UNION ALL SELECT (SELECT min(ledger_id) FROM signed_checkpoint WHERE ledger_id > ledger.id) \
-                 FROM ledger WHERE ledger.id IS NOT NULL), \
-               either AS ((SELECT id FROM ledger WHERE id IS NOT NULL LIMIT $2) UNION \
-                 (SELECT ledger_id FROM ledger_head WHERE ledger_id > $1 ORDER BY ledger_id LIMIT $2)) \
-               SELECT either.id, (head.entry_count, head.cumulative_hash, head.total_volume) IS NOT DISTINCT FROM \
-                 (newest.entry_count, newest.cumulative_hash, newest.total_volume) \
-               FROM either LEFT JOIN ledger_head head ON head.ledger_id = either.id \
-               LEFT JOIN LATERAL (SELECT entry_count, cumulative_hash, total_volume FROM signed_checkpoint \
-                 WHERE ledger_id = either.id ORDER BY entry_count DESC, position DESC LIMIT 1) newest ON true \
-               ORDER BY either.id LIMIT $2";
-    let rows = client.query(sql, &[&after, &limit]).await?;
-    let read = |row: &SqlRow| Ok((row.try_get(0)?, row.try_get(1)?));
-    rows.iter().map(read).collect()
-}
-
 pub(super) async fn newest(client: &Object, limit: u32) -> Result<Vec<Receipt>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM signed_checkpoint ORDER BY position DESC LIMIT $1");
     let rows = client.query(&sql, &[&i64::from(limit)]).await?;
     rows.iter().map(receipt).collect()
-}
-
-pub(super) async fn keyring(client: &impl GenericClient) -> Result<Keyring, StoreError> {
-    let versions = "SELECT key_id, public_key, algorithm, valid_from, valid_until FROM key_version";
-    let endorsements = "SELECT key_id, endorsement FROM key_endorsement";
-    let revocations = "SELECT key_id, distrust_after, reason, revoked_at FROM key_revocation";
-    let (versions, endorsements, revocations) = tokio::try_join!(
-        client.query(versions, &[]),
-        client.query(endorsements, &[]),
-        client.query(revocations, &[])
-    )?;
-    let mut keyring = Keyring::default();
-    for row in versions {
-        let key_id: String = row.try_get(0)?;
-        let damaged = |problem: String| RecordError::Damaged(format!("key {key_id}: {problem}"));
-        let public_key = PublicKey::from_der(row.try_get(1)?);
-        let window = ValidityWindow::new(instant(row.try_get(3)?)?, instant(row.try_get(4)?)?);
-        let version = KeyVersion {
-            key_id: parse("key_id", &key_id)?,
-            public_key: public_key.map_err(|e| damaged(e.to_string()))?,
-            algorithm: parse("algorithm", row.try_get(2)?)?,
-            window: window.map_err(|e| damaged(e.to_string()))?,
-        };
-        let inserted = keyring.insert(version);
-        inserted.map_err(|e| damaged(e.to_string()))?;
-    }
-    for row in endorsements {
-        let key_id: KeyId = parse("key_id", row.try_get(0)?)?;
-        let endorsement = Endorsement::parse(row.try_get(1)?)
-            .map_err(|error| RecordError::Damaged(format!("endorsement of {key_id}: {error}")))?;
-        keyring.endorse(&key_id, endorsement);
-    }
-    for row in revocations {
-        let key_id: KeyId = parse("key_id", row.try_get(0)?)?;
-        let revocation = Revocation {
-            distrust_after: instant(row.try_get(1)?)?,
-            reason: row.try_get(2)?,
-            revoked_at: instant(row.try_get(3)?)?,
-        };
-        keyring.revoke(&key_id, revocation);
-    }
-    Ok(keyring)
-}
-
-pub(super) async fn register_key(
-    client: &mut Object,
-    version: &KeyVersion,
-    endorsement: Option<&Endorsement>,
-    now: DateTime<Utc>,
-) -> Result<Result<(), RegisterError>, StoreError> {
-    let transaction = begin(client).await?;
-    // One at a time, so that the check below sees what others have registered.
-    read_head(&transaction, LOCKED_HEAD).await?;
-    let keyring = keyring(&transaction).await?;
-    if let Err(conflict) = keyring.check(version) {
-        return Ok(Err(conflict.into()));
-    }
-    let key_id = version.key_id.as_str();
-    if keyring.get(&version.key_id).is_none() {
-        let (from, until) = (
-            version.window.from().timestamp(),
-            version.window.until().timestamp(),
-        );
-        let (der, algorithm) = (version.public_key.to_der(), version.algorithm.as_str());
-        let sql = "INSERT INTO key_version VALUES ($1, $2, $3, $4, $5, $6)";
-        let values: [&(dyn ToSql + Sync); 6] =
-            [&key_id, &der, &algorithm, &from, &until, &now.timestamp()];
-        transaction.execute(sql, &values).await?;
-    }
-    if let Some(endorsement) = endorsement {
-        let sql = "INSERT INTO key_endorsement VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        transaction
-            .execute(sql, &[&key_id, &endorsement.compact()])
-            .await?;
-    }
-    transaction.commit().await?;
-    Ok(Ok(()))
-}
-
-pub(super) async fn revoke_key(
-    client: &mut Object,
-    key_id: &KeyId,
-    revocation: &Revocation,
-) -> Result<bool, StoreError> {
-    let transaction = begin(client).await?;
-    // After a batch that is under way, and before the next one: none is judged without this.
-    read_head(&transaction, LOCKED_HEAD).await?;
-    let distrust_after = revocation.distrust_after.timestamp();
-    let sql = "SELECT EXISTS (SELECT 1 FROM key_version WHERE key_id = $1), \
-               EXISTS (SELECT 1 FROM key_revocation WHERE key_id = $1 AND distrust_after <= $2)";
-    let values: [&(dyn ToSql + Sync); 2] = [&key_id.as_str(), &distrust_after];
-    let row = transaction.query_one(sql, &values).await?;
-    // Repeating a revocation, or asking for a later instant, changes nothing.
-    let (known, covered): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-    if known && !covered {
-        let sql = "INSERT INTO key_revocation VALUES ($1, $2, $3, $4)";
-        let revoked_at = revocation.revoked_at.timestamp();
-        let values: [&(dyn ToSql + Sync); 4] = [
-            &key_id.as_str(),
-            &distrust_after,
-            &revocation.reason,
-            &revoked_at,
-        ];
-        transaction.execute(sql, &values).await?;
-    }
-    transaction.commit().await?;
-    Ok(known)
 }

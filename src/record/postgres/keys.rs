@@ -1,0 +1,118 @@
+//! The key versions: each public half for ever, its endorsement and its revocations.
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::{GenericClient, Object};
+use tokio_postgres::types::ToSql;
+
+use super::StoreError;
+use super::rows::{LOCKED_HEAD, begin, read_head};
+use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
+use crate::record::row::{instant, parse};
+use crate::record::{RecordError, RegisterError};
+
+pub(super) async fn keyring(client: &impl GenericClient) -> Result<Keyring, StoreError> {
+    let versions = "SELECT key_id, public_key, algorithm, valid_from, valid_until FROM key_version";
+    let endorsements = "SELECT key_id, endorsement FROM key_endorsement";
+    let revocations = "SELECT key_id, distrust_after, reason, revoked_at FROM key_revocation";
+    let (versions, endorsements, revocations) = tokio::try_join!(
+        client.query(versions, &[]),
+        client.query(endorsements, &[]),
+        client.query(revocations, &[])
+    )?;
+    let mut keyring = Keyring::default();
+    for row in versions {
+        let key_id: String = row.try_get(0)?;
+        let damaged = |problem: String| RecordError::Damaged(format!("key {key_id}: {problem}"));
+        let public_key = PublicKey::from_der(row.try_get(1)?);
+        let window = ValidityWindow::new(instant(row.try_get(3)?)?, instant(row.try_get(4)?)?);
+        let version = KeyVersion {
+            key_id: parse("key_id", &key_id)?,
+            public_key: public_key.map_err(|e| damaged(e.to_string()))?,
+            algorithm: parse("algorithm", row.try_get(2)?)?,
+            window: window.map_err(|e| damaged(e.to_string()))?,
+        };
+        let inserted = keyring.insert(version);
+        inserted.map_err(|e| damaged(e.to_string()))?;
+    }
+    for row in endorsements {
+        let key_id: KeyId = parse("key_id", row.try_get(0)?)?;
+        let endorsement = Endorsement::parse(row.try_get(1)?)
+            .map_err(|error| RecordError::Damaged(format!("endorsement of {key_id}: {error}")))?;
+        keyring.endorse(&key_id, endorsement);
+    }
+    for row in revocations {
+        let key_id: KeyId = parse("key_id", row.try_get(0)?)?;
+        let revocation = Revocation {
+            distrust_after: instant(row.try_get(1)?)?,
+            reason: row.try_get(2)?,
+            revoked_at: instant(row.try_get(3)?)?,
+        };
+        keyring.revoke(&key_id, revocation);
+    }
+    Ok(keyring)
+}
+
+pub(super) async fn register_key(
+    client: &mut Object,
+    version: &KeyVersion,
+    endorsement: Option<&Endorsement>,
+    now: DateTime<Utc>,
+) -> Result<Result<(), RegisterError>, StoreError> {
+    let transaction = begin(client).await?;
+    // One at a time, so that the check below sees what others have registered.
+    read_head(&transaction, LOCKED_HEAD).await?;
+    let keyring = keyring(&transaction).await?;
+    if let Err(conflict) = keyring.check(version) {
+        return Ok(Err(conflict.into()));
+    }
+    let key_id = version.key_id.as_str();
+    if keyring.get(&version.key_id).is_none() {
+        let (from, until) = (
+            version.window.from().timestamp(),
+            version.window.until().timestamp(),
+        );
+        let (der, algorithm) = (version.public_key.to_der(), version.algorithm.as_str());
+        let sql = "INSERT INTO key_version VALUES ($1, $2, $3, $4, $5, $6)";
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&key_id, &der, &algorithm, &from, &until, &now.timestamp()];
+        transaction.execute(sql, &values).await?;
+    }
+    if let Some(endorsement) = endorsement {
+        let sql = "INSERT INTO key_endorsement VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        transaction
+            .execute(sql, &[&key_id, &endorsement.compact()])
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(Ok(()))
+}
+
+pub(super) async fn revoke_key(
+    client: &mut Object,
+    key_id: &KeyId,
+    revocation: &Revocation,
+) -> Result<bool, StoreError> {
+    let transaction = begin(client).await?;
+    // After a batch that is under way, and before the next one: none is judged without this.
+    read_head(&transaction, LOCKED_HEAD).await?;
+    let distrust_after = revocation.distrust_after.timestamp();
+    let sql = "SELECT EXISTS (SELECT 1 FROM key_version WHERE key_id = $1), \
+               EXISTS (SELECT 1 FROM key_revocation WHERE key_id = $1 AND distrust_after <= $2)";
+    let values: [&(dyn ToSql + Sync); 2] = [&key_id.as_str(), &distrust_after];
+    let row = transaction.query_one(sql, &values).await?;
+    // Repeating a revocation, or asking for a later instant, changes nothing.
+    let (known, covered): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if known && !covered {
+        let sql = "INSERT INTO key_revocation VALUES ($1, $2, $3, $4)";
+        let revoked_at = revocation.revoked_at.timestamp();
+        let values: [&(dyn ToSql + Sync); 4] = [
+            &key_id.as_str(),
+            &distrust_after,
+            &revocation.reason,
+            &revoked_at,
+        ];
+        transaction.execute(sql, &values).await?;
+    }
+    transaction.commit().await?;
+    Ok(known)
+}
