@@ -175,7 +175,7 @@ fn the_verdicts_are_those_of_full_verification_whatever_the_keyring() {
     };
     let rings = [
         keyring(&[]),
-        keyring(&[first.clone()]),
+        keyring(std::slice::from_ref(&first)),
         keyring(&[narrow, second.clone()]),
         keyring(&[other_algorithm, second.clone()]),
         revoked,
