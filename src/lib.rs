@@ -22,7 +22,7 @@
 //! | [`signature`] | the detached JWS (RFC 7515): header, signing input, parse; no I/O |
 //! | [`key`] | versions, windows, the keyring, the secret document, signing; no I/O |
 //! | [`source`] | where keys come from: AWS Secrets Manager, a file |
-//! | [`record`] | where signatures and public keys are kept, and the rules that forbid a second history |
+//! | [`record`] | where signatures and public keys are kept, the rules that forbid a second history, the tree over the rows with its proofs and signed heads |
 //! | [`signer`] | the one path that can produce a signature |
 //! | [`verifier`] | verdicts on published checkpoints |
 //! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |

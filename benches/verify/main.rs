@@ -89,7 +89,7 @@ fn main() {
         run.cpu / settings.count as f64 * 1e6
     );
     println!(
-        "verify --record-export, by one head      {by_head:>8.0} /s, {:.2} s, {:.2} us of CPU each",
+        "verify --log, by one signed head         {by_head:>8.0} /s, {:.2} s, {:.2} us of CPU each",
         covered.run.seconds,
         covered.run.cpu / settings.count as f64 * 1e6
     );

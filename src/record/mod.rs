@@ -3,6 +3,8 @@
 //! Guarantees, whatever the store: a signature is in the record, durably, before it leaves the process; one
 //! place of a ledger is never given twice (see [`rules`]); rows are only ever added; a key's name, public
 //! key and window never change. The record is never made by accident: opening one that is missing fails.
+//!
+//! It is a transparency log, too: [`tree`] hashes the rows, [`proof`] proves over them, [`head`] and [`note`] sign them.
 
 pub mod audit;
 pub mod export;

@@ -188,6 +188,26 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// Adds the rows of a complete subtree by its root. False, and nothing is added, when it does not begin here: the
+    /// rows so far must be a multiple of its own.
+    pub fn push_subtree(&mut self, level: u8, root: TreeHash) -> bool {
+        let Some(rows) = 1u64.checked_shl(level.into()) else {
+            return false;
+        };
+        if !self.size.is_multiple_of(rows) {
+            return false;
+        }
+        let mut hash = root;
+        for _ in 0..(self.size / rows).trailing_ones() {
+            if let Some(left) = self.peaks.pop() {
+                hash = TreeHash::node(left, hash);
+            }
+        }
+        self.peaks.push(hash);
+        self.size += rows;
+        true
+    }
+
     /// The Merkle tree hash.
     pub fn root(&self) -> TreeHash {
         let smallest_first = self.peaks.iter().rev().copied();

@@ -86,6 +86,21 @@ fn another_crate_has_the_same_root_at_every_size() {
 
 proptest! {
     #[test]
+    fn a_subtree_is_added_as_its_rows_are(before in 0u64..70, level in 0u8..6) {
+        let leaf = |n: u64| TreeHash::leaf(&n.to_be_bytes());
+        let mut one_by_one = Frontier::default();
+        (0..before).for_each(|n| one_by_one.push(leaf(n)));
+        let (mut at_once, mut subtree) = (one_by_one.clone(), Frontier::default());
+        (before..before + (1 << level)).for_each(|n| subtree.push(leaf(n)));
+        let fits = before.is_multiple_of(1 << level);
+        prop_assert_eq!(at_once.push_subtree(level, subtree.root()), fits);
+        if fits {
+            (before..before + (1 << level)).for_each(|n| one_by_one.push(leaf(n)));
+        }
+        prop_assert_eq!(at_once, one_by_one);
+    }
+
+    #[test]
     fn a_frontier_that_does_not_fit_its_size_is_none(size: u64, length in 0usize..2200) {
         let kept = vec![7; length];
         let fits = length == 32 * size.count_ones() as usize;

@@ -11,17 +11,16 @@ use std::io::{BufRead, Read};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use memchr::memmem;
 use rayon::prelude::*;
 
-use crate::checkpoint::{MAX_JSON_BYTES, PublishedOutline};
+use super::headers::{Headers, Judged, KnownHeader};
+use crate::checkpoint::MAX_JSON_BYTES;
 use crate::key::PinnedKeyring;
 use crate::record::export::{ExportReader, ReadError};
 use crate::record::proof::TreeHead;
 use crate::record::tree::{Frontier, TreeHash};
-use crate::signature::DetachedJws;
+use crate::verifier::VerdictKind;
 use crate::verifier::bulk::{Fingerprints, Judge, Selection};
-use crate::verifier::{VerdictKind, explain, judge_header};
 
 /// Bytes of lines that are worked on at once.
 const CHUNK: usize = 1 << 22;
@@ -29,18 +28,14 @@ const CHUNK: usize = 1 << 22;
 /// Chunks that wait.
 const WAITING: usize = 1;
 
-/// Lines that one core takes at once.
-const LINES: usize = 256;
+/// Lines that one core takes at once, as a power of two: those of a complete subtree.
+const LEVEL: u8 = 8;
 
 /// The first line is the export's own.
 const FIRST_LINE: u64 = 2;
 
 /// Most faults that are told in full.
 const MAX_TOLD: usize = 100;
-
-/// How the signature stands in canonical JSON: never first, as `checkpoint_id` goes before it. In canonical JSON these
-/// bytes are always a member's name: within a string a quotation mark has a backslash before it.
-const SIGNATURE: &[u8] = br#","signature":""#;
 
 /// A row that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +66,13 @@ pub struct ExportReport {
 impl ExportReport {
     /// Whether the head vouches for the first rows.
     pub fn is_covered(&self, head: TreeHead) -> bool {
-        self.covered == head.size
+        self.covered == head.size && self.root == Some(head.root)
+    }
+
+    fn note_valid(&mut self, count: u64) {
+        if count > 0 {
+            *self.verdicts.entry(VerdictKind::Valid).or_default() += count;
+        }
     }
 
     fn note(&mut self, line: u64, judged: Judged) {
@@ -86,13 +87,6 @@ impl ExportReport {
     }
 }
 
-/// A verdict, and a sentence for one that is not valid.
-#[derive(Clone)]
-struct Judged {
-    kind: VerdictKind,
-    explanation: String,
-}
-
 /// Checks the rows of an export against a head, which somebody else has verified. `open` opens the export, twice when the
 /// head does not vouch for it. Memory does not grow with the rows.
 ///
@@ -104,23 +98,23 @@ pub fn check_export<R: BufRead + Send>(
     head: TreeHead,
 ) -> Result<ExportReport, ReadError> {
     let rows = || Ok::<_, ReadError>(ExportReader::open(open()?)?.into_rest());
+    let known = KnownHeader::all(&keyring.trusted);
     let (mut tree, mut report) = (Frontier::default(), ExportReport::default());
     each_chunk(rows()?, &mut |lines| {
         let left = usize::try_from(head.size - tree.size()).unwrap_or(usize::MAX);
         let covered = lines.get(..left.min(lines.len())).unwrap_or_default();
-        let judged = covered.par_chunks(LINES).map(|lines| {
-            let mut headers = Headers::new(keyring);
-            let judge = |line: &&[u8]| (TreeHash::leaf(line), headers.judge(line));
-            lines.iter().map(judge).collect::<Vec<_>>()
-        });
-        let judged: Vec<_> = judged.collect();
-        for (leaf, judged) in judged.into_iter().flatten() {
-            tree.push(leaf);
-            let valid = || Judged {
-                kind: VerdictKind::Valid,
-                explanation: String::new(),
-            };
-            report.note(tree.size() + FIRST_LINE - 1, judged.unwrap_or_else(valid));
+        for judged in judge_groups(covered, tree.size(), &known, keyring) {
+            let first = tree.size() + FIRST_LINE;
+            match judged.subtree {
+                Subtree::Complete(root) => {
+                    tree.push_subtree(LEVEL, root);
+                }
+                Subtree::Leaves(leaves) => leaves.into_iter().for_each(|leaf| tree.push(leaf)),
+            }
+            report.note_valid(judged.valid);
+            for (index, judged) in judged.invalid {
+                report.note(first + index, judged);
+            }
         }
         report.rows += lines.len() as u64;
     })?;
@@ -154,80 +148,59 @@ pub fn check_export<R: BufRead + Send>(
     Ok(each)
 }
 
-/// Judges lines by their headers; those of neighbours are mostly the same.
-struct Headers<'a> {
-    keyring: &'a PinnedKeyring,
-    signature: memmem::Finder<'static>,
-    last: Vec<u8>,
-    judged: Option<Judged>,
+/// The leaves of some lines, put together as far as they are a complete subtree.
+enum Subtree {
+    Complete(TreeHash),
+    Leaves(Vec<TreeHash>),
 }
 
-impl<'a> Headers<'a> {
-    fn new(keyring: &'a PinnedKeyring) -> Self {
-        Self {
-            keyring,
-            signature: memmem::Finder::new(SIGNATURE),
-            last: Vec::new(),
-            judged: None,
-        }
-    }
-
-    /// None for a valid one. What is said of a line that is not canonical is worth nothing, and then the root is wrong.
-    fn judge(&mut self, line: &[u8]) -> Option<Judged> {
-        let Some(signature) = self.only_signature(line) else {
-            return self.judge_whole(line);
-        };
-        let header = memchr::memchr(b'.', signature).and_then(|dot| signature.get(..dot));
-        let Some(header) = header else {
-            return self.judge_whole(line);
-        };
-        if header != self.last {
-            let text = String::from_utf8_lossy(signature);
-            self.judged = judge_signature(self.keyring, &text);
-            self.last = header.to_vec();
-        }
-        self.judged.clone()
-    }
-
-    /// The text of the signature, if no member elsewhere has its name.
-    fn only_signature<'l>(&self, line: &'l [u8]) -> Option<&'l [u8]> {
-        let mut found = self.signature.find_iter(line);
-        let (Some(at), None) = (found.next(), found.next()) else {
-            return None;
-        };
-        let text = line.get(at + SIGNATURE.len()..)?;
-        text.get(..memchr::memchr(b'"', text)?)
-    }
-
-    fn judge_whole(&self, line: &[u8]) -> Option<Judged> {
-        match PublishedOutline::from_published_json(line) {
-            Ok(published) => judge_signature(self.keyring, &published.signature),
-            Err(error) => Some(malformed(&error)),
-        }
-    }
+/// What was found of some lines.
+struct JudgedGroup {
+    subtree: Subtree,
+    valid: u64,
+    /// The others, by their index in the group.
+    invalid: Vec<(u64, Judged)>,
 }
 
-fn malformed(problem: &dyn std::fmt::Display) -> Judged {
-    Judged {
-        kind: VerdictKind::Malformed,
-        explanation: format!("this is not a signed checkpoint: {problem}"),
-    }
+/// Judges lines on all cores, in groups that are complete subtrees but for the first and the last.
+fn judge_groups(
+    lines: &[&[u8]],
+    before: u64,
+    known: &[KnownHeader],
+    keyring: &PinnedKeyring,
+) -> Vec<JudgedGroup> {
+    let rows = 1 << LEVEL;
+    let missing = usize::try_from(before.next_multiple_of(rows as u64) - before).unwrap_or(0);
+    let (first, rest) = lines.split_at(missing.min(lines.len()));
+    let judge = |lines: &[&[u8]]| judge_group(lines, &mut Headers::new(known, keyring));
+    let rest = rest.par_chunks(rows).map(judge);
+    let first = (!first.is_empty()).then(|| judge(first));
+    first.into_iter().chain(rest.collect::<Vec<_>>()).collect()
 }
 
-/// The verdict on a signature that the key is known to have made if the key is known; none for a valid one.
-fn judge_signature(keyring: &PinnedKeyring, signature: &str) -> Option<Judged> {
-    let jws = match DetachedJws::parse(signature) {
-        Ok(jws) => jws,
-        Err(error) => return Some(malformed(&format!("signature: {error}"))),
+fn judge_group(lines: &[&[u8]], headers: &mut Headers<'_>) -> JudgedGroup {
+    let mut leaves = Vec::with_capacity(lines.len());
+    let (mut valid, mut invalid) = (0, Vec::new());
+    for (index, line) in (0..).zip(lines) {
+        leaves.push(TreeHash::leaf(line));
+        match headers.judge(line) {
+            None => valid += 1,
+            Some(judged) => invalid.push((index, judged)),
+        }
+    }
+    let subtree = match leaves.len() == 1 << LEVEL {
+        false => Subtree::Leaves(leaves),
+        true => {
+            let mut tree = Frontier::default();
+            leaves.into_iter().for_each(|leaf| tree.push(leaf));
+            Subtree::Complete(tree.root())
+        }
     };
-    let header = jws.header();
-    let kind = judge_header(&keyring.trusted, header, |_| true);
-    let explanation = match keyring.untrusted.get(&header.kid) {
-        _ if kind == VerdictKind::Valid => return None,
-        Some(broken) => format!("no chain from the pinned key: {broken}"),
-        None => explain(&keyring.trusted, kind, header),
-    };
-    Some(Judged { kind, explanation })
+    JudgedGroup {
+        subtree,
+        valid,
+        invalid,
+    }
 }
 
 /// Gives all lines to `take`, in order, many at once; they are read meanwhile.

@@ -3,6 +3,7 @@
 
 mod bundle;
 mod export;
+mod headers;
 
 use super::{Verdict, VerdictKind, explain, judge_header};
 use crate::key::{Keyring, PublicKey};

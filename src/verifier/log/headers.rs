@@ -1,0 +1,160 @@
+//! Rows judged by the header of their signature alone: that the key made the signature is known from elsewhere.
+
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use memchr::memmem;
+
+use crate::checkpoint::PublishedOutline;
+use crate::key::{Keyring, PinnedKeyring};
+use crate::signature::{DetachedJws, JwsType, ProtectedHeader};
+use crate::verifier::{VerdictKind, explain, judge_header};
+
+/// How the signature stands in canonical JSON: never first, as `checkpoint_id` goes before it. In canonical JSON these
+/// bytes are always a member's name: within a string a quotation mark has a backslash before it.
+const SIGNATURE: &[u8] = br#","signature":""#;
+
+/// A verdict, and a sentence for one that is not valid.
+#[derive(Clone)]
+pub(super) struct Judged {
+    pub(super) kind: VerdictKind,
+    pub(super) explanation: String,
+}
+
+/// The headers that this service writes for one key, and the times at which they are valid.
+pub(super) struct KnownHeader {
+    before: String,
+    after: String,
+    valid: Range<i64>,
+}
+
+impl KnownHeader {
+    pub(super) fn all(keyring: &Keyring) -> Vec<Self> {
+        let entries = keyring.published().into_iter();
+        let known = entries.filter_map(|entry| {
+            let version = entry.version();
+            let header = ProtectedHeader {
+                alg: version.algorithm,
+                iat: DateTime::UNIX_EPOCH,
+                kid: version.key_id.clone(),
+                typ: JwsType::Checkpoint,
+            };
+            let text = header.to_json();
+            let (before, after) = text.split_once(":0,")?;
+            let distrusted = entry.revocation().map(|r| r.distrust_after.timestamp());
+            let until = version.window.until().timestamp();
+            Some(Self {
+                before: format!("{before}:"),
+                after: format!(",{after}"),
+                valid: version.window.from().timestamp()..until.min(distrusted.unwrap_or(until)),
+            })
+        });
+        known.collect()
+    }
+
+    fn is_valid(&self, header: &[u8]) -> bool {
+        let iat = header
+            .strip_prefix(self.before.as_bytes())
+            .and_then(|rest| rest.strip_suffix(self.after.as_bytes()));
+        // A number has one text in a header of this form.
+        let number = |digits: &[u8]| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            let plain = digits.starts_with(|c: char| matches!(c, '1'..='9'));
+            plain.then(|| digits.parse().ok()).flatten()
+        };
+        iat.and_then(number)
+            .is_some_and(|iat: i64| self.valid.contains(&iat))
+    }
+}
+
+/// Judges lines by their headers.
+pub(super) struct Headers<'a> {
+    known: &'a [KnownHeader],
+    keyring: &'a PinnedKeyring,
+    signature: memmem::Finder<'static>,
+    decoded: Vec<u8>,
+    /// The last one that is not known to be valid at a glance: it is mostly that of the next line, too.
+    last: Vec<u8>,
+    judged: Option<Judged>,
+}
+
+impl<'a> Headers<'a> {
+    pub(super) fn new(known: &'a [KnownHeader], keyring: &'a PinnedKeyring) -> Self {
+        Self {
+            known,
+            keyring,
+            signature: memmem::Finder::new(SIGNATURE),
+            decoded: Vec::new(),
+            last: Vec::new(),
+            judged: None,
+        }
+    }
+
+    /// None for a valid one. What is said of a line that is not canonical is worth nothing, and then the root is wrong.
+    pub(super) fn judge(&mut self, line: &[u8]) -> Option<Judged> {
+        let Some(signature) = self.only_signature(line) else {
+            return self.judge_whole(line);
+        };
+        let header = memchr::memchr(b'.', signature).and_then(|dot| signature.get(..dot));
+        let Some(header) = header else {
+            return self.judge_whole(line);
+        };
+        if self.is_known_to_be_valid(header) {
+            return None;
+        }
+        if header != self.last {
+            let text = String::from_utf8_lossy(signature);
+            self.judged = judge_signature(self.keyring, &text);
+            self.last = header.to_vec();
+        }
+        self.judged.clone()
+    }
+
+    fn is_known_to_be_valid(&mut self, header: &[u8]) -> bool {
+        self.decoded.clear();
+        let decoded = URL_SAFE_NO_PAD.decode_vec(header, &mut self.decoded);
+        decoded.is_ok() && self.known.iter().any(|known| known.is_valid(&self.decoded))
+    }
+
+    /// The text of the signature, if no member elsewhere has its name.
+    fn only_signature<'l>(&self, line: &'l [u8]) -> Option<&'l [u8]> {
+        let mut found = self.signature.find_iter(line);
+        let (Some(at), None) = (found.next(), found.next()) else {
+            return None;
+        };
+        let text = line.get(at + SIGNATURE.len()..)?;
+        text.get(..memchr::memchr(b'"', text)?)
+    }
+
+    fn judge_whole(&self, line: &[u8]) -> Option<Judged> {
+        match PublishedOutline::from_published_json(line) {
+            Ok(published) => judge_signature(self.keyring, &published.signature),
+            Err(error) => Some(malformed(&error)),
+        }
+    }
+}
+
+fn malformed(problem: &dyn std::fmt::Display) -> Judged {
+    Judged {
+        kind: VerdictKind::Malformed,
+        explanation: format!("this is not a signed checkpoint: {problem}"),
+    }
+}
+
+/// The verdict on a signature that the key is known to have made if the key is known; none for a valid one.
+fn judge_signature(keyring: &PinnedKeyring, signature: &str) -> Option<Judged> {
+    let jws = match DetachedJws::parse(signature) {
+        Ok(jws) => jws,
+        Err(error) => return Some(malformed(&format!("signature: {error}"))),
+    };
+    let header = jws.header();
+    let kind = judge_header(&keyring.trusted, header, |_| true);
+    let explanation = match keyring.untrusted.get(&header.kid) {
+        _ if kind == VerdictKind::Valid => return None,
+        Some(broken) => format!("no chain from the pinned key: {broken}"),
+        None => explain(&keyring.trusted, kind, header),
+    };
+    Some(Judged { kind, explanation })
+}
