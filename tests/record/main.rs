@@ -23,6 +23,7 @@ mod support;
 mod faults;
 mod histories;
 mod log;
+mod log_files;
 mod postgres;
 mod queue;
 mod race;
