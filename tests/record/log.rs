@@ -264,7 +264,7 @@ fn python_says_yes(cases: &[Value]) {
 const ROWS: u64 = 300;
 
 /// Always the same: a signature has a random salt.
-fn rows() -> Vec<SignedCheckpoint> {
+pub fn rows() -> Vec<SignedCheckpoint> {
     static ROWS_MADE: LazyLock<Vec<SignedCheckpoint>> = LazyLock::new(|| {
         let key = key();
         let row = |n: u64| {
@@ -293,7 +293,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 /// Exit code, and everything that was shown.
-fn shown(arguments: &[&str]) -> (i32, String) {
+pub fn shown(arguments: &[&str]) -> (i32, String) {
     let output = run(arguments);
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(!text.contains("panicked"), "{text}");
@@ -301,37 +301,39 @@ fn shown(arguments: &[&str]) -> (i32, String) {
 }
 
 /// What went to standard output alone, in a file.
-fn to_file(arguments: &[&str], path: &Path) {
+pub fn to_file(arguments: &[&str], path: &Path) {
     let output = run(arguments);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {error}");
     std::fs::write(path, output.stdout).unwrap();
 }
 
-struct Case {
-    folder: TempDir,
-    url: String,
+pub struct Case {
+    pub folder: TempDir,
+    pub record: String,
+    pub url: String,
     _replica: Replica,
 }
 
 impl Case {
     /// A service on a new record that somebody filled with these rows.
-    async fn new(rows: Vec<SignedCheckpoint>, postgres: bool) -> Self {
+    pub async fn new(rows: Vec<SignedCheckpoint>, postgres: bool) -> Self {
         let (folder, record) = place(postgres).await;
         fill(&record, rows).await;
         let replica = Replica::start(folder.path(), &record).await;
         Self {
             url: replica.url(),
             folder,
+            record,
             _replica: replica,
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn head(&self) -> PathBuf {
+    pub fn head(&self) -> PathBuf {
         let path = self.path("head.jws");
         to_file(&["record", "head", "--server", &self.url], &path);
         path
@@ -414,60 +416,4 @@ async fn a_record_made_anew_is_found_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_made_anew_is_found_on_postgres() {
     a_record_made_anew_is_found(true).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_proof_in_a_file_is_verified_without_any_service() {
-    let case = Case::new(rows(), false).await;
-    let (head, proof) = (case.head(), case.path("proof.json"));
-    let ask = ["record", "proof", "org_1", "chk_7", "--server", &case.url];
-    to_file(&ask, &proof);
-    let keys = case.path("keyring.json");
-    let bundle: Value = serde_json::from_slice(&std::fs::read(&proof).unwrap()).unwrap();
-    let published = case.path("published.json");
-    std::fs::write(&published, bundle["checkpoint"].to_string()).unwrap();
-    let other = case.path("other.json");
-    std::fs::write(&other, rows()[8].published_json()).unwrap();
-    let path = |path: &Path| path.to_str().unwrap().to_owned();
-    let verify = |more: &[String]| {
-        let fixed = ["verify".to_owned(), "--keys".into(), path(&keys)];
-        let all = [&fixed, more].concat();
-        shown(&all.iter().map(String::as_str).collect::<Vec<_>>())
-    };
-    let proof_of = |path_of: &Path| ["--proof".to_owned(), path(path_of)];
-    let (code, text) = verify(&proof_of(&proof));
-    assert!(
-        code == 0 && text.contains("row 8 of 300 of the record"),
-        "{text}"
-    );
-    let with_head = ["--record-head".into(), path(&head)];
-    let (code, text) = verify(&[&proof_of(&proof)[..], &with_head].concat());
-    assert!(code == 0, "{text}");
-    let (code, text) = verify(&[&proof_of(&proof)[..], &[path(&published)]].concat());
-    assert!(
-        code == 0 && text.contains("proved to be in the record"),
-        "{text}"
-    );
-    let (code, text) = verify(&[&proof_of(&proof)[..], &[path(&other)]].concat());
-    assert!(code == 1 && text.contains("NOT_PROVED"), "{text}");
-    // Another place, another head, another checkpoint, a proof without its last hash.
-    let mut shorter = bundle["proof"].as_array().unwrap().clone();
-    shorter.pop();
-    let checkpoint: Value = serde_json::from_str(&rows()[8].published_json()).unwrap();
-    for (member, value) in [
-        ("position", json!(9)),
-        ("proof", json!(shorter)),
-        ("checkpoint", checkpoint),
-    ] {
-        let mut forged = bundle.clone();
-        forged[member] = value;
-        let file = case.path("forged.json");
-        std::fs::write(&file, forged.to_string()).unwrap();
-        let (code, text) = verify(&proof_of(&file));
-        assert!(code == 1 && text.contains("NOT_PROVED"), "{member}: {text}");
-    }
-    let fewer = Case::new(rows()[..250].to_vec(), false).await;
-    let with_other = ["--record-head".into(), path(&fewer.head())];
-    let (code, text) = verify(&[&proof_of(&proof)[..], &with_other].concat());
-    assert!(code == 1 && text.contains("NOT_PROVED"), "{text}");
 }

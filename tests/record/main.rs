@@ -23,6 +23,7 @@ mod support;
 mod faults;
 mod histories;
 mod log;
+mod log_files;
 mod opening;
 mod postgres;
 mod queue;
