@@ -81,14 +81,7 @@ async fn an_export_is_verified_by_one_head_in_either_form() {
         assert_eq!(shown(&write).0, 0);
         let verify = |head: &Path, export: &Path| {
             let (keys, head, export) = (text(&case.path("keyring.json")), text(head), text(export));
-            let arguments = [
-                "verify",
-                "--keys",
-                &keys,
-                "--record-head",
-                &head,
-                "--log",
-            ];
+            let arguments = ["verify", "--keys", &keys, "--record-head", &head, "--log"];
             shown(&[&arguments[..], &[&export]].concat())
         };
         for head in [&jws, &note] {
