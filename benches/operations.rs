@@ -17,6 +17,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
 use checkpoint_signer::checkpoint::Checkpoint;
 use checkpoint_signer::clock::Clock;
+use checkpoint_signer::grpc::access::Access;
 use checkpoint_signer::grpc::proto::SignCheckpointRequest;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
 use checkpoint_signer::key::{KeySecret, Keyring, ValidityWindow, parse_instant};
@@ -111,6 +112,7 @@ impl Bench {
                 record: self.record(),
                 log: "test-record".parse().unwrap(),
                 grpc: ([127, 0, 0, 1], 0).into(),
+                access: Access::Open,
                 http: None,
                 public_url: None,
             });

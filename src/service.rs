@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::grpc::access::Access;
 use crate::key::Keyring;
 use crate::record::head::LogName;
 use crate::record::rules::{self, RuleViolation};
@@ -73,6 +74,8 @@ pub struct Parts {
     pub log: LogName,
     /// Where gRPC is served; port 0 takes a free one.
     pub grpc: SocketAddr,
+    /// Who may call it.
+    pub access: Access,
     /// Where HTTP is served, if anywhere.
     pub http: Option<SocketAddr>,
     /// The URL under which the public finds HTTP: the issuer of the signed keyring.
@@ -99,6 +102,7 @@ impl Service {
             source,
             record,
             log,
+            access,
             public_url,
             ..
         } = parts;
@@ -126,6 +130,7 @@ impl Service {
         }
         let serving = grpc::serve(
             listener,
+            access,
             grpc::Inner {
                 signer,
                 custody,

@@ -3,14 +3,32 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::audit;
+
+/// Whether the audit log is written whatever the filter says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audit {
+    /// It is: for whoever does privileged acts.
+    Always,
+    /// As the filter says.
+    AsFiltered,
+}
 
 /// Starts logging with a filter such as `info` or `checkpoint_signer=debug,warn`.
 ///
 /// # Errors
 /// What is wrong with the filter.
-pub fn start(filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| format!("--log: {error}; expected a filter such as info"))?;
+pub fn start(filter: &str, audit: Audit) -> Result<(), String> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        format!("--log-level: {error}; expected a filter such as info")
+    };
+    let mut filter = EnvFilter::try_new(filter).map_err(|error| wrong(&error))?;
+    if audit == Audit::Always {
+        let directive = format!("{}={}", audit::TARGET, LevelFilter::INFO);
+        filter = filter.add_directive(directive.parse().map_err(|error| wrong(&error))?);
+    }
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

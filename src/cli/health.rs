@@ -7,7 +7,6 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::{Failure, Format, FormatArg, ServerArg, print_json, print_line};
-use crate::grpc::client;
 
 #[derive(Args)]
 pub(super) struct Health {
@@ -28,7 +27,7 @@ pub(super) struct Health {
 
 impl Health {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let channel = client::connect(&self.server.server).await?;
+        let channel = self.server.connect().await?;
         let request = HealthCheckRequest {
             service: self.service,
         };

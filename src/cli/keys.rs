@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::place::RecordPlace;
 use super::{Failure, Format, FormatArg, ServerArg, input, print, print_json, print_line};
-use crate::grpc::client;
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::{Key, KeyState, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
 use crate::key::{
@@ -191,7 +190,7 @@ impl Generate {
 }
 
 async fn fetch(server: &ServerArg) -> Result<ListKeysResponse, Failure> {
-    let channel = client::connect(&server.server).await?;
+    let channel = server.connect().await?;
     let mut client = KeyServiceClient::new(channel);
     Ok(client.list_keys(ListKeysRequest {}).await?.into_inner())
 }
@@ -374,7 +373,7 @@ impl Import {
 
 impl Revoke {
     async fn run(self) -> Result<(), Failure> {
-        let channel = client::connect(&self.server.server).await?;
+        let channel = self.server.connect().await?;
         let request = RevokeKeyRequest {
             key_id: self.key_id.to_string(),
             reason: self.reason,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, print_line};
 use crate::clock::Clock;
+use crate::grpc::client::Servers;
 use crate::rollover::{Report, Rollover, RolloverError, RotationEvent, SecretStore};
 
 /// What the Lambda runtime sets for every function (AWS, "Defined runtime environment variables"). Its crate
@@ -20,15 +21,8 @@ const RUNTIME_VARIABLES: [&str; 4] = [
 
 #[derive(Args)]
 pub(super) struct Lambda {
-    /// A running service that the function can reach, asked whether it knows a name already and whether it lists the
-    /// new key; each replica, with commas
-    #[arg(
-        long = "server",
-        env = "CHECKPOINT_SIGNER_SERVERS",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
-    servers: Vec<String>,
+    #[command(flatten)]
+    servers: Servers,
 }
 
 impl Lambda {

@@ -13,6 +13,7 @@ mod rollover;
 mod serve;
 mod sign;
 mod timeline;
+mod tls;
 mod verify;
 
 use std::io::Write as _;
@@ -21,6 +22,11 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use failure::Failure;
+
+use tonic::transport::Channel;
+
+use crate::grpc::client::{self, ClientTls, ConnectError};
+use crate::telemetry::Audit;
 
 /// Signs the daily checkpoints of Amply's ledgers, and verifies them for decades.
 ///
@@ -74,6 +80,16 @@ enum Command {
     Man,
 }
 
+impl Command {
+    /// What acts with keys leaves its trace.
+    fn audit(&self) -> Audit {
+        match self {
+            Self::Serve(_) | Self::Rollover(_) | Self::Lambda(_) => Audit::Always,
+            _ => Audit::AsFiltered,
+        }
+    }
+}
+
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -105,12 +121,20 @@ struct ServerArg {
         value_name = "URL"
     )]
     server: String,
+    #[command(flatten)]
+    tls: ClientTls,
+}
+
+impl ServerArg {
+    async fn connect(&self) -> Result<Channel, ConnectError> {
+        client::connect(&self.server, &self.tls).await
+    }
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = crate::telemetry::start(&cli.log_level)
+    let outcome = crate::telemetry::start(&cli.log_level, cli.command.audit())
         .map_err(Failure::Impossible)
         .and_then(|()| run(cli.command));
     match outcome {

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::place::Environment;
 use super::{Failure, Format, FormatArg, print, print_json, timeline};
 use crate::clock::Clock;
+use crate::grpc::client::Servers;
 use crate::key::{KeyId, parse_instant};
 use crate::rollover::{Report, Rollover, RolloverError, SecretStore, StoreError, Wanted};
 use crate::signature::Algorithm;
@@ -42,14 +43,8 @@ struct Place {
     /// Take the secret amply/ENVIRONMENT/checkpoint-signing-key; without it, amply/checkpoint-signing-key
     #[arg(long, value_enum, env = "CHECKPOINT_SIGNER_ENVIRONMENT")]
     environment: Option<Environment>,
-    /// A running service, asked what it says of the keys; give each replica, several times or with commas
-    #[arg(
-        long = "server",
-        env = "CHECKPOINT_SIGNER_SERVERS",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
-    servers: Vec<String>,
+    #[command(flatten)]
+    servers: Servers,
     #[command(flatten)]
     format: FormatArg,
 }

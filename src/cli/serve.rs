@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Datelike, NaiveDate};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::place::{Environment, RecordPlace, SourcePlace};
+use super::tls::TlsArgs;
 use super::{Failure, input, print};
 use crate::clock::Clock;
 use crate::http::PublicUrl;
@@ -73,6 +75,8 @@ pub(super) struct Serve {
     #[arg(long, env = "CHECKPOINT_SIGNER_GRPC", value_name = "ADDRESS",
         default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, GRPC_PORT)))]
     grpc: SocketAddr,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Where to serve HTTP (the page for auditors, the published keys and checkpoints, and health); nowhere, if
     /// it is not given (with --dev, on loopback)
     #[arg(long, env = "CHECKPOINT_SIGNER_HTTP", value_name = "ADDRESS")]
@@ -88,16 +92,20 @@ impl Serve {
         // Before anything is started, so that no signal is missed.
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::impossible)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::impossible)?;
+        let reading = CancellationToken::new();
+        let _ends_with_this = reading.clone().drop_guard();
         let clock = Clock::system();
         let (source, record) = self.places(&clock).await?;
         let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
         let place = record.to_string();
+        let scheme = if self.tls.is_given() { "https" } else { "http" };
         let service = Service::start(Parts {
             clock,
             source: source.open(self.read_older_versions).await,
             record: record.open().await?,
             log: self.log_name,
             grpc: self.grpc,
+            access: self.tls.access(self.grpc, reading).await?,
             http: self.http.or(self.dev.then_some(dev_http)),
             public_url: self.public_url,
         })
@@ -108,7 +116,7 @@ impl Serve {
             }
             error => Failure::impossible(error),
         })?;
-        let mut shown = format!("gRPC on http://{}\n", service.grpc());
+        let mut shown = format!("gRPC on {scheme}://{}\n", service.grpc());
         if let Some(http) = service.http() {
             shown.push_str(&format!("HTTP on http://{http}\n"));
         }

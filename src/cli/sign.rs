@@ -6,7 +6,6 @@ use clap::Args;
 
 use super::{Failure, FormatArg, ServerArg, input, print_line};
 use crate::checkpoint::{Checkpoint, MAX_JSON_BYTES};
-use crate::grpc::client;
 use crate::grpc::proto::SignCheckpointRequest;
 use crate::grpc::proto::signing_service_client::SigningServiceClient;
 
@@ -26,7 +25,7 @@ impl Sign {
         let text = input::read(&self.file, MAX_JSON_BYTES)?;
         let checkpoint = Checkpoint::from_json(&text)
             .map_err(|invalid| Failure::Negative(format!("{}: {invalid}", self.file.display())))?;
-        let channel = client::connect(&self.server.server).await?;
+        let channel = self.server.connect().await?;
         let request = SignCheckpointRequest {
             checkpoint: Some((&checkpoint).into()),
         };

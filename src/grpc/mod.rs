@@ -1,5 +1,6 @@
 //! The gRPC edge: translate, call inward, map errors. No decision is taken here.
 
+pub mod access;
 pub mod client;
 pub mod codec;
 mod convert;
@@ -7,6 +8,7 @@ mod keys;
 mod record;
 mod signing;
 mod status;
+mod transport;
 mod verification;
 
 use std::sync::Arc;
@@ -17,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::clock::Clock;
 use crate::record::Record;
 use crate::signer::{Custody, KeysInForce, Signer};
+use access::{Access, GateLayer};
+use transport::MAX_REQUEST_BYTES;
 
 /// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::missing_errors_doc)]
@@ -38,10 +41,6 @@ use proto::key_service_server::KeyServiceServer;
 use proto::record_service_server::RecordServiceServer;
 use proto::signing_service_server::SigningServiceServer;
 use proto::verification_service_server::VerificationServiceServer;
-
-/// Largest request in bytes. A checkpoint has at most 512 KiB; what is larger than that and smaller than this
-/// is refused with an error that says so.
-const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Items of one stream that are worked on at once: enough to keep the cores busy while one batch is committed.
 const STREAM_WINDOW: usize = 256;
@@ -67,6 +66,7 @@ pub struct Inner {
 /// When the transport fails.
 pub async fn serve(
     listener: TcpListener,
+    access: Access,
     inner: Inner,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let reflection = || {
@@ -98,11 +98,16 @@ pub async fn serve(
         .add_service(verification)
         .add_service(KeyServiceServer::new(keys::Keys(inner.clone())))
         .add_service(RecordServiceServer::new(record::Records(inner.clone())));
-    // Small answers leave at once: waiting for more to send would cost 40 ms a call.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let connections = transport::listen(listener, access.clone(), inner.shutdown.clone());
     Server::builder()
+        .layer(GateLayer::new(access))
+        .max_concurrent_streams(transport::MAX_CALLS_PER_CONNECTION)
+        .http2_max_header_list_size(transport::MAX_METADATA_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(transport::MAX_RESETS))
+        .http2_keepalive_interval(Some(transport::PING_EVERY))
+        .http2_keepalive_timeout(Some(transport::PING_PATIENCE))
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(incoming, inner.shutdown.clone().cancelled_owned())
+        .serve_with_incoming_shutdown(connections, inner.shutdown.clone().cancelled_owned())
         .await?;
     signing_health.abort();
     Ok(())

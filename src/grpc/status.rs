@@ -5,8 +5,9 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::checkpoint::InvalidCheckpoint;
-use crate::fault::FieldFault;
+use super::access::{Caller, Need};
+use crate::checkpoint::{InvalidCheckpoint, LedgerId};
+use crate::fault::{FieldFault, excerpt};
 use crate::record::RecordError;
 use crate::record::rules::RuleViolation;
 use crate::signer::{NoKey, Refusal, RevokeError};
@@ -14,6 +15,12 @@ use crate::source::SourceError;
 
 /// The domain of every `google.rpc.ErrorInfo` of this service.
 const DOMAIN: &str = "checkpoint-signer";
+
+/// The reason of [`not_let_in`].
+pub(super) const CERTIFICATE_REFUSED: &str = "CERTIFICATE_REFUSED";
+
+/// The reason of [`role_required`].
+pub(super) const ROLE_REQUIRED: &str = "ROLE_REQUIRED";
 
 /// Longest `request_id` of a stream's item, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -64,9 +71,69 @@ fn invalid(reason: &str, faults: &[FieldFault]) -> Status {
     })
 }
 
+/// The reason that a status carries.
+pub(super) fn reason(status: &Status) -> String {
+    let info = status.get_details_error_info();
+    info.map_or_else(|| format!("{:?}", status.code()), |info| info.reason)
+}
+
 /// Something that was asked for by name does not exist.
 pub(super) fn not_found(reason: &str, message: String) -> Status {
     plain(Code::NotFound, reason, message)
+}
+
+/// The client is not who it must be to call anything.
+pub(super) fn not_let_in(problem: &str) -> Status {
+    plain(Code::Unauthenticated, CERTIFICATE_REFUSED, problem.into())
+}
+
+/// The caller has none of the roles that the RPC needs.
+pub(super) fn role_required(caller: &Caller, need: Need) -> Status {
+    let roles = match need {
+        Need::LetIn => &[],
+        Need::OneOf(roles) => roles,
+    };
+    let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    let message = format!(
+        "{} may not call this; expected a client with the role {}",
+        excerpt(caller.name()),
+        roles.join(" or ")
+    );
+    plain(Code::PermissionDenied, ROLE_REQUIRED, message)
+}
+
+/// The caller signs other ledgers.
+pub(super) fn ledger_not_permitted(caller: &Caller, ledger_id: &LedgerId) -> Status {
+    let message = format!(
+        "ledger_id: {} may not have {ledger_id} signed",
+        excerpt(caller.name())
+    );
+    plain(Code::PermissionDenied, "LEDGER_NOT_PERMITTED", message)
+}
+
+/// The peer has more calls in flight than one may have.
+pub(super) fn too_many_calls(limit: usize) -> Status {
+    let message = format!("{limit} calls of this client are in flight; expected no more at once");
+    with_reason(
+        Code::ResourceExhausted,
+        "TOO_MANY_CALLS",
+        message,
+        |details| {
+            details.set_retry_info(Some(RETRY_DELAY));
+        },
+    )
+}
+
+/// A stream that has gone on for too long.
+pub(super) fn stream_too_long(limit: u64) -> Status {
+    let message = format!("the stream has {limit} items; expected another stream for more");
+    plain(Code::ResourceExhausted, "STREAM_TOO_LONG", message)
+}
+
+/// Something took longer than it may.
+pub(super) fn too_slow(what: &str) -> Status {
+    let message = format!("{what} took too long");
+    plain(Code::DeadlineExceeded, "TOO_SLOW", message)
 }
 
 /// The stream ends because the service does.

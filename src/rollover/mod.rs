@@ -21,6 +21,7 @@ mod timeline;
 use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
+use crate::grpc::client::Servers;
 use crate::key::{PrivateKeyError, instant_text};
 
 pub use checks::{Check, check_staged};
@@ -105,13 +106,13 @@ impl Status {
 pub struct Rollover {
     store: SecretStore,
     clock: Clock,
-    servers: Vec<String>,
+    servers: Servers,
     dry_run: bool,
 }
 
 impl Rollover {
-    /// `servers` are the URLs of all running services; with `dry_run`, nothing is changed.
-    pub fn new(store: SecretStore, clock: Clock, servers: Vec<String>, dry_run: bool) -> Self {
+    /// `servers` are all running services; with `dry_run`, nothing is changed.
+    pub fn new(store: SecretStore, clock: Clock, servers: Servers, dry_run: bool) -> Self {
         Self {
             store,
             clock,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::Status;
 
 use super::snapshot::{ListedKey, Listing, Replica};
-use crate::grpc::client::{self, ConnectError};
+use crate::grpc::client::{self, ClientTls, ConnectError, Servers};
 use crate::grpc::proto;
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::{ListKeysRequest, RefreshKeysRequest};
@@ -15,19 +15,20 @@ use crate::key::{KeyState, KeyVersion};
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// Asks every service for its keyring; `refresh` has it read its source first.
-pub(super) async fn ask(urls: &[String], refresh: bool) -> Vec<Replica> {
-    let asked = urls.iter().map(async |url| Replica {
+pub(super) async fn ask(servers: &Servers, refresh: bool) -> Vec<Replica> {
+    let asked = servers.urls.iter().map(async |url| Replica {
         url: url.clone(),
-        listing: listing(url, refresh).await,
+        listing: listing(url, &servers.tls, refresh).await,
     });
     futures_util::future::join_all(asked).await
 }
 
-async fn listing(url: &str, refresh: bool) -> Result<Listing, String> {
-    let channel = client::connect(url).await;
+async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<Listing, String> {
+    let channel = client::connect(url, tls).await;
     let channel = channel.map_err(|error| match error {
         ConnectError::NoAnswer { reason, .. } => format!("does not answer: {reason}"),
         ConnectError::Url(_) => "is not the URL of a service".into(),
+        file @ ConnectError::File { .. } => file.to_string(),
     })?;
     let mut client = KeyServiceClient::new(channel);
     if refresh {
@@ -66,13 +67,13 @@ fn listed(key: proto::Key) -> Option<ListedKey> {
 /// # Errors
 /// Which do not, and why, once `patience` has passed.
 pub(super) async fn wait_for(
-    urls: &[String],
+    servers: &Servers,
     version: &KeyVersion,
     patience: Duration,
 ) -> Result<Vec<Replica>, Vec<String>> {
     let start = tokio::time::Instant::now();
     loop {
-        let replicas = ask(urls, true).await;
+        let replicas = ask(servers, true).await;
         let missing: Vec<String> = replicas
             .iter()
             .filter_map(|replica| missing(replica, version))

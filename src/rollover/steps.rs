@@ -245,7 +245,7 @@ impl Rollover {
         report: &mut Report,
     ) -> Result<(), RolloverError> {
         let name = &promoted.key_id;
-        if self.servers.is_empty() {
+        if self.servers.urls.is_empty() {
             report.told.push(format!(
                 "no --server was given: that every service has {name} was not looked at"
             ));

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
 use checkpoint_signer::clock::Clock;
+use checkpoint_signer::grpc::access::Access;
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
 use checkpoint_signer::grpc::proto::{
@@ -230,6 +231,7 @@ impl AwsService {
             record: Arc::new(SqliteRecord::open(&record).unwrap()),
             log: "test-record".parse().unwrap(),
             grpc: ([127, 0, 0, 1], 0).into(),
+            access: Access::Open,
             http: None,
             public_url: None,
         });

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use checkpoint_signer::clock::Clock;
+use checkpoint_signer::grpc::access::Access;
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use checkpoint_signer::grpc::proto::record_service_client::RecordServiceClient;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
@@ -130,6 +131,7 @@ impl TestService {
             record: Arc::new(SqliteRecord::open(&record_path(folder.path())).unwrap()),
             log: "test-record".parse().unwrap(),
             grpc: ([127, 0, 0, 1], 0).into(),
+            access: Access::Open,
             http: Some(([127, 0, 0, 1], 0).into()),
             public_url: Some("https://checkpoints.example.org".parse().unwrap()),
         })

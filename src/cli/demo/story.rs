@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 use super::super::{Failure, print_line};
 use super::{at, expect};
 use crate::clock::Clock;
-use crate::grpc::client;
+use crate::grpc::access::Access;
+use crate::grpc::client::{self, ClientTls};
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::signing_service_client::SigningServiceClient;
 use crate::grpc::proto::verification_service_client::VerificationServiceClient;
@@ -71,12 +72,14 @@ impl Story {
             record: Arc::new(SqliteRecord::open(&record).map_err(Failure::impossible)?),
             log: DEFAULT_LOG.parse().map_err(Failure::impossible)?,
             grpc: ([127, 0, 0, 1], 0).into(),
+            access: Access::Open,
             http: None,
             public_url: None,
         })
         .await
         .map_err(Failure::impossible)?;
-        let channel = client::connect(&format!("http://{}", service.grpc())).await?;
+        let channel =
+            client::connect(&format!("http://{}", service.grpc()), &ClientTls::default()).await?;
         print_line(&format!(
             "A service runs on {}; its record is a SQLite file, its keys are in a file, and its clock is \
              moved by hand.",

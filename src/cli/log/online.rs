@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::HeadFile;
 use crate::cli::{Failure, Format, FormatArg, ServerArg, input, print, print_json, print_line};
-use crate::grpc::client;
 use crate::grpc::proto::record_service_client::RecordServiceClient;
 use crate::grpc::proto::{
     GetRecordHeadRequest, GetSignedCheckpointRequest, ProveConsistencyRequest,
@@ -72,7 +71,7 @@ fn hashes(wire: Vec<Vec<u8>>) -> Result<Vec<TreeHash>, Failure> {
 
 impl Head {
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
-        let mut client = RecordServiceClient::new(client::connect(&self.server.server).await?);
+        let mut client = RecordServiceClient::new(self.server.connect().await?);
         let answer = client.get_record_head(GetRecordHeadRequest {}).await?;
         let wire = answer.into_inner().record_head.unwrap_or_default();
         let signed = SignedHead::parse(&wire.jws).map_err(wrong)?;
@@ -111,7 +110,7 @@ impl Proof {
                 }
             },
         };
-        let mut client = RecordServiceClient::new(client::connect(&self.server.server).await?);
+        let mut client = RecordServiceClient::new(self.server.connect().await?);
         let request = GetSignedCheckpointRequest {
             ledger_id: self.ledger,
             checkpoint_id: self.checkpoint,
@@ -151,7 +150,7 @@ impl Consistency {
             return Err(Failure::Negative(problem));
         }
         let (from, to) = (from.tree(), to.tree());
-        let mut client = RecordServiceClient::new(client::connect(&self.server.server).await?);
+        let mut client = RecordServiceClient::new(self.server.connect().await?);
         let request = ProveConsistencyRequest {
             from_rows: from.size,
             to_rows: to.size,

@@ -15,7 +15,7 @@ use super::log::InLog;
 use super::{Failure, input};
 use crate::checkpoint::LedgerId;
 use crate::clock::Clock;
-use crate::grpc::client;
+use crate::grpc::client::{self, ClientTls};
 use crate::key::{Keyring, MAX_KEYRING_BYTES, PinnedKeyring, parse_instant};
 use crate::verifier::bulk::{Fingerprints, Judge, Selection};
 use online::Service;
@@ -84,6 +84,8 @@ struct By {
     /// Ask this service
     #[arg(long, env = "CHECKPOINT_SIGNER_SERVER", value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    tls: ClientTls,
     /// Believe no key of the keyring but this one, named by its key_id or RFC 7638 thumbprint, and those that an
     /// unbroken chain of endorsements leads to from it
     #[arg(
@@ -146,7 +148,11 @@ impl Verify {
                 })?;
             }
             (None, Some(url)) => {
-                let service = Service::new(client::connect(&url).await?, selection, fingerprints);
+                let service = Service::new(
+                    client::connect(&url, &self.by.tls).await?,
+                    selection,
+                    fingerprints,
+                );
                 report.believed = format!("The verdicts are those of the service {url}.");
                 let files = self.files.clone();
                 service

@@ -1,0 +1,92 @@
+//! The audit log: one event for each privileged act, with who, what, which key, the outcome and the call's name.
+//!
+//! The events go where the log goes, as the target `audit`, and no filter takes them away from a service. Every value from
+//! outside is a string field, which both formats of the log quote and escape. Nothing here ever holds a secret.
+
+/// The target of all events.
+pub const TARGET: &str = "audit";
+
+/// How an act ended: done, or refused with the reason that the caller was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome<'a>(Option<&'a str>);
+
+impl<'a> Outcome<'a> {
+    /// It was done.
+    pub const DONE: Self = Self(None);
+
+    /// It was refused, or failed.
+    pub fn refused(reason: &'a str) -> Self {
+        Self(Some(reason))
+    }
+
+    /// The word for it.
+    fn as_str(self) -> &'static str {
+        match self.0 {
+            None => "done",
+            Some(_) => "refused",
+        }
+    }
+}
+
+/// Who asked, and under which name the call is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The name in the client's certificate, its address without one, or the user of the command line.
+    pub who: &'a str,
+    /// The call.
+    pub request_id: &'a str,
+}
+
+/// A checkpoint that was to be signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Empty when it was no checkpoint.
+    pub ledger_id: String,
+    /// Empty when it was no checkpoint.
+    pub checkpoint_id: String,
+    /// Zero when it was no checkpoint.
+    pub entry_count: u64,
+}
+
+/// A checkpoint was signed, or refused. `key_id` is empty when none signed.
+pub fn sign(asked: Asked<'_>, subject: &Subject, key_id: &str, outcome: Outcome<'_>) {
+    tracing::info!(
+        target: TARGET,
+        act = "sign",
+        who = asked.who,
+        request_id = asked.request_id,
+        ledger_id = subject.ledger_id.as_str(),
+        checkpoint_id = subject.checkpoint_id.as_str(),
+        entry_count = subject.entry_count,
+        key_id,
+        outcome = outcome.as_str(),
+        reason = outcome.0,
+    );
+}
+
+/// The keys were read from their source, or revoked, or a step of the rollover was taken. `key_id` is empty when it is about
+/// no single key.
+pub fn keys(act: &'static str, asked: Asked<'_>, key_id: &str, outcome: Outcome<'_>) {
+    tracing::info!(
+        target: TARGET,
+        act,
+        who = asked.who,
+        request_id = asked.request_id,
+        key_id,
+        outcome = outcome.as_str(),
+        reason = outcome.0,
+    );
+}
+
+/// A call was turned away at the gate.
+pub fn turned_away(asked: Asked<'_>, rpc: &str, reason: &str) {
+    tracing::info!(
+        target: TARGET,
+        act = "call",
+        who = asked.who,
+        request_id = asked.request_id,
+        rpc,
+        outcome = "refused",
+        reason,
+    );
+}

@@ -1,0 +1,274 @@
+//! The files that TLS is made of: read together, judged together, and in force together.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::roles::Clients;
+use crate::fault;
+
+/// Largest file that is read, in bytes: some hundred authorities, or a long revocation list.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+static TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+/// The oldest TLS that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum MinimumTls {
+    /// TLS 1.3 (RFC 8446) alone.
+    #[value(name = "1.3")]
+    Tls13,
+    /// TLS 1.2 (RFC 5246) as well, for clients that know no better.
+    #[value(name = "1.2")]
+    Tls12,
+}
+
+/// Where everything stands.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The server's certificate and those above it, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM: PKCS#8, PKCS#1 or SEC 1.
+    pub key: PathBuf,
+    /// The authorities of clients, PEM.
+    pub client_ca: PathBuf,
+    /// Certificates that these authorities have revoked (RFC 5280, section 5), PEM.
+    pub client_crl: Option<PathBuf>,
+    /// Who may do what: see [`Clients::parse`].
+    pub roles: PathBuf,
+    /// The oldest TLS that is spoken.
+    pub minimum: MinimumTls,
+}
+
+/// What is wrong with one of the files.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{flag}: {}: {problem}", path.display())]
+pub struct AccessFault {
+    flag: &'static str,
+    path: PathBuf,
+    problem: String,
+}
+
+/// What the files say: whom to let in, and as what.
+pub struct Authority {
+    /// TLS, for new connections.
+    pub(in crate::grpc) config: Arc<ServerConfig>,
+    /// Judges the certificate of a client.
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// Who may do what.
+    pub(super) clients: Clients,
+    fingerprint: [u8; 32],
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority")
+            .field("clients", &self.clients)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Two of the same files have the same.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// Whether a certificate is good now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
+        let (end_entity, intermediates) = chain
+            .split_first()
+            .ok_or(rustls::Error::NoCertificatesPresented)?;
+        let verified = self
+            .verifier
+            .verify_client_cert(end_entity, intermediates, UnixTime::now());
+        verified.map(drop)
+    }
+}
+
+impl TlsFiles {
+    /// Reads and judges all of them.
+    ///
+    /// # Errors
+    /// Everything that is wrong, a fault for each file.
+    pub(super) async fn read(&self) -> Result<Authority, Vec<AccessFault>> {
+        let files = self.clone();
+        let read = tokio::task::spawn_blocking(move || files.read_now()).await;
+        read.unwrap_or_else(|_| {
+            Err(vec![self.fault(
+                "--tls-certificate",
+                &self.certificate,
+                "cannot be read",
+            )])
+        })
+    }
+
+    fn read_now(&self) -> Result<Authority, Vec<AccessFault>> {
+        let mut faults = Vec::new();
+        let mut fingerprint = Sha256::new();
+        let mut text = |flag, path: &Path| match read_file(path) {
+            Ok(bytes) => {
+                fingerprint.update((bytes.len() as u64).to_be_bytes());
+                fingerprint.update(bytes.as_slice());
+                Some(bytes)
+            }
+            Err(problem) => {
+                faults.push(self.fault(flag, path, problem));
+                None
+            }
+        };
+        let certificate = text("--tls-certificate", &self.certificate);
+        let key = text("--tls-key", &self.key);
+        let client_ca = text("--tls-client-ca", &self.client_ca);
+        let roles = text("--roles", &self.roles);
+        let crl = self
+            .client_crl
+            .as_deref()
+            .map(|path| text("--tls-client-crl", path));
+        let mut fail =
+            |flag, path: &Path, problem: String| faults.push(self.fault(flag, path, problem));
+        let chain = certificate.and_then(|bytes| {
+            certificates(&bytes)
+                .map_err(|problem| fail("--tls-certificate", &self.certificate, problem))
+                .ok()
+        });
+        let key = key.and_then(|bytes| {
+            // The error could repeat a line of the key.
+            let expected =
+                "is no private key in PEM; expected PKCS#8 (PRIVATE KEY), PKCS#1 or SEC 1";
+            PrivateKeyDer::from_pem_slice(&bytes)
+                .map_err(|_| fail("--tls-key", &self.key, expected.into()))
+                .ok()
+        });
+        let roots = client_ca.and_then(|bytes| {
+            authorities(&bytes)
+                .map_err(|problem| fail("--tls-client-ca", &self.client_ca, problem))
+                .ok()
+        });
+        let crls = match (&self.client_crl, crl) {
+            (Some(path), Some(Some(bytes))) => revocation_lists(&bytes)
+                .map_err(|problem| fail("--tls-client-crl", path, problem))
+                .ok(),
+            (Some(_), _) => None,
+            (None, _) => Some(Vec::new()),
+        };
+        let clients = roles.and_then(|bytes| {
+            let read = match std::str::from_utf8(&bytes) {
+                Ok(text) => Clients::parse(text).map_err(|faults| fault::list(&faults)),
+                Err(_) => Err("is not UTF-8; expected TOML".into()),
+            };
+            read.map_err(|problem| fail("--roles", &self.roles, problem))
+                .ok()
+        });
+        let (Some(chain), Some(key), Some(roots), Some(crls), Some(clients)) =
+            (chain, key, roots, crls, clients)
+        else {
+            return Err(faults);
+        };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .with_crls(crls)
+                // An authority that publishes no list for its own certificate is the ordinary case.
+                .only_check_end_entity_revocation()
+                .build()
+                .map_err(|error| {
+                    vec![self.fault("--tls-client-ca", &self.client_ca, error.to_string())]
+                })?;
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(self.minimum.versions())
+            .map(|builder| builder.with_client_cert_verifier(Arc::clone(&verifier)))
+            .and_then(|builder| builder.with_single_cert(chain, key))
+            .map_err(|error| {
+                let problem = format!("cannot be used with the certificate: {error}; expected the key of that certificate");
+                vec![self.fault("--tls-key", &self.key, problem)]
+            })?;
+        Ok(Authority {
+            config: Arc::new(for_grpc(config)),
+            verifier,
+            clients,
+            fingerprint: fingerprint.finalize().into(),
+        })
+    }
+
+    fn fault(&self, flag: &'static str, path: &Path, problem: impl Into<String>) -> AccessFault {
+        AccessFault {
+            flag,
+            path: path.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl MinimumTls {
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Self::Tls13 => TLS13,
+            Self::Tls12 => rustls::DEFAULT_VERSIONS,
+        }
+    }
+}
+
+fn for_grpc(mut config: ServerConfig) -> ServerConfig {
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    // A resumed session would be let in by the certificate of its first handshake, whatever was revoked since.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let length = std::fs::metadata(path)
+        .map_err(|error| error.to_string())?
+        .len();
+    if length > MAX_FILE_BYTES {
+        return Err(format!(
+            "has {length} bytes; expected at most {MAX_FILE_BYTES}"
+        ));
+    }
+    std::fs::read(path)
+        .map(Zeroizing::new)
+        .map_err(|error| error.to_string())
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(found) if found.is_empty() => {
+            Err("has no certificate; expected PEM (CERTIFICATE)".into())
+        }
+        Ok(found) => Ok(found),
+        Err(error) => Err(format!("is not PEM: {error}")),
+    }
+}
+
+fn authorities(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem)? {
+        let added = roots.add(certificate);
+        added.map_err(|error| format!("has a certificate that is no authority's: {error}"))?;
+    }
+    Ok(roots)
+}
+
+fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(found) if found.is_empty() => {
+            Err("has no revocation list; expected PEM (X509 CRL)".into())
+        }
+        Ok(found) => Ok(found),
+        Err(error) => Err(format!("is not PEM: {error}")),
+    }
+}

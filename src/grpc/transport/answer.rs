@@ -1,0 +1,101 @@
+//! Answers on their way out: a client that does not take one is found by its connection.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tonic::Status;
+use tonic::body::Body;
+
+use super::{ANSWER_PATIENCE, Place};
+
+/// The answers of one connection that wait for the client, each with the instant since which it waits. While an answer
+/// waits for its flow control window, nobody looks at its body; so the connection looks here.
+#[derive(Default)]
+pub(in crate::grpc) struct Answers {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    since: BTreeMap<u64, Instant>,
+}
+
+impl Answers {
+    /// Whether one was left unread for too long.
+    pub(super) fn are_overdue(&self) -> bool {
+        let waiting = self.lock();
+        waiting
+            .since
+            .values()
+            .any(|since| since.elapsed() > ANSWER_PATIENCE)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The body of an answer. Its call ends with it.
+pub(in crate::grpc) struct Answer {
+    body: Body,
+    answers: Arc<Answers>,
+    id: u64,
+    _place: Place,
+}
+
+impl Answer {
+    /// Takes its place among the answers of a connection.
+    pub(in crate::grpc) fn new(body: Body, answers: Arc<Answers>, place: Place) -> Self {
+        let mut waiting = answers.lock();
+        let id = waiting.next;
+        waiting.next += 1;
+        waiting.since.insert(id, Instant::now());
+        drop(waiting);
+        Self {
+            body,
+            answers,
+            id,
+            _place: place,
+        }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let mut waiting = self.answers.lock();
+        match &polled {
+            // Now the client waits for us.
+            Poll::Pending => waiting.since.remove(&self.id),
+            Poll::Ready(_) => waiting.since.insert(self.id, Instant::now()),
+        };
+        drop(waiting);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.answers.lock().since.remove(&self.id);
+    }
+}

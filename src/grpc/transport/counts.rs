@@ -1,0 +1,76 @@
+//! How many of something each peer has.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Counts by name, each up to a limit.
+pub(in crate::grpc) struct Counts {
+    limit: usize,
+    taken: Mutex<HashMap<Arc<str>, usize>>,
+}
+
+impl Counts {
+    pub(in crate::grpc) fn up_to(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// A place for this name, until it is dropped; none when the limit is reached.
+    pub(in crate::grpc) fn take(self: &Arc<Self>, name: &Arc<str>) -> Option<Place> {
+        let mut all = self.all();
+        let taken = all.entry(Arc::clone(name)).or_default();
+        if *taken >= self.limit {
+            return None;
+        }
+        *taken += 1;
+        drop(all);
+        Some(Place {
+            counts: Arc::clone(self),
+            name: Arc::clone(name),
+        })
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place that is taken.
+pub(in crate::grpc) struct Place {
+    counts: Arc<Counts>,
+    name: Arc<str>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.counts.all();
+        if let Some(taken) = all.get_mut(&self.name) {
+            *taken -= 1;
+            // Names of clients that have gone would pile up.
+            if *taken == 0 {
+                all.remove(&self.name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_dropped() {
+        let counts = Counts::up_to(2);
+        let (a, b) = (Arc::from("a"), Arc::from("b"));
+        let first = counts.take(&a);
+        let second = counts.take(&a);
+        assert!(first.is_some() && second.is_some() && counts.take(&a).is_none());
+        assert!(counts.take(&b).is_some());
+        drop(second);
+        assert!(counts.take(&a).is_some());
+        drop(first);
+        assert!(counts.all().is_empty());
+    }
+}

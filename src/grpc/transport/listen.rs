@@ -1,0 +1,171 @@
+//! Taking connections in.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Stream;
+use super::{
+    Connection, Counts, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_NEWCOMERS, NEWCOMER_PATIENCE,
+};
+use crate::grpc::access::{Access, Peer};
+
+/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
+const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Pause after the system refused a connection, for want of file descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// Refused connections are told of at most this often: there may be thousands.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Takes connections in until `shutdown`: those that have a place and have begun to speak HTTP/2.
+pub(in crate::grpc) fn listen(
+    listener: TcpListener,
+    access: Access,
+    shutdown: CancellationToken,
+) -> ReceiverStream<io::Result<Connection>> {
+    let (sender, connections) = mpsc::channel(1);
+    let reception = Arc::new(Reception {
+        access,
+        places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        by_peer: Counts::up_to(MAX_CONNECTIONS_PER_PEER),
+        told: Mutex::default(),
+    });
+    tokio::spawn(async move {
+        tokio::select! {
+            () = accept(listener, reception, sender) => {}
+            () = shutdown.cancelled() => {}
+        }
+    });
+    ReceiverStream::new(connections)
+}
+
+struct Reception {
+    access: Access,
+    places: Arc<Semaphore>,
+    by_peer: Arc<Counts>,
+    told: Mutex<Told>,
+}
+
+/// What the log was told of refused connections.
+#[derive(Default)]
+struct Told {
+    last: Option<Instant>,
+    untold: u64,
+}
+
+async fn accept(
+    listener: TcpListener,
+    reception: Arc<Reception>,
+    connections: mpsc::Sender<io::Result<Connection>>,
+) {
+    let mut newcomers = Newcomers::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let (reception, connections) = (Arc::clone(&reception), connections.clone());
+                let receive = async move {
+                    let received = reception.receive(stream, address);
+                    let received = tokio::time::timeout(NEWCOMER_PATIENCE, received).await;
+                    match received.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                        Ok(connection) => drop(connections.send(Ok(connection)).await),
+                        Err(error) => reception.tell(address, &error),
+                    }
+                };
+                newcomers.add(tokio::spawn(receive).abort_handle());
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a gRPC connection cannot be accepted");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Connections of which nothing is known yet, the oldest first.
+#[derive(Default)]
+struct Newcomers(VecDeque<AbortHandle>);
+
+impl Newcomers {
+    /// The oldest gives way: an honest client is through in some milliseconds, and is hardly ever the oldest.
+    fn add(&mut self, newcomer: AbortHandle) {
+        if self.0.len() >= MAX_NEWCOMERS {
+            self.0.retain(|newcomer| !newcomer.is_finished());
+        }
+        if self.0.len() >= MAX_NEWCOMERS
+            && let Some(oldest) = self.0.pop_front()
+        {
+            oldest.abort();
+        }
+        self.0.push_back(newcomer);
+    }
+}
+
+impl Reception {
+    async fn receive(&self, stream: TcpStream, address: SocketAddr) -> io::Result<Connection> {
+        // Small answers leave at once: waiting for more to send would cost 40 ms a call.
+        stream.set_nodelay(true)?;
+        let (mut stream, peer) = match self.access.authority() {
+            None => (Stream::Plain(stream), Peer::open(address)),
+            Some(authority) => {
+                let acceptor = TlsAcceptor::from(Arc::clone(&authority.config));
+                let stream = acceptor.accept(stream).await?;
+                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                let chain = chain
+                    .iter()
+                    .map(|certificate| certificate.clone().into_owned());
+                let peer = Peer::certified(address, chain.collect());
+                (Stream::Tls(Box::new(stream)), peer)
+            }
+        };
+        let mut first = [0; PREFACE.len()];
+        match &mut stream {
+            Stream::Plain(stream) => stream.read_exact(&mut first).await?,
+            Stream::Tls(stream) => stream.read_exact(&mut first).await?,
+        };
+        if first != PREFACE {
+            let problem = "does not speak HTTP/2";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        let full = |what| move || io::Error::new(io::ErrorKind::QuotaExceeded, what);
+        let place = self.by_peer.take(peer.counted_as());
+        let place = place.ok_or_else(full("the peer has too many connections"))?;
+        let permit = Arc::clone(&self.places).try_acquire_owned();
+        let permit = permit
+            .ok()
+            .ok_or_else(full("there are too many connections"))?;
+        let read_ahead = Bytes::copy_from_slice(&first);
+        Ok(Connection::new(
+            stream,
+            read_ahead,
+            Arc::new(peer),
+            (permit, place),
+        ))
+    }
+
+    /// Says in the log who was not let in, and why.
+    fn tell(&self, address: SocketAddr, error: &io::Error) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.last.is_some_and(|last| last.elapsed() < TELL_EVERY) {
+            told.untold += 1;
+            return;
+        }
+        tracing::warn!(%address, %error, others = told.untold, "a gRPC connection was not let in");
+        *told = Told {
+            last: Some(Instant::now()),
+            untold: 0,
+        };
+    }
+}
