@@ -64,14 +64,26 @@ pub fn sign(asked: Asked<'_>, subject: &Subject, key_id: &str, outcome: Outcome<
     );
 }
 
-/// The keys were read from their source, or revoked, or a step of the rollover was taken. `key_id` is empty when it is about
-/// no single key.
+/// The keys were read from their source, or revoked. `key_id` is empty when it is about no single key.
 pub fn keys(act: &'static str, asked: Asked<'_>, key_id: &str, outcome: Outcome<'_>) {
     tracing::info!(
         target: TARGET,
         act,
         who = asked.who,
         request_id = asked.request_id,
+        key_id,
+        outcome = outcome.as_str(),
+        reason = outcome.0,
+    );
+}
+
+/// The rollover changed something in Secrets Manager, by this call. `key_id` is empty when labels moved alone.
+pub fn rollover(who: &str, call: &str, key_id: &str, outcome: Outcome<'_>) {
+    tracing::info!(
+        target: TARGET,
+        act = "rollover",
+        who,
+        call,
         key_id,
         outcome = outcome.as_str(),
         reason = outcome.0,

@@ -37,7 +37,7 @@ pub(super) struct TlsArgs {
         requires = "tls_certificate"
     )]
     tls_client_ca: Option<PathBuf>,
-    /// Certificates of clients that their authorities have revoked: revocation lists (X509 CRL), PEM
+    /// Certificates of clients that their authorities have revoked: a revocation list (X509 CRL) of each authority, PEM
     #[arg(
         long,
         env = "CHECKPOINT_SIGNER_TLS_CLIENT_CRL",

@@ -7,6 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use super::access::Call;
 use super::proto::key_service_server::KeyService;
 use super::proto::{
     self, GetKeyRequest, GetKeyResponse, KeySourceStatus, ListKeysRequest, ListKeysResponse,
@@ -14,6 +15,7 @@ use super::proto::{
     WatchKeysResponse,
 };
 use super::{Inner, convert, status};
+use crate::audit::{self, Outcome};
 use crate::key::{Endorsement, KeyId, KeyState, KeyringEntry, Revocation, StagingLabel};
 use crate::signer::KeysInForce;
 
@@ -145,9 +147,12 @@ impl KeyService for Keys {
 
     async fn refresh_keys(
         &self,
-        _: Request<RefreshKeysRequest>,
+        request: Request<RefreshKeysRequest>,
     ) -> Result<Response<RefreshKeysResponse>, Status> {
-        let keys = self.0.custody.refresh().await?;
+        let call = Call::of(&request)?;
+        let refreshed = self.0.custody.refresh().await.map_err(Status::from);
+        audited("refresh", &call, "", &refreshed);
+        let keys = refreshed?;
         Ok(Response::new(RefreshKeysResponse {
             keys: wire_keys(&keys, self.0.clock.now()),
             source_status: wire_status(&keys),
@@ -158,7 +163,17 @@ impl KeyService for Keys {
         &self,
         request: Request<RevokeKeyRequest>,
     ) -> Result<Response<RevokeKeyResponse>, Status> {
+        let call = Call::of(&request)?;
         let request = request.into_inner();
+        let key_id = request.key_id.clone();
+        let revoked = self.revoke(request).await;
+        audited("revoke", &call, &key_id, &revoked);
+        revoked.map(Response::new)
+    }
+}
+
+impl Keys {
+    async fn revoke(&self, request: RevokeKeyRequest) -> Result<RevokeKeyResponse, Status> {
         let key_id = read_key_id(&request.key_id)?;
         let now = self.0.clock.now().trunc_subsecs(0);
         let distrust_after = match request.distrust_after {
@@ -190,10 +205,16 @@ impl KeyService for Keys {
             revoked_at: now,
         };
         let keys = self.0.custody.revoke(key_id.clone(), revocation).await?;
-        Ok(Response::new(RevokeKeyResponse {
+        Ok(RevokeKeyResponse {
             key: Some(self.key(&keys, &key_id)?),
-        }))
+        })
     }
+}
+
+fn audited<T>(act: &'static str, call: &Call, key_id: &str, outcome: &Result<T, Status>) {
+    let reason = outcome.as_ref().err().map(status::reason);
+    let outcome = reason.as_deref().map_or(Outcome::DONE, Outcome::refused);
+    audit::keys(act, call.asked(), key_id, outcome);
 }
 
 /// One caller that watches the keys.

@@ -9,6 +9,7 @@ use super::{
     Proposal, Refusal, Replica, Report, Rollover, RolloverError, Snapshot, StoreError,
     StoredVersion, Wanted, check_staged, replicas,
 };
+use crate::audit::{self, Outcome};
 use crate::key::{KeyId, KeySecret, KeyState, KeyVersion, NotOpen, StagingLabel, instant_text};
 
 impl Rollover {
@@ -97,6 +98,8 @@ impl Rollover {
         });
         let (document, version) = made.await.map_err(|_| RolloverError::Ended)??;
         let put = self.store.put(token, label, document).await;
+        let call = format!("PutSecretValue VersionStages={}", label.as_str());
+        audited(&call, version.key_id.as_str(), &put);
         if let Err(error) = put
             && !matches!(error, StoreError::Changed { .. })
         {
@@ -361,7 +364,9 @@ impl Rollover {
         if self.dry_run {
             return Ok(());
         }
-        let changed = match self.store.update(&change).await {
+        let updated = self.store.update(&change).await;
+        audited(&change.to_string(), "", &updated);
+        let changed = match updated {
             Ok(()) => None,
             Err(StoreError::Changed { problem, .. }) => Some(problem),
             Err(error) => return Err(error.into()),
@@ -380,6 +385,15 @@ impl Rollover {
             }
         }
     }
+}
+
+/// Who takes a step is the function of the Lambda, or the user of the shell; CloudTrail knows the role.
+fn audited<T>(call: &str, key_id: &str, outcome: &Result<T, StoreError>) {
+    let named = |variable| std::env::var(variable).ok();
+    let who = named("AWS_LAMBDA_FUNCTION_NAME").or_else(|| named("USER"));
+    let problem = outcome.as_ref().err().map(ToString::to_string);
+    let outcome = problem.as_deref().map_or(Outcome::DONE, Outcome::refused);
+    audit::rollover(who.as_deref().unwrap_or_default(), call, key_id, outcome);
 }
 
 /// Refuses to go on with another key than the one that the operator named.

@@ -12,7 +12,9 @@ use tower::{Layer, Service};
 use super::{Access, Caller, Need, Peer};
 use crate::audit::{self, Asked};
 use crate::grpc::status;
-use crate::grpc::transport::{Answer, Counts, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place};
+use crate::grpc::transport::{
+    Answer, Arrival, Budget, Counts, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place,
+};
 
 /// The name that a caller gave to a call, or that was made up for it: told back, and in the audit log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,6 +55,7 @@ impl Call {
 pub(in crate::grpc) struct GateLayer {
     access: Access,
     calls: Arc<Counts>,
+    budget: Budget,
 }
 
 impl GateLayer {
@@ -60,6 +63,7 @@ impl GateLayer {
         Self {
             access,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
+            budget: Budget::default(),
         }
     }
 }
@@ -104,6 +108,8 @@ where
             Err(status) => return Box::pin(async { Ok(status.into_http()) }),
         };
         request.extensions_mut().insert(call);
+        let budget = self.gate.budget.clone();
+        let request = request.map(|body| Body::new(Arrival::new(body, budget)));
         let answered = tokio::time::timeout(HANDLER_PATIENCE, self.inner.call(request));
         Box::pin(async move {
             let mut answer = match answered.await {

@@ -5,19 +5,22 @@
 //! nobody out. What is connected is counted by the name in its certificate (its address without TLS).
 
 mod answer;
+mod arrival;
 mod connection;
 mod counts;
 mod listen;
 
 pub(super) use answer::{Answer, Answers};
+pub(super) use arrival::{Arrival, Budget};
 pub(super) use connection::Connection;
 pub(super) use counts::{Counts, Place};
 pub(super) use listen::listen;
 
 use std::time::Duration;
 
-/// Largest request in bytes. A checkpoint has at most 512 KiB; in protobuf, its numbers take more than in JSON.
-pub(super) const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
+/// Largest request in bytes. A checkpoint has at most 512 KiB; what is larger than that and smaller than this
+/// is refused with an error that says so.
+pub(super) const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Largest metadata of a call in bytes, names and values and 32 for each (RFC 9113, section 6.5.2).
 pub(super) const MAX_METADATA_BYTES: u32 = 16 * 1024;
@@ -25,8 +28,7 @@ pub(super) const MAX_METADATA_BYTES: u32 = 16 * 1024;
 /// Calls at once on one connection: more wait in the client, as HTTP/2 has it.
 pub(super) const MAX_CALLS_PER_CONNECTION: u32 = 128;
 
-/// Calls at once of one peer, whatever its connections: four connections' worth. With the largest request each, they take
-/// 2 GiB, for as long as [`HANDLER_PATIENCE`].
+/// Calls at once of one peer, whatever its connections: four connections' worth.
 pub(super) const MAX_CALLS_PER_PEER: usize = 512;
 
 /// Connections at once.

@@ -1,0 +1,223 @@
+//! The audit log of the real binary: each privileged act leaves one event, whatever else is logged.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::grpc::proto::{
+    RefreshKeysRequest, RevokeKeyRequest, SignCheckpointRequest, SignCheckpointsRequest,
+};
+use serde_json::{Value, json};
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request};
+
+use crate::authority::{Authority, Identity};
+use crate::guarded::prepare;
+use crate::python::python;
+use crate::support::{checkpoint, key_with, write_keys};
+
+/// The binary, with TLS, in a folder that [`prepare`] made.
+struct Running {
+    child: Child,
+    port: u16,
+}
+
+impl Running {
+    fn start(folder: &Path) -> Self {
+        // The binary's clock is the machine's.
+        write_keys(folder, &key_with("key-now", "2020-01-01", "2099-01-01", 0));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CHECKPOINT_SIGNER_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .current_dir(folder)
+            .args(["--log-level", "error", "serve", "--grpc", "127.0.0.1:0"])
+            .args([
+                "--source",
+                "file:keys.json",
+                "--record",
+                "sqlite:record.sqlite",
+            ])
+            .args(["--tls-certificate", "server.crt", "--tls-key", "server.key"])
+            .args(["--tls-client-ca", "ca.crt", "--roles", "roles.toml"])
+            .stdout(Stdio::piped())
+            .stderr(File::create(folder.join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next().unwrap().unwrap();
+        let port = line.rsplit(':').next().unwrap().parse().unwrap();
+        assert!(line.starts_with("gRPC on https://127.0.0.1:"), "{line}");
+        Self { child, port }
+    }
+
+    fn client(&self, folder: &Path, authority: &Authority, file: &str) -> Channel {
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(authority.pem()))
+            .identity(Identity::in_folder(folder, file).pem())
+            .domain_name("localhost");
+        let url = format!("https://127.0.0.1:{}", self.port);
+        Endpoint::from_shared(url)
+            .unwrap()
+            .tls_config(tls)
+            .unwrap()
+            .connect_lazy()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The events, each without its time and what the log adds.
+fn events(folder: &Path) -> Vec<Value> {
+    let log = std::fs::read_to_string(folder.join("log")).unwrap();
+    let lines = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let events = lines
+        .filter(|line| line["target"] == "audit")
+        .map(|mut event| {
+            let members = event.as_object_mut().unwrap();
+            for name in ["timestamp", "level", "target"] {
+                assert!(members.remove(name).is_some(), "{name}");
+            }
+            event
+        });
+    events.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_privileged_act_leaves_one_event_and_no_control_character() {
+    let (folder, authority) = prepare();
+    let folder = folder.path();
+    let running = Running::start(folder);
+    let client = |file| running.client(folder, &authority, file);
+    let mut signing = SigningServiceClient::new(client("ledger"));
+    let sign = |count, history: &str| SignCheckpointRequest {
+        checkpoint: Some(checkpoint("chk_1", count, history)),
+    };
+    let mut named = Request::new(sign(1, "a"));
+    named
+        .metadata_mut()
+        .insert("x-request-id", MetadataValue::from_static("night-7"));
+    let answer = signing.sign_checkpoint(named).await.unwrap();
+    assert_eq!(answer.metadata().get("x-request-id").unwrap(), "night-7");
+    let refused = signing.sign_checkpoint(sign(2, "b")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::AlreadyExists);
+    let invalid = SignCheckpointRequest { checkpoint: None };
+    signing.sign_checkpoint(invalid).await.unwrap_err();
+    let item = SignCheckpointsRequest {
+        request_id: "item\n{\"target\":\"audit\"}\u{1b}[2J".into(),
+        checkpoint: Some(checkpoint("chk_1", 1, "a")),
+    };
+    let answers = signing
+        .sign_checkpoints(tokio_stream::once(item))
+        .await
+        .unwrap();
+    assert!(answers.into_inner().message().await.unwrap().is_some());
+    let mut operator = KeyServiceClient::new(client("operator"));
+    operator.refresh_keys(RefreshKeysRequest {}).await.unwrap();
+    let revoke = |key_id: &str| RevokeKeyRequest {
+        key_id: key_id.into(),
+        reason: "leaked".into(),
+        distrust_after: None,
+    };
+    operator.revoke_key(revoke("key\n\u{7}")).await.unwrap_err();
+    operator.revoke_key(revoke("key-now")).await.unwrap();
+    let mut auditor = KeyServiceClient::new(client("auditor"));
+    auditor.revoke_key(revoke("key-now")).await.unwrap_err();
+
+    let found = events(folder);
+    let ledger = "spiffe://amply.example/ledger";
+    let operator = "spiffe://amply.example/operator";
+    let signed = |request_id: &str| {
+        json!({ "act": "sign", "who": ledger, "request_id": request_id, "ledger_id": "org_1",
+            "checkpoint_id": "chk_1", "entry_count": 1, "key_id": "key-now", "outcome": "done" })
+    };
+    let expected = [
+        signed("night-7"),
+        json!({ "act": "sign", "who": ledger, "ledger_id": "org_1", "checkpoint_id": "chk_1",
+            "entry_count": 2, "key_id": "", "outcome": "refused", "reason": "EQUIVOCATION" }),
+        json!({ "act": "sign", "who": ledger, "ledger_id": "", "checkpoint_id": "", "entry_count": 0,
+            "key_id": "", "outcome": "refused", "reason": "INVALID_CHECKPOINT" }),
+        signed("item\n{\"target\":\"audit\"}\u{1b}[2J"),
+        json!({ "act": "refresh", "who": operator, "key_id": "", "outcome": "done" }),
+        json!({ "act": "revoke", "who": operator, "key_id": "key\n\u{7}", "outcome": "refused",
+            "reason": "INVALID_REQUEST" }),
+        json!({ "act": "revoke", "who": operator, "key_id": "key-now", "outcome": "done" }),
+        json!({ "act": "call", "who": "auditor.amply.example", "outcome": "refused",
+            "rpc": "/amply.checkpoint.v1.KeyService/RevokeKey", "reason": "ROLE_REQUIRED" }),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (mut found, expected) in found.into_iter().zip(expected) {
+        if expected.get("request_id").is_none() {
+            let made_up = found.as_object_mut().unwrap().remove("request_id").unwrap();
+            assert_eq!(made_up.as_str().unwrap().len(), 32);
+        }
+        assert_eq!(found, expected);
+    }
+    let log = std::fs::read_to_string(folder.join("log")).unwrap();
+    assert!(log.chars().all(|c| c == '\n' || !c.is_control()));
+    assert!(!log.contains("PRIVATE KEY"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_clients_are_let_in_by_their_certificates() {
+    let (folder, _authority) = prepare();
+    let running = Running::start(folder.path());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/certificates.py");
+    let output = python()
+        .args([script, &format!("localhost:{}", running.port)])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_shows_its_certificate() {
+    let (folder, _authority) = prepare();
+    let folder = folder.path();
+    let running = Running::start(folder);
+    let ask = |file: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+        command
+            .current_dir(folder)
+            .args(["keys", "list", "--server"]);
+        command.arg(format!("https://localhost:{}", running.port));
+        command.args(["--server-ca", "ca.crt"]);
+        if !file.is_empty() {
+            command.args(["--client-certificate", &format!("{file}.crt")]);
+            command.args(["--client-key", &format!("{file}.key")]);
+        }
+        command.output().unwrap()
+    };
+    let listed = ask("auditor");
+    assert!(listed.status.success(), "{listed:?}");
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("key-now"));
+    for file in ["", "nobody", "stranger", "missing"] {
+        let output = ask(file);
+        assert_ne!(output.status.code(), Some(0), "{file}: {output:?}");
+        assert!(!output.stderr.is_empty(), "{file}");
+    }
+    let said = String::from_utf8_lossy(&ask("missing").stderr).into_owned();
+    assert!(
+        said.contains("--client-certificate: missing.crt: No such file"),
+        "{said}"
+    );
+}

@@ -1,0 +1,146 @@
+//! Certificates, authorities and roles that change while the service runs.
+
+use std::time::{Duration, Instant};
+
+use checkpoint_signer::grpc::proto::ListKeysRequest;
+use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use tonic::Code;
+use tonic::transport::Channel;
+
+use crate::authority::{Authority, read, replace};
+use crate::guarded::{Guarded, ROLES};
+use crate::support::refusal;
+
+/// Far longer than it should take; a test that waits for it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn lists(channel: &Channel) -> Result<(), tonic::Status> {
+    let mut client = KeyServiceClient::new(channel.clone());
+    client.list_keys(ListKeysRequest {}).await.map(drop)
+}
+
+/// Waits until the call ends like this.
+async fn until(channel: impl Fn() -> Channel, expected: Option<Code>) -> Option<tonic::Status> {
+    let start = Instant::now();
+    loop {
+        let status = lists(&channel()).await.err();
+        if status.as_ref().map(tonic::Status::code) == expected {
+            return status;
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "expected {expected:?}, found {status:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_taken_away_ends_on_connections_that_are_open() {
+    let service = Guarded::start().await;
+    let (auditor, operator) = (
+        service.client(Some("auditor")),
+        service.client(Some("operator")),
+    );
+    lists(&auditor).await.unwrap();
+    lists(&operator).await.unwrap();
+    replace(
+        &service.path("roles.toml"),
+        &ROLES.replace("auditor.amply.example", "other.amply.example"),
+    );
+    let status = until(|| auditor.clone(), Some(Code::PermissionDenied))
+        .await
+        .unwrap();
+    assert_eq!(refusal(status).1, "ROLE_REQUIRED");
+    lists(&operator).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_certificate_ends_on_connections_that_are_open_and_on_new_ones() {
+    let service = Guarded::start().await;
+    let stolen = service
+        .authority
+        .issue(service.folder.path(), "stolen", "auditor.amply.example");
+    let open = service.client(Some("stolen"));
+    lists(&open).await.unwrap();
+    replace(
+        &service.path("ca.crl"),
+        &service.authority.revocation_list(&[&stolen]),
+    );
+    let status = until(|| open.clone(), Some(Code::Unauthenticated))
+        .await
+        .unwrap();
+    let (_, reason) = refusal(status);
+    assert_eq!(reason, "CERTIFICATE_REFUSED");
+    let again = lists(&service.client(Some("stolen"))).await.unwrap_err();
+    assert!(again.details().is_empty(), "the handshake fails: {again:?}");
+    lists(&service.client(Some("auditor"))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_authority_and_the_certificates_are_replaced_without_a_restart() {
+    let service = Guarded::start().await;
+    let before = service.client(Some("auditor"));
+    lists(&before).await.unwrap();
+    // First both are believed, as an operator would do it; then the new one alone.
+    let next = Authority::new("the next one");
+    next.issue(
+        service.folder.path(),
+        "new-auditor",
+        "auditor.amply.example",
+    );
+    let both = [
+        service.authority.revocation_list(&[]),
+        next.revocation_list(&[]),
+    ];
+    replace(&service.path("ca.crl"), &both.concat());
+    replace(
+        &service.path("ca.crt"),
+        &format!("{}{}", service.authority.pem(), next.pem()),
+    );
+    until(|| service.client(Some("new-auditor")), None).await;
+    lists(&before).await.unwrap();
+    replace(&service.path("ca.crt"), next.pem());
+    replace(&service.path("ca.crl"), &next.revocation_list(&[]));
+    until(|| before.clone(), Some(Code::Unauthenticated)).await;
+    lists(&service.client(Some("new-auditor"))).await.unwrap();
+    // And the server's own: a client that believes the next authority alone.
+    next.issue(service.folder.path(), "server", "localhost");
+    let by_next = || {
+        let ca = tonic::transport::Certificate::from_pem(next.pem());
+        let tls = tonic::transport::ClientTlsConfig::new()
+            .ca_certificate(ca)
+            .domain_name("localhost");
+        let tls = tls.identity(service.identity("new-auditor").pem());
+        let url = format!("https://127.0.0.1:{}", service.port());
+        let endpoint = tonic::transport::Endpoint::from_shared(url).unwrap();
+        endpoint.tls_config(tls).unwrap().connect_lazy()
+    };
+    until(by_next, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_wrong_changes_nothing() {
+    let service = Guarded::start().await;
+    let before = read(&service.path("roles.toml"));
+    replace(&service.path("roles.toml"), "clients = 1");
+    replace(&service.path("server.crt"), "nothing");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(7) {
+        lists(&service.client(Some("auditor"))).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // What is right again is in force again.
+    replace(
+        &service.path("roles.toml"),
+        &before.replace("auditor.amply.example", "other.amply.example"),
+    );
+    service
+        .authority
+        .issue(service.folder.path(), "server", "localhost");
+    until(
+        || service.client(Some("auditor")),
+        Some(Code::PermissionDenied),
+    )
+    .await;
+}

@@ -1,0 +1,123 @@
+//! A service that asks for certificates, its authority, and a client of each kind.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use checkpoint_signer::clock::Clock;
+use checkpoint_signer::grpc::access::{Access, MinimumTls, TlsFiles};
+use checkpoint_signer::record::sqlite::SqliteRecord;
+use checkpoint_signer::service::{Parts, Service};
+use checkpoint_signer::source::FileSource;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+use crate::authority::{Authority, Identity, replace};
+use crate::support::{at, key_of, write_keys};
+
+pub const ROLES: &str = r#"
+[clients."spiffe://amply.example/ledger"]
+roles = ["signer"]
+
+[clients."spiffe://amply.example/ledger-of-one"]
+roles = ["signer"]
+ledgers = ["org_2", "eu_*"]
+
+[clients."auditor.amply.example"]
+roles = ["auditor"]
+
+[clients."spiffe://amply.example/operator"]
+roles = ["operator"]
+"#;
+
+pub struct Guarded {
+    pub folder: TempDir,
+    pub authority: Authority,
+    pub service: Service,
+    _reading: tokio_util::sync::DropGuard,
+}
+
+/// The folder with the files of TLS and of the service, before it starts.
+pub fn prepare() -> (TempDir, Authority) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let authority = Authority::new("the right one");
+    authority.issue(path, "server", "localhost");
+    for (file, name) in [
+        ("ledger", "spiffe://amply.example/ledger"),
+        ("ledger-of-one", "spiffe://amply.example/ledger-of-one"),
+        ("auditor", "auditor.amply.example"),
+        ("operator", "spiffe://amply.example/operator"),
+        ("nobody", "spiffe://amply.example/nobody"),
+    ] {
+        authority.issue(path, file, name);
+    }
+    authority.issue_until(path, "expired", "spiffe://amply.example/ledger", 2024);
+    Authority::new("the wrong one").issue(path, "stranger", "spiffe://amply.example/ledger");
+    replace(&path.join("ca.crt"), authority.pem());
+    replace(&path.join("roles.toml"), ROLES);
+    replace(&path.join("ca.crl"), &authority.revocation_list(&[]));
+    write_keys(path, &key_of(2025));
+    SqliteRecord::init(&path.join("record.sqlite")).unwrap();
+    (folder, authority)
+}
+
+pub fn files(folder: &Path) -> TlsFiles {
+    TlsFiles {
+        certificate: folder.join("server.crt"),
+        key: folder.join("server.key"),
+        client_ca: folder.join("ca.crt"),
+        client_crl: Some(folder.join("ca.crl")),
+        roles: folder.join("roles.toml"),
+        minimum: MinimumTls::Tls13,
+    }
+}
+
+impl Guarded {
+    pub async fn start() -> Self {
+        let (folder, authority) = prepare();
+        let reading = CancellationToken::new();
+        let access = Access::certificates(files(folder.path()), reading.clone());
+        let service = Service::start(Parts {
+            clock: Clock::simulated(at("2025-06-01T12:00:00Z")),
+            source: Box::new(FileSource::new(&folder.path().join("keys.json"))),
+            record: Arc::new(SqliteRecord::open(&folder.path().join("record.sqlite")).unwrap()),
+            log: "test-record".parse().unwrap(),
+            grpc: ([127, 0, 0, 1], 0).into(),
+            access: access.await.unwrap(),
+            http: None,
+            public_url: None,
+        });
+        Self {
+            service: service.await.unwrap(),
+            folder,
+            authority,
+            _reading: reading.drop_guard(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn identity(&self, file: &str) -> Identity {
+        Identity::in_folder(self.folder.path(), file)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.service.grpc().port()
+    }
+
+    /// A client with this certificate, or with none. It connects when it is used.
+    pub fn client(&self, file: Option<&str>) -> Channel {
+        let mut tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(self.authority.pem()))
+            .domain_name("localhost");
+        if let Some(file) = file {
+            tls = tls.identity(self.identity(file).pem());
+        }
+        let url = format!("https://127.0.0.1:{}", self.port());
+        let endpoint = Endpoint::from_shared(url).unwrap();
+        endpoint.tls_config(tls).unwrap().connect_lazy()
+    }
+}
