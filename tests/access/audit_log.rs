@@ -1,9 +1,7 @@
 //! The audit log of the real binary: each privileged act leaves one event, whatever else is logged.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
@@ -12,72 +10,11 @@ use checkpoint_signer::grpc::proto::{
 };
 use serde_json::{Value, json};
 use tonic::metadata::MetadataValue;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request};
 
-use crate::authority::{Authority, Identity};
-use crate::guarded::prepare;
+use crate::guarded::{Running, prepare};
 use crate::python::python;
-use crate::support::{checkpoint, key_with, write_keys};
-
-/// The binary, with TLS, in a folder that [`prepare`] made.
-struct Running {
-    child: Child,
-    port: u16,
-}
-
-impl Running {
-    fn start(folder: &Path) -> Self {
-        // The binary's clock is the machine's.
-        write_keys(folder, &key_with("key-now", "2020-01-01", "2099-01-01", 0));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CHECKPOINT_SIGNER_") {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command
-            .current_dir(folder)
-            .args(["--log-level", "error", "serve", "--grpc", "127.0.0.1:0"])
-            .args([
-                "--source",
-                "file:keys.json",
-                "--record",
-                "sqlite:record.sqlite",
-            ])
-            .args(["--tls-certificate", "server.crt", "--tls-key", "server.key"])
-            .args(["--tls-client-ca", "ca.crt", "--roles", "roles.toml"])
-            .stdout(Stdio::piped())
-            .stderr(File::create(folder.join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
-        let port = line.rsplit(':').next().unwrap().parse().unwrap();
-        assert!(line.starts_with("gRPC on https://127.0.0.1:"), "{line}");
-        Self { child, port }
-    }
-
-    fn client(&self, folder: &Path, authority: &Authority, file: &str) -> Channel {
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(authority.pem()))
-            .identity(Identity::in_folder(folder, file).pem())
-            .domain_name("localhost");
-        let url = format!("https://127.0.0.1:{}", self.port);
-        Endpoint::from_shared(url)
-            .unwrap()
-            .tls_config(tls)
-            .unwrap()
-            .connect_lazy()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::support::checkpoint;
 
 /// The events, each without its time and what the log adds.
 fn events(folder: &Path) -> Vec<Value> {

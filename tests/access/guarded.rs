@@ -1,6 +1,9 @@
 //! A service that asks for certificates, its authority, and a client of each kind.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use checkpoint_signer::clock::Clock;
@@ -13,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::authority::{Authority, Identity, replace};
-use crate::support::{at, key_of, write_keys};
+use crate::support::{at, key_of, key_with, write_keys};
 
 pub const ROLES: &str = r#"
 [clients."spiffe://amply.example/ledger"]
@@ -119,5 +122,64 @@ impl Guarded {
         let url = format!("https://127.0.0.1:{}", self.port());
         let endpoint = Endpoint::from_shared(url).unwrap();
         endpoint.tls_config(tls).unwrap().connect_lazy()
+    }
+}
+
+/// The binary, with TLS, in a folder that [`prepare`] made.
+pub struct Running {
+    pub child: Child,
+    pub port: u16,
+}
+
+impl Running {
+    pub fn start(folder: &Path) -> Self {
+        // The binary's clock is the machine's.
+        write_keys(folder, &key_with("key-now", "2020-01-01", "2099-01-01", 0));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CHECKPOINT_SIGNER_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .current_dir(folder)
+            .args(["--log-level", "error", "serve", "--grpc", "127.0.0.1:0"])
+            .args([
+                "--source",
+                "file:keys.json",
+                "--record",
+                "sqlite:record.sqlite",
+            ])
+            .args(["--tls-certificate", "server.crt", "--tls-key", "server.key"])
+            .args(["--tls-client-ca", "ca.crt", "--roles", "roles.toml"])
+            .stdout(Stdio::piped())
+            .stderr(File::create(folder.join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next().unwrap().unwrap();
+        let port = line.rsplit(':').next().unwrap().parse().unwrap();
+        assert!(line.starts_with("gRPC on https://127.0.0.1:"), "{line}");
+        Self { child, port }
+    }
+
+    pub fn client(&self, folder: &Path, authority: &Authority, file: &str) -> Channel {
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(authority.pem()))
+            .identity(Identity::in_folder(folder, file).pem())
+            .domain_name("localhost");
+        let url = format!("https://127.0.0.1:{}", self.port);
+        Endpoint::from_shared(url)
+            .unwrap()
+            .tls_config(tls)
+            .unwrap()
+            .connect_lazy()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

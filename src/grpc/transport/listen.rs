@@ -1,8 +1,8 @@
 //! Taking connections in.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -84,7 +84,7 @@ async fn accept(
                         Err(error) => reception.tell(address, &error),
                     }
                 };
-                newcomers.add(tokio::spawn(receive).abort_handle());
+                newcomers.add(address.ip(), tokio::spawn(receive).abort_handle());
             }
             Err(error) => {
                 tracing::warn!(%error, "a gRPC connection cannot be accepted");
@@ -94,22 +94,31 @@ async fn accept(
     }
 }
 
-/// Connections of which nothing is known yet, the oldest first.
+/// Connections of which nothing is known yet but their address, the oldest first.
 #[derive(Default)]
-struct Newcomers(VecDeque<AbortHandle>);
+struct Newcomers(HashMap<IpAddr, VecDeque<AbortHandle>>);
 
 impl Newcomers {
-    /// The oldest gives way: an honest client is through in some milliseconds, and is hardly ever the oldest.
-    fn add(&mut self, newcomer: AbortHandle) {
-        if self.0.len() >= MAX_NEWCOMERS {
-            self.0.retain(|newcomer| !newcomer.is_finished());
+    /// When there are too many, the oldest of the address that has the most gives way: an honest client is through in some
+    /// milliseconds, and is hardly ever that one.
+    fn add(&mut self, address: IpAddr, newcomer: AbortHandle) {
+        if self.count() >= MAX_NEWCOMERS {
+            self.0.retain(|_, newcomers| {
+                newcomers.retain(|newcomer| !newcomer.is_finished());
+                !newcomers.is_empty()
+            });
         }
-        if self.0.len() >= MAX_NEWCOMERS
-            && let Some(oldest) = self.0.pop_front()
+        if self.count() >= MAX_NEWCOMERS
+            && let Some(most) = self.0.values_mut().max_by_key(|newcomers| newcomers.len())
+            && let Some(oldest) = most.pop_front()
         {
             oldest.abort();
         }
-        self.0.push_back(newcomer);
+        self.0.entry(address).or_default().push_back(newcomer);
+    }
+
+    fn count(&self) -> usize {
+        self.0.values().map(VecDeque::len).sum()
     }
 }
 
