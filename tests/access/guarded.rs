@@ -133,6 +133,10 @@ pub struct Running {
 
 impl Running {
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
         // The binary's clock is the machine's.
         write_keys(folder, &key_with("key-now", "2020-01-01", "2099-01-01", 0));
         let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
@@ -152,6 +156,7 @@ impl Running {
             ])
             .args(["--tls-certificate", "server.crt", "--tls-key", "server.key"])
             .args(["--tls-client-ca", "ca.crt", "--roles", "roles.toml"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(File::create(folder.join("log")).unwrap())
             .spawn()

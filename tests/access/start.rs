@@ -2,13 +2,16 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use checkpoint_signer::grpc::access::{Access, MinimumTls, OpenToAll, TlsFiles};
 use rcgen::KeyPair;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_util::sync::CancellationToken;
 
-use crate::authority::replace;
-use crate::guarded::{files, prepare};
+use crate::authority::{Authority, replace};
+use crate::guarded::{Running, files, prepare};
 
 /// `serve` in a folder, which must not start.
 fn refused(folder: &Path, arguments: &[&str]) -> String {
@@ -125,4 +128,51 @@ async fn what_is_read_is_bounded() {
             .to_string()
             .contains("has 5000000 bytes; expected at most 4194304")
     );
+}
+
+/// What a client that offers this version alone gets in the handshake.
+async fn handshake(
+    folder: &Path,
+    port: u16,
+    authority: &Authority,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> Result<Option<rustls::ProtocolVersion>, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap())
+        .unwrap();
+    let certificate = CertificateDer::from_pem_file(folder.join("auditor.crt")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.join("auditor.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificate], key)
+        .unwrap();
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let name = ServerName::try_from("localhost").unwrap();
+    let connected = connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(connected.get_ref().1.protocol_version())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_1_2_is_spoken_where_it_is_configured_alone() {
+    use rustls::ProtocolVersion::{TLSv1_2, TLSv1_3};
+    use rustls::version::{TLS12, TLS13};
+    for (minimum, expected) in [("1.3", None), ("1.2", Some(TLSv1_2))] {
+        let (folder, authority) = prepare();
+        let path = folder.path();
+        let running = Running::start_with(path, &["--tls-minimum", minimum]);
+        let old = handshake(path, running.port, &authority, &TLS12).await;
+        assert_eq!(old.clone().ok().flatten(), expected, "{old:?}");
+        let new = handshake(path, running.port, &authority, &TLS13).await;
+        assert_eq!(new, Ok(Some(TLSv1_3)));
+    }
 }
