@@ -30,6 +30,8 @@ pub(super) struct Verify {
     #[command(flatten)]
     by: By,
     #[command(flatten)]
+    tls: ClientTls,
+    #[command(flatten)]
     in_log: InLog,
     /// Only checkpoints whose timestamp is at or after this day or RFC 3339 instant
     #[arg(long, env = "CHECKPOINT_SIGNER_SINCE", value_parser = instant, value_name = "TIME")]
@@ -84,8 +86,6 @@ struct By {
     /// Ask this service
     #[arg(long, env = "CHECKPOINT_SIGNER_SERVER", value_name = "URL")]
     server: Option<String>,
-    #[command(flatten)]
-    tls: ClientTls,
     /// Believe no key of the keyring but this one, named by its key_id or RFC 7638 thumbprint, and those that an
     /// unbroken chain of endorsements leads to from it
     #[arg(
@@ -149,7 +149,7 @@ impl Verify {
             }
             (None, Some(url)) => {
                 let service = Service::new(
-                    client::connect(&url, &self.by.tls).await?,
+                    client::connect(&url, &self.tls).await?,
                     selection,
                     fingerprints,
                 );
