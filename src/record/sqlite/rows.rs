@@ -12,6 +12,7 @@ use crate::checkpoint::{CheckpointId, LedgerId, MAX_PAYLOAD_BYTES};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
 use crate::record::row::{Row, instant, parse, to_signed};
 use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
+use crate::record::seen::{Mark, Seen};
 use crate::record::tree::{Frontier, Node, TreeHash};
 use crate::record::{AppendError, Filter, Receipt, RecordError, RegisterError};
 use crate::signature::SignedCheckpoint;
@@ -66,6 +67,8 @@ struct Head {
     newest_signed_at: Option<DateTime<Utc>>,
     /// Nodes that rows of this transaction completed.
     completed: Vec<Node>,
+    /// The signature of the newest row of this transaction.
+    newest: Option<String>,
 }
 
 fn read_head(connection: &Connection) -> Result<Head, RecordError> {
@@ -78,11 +81,44 @@ fn read_head(connection: &Connection) -> Result<Head, RecordError> {
         frontier: frontier.ok_or_else(damaged)?,
         newest_signed_at: newest.map(instant).transpose()?,
         completed: Vec::new(),
+        newest: None,
     })
 }
 
-pub(super) fn head(connection: &Connection) -> Result<Frontier, RecordError> {
-    Ok(read_head(connection)?.frontier)
+pub(super) fn head(connection: &Connection, seen: &Seen) -> Result<Frontier, RecordError> {
+    let mark = seen.mark();
+    // One snapshot for all that is read.
+    let transaction = connection.unchecked_transaction()?;
+    let tree = read_head(&transaction)?.frontier;
+    check_seen(&transaction, seen, &mark, &tree)?;
+    if tree.size() > mark.rows()
+        && let Some(newest) = signature(&transaction, tree.size())?
+    {
+        seen.advance(&tree, &newest);
+    }
+    Ok(tree)
+}
+
+/// Compares the record as a transaction sees it with what was seen before it began.
+fn check_seen(
+    transaction: &Transaction,
+    seen: &Seen,
+    mark: &Mark,
+    tree: &Frontier,
+) -> Result<(), RecordError> {
+    let row = match mark.row_to_compare(tree) {
+        Some(position) => signature(transaction, position)?,
+        None => None,
+    };
+    Ok(seen.note(mark.compare(tree, row.as_deref()))?)
+}
+
+fn signature(connection: &Connection, position: u64) -> Result<Option<String>, RecordError> {
+    let sql = "SELECT signature FROM signed_checkpoint WHERE position = ?1";
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row([to_signed(position)], |row| row.get(0));
+    Ok(found.optional()?)
 }
 
 pub(super) fn by_id(
@@ -154,9 +190,12 @@ fn place(
 pub(super) fn append(
     connection: &mut Connection,
     candidates: Vec<SignedCheckpoint>,
+    seen: &Seen,
 ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
+    let mark = seen.mark();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut head = read_head(&transaction)?;
+    check_seen(&transaction, seen, &mark, &head.frontier)?;
     let before = head.frontier.size();
     let mut answers = Vec::with_capacity(candidates.len());
     for candidate in candidates {
@@ -179,6 +218,9 @@ pub(super) fn append(
             .execute(params![size, frontier, newest])?;
     }
     transaction.commit()?;
+    if let Some(newest) = &head.newest {
+        seen.advance(&head.frontier, newest);
+    }
     Ok(answers)
 }
 
@@ -232,6 +274,7 @@ fn append_one(
     head.frontier
         .push_keeping(leaf, |node| completed.push(node));
     head.newest_signed_at = head.newest_signed_at.max(Some(header.iat));
+    head.newest = Some(row.signature);
     Ok(Receipt {
         position: head.frontier.size(),
         signed: candidate,
