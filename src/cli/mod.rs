@@ -14,6 +14,7 @@ mod serve;
 mod sign;
 mod timeline;
 mod verify;
+mod witnesses;
 
 use std::io::Write as _;
 use std::process::ExitCode;

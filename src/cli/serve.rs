@@ -8,6 +8,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::place::{Environment, RecordPlace, SourcePlace};
+use super::witnesses::WitnessArgs;
 use super::{Failure, input, print};
 use crate::clock::Clock;
 use crate::http::PublicUrl;
@@ -81,6 +82,8 @@ pub(super) struct Serve {
     /// the signed keyring
     #[arg(long, env = "CHECKPOINT_SIGNER_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
 }
 
 impl Serve {
@@ -92,11 +95,14 @@ impl Serve {
         let (source, record) = self.places(&clock).await?;
         let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
         let place = record.to_string();
+        let own_record = self.dev && self.record.is_none();
+        let witnesses = self.witnesses.read(own_record.then_some(&self.data))?;
         let service = Service::start(Parts {
             clock,
             source: source.open(self.read_older_versions).await,
             record: record.open().await?,
             log: self.log_name,
+            witnesses,
             grpc: self.grpc,
             http: self.http.or(self.dev.then_some(dev_http)),
             public_url: self.public_url,

@@ -15,6 +15,9 @@ use crate::source::SourceError;
 /// The domain of every `google.rpc.ErrorInfo` of this service.
 const DOMAIN: &str = "checkpoint-signer";
 
+/// In the metadata of the `ErrorInfo` when the record went back: how many rows this replica has seen.
+pub(crate) const SEEN_ROWS: &str = "seen_rows";
+
 /// Longest `request_id` of a stream's item, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
@@ -121,11 +124,15 @@ impl From<Refusal> for Status {
 
 impl From<RecordError> for Status {
     fn from(error: RecordError) -> Self {
-        plain(
-            Code::Unavailable,
-            "RECORD_STORE_UNAVAILABLE",
-            error.to_string(),
-        )
+        let (reason, message) = ("RECORD_STORE_UNAVAILABLE", error.to_string());
+        match error {
+            RecordError::WentBack(went_back) => {
+                let seen = (SEEN_ROWS.to_owned(), went_back.seen().to_string());
+                let details = ErrorDetails::with_error_info(reason, DOMAIN, [seen]);
+                Status::with_error_details(Code::Unavailable, message, details)
+            }
+            _ => plain(Code::Unavailable, reason, message),
+        }
     }
 }
 

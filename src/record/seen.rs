@@ -61,9 +61,9 @@ impl WentBack {
     /// How many rows this process has seen.
     pub fn seen(&self) -> u64 {
         match self {
-            Self::Fewer { seen, .. } | Self::OtherRows { seen, .. } | Self::Replaced { seen, .. } => {
-                *seen
-            }
+            Self::Fewer { seen, .. }
+            | Self::OtherRows { seen, .. }
+            | Self::Replaced { seen, .. } => *seen,
         }
     }
 }
@@ -178,7 +178,8 @@ mod tests {
             };
             for found in 0..80 {
                 let row = |tree: &Frontier, names: fn(u64) -> u64| {
-                    mark.row_to_compare(tree).map(|row| names(row - 1).to_string())
+                    mark.row_to_compare(tree)
+                        .map(|row| names(row - 1).to_string())
                 };
                 let grown = tree(0..found);
                 let compared = mark.compare(&grown, row(&grown, |row| row).as_deref());
@@ -198,6 +199,9 @@ mod tests {
         let seen = Seen::nothing();
         seen.advance(&tree(0..5), "five");
         seen.advance(&tree(0..3), "three");
-        assert_eq!((seen.mark().rows(), seen.mark().newest.as_str()), (5, "five"));
+        assert_eq!(
+            (seen.mark().rows(), seen.mark().newest.as_str()),
+            (5, "five")
+        );
     }
 }

@@ -217,7 +217,10 @@ impl Frontier {
         // The subtrees before the first one by which the sizes differ.
         let differing = u64::BITS - (self.size ^ earlier.size).leading_zeros();
         let common = self.size.checked_shr(differing).unwrap_or(0).count_ones() as usize;
-        self.peaks.iter().take(common).eq(earlier.peaks.iter().take(common))
+        self.peaks
+            .iter()
+            .take(common)
+            .eq(earlier.peaks.iter().take(common))
     }
 
     /// The Merkle tree hash.

@@ -124,7 +124,10 @@ impl std::fmt::Display for Counted {
             write!(f, " (of {})", instant_text(signed_at))?;
         }
         match self.revoked {
-            true => write!(f, " by a key that is revoked, unless a thief of the key made it up"),
+            true => write!(
+                f,
+                " by a key that is revoked, unless a thief of the key made it up"
+            ),
             false => Ok(()),
         }
     }

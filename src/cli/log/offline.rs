@@ -13,8 +13,9 @@ use crate::cli::{Failure, Format, input, print_json, print_line};
 use crate::key::PinnedKeyring;
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
-use crate::verifier::log::{AnyHead, 
-    ExportReport, InclusionBundle, MAX_BUNDLE_BYTES, check_export, verify_head, verify_included,
+use crate::verifier::log::{
+    AnyHead, ExportReport, InclusionBundle, MAX_BUNDLE_BYTES, check_export, verify_head,
+    verify_included,
 };
 use crate::verifier::{Verdict, VerdictKind, verify};
 

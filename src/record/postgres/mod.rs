@@ -31,11 +31,9 @@ use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use super::rules::Standing;
-use super::tree::{Frontier, Node, NodeId};
 use super::seen::Seen;
-use super::{
-    AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError, WentBack,
-};
+use super::tree::{Frontier, Node, NodeId};
+use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError, WentBack};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;

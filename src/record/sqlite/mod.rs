@@ -20,11 +20,9 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 
 use super::rules::Standing;
-use super::tree::{Frontier, Node, NodeId};
 use super::seen::Seen;
-use super::{
-    AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError, WentBack,
-};
+use super::tree::{Frontier, Node, NodeId};
+use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError, WentBack};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
