@@ -20,6 +20,7 @@ mod python;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backup;
 mod faults;
 mod histories;
 mod log;
@@ -31,3 +32,4 @@ mod race;
 mod stores;
 mod tls;
 mod transfer;
+mod went_back;
