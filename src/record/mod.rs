@@ -14,6 +14,7 @@ pub mod note;
 pub mod postgres;
 pub mod proof;
 pub mod prover;
+pub mod restore;
 mod row;
 pub mod rules;
 mod seen;

@@ -115,7 +115,7 @@ pub async fn sign_all(replica: &Replica, counts: std::ops::RangeInclusive<u64>) 
 }
 
 /// `record head > FILE`
-fn save_head(replica: &Replica, path: &Path, further: &[&str]) {
+pub fn save_head(replica: &Replica, path: &Path, further: &[&str]) {
     // The head of the second before may be given again.
     std::thread::sleep(Duration::from_millis(1100));
     let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))

@@ -29,6 +29,7 @@ mod opening;
 mod postgres;
 mod queue;
 mod race;
+mod restore;
 mod stores;
 mod tls;
 mod transfer;
