@@ -3,9 +3,12 @@
 use std::process::Command;
 use std::time::Duration;
 
+use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use checkpoint_signer::grpc::proto::record_service_client::RecordServiceClient;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{GetRecordHeadRequest, SignCheckpointRequest};
+use checkpoint_signer::grpc::proto::{
+    GetRecordHeadRequest, RevokeKeyRequest, SignCheckpointRequest,
+};
 
 use crate::backup::{Store, request, sign_all};
 use crate::cluster::Replica;
@@ -168,6 +171,14 @@ async fn a_record_file_that_is_replaced_beneath_its_service_is_not_signed_on() {
     );
     assert_eq!(no_head(&service).await, message);
     becomes_healthy(&service, false).await;
+    let mut keys = KeyServiceClient::new(service.channel());
+    let revocation = RevokeKeyRequest {
+        key_id: "key-old".into(),
+        reason: "leaked".into(),
+        ..Default::default()
+    };
+    let lost = keys.revoke_key(revocation).await.unwrap_err();
+    assert_eq!(lost.message(), message, "a revocation would be lost, too");
     std::fs::rename(&away, &record).unwrap();
     sign_all(&service, 10..=10).await;
     becomes_healthy(&service, true).await;

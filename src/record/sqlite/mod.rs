@@ -5,6 +5,7 @@
 
 mod check;
 mod identity;
+mod keys;
 mod lane;
 mod nodes;
 mod rows;
@@ -291,7 +292,7 @@ impl Record for SqliteRecord {
     }
 
     async fn keyring(&self) -> Result<Keyring, RecordError> {
-        self.read(|connection| rows::keyring(connection)).await
+        self.read(|connection| keys::keyring(connection)).await
     }
 
     async fn register_key(
@@ -301,8 +302,12 @@ impl Record for SqliteRecord {
         now: DateTime<Utc>,
     ) -> Result<(), RegisterError> {
         let (version, endorsement) = (version.clone(), endorsement.map(Endorsement::compact));
+        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         self.writer
-            .run(move |connection| rows::register_key(connection, &version, endorsement, now))
+            .run(move |connection| {
+                file.check(&seen)?;
+                keys::register_key(connection, &version, endorsement, now)
+            })
             .await?
     }
 
@@ -312,8 +317,12 @@ impl Record for SqliteRecord {
         revocation: Revocation,
     ) -> Result<bool, RecordError> {
         let key_id = key_id.clone();
+        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         self.writer
-            .run(move |connection| rows::revoke_key(connection, &key_id, &revocation))
+            .run(move |connection| {
+                file.check(&seen)?;
+                keys::revoke_key(connection, &key_id, &revocation)
+            })
             .await?
     }
 }
