@@ -111,6 +111,7 @@ impl Bench {
                 source: self.source(),
                 record: self.record(),
                 log: "test-record".parse().unwrap(),
+                witnesses: Default::default(),
                 grpc: ([127, 0, 0, 1], 0).into(),
                 access: Access::Open,
                 http: None,

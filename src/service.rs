@@ -1,9 +1,14 @@
 //! The running service: record, keys, signer and edges put together, and taken apart in the right order.
 
+mod head_file;
+mod watch;
+mod witnesses;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +23,11 @@ use crate::signer::{Custody, Signer};
 use crate::source::KeySource;
 use crate::verifier::{self, VerdictKind};
 use crate::{grpc, http};
+
+pub use head_file::{HeadFile, HeadFileError, WhenMissing};
+pub use witnesses::{WitnessError, Witnesses};
+
+use watch::Watch;
 
 /// Rows that are verified at a start.
 const ROWS_VERIFIED: u32 = 100;
@@ -57,6 +67,9 @@ pub enum StartError {
     /// The clock is behind the record.
     #[error(transparent)]
     Clock(#[from] RuleViolation),
+    /// The record was once larger than it is, or is another one.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
     /// No threads.
     #[error("the signing threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -72,6 +85,8 @@ pub struct Parts {
     pub record: Arc<dyn Record>,
     /// The name under which heads of the record are signed.
     pub log: LogName,
+    /// What tells how far the record once was.
+    pub witnesses: Witnesses,
     /// Where gRPC is served; port 0 takes a free one.
     pub grpc: SocketAddr,
     /// Who may call it.
@@ -88,10 +103,12 @@ pub struct Service {
     http: Option<SocketAddr>,
     shutdown: CancellationToken,
     edges: Vec<JoinHandle<()>>,
+    watch: Watch,
 }
 
 impl Service {
-    /// Verifies the newest rows of the record and the clock against them, loads the keys, and serves.
+    /// Verifies the newest rows of the record and the clock against them, asks the witnesses whether it is the newest state,
+    /// loads the keys, and serves.
     ///
     /// # Errors
     /// [`StartError`]. A key source that cannot be read is none: it is retried, and signing is not served
@@ -103,17 +120,24 @@ impl Service {
             record,
             log,
             access,
+            witnesses,
             public_url,
             ..
         } = parts;
-        check_record(record.as_ref(), &clock).await?;
+        let newest = check_record(record.as_ref(), &clock).await?;
+        witnesses.check(record.as_ref(), &log).await?;
+        let recorded = record.keyring().await?;
         let listener = listen("--grpc", parts.grpc).await?;
         let http_listener = match parts.http {
             Some(address) => Some(listen("--http", address).await?),
             None => None,
         };
         let custody = Custody::start(clock.clone(), source, Arc::clone(&record)).await?;
+        let loaded = Arc::clone(&custody.keys().borrow());
+        witnesses::warn_of_unseen_keys(&recorded, &loaded.keyring, newest, clock.now());
         let signer = Signer::start(clock.clone(), custody.keys(), Arc::clone(&record), log)?;
+        let watch = Watch::start(Arc::clone(&record), signer.clone(), witnesses.head_file);
+        let watch = watch.await.map_err(WitnessError::from)?;
         let shutdown = CancellationToken::new();
         let grpc = local(&listener, parts.grpc);
         let http = http_listener.as_ref().zip(parts.http);
@@ -149,6 +173,7 @@ impl Service {
             http,
             shutdown,
             edges,
+            watch,
         })
     }
 
@@ -166,7 +191,9 @@ impl Service {
     pub async fn drain(self) -> bool {
         self.shutdown.cancel();
         let ended = futures_util::future::join_all(self.edges);
-        tokio::time::timeout(GRACE, ended).await.is_ok()
+        let in_time = tokio::time::timeout(GRACE, ended).await.is_ok();
+        self.watch.finish().await;
+        in_time
     }
 }
 
@@ -185,8 +212,11 @@ fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
 }
 
 /// A record that was restored wrongly, damaged or edited, or a clock that is behind it, is found before
-/// anything is signed on top of it.
-async fn check_record(record: &dyn Record, clock: &Clock) -> Result<(), StartError> {
+/// anything is signed on top of it. Gives the time of the newest signature.
+async fn check_record(
+    record: &dyn Record,
+    clock: &Clock,
+) -> Result<Option<DateTime<Utc>>, StartError> {
     if let Some(problem) = record.check_store(Depth::Start).await?.into_iter().next() {
         return Err(StartError::Store(problem));
     }
@@ -204,8 +234,8 @@ async fn check_record(record: &dyn Record, clock: &Clock) -> Result<(), StartErr
         }
     }
     let signed_at = newest.iter().map(|row| row.signed.jws.header().iat).max();
-    match signed_at {
-        Some(newest) => Ok(rules::check_clock(clock.now(), newest)?),
-        None => Ok(()),
+    if let Some(newest) = signed_at {
+        rules::check_clock(clock.now(), newest)?;
     }
+    Ok(signed_at)
 }

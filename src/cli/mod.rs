@@ -15,6 +15,7 @@ mod sign;
 mod timeline;
 mod tls;
 mod verify;
+mod witnesses;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -11,9 +11,11 @@ use tempfile::NamedTempFile;
 use super::place::RecordPlace;
 use super::{Failure, Format, FormatArg, log, print_json, print_line};
 use crate::clock::Clock;
+use crate::record::AppendError;
 use crate::record::audit::audit;
 use crate::record::export::{ExportError, export};
 use crate::record::import::{ImportError, import};
+use crate::record::restore::{RestoreError, restore};
 
 #[derive(Subcommand)]
 pub(super) enum RecordCommand {
@@ -25,6 +27,9 @@ pub(super) enum RecordCommand {
     Export(Export),
     /// Put an export into an empty record of any kind; all of it is checked before anything is written
     Import(Import),
+    /// Put published checkpoints into a record that has lost them, so that their places are taken again; their signatures are
+    /// kept, and nothing is signed
+    Restore(Restore),
     /// Ask a service for the signed head of its record: keep it, and nothing that it counts can be changed unnoticed
     Head(log::Head),
     /// Ask a service for the proof that a checkpoint is in its record; it is checked, and `verify --proof` checks it again
@@ -76,6 +81,16 @@ pub(super) struct Export {
 #[derive(Args)]
 pub(super) struct Import {
     /// What `record export` wrote
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Args)]
+pub(super) struct Restore {
+    /// Published checkpoints, one a line, in the order in which they were signed
     file: PathBuf,
     #[command(flatten)]
     place: Place,
@@ -143,6 +158,36 @@ impl Import {
     }
 }
 
+impl Restore {
+    async fn run(self) -> Result<(), Failure> {
+        let record = self.place.record.open().await?;
+        let restored = restore(record.as_ref(), &self.file).await;
+        let restored = restored.map_err(|error| {
+            let message = format!("{}: {error}", self.file.display());
+            match error {
+                RestoreError::NotValid { .. }
+                | RestoreError::Refused {
+                    error: AppendError::Rule(_),
+                    ..
+                } => Failure::Negative(message),
+                _ => Failure::Impossible(message),
+            }
+        })?;
+        let (rows, root) = (restored.tree.size(), restored.tree.root().to_string());
+        let (lines, added) = (restored.lines, rows.saturating_sub(restored.before));
+        let place = &self.place.record;
+        match self.format.format {
+            Format::Json => {
+                print_json(&json!({ "lines": lines, "added": added, "rows": rows, "root": root }))
+            }
+            Format::Text => print_line(&format!(
+                "{place}: {added} of {lines} checkpoints were added, {rows} rows, root {root}\n\
+                 next: checkpoint-signer serve, with this --record and every head that you have as --known-head"
+            )),
+        }
+    }
+}
+
 impl Verify {
     async fn run(self) -> Result<(), Failure> {
         let record = self.place.record.open().await?;
@@ -185,6 +230,7 @@ impl RecordCommand {
             Self::Verify(verify) => verify.run().await,
             Self::Export(export) => export.run().await,
             Self::Import(import) => import.run().await,
+            Self::Restore(restore) => restore.run().await,
             Self::Head(head) => head.run().await,
             Self::Proof(proof) => proof.run().await,
             Self::Consistency(consistency) => consistency.run().await,

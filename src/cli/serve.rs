@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::place::{Environment, RecordPlace, SourcePlace};
 use super::tls::TlsArgs;
+use super::witnesses::WitnessArgs;
 use super::{Failure, input, print};
 use crate::clock::Clock;
 use crate::http::PublicUrl;
@@ -85,6 +86,8 @@ pub(super) struct Serve {
     /// the signed keyring
     #[arg(long, env = "CHECKPOINT_SIGNER_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
 }
 
 impl Serve {
@@ -99,11 +102,14 @@ impl Serve {
         let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
         let place = record.to_string();
         let scheme = if self.tls.is_given() { "https" } else { "http" };
+        let own_record = self.dev && self.record.is_none();
+        let witnesses = self.witnesses.read(own_record.then_some(&self.data))?;
         let service = Service::start(Parts {
             clock,
             source: source.open(self.read_older_versions).await,
             record: record.open().await?,
             log: self.log_name,
+            witnesses,
             grpc: self.grpc,
             access: self.tls.access(self.grpc, reading).await?,
             http: self.http.or(self.dev.then_some(dev_http)),

@@ -7,7 +7,7 @@ mod convert;
 mod keys;
 mod record;
 mod signing;
-mod status;
+pub(crate) mod status;
 mod transport;
 mod verification;
 
@@ -23,7 +23,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::clock::Clock;
-use crate::record::Record;
+use crate::record::{Record, WentBack};
 use crate::signer::{Custody, KeysInForce, Signer};
 use access::{Access, GateLayer};
 use transport::MAX_REQUEST_BYTES;
@@ -81,6 +81,7 @@ pub async fn serve(
     let signing_health = tokio::spawn(report_signing(
         health,
         inner.custody.keys(),
+        inner.record.wholeness(),
         inner.clock.clone(),
         inner.shutdown.clone(),
     ));
@@ -119,10 +120,11 @@ async fn report_serving<S: NamedService>(health: &HealthReporter) {
         .await;
 }
 
-/// Keeps the health of the signing service true: SERVING while some key can sign.
+/// Keeps the health of the signing service true: SERVING while some key can sign, and the record did not go back.
 async fn report_signing(
     health: HealthReporter,
     mut keys: watch::Receiver<Arc<KeysInForce>>,
+    mut wholeness: watch::Receiver<Option<WentBack>>,
     clock: Clock,
     shutdown: CancellationToken,
 ) {
@@ -131,7 +133,8 @@ async fn report_signing(
         let (can_sign, edge) = {
             let keys = keys.borrow_and_update();
             let now = clock.now();
-            let can_sign = keys.select(now).is_ok() && !shutdown.is_cancelled();
+            let is_whole = wholeness.borrow_and_update().is_none();
+            let can_sign = keys.select(now).is_ok() && is_whole && !shutdown.is_cancelled();
             (can_sign, keys.keyring.next_edge(now))
         };
         let status = match can_sign {
@@ -144,6 +147,7 @@ async fn report_signing(
         }
         tokio::select! {
             changed = keys.changed() => if changed.is_err() { return },
+            changed = wholeness.changed() => if changed.is_err() { return },
             () = clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {}
             () = shutdown.cancelled() => {}
         }

@@ -22,6 +22,9 @@ pub(super) const CERTIFICATE_REFUSED: &str = "CERTIFICATE_REFUSED";
 /// The reason of [`role_required`].
 pub(super) const ROLE_REQUIRED: &str = "ROLE_REQUIRED";
 
+/// In the metadata of the `ErrorInfo` when the record went back: how many rows this replica has seen.
+pub(crate) const SEEN_ROWS: &str = "seen_rows";
+
 /// Longest `request_id` of a stream's item, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
@@ -201,11 +204,15 @@ impl From<Refusal> for Status {
 
 impl From<RecordError> for Status {
     fn from(error: RecordError) -> Self {
-        plain(
-            Code::Unavailable,
-            "RECORD_STORE_UNAVAILABLE",
-            error.to_string(),
-        )
+        let (reason, message) = ("RECORD_STORE_UNAVAILABLE", error.to_string());
+        match error {
+            RecordError::WentBack(went_back) => {
+                let seen = (SEEN_ROWS.to_owned(), went_back.seen().to_string());
+                let details = ErrorDetails::with_error_info(reason, DOMAIN, [seen]);
+                Status::with_error_details(Code::Unavailable, message, details)
+            }
+            _ => plain(Code::Unavailable, reason, message),
+        }
     }
 }
 

@@ -196,18 +196,24 @@ async fn description() -> Representation {
     Representation::json(Keep::For(DESCRIPTION_KEPT), DESCRIPTION)
 }
 
-/// 200 while some key can sign, 503 otherwise; the body says why, and how the key source is doing.
+/// 200 while some key can sign and the record did not go back, 503 otherwise; the body says why, and how the key source is doing.
 async fn health(State(inner): State<Inner>) -> impl IntoResponse {
     let keys = inner.keys.borrow();
     let selected = keys.select(inner.clock.now());
-    let status = match selected {
-        Ok(_) => StatusCode::OK,
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    let wholeness = inner.record.wholeness();
+    let went_back = wholeness.borrow();
+    let reason = match (&selected, went_back.as_ref()) {
+        (Err(no_key), _) => Some(no_key.to_string()),
+        (Ok(_), went_back) => went_back.map(ToString::to_string),
+    };
+    let status = match reason {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let body = serde_json::json!({
-        "signing": selected.is_ok(),
+        "signing": reason.is_none(),
         "key_id": selected.as_ref().ok().map(|key| KeyId::as_str(key.key_id())),
-        "reason": selected.as_ref().err().map(ToString::to_string),
+        "reason": reason,
         "source": {
             "name": keys.source.name,
             "last_success": keys.source.last_success.map(instant_text),

@@ -14,13 +14,17 @@ pub mod note;
 pub mod postgres;
 pub mod proof;
 pub mod prover;
+pub mod restore;
 mod row;
 pub mod rules;
+mod seen;
 pub mod sqlite;
 pub mod tree;
+pub mod witness;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
@@ -28,6 +32,8 @@ use crate::signature::SignedCheckpoint;
 
 use rules::{RuleViolation, Standing};
 use tree::{Frontier, Node, NodeId};
+
+pub use seen::WentBack;
 
 /// A recorded signature: the proof that it is durable.
 #[derive(Clone, Debug)]
@@ -59,6 +65,9 @@ pub enum RecordError {
     /// A row is not what this service writes: the file was damaged or edited.
     #[error("the record is damaged: {0}")]
     Damaged(String),
+    /// It is not the record any more that this process has seen.
+    #[error(transparent)]
+    WentBack(#[from] WentBack),
 }
 
 /// Why one candidate was not recorded.
@@ -108,7 +117,7 @@ pub trait Record: Send + Sync + 'static {
     ) -> Result<Standing, RecordError>;
 
     /// Records candidates in order, in one transaction that judges each by the [`rules`], and answers when
-    /// it is durable. A refused candidate does not fail the others; for one that is recorded already, the
+    /// it is durable. Nothing is recorded while the record has not all the rows that this process has seen. A refused candidate does not fail the others; for one that is recorded already, the
     /// recorded row is the answer. There are as many answers as candidates, in the same order.
     async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, AppendError>>;
 
@@ -128,8 +137,12 @@ pub trait Record: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Receipt>, RecordError>;
 
-    /// The tree over all rows, as it was written with the newest of them.
+    /// The tree over all rows, as it was written with the newest of them; it has all rows that this process has seen.
     async fn head(&self) -> Result<Frontier, RecordError>;
+
+    /// Tells when the record was found to have gone back, and when it is whole again; looking is for who appends or reads
+    /// the head.
+    fn wholeness(&self) -> watch::Receiver<Option<WentBack>>;
 
     /// Kept nodes of the tree: those of the level of `first`, from it on, in order.
     async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError>;

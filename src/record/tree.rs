@@ -208,6 +208,21 @@ impl Frontier {
         true
     }
 
+    /// Whether this tree can be one that grew from the `earlier` one, as far as the frontiers tell: the subtrees that both
+    /// have are the same. With as many rows, it is the same tree.
+    pub fn may_extend(&self, earlier: &Self) -> bool {
+        if self.size < earlier.size {
+            return false;
+        }
+        // The subtrees before the first one by which the sizes differ.
+        let differing = u64::BITS - (self.size ^ earlier.size).leading_zeros();
+        let common = self.size.checked_shr(differing).unwrap_or(0).count_ones() as usize;
+        self.peaks
+            .iter()
+            .take(common)
+            .eq(earlier.peaks.iter().take(common))
+    }
+
     /// The Merkle tree hash.
     pub fn root(&self) -> TreeHash {
         let smallest_first = self.peaks.iter().rev().copied();

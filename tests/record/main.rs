@@ -20,6 +20,7 @@ mod python;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backup;
 mod faults;
 mod histories;
 mod log;
@@ -28,6 +29,8 @@ mod opening;
 mod postgres;
 mod queue;
 mod race;
+mod restore;
 mod stores;
 mod tls;
 mod transfer;
+mod went_back;

@@ -35,9 +35,12 @@ pub struct Replica {
 impl Replica {
     /// Starts it on a record that exists. `folder` has keys.json, and takes the log.
     pub async fn start(folder: &Path, record: &str) -> Self {
-        let source = format!("file:{}", folder.join("keys.json").display());
-        let arguments = ["serve", "--source", &source, "--record", record];
-        let arguments: Vec<String> = arguments.map(str::to_owned).into();
+        Self::start_with(folder, record, &[]).await
+    }
+
+    /// Starts it with further arguments.
+    pub async fn start_with(folder: &Path, record: &str, further: &[&str]) -> Self {
+        let arguments = arguments(folder, record, further);
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = folder.join(format!("log-{count}"));
@@ -48,6 +51,11 @@ impl Replica {
             port,
             child,
         }
+    }
+
+    /// SIGKILL.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// SIGKILL, and a start at the same address.
@@ -104,6 +112,34 @@ impl Replica {
             .timeout(DEADLINE)
             .connect_lazy()
     }
+}
+
+fn arguments(folder: &Path, record: &str, further: &[&str]) -> Vec<String> {
+    let source = format!("file:{}", folder.join("keys.json").display());
+    let arguments = ["serve", "--source", &source, "--record", record];
+    arguments
+        .iter()
+        .chain(further)
+        .map(|text| (*text).to_owned())
+        .collect()
+}
+
+/// What a start says that is refused; it must end by itself, with exit code 2.
+pub async fn refused(folder: &Path, record: &str, further: &[&str]) -> String {
+    let starting = Command::new(BINARY)
+        .args(arguments(folder, record, further))
+        .args(["--grpc", "127.0.0.1:0"])
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, starting).await;
+    let output = output.expect("the start is refused").unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        !message.contains("panicked") && output.stdout.is_empty(),
+        "{message}"
+    );
+    message
 }
 
 async fn spawn(arguments: &[String], log: &Path, port: u16) -> (Child, u16) {

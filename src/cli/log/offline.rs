@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{HeadFile, time_text};
+use super::{expect_valid, read_head, time_text};
 use crate::checkpoint::MAX_JSON_BYTES;
 use crate::cli::{Failure, Format, input, print_json, print_line};
 use crate::key::PinnedKeyring;
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::log::{
-    ExportReport, InclusionBundle, MAX_BUNDLE_BYTES, check_export, verify_head, verify_included,
+    AnyHead, ExportReport, InclusionBundle, MAX_BUNDLE_BYTES, check_export, verify_head,
+    verify_included,
 };
 use crate::verifier::{Verdict, VerdictKind, verify};
 
@@ -105,7 +106,7 @@ impl InLog {
         format: Format,
     ) -> Result<(), Failure> {
         let head = match &self.record_head {
-            Some(path) => Some((path, HeadFile::read(path)?)),
+            Some(path) => Some((path, read_head(path)?)),
             None => None,
         };
         match (&self.record_export, &head) {
@@ -117,7 +118,7 @@ impl InLog {
     fn prove(
         &self,
         files: &[PathBuf],
-        head: Option<&HeadFile>,
+        head: Option<&AnyHead>,
         keyring: &PinnedKeyring,
         format: Format,
     ) -> Result<(), Failure> {
@@ -174,7 +175,7 @@ impl InLog {
 fn judge(
     place: String,
     bundle: &InclusionBundle,
-    head: Option<&HeadFile>,
+    head: Option<&AnyHead>,
     keyring: &PinnedKeyring,
 ) -> Line {
     let (found, tree) = match head {
@@ -206,12 +207,12 @@ fn judge(
 fn check(
     export: &Path,
     path: &Path,
-    head: &HeadFile,
+    head: &AnyHead,
     keyring: &PinnedKeyring,
     format: Format,
 ) -> Result<(), Failure> {
     let place = path.display().to_string();
-    let verdict = head.expect_valid(&keyring.trusted, &place)?;
+    let verdict = expect_valid(head, &keyring.trusted, &place)?;
     let tree = head.tree();
     let open = || Ok(BufReader::new(File::open(export)?));
     let report = check_export(open, keyring, tree)
@@ -252,7 +253,7 @@ fn check(
     }
 }
 
-fn show(report: &ExportReport, export: &Path, head: &HeadFile) -> Result<(), Failure> {
+fn show(report: &ExportReport, export: &Path, head: &AnyHead) -> Result<(), Failure> {
     let (tree, place) = (head.tree(), export.display());
     for fault in &report.faults {
         let (kind, line) = (fault.kind, fault.line);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::HeadFile;
+use super::{expect_valid, read_head};
 use crate::cli::{Failure, Format, FormatArg, ServerArg, input, print, print_json, print_line};
 use crate::grpc::proto::record_service_client::RecordServiceClient;
 use crate::grpc::proto::{
@@ -16,7 +16,7 @@ use crate::record::head::SignedHead;
 use crate::record::proof::verify_consistency;
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
-use crate::verifier::log::InclusionBundle;
+use crate::verifier::log::{AnyHead, InclusionBundle};
 
 #[derive(Args)]
 pub(in crate::cli) struct Head {
@@ -99,9 +99,9 @@ impl Proof {
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
         let known = match &self.record_head {
             None => None,
-            Some(path) => match HeadFile::read(path)? {
-                HeadFile::Jws(head) => Some(*head),
-                HeadFile::Note(_) => {
+            Some(path) => match read_head(path)? {
+                AnyHead::Jws(head) => Some(*head),
+                AnyHead::Note(_) => {
                     let problem = "is a note; a proof goes with the JWS of the head";
                     return Err(Failure::Impossible(format!(
                         "{}: {problem}",
@@ -141,9 +141,9 @@ impl Consistency {
         let text = input::read(&self.keys, MAX_KEYRING_BYTES)?;
         let keyring = Keyring::from_jwks(&text)
             .map_err(|error| Failure::Impossible(format!("{}: {error}", self.keys.display())))?;
-        let (from, to) = (HeadFile::read(&self.from)?, HeadFile::read(&self.to)?);
-        from.expect_valid(&keyring, &self.from.display().to_string())?;
-        to.expect_valid(&keyring, &self.to.display().to_string())?;
+        let (from, to) = (read_head(&self.from)?, read_head(&self.to)?);
+        expect_valid(&from, &keyring, &self.from.display().to_string())?;
+        expect_valid(&to, &keyring, &self.to.display().to_string())?;
         if from.log() != to.log() {
             let (from, to) = (from.log(), to.log());
             let problem = format!("the heads are of two records, {from} and {to}");

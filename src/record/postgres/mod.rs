@@ -17,6 +17,7 @@ mod tls;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,13 +25,15 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use super::rules::Standing;
+use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
-use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError};
+use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError, WentBack};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
@@ -145,6 +148,7 @@ fn describe(error: &tokio_postgres::Error) -> String {
 /// A record in a PostgreSQL database.
 pub struct PostgresRecord {
     pool: Pool,
+    seen: Arc<Seen>,
 }
 
 impl PostgresRecord {
@@ -166,7 +170,10 @@ impl PostgresRecord {
     pub async fn open(address: &DatabaseAddress) -> Result<Self, OpenError> {
         migrate(address, false).await?;
         let pool = pool(address).map_err(|e| OpenError::Unusable(address.clone(), e))?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            seen: Arc::new(Seen::nothing()),
+        })
     }
 
     /// Does a job on a connection, and again on another one when that may help. The job may be done twice: every
@@ -356,7 +363,15 @@ impl Record for PostgresRecord {
     }
 
     async fn head(&self) -> Result<Frontier, RecordError> {
-        self.run(|client| Box::pin(rows::head(client))).await
+        self.run(|client| {
+            let seen = Arc::clone(&self.seen);
+            Box::pin(async move { rows::head(client, &seen).await })
+        })
+        .await
+    }
+
+    fn wholeness(&self) -> watch::Receiver<Option<WentBack>> {
+        self.seen.wholeness()
     }
 
     async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError> {
@@ -426,10 +441,10 @@ impl PostgresRecord {
         &self,
         candidates: &[SignedCheckpoint],
     ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
-        let candidates: std::sync::Arc<[SignedCheckpoint]> = candidates.into();
+        let candidates: Arc<[SignedCheckpoint]> = candidates.into();
         self.run(|client| {
-            let candidates = std::sync::Arc::clone(&candidates);
-            Box::pin(async move { rows::append(client, &candidates).await })
+            let (candidates, seen) = (Arc::clone(&candidates), Arc::clone(&self.seen));
+            Box::pin(async move { rows::append(client, &candidates, &seen).await })
         })
         .await
     }

@@ -13,6 +13,7 @@ use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, MAX_PAYLOAD_BYTE
 use crate::key::KeyId;
 use crate::record::row::{Row, instant, parse, to_signed};
 use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
+use crate::record::seen::Seen;
 use crate::record::tree::{Frontier, Node, TreeHash};
 use crate::record::{AppendError, Filter, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
@@ -55,18 +56,36 @@ pub(super) const LOCKED_HEAD: &str =
 pub(super) async fn read_head(client: &impl GenericClient, sql: &str) -> Result<Head, StoreError> {
     let statement = client.prepare_cached(sql).await?;
     let row = client.query_one(&statement, &[]).await?;
-    let size: i64 = row.try_get(0)?;
-    let frontier = Frontier::from_bytes(size.unsigned_abs(), row.try_get(1)?);
-    let damaged = || RecordError::Damaged("the head's frontier does not fit its size".into());
     let newest: Option<i64> = row.try_get(2)?;
     Ok(Head {
-        frontier: frontier.ok_or_else(damaged)?,
+        frontier: frontier(row.try_get(0)?, row.try_get(1)?)?,
         newest_signed_at: newest.map(instant).transpose()?,
     })
 }
 
-pub(super) async fn head(client: &Object) -> Result<Frontier, StoreError> {
-    Ok(read_head(client, HEAD).await?.frontier)
+/// The head, after it was compared with what was seen before it was read.
+pub(super) async fn head(client: &Object, seen: &Seen) -> Result<Frontier, StoreError> {
+    let mark = seen.mark();
+    // One statement, so that one snapshot is seen.
+    let sql = "SELECT head.size, head.frontier, newest.signature, marked.signature FROM record_head head \
+               LEFT JOIN signed_checkpoint newest ON newest.position = head.size \
+               LEFT JOIN signed_checkpoint marked ON marked.position = $1";
+    let statement = client.prepare_cached(sql).await?;
+    let row = client
+        .query_one(&statement, &[&to_signed(mark.rows())])
+        .await?;
+    let tree = frontier(row.try_get(0)?, row.try_get(1)?)?;
+    let compared = mark.compare(&tree, row.try_get(3)?);
+    seen.note(compared).map_err(RecordError::from)?;
+    if let Some(newest) = row.try_get(2)? {
+        seen.advance(&tree, newest);
+    }
+    Ok(tree)
+}
+
+fn frontier(size: i64, bytes: &[u8]) -> Result<Frontier, RecordError> {
+    let damaged = || RecordError::Damaged("the head's frontier does not fit its size".into());
+    Frontier::from_bytes(size.unsigned_abs(), bytes).ok_or_else(damaged)
 }
 
 /// A place that is asked for.
@@ -225,15 +244,20 @@ impl Batch {
 pub(super) async fn append(
     client: &mut Object,
     candidates: &[SignedCheckpoint],
+    seen: &Seen,
 ) -> Result<Vec<Result<Receipt, AppendError>>, StoreError> {
+    let mark = seen.mark();
     let wanted: Vec<Wanted> = candidates.iter().map(Wanted::of).collect();
     let transaction = begin(client).await?;
     // Answered before anything else is asked: each statement sees what was committed when it began.
     let mut head = read_head(&transaction, LOCKED_HEAD).await?;
-    let (revoked, standings) = tokio::try_join!(
+    let (revoked, standings, marked) = tokio::try_join!(
         revoked(&transaction, candidates),
-        standings(&transaction, &wanted)
+        standings(&transaction, &wanted),
+        signature(&transaction, mark.row_to_compare(&head.frontier)),
     )?;
+    let compared = mark.compare(&head.frontier, marked.as_deref());
+    seen.note(compared).map_err(RecordError::from)?;
     let (mut batch, before) = (Batch::default(), head.frontier.size());
     let answers: Vec<_> = candidates
         .iter()
@@ -248,7 +272,25 @@ pub(super) async fn append(
         update(&transaction, &head).await?;
     }
     transaction.commit().await?;
+    if let Some(newest) = batch.rows.last() {
+        seen.advance(&head.frontier, &newest.signature);
+    }
     Ok(answers)
+}
+
+/// The signature of a row, if one is asked for.
+async fn signature(
+    transaction: &Transaction<'_>,
+    position: Option<u64>,
+) -> Result<Option<String>, StoreError> {
+    let Some(position) = position else {
+        return Ok(None);
+    };
+    let sql = "SELECT signature FROM signed_checkpoint WHERE position = $1";
+    let statement = transaction.prepare_cached(sql).await?;
+    let position = to_signed(position);
+    let row = transaction.query_opt(&statement, &[&position]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {

@@ -4,25 +4,31 @@
 //! so that transactions queue in memory instead of fighting for the file's lock; others read.
 
 mod check;
+mod identity;
+mod keys;
 mod lane;
 mod nodes;
 mod rows;
 mod wal;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use tokio::sync::watch;
 
 use super::rules::Standing;
+use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
-use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError};
+use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError, WentBack};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
+use identity::FileIdentity;
 use lane::Lane;
 
 /// "ACSR": tells a record from any other SQLite file (`PRAGMA application_id`).
@@ -74,6 +80,8 @@ pub struct SqliteRecord {
     writer: Lane,
     readers: Vec<Lane>,
     next_reader: std::sync::atomic::AtomicUsize,
+    file: Arc<FileIdentity>,
+    seen: Arc<Seen>,
 }
 
 impl SqliteRecord {
@@ -132,11 +140,15 @@ impl SqliteRecord {
             Lane::start(name, connection)
                 .map_err(|error| OpenError::Io(path.into(), error.to_string()))
         };
+        let io = |error: std::io::Error| OpenError::Io(path.into(), error.to_string());
+        let file = FileIdentity::of(path).map_err(io)?;
         let readers = (0..READERS).map(|_| lane("record-read", open()?));
         Ok(Self {
             readers: readers.collect::<Result<_, OpenError>>()?,
             writer: lane("record-write", open()?)?,
             next_reader: Default::default(),
+            file: Arc::new(file),
+            seen: Arc::new(Seen::nothing()),
         })
     }
 
@@ -218,10 +230,12 @@ impl Record for SqliteRecord {
             let fail = |_| Err(AppendError::Store(error.clone()));
             (0..count).map(fail).collect()
         };
-        let appended = self
-            .writer
-            .run(move |connection| rows::append(connection, candidates))
-            .await;
+        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
+        let append = move |connection: &mut Connection| {
+            file.check(&seen)?;
+            rows::append(connection, candidates, &seen)
+        };
+        let appended = self.writer.run(append).await;
         match appended {
             Ok(Ok(answers)) => answers,
             Ok(Err(error)) | Err(error) => failed(&error),
@@ -250,7 +264,16 @@ impl Record for SqliteRecord {
     }
 
     async fn head(&self) -> Result<Frontier, RecordError> {
-        self.read(|connection| rows::head(connection)).await
+        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
+        self.read(move |connection| {
+            file.check(&seen)?;
+            rows::head(connection, &seen)
+        })
+        .await
+    }
+
+    fn wholeness(&self) -> watch::Receiver<Option<WentBack>> {
+        self.seen.wholeness()
     }
 
     async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError> {
@@ -269,7 +292,7 @@ impl Record for SqliteRecord {
     }
 
     async fn keyring(&self) -> Result<Keyring, RecordError> {
-        self.read(|connection| rows::keyring(connection)).await
+        self.read(|connection| keys::keyring(connection)).await
     }
 
     async fn register_key(
@@ -279,8 +302,12 @@ impl Record for SqliteRecord {
         now: DateTime<Utc>,
     ) -> Result<(), RegisterError> {
         let (version, endorsement) = (version.clone(), endorsement.map(Endorsement::compact));
+        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         self.writer
-            .run(move |connection| rows::register_key(connection, &version, endorsement, now))
+            .run(move |connection| {
+                file.check(&seen)?;
+                keys::register_key(connection, &version, endorsement, now)
+            })
             .await?
     }
 
@@ -290,8 +317,12 @@ impl Record for SqliteRecord {
         revocation: Revocation,
     ) -> Result<bool, RecordError> {
         let key_id = key_id.clone();
+        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         self.writer
-            .run(move |connection| rows::revoke_key(connection, &key_id, &revocation))
+            .run(move |connection| {
+                file.check(&seen)?;
+                keys::revoke_key(connection, &key_id, &revocation)
+            })
             .await?
     }
 }

@@ -9,11 +9,11 @@ use rusqlite::{
 
 use super::nodes;
 use crate::checkpoint::{CheckpointId, LedgerId, MAX_PAYLOAD_BYTES};
-use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
 use crate::record::row::{Row, instant, parse, to_signed};
 use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
+use crate::record::seen::{Mark, Seen};
 use crate::record::tree::{Frontier, Node, TreeHash};
-use crate::record::{AppendError, Filter, Receipt, RecordError, RegisterError};
+use crate::record::{AppendError, Filter, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
 
 const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
@@ -66,6 +66,8 @@ struct Head {
     newest_signed_at: Option<DateTime<Utc>>,
     /// Nodes that rows of this transaction completed.
     completed: Vec<Node>,
+    /// The signature of the newest row of this transaction.
+    newest: Option<String>,
 }
 
 fn read_head(connection: &Connection) -> Result<Head, RecordError> {
@@ -78,11 +80,44 @@ fn read_head(connection: &Connection) -> Result<Head, RecordError> {
         frontier: frontier.ok_or_else(damaged)?,
         newest_signed_at: newest.map(instant).transpose()?,
         completed: Vec::new(),
+        newest: None,
     })
 }
 
-pub(super) fn head(connection: &Connection) -> Result<Frontier, RecordError> {
-    Ok(read_head(connection)?.frontier)
+pub(super) fn head(connection: &Connection, seen: &Seen) -> Result<Frontier, RecordError> {
+    let mark = seen.mark();
+    // One snapshot for all that is read.
+    let transaction = connection.unchecked_transaction()?;
+    let tree = read_head(&transaction)?.frontier;
+    check_seen(&transaction, seen, &mark, &tree)?;
+    if tree.size() > mark.rows()
+        && let Some(newest) = signature(&transaction, tree.size())?
+    {
+        seen.advance(&tree, &newest);
+    }
+    Ok(tree)
+}
+
+/// Compares the record as a transaction sees it with what was seen before it began.
+fn check_seen(
+    transaction: &Transaction,
+    seen: &Seen,
+    mark: &Mark,
+    tree: &Frontier,
+) -> Result<(), RecordError> {
+    let row = match mark.row_to_compare(tree) {
+        Some(position) => signature(transaction, position)?,
+        None => None,
+    };
+    Ok(seen.note(mark.compare(tree, row.as_deref()))?)
+}
+
+fn signature(connection: &Connection, position: u64) -> Result<Option<String>, RecordError> {
+    let sql = "SELECT signature FROM signed_checkpoint WHERE position = ?1";
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row([to_signed(position)], |row| row.get(0));
+    Ok(found.optional()?)
 }
 
 pub(super) fn by_id(
@@ -154,9 +189,12 @@ fn place(
 pub(super) fn append(
     connection: &mut Connection,
     candidates: Vec<SignedCheckpoint>,
+    seen: &Seen,
 ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
+    let mark = seen.mark();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut head = read_head(&transaction)?;
+    check_seen(&transaction, seen, &mark, &head.frontier)?;
     let before = head.frontier.size();
     let mut answers = Vec::with_capacity(candidates.len());
     for candidate in candidates {
@@ -179,6 +217,9 @@ pub(super) fn append(
             .execute(params![size, frontier, newest])?;
     }
     transaction.commit()?;
+    if let Some(newest) = &head.newest {
+        seen.advance(&head.frontier, newest);
+    }
     Ok(answers)
 }
 
@@ -232,6 +273,7 @@ fn append_one(
     head.frontier
         .push_keeping(leaf, |node| completed.push(node));
     head.newest_signed_at = head.newest_signed_at.max(Some(header.iat));
+    head.newest = Some(row.signature);
     Ok(Receipt {
         position: head.frontier.size(),
         signed: candidate,
@@ -352,123 +394,4 @@ pub(super) fn newest(connection: &Connection, limit: u32) -> Result<Vec<Receipt>
     let mut statement = connection.prepare(&select(" ORDER BY position DESC LIMIT ?1"))?;
     let rows = statement.query_map([limit], read_row)?;
     rows.map(|row| row?.into_receipt()).collect()
-}
-
-pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
-    let mut keyring = Keyring::default();
-    let mut statement = connection.prepare_cached(
-        "SELECT key_id, public_key, algorithm, valid_from, valid_until FROM key_version",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let key_id: String = row.get(0)?;
-        let damaged = |problem: String| RecordError::Damaged(format!("key {key_id}: {problem}"));
-        let public_key = PublicKey::from_der(&row.get::<_, Vec<u8>>(1)?);
-        let window = ValidityWindow::new(instant(row.get(3)?)?, instant(row.get(4)?)?);
-        let version = KeyVersion {
-            key_id: parse("key_id", &key_id)?,
-            public_key: public_key.map_err(|e| damaged(e.to_string()))?,
-            algorithm: parse("algorithm", &row.get::<_, String>(2)?)?,
-            window: window.map_err(|e| damaged(e.to_string()))?,
-        };
-        keyring
-            .insert(version)
-            .map_err(|e| damaged(e.to_string()))?;
-    }
-    let mut statement =
-        connection.prepare_cached("SELECT key_id, endorsement FROM key_endorsement")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let key_id: KeyId = parse("key_id", &row.get::<_, String>(0)?)?;
-        let endorsement = Endorsement::parse(&row.get::<_, String>(1)?)
-            .map_err(|error| RecordError::Damaged(format!("endorsement of {key_id}: {error}")))?;
-        keyring.endorse(&key_id, endorsement);
-    }
-    let mut statement = connection
-        .prepare_cached("SELECT key_id, distrust_after, reason, revoked_at FROM key_revocation")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let key_id: KeyId = parse("key_id", &row.get::<_, String>(0)?)?;
-        let revocation = Revocation {
-            distrust_after: instant(row.get(1)?)?,
-            reason: row.get(2)?,
-            revoked_at: instant(row.get(3)?)?,
-        };
-        keyring.revoke(&key_id, revocation);
-    }
-    Ok(keyring)
-}
-
-pub(super) fn register_key(
-    connection: &mut Connection,
-    version: &KeyVersion,
-    endorsement: Option<String>,
-    now: DateTime<Utc>,
-) -> Result<(), RegisterError> {
-    let store = |error: rusqlite::Error| RecordError::from(error);
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(store)?;
-    let keyring = keyring(&transaction)?;
-    keyring.check(version)?;
-    if keyring.get(&version.key_id).is_none() {
-        transaction
-            .execute(
-                "INSERT INTO key_version (key_id, public_key, algorithm, valid_from, valid_until, \
-                 recorded_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    version.key_id.as_str(),
-                    version.public_key.to_der(),
-                    version.algorithm.as_str(),
-                    version.window.from().timestamp(),
-                    version.window.until().timestamp(),
-                    now.timestamp(),
-                ],
-            )
-            .map_err(store)?;
-    }
-    if let Some(endorsement) = endorsement {
-        transaction
-            .execute(
-                "INSERT INTO key_endorsement (key_id, endorsement) VALUES (?1, ?2) \
-                 ON CONFLICT DO NOTHING",
-                [version.key_id.as_str(), &endorsement],
-            )
-            .map_err(store)?;
-    }
-    Ok(transaction.commit().map_err(store)?)
-}
-
-pub(super) fn revoke_key(
-    connection: &mut Connection,
-    key_id: &KeyId,
-    revocation: &Revocation,
-) -> Result<bool, RecordError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let known: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM key_version WHERE key_id = ?1)",
-        [key_id.as_str()],
-        |row| row.get(0),
-    )?;
-    let distrust_after = revocation.distrust_after.timestamp();
-    // Repeating a revocation, or asking for a later instant, changes nothing.
-    let covered: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM key_revocation WHERE key_id = ?1 AND distrust_after <= ?2)",
-        params![key_id.as_str(), distrust_after],
-        |row| row.get(0),
-    )?;
-    if known && !covered {
-        transaction.execute(
-            "INSERT INTO key_revocation (key_id, distrust_after, reason, revoked_at) \
-             VALUES (?1, ?2, ?3, ?4)",
-            params![
-                key_id.as_str(),
-                distrust_after,
-                revocation.reason,
-                revocation.revoked_at.timestamp(),
-            ],
-        )?;
-    }
-    transaction.commit()?;
-    Ok(known)
 }

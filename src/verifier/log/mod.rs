@@ -1,6 +1,7 @@
 //! The record as a transparency log, checked offline: a head against a keyring, a published checkpoint against a head, a
 //! later head against an earlier one, and an export against a head.
 
+mod any_head;
 mod bundle;
 mod export;
 mod headers;
@@ -13,6 +14,7 @@ use crate::record::proof::{ProofError, TreeHead, verify_consistency, verify_incl
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
 
+pub use any_head::{AnyHead, AnyHeadError};
 pub use bundle::{BundleError, InclusionBundle, MAX_BUNDLE_BYTES};
 pub use export::{ExportReport, Fault, check_export};
 

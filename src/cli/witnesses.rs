@@ -1,0 +1,72 @@
+//! The flags of `serve` that tell how far the record once was.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Failure, log};
+use crate::grpc::client::ClientTls;
+use crate::record::witness::KnownHead;
+use crate::service::{HeadFile, WhenMissing, Witnesses};
+
+/// The head file in the folder of --dev.
+const DEV_HEAD_FILE: &str = "record-head.jws";
+
+#[derive(Args)]
+pub(super) struct WitnessArgs {
+    /// A signed head that the record must contain, or the service does not start: a file with what `record head` printed, in
+    /// either form. Give it again for further ones
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_KNOWN_HEAD",
+        value_delimiter = ',',
+        value_name = "HEAD"
+    )]
+    known_head: Vec<PathBuf>,
+    /// Keep the newest signed head of the record here, outside of it, and start only on a record that contains it. An empty
+    /// record begins the file; for any other, make it by `record head`. With --dev, it is in the data folder
+    #[arg(long, env = "CHECKPOINT_SIGNER_HEAD_FILE", value_name = "FILE")]
+    head_file: Option<PathBuf>,
+    /// Another replica of the same record: at the start it is asked for its head, which the record must contain. One that
+    /// does not answer is left out. Give it again for further ones
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_PEER",
+        value_delimiter = ',',
+        value_name = "URL"
+    )]
+    peer: Vec<String>,
+    #[command(flatten)]
+    peer_tls: ClientTls,
+}
+
+impl WitnessArgs {
+    /// Reads the heads. `dev` is the folder of --dev, if the record is there.
+    pub(super) fn read(self, dev: Option<&Path>) -> Result<Witnesses, Failure> {
+        let known_head = |path: PathBuf| {
+            let place = format!("--known-head {}", path.display());
+            let head = log::read_head(&path).map_err(|failure| {
+                let problem = failure.message().unwrap_or_default().to_owned();
+                Failure::Impossible(format!("--known-head {problem}"))
+            })?;
+            Ok(KnownHead { place, head })
+        };
+        let known_heads = self.known_head.into_iter().map(known_head);
+        let dev_file = || {
+            Some(HeadFile {
+                path: dev?.join(DEV_HEAD_FILE),
+                when_missing: WhenMissing::Begin,
+            })
+        };
+        let head_file = self.head_file.map(|path| HeadFile {
+            path,
+            when_missing: WhenMissing::BeginWhenEmpty,
+        });
+        Ok(Witnesses {
+            known_heads: known_heads.collect::<Result<_, Failure>>()?,
+            head_file: head_file.or_else(dev_file),
+            peers: self.peer,
+            peer_tls: self.peer_tls,
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! What is known of the record from outside of it, asked before anything is served: known heads, the head file, peers, and
+//! the keys of the secret.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
+use tonic_types::StatusExt as _;
+
+use super::head_file::{HeadFile, HeadFileError};
+use crate::grpc::client::{self, ClientTls};
+use crate::grpc::proto::GetRecordHeadRequest;
+use crate::grpc::proto::record_service_client::RecordServiceClient;
+use crate::grpc::status::SEEN_ROWS;
+use crate::key::{Keyring, instant_text};
+use crate::record::Record;
+use crate::record::head::{LogName, SignedHead};
+use crate::record::witness::{self, KnownHead, NotContained};
+use crate::verifier::log::AnyHead;
+
+/// How long a peer may take to answer: a start goes on without those that are down.
+const PEER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where to learn how far the record once was. None need be given, and then nothing can be known.
+#[derive(Clone, Debug, Default)]
+pub struct Witnesses {
+    /// Heads that the record must contain.
+    pub known_heads: Vec<KnownHead>,
+    /// Where the newest head is kept.
+    pub head_file: Option<HeadFile>,
+    /// URLs of other replicas of the same record.
+    pub peers: Vec<String>,
+    /// How to speak TLS with them.
+    pub peer_tls: ClientTls,
+}
+
+/// Why the record is not the newest state of itself.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// A head that was given, or a peer's.
+    #[error(transparent)]
+    NotContained(#[from] NotContained),
+    /// The head file.
+    #[error(transparent)]
+    HeadFile(#[from] HeadFileError),
+    /// A peer gives something else than a head.
+    #[error("--peer {url}: its head is wrong: {problem}; expected a replica of this record")]
+    WrongPeer {
+        /// The peer.
+        url: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A peer that runs has seen a newer state.
+    #[error("--peer {url}: says that {problem}; the same holds for this replica")]
+    WentBack {
+        /// The peer.
+        url: String,
+        /// What it says.
+        problem: String,
+    },
+}
+
+impl Witnesses {
+    /// Checks the record against all of them.
+    ///
+    /// # Errors
+    /// [`WitnessError`], the first. A peer that does not answer is none.
+    pub(super) async fn check(
+        &self,
+        record: &dyn Record,
+        log: &LogName,
+    ) -> Result<(), WitnessError> {
+        for known in &self.known_heads {
+            witness::check(record, log, known).await?;
+        }
+        if let Some(head_file) = &self.head_file {
+            head_file.check(record, log).await?;
+        }
+        let asked = join_all(self.peers.iter().map(|url| ask(url, &self.peer_tls))).await;
+        for (url, answer) in self.peers.iter().zip(asked) {
+            match answer {
+                // The record is read after the peer has answered: it may have grown since this began.
+                Answer::Head(head) => witness::check(record, log, &head).await?,
+                Answer::Wrong(error) => return Err(error),
+                Answer::None(problem) => {
+                    tracing::warn!(peer = url, problem, "the peer gave no head of the record");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Answer {
+    Head(KnownHead),
+    Wrong(WitnessError),
+    None(String),
+}
+
+async fn ask(url: &str, tls: &ClientTls) -> Answer {
+    let asked = async {
+        let channel = client::connect(url, tls)
+            .await
+            .map_err(|e| Answer::None(e.to_string()))?;
+        let mut client = RecordServiceClient::new(channel);
+        let answer = client.get_record_head(GetRecordHeadRequest {}).await;
+        answer.map_err(|status| {
+            let info = status.get_details_error_info();
+            let problem = status.message().to_owned();
+            match info.is_some_and(|info| info.metadata.contains_key(SEEN_ROWS)) {
+                true => Answer::Wrong(WitnessError::WentBack {
+                    url: url.into(),
+                    problem,
+                }),
+                false => Answer::None(problem),
+            }
+        })
+    };
+    let head = match tokio::time::timeout(PEER_PATIENCE, asked).await {
+        Ok(Ok(answer)) => answer.into_inner().record_head.unwrap_or_default(),
+        Ok(Err(answer)) => return answer,
+        Err(_) => return Answer::None("no answer in time".into()),
+    };
+    match SignedHead::parse(&head.jws) {
+        Ok(head) => Answer::Head(KnownHead {
+            place: format!("--peer {url}"),
+            head: AnyHead::Jws(Box::new(head)),
+        }),
+        Err(error) => Answer::Wrong(WitnessError::WrongPeer {
+            url: url.into(),
+            problem: error.to_string(),
+        }),
+    }
+}
+
+/// Warns of keys that should be on record by now, and were not when the service started.
+///
+/// A key is recorded within minutes after it was promoted, weeks before its window opens. One whose window is open, and that
+/// a record with rows has never seen, is a sign of a backup from before the rollover. It is no proof: the service may have
+/// been down, or the record may have been moved, since before the promotion. Refusing would make a late start after a
+/// forgotten rollover impossible, so this only says what to look at.
+pub(super) fn warn_of_unseen_keys(
+    recorded: &Keyring,
+    loaded: &Keyring,
+    newest_signature: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) {
+    let Some(newest) = newest_signature else {
+        // A new record has seen no key.
+        return;
+    };
+    for entry in loaded.entries() {
+        let version = entry.version();
+        let (key_id, opened) = (&version.key_id, version.window.from());
+        if entry.is_trusted() && opened <= now && recorded.get(key_id).is_none() {
+            tracing::warn!(
+                %key_id,
+                valid_from = instant_text(opened),
+                newest_signature = instant_text(newest),
+                "the record had never seen this key, though its window is open: unless the service has been down since before \
+                 the key was promoted, the record was restored from an older backup, and what was signed since would be signed \
+                 again; compare the newest published checkpoints with it"
+            );
+        }
+    }
+}
