@@ -31,6 +31,8 @@ pub fn start(filter: &str, audit: Audit) -> Result<(), String> {
     }
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would tell of a failed write on standard error, which panics when that is what cannot be written.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second start in one process (a test) keeps the first one.
     let _ = match std::io::stderr().is_terminal() {

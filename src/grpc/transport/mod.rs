@@ -28,8 +28,8 @@ pub(super) const MAX_METADATA_BYTES: u32 = 16 * 1024;
 /// Calls at once on one connection: more wait in the client, as HTTP/2 has it.
 pub(super) const MAX_CALLS_PER_CONNECTION: u32 = 128;
 
-/// Calls at once of one peer, whatever its connections: four connections' worth.
-pub(super) const MAX_CALLS_PER_PEER: usize = 512;
+/// Calls at once of one peer, whatever its connections. One ledger service may fill the queue of signatures.
+pub(super) const MAX_CALLS_PER_PEER: usize = 2048;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 1024;
