@@ -28,7 +28,7 @@
 //! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
 //! | [`service`] | puts all of it together |
-//! | [`clock`], [`telemetry`] | the time, passed in; logs |
+//! | [`clock`], [`telemetry`], [`hardening`] | the time, passed in; logs; no core dumps, memory locked |
 //! | [`fault`], [`identifier`], [`paging`] | what is wrong with input; the form of names; pages of the record |
 
 pub mod checkpoint;
@@ -36,6 +36,7 @@ pub mod cli;
 pub mod clock;
 pub mod fault;
 pub mod grpc;
+pub mod hardening;
 pub mod http;
 pub mod identifier;
 pub mod key;
