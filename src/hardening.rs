@@ -73,7 +73,10 @@ fn lock_memory() -> Result<(), Errno> {
         None => None,
         Some(_) => Some(0),
     };
-    let with = |current| Rlimit { current, ..limit.clone() };
+    let with = |current| Rlimit {
+        current,
+        ..limit.clone()
+    };
     setrlimit(Resource::Memlock, with(trial))?;
     let locked = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
     if trial.is_some() {

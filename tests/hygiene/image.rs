@@ -88,7 +88,10 @@ impl Image {
         let mut begins = vec![false; 1 << 16];
         for (index, needle) in needles.iter().enumerate() {
             for (place, block) in needle.bytes.chunks_exact(BLOCK).enumerate() {
-                blocks.entry(block).or_default().push((index, place * BLOCK));
+                blocks
+                    .entry(block)
+                    .or_default()
+                    .push((index, place * BLOCK));
                 begins[usize::from(u16::from_le_bytes([block[0], block[1]]))] = true;
             }
         }
@@ -131,7 +134,14 @@ pub fn counts(hits: &[Hit], key: &str) -> Counts {
 /// A line for each hit.
 pub fn list(hits: &[&Hit]) -> String {
     let line = |hit: &&Hit| {
-        let Hit { key, part, form, blocks: (found, all), region, offset } = hit;
+        let Hit {
+            key,
+            part,
+            form,
+            blocks: (found, all),
+            region,
+            offset,
+        } = hit;
         format!("{key} {part} {form:?} {found}/{all} in {region} +{offset:#x}")
     };
     let lines: Vec<String> = hits.iter().map(line).collect();

@@ -17,7 +17,10 @@ fn every_needle_is_found_whole_where_it_lies() {
     for needle in &needles {
         let hits = haystack(&needle.bytes).search(&needles);
         let whole = |hit: &&crate::image::Hit| hit.part == needle.part && hit.offset == 1000;
-        let hit = hits.iter().filter(|hit| hit.form == needle.form).find(whole);
+        let hit = hits
+            .iter()
+            .filter(|hit| hit.form == needle.form)
+            .find(whole);
         let hit = hit.unwrap_or_else(|| panic!("{needle:?} is not among {hits:?}"));
         assert_eq!(hit.blocks.0, hit.blocks.1, "{hit:?}");
     }
