@@ -29,18 +29,20 @@ pub struct Hit {
 }
 
 impl Image {
-    /// All that is mapped and readable, while the process stands still.
+    /// All that is mapped and readable, while the process stands still; but not files as they are on disk.
     pub fn of_memory(pid: u32) -> Self {
         let maps = format!("/proc/{pid}/maps");
         let process = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
         kill_process(process, Signal::STOP).unwrap();
         let memory = File::open(format!("/proc/{pid}/mem"))
-            .expect("to read the memory of a process that is not dumpable: run the tests as root");
+            .expect("the memory of a process that is not dumpable: run the tests as root with CAP_SYS_PTRACE");
         let mut regions = Vec::new();
         for line in std::fs::read_to_string(maps).unwrap().lines() {
             let mut fields = line.split_whitespace();
             let (range, access) = (fields.next().unwrap(), fields.next().unwrap());
-            if !access.starts_with('r') {
+            let name = fields.nth(3).unwrap_or("anonymous");
+            let is_file_itself = name.starts_with('/') && !access.contains('w');
+            if !access.starts_with('r') || is_file_itself {
                 continue;
             }
             let (from, to) = range.split_once('-').unwrap();
@@ -48,7 +50,6 @@ impl Image {
             let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
             // What the kernel keeps for itself ([vvar]) is readable in name only.
             if memory.read_exact_at(&mut bytes, from).is_ok() {
-                let name = fields.nth(3).unwrap_or("anonymous");
                 regions.push((format!("{range} {access} {name}"), bytes));
             } else {
                 assert!(line.contains("[v"), "not readable: {line}");

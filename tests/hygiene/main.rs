@@ -1,4 +1,4 @@
-//! What a memory dump, the log and a crash of the real binary give away: run as root, which alone may read the
+//! What a memory dump, the log and a crash of the real binary give away. Root alone (CAP_SYS_PTRACE) may read the
 //! memory of a process that is not dumpable.
 #![allow(
     clippy::unwrap_used,
