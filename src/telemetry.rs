@@ -1,11 +1,23 @@
-//! Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees key material.
+//! Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees key material: what
+//! libraries that carry the secret may log is bounded, whatever the filter asks for.
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::Metadata;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::audit;
+
+/// The most that targets with these beginnings may log; the first that fits holds. On trace the AWS SDK prints
+/// requests whole (the secret that a rollover puts), and answers whose bodies it was told to show. What it tells of
+/// credentials on debug is of use, and holds none.
+const BOUNDS: [(&str, LevelFilter); 2] = [
+    ("aws_config", LevelFilter::DEBUG),
+    ("aws_", LevelFilter::INFO),
+];
 
 /// Whether the audit log is written whatever the filter says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +41,24 @@ pub fn start(filter: &str, audit: Audit) -> Result<(), String> {
         let directive = format!("{}={}", audit::TARGET, LevelFilter::INFO);
         filter = filter.add_directive(directive.parse().map_err(|error| wrong(&error))?);
     }
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
         // It would tell of a failed write on standard error, which panics when that is what cannot be written.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    // A second start in one process (a test) keeps the first one.
-    let _ = match std::io::stderr().is_terminal() {
-        true => subscriber.try_init(),
-        false => subscriber.json().flatten_event(true).try_init(),
+        .log_internal_errors(false);
+    let layer = match std::io::stderr().is_terminal() {
+        true => layer.boxed(),
+        false => layer.json().flatten_event(true).boxed(),
     };
+    // A second start in one process (a test) keeps the first one.
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(filter.and(filter_fn(is_harmless))))
+        .try_init();
     Ok(())
+}
+
+fn is_harmless(metadata: &Metadata<'_>) -> bool {
+    let bound = BOUNDS
+        .iter()
+        .find(|(target, _)| metadata.target().starts_with(target));
+    bound.is_none_or(|(_, most)| metadata.level() <= most)
 }

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::hardening::Hardening;
 use failure::Failure;
 
 use tonic::transport::Channel;
@@ -89,6 +90,15 @@ impl Command {
             _ => Audit::AsFiltered,
         }
     }
+
+    fn handles_private_keys(&self) -> bool {
+        match self {
+            Self::Serve(_) | Self::Rollover(_) | Self::Lambda(_) | Self::Demo => true,
+            Self::Keys(keys) => matches!(keys, keys::Keys::Generate(_)),
+            Self::Sign(_) | Self::Verify(_) | Self::Record(_) | Self::Health(_) => false,
+            Self::Completions { .. } | Self::Man => false,
+        }
+    }
 }
 
 /// How to print.
@@ -135,8 +145,10 @@ impl ServerArg {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let hardening = cli.command.handles_private_keys().then(Hardening::apply);
     let outcome = crate::telemetry::start(&cli.log_level, cli.command.audit())
         .map_err(Failure::Impossible)
+        .inspect(|()| hardening.iter().for_each(Hardening::log))
         .and_then(|()| run(cli.command));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,8 @@
 //!
 //! The rsa crate reads, validates and generates; aws-lc-rs signs. Whatever holds private bytes here is
 //! zeroized when it is dropped: the rsa crate's numbers and documents do so themselves, and aws-lc cleanses
-//! all memory that it frees (OPENSSL_free).
+//! all memory that it frees (OPENSSL_free). Intermediate results of the rsa crate are freed as they are; the
+//! allocator of the binary (`src/main.rs`) wipes these.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::change::LabelChange;
 use super::snapshot::{Snapshot, StoredKey, StoredVersion};
 use crate::key::{KeySecret, SecretError, StagingLabel};
-use crate::source::{innermost, parse_secret};
+use crate::source::{innermost, parse_secret, unpooled};
 
 /// How long one attempt of a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,6 +98,7 @@ impl SecretStore {
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
         let config = aws_sdk_secretsmanager::config::Builder::from(shared)
+            .http_client(unpooled())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .build();

@@ -1,6 +1,7 @@
 //! Where keys come from. A source gives versions with their staging labels; what may be done with them is
 //! decided elsewhere.
 
+mod connections;
 mod file;
 mod secrets_manager;
 
@@ -9,6 +10,7 @@ use chrono::TimeDelta;
 
 use crate::key::{SecretError, VersionSecret};
 
+pub(crate) use connections::unpooled;
 pub use file::FileSource;
 pub use secrets_manager::{DEFAULT_SECRET, SecretsManagerSource};
 pub(crate) use secrets_manager::{innermost, parse_secret, secret_text};

@@ -22,7 +22,7 @@ use aws_sdk_secretsmanager::operation::get_secret_value::{
 use chrono::TimeDelta;
 use zeroize::Zeroizing;
 
-use super::{KeySource, SourceError};
+use super::{KeySource, SourceError, unpooled};
 use crate::key::{KeySecret, SecretError, StagingLabel, VersionSecret};
 
 /// The secret's name where no environment is named.
@@ -70,6 +70,7 @@ impl SecretsManagerSource {
             .build();
         let calls = Arc::new(AtomicU64::new(0));
         let config = aws_sdk_secretsmanager::config::Builder::from(shared)
+            .http_client(unpooled())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .interceptor(CallCounter(Arc::clone(&calls)))

@@ -1,0 +1,17 @@
+//! Key material cannot be copied, printed or serialized by accident: the compiler refuses.
+
+use std::fmt::{Debug, Display};
+
+use checkpoint_signer::key::{KeySecret, OpenKey, PrivateKey, SigningKey, VersionSecret};
+use checkpoint_signer::signer::{Custody, KeysInForce};
+use serde::Serialize;
+use static_assertions::assert_not_impl_any;
+
+assert_not_impl_any!(PrivateKey: Clone, Copy, Debug, Display, Serialize);
+assert_not_impl_any!(SigningKey: Clone, Copy, Debug, Display, Serialize);
+assert_not_impl_any!(OpenKey<'static>: Clone, Copy, Debug, Display, Serialize);
+assert_not_impl_any!(KeySecret: Clone, Copy, Debug, Display, Serialize);
+assert_not_impl_any!(VersionSecret: Clone, Copy, Debug, Display, Serialize);
+assert_not_impl_any!(KeysInForce: Clone, Copy, Debug, Display, Serialize);
+// Clones of the handle share the keys.
+assert_not_impl_any!(Custody: Debug, Display, Serialize);
