@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Datelike, NaiveDate};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -90,8 +91,21 @@ pub(super) struct Serve {
     witnesses: WitnessArgs,
 }
 
+/// The limits on connections are far above the 1024 files that a process may open by default.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit on open files could not be raised");
+    }
+}
+
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        raise_open_files();
         // Before anything is started, so that no signal is missed.
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::impossible)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::impossible)?;

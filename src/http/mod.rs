@@ -93,7 +93,8 @@ impl FromStr for PublicUrl {
 
     fn from_str(text: &str) -> Result<Self, NotPublic> {
         let url = Url::parse(text).map_err(|_| NotPublic)?;
-        let is_plain = url.query().is_none() && url.fragment().is_none() && url.username() == "";
+        let is_anybodys = url.username().is_empty() && url.password().is_none();
+        let is_plain = url.query().is_none() && url.fragment().is_none() && is_anybodys;
         match is_plain && matches!(url.scheme(), "https" | "http") {
             true => Ok(Self(url.as_str().trim_end_matches('/').into())),
             false => Err(NotPublic),

@@ -22,6 +22,9 @@ use crate::signature::Algorithm;
 /// (NIST SP 800-57 part 1, table 2: 128 bits of strength).
 pub const DEFAULT_MODULUS_BITS: usize = 3072;
 
+/// Longest label that an error repeats: those of RFC 7468 have up to 21 characters, and a line of a key has 64.
+const MAX_LABEL_BYTES: usize = 24;
+
 /// The message of the trial signature that every key makes when it is loaded.
 const TRIAL_MESSAGE: &[u8] = b"checkpoint-signer: trial signature of a key that was just loaded";
 
@@ -185,5 +188,5 @@ fn first_label(pem: &str) -> Option<&str> {
     let (_, pem) = pem.split_once("-----BEGIN ")?;
     let (label, _) = pem.split_once("-----")?;
     let is_plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ';
-    label.chars().all(is_plain).then_some(label)
+    (label.len() <= MAX_LABEL_BYTES && label.chars().all(is_plain)).then_some(label)
 }

@@ -20,6 +20,7 @@ mod keyring_file;
 mod log_export;
 mod proofs;
 mod properties;
+mod public_url;
 mod rollover;
 mod secrets;
 mod support;

@@ -87,6 +87,15 @@ fn the_format_of_openssh_is_refused_with_its_label() {
 }
 
 #[test]
+fn a_label_as_long_as_a_line_of_a_key_is_not_repeated() {
+    let hexadecimal = "0123456789ABCDEF".repeat(4);
+    for label in [hexadecimal.clone(), format!("RSA PRIVATE {hexadecimal}")] {
+        let pem = openssl::file("rsa-2048.pkcs1.pem").replace("RSA PRIVATE KEY", &label);
+        assert_key_refused(&pem, "is not PEM");
+    }
+}
+
+#[test]
 fn an_encrypted_key_is_refused_as_such() {
     for name in [
         "rsa-2048.encrypted-pkcs8.pem",
