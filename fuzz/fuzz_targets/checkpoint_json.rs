@@ -3,8 +3,8 @@
 #![no_main]
 
 use checkpoint_signer::checkpoint::{Checkpoint, Outline, PublishedOutline};
-use checkpoint_signer::verifier::{VerdictKind, verify};
 use checkpoint_signer::signature::{DetachedJws, SignedCheckpoint};
+use checkpoint_signer::verifier::{VerdictKind, verify};
 use checkpoint_signer_fuzz::{KEYRING, PUBLISHED};
 use libfuzzer_sys::fuzz_target;
 
@@ -37,7 +37,10 @@ fuzz_target!(|text: &[u8]| {
         let signed = SignedCheckpoint { checkpoint, jws };
         if verify(&KEYRING, &signed).kind == VerdictKind::Valid {
             let mut golden = PUBLISHED.iter();
-            assert!(golden.any(|known| known.published_json() == published), "a forgery");
+            assert!(
+                golden.any(|known| known.published_json() == published),
+                "a forgery"
+            );
         }
     }
 });
@@ -47,6 +50,9 @@ fn unsigned(text: &[u8]) {
         let payload = checkpoint.payload().as_bytes();
         let again = Checkpoint::from_json(payload).expect("its own payload");
         assert_eq!(again.payload(), checkpoint.payload());
-        assert!(Checkpoint::from_published_json(text).is_err(), "no signature is there");
+        assert!(
+            Checkpoint::from_published_json(text).is_err(),
+            "no signature is there"
+        );
     }
 }

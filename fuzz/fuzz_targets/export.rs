@@ -57,7 +57,10 @@ fn verdict(keyring: &Keyring, row: &SignedCheckpoint) -> VerdictKind {
         VerdictKind::AlgorithmMismatch
     } else if !entry.version().window.contains(header.iat) {
         VerdictKind::OutsideValidity
-    } else if entry.revocation().is_some_and(|r| header.iat >= r.distrust_after) {
+    } else if entry
+        .revocation()
+        .is_some_and(|r| header.iat >= r.distrust_after)
+    {
         VerdictKind::KeyRevoked
     } else {
         VerdictKind::Valid

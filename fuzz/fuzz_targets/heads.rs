@@ -24,7 +24,9 @@ fuzz_target!(|text: &str| {
         assert_eq!(head.jws().compact(), text.trim_ascii());
         assert_eq!(head.jws().header().iat, head.head().timestamp);
         let kind = verify_head(&KEYRING, &head).kind;
-        let golden = HEADS.iter().any(|known| known.trim_ascii() == text.trim_ascii());
+        let golden = HEADS
+            .iter()
+            .any(|known| known.trim_ascii() == text.trim_ascii());
         assert_eq!(is_by_a_key(kind), golden);
         verify_head(&REVOKED, &head);
     }
@@ -34,7 +36,10 @@ fuzz_target!(|text: &str| {
         assert!(note.text.starts_with(&lines));
         let valid = |keyring: &Keyring| verify_note(keyring, &note).kind == VerdictKind::Valid;
         if valid(&KEYRING) {
-            assert!(NOTES.iter().any(|known| known.starts_with(&note.text)), "a forgery");
+            assert!(
+                NOTES.iter().any(|known| known.starts_with(&note.text)),
+                "a forgery"
+            );
         }
         assert!(!valid(&REVOKED) || valid(&KEYRING));
     }

@@ -23,17 +23,25 @@ fuzz_target!(|text: &[u8]| {
         ("checkpoint_id".into(), fields.checkpoint_id.as_str().into()),
         ("ledger_id".into(), fields.ledger_id.as_str().into()),
         ("timestamp".into(), fields.timestamp.to_string().into()),
-        ("cumulative_hash".into(), fields.cumulative_hash.to_string().into()),
+        (
+            "cumulative_hash".into(),
+            fields.cumulative_hash.to_string().into(),
+        ),
         ("entry_count".into(), fields.entry_count.get().into()),
         ("total_volume".into(), fields.total_volume.get().into()),
     ]);
     let summaries = fields.organization_summaries.iter();
-    let summaries = summaries.map(|summary| Value::Object(summary.as_map().clone())).collect();
+    let summaries = summaries
+        .map(|summary| Value::Object(summary.as_map().clone()))
+        .collect();
     members.insert("organization_summaries".into(), summaries);
 
     let payload = checkpoint.payload().as_bytes();
     let other = serde_jcs::to_vec(&members).expect("another implementation writes it");
-    assert_eq!(String::from_utf8_lossy(payload), String::from_utf8_lossy(&other));
+    assert_eq!(
+        String::from_utf8_lossy(payload),
+        String::from_utf8_lossy(&other)
+    );
     let again = Checkpoint::from_json(payload).expect("its own payload");
     assert_eq!(again.payload().as_bytes(), payload);
 });

@@ -20,7 +20,10 @@ fuzz_target!(|data: &[u8]| {
     // Another reader's understanding of it.
     let other: Option<f64> = serde_json::from_str(&text).ok();
     let Ok(read) = parse_object(object.as_bytes()) else {
-        assert!(other.is_none_or(|number| number.abs() > LARGEST), "{text} is refused");
+        assert!(
+            other.is_none_or(|number| number.abs() > LARGEST),
+            "{text} is refused"
+        );
         return;
     };
     let other = other.expect("a number");
@@ -65,7 +68,15 @@ fn ecmascript(number: f64) -> String {
 /// (note 2 there, which RFC 8785 asks for). The standard library takes either.
 fn shortest(number: f64) -> String {
     let any = format!("{number:e}");
-    let digits = any.chars().take_while(|c| *c != 'e').filter(char::is_ascii_digit).count();
+    let digits = any
+        .chars()
+        .take_while(|c| *c != 'e')
+        .filter(char::is_ascii_digit)
+        .count();
     let closest = format!("{number:.*e}", digits - 1);
-    if closest.parse() == Ok(number) { closest } else { any }
+    if closest.parse() == Ok(number) {
+        closest
+    } else {
+        any
+    }
 }

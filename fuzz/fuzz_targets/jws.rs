@@ -67,6 +67,9 @@ fn embedded(text: &str, typ: JwsType) -> bool {
     let (_, signature) = rest.split_once('.').expect("three parts");
     let detached = DetachedJws::parse_as(typ, &format!("{header}..{signature}"));
     let detached = detached.expect("the same without its payload");
-    assert_eq!(detached.signing_input(jws.payload().as_bytes()), jws.signing_input());
+    assert_eq!(
+        detached.signing_input(jws.payload().as_bytes()),
+        jws.signing_input()
+    );
     true
 }

@@ -47,7 +47,10 @@ fuzz_target!(|data: &[u8]| {
     let Some((&choice, rest)) = data.split_first() else {
         return;
     };
-    let line_end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+    let line_end = rest
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(rest.len());
     let (head, payload) = rest.split_at(line_end);
     let key = &KEYS[usize::from(choice & 1)];
     if choice & 2 == 0 {
@@ -88,7 +91,10 @@ fn sign(pair: &RsaKeyPair, algorithm: Algorithm, input: &[u8]) -> Vec<u8> {
 fn compare(compact: &str, payload: &[u8], key: &Key) -> Option<(Algorithm, bool)> {
     let jws = DetachedJws::parse(compact).ok()?;
     let alg = jws.header().alg;
-    let (input, encoded) = (jws.signing_input(payload), URL_SAFE_NO_PAD.encode(jws.signature()));
+    let (input, encoded) = (
+        jws.signing_input(payload),
+        URL_SAFE_NO_PAD.encode(jws.signature()),
+    );
     let other_alg = match alg {
         Algorithm::Ps256 => jsonwebtoken::Algorithm::PS256,
         Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
@@ -100,11 +106,17 @@ fn compare(compact: &str, payload: &[u8], key: &Key) -> Option<(Algorithm, bool)
         assert_eq!(header.kid.as_deref(), Some(jws.header().kid.as_str()));
         assert_eq!(header.typ.as_deref(), Some(jws.header().typ.as_str()));
     } else {
-        assert!(has_other_parameters(compact), "only this service reads {embedded}");
+        assert!(
+            has_other_parameters(compact),
+            "only this service reads {embedded}"
+        );
     }
     let ours = jws.check(payload, &key.version.public_key).is_ok();
     let message = input.as_bytes();
-    let second = key.version.public_key.verify_independently(alg, message, jws.signature());
+    let second = key
+        .version
+        .public_key
+        .verify_independently(alg, message, jws.signature());
     let third = jsonwebtoken::crypto::verify(&encoded, message, &key.other, other_alg);
     assert_eq!(ours, second.is_ok(), "the rsa crate says otherwise");
     assert_eq!(ours, third.unwrap_or(false), "jsonwebtoken says otherwise");

@@ -23,7 +23,12 @@ fuzz_target!(|text: &str| {
     same::<Algorithm>(text);
     if let Ok(instant) = parse_instant(text) {
         assert_eq!(parse_instant(&instant_text(instant)), Ok(instant));
-        assert_eq!(instant_text(instant).parse::<Timestamp>().map(Timestamp::instant), Ok(instant));
+        assert_eq!(
+            instant_text(instant)
+                .parse::<Timestamp>()
+                .map(Timestamp::instant),
+            Ok(instant)
+        );
     }
     if let Some((from, until)) = text.split_once('\n')
         && let (Ok(from), Ok(until)) = (parse_instant(from), parse_instant(until))

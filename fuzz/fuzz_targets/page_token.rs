@@ -24,7 +24,10 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         // One character of a good token is changed.
-        let (at, by) = (text.len() % token.len(), filters.first().copied().unwrap_or(b'A'));
+        let (at, by) = (
+            text.len() % token.len(),
+            filters.first().copied().unwrap_or(b'A'),
+        );
         let mut changed = token.clone().into_bytes();
         changed[at] = by;
         if let Ok(changed) = String::from_utf8(changed)

@@ -15,8 +15,14 @@ fuzz_target!(|data: &[u8]| {
             public(PublicKey::from_pem(text));
         }
         _ => {
-            let (pkcs1, der) = data.split_first().map_or((true, data), |(f, r)| (f % 2 == 1, r));
-            let label = if pkcs1 { "RSA PRIVATE KEY" } else { "PRIVATE KEY" };
+            let (pkcs1, der) = data
+                .split_first()
+                .map_or((true, data), |(f, r)| (f % 2 == 1, r));
+            let label = if pkcs1 {
+                "RSA PRIVATE KEY"
+            } else {
+                "PRIVATE KEY"
+            };
             private(&pem(label, der));
             public(PublicKey::from_der(der));
             public(PublicKey::from_components(der, &[1, 0, 1]));
@@ -37,7 +43,10 @@ fn private(pem: &str) {
 fn public(key: Result<PublicKey, PublicKeyError>) {
     let Ok(key) = key else { return };
     assert!((2048..=8192).contains(&key.bits()));
-    assert_eq!(PublicKey::from_pem(&key.to_pem()).expect("its own PEM"), key);
+    assert_eq!(
+        PublicKey::from_pem(&key.to_pem()).expect("its own PEM"),
+        key
+    );
     assert_eq!(PublicKey::from_der(key.to_der()).expect("its own DER"), key);
     assert_eq!(key.thumbprint().len(), 43);
 }

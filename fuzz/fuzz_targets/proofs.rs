@@ -24,7 +24,12 @@ fuzz_target!(|data: &[u8]| {
     );
     any_sizes(first, second, rest);
     let size = 1 + first % MOST_ROWS[usize::from(bits % 16 == 15)];
-    small_tree(size, 1 + second % size, rest.first().copied().unwrap_or(0), bits);
+    small_tree(
+        size,
+        1 + second % size,
+        rest.first().copied().unwrap_or(0),
+        bits,
+    );
 });
 
 /// Sizes and hashes of anybody's choice.
@@ -43,8 +48,14 @@ fn any_sizes(position: u64, size: u64, hashes: &[u8]) {
     }
     let plan = ProofPlan::consistency(position, size);
     assert_eq!(plan.is_ok(), position <= size);
-    let earlier = TreeHead { size: position, root };
-    let later = TreeHead { size, root: TreeHash::leaf(b"later") };
+    let earlier = TreeHead {
+        size: position,
+        root,
+    };
+    let later = TreeHead {
+        size,
+        root: TreeHash::leaf(b"later"),
+    };
     let verified = verify_consistency(earlier, later, &proof);
     assert!(verified.is_err(), "two roots that belong to no tree");
     if let Ok(plan) = plan {
@@ -56,15 +67,30 @@ fn small_tree(size: u64, position: u64, seed: u8, bits: u64) {
     let leaf = |row: u64| TreeHash::leaf(&[&[seed], row.to_le_bytes().as_slice()].concat());
     let mut nodes = FoundNodes::default();
     let mut tree = Frontier::default();
-    let mut earlier = TreeHead { size: 0, root: tree.root() };
+    let mut earlier = TreeHead {
+        size: 0,
+        root: tree.root(),
+    };
     for row in 0..size {
-        nodes.add(Node { id: NodeId { level: 0, position: row }, hash: leaf(row) });
+        nodes.add(Node {
+            id: NodeId {
+                level: 0,
+                position: row,
+            },
+            hash: leaf(row),
+        });
         tree.push_keeping(leaf(row), |node| nodes.add(node));
         if tree.size() == position {
-            earlier = TreeHead { size: position, root: tree.root() };
+            earlier = TreeHead {
+                size: position,
+                root: tree.root(),
+            };
         }
     }
-    let later = TreeHead { size, root: tree.root() };
+    let later = TreeHead {
+        size,
+        root: tree.root(),
+    };
     let restored = Frontier::from_bytes(size, &tree.to_bytes()).expect("its own bytes");
     assert_eq!(restored.root(), later.root);
 
@@ -83,7 +109,10 @@ fn small_tree(size: u64, position: u64, seed: u8, bits: u64) {
     assert_eq!(verify_consistency(earlier, later, &proof), Ok(()));
     let forged = |proof: Vec<_>| verify_consistency(earlier, later, &proof).is_err();
     assert!(changed(&proof, bits).is_none_or(forged));
-    let other = TreeHead { root: leaf(0), ..earlier };
+    let other = TreeHead {
+        root: leaf(0),
+        ..earlier
+    };
     if other != earlier {
         assert!(verify_consistency(other, later, &proof).is_err());
     }

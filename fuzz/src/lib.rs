@@ -42,7 +42,10 @@ pub fn demand_silence(document: &str, said: &str) {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
     let runs = said.split(|c| !is_base64(c));
     for run in runs.filter(|run| run.len() >= MAX_RUN) {
-        assert!(!document.contains(run), "an error repeats the document: {said}");
+        assert!(
+            !document.contains(run),
+            "an error repeats the document: {said}"
+        );
     }
     assert!(!said.contains("-----BEGIN "), "an error holds PEM: {said}");
 }
