@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from . import _calls as calls
-from ._calls import Call, Key, RecordedCheckpoint
+from ._calls import A, Call, Key, Q, RecordedCheckpoint, T
 from ._checkpoint import CheckpointLike, SignedCheckpoint
 from ._errors import CheckpointSignerError, from_call, from_status
 from ._keyring import Keyring
@@ -137,7 +137,7 @@ class AsyncClient:
         if unused is not None:
             await unused.close()
 
-    async def _run(self, call: Call[Any, Any, Any]) -> Any:
+    async def _run(self, call: Call[Q, A, T]) -> T:
         attempts = Attempts(self._retry, len(self._replicas.targets)).begin()
         method = call.method
         while True:

@@ -129,7 +129,7 @@ class Checkpoint:
 
     def payload(self) -> bytes:
         """The RFC 8785 bytes that are signed."""
-        return rfc8785.dumps(self.to_dict())  # type: ignore[arg-type]
+        return rfc8785.dumps(self.to_dict())
 
 
 CheckpointLike = Union[Checkpoint, Mapping[str, JsonValue]]

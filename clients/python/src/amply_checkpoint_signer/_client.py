@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any
 
 import grpc
 
 from . import _calls as calls
-from ._calls import Call, Key, RecordedCheckpoint
+from ._calls import A, Call, Key, Q, RecordedCheckpoint, T
 from ._checkpoint import CheckpointLike, SignedCheckpoint
 from ._errors import CheckpointSignerError, from_call, from_status
 from ._keyring import Keyring
@@ -119,7 +118,7 @@ class Client:
             if stream is not None:
                 stream.end()
 
-    def _run(self, call: Call[Any, Any, Any]) -> Any:
+    def _run(self, call: Call[Q, A, T]) -> T:
         attempts = Attempts(self._retry, len(self._replicas.targets)).begin()
         method = call.method
         while True:

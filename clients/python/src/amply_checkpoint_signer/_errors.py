@@ -59,7 +59,7 @@ class CheckpointSignerError(Exception):
 
 
 class InvalidCheckpoint(CheckpointSignerError):
-    """A field of the checkpoint is not as it must be: mend what `fields` names. Raised before sending where possible."""
+    """A field of the checkpoint is not as it must be: mend what `fields` names. Raised before sending if possible."""
 
     @classmethod
     def of(cls, fields: Sequence[FieldViolation]) -> InvalidCheckpoint:

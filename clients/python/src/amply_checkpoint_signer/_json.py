@@ -115,7 +115,7 @@ def describe(value: object) -> str:
         return "is null"
     names = ((bool, "a boolean"), ((int, float), "a number"), (str, "a string"), (_Members, "an object"))
     for kind, name in names:
-        if isinstance(value, kind):  # type: ignore[arg-type]
+        if isinstance(value, kind):
             return f"is {name}"
     if isinstance(value, Mapping):
         return "is an object"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
-from typing import cast
 
 from ._bounds import check_identifier, excerpt
 from ._json import Fault, JsonValue, parse_object
@@ -104,7 +103,7 @@ def _read_header(text: bytes, typ: str) -> tuple[str, int, str]:
     wrong = check_identifier(kid)
     if wrong is not None:
         raise _refused(f"kid {wrong}")
-    return alg, cast("int", iat), kid
+    return alg, iat, kid
 
 
 def _string(header: dict[str, JsonValue], name: str) -> str:
