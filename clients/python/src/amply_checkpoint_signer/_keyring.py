@@ -1,0 +1,280 @@
+"""The keyring: a JWK Set (RFC 7517) with each key's window, revocation and endorsement."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from ._bounds import check_identifier, excerpt
+from ._json import describe
+from ._jws import ALGORITHMS, ENDORSEMENT_TYPE, Jws, JwsError, decode, encode, parse_embedded
+
+MAX_KEYRING_BYTES = 16 * 1024 * 1024
+"""Largest keyring file."""
+
+_MIN_BITS, _MAX_BITS = 2048, 8192
+_MIN_EXPONENT, _EXPONENT_END = 65537, 2**33
+_SALT_BYTES = 32  # RFC 7518, section 3.5
+
+
+class KeyringError(ValueError):
+    """Why something is no keyring: it names the key and the member."""
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """One key version, as the keyring publishes it."""
+
+    key_id: str
+    algorithm: str
+    """`PS256` or `RS256`: the only one that it signs with."""
+    not_before: int
+    """The first second, since 1970, at which it may sign."""
+    expires: int
+    """The first second at which it may no longer sign."""
+    rsa: RSAPublicKey
+    distrusted_from: int | None = None
+    """Signatures of this second and later are not trusted."""
+    distrust_reason: str = ""
+    endorsement: Jws | None = None
+    """By the key before it."""
+
+    def made(self, jws: Jws) -> bool:
+        """Whether this key made the signature, by its own algorithm."""
+        # RFC 8017, sections 8.1.2 and 8.2.2: the signature is exactly as long as the modulus.
+        if len(jws.signature) != (self.rsa.key_size + 7) // 8:
+            return False
+        pss = padding.PSS(mgf=padding.MGF1(SHA256()), salt_length=_SALT_BYTES)
+        scheme = pss if self.algorithm == "PS256" else padding.PKCS1v15()
+        try:
+            self.rsa.verify(jws.signature, jws.signing_input(), scheme, SHA256())
+        except InvalidSignature:
+            return False
+        return True
+
+    def may_sign_at(self, instant: int) -> bool:
+        """Whether the instant is inside of the window."""
+        return self.not_before <= instant < self.expires
+
+    def distrusted_at(self, instant: int) -> bool:
+        """Whether the key was revoked by then."""
+        return self.distrusted_from is not None and instant >= self.distrusted_from
+
+    @property
+    def window(self) -> str:
+        """The window for a person."""
+        return f"{seconds_text(self.not_before)} <= t < {seconds_text(self.expires)}"
+
+    @property
+    def thumbprint(self) -> str:
+        """The JWK thumbprint with SHA-256 (RFC 7638)."""
+        e, n = self._numbers()
+        digest = hashlib.sha256(f'{{"e":"{e}","kty":"RSA","n":"{n}"}}'.encode("ascii"))
+        return encode(digest.digest())
+
+    def endorsed_payload(self) -> bytes:
+        """What an endorsement of it signs: its JWK and window, in RFC 8785 form."""
+        e, n = self._numbers()
+        members = {"alg": self.algorithm, "e": e, "exp": self.expires, "kid": self.key_id, "kty": "RSA"}
+        members |= {"n": n, "nbf": self.not_before, "use": "sig"}
+        return json.dumps(members, separators=(",", ":")).encode("ascii")
+
+    def _numbers(self) -> tuple[str, str]:
+        numbers = self.rsa.public_numbers()
+        e, n = (number.to_bytes((number.bit_length() + 7) // 8, "big") for number in (numbers.e, numbers.n))
+        return encode(e), encode(n)
+
+
+class Keyring:
+    """Every key version that is believed, and why others are not."""
+
+    def __init__(self, keys: Iterable[PublicKey], untrusted: Mapping[str, str] | None = None) -> None:
+        self._keys = {key.key_id: key for key in keys}
+        self.untrusted = dict(untrusted or {})
+        """Why each key is not believed that no chain from the pinned one leads to."""
+
+    def get(self, key_id: str) -> PublicKey | None:
+        """One key version."""
+        return self._keys.get(key_id)
+
+    def __iter__(self) -> Iterator[PublicKey]:
+        return iter(self._keys.values())
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @classmethod
+    def from_jwks(cls, jwks: str | bytes | Mapping[str, object]) -> Keyring:
+        """Reads what `/.well-known/jwks.json` and `keys export` give. Every key in it is believed.
+
+        Raises `KeyringError`.
+        """
+        found = jwks if isinstance(jwks, Mapping) else _parse(jwks)
+        keys = found.get("keys")
+        if not isinstance(keys, list) or not all(isinstance(key, Mapping) for key in keys):
+            raise KeyringError("keyring: keys is not an array of objects; expected a JWK Set (RFC 7517)")
+        ring: dict[str, PublicKey] = {}
+        for index, jwk in enumerate(keys):
+            try:
+                key = _read(jwk)
+                _check_conflicts(key, ring)
+            except ValueError as error:
+                raise KeyringError(f"keyring: keys[{index}]: {error}") from error
+            ring.setdefault(key.key_id, key)
+        return cls(ring.values())
+
+    def trust_from(self, pin: str) -> Keyring:
+        """Believes the key of this key_id or thumbprint, and those that an unbroken chain of endorsements leads to from
+        it. Keys before it are not believed: endorsements point forwards. Raises `KeyringError` when there is none.
+        """
+        pinned = next((key for key in self if pin in (key.key_id, key.thumbprint)), None)
+        if pinned is None:
+            raise KeyringError(f"pin: the keyring has no key with the key_id or thumbprint {excerpt(pin)}")
+        broken = {key.key_id: self._chain(key.key_id, pinned.key_id) for key in self}
+        untrusted = {key_id: why for key_id, why in broken.items() if why is not None}
+        return Keyring((key for key in self if key.key_id not in untrusted), untrusted)
+
+    def _chain(self, key_id: str, pinned: str) -> str | None:
+        """Follows the endorsements back. Each key has one, so that the way is one; longer than the ring is a circle."""
+        link = key_id
+        for _ in range(len(self)):
+            if link == pinned:
+                return None
+            endorser, broken = self._link(link)
+            if broken is not None:
+                return broken
+            link = endorser
+        return None if link == pinned else f"the endorsements of {key_id} go in a circle"
+
+    def _link(self, key_id: str) -> tuple[str, str | None]:
+        key = self._keys[key_id]
+        if key.endorsement is None:
+            return "", f"{key_id} has no endorsement by an earlier key"
+        jws = key.endorsement
+        endorser = self._keys.get(jws.kid)
+        if endorser is None:
+            return "", f"{key_id} is endorsed by {jws.kid}, which the keyring lacks"
+        problem = None
+        if endorser.distrusted_at(jws.iat):
+            problem = f"was made when {jws.kid} was not trusted any more"
+        elif jws.payload != key.endorsed_payload():
+            problem = f"endorses something else than {key_id} as it is known"
+        elif jws.alg != endorser.algorithm or not endorser.made(jws):
+            problem = f"was not made by {jws.kid}"
+        elif not endorser.may_sign_at(jws.iat):
+            problem = f"was made outside of the window of {jws.kid}"
+        if problem is not None:
+            return "", f"the endorsement of {key_id} by {jws.kid} is false: it {problem}"
+        return jws.kid, None
+
+
+def seconds_text(seconds: int) -> str:
+    """Seconds since 1970 as RFC 3339, where a date can be written."""
+    try:
+        instant = datetime.fromtimestamp(seconds, timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return f"{seconds} seconds from 1970"
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def _once(members: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a member stands twice")
+    return found
+
+
+def _parse(text: str | bytes) -> Mapping[str, object]:
+    encoded = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if len(encoded) > MAX_KEYRING_BYTES:
+        raise KeyringError(f"keyring: has {len(encoded)} bytes; expected at most {MAX_KEYRING_BYTES}")
+    try:
+        found = json.loads(encoded.decode("utf-8"), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise KeyringError(f"keyring: is not JSON: {error}") from error
+    if not isinstance(found, Mapping):
+        raise KeyringError(f"keyring: {describe(found)}; expected a JWK Set (RFC 7517)")
+    return found
+
+
+def _read(jwk: Mapping[str, object]) -> PublicKey:
+    if _string(jwk, "kty") != "RSA":
+        raise ValueError(f"kty: is {excerpt(_string(jwk, 'kty'))}; expected RSA")
+    if jwk.get("use", "sig") not in ("sig", None):
+        raise ValueError("use: is another use; expected sig")
+    key_id, algorithm = _string(jwk, "kid"), _string(jwk, "alg")
+    wrong = check_identifier(key_id)
+    if wrong is not None:
+        raise ValueError(f"kid: {wrong}")
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"alg: is {excerpt(algorithm)}; expected PS256 or RS256")
+    not_before, expires = _integer(jwk, "nbf"), _integer(jwk, "exp")
+    if expires <= not_before:
+        raise ValueError(f"exp: is {expires}, which is not after nbf {not_before}; expected a later instant")
+    revoked = jwk.get("revoked")
+    if revoked is not None and not isinstance(revoked, Mapping):
+        raise ValueError(f"revoked: {describe(revoked)}; expected an object")
+    reason = "" if revoked is None else revoked.get("reason") or ""
+    endorsement = jwk.get("endorsement")
+    try:
+        endorsed = None if endorsement is None else parse_embedded(_string(jwk, "endorsement"), ENDORSEMENT_TYPE)
+    except JwsError as error:
+        raise ValueError(f"endorsement: {error}") from error
+    return PublicKey(
+        key_id=key_id,
+        algorithm=algorithm,
+        not_before=not_before,
+        expires=expires,
+        rsa=_public_key(_number(jwk, "n"), _number(jwk, "e")),
+        distrusted_from=None if revoked is None else _integer(revoked, "revoked_at"),
+        distrust_reason=str(reason),
+        endorsement=endorsed,
+    )
+
+
+def _check_conflicts(key: PublicKey, ring: Mapping[str, PublicKey]) -> None:
+    known = ring.get(key.key_id)
+    if known is not None:
+        raise ValueError(f"kid: {key.key_id} stands there twice; expected each key once")
+    for other in ring.values():
+        if other.rsa == key.rsa:
+            raise ValueError(f"n: is the key of {other.key_id} already; expected one name for one key")
+
+
+def _public_key(n: int, e: int) -> RSAPublicKey:
+    if not _MIN_BITS <= n.bit_length() <= _MAX_BITS:
+        raise ValueError(f"n: is an RSA key of {n.bit_length()} bits; expected {_MIN_BITS} to {_MAX_BITS}")
+    if not _MIN_EXPONENT <= e < _EXPONENT_END:
+        raise ValueError(f"e: is {e}; expected at least {_MIN_EXPONENT}, below 2^33")
+    if n % 2 == 0 or e % 2 == 0:
+        raise ValueError("n: is not a usable RSA public key; expected odd numbers")
+    return RSAPublicNumbers(e, n).public_key()
+
+
+def _number(jwk: Mapping[str, object], name: str) -> int:
+    data = decode(_string(jwk, name))
+    if data is None:
+        raise ValueError(f"{name}: is not base64url; expected it without padding (RFC 7518, section 6.3.1)")
+    return int.from_bytes(data, "big")
+
+
+def _string(jwk: Mapping[str, object], name: str) -> str:
+    value = jwk.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: {'is missing' if value is None else describe(value)}; expected a string")
+    return value
+
+
+def _integer(jwk: Mapping[str, object], name: str) -> int:
+    value = jwk.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name}: {'is missing' if value is None else describe(value)}; expected whole seconds")
+    return value

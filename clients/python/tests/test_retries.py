@@ -1,0 +1,130 @@
+"""What is tried again, until when, and on which replica."""
+
+import asyncio
+import os
+import signal
+import socket
+
+import grpc
+import pytest
+from conftest import PATIENT, checkpoint
+from google.protobuf.any_pb2 import Any
+from google.rpc.error_details_pb2 import ErrorInfo
+
+import amply_checkpoint_signer as signer
+from amply_checkpoint_signer import AsyncClient, Client, RetryPolicy
+from amply_checkpoint_signer._errors import BY_REASON, from_status
+from amply_checkpoint_signer._retry import Attempts
+
+
+def failure(code: grpc.StatusCode, reason: str = "", retry_delay: float | None = None) -> signer.CheckpointSignerError:
+    details = []
+    if reason:
+        details.append(Any())
+        details[0].Pack(ErrorInfo(reason=reason, domain="checkpoint-signer"))
+    found = from_status(code, "a test", details)
+    found.retry_delay = retry_delay
+    return found
+
+
+def attempts(replicas: int = 1) -> Attempts:
+    return Attempts(RetryPolicy(), replicas, clock=lambda: 0.0, jitter=lambda most: most).begin()
+
+
+def test_pauses_double_up_to_a_bound() -> None:
+    tried = attempts()
+    lost = failure(grpc.StatusCode.UNAVAILABLE)
+    assert [tried.after(lost) for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+def test_the_service_says_how_long_to_wait() -> None:
+    overloaded = failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 0.25)
+    assert isinstance(overloaded, signer.Overloaded)
+    assert attempts().after(overloaded) == pytest.approx(0.35)
+
+
+def test_the_first_pass_over_the_replicas_does_not_wait() -> None:
+    tried = attempts(3)
+    lost = failure(grpc.StatusCode.UNAVAILABLE)
+    assert [tried.after(lost) for _ in range(4)] == [0.0, 0.0, 0.1, 0.2]
+
+
+def test_the_deadline_ends_all_of_it() -> None:
+    now = [0.0]
+    tried = Attempts(RetryPolicy(deadline=10), 1, clock=lambda: now[0], jitter=lambda most: most).begin()
+    tried.after(failure(grpc.StatusCode.UNAVAILABLE))
+    now[0] = 9.9
+    assert tried.timeout() == pytest.approx(0.1)
+    with pytest.raises(signer.Unavailable):
+        tried.after(failure(grpc.StatusCode.UNAVAILABLE))
+
+
+@pytest.mark.parametrize("reason", ["EQUIVOCATION", "ROLLBACK", "INVALID_CHECKPOINT", "KEY_REVOKED", "ROLE_REQUIRED"])
+def test_what_waiting_cannot_mend_is_raised_at_once(reason: str) -> None:
+    with pytest.raises(BY_REASON[reason]):
+        attempts(3).after(failure(grpc.StatusCode.FAILED_PRECONDITION, reason))
+
+
+@pytest.mark.parametrize("reason", ["KEY_EXPIRED", "KEY_NOT_YET_VALID", "NO_SIGNING_KEY", "CLOCK_WENT_BACK"])
+def test_what_may_differ_elsewhere_is_asked_of_each_replica_once(reason: str) -> None:
+    tried, refused = attempts(2), failure(grpc.StatusCode.FAILED_PRECONDITION, reason)
+    assert tried.after(refused) == 0.0
+    with pytest.raises(BY_REASON[reason]):
+        tried.after(refused)
+
+
+def test_an_unknown_reason_falls_back_and_keeps_its_name() -> None:
+    unknown = failure(grpc.StatusCode.FAILED_PRECONDITION, "NEW_REASON")
+    assert (type(unknown), unknown.reason) == (signer.CheckpointSignerError, "NEW_REASON")
+
+
+def nobody() -> tuple[socket.socket, str]:
+    """A port that is taken, so that nobody else gets it, and does not listen."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    return taken, f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_nobody_there_is_unavailable_after_the_deadline() -> None:
+    taken, address = nobody()
+    with taken, Client(address, retry=RetryPolicy(deadline=0.5)) as client:
+        with pytest.raises(signer.Unavailable):
+            client.sign(checkpoint())
+        with pytest.raises(signer.Unavailable):
+            list(client.sign_many([checkpoint()]))
+
+
+def test_another_replica_answers_for_one_that_is_away(start) -> None:
+    first = start()
+    second = start(record=first.record)
+    with Client([first.url, second.url], retry=PATIENT) as client:
+        signed = client.sign(checkpoint(1))
+        first.kill()
+        assert client.sign(checkpoint(1)) == signed
+        outcomes = list(client.sign_many(checkpoint(n) for n in range(2, 20)))
+        assert all(one.signed for one in outcomes)
+        first.start()
+
+
+def test_another_replica_answers_for_one_that_is_frozen(start) -> None:
+    first = start()
+    second = start(record=first.record)
+    quick = RetryPolicy(deadline=30, attempt=1)
+
+    async def use() -> None:
+        async with AsyncClient(f"{first.url},{second.url}", retry=quick) as client:
+            await client.sign(checkpoint(1))
+            os.kill(first.process.pid, signal.SIGSTOP)
+            try:
+                outcomes = [one async for one in client.sign_many([checkpoint(2), checkpoint(3)])]
+            finally:
+                os.kill(first.process.pid, signal.SIGCONT)
+            assert all(one.signed for one in outcomes)
+
+    asyncio.run(use())
+
+
+def test_a_replica_without_a_key_in_force_gives_way_to_one_that_has(start) -> None:
+    first, second = start("expired.json"), start()
+    with Client([first.url, second.url]) as client:
+        assert client.sign(checkpoint()).key_id == "key-now"

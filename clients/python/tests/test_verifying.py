@@ -1,0 +1,144 @@
+"""Verdicts offline: of every kind, and the same that the service gives."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from conftest import GOLDEN, Server, checkpoint
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from amply_checkpoint_signer import Checkpoint, Client, Keyring, KeyringError, Verdict, VerdictKind, verify
+
+KEYRING = (GOLDEN / "keyring.json").read_text()
+KEYS = {key["alg"]: key for key in json.loads(KEYRING)["keys"]}
+SECOND = 1_737_000_000
+
+
+def published(algorithm: str) -> str:
+    return (GOLDEN / f"{algorithm}.published.json").read_text()
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def signed(algorithm: str, **header: object) -> str:
+    """The golden checkpoint, signed by its test key with another header."""
+    secret = json.loads((GOLDEN / f"{algorithm}.secret.json").read_text())
+    secret = secret.get("value", secret)
+    members = json.loads((GOLDEN / "checkpoint.json").read_text())
+    header = {"alg": algorithm, "iat": SECOND, "kid": secret["key_id"], "typ": "ledger-checkpoint+jws", **header}
+    head = base64url(json.dumps(header).encode())
+    message = f"{head}.{base64url(Checkpoint.from_dict(members).payload())}".encode()
+    scheme = padding.PSS(padding.MGF1(SHA256()), 32) if header["alg"] == "PS256" else padding.PKCS1v15()
+    signature = load_pem_private_key(secret["private_key"].encode(), None).sign(message, scheme, SHA256())
+    return json.dumps({**members, "signature": f"{head}..{base64url(signature)}"})
+
+
+def keyring(**changes: object) -> Keyring:
+    return Keyring.from_jwks({"keys": [{**key, **changes} for key in KEYS.values()]})
+
+
+@pytest.mark.parametrize("algorithm", ["PS256", "RS256"])
+def test_the_golden_checkpoints_are_valid(algorithm: str) -> None:
+    verdict = verify(published(algorithm), Keyring.from_jwks(KEYRING))
+    assert (verdict.kind, verdict.key_id) == (VerdictKind.VALID, KEYS[algorithm]["kid"])
+    assert verify(signed(algorithm), Keyring.from_jwks(KEYRING)).valid
+
+
+FAULTS = {
+    "a changed volume": (lambda text: text.replace('"total_volume":', '"total_volume":1', 1), "INVALID_SIGNATURE"),
+    "an added member": (lambda text: text.replace("{", '{"a":1,', 1), "INVALID_SIGNATURE"),
+    "a member twice": (lambda text: text.replace("{", '{"a":1,"a":1,', 1), "MALFORMED"),
+    "no end": (lambda text: text.rstrip()[:-1], "MALFORMED"),
+    "a number too large": (lambda text: text.replace("{", '{"a":9007199254740992,', 1), "MALFORMED"),
+    "a number that is none": (lambda text: text.replace("{", '{"a":NaN,', 1), "MALFORMED"),
+    "half a surrogate pair": (lambda text: text.replace("{", r'{"a":"\ud800",', 1), "MALFORMED"),
+    "nested too deep": (lambda text: text.replace("{", '{"a":' + "[" * 17 + "]" * 17 + ",", 1), "MALFORMED"),
+    "nested as deep as may be": (
+        lambda text: text.replace("{", '{"a":' + "[" * 16 + "]" * 16 + ",", 1),
+        "INVALID_SIGNATURE",
+    ),
+    "a payload inside": (lambda text: text.replace("..", ".e30."), "MALFORMED"),
+    "padding": (lambda text: text.replace("..", "==.."), "MALFORMED"),
+    "no signature": (lambda text: text.replace('"signature"', '"signatur"'), "MALFORMED"),
+    "another name": (lambda text: text.replace('"ledger_id":"', '"ledger_id":" '), "MALFORMED"),
+    "other white space": (lambda text: json.dumps(json.loads(text), indent=3), "VALID"),
+    "another notation": (lambda text: text.replace("{", '{"a":1e2,"b":-0.0,', 1), "INVALID_SIGNATURE"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_gets_the_verdict_of_the_service(server: Server, fault: str) -> None:
+    plant, expected = FAULTS[fault]
+    with Client(server.url) as client:
+        text = plant(client.sign(checkpoint()).published_json)
+        offline, online = verify(text, client.keyring()), client.verify(text)
+    assert (offline.kind, offline.key_id, offline.signed_at) == (online.kind, online.key_id, online.signed_at)
+    assert offline.kind == expected
+    if offline.kind != VerdictKind.MALFORMED:
+        assert offline.explanation == online.explanation
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "expected"),
+    [
+        (signed("PS256", iat=1), keyring(), "OUTSIDE_VALIDITY"),
+        (signed("PS256", iat=KEYS["PS256"]["exp"]), keyring(), "OUTSIDE_VALIDITY"),
+        (signed("PS256", iat=KEYS["PS256"]["nbf"]), keyring(), "VALID"),
+        (signed("PS256", kid="nobody"), keyring(), "UNKNOWN_KEY"),
+        (signed("PS256", alg="RS256"), keyring(), "ALGORITHM_MISMATCH"),
+        (signed("PS256", kid=KEYS["RS256"]["kid"]), keyring(), "ALGORITHM_MISMATCH"),
+        (signed("PS256", typ="record-head+jws"), keyring(), "MALFORMED"),
+        (signed("PS256", crit=["x"]), keyring(), "MALFORMED"),
+        (signed("PS256", iat="1"), keyring(), "MALFORMED"),
+        (signed("PS256"), keyring(revoked={"revoked_at": SECOND}), "KEY_REVOKED"),
+        (signed("PS256"), keyring(revoked={"revoked_at": SECOND + 1}), "VALID"),
+    ],
+)
+def test_each_kind_of_verdict(text: str, keys: Keyring, expected: str) -> None:
+    assert verify(text, keys).kind == expected
+
+
+def test_a_pinned_key_leads_forwards_by_endorsements_and_not_back() -> None:
+    ring = Keyring.from_jwks(KEYRING)
+    first, second = KEYS["RS256"]["kid"], KEYS["PS256"]["kid"]
+    endorsed = json.loads(KEYRING)
+    for key in endorsed["keys"]:
+        if key["kid"] == second:
+            key["endorsement"] = (GOLDEN / "RS256.endorsement.jws").read_text().strip()
+    ring = Keyring.from_jwks(endorsed)
+    assert verify(published("PS256"), ring, pin=first).valid
+    assert verify(published("PS256"), ring, pin=ring.get(first).thumbprint).valid
+    back = verify(published("RS256"), ring, pin=second)
+    assert back.kind == VerdictKind.UNKNOWN_KEY
+    assert back.explanation == f"no chain from the pinned key: {first} has no endorsement by an earlier key"
+    next(key for key in endorsed["keys"] if key["kid"] == second)["exp"] += 1
+    false = verify(published("PS256"), Keyring.from_jwks(endorsed), pin=first)
+    assert "endorses something else" in false.explanation
+    with pytest.raises(KeyringError, match="pin: "):
+        verify(published("PS256"), ring, pin="nobody")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"kty": "EC"}, "kty"), ({"e": "Aw"}, "e"), ({"n": "AQAB"}, "n"), ({"exp": 0}, "exp"), ({"alg": "none"}, "alg")],
+)
+def test_a_keyring_that_is_wrong_is_refused_with_the_member(changes: dict, named: str) -> None:
+    with pytest.raises(KeyringError, match=rf"keys\[0\]: {named}: "):
+        keyring(**changes)
+
+
+def test_a_verdict_is_that_of_the_command_line(server: Server, tmp_path: Path) -> None:
+    with Client(server.url) as client:
+        good = client.sign(checkpoint()).published_json
+        ring = client.keyring()
+    file = tmp_path / "published.json"
+    file.write_text(good)
+    said = server.run("verify", str(file))
+    verdict: Verdict = verify(good, ring)
+    assert said.split()[0] == verdict.kind
+    assert verdict.explanation in said
