@@ -1,0 +1,92 @@
+//! The program as a process of its own, with a role's credentials.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::cloud::Cloud;
+
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+}
+
+/// How a command ended, and all that it printed.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub text: String,
+}
+
+pub fn run(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        text: String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
+    }
+}
+
+/// Runs a command that is to end well.
+pub fn must(command: &mut Command) -> String {
+    let ended = run(command);
+    assert_eq!(ended.code, 0, "{command:?}: {}", ended.text);
+    ended.text
+}
+
+/// As a role, in a folder.
+pub fn as_role(cloud: &Cloud, role: &str, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = cloud.command(role, program(), folder);
+    command.args(arguments);
+    command
+}
+
+/// A service that runs; it ends with this.
+pub struct Serving {
+    pub grpc: String,
+    pub http: String,
+    child: Child,
+}
+
+impl Serving {
+    /// Starts it, and waits until it says where it listens.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut address = |what: &str| {
+            let line = lines.next().map(Result::unwrap);
+            let found = line.as_deref().and_then(|line| line.strip_prefix(what));
+            found.map(str::to_owned)
+        };
+        let (grpc, http) = (address("gRPC on "), address("HTTP on "));
+        let mut serving = Self {
+            grpc: grpc.clone().unwrap_or_default(),
+            http: http.clone().unwrap_or_default(),
+            child,
+        };
+        if grpc.is_none() || http.is_none() {
+            let log = serving.end();
+            panic!("{command:?} did not start: {log}");
+        }
+        serving
+    }
+
+    /// Ends it, and gives its log.
+    pub fn end(&mut self) -> String {
+        let _ = self.child.kill();
+        let mut log = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut log).unwrap();
+        }
+        self.child.wait().unwrap();
+        log
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

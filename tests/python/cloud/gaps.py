@@ -1,0 +1,263 @@
+"""What moto's CloudFormation does not make, made by moto's own services: so that a stack in the tests has every one of
+its resources. `fill()` comes before the first stack.
+"""
+
+import json
+
+from moto.awslambda import models as awslambda
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.common_models import CloudFormationModel
+from moto.ecs import models as ecs
+from moto.elbv2 import models as elbv2
+from moto.kms import models as kms
+from moto.logs import models as logs
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.sns.models import sns_backends
+
+# The schedules of rotation by the secret's ARN: moto keeps days only.
+schedules = {}
+
+
+def without_nothing(value):
+    """AWS::NoValue takes an item out of a list; moto leaves None."""
+    if isinstance(value, list):
+        return [without_nothing(item) for item in value if item is not None]
+    if isinstance(value, dict):
+        return {name: without_nothing(item) for name, item in value.items()}
+    return value
+
+
+class Made(CloudFormationModel):
+    """A resource, its name, and how it is taken away again."""
+
+    def __init__(self, name, remove, attributes=None):
+        self.physical_resource_id = name
+        self.remove = remove
+        self.attributes = attributes or {}
+
+    @classmethod
+    def has_cfn_attr(cls, attr):
+        return True
+
+    def get_cfn_attribute(self, name):
+        return self.attributes[name]
+
+    def delete(self, account, region):
+        self.remove()
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, document, account, region, **kwargs):
+        properties = document.get("Properties", {})
+        return cls.make(properties, account, region)
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        properties = cloudformation_json.get("Properties", {})
+        return cls.change(original_resource, properties, account_id, region_name)
+
+    @classmethod
+    def change(cls, original, properties, account, region):
+        original.remove()
+        return cls.make(properties, account, region)
+
+
+class Secret(Made):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::SecretsManager::Secret"
+
+    @classmethod
+    def make(cls, properties, account, region):
+        backend = secretsmanager_backends[account][region]
+        name = properties["Name"]
+        assert name not in backend.secrets, f"{name} exists"
+        made = backend.create_secret(
+            name=name,
+            secret_string=None,
+            secret_binary=None,
+            description=properties.get("Description"),
+            tags=None,
+            kms_key_id=properties.get("KmsKeyId"),
+            client_request_token=None,
+            replica_regions=[],
+            force_overwrite=False,
+        )
+        arn = json.loads(made)["ARN"]
+        return cls(arn, lambda: backend.delete_secret(arn, None, False), {"Id": arn})
+
+    @classmethod
+    def change(cls, original, properties, account, region):
+        # Its name is all that cannot change without another secret.
+        name = secretsmanager_backends[account][region].secrets[original.physical_resource_id].name
+        assert name == properties["Name"], "a secret of another name would be made"
+        return original
+
+
+class SecretPolicy(Made):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::SecretsManager::ResourcePolicy"
+
+    @classmethod
+    def make(cls, properties, account, region):
+        backend = secretsmanager_backends[account][region]
+        secret = properties["SecretId"]
+        backend.put_resource_policy(secret, json.dumps(without_nothing(properties["ResourcePolicy"])))
+        return cls(secret, lambda: backend.delete_resource_policy(secret))
+
+
+class RotationSchedule(Made):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::SecretsManager::RotationSchedule"
+
+    @classmethod
+    def make(cls, properties, account, region):
+        # Not by moto's rotate_secret, which wants a container to run the function in.
+        arn = properties["SecretId"]
+        secret = secretsmanager_backends[account][region].secrets[arn]
+        secret.rotation_requested = secret.rotation_enabled = True
+        secret.rotation_lambda_arn = properties["RotationLambdaARN"]
+        schedules[arn] = properties
+
+        def remove():
+            secret.rotation_enabled = False
+            schedules.pop(arn)
+
+        return cls(arn, remove)
+
+
+class MetricFilter(Made):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::Logs::MetricFilter"
+
+    @classmethod
+    def make(cls, properties, account, region):
+        backend = logs.logs_backends[account][region]
+        group = properties["LogGroupName"]
+        assert group in backend.groups, f"log group {group} does not exist"
+        metrics = [
+            {"metricName": m["MetricName"], "metricNamespace": m["MetricNamespace"], "metricValue": m["MetricValue"]}
+            for m in properties["MetricTransformations"]
+        ]
+        name = metrics[0]["metricName"]
+        backend.put_metric_filter(name, properties["FilterPattern"], group, metrics)
+        return cls(name, lambda: backend.delete_metric_filter(name, group))
+
+
+class Alarm(Made):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::CloudWatch::Alarm"
+
+    @classmethod
+    def make(cls, properties, account, region):
+        backend = cloudwatch_backends[account][region]
+        name = properties["AlarmName"]
+        backend.put_metric_alarm(
+            name=name,
+            namespace=properties["Namespace"],
+            metric_name=properties["MetricName"],
+            comparison_operator=properties["ComparisonOperator"],
+            evaluation_periods=int(properties["EvaluationPeriods"]),
+            period=int(properties["Period"]),
+            threshold=float(properties["Threshold"]),
+            statistic=properties["Statistic"],
+            description=properties["AlarmDescription"],
+            dimensions=properties.get("Dimensions", []),
+            alarm_actions=properties["AlarmActions"],
+            ok_actions=properties.get("OKActions"),
+            treat_missing_data=properties["TreatMissingData"],
+        )
+        return cls(name, lambda: backend.delete_alarms([name]))
+
+
+class TopicPolicy(Made):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::SNS::TopicPolicy"
+
+    @classmethod
+    def make(cls, properties, account, region):
+        backend = sns_backends[account][region]
+        topics = [backend.topics[arn] for arn in properties["Topics"]]
+        for topic in topics:
+            topic.policy = json.dumps(properties["PolicyDocument"])
+        return cls(topics[0].arn, lambda: None)
+
+
+GAPS = [Secret, SecretPolicy, RotationSchedule, MetricFilter, Alarm, TopicPolicy]
+
+
+def fill():
+    """moto asks for the direct subclasses of its model, once."""
+    from moto.cloudformation import parsing
+
+    have = {model.cloudformation_type() for model in parsing.get_model_list()}
+    known = {gap.cloudformation_type() for gap in GAPS}
+    assert not known & have, f"moto makes {known & have} by itself now: take them out of here"
+    direct = parsing.get_model_list() + GAPS
+    parsing.get_model_list.cache_clear()
+    parsing.get_model_list = lambda: direct
+    parsing.get_model_map.cache_clear()
+    parsing.get_name_type_map.cache_clear()
+
+    mend()
+
+
+def mend():
+    """What moto's CloudFormation makes with something left out."""
+
+    # Keeps a key's policy as it stands in the template, and then wants its text.
+    def make_key(name, document, account, region, original=kms.Key.create_from_cloudformation_json, **kwargs):
+        properties = document["Properties"]
+        policy = json.dumps(without_nothing(properties["KeyPolicy"]))
+        document = {**document, "Properties": {**properties, "KeyPolicy": policy}}
+        return original(name, document, account, region, **kwargs)
+
+    kms.Key.create_from_cloudformation_json = make_key
+
+    # Leaves the roles of a task out.
+    def make_task(name, document, account, region, original=ecs.TaskDefinition.create_from_cloudformation_json, **kwargs):
+        task = original(name, document, account, region, **kwargs)
+        task.task_role_arn = document["Properties"]["TaskRoleArn"]
+        task.execution_role_arn = document["Properties"]["ExecutionRoleArn"]
+        return task
+
+    ecs.TaskDefinition.create_from_cloudformation_json = make_task
+
+    # Leaves the type of a load balancer out, and refuses TCP then.
+    def make_balancer(name, document, account, region, **kwargs):
+        properties = document["Properties"]
+        return elbv2.elbv2_backends[account][region].create_load_balancer(
+            name,
+            properties["SecurityGroups"],
+            properties["Subnets"],
+            scheme=properties["Scheme"],
+            loadbalancer_type=properties["Type"],
+        )
+
+    elbv2.FakeLoadBalancer.create_from_cloudformation_json = make_balancer
+
+    # Has no full names: what follows `loadbalancer/` in an ARN, or begins with `targetgroup/`.
+    def with_full_name(model):
+        original = getattr(model, "get_cfn_attribute", None)
+
+        def attribute(self, name):
+            if not name.endswith("FullName"):
+                return original(self, name)
+            return self.arn.split(":", 5)[5].removeprefix("loadbalancer/")
+
+        model.get_cfn_attribute = attribute
+        model.has_cfn_attr = lambda name: True
+
+    # Loses a resource in an update that its model does not know.
+    def unchanged(original_resource, **kwargs):
+        return original_resource
+
+    for model in (awslambda.Permission, elbv2.FakeLoadBalancer, elbv2.FakeTargetGroup, kms.Key, logs.LogGroup):
+        model.update_from_cloudformation_json = unchanged
+
+    with_full_name(elbv2.FakeLoadBalancer)
+    with_full_name(elbv2.FakeTargetGroup)
