@@ -22,6 +22,9 @@ pub(super) const CERTIFICATE_REFUSED: &str = "CERTIFICATE_REFUSED";
 /// The reason of [`role_required`].
 pub(super) const ROLE_REQUIRED: &str = "ROLE_REQUIRED";
 
+/// The reason of [`too_many_calls`].
+pub(super) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";
+
 /// Longest `request_id` of a stream's item, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
@@ -116,7 +119,7 @@ pub(super) fn too_many_calls(limit: usize) -> Status {
     let message = format!("{limit} calls of this client are in flight; expected no more at once");
     with_reason(
         Code::ResourceExhausted,
-        "TOO_MANY_CALLS",
+        TOO_MANY_CALLS,
         message,
         |details| {
             details.set_retry_info(Some(RETRY_DELAY));
