@@ -94,13 +94,18 @@ impl Bench {
     fn signer(&self) -> Signer {
         self.runtime.block_on(async {
             let record = self.record();
-            let custody = Custody::start(self.clock.clone(), self.source(), record.clone());
+            let custody = Custody::start(
+                self.clock.clone(),
+                self.source(),
+                record.clone(),
+                Arc::default(),
+            );
             let custody = custody.await.unwrap();
             let keys = custody.keys();
             // The task that has custody lives as long as its handle.
             std::mem::forget(custody);
             let log = "bench".parse().unwrap();
-            Signer::start(self.clock.clone(), keys, record, log).unwrap()
+            Signer::start(self.clock.clone(), keys, record, log, Arc::default()).unwrap()
         })
     }
 
@@ -116,6 +121,7 @@ impl Bench {
                 access: Access::Open,
                 http: None,
                 public_url: None,
+                metrics: None,
             });
             let service = service.await.unwrap();
             let url = format!("http://{}", service.grpc());

@@ -19,12 +19,17 @@ impl<'a> Outcome<'a> {
         Self(Some(reason))
     }
 
+    /// One of two sentences.
+    fn says(self, done: &'static str, refused: &'static str) -> &'static str {
+        match self.0 {
+            None => done,
+            Some(_) => refused,
+        }
+    }
+
     /// The word for it.
     fn as_str(self) -> &'static str {
-        match self.0 {
-            None => "done",
-            Some(_) => "refused",
-        }
+        self.says("done", "refused")
     }
 }
 
@@ -52,6 +57,7 @@ pub struct Subject {
 pub fn sign(asked: Asked<'_>, subject: &Subject, key_id: &str, outcome: Outcome<'_>) {
     tracing::info!(
         target: TARGET,
+        message = outcome.says("a checkpoint is signed", "a checkpoint is not signed"),
         act = "sign",
         who = asked.who,
         request_id = asked.request_id,
@@ -68,6 +74,7 @@ pub fn sign(asked: Asked<'_>, subject: &Subject, key_id: &str, outcome: Outcome<
 pub fn keys(act: &'static str, asked: Asked<'_>, key_id: &str, outcome: Outcome<'_>) {
     tracing::info!(
         target: TARGET,
+        message = outcome.says("an act on the keys is done", "an act on the keys is refused"),
         act,
         who = asked.who,
         request_id = asked.request_id,
@@ -81,6 +88,7 @@ pub fn keys(act: &'static str, asked: Asked<'_>, key_id: &str, outcome: Outcome<
 pub fn rollover(who: &str, call: &str, key_id: &str, outcome: Outcome<'_>) {
     tracing::info!(
         target: TARGET,
+        message = outcome.says("the secret is changed", "the secret is not changed"),
         act = "rollover",
         who,
         call,
@@ -94,6 +102,7 @@ pub fn rollover(who: &str, call: &str, key_id: &str, outcome: Outcome<'_>) {
 pub fn turned_away(asked: Asked<'_>, rpc: &str, reason: &str) {
     tracing::info!(
         target: TARGET,
+        message = "a call is turned away",
         act = "call",
         who = asked.who,
         request_id = asked.request_id,

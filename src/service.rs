@@ -15,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::grpc::access::Access;
+use crate::http::{MetricsPlace, Scraped};
 use crate::key::Keyring;
 use crate::record::head::LogName;
 use crate::record::rules::{self, RuleViolation};
 use crate::record::{Depth, Record, RecordError};
 use crate::signer::{Custody, Signer};
 use crate::source::KeySource;
+use crate::telemetry::Metrics;
 use crate::verifier::{self, VerdictKind};
 use crate::{grpc, http};
 
@@ -95,12 +97,15 @@ pub struct Parts {
     pub http: Option<SocketAddr>,
     /// The URL under which the public finds HTTP: the issuer of the signed keyring.
     pub public_url: Option<http::PublicUrl>,
+    /// Where metrics are served, if anywhere.
+    pub metrics: Option<http::MetricsPlace>,
 }
 
 /// A service that runs.
 pub struct Service {
     grpc: SocketAddr,
     http: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     shutdown: CancellationToken,
     edges: Vec<JoinHandle<()>>,
     watch: Watch,
@@ -132,25 +137,58 @@ impl Service {
             Some(address) => Some(listen("--http", address).await?),
             None => None,
         };
-        let custody = Custody::start(clock.clone(), source, Arc::clone(&record)).await?;
+        let metrics_listener = match parts.metrics {
+            Some(MetricsPlace::Own(address)) => Some(listen("--metrics", address).await?),
+            _ => None,
+        };
+        let metrics = Arc::new(Metrics::default());
+        let custody = Custody::start(
+            clock.clone(),
+            source,
+            Arc::clone(&record),
+            Arc::clone(&metrics),
+        );
+        let custody = custody.await?;
         let loaded = Arc::clone(&custody.keys().borrow());
         witnesses::warn_of_unseen_keys(&recorded, &loaded.keyring, newest, clock.now());
-        let signer = Signer::start(clock.clone(), custody.keys(), Arc::clone(&record), log)?;
+        let signer = Signer::start(
+            clock.clone(),
+            custody.keys(),
+            Arc::clone(&record),
+            log,
+            Arc::clone(&metrics),
+        )?;
+        let scraped = Scraped::new(
+            Arc::clone(&metrics),
+            custody.keys(),
+            Arc::clone(&record),
+            clock.clone(),
+            signer.clone(),
+        );
         let watch = Watch::start(Arc::clone(&record), signer.clone(), witnesses.head_file);
         let watch = watch.await.map_err(WitnessError::from)?;
         let shutdown = CancellationToken::new();
         let grpc = local(&listener, parts.grpc);
         let http = http_listener.as_ref().zip(parts.http);
         let http = http.map(|(listener, asked)| local(listener, asked));
+        let own_metrics = metrics_listener.as_ref();
+        let own_metrics = own_metrics.and_then(|listener| listener.local_addr().ok());
         let mut edges = Vec::new();
+        if let Some(listener) = metrics_listener {
+            let serving = http::serve_metrics(listener, scraped.clone(), shutdown.clone());
+            edges.push(tokio::spawn(serving));
+        }
         if let Some(listener) = http_listener {
             let inner = http::Inner::new(
                 custody.keys(),
                 Arc::clone(&record),
                 clock.clone(),
                 public_url,
+                Arc::clone(&metrics),
             );
-            edges.push(tokio::spawn(http::serve(listener, inner, shutdown.clone())));
+            let scraped = (parts.metrics == Some(MetricsPlace::Http)).then_some(scraped);
+            let serving = http::serve(listener, inner, scraped, shutdown.clone());
+            edges.push(tokio::spawn(serving));
         }
         let serving = grpc::serve(
             listener,
@@ -161,6 +199,7 @@ impl Service {
                 record,
                 clock,
                 shutdown: shutdown.clone(),
+                metrics,
             },
         );
         edges.push(tokio::spawn(async move {
@@ -171,6 +210,7 @@ impl Service {
         Ok(Self {
             grpc,
             http,
+            metrics: own_metrics,
             shutdown,
             edges,
             watch,
@@ -185,6 +225,11 @@ impl Service {
     /// Where HTTP is served.
     pub fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// Where metrics are served on a port of their own.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Takes no new work, answers what is in flight, and ends. False when the grace period was over first.

@@ -1,15 +1,25 @@
-//! Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees key material: what
-//! libraries that carry the secret may log is bounded, whatever the filter asks for.
+//! Logs, metrics and traces. Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees
+//! key material: what libraries that carry the secret may log is bounded, whatever the filter asks for.
+
+mod json;
+mod metrics;
 
 use std::io::IsTerminal;
 
 use tracing::Metadata;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use crate::audit;
+
+pub use json::JsonLines;
+pub use metrics::Metrics;
+pub(crate) use metrics::{DaysLabel, Gauges, KeyLabels};
+
+/// A part of what becomes of events and spans.
+type Layer = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
 
 /// The most that targets with these beginnings may log; the first that fits holds. On trace the AWS SDK prints
 /// requests whole (the secret that a rollover puts), and answers whose bodies it was told to show. What it tells of
@@ -33,6 +43,22 @@ pub enum Audit {
 /// # Errors
 /// What is wrong with the filter.
 pub fn start(filter: &str, audit: Audit) -> Result<(), String> {
+    let filter = parse_filter(filter, audit)?.and(filter_fn(is_harmless));
+    let log: Layer = match std::io::stderr().is_terminal() {
+        true => tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            // It would tell of a failed write on standard error, which panics when that is what cannot be written.
+            .log_internal_errors(false)
+            .with_filter(filter)
+            .boxed(),
+        false => JsonLines::new(std::io::stderr).with_filter(filter).boxed(),
+    };
+    // A second start in one process (a test) keeps the first one.
+    let _ = tracing_subscriber::registry().with(log).try_init();
+    Ok(())
+}
+
+fn parse_filter(filter: &str, audit: Audit) -> Result<EnvFilter, String> {
     let wrong = |error: &dyn std::fmt::Display| {
         format!("--log-level: {error}; expected a filter such as info")
     };
@@ -41,19 +67,7 @@ pub fn start(filter: &str, audit: Audit) -> Result<(), String> {
         let directive = format!("{}={}", audit::TARGET, LevelFilter::INFO);
         filter = filter.add_directive(directive.parse().map_err(|error| wrong(&error))?);
     }
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        // It would tell of a failed write on standard error, which panics when that is what cannot be written.
-        .log_internal_errors(false);
-    let layer = match std::io::stderr().is_terminal() {
-        true => layer.boxed(),
-        false => layer.json().flatten_event(true).boxed(),
-    };
-    // A second start in one process (a test) keeps the first one.
-    let _ = tracing_subscriber::registry()
-        .with(layer.with_filter(filter.and(filter_fn(is_harmless))))
-        .try_init();
-    Ok(())
+    Ok(filter)
 }
 
 fn is_harmless(metadata: &Metadata<'_>) -> bool {

@@ -55,7 +55,7 @@ enum Command {
     /// Tell the story of three years in some seconds, with real parts and a simulated clock
     Demo,
     /// Run the service
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Sign a checkpoint and print the JSON to publish
     Sign(sign::Sign),
     /// Verify published checkpoints

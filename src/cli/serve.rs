@@ -14,7 +14,7 @@ use super::tls::TlsArgs;
 use super::witnesses::WitnessArgs;
 use super::{Failure, input, print};
 use crate::clock::Clock;
-use crate::http::PublicUrl;
+use crate::http::{MetricsPlace, PublicUrl};
 use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeySecret, ValidityWindow};
 use crate::record::head::{DEFAULT_LOG, LogName};
 use crate::service::{Parts, Service, StartError};
@@ -87,6 +87,10 @@ pub(super) struct Serve {
     /// the signed keyring
     #[arg(long, env = "CHECKPOINT_SIGNER_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
+    /// Where to serve metrics for Prometheus, at /metrics: http (the HTTP port, which is the public's) or an address of
+    /// their own, such as 127.0.0.1:9464; nowhere, if it is not given (with --dev, http)
+    #[arg(long, env = "CHECKPOINT_SIGNER_METRICS", value_name = "PLACE")]
+    metrics: Option<MetricsPlace>,
     #[command(flatten)]
     witnesses: WitnessArgs,
 }
@@ -114,6 +118,11 @@ impl Serve {
         let clock = Clock::system();
         let (source, record) = self.places(&clock).await?;
         let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
+        if self.metrics == Some(MetricsPlace::Http) && self.http.is_none() && !self.dev {
+            return Err(Failure::Impossible(
+                "--metrics: is http, but --http is missing; expected both, or an address of their own".into(),
+            ));
+        }
         let place = record.to_string();
         let scheme = if self.tls.is_given() { "https" } else { "http" };
         let own_record = self.dev && self.record.is_none();
@@ -128,6 +137,7 @@ impl Serve {
             access: self.tls.access(self.grpc, reading).await?,
             http: self.http.or(self.dev.then_some(dev_http)),
             public_url: self.public_url,
+            metrics: self.metrics.or(self.dev.then_some(MetricsPlace::Http)),
         })
         .await
         .map_err(|error| match error {
@@ -139,6 +149,9 @@ impl Serve {
         let mut shown = format!("gRPC on {scheme}://{}\n", service.grpc());
         if let Some(http) = service.http() {
             shown.push_str(&format!("HTTP on http://{http}\n"));
+        }
+        if let Some(metrics) = service.metrics() {
+            shown.push_str(&format!("metrics on http://{metrics}/metrics\n"));
         }
         if self.dev {
             shown.push_str(&what_next(&self.data, &service));

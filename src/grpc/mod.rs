@@ -25,6 +25,7 @@ use tonic_health::server::HealthReporter;
 use crate::clock::Clock;
 use crate::record::{Record, WentBack};
 use crate::signer::{Custody, KeysInForce, Signer};
+use crate::telemetry::Metrics;
 use access::{Access, GateLayer};
 use transport::MAX_REQUEST_BYTES;
 
@@ -58,6 +59,8 @@ pub struct Inner {
     pub clock: Clock,
     /// Cancelled when the service is to end: streams end then.
     pub shutdown: CancellationToken,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Serves until the shutdown token is cancelled and what was in flight then is answered.
@@ -85,6 +88,7 @@ pub async fn serve(
         inner.clock.clone(),
         inner.shutdown.clone(),
     ));
+    let gate = GateLayer::new(access.clone(), Arc::clone(&inner.metrics));
     let signing = SigningServiceServer::new(signing::Signing(inner.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let verification = VerificationServiceServer::new(verification::Verification(inner.clone()))
@@ -99,9 +103,9 @@ pub async fn serve(
         .add_service(verification)
         .add_service(KeyServiceServer::new(keys::Keys(inner.clone())))
         .add_service(RecordServiceServer::new(record::Records(inner.clone())));
-    let connections = transport::listen(listener, access.clone(), inner.shutdown.clone());
+    let connections = transport::listen(listener, access, inner.shutdown.clone());
     Server::builder()
-        .layer(GateLayer::new(access))
+        .layer(gate)
         .max_concurrent_streams(transport::MAX_CALLS_PER_CONNECTION)
         .http2_max_header_list_size(transport::MAX_METADATA_BYTES)
         .http2_max_pending_accept_reset_streams(Some(transport::MAX_RESETS))

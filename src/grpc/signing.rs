@@ -1,6 +1,8 @@
 //! `SigningService`.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -22,6 +24,7 @@ use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
 use crate::record::Receipt;
 use crate::signer::{Submission, WhenFull};
+use crate::telemetry::Metrics;
 
 /// Answers `SigningService`.
 pub(super) struct Signing(pub(super) Inner);
@@ -87,6 +90,9 @@ fn read(wire: Option<WireCheckpoint>) -> Result<Checkpoint, InvalidCheckpoint> {
 struct Pending {
     subject: audit::Subject,
     submission: Result<Submission, Status>,
+    /// When it was taken in.
+    begun: Instant,
+    metrics: Arc<Metrics>,
 }
 
 impl Pending {
@@ -96,6 +102,7 @@ impl Pending {
         checkpoint: Result<Checkpoint, InvalidCheckpoint>,
         when_full: WhenFull,
     ) -> Self {
+        let (begun, metrics) = (Instant::now(), Arc::clone(&inner.metrics));
         let checkpoint = match checkpoint {
             Ok(checkpoint) => checkpoint,
             Err(invalid) => {
@@ -103,6 +110,8 @@ impl Pending {
                 return Self {
                     subject: audit::Subject::default(),
                     submission,
+                    begun,
+                    metrics,
                 };
             }
         };
@@ -122,15 +131,23 @@ impl Pending {
         Self {
             subject,
             submission,
+            begun,
+            metrics,
         }
     }
 
     /// The receipt, or the refusal as the caller is told it.
     async fn outcome(self, asked: Asked<'_>) -> Result<Receipt, Status> {
+        if let Ok(Submission::Decided(decided)) = &self.submission
+            && decided.is_ok()
+        {
+            self.metrics.repeated();
+        }
         let outcome = match self.submission {
             Ok(submission) => submission.outcome().await.map_err(Status::from),
             Err(status) => Err(status),
         };
+        self.metrics.answered(self.begun.elapsed());
         match &outcome {
             Ok(receipt) => {
                 let key_id = receipt.signed.jws.header().kid.as_str();
@@ -138,6 +155,7 @@ impl Pending {
             }
             Err(status) => {
                 let reason = status::reason(status);
+                self.metrics.refused(&reason);
                 audit::sign(asked, &self.subject, "", audit::Outcome::refused(&reason));
             }
         }

@@ -25,6 +25,9 @@ pub(super) const ROLE_REQUIRED: &str = "ROLE_REQUIRED";
 /// In the metadata of the `ErrorInfo` when the record went back: how many rows this replica has seen.
 pub(crate) const SEEN_ROWS: &str = "seen_rows";
 
+/// The reason of [`too_many_calls`].
+pub(super) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";
+
 /// Longest `request_id` of a stream's item, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
@@ -119,7 +122,7 @@ pub(super) fn too_many_calls(limit: usize) -> Status {
     let message = format!("{limit} calls of this client are in flight; expected no more at once");
     with_reason(
         Code::ResourceExhausted,
-        "TOO_MANY_CALLS",
+        TOO_MANY_CALLS,
         message,
         |details| {
             details.set_retry_info(Some(RETRY_DELAY));

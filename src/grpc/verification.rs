@@ -59,6 +59,7 @@ impl Verification {
             },
         });
         let (verdict, signed) = verified.await.map_err(|_| status::shutting_down())?;
+        self.0.metrics.judged(verdict.kind);
         let recorded = match &signed {
             Some(signed) if verdict.kind == VerdictKind::Valid => {
                 Some(self.recorded(signed).await?)
@@ -66,6 +67,12 @@ impl Verification {
             _ => None,
         };
         Ok(convert::verdict(verdict, recorded))
+    }
+
+    fn malformed(&self, problem: &dyn std::fmt::Display) -> WireVerdict {
+        let verdict = Verdict::malformed(problem);
+        self.0.metrics.judged(verdict.kind);
+        convert::verdict(verdict, None)
     }
 
     async fn recorded(&self, signed: &SignedCheckpoint) -> Result<bool, Status> {
@@ -112,10 +119,8 @@ impl VerificationService for Verification {
                 // An item that cannot be verified does not end the stream.
                 let verdict = match (status::check_request_id(&request_id), request.subject) {
                     (Ok(()), Some(subject)) => this.verdict(subject.into()).await?,
-                    (Ok(()), None) => {
-                        convert::verdict(Verdict::malformed(format!("subject: {NO_SUBJECT}")), None)
-                    }
-                    (Err(fault), _) => convert::verdict(Verdict::malformed(fault), None),
+                    (Ok(()), None) => this.malformed(&format!("subject: {NO_SUBJECT}")),
+                    (Err(fault), _) => this.malformed(&fault),
                 };
                 Ok(VerifyCheckpointsResponse {
                     request_id,

@@ -7,6 +7,7 @@
 
 mod checkpoints;
 mod keys;
+mod metrics;
 mod page;
 mod problem;
 mod query;
@@ -36,6 +37,8 @@ use crate::clock::Clock;
 use crate::key::{KeyId, instant_text};
 use crate::record::Record;
 use crate::signer::KeysInForce;
+use crate::telemetry::Metrics;
+pub use metrics::{MetricsPlace, NoPlace, Scraped, serve_metrics};
 use problem::Problem;
 use representation::{Keep, Representation};
 use signed_keyring::SignedKeyring;
@@ -110,6 +113,7 @@ pub struct Inner {
     clock: Clock,
     signed_keyring: SignedKeyring,
     verifications: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
 }
 
 impl Inner {
@@ -119,6 +123,7 @@ impl Inner {
         record: Arc<dyn Record>,
         clock: Clock,
         issuer: Option<PublicUrl>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -127,22 +132,32 @@ impl Inner {
             keys,
             record,
             clock,
+            metrics,
         }
     }
 }
 
-/// Serves until the token is cancelled and what was in flight then is answered.
-pub async fn serve(listener: TcpListener, inner: Inner, shutdown: CancellationToken) {
-    transport::serve(listener, router(inner), shutdown).await;
+/// Serves until the token is cancelled and what was in flight then is answered; metrics, too, when they are given.
+pub async fn serve(
+    listener: TcpListener,
+    inner: Inner,
+    scraped: Option<Scraped>,
+    shutdown: CancellationToken,
+) {
+    transport::serve(listener, router(inner, scraped), shutdown).await;
 }
 
-fn router(inner: Inner) -> Router {
+fn router(inner: Inner, scraped: Option<Scraped>) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::IF_NONE_MATCH])
         .expose_headers([header::ETAG, header::RETRY_AFTER])
         .max_age(PREFLIGHT_KEPT);
+    let metrics = match scraped {
+        Some(scraped) => scraped.router(),
+        None => Router::new().route(metrics::PATH, get(no_metrics)),
+    };
     Router::new()
         .route("/", get(page::page))
         .route("/.well-known/jwks.json", get(keys::jwks))
@@ -158,6 +173,7 @@ fn router(inner: Inner) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(inner)
+        .merge(metrics)
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
         .layer(from_fn(representation::spare_what_is_known))
         .layer(from_fn(in_time))
@@ -185,6 +201,11 @@ async fn protect(request: Request, next: Next) -> Response {
 
 async fn no_such_path() -> Problem {
     let detail = "path: nothing is here; /openapi.json tells what there is";
+    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
+}
+
+async fn no_metrics() -> Problem {
+    let detail = "path: metrics are not served to the public; see the flag --metrics of serve";
     Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
 }
 

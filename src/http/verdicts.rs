@@ -74,6 +74,7 @@ pub(super) async fn verify(
         verifier::verify_published(&keys.keyring, &body)
     });
     let (verdict, signed) = verified.await.map_err(|_| Problem::shutting_down())?;
+    inner.metrics.judged(verdict.kind);
     let recorded = match &signed {
         Some(signed) if verdict.kind == VerdictKind::Valid => {
             Some(is_recorded(&inner, signed).await?)

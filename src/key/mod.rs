@@ -5,6 +5,7 @@
 //! [`OpenKey`], which exists only for an instant inside of the key's window. An expired key has no `sign`.
 
 mod chain;
+mod coverage;
 mod endorsement;
 mod jwk;
 mod keyring;
@@ -18,6 +19,7 @@ use crate::identifier::identifier;
 use crate::signature::Algorithm;
 
 pub use chain::{PinnedKeyring, UnknownPin};
+pub use coverage::{WARN_DAYS, covered_until};
 pub use endorsement::{Endorsement, EndorsementError};
 pub use jwk::{KeyringFileError, MAX_KEYRING_BYTES};
 pub use keyring::{KeyConflict, KeyState, Keyring, KeyringEntry, Revocation};

@@ -4,9 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::proposal::check_coverage;
 use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion, is_revoked};
-use super::timeline::covered_until;
 use super::{Refusal, timeline};
-use crate::key::{KeyState, instant_text};
+use crate::key::{KeyState, covered_until, instant_text};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

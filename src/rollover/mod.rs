@@ -24,13 +24,14 @@ use crate::clock::Clock;
 use crate::grpc::client::Servers;
 use crate::key::{PrivateKeyError, instant_text};
 
+pub use crate::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
 pub use lambda::{RotationEvent, RotationStep};
 pub use proposal::{Proposal, Wanted};
 pub use refusal::Refusal;
 pub use snapshot::{ListedKey, Listing, Replica, Snapshot, StoredKey, StoredVersion};
 pub use store::{SecretStore, StoreError};
-pub use timeline::{Phase, Span, Timeline, WARN_DAYS, Warning, covered_until, days};
+pub use timeline::{Phase, Span, Timeline, Warning, days};
 
 /// Why a step was not done. No variant holds key material.
 #[derive(Debug, thiserror::Error)]

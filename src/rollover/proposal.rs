@@ -5,9 +5,10 @@ use std::fmt;
 use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
 
 use super::snapshot::{Replica, Snapshot};
-use super::timeline::covered_until;
 use super::{Refusal, StoredKey};
-use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeyVersion, NotOpen, ValidityWindow, instant_text};
+use crate::key::{
+    DEFAULT_MODULUS_BITS, KeyId, KeyVersion, NotOpen, ValidityWindow, covered_until, instant_text,
+};
 use crate::signature::Algorithm;
 
 /// What the operator asked for in place of what would be proposed.

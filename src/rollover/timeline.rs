@@ -3,10 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::snapshot::{Replica, Snapshot, StoredVersion, is_revoked};
-use crate::key::{KeyId, KeyVersion, StagingLabel, ValidityWindow, instant_text};
-
-/// Days before the end at which a warning becomes more urgent.
-pub const WARN_DAYS: [i64; 6] = [1, 3, 7, 14, 30, 60];
+use crate::key::{
+    KeyId, KeyVersion, StagingLabel, ValidityWindow, WARN_DAYS, covered_until, instant_text,
+};
 
 /// Where a key is in its life, as the secret's labels and the time say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,19 +157,6 @@ impl Timeline {
         warnings.extend(unreadable(snapshot));
         warnings.extend(replicas.iter().flat_map(|r| replica_warnings(r, snapshot)));
         Self { spans, warnings }
-    }
-}
-
-/// Until when some of the windows hold without a break from `now` on; none, if none holds now.
-pub fn covered_until(windows: &[ValidityWindow], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let mut covered = None;
-    loop {
-        let at = covered.unwrap_or(now);
-        let holding = windows.iter().filter(|window| window.contains(at));
-        match holding.map(ValidityWindow::until).max() {
-            Some(until) => covered = Some(until),
-            None => return covered,
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Records signatures in the order of submission, those that wait together in one transaction.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -9,6 +10,7 @@ use super::pool::SigningPool;
 use crate::record::rules::RuleViolation;
 use crate::record::{Receipt, Record};
 use crate::signature::SignedCheckpoint;
+use crate::telemetry::Metrics;
 
 /// Most rows in one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 256;
@@ -27,6 +29,7 @@ pub(super) struct Queued {
 pub(super) struct Committer {
     record: Arc<dyn Record>,
     pool: Arc<SigningPool>,
+    metrics: Arc<Metrics>,
     queue: mpsc::UnboundedReceiver<Queued>,
     /// The head of the queue, when a batch ended before it.
     next: Option<Queued>,
@@ -44,11 +47,13 @@ impl Committer {
     pub(super) fn start(
         record: Arc<dyn Record>,
         pool: Arc<SigningPool>,
+        metrics: Arc<Metrics>,
     ) -> mpsc::UnboundedSender<Queued> {
         let (sender, queue) = mpsc::unbounded_channel();
         let committer = Self {
             record,
             pool,
+            metrics,
             queue,
             next: None,
         };
@@ -124,6 +129,9 @@ impl Committer {
         }
         let outcomes = self.append(candidates).await;
         for ((answer, _room), outcome) in waiting.into_iter().zip(outcomes) {
+            if let Ok(receipt) = &outcome {
+                self.metrics.signed(receipt.signed.jws.header());
+            }
             let _ = answer.send(outcome);
         }
     }
@@ -160,7 +168,9 @@ impl Committer {
         &self,
         candidates: Vec<SignedCheckpoint>,
     ) -> Vec<Result<Receipt, Refusal>> {
+        let begun = Instant::now();
         let answers = self.record.append(candidates).await;
+        self.metrics.committed(begun.elapsed());
         let refused = |answer: Result<_, _>| answer.map_err(Refusal::from);
         answers.into_iter().map(refused).collect()
     }

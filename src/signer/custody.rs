@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::coverage;
 use super::refreshes::Refreshes;
 use crate::clock::Clock;
 use crate::key::{
@@ -17,6 +18,7 @@ use crate::key::{
 };
 use crate::record::{Record, RecordError, RegisterError};
 use crate::source::{KeySource, SourceError};
+use crate::telemetry::Metrics;
 
 /// How often the record's keys are read again: revocations and imports by others show after that. (A
 /// revocation *holds* at once, since the record judges each signature.)
@@ -109,6 +111,7 @@ impl Custody {
         clock: Clock,
         source: Box<dyn KeySource>,
         record: Arc<dyn Record>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, RecordError> {
         let keys = KeysInForce {
             keyring: record.keyring().await?,
@@ -122,16 +125,19 @@ impl Custody {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let mut custodian = Custodian {
             refreshes: Refreshes::new(source.poll_every()),
-            clock,
+            clock: clock.clone(),
             source,
             record,
             publisher,
+            metrics,
         };
         let (first, loaded) = oneshot::channel();
+        let watched = keys.clone();
         tokio::spawn(async move {
             // What is wrong shows in the status, and is retried.
             drop(custodian.refresh().await);
             let _ = first.send(());
+            tokio::spawn(coverage::warn(watched, clock));
             custodian.run(queue).await;
         });
         // A source that is slow to answer does not keep the service from verifying.
@@ -181,6 +187,7 @@ struct Custodian {
     record: Arc<dyn Record>,
     publisher: watch::Sender<Arc<KeysInForce>>,
     refreshes: Refreshes,
+    metrics: Arc<Metrics>,
 }
 
 impl Custodian {
@@ -262,6 +269,7 @@ impl Custodian {
     async fn refresh(&mut self) -> Result<(), SourceError> {
         let refreshed = self.try_refresh().await;
         self.refreshes.note(self.clock.now(), refreshed.is_ok());
+        self.metrics.refreshed(refreshed.is_ok());
         if let Err(error) = &refreshed {
             tracing::error!(source = self.source.name(), %error, "the keys were not refreshed");
         }
@@ -273,6 +281,7 @@ impl Custodian {
         let mut next = Refresh {
             signing: Vec::new(),
             faults: Vec::new(),
+            metrics: Arc::clone(&self.metrics),
             keyring: match self.record.keyring().await {
                 Ok(keyring) => keyring,
                 Err(error) => {
@@ -358,6 +367,7 @@ struct Refresh {
     keyring: Keyring,
     signing: Vec<Arc<SigningKey>>,
     faults: Vec<String>,
+    metrics: Arc<Metrics>,
 }
 
 impl Refresh {
@@ -388,15 +398,21 @@ impl Refresh {
         let version = secret.version().clone();
         let key_id = version.key_id.clone();
         let fault = |error: &dyn std::fmt::Display| format!("{labels}: {error}");
-        self.keyring
-            .check(&version)
-            .map_err(|error| fault(&error))?;
+        if let Err(conflict) = self.keyring.check(&version) {
+            self.metrics.conflicted();
+            return Err(fault(&conflict));
+        }
         // A version that is only staged may be given up again, so that it leaves no trace on record.
         if stages != [StagingLabel::Pending] {
             let registered = record
                 .register_key(&version, secret.endorsement(), now)
                 .await;
-            registered.map_err(|error: RegisterError| fault(&error))?;
+            if let Err(error) = registered {
+                if matches!(error, RegisterError::Conflict(_)) {
+                    self.metrics.conflicted();
+                }
+                return Err(fault(&error));
+            }
         }
         self.keyring
             .insert(version)

@@ -11,6 +11,7 @@
 //! recorded signature, whatever the clock and the keys are now.
 
 mod committer;
+mod coverage;
 mod custody;
 mod heads;
 mod pool;
@@ -29,6 +30,7 @@ use crate::key::{SignError, instant_text};
 use crate::record::head::{LogName, PublishedHead};
 use crate::record::rules::RuleViolation;
 use crate::record::{AppendError, Receipt, Record, RecordError};
+use crate::telemetry::Metrics;
 
 pub use custody::{Custody, KeysInForce, RevokeError, SourceStatus};
 pub use selection::NoKey;
@@ -134,8 +136,13 @@ impl Signer {
         keys: watch::Receiver<Arc<KeysInForce>>,
         record: Arc<dyn Record>,
         log: LogName,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = Arc::new(SigningPool::start(clock.clone(), keys.clone())?);
+        let pool = Arc::new(SigningPool::start(
+            clock.clone(),
+            keys.clone(),
+            Arc::clone(&metrics),
+        )?);
         let places = ROOM_PER_CORE * pool.width();
         let heads = Heads::new(
             clock.clone(),
@@ -146,7 +153,7 @@ impl Signer {
         );
         Ok(Self {
             heads: Arc::new(heads),
-            queue: Committer::start(Arc::clone(&record), Arc::clone(&pool)),
+            queue: Committer::start(Arc::clone(&record), Arc::clone(&pool), metrics),
             room: Arc::new(Semaphore::new(places)),
             pool,
             places,
@@ -165,6 +172,12 @@ impl Signer {
             Ok(Admission::Room(room)) => self.enqueue(checkpoint, room),
             Err(refusal) => Submission::Decided(Box::new(Err(refusal))),
         }
+    }
+
+    /// Checkpoints that wait or are worked on now, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        let depth = self.places.saturating_sub(self.room.available_permits());
+        (depth, self.places)
     }
 
     /// The signed head of the record, of at least so many rows: the newest, unless that was asked for within a second.

@@ -1,6 +1,7 @@
 //! RSA, on threads of its own: as many as there are cores.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rayon::prelude::*;
 use tokio::sync::{oneshot, watch};
@@ -11,18 +12,21 @@ use crate::clock::Clock;
 use crate::record::head::{LogName, PublishedHead};
 use crate::record::proof::TreeHead;
 use crate::signature::SignedCheckpoint;
+use crate::telemetry::Metrics;
 
 /// Signs with the keys in force.
 pub(super) struct SigningPool {
     threads: rayon::ThreadPool,
     keys: watch::Receiver<Arc<KeysInForce>>,
     clock: Clock,
+    metrics: Arc<Metrics>,
 }
 
 impl SigningPool {
     pub(super) fn start(
         clock: Clock,
         keys: watch::Receiver<Arc<KeysInForce>>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
         let threads = rayon::ThreadPoolBuilder::new()
             .thread_name(|index| format!("rsa-{index}"))
@@ -31,6 +35,7 @@ impl SigningPool {
             threads,
             keys,
             clock,
+            metrics,
         })
     }
 
@@ -45,8 +50,9 @@ impl SigningPool {
         checkpoint: Checkpoint,
         signed: oneshot::Sender<Result<SignedCheckpoint, Refusal>>,
     ) {
-        let pool = Arc::clone(self);
+        let (pool, submitted) = (Arc::clone(self), Instant::now());
         self.threads.spawn_fifo(move || {
+            pool.metrics.waited(submitted.elapsed());
             if !signed.is_closed() {
                 let _ = signed.send(pool.sign(checkpoint));
             }
@@ -90,7 +96,9 @@ impl SigningPool {
     fn sign(&self, checkpoint: Checkpoint) -> Result<SignedCheckpoint, Refusal> {
         let keys = Arc::clone(&self.keys.borrow());
         let key = keys.select(self.clock.now())?;
+        let begun = Instant::now();
         let jws = key.sign(checkpoint.payload())?;
+        self.metrics.made_rsa(begun.elapsed());
         Ok(SignedCheckpoint { checkpoint, jws })
     }
 }

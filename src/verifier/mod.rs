@@ -34,6 +34,17 @@ pub enum VerdictKind {
 }
 
 impl VerdictKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::UnknownKey,
+        Self::AlgorithmMismatch,
+        Self::InvalidSignature,
+        Self::OutsideValidity,
+        Self::KeyRevoked,
+        Self::Valid,
+    ];
+
     /// The name of the contract, `INVALID_SIGNATURE`.
     pub fn as_str(self) -> &'static str {
         match self {

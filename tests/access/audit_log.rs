@@ -23,10 +23,10 @@ fn events(folder: &Path) -> Vec<Value> {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
     let events = lines
-        .filter(|line| line["target"] == "audit")
+        .filter(|line| line["logger"] == "audit")
         .map(|mut event| {
             let members = event.as_object_mut().unwrap();
-            for name in ["timestamp", "level", "target"] {
+            for name in ["timestamp", "level", "logger", "message"] {
                 assert!(members.remove(name).is_some(), "{name}");
             }
             event

@@ -91,6 +91,7 @@ impl Guarded {
             access: access.await.unwrap(),
             http: None,
             public_url: None,
+            metrics: None,
         });
         Self {
             service: service.await.unwrap(),

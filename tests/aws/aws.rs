@@ -235,6 +235,7 @@ impl AwsService {
             access: Access::Open,
             http: None,
             public_url: None,
+            metrics: None,
         });
         let service = service.await.unwrap();
         let url = format!("http://{}", service.grpc());

@@ -429,7 +429,7 @@ async fn replicas_that_start_while_others_sign_raise_no_false_alarm() {
 /// Nothing was logged but the audit log, and of the key file, which the test writes as any file.
 fn assert_quiet(replica: &Replica) {
     let log = replica.log();
-    let expected = ["the key file", "\"target\":\"audit\""];
+    let expected = ["the key file", "\"logger\":\"audit\""];
     let is_expected = |line: &&str| expected.iter().any(|part| line.contains(part));
     let others = log.lines().filter(|line| !is_expected(line));
     assert_eq!(others.count(), 0, "{log}");

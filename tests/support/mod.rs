@@ -15,6 +15,7 @@ use checkpoint_signer::grpc::proto::{
     Checkpoint, RefreshKeysRequest, SignCheckpointRequest, SignedCheckpoint, Verdict,
     VerifyCheckpointRequest,
 };
+use checkpoint_signer::http::MetricsPlace;
 use checkpoint_signer::key::{KeySecret, ValidityWindow, parse_instant};
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::service::{Parts, Service, StartError};
@@ -135,6 +136,7 @@ impl TestService {
             access: Access::Open,
             http: Some(([127, 0, 0, 1], 0).into()),
             public_url: Some("https://checkpoints.example.org".parse().unwrap()),
+            metrics: Some(MetricsPlace::Http),
         })
         .await?;
         let url = format!("http://{}", service.grpc());

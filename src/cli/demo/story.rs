@@ -76,6 +76,7 @@ impl Story {
             access: Access::Open,
             http: None,
             public_url: None,
+            metrics: None,
         })
         .await
         .map_err(Failure::impossible)?;

@@ -8,6 +8,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 
 use super::{Access, Caller, Need, Peer};
 use crate::audit::{self, Asked};
@@ -15,6 +16,7 @@ use crate::grpc::status;
 use crate::grpc::transport::{
     Answer, Arrival, Budget, Counts, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place,
 };
+use crate::telemetry::Metrics;
 
 /// The name that a caller gave to a call, or that was made up for it: told back, and in the audit log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -56,12 +58,14 @@ pub(in crate::grpc) struct GateLayer {
     access: Access,
     calls: Arc<Counts>,
     budget: Budget,
+    metrics: Arc<Metrics>,
 }
 
 impl GateLayer {
-    pub(in crate::grpc) fn new(access: Access) -> Self {
+    pub(in crate::grpc) fn new(access: Access, metrics: Arc<Metrics>) -> Self {
         Self {
             access,
+            metrics,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
             budget: Budget::default(),
         }
@@ -102,6 +106,12 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let request_id = request_id(&request);
         let shown = HeaderValue::from_str(&request_id);
+        // Of the highest level, so that whatever is logged on the way has the call's name.
+        let span = tracing::error_span!(
+            "call",
+            request_id = &*request_id,
+            rpc = request.uri().path()
+        );
         let admitted = self.gate.admit(&request, request_id);
         let (call, peer, place) = match admitted {
             Ok(admitted) => admitted,
@@ -110,7 +120,8 @@ where
         request.extensions_mut().insert(call);
         let budget = self.gate.budget.clone();
         let request = request.map(|body| Body::new(Arrival::new(body, budget)));
-        let answered = tokio::time::timeout(HANDLER_PATIENCE, self.inner.call(request));
+        let answered = span.in_scope(|| self.inner.call(request)).instrument(span);
+        let answered = tokio::time::timeout(HANDLER_PATIENCE, answered);
         Box::pin(async move {
             let mut answer = match answered.await {
                 Ok(answer) => answer?,
@@ -136,6 +147,7 @@ impl GateLayer {
         let path = request.uri().path();
         let turned_away = |who: &str, reason| {
             let request_id = request_id.as_ref();
+            self.metrics.turned_away(reason);
             audit::turned_away(Asked { who, request_id }, path, reason);
         };
         let caller = peer.caller(&self.access).map_err(|error| {
@@ -150,7 +162,10 @@ impl GateLayer {
             return Err(status::role_required(&caller, need));
         }
         let place = self.calls.take(peer.counted_as());
-        let place = place.ok_or_else(|| status::too_many_calls(MAX_CALLS_PER_PEER))?;
+        let place = place.ok_or_else(|| {
+            self.metrics.turned_away(status::TOO_MANY_CALLS);
+            status::too_many_calls(MAX_CALLS_PER_PEER)
+        })?;
         Ok((Call { caller, request_id }, Arc::clone(peer), place))
     }
 }
