@@ -69,13 +69,10 @@ fn no_core_files() -> Result<(), Errno> {
 /// namespace, whose CAP_IPC_LOCK is none.
 fn lock_memory() -> Result<(), Errno> {
     let limit = getrlimit(Resource::Memlock);
-    let trial = match limit.maximum {
-        None => None,
-        Some(_) => Some(0),
-    };
+    let trial = limit.maximum.map(|_| 0);
     let with = |current| Rlimit {
         current,
-        ..limit.clone()
+        ..limit
     };
     setrlimit(Resource::Memlock, with(trial))?;
     let locked = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
