@@ -1,4 +1,4 @@
-"""Services of the real program, each in a folder of its own. The environment says where things are; all of it is needed."""
+"""Services of the real program, each in a folder of its own. Environment variables say where things are."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from amply_checkpoint_signer import Checkpoint, RetryPolicy
 
 PROGRAM = os.environ["CLIENT_TEST_PROGRAM"]
 FOLDER = Path(os.environ["CLIENT_TEST_FOLDER"])
-"""Has keys.json, and for TLS ca.crt, ca.key, server.*, ledger.*, auditor.*, roles.toml."""
+"""Has keys.json, expired.json, scheduled.json, and for TLS ca.crt, server.*, ledger.*, auditor.*, roles.toml."""
 GOLDEN = Path(os.environ["CLIENT_TEST_GOLDEN"])
 PATIENT = RetryPolicy(deadline=30, attempt=5)
 

@@ -7,7 +7,7 @@ import socket
 
 import grpc
 import pytest
-from conftest import PATIENT, checkpoint
+from conftest import PATIENT, Server, checkpoint
 from google.protobuf.any_pb2 import Any
 from google.rpc.error_details_pb2 import ErrorInfo
 
@@ -128,3 +128,18 @@ def test_a_replica_without_a_key_in_force_gives_way_to_one_that_has(start) -> No
     first, second = start("expired.json"), start()
     with Client([first.url, second.url]) as client:
         assert client.sign(checkpoint()).key_id == "key-now"
+
+
+def test_more_calls_at_once_than_the_service_takes_are_all_answered(server: Server) -> None:
+    """A client may have 512 calls in flight; six connections of 128 have more, and so some are refused first."""
+
+    async def use() -> list[signer.SignedCheckpoint]:
+        clients = [AsyncClient(server.url, retry=PATIENT) for _ in range(6)]
+        calls = [clients[n % 6].sign(checkpoint(1, f"org_{n}")) for n in range(900)]
+        signed = await asyncio.gather(*calls)
+        for client in clients:
+            await client.close()
+        return signed
+
+    signed = asyncio.run(use())
+    assert [one.checkpoint.ledger_id for one in signed] == [f"org_{n}" for n in range(900)]

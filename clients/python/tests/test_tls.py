@@ -1,7 +1,6 @@
 """Certificates: who is let in, and that renewed files are taken up without a restart."""
 
 import asyncio
-import os
 import shutil
 from pathlib import Path
 
@@ -38,14 +37,14 @@ def test_another_role_is_told_so_at_once(guarded: Server) -> None:
     with Client(guarded.tls_url, tls=tls("auditor")) as client:
         with pytest.raises(signer.RoleRequired):
             client.sign(checkpoint())
-        outcome = next(iter(client.sign_many([checkpoint()])), None)
-        assert outcome is None or isinstance(outcome.error, signer.AccessDenied)
+        with pytest.raises(signer.RoleRequired):
+            list(client.sign_many([checkpoint()]))
 
 
 def test_without_a_certificate_there_is_no_way_in(guarded: Server) -> None:
-    with Client(guarded.tls_url, tls=Tls(FOLDER / "ca.crt"), retry=RetryPolicy(deadline=0.5)) as client:
-        with pytest.raises(signer.CheckpointSignerError):
-            client.sign(checkpoint())
+    client = Client(guarded.tls_url, tls=Tls(FOLDER / "ca.crt"), retry=RetryPolicy(deadline=0.5))
+    with client, pytest.raises(signer.CheckpointSignerError):
+        client.sign(checkpoint())
 
 
 def test_renewed_files_are_taken_up_by_the_next_call(guarded: Server, tmp_path: Path) -> None:
@@ -54,7 +53,7 @@ def test_renewed_files_are_taken_up_by_the_next_call(guarded: Server, tmp_path: 
     def renew(name: str, *endings: str) -> None:
         for ending in endings:
             shutil.copy(FOLDER / f"{name}.{ending}", tmp_path / "new")
-            os.replace(tmp_path / "new", tmp_path / f"own.{ending}")
+            (tmp_path / "new").replace(tmp_path / f"own.{ending}")
 
     renew("auditor", "crt", "key")
     with Client(guarded.tls_url, tls=own, retry=PATIENT) as client:

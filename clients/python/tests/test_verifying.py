@@ -2,7 +2,6 @@
 
 import base64
 import json
-from pathlib import Path
 
 import pytest
 from conftest import GOLDEN, Server, checkpoint
@@ -10,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from amply_checkpoint_signer import Checkpoint, Client, Keyring, KeyringError, Verdict, VerdictKind, verify
+from amply_checkpoint_signer import Checkpoint, Client, Keyring, KeyringError, VerdictKind, verify
 
 KEYRING = (GOLDEN / "keyring.json").read_text()
 KEYS = {key["alg"]: key for key in json.loads(KEYRING)["keys"]}
@@ -130,15 +129,3 @@ def test_a_pinned_key_leads_forwards_by_endorsements_and_not_back() -> None:
 def test_a_keyring_that_is_wrong_is_refused_with_the_member(changes: dict, named: str) -> None:
     with pytest.raises(KeyringError, match=rf"keys\[0\]: {named}: "):
         keyring(**changes)
-
-
-def test_a_verdict_is_that_of_the_command_line(server: Server, tmp_path: Path) -> None:
-    with Client(server.url) as client:
-        good = client.sign(checkpoint()).published_json
-        ring = client.keyring()
-    file = tmp_path / "published.json"
-    file.write_text(good)
-    said = server.run("verify", str(file))
-    verdict: Verdict = verify(good, ring)
-    assert said.split()[0] == verdict.kind
-    assert verdict.explanation in said

@@ -29,10 +29,16 @@ _FIRST_YEAR = 1970
 
 def excerpt(text: str) -> str:
     """Quotes the start of a text for an error message."""
-    quoted = '"' + text[:_MAX_EXCERPT].encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"'
+    quoted = '"' + "".join(_escaped(character) for character in text[:_MAX_EXCERPT]) + '"'
     if len(text) <= _MAX_EXCERPT:
         return quoted
     return f"{quoted}... ({len(text.encode('utf-8', 'surrogatepass'))} bytes)"
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\u{{{ord(character):x}}}"
 
 
 def check_identifier(text: str) -> str | None:

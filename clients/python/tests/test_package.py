@@ -1,0 +1,65 @@
+"""The package as others get it: its types, and the examples of its README by copy and paste."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import files, version
+from pathlib import Path
+
+from conftest import Server
+
+import amply_checkpoint_signer as signer
+from amply_checkpoint_signer._errors import BY_REASON
+
+PROJECT = Path(__file__).parent.parent
+EXAMPLES = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def run(*arguments: str, cwd: Path | None = None) -> str:
+    done = subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_first_example_of_the_readme_does_what_it_says(server: Server, tmp_path: Path) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(EXAMPLES[0].replace("http://127.0.0.1:50051", server.url), encoding="utf-8")
+    published, kind, refused = run(str(script)).splitlines()
+    assert '"signature":"' in published
+    assert kind == "VALID"
+    assert refused.startswith("EQUIVOCATION: ")
+
+
+def test_the_other_examples_can_be_run_and_have_types(tmp_path: Path) -> None:
+    for number, example in enumerate(EXAMPLES):
+        (tmp_path / f"example_{number}.py").write_text(example, encoding="utf-8")
+        compile(example, f"example {number}", "exec")
+    run("-m", "mypy", "--no-incremental", *(f"example_{n}.py" for n in range(len(EXAMPLES))), cwd=tmp_path)
+
+
+def test_the_package_is_strictly_typed(tmp_path: Path) -> None:
+    settings = str(PROJECT / "pyproject.toml")
+    run("-m", "mypy", "--no-incremental", "--config-file", settings, "-p", signer.__name__, cwd=tmp_path)
+
+
+def test_the_sources_are_tidy() -> None:
+    run("-m", "ruff", "check", "--no-cache", str(PROJECT))
+    run("-m", "ruff", "format", "--check", "--no-cache", str(PROJECT))
+
+
+def test_the_wheel_has_the_types_and_the_stubs_of_each_proto() -> None:
+    names = {Path(str(file)).name for file in files("amply-checkpoint-signer") or []}
+    protos = (PROJECT.parent.parent / "proto" / "amply" / "checkpoint" / "v1").glob("*.proto")
+    stubs = {f"{proto.stem}_pb2.py" for proto in protos}
+    assert "py.typed" in names
+    assert {name for name in names if name.endswith("_pb2.py")} == stubs
+    assert version("amply-checkpoint-signer") == "0.1.0"
+
+
+def test_each_reason_of_the_service_has_an_exception() -> None:
+    sources = "".join(path.read_text() for path in (PROJECT.parent.parent / "src" / "grpc").rglob("*.rs"))
+    # In the status table, a reason is a literal of capitals with an underscore, or one of a list known by name.
+    literals = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+|EQUIVOCATION|ROLLBACK|OVERLOADED)"', sources))
+    reasons = {name for name in literals if not name.startswith("CHECKPOINT_SIGNER_")}
+    assert len(reasons) > 15
+    assert reasons - set(BY_REASON) == set()

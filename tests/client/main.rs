@@ -1,0 +1,71 @@
+//! The Python client of `clients/python`: built as a wheel, installed with locked packages, and tested by its own tests
+//! against the real program. Each file of them is one test here.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    dead_code
+)]
+
+#[path = "../support/authority.rs"]
+mod authority;
+mod environment;
+mod files;
+
+use environment::{Environment, run};
+
+/// Runs one file of the client's tests.
+fn hold(file: &str) {
+    let environment = Environment::get();
+    let folder = tempfile::tempdir().unwrap();
+    files::write(folder.path());
+    let root = env!("CARGO_MANIFEST_DIR");
+    run(
+        environment
+            .python()
+            .args(["-m", "pytest", "--basetemp"])
+            .arg(folder.path().join("tests"))
+            .arg(format!("{root}/clients/python/tests/{file}"))
+            .env(
+                "CLIENT_TEST_PROGRAM",
+                env!("CARGO_BIN_EXE_checkpoint-signer"),
+            )
+            .env("CLIENT_TEST_FOLDER", folder.path())
+            .env("CLIENT_TEST_GOLDEN", format!("{root}/tests/golden")),
+        "the client's tests must hold",
+    );
+}
+
+#[test]
+fn a_wrong_field_is_refused_before_it_is_sent() {
+    hold("test_fields.py");
+}
+
+#[test]
+fn one_and_many_are_signed_through_refusals_and_crashes() {
+    hold("test_signing.py");
+}
+
+#[test]
+fn what_can_be_mended_by_waiting_is_retried_on_each_replica() {
+    hold("test_retries.py");
+}
+
+#[test]
+fn verdicts_offline_are_those_of_the_service() {
+    hold("test_verifying.py");
+}
+
+#[test]
+fn certificates_are_shown_and_taken_up_when_renewed() {
+    hold("test_tls.py");
+}
+
+#[test]
+fn the_package_is_typed_tidy_and_as_its_readme_says() {
+    hold("test_package.py");
+}
