@@ -136,6 +136,10 @@ impl Metrics {
             let reason = reason.into();
             drop(self.refusals.get_or_create(&Reason { reason }));
         }
+        for reason in GATE_REASONS {
+            let reason = reason.into();
+            drop(self.calls_refused.get_or_create(&Reason { reason }));
+        }
     }
 
     fn register_counts(&mut self) {
@@ -349,6 +353,9 @@ impl Metrics {
 
 const SUCCESS: &str = "success";
 const FAILURE: &str = "failure";
+
+/// Why a call is turned away.
+const GATE_REASONS: [&str; 3] = ["CERTIFICATE_REFUSED", "ROLE_REQUIRED", "TOO_MANY_CALLS"];
 
 /// Reasons that somebody must act on.
 const WATCHED_REASONS: [&str; 10] = [

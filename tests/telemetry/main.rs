@@ -1,0 +1,23 @@
+//! What operators see of a running service: the log's lines, the metrics, the warnings before there is no key, and the
+//! alert rules and the dashboard that are made from them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    dead_code
+)]
+
+#[path = "../web/client.rs"]
+mod client;
+mod deployment;
+mod log;
+mod metrics;
+mod promtool;
+mod scrape;
+#[path = "../support/mod.rs"]
+mod support;
+mod warnings;
