@@ -1,8 +1,10 @@
-//! Compiles the protos with protox, so that no protoc is needed.
+//! Compiles the protos with protox, so that no protoc is needed, and notes what is built from what.
 
+use std::process::Command;
 use std::{env, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    note_build()?;
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(
         [
@@ -21,5 +23,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .codec_path("crate::grpc::codec::StrictCodec")
         .compile_fds(descriptors)?;
+    Ok(())
+}
+
+/// What `--version` tells. The commit comes from the environment alone: the image's build has no `.git`, and a build
+/// that looked there would be done again after each commit.
+fn note_build() -> Result<(), Box<dyn std::error::Error>> {
+    for (variable, otherwise) in [
+        ("SOURCE_COMMIT", "not stated"),
+        ("SOURCE_DATE_EPOCH", "not stated"),
+    ] {
+        println!("cargo:rerun-if-env-changed={variable}");
+        let value = env::var(variable).unwrap_or_else(|_| otherwise.into());
+        println!("cargo:rustc-env=BUILD_{variable}={value}");
+    }
+    let rustc = Command::new(env::var("RUSTC")?).arg("--version").output()?;
+    let rustc = String::from_utf8(rustc.stdout)?;
+    println!("cargo:rustc-env=BUILD_RUSTC={}", rustc.trim());
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let linked = match features.split(',').any(|feature| feature == "crt-static") {
+        true => "static",
+        false => "dynamic",
+    };
+    let (target, profile) = (env::var("TARGET")?, env::var("PROFILE")?);
+    println!("cargo:rustc-env=BUILD_TARGET={target}, {linked}, {profile}");
     Ok(())
 }

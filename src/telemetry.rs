@@ -1,4 +1,4 @@
-//! Logs, metrics and traces. Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees
+//! Logs and metrics. Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees
 //! key material: what libraries that carry the secret may log is bounded, whatever the filter asks for.
 
 mod json;

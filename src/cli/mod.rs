@@ -30,12 +30,30 @@ use tonic::transport::Channel;
 use crate::grpc::client::{self, ClientTls, ConnectError};
 use crate::telemetry::Audit;
 
+/// What was built from what, for `--version` (see `build.rs`).
+const BUILD: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit: ",
+    env!("BUILD_SOURCE_COMMIT"),
+    "\ncommitted: ",
+    env!("BUILD_SOURCE_DATE_EPOCH"),
+    "\ncompiler: ",
+    env!("BUILD_RUSTC"),
+    "\ntarget: ",
+    env!("BUILD_TARGET")
+);
+
 /// Signs the daily checkpoints of Amply's ledgers, and verifies them for decades.
 ///
 /// Exit codes: 0 done, or all valid; 1 the answer is no (refused, not valid, not serving); 2 it could not be
 /// done or checked.
 #[derive(Parser)]
-#[command(name = "checkpoint-signer", version, max_term_width = 100)]
+#[command(
+    name = "checkpoint-signer",
+    version,
+    long_version = BUILD,
+    max_term_width = 100
+)]
 struct Cli {
     /// What to log on standard error: a level, or a filter such as checkpoint_signer=debug,warn
     #[arg(

@@ -139,6 +139,7 @@ async fn with_metrics(metrics: Option<MetricsPlace>) -> (tempfile::TempDir, Serv
         clock: Clock::simulated(at("2025-06-01")),
         source: Box::new(FileSource::new(&folder.path().join("keys.json"))),
         record: Arc::new(SqliteRecord::open(&record).unwrap()),
+        witnesses: Default::default(),
         log: "test-record".parse().unwrap(),
         grpc: ([127, 0, 0, 1], 0).into(),
         access: Access::Open,

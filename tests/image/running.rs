@@ -1,0 +1,170 @@
+//! The service in its image.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use crate::dockerfile::{last_stage, root};
+use crate::image::{Image, USER, ended};
+
+/// `serve`, ended with this.
+struct Serving {
+    grpc: String,
+    child: Child,
+}
+
+impl Serving {
+    fn start(image: &Image, arguments: &[&str]) -> Self {
+        let program = last_stage().entrypoint;
+        let all = [
+            &[program[0].as_str(), "serve", "--grpc", "127.0.0.1:0"],
+            arguments,
+        ]
+        .concat();
+        let mut child = image
+            .command(&all)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let grpc = line.trim().strip_prefix("gRPC on ").map(str::to_owned);
+        let mut serving = Self {
+            grpc: String::new(),
+            child,
+        };
+        serving.grpc = grpc.unwrap_or_else(|| panic!("it did not start: {line}"));
+        serving
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All files below a folder.
+fn files(image: &Image) -> Vec<PathBuf> {
+    let walk = walkdir::WalkDir::new(image.files.path()).into_iter();
+    let found = walk
+        .map(Result::unwrap)
+        .filter(|entry| !entry.file_type().is_dir());
+    let mut found: Vec<PathBuf> = found
+        .map(|entry| {
+            let inner = entry.path().strip_prefix(image.files.path()).unwrap();
+            PathBuf::from("/").join(inner)
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn it_holds_the_program_the_authorities_and_its_user_and_no_shell() {
+    let stage = last_stage();
+    assert_eq!(stage.from, "scratch");
+    let image = Image::unpacked();
+    let expected = [
+        "/etc/passwd",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/usr/bin/checkpoint-signer",
+    ];
+    assert_eq!(files(&image), expected.map(PathBuf::from));
+    assert_eq!(stage.user, format!("{USER}:{USER}"));
+    for shell in ["/bin/sh", "/bin/bash", "/usr/bin/env"] {
+        let found = ended(image.command(&[shell]).output().unwrap());
+        assert_eq!(found.code, 127, "{}", found.text);
+    }
+}
+
+#[test]
+fn its_program_needs_no_library_and_says_what_it_was_built_from() {
+    let said = Image::unpacked().must(&["--version"]);
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        said.starts_with(&format!("checkpoint-signer {version}\n")),
+        "{said}"
+    );
+    assert!(
+        said.contains("commit: 0123456789abcdef0123456789abcdef01234567\n"),
+        "{said}"
+    );
+    assert!(said.contains("\ncompiler: rustc 1."), "{said}");
+    assert!(
+        said.contains("target: x86_64-unknown-linux-gnu, static, "),
+        "{said}"
+    );
+}
+
+#[test]
+fn it_signs_and_verifies_with_a_root_that_cannot_be_written() {
+    let image = Image::with_mounts();
+    let key = [
+        "--key-id",
+        "key-1",
+        "--valid-from",
+        "2026-01-01",
+        "--valid-until",
+        "2126-01-01",
+        "--bits",
+        "2048",
+    ];
+    image.must(&[&["keys", "generate", "--out", "/data/key.json"], &key[..]].concat());
+    let record = ["--record", "sqlite:/data/record.sqlite"];
+    image.must(&[&["record", "init"], &record[..]].concat());
+    let source = ["--source", "file:/data/key.json"];
+    let service = Serving::start(&image, &[&source[..], &record].concat());
+
+    let checkpoint = root().join("examples/checkpoint.json");
+    std::fs::copy(checkpoint, image.data.path().join("checkpoint.json")).unwrap();
+    let server = ["--server", service.grpc.as_str()];
+    let signed = image.must(&[&["sign", "/data/checkpoint.json"], &server[..]].concat());
+    std::fs::write(image.data.path().join("signed.json"), signed).unwrap();
+    let verdict = image.must(&[&["verify", "/data/signed.json"], &server[..]].concat());
+    assert!(verdict.starts_with("VALID"), "{verdict}");
+
+    // Secrets and records belong to the image's user, and to nobody else.
+    if rustix::process::geteuid().is_root() {
+        let metadata = std::fs::metadata(image.data.path().join("record.sqlite")).unwrap();
+        assert_eq!(metadata.uid(), USER);
+    }
+    let elsewhere = image.run(&["record", "init", "--record", "sqlite:/usr/record.sqlite"]);
+    assert_eq!(elsewhere.code, 2, "{}", elsewhere.text);
+    assert!(!image.files.path().join("usr/record.sqlite").exists());
+}
+
+#[test]
+fn its_health_check_asks_the_service_and_finds_it_by_name() {
+    let image = Image::with_mounts();
+    let record = ["--record", "sqlite:/data/record.sqlite"];
+    image.must(&[&["record", "init"], &record[..]].concat());
+    let check = last_stage().health;
+    assert_eq!(check, ["/usr/bin/checkpoint-signer", "health"]);
+    // No key: the process is well, and says that it cannot sign.
+    let service = Serving::start(
+        &image,
+        &[&["--source", "file:/data/none.json"][..], &record].concat(),
+    );
+    let by_name = service.grpc.replace("127.0.0.1", "localhost");
+    for server in [&service.grpc, &by_name] {
+        let server = ["--server", server.as_str()];
+        let said = image.must(&[&["health"], &server[..]].concat());
+        assert_eq!(said, "SERVING\n");
+    }
+    let signing = [
+        "health",
+        "--service",
+        "amply.checkpoint.v1.SigningService",
+        "--server",
+        &by_name,
+    ];
+    assert_eq!(image.run(&signing).code, 1);
+    drop(service);
+    let gone = image.run(&["health", "--server", &by_name]);
+    assert_ne!(gone.code, 0, "{}", gone.text);
+}
