@@ -1,4 +1,4 @@
-//! Logs, metrics and traces. Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees
+//! Logs and metrics. Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees
 //! key material.
 
 mod json;
