@@ -28,7 +28,7 @@
 //! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
 //! | [`service`] | puts all of it together |
-//! | [`clock`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; logs; who did what; no core dumps, memory locked |
+//! | [`clock`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; logs and metrics; who did what; no core dumps, memory locked |
 //! | [`fault`], [`identifier`], [`paging`] | what is wrong with input; the form of names; pages of the record |
 
 pub mod audit;
