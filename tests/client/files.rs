@@ -26,7 +26,7 @@ pub fn write(folder: &Path) {
         let window = ValidityWindow::new(instant(from), instant(until)).unwrap();
         let key_id = key_id.parse().unwrap();
         let made = KeySecret::generate(key_id, window, Algorithm::Ps256, 2048, None);
-        replace(&folder.join(file), made.unwrap().0.as_ref());
+        replace(&folder.join(file), &made.unwrap().0);
     }
     let authority = Authority::new("the right one");
     authority.issue(folder, "server", "localhost");

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Union, cast
+from typing import Any, Union, cast
 
 import rfc8785
 from google.protobuf.struct_pb2 import Struct
@@ -83,7 +83,7 @@ class Checkpoint:
         return cls.from_dict(members)
 
     @classmethod
-    def from_dict(cls, members: Mapping[str, JsonValue]) -> Checkpoint:
+    def from_dict(cls, members: Mapping[str, Any]) -> Checkpoint:
         """Reads the object that will be published; its `timestamp` may be a datetime."""
         if _SIGNATURE in members:
             problem = "is there already; expected a checkpoint that is not signed yet"
@@ -132,7 +132,7 @@ class Checkpoint:
         return rfc8785.dumps(self.to_dict())
 
 
-CheckpointLike = Union[Checkpoint, Mapping[str, JsonValue]]
+CheckpointLike = Union[Checkpoint, Mapping[str, Any]]
 """A checkpoint, or the JSON object that will be published."""
 
 

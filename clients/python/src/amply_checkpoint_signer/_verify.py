@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import Enum
-from typing import Union
+from typing import Any, Union
 
 from ._checkpoint import SignedCheckpoint, read_published
 from ._errors import InvalidCheckpoint
-from ._json import JsonValue
 from ._jws import Jws, JwsError, parse_detached
 from ._keyring import Keyring, seconds_text
 
@@ -52,7 +51,7 @@ class Verdict:
         return self.kind is VerdictKind.VALID
 
 
-Published = Union[str, bytes, Mapping[str, JsonValue], SignedCheckpoint]
+Published = Union[str, bytes, Mapping[str, Any], SignedCheckpoint]
 """A published checkpoint: its text (best: every byte is judged), its JSON object, or a service's answer."""
 
 
