@@ -1,5 +1,6 @@
 //! The command line: a command for each user. It parses, calls inward, prints, and chooses an exit code.
 
+mod config;
 mod demo;
 mod failure;
 mod health;
@@ -54,6 +55,9 @@ enum Command {
     Demo,
     /// Run the service
     Serve(serve::Serve),
+    /// Look at the settings of `serve`
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Sign a checkpoint and print the JSON to publish
     Sign(sign::Sign),
     /// Verify published checkpoints
@@ -133,10 +137,15 @@ impl ServerArg {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let outcome = crate::telemetry::start(&cli.log_level, cli.command.audit())
-        .map_err(Failure::Impossible)
-        .and_then(|()| run(cli.command));
+    let outcome = config::start(std::env::args_os().collect()).and_then(|start| match start {
+        config::Start::Check(line) => block_on(line.check()),
+        config::Start::Arguments(arguments) => {
+            let cli = Cli::parse_from(arguments);
+            crate::telemetry::start(&cli.log_level, cli.command.audit())
+                .map_err(Failure::Impossible)
+                .and_then(|()| run(cli.command))
+        }
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -152,6 +161,10 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo => block_on(demo::run()),
         Command::Serve(serve) => block_on(serve.run()),
+        // Its line was taken before clap read it.
+        Command::Config(config::ConfigCommand::Check(_)) => Err(Failure::Impossible(
+            "config check: expected the flags of serve alone".into(),
+        )),
         Command::Sign(sign) => block_on(sign.run()),
         Command::Verify(verify) => block_on(verify.run()),
         Command::Keys(keys) => block_on(keys.run()),
