@@ -28,7 +28,7 @@ pub(super) const FLAG: &str = "config";
 pub(super) struct Entry {
     /// The flag's long name.
     pub(super) name: String,
-    /// Its values; none for a switch that is off.
+    /// Its values; true or false for a switch.
     pub(super) values: Vec<String>,
     /// `FILE:LINE`.
     pub(super) place: String,
@@ -77,7 +77,9 @@ pub(super) fn parse(text: &str, path: &Path, flags: &[&Arg]) -> (Vec<Entry>, Vec
     };
     let mut faults: Vec<FieldFault> = errors.iter().map(fault).collect();
     let mut entries = Vec::new();
-    for (key, value) in table.get_ref() {
+    let mut items: Vec<_> = table.get_ref().iter().collect();
+    items.sort_by_key(|(key, _)| key.span().start);
+    for (key, value) in items {
         let (name, place) = (key.get_ref().as_ref(), place(key.span().start));
         let known = flags.iter().find(|flag| flag.get_long() == Some(name));
         let values = match known {
@@ -119,8 +121,7 @@ fn values(flag: &Arg, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let found = value.type_str();
     if !flag.get_action().takes_values() {
         return match value {
-            DeValue::Boolean(true) => Ok(vec!["true".into()]),
-            DeValue::Boolean(false) => Ok(Vec::new()),
+            DeValue::Boolean(on) => Ok(vec![on.to_string()]),
             _ => Err(format!("is of type {found}; expected true or false")),
         };
     }

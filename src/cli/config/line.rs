@@ -18,6 +18,10 @@ impl Line {
         let (mut path, mut flags) = (Vec::new(), Vec::new());
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
+            // Ends the flags; nothing of serve may follow, as clap then says.
+            if argument == "--" {
+                continue;
+            }
             let (word, attached) = split(argument);
             match word.to_str()?.strip_prefix("--") {
                 Some(name) => {

@@ -74,7 +74,7 @@ pub(super) fn start(mut arguments: Vec<OsString>) -> Result<Start, Failure> {
                 let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 return Err(Failure::Impossible(faults.join("\n")));
             }
-            arguments.extend(settings.from_file());
+            arguments.extend(settings.of_file());
             Ok(Start::Arguments(arguments))
         }
         _ => Ok(Start::Arguments(arguments)),

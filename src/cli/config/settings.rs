@@ -14,6 +14,8 @@ use crate::cli::serve::Serve;
 use crate::cli::{Cli, Failure};
 use crate::fault::FieldFault;
 
+const MISSING: &str = "is missing; expected with what else is set (see serve --help)";
+
 /// Where a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -151,9 +153,12 @@ impl Settings {
     }
 
     /// What the file sets, as arguments.
-    pub(super) fn from_file(&self) -> impl Iterator<Item = OsString> {
-        let of_file = |setting: &&Setting| matches!(setting.origin, Origin::File(_));
-        self.all.iter().filter(of_file).flat_map(Setting::arguments)
+    pub(super) fn of_file(&self) -> impl Iterator<Item = OsString> {
+        let is_of_file = |setting: &&Setting| matches!(setting.origin, Origin::File(_));
+        self.all
+            .iter()
+            .filter(is_of_file)
+            .flat_map(Setting::arguments)
     }
 
     /// Everything that is wrong in form: with the file, with each value, and with what is missing or excludes another.
@@ -163,7 +168,7 @@ impl Settings {
 
     /// The faults, and `serve` with what is right.
     pub(super) fn judge(&self) -> (Vec<FieldFault>, Option<Serve>) {
-        let mut faults: Vec<_> = self.file_faults.iter().map(clone).collect();
+        let mut faults: Vec<_> = self.file_faults.clone();
         let mut dropped = HashSet::new();
         for setting in self.all.iter().filter(|setting| setting.is_switch()) {
             if setting
@@ -182,10 +187,10 @@ impl Settings {
             };
             let culprits = self.named_in(&error, ContextKind::InvalidArg);
             if error.kind() == ErrorKind::MissingRequiredArgument {
-                let missing = culprits
-                    .iter()
-                    .filter(|setting| !dropped.contains(setting.name()));
-                let because = |setting: &&Setting| FieldFault::new(setting.field(), self.missing());
+                let missing = culprits.iter().filter(|setting| {
+                    !dropped.contains(setting.name()) && !self.is_refused(setting)
+                });
+                let because = |setting: &&Setting| FieldFault::new(setting.field(), MISSING);
                 faults.extend(missing.map(because));
                 break;
             }
@@ -205,6 +210,14 @@ impl Settings {
             Serve::from_arg_matches(serve).ok()
         });
         (faults, serve)
+    }
+
+    /// Whether the file has it, and what it has was refused already.
+    fn is_refused(&self, setting: &Setting) -> bool {
+        let end = format!(": {}", setting.name());
+        self.file_faults
+            .iter()
+            .any(|fault| fault.field.ends_with(&end))
     }
 
     fn arguments(&self, dropped: &HashSet<&str>) -> Vec<OsString> {
@@ -251,14 +264,6 @@ impl Settings {
             },
         }
     }
-
-    fn missing(&self) -> &'static str {
-        "is missing; expected with what else is set (see serve --help)"
-    }
-}
-
-fn clone(fault: &FieldFault) -> FieldFault {
-    fault.clone()
 }
 
 /// The command line without the environment, which is among the settings already.
