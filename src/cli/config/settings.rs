@@ -59,7 +59,7 @@ impl Setting {
         self.values.iter().map(show).collect()
     }
 
-    /// Whether it names a file to read.
+    /// The files to read that it names.
     pub(super) fn files(&self) -> &[OsString] {
         let names = self.flag.get_value_names().unwrap_or_default();
         match names.first().is_some_and(|name| name == "FILE") && self.is_explicit() {
