@@ -1,5 +1,6 @@
 //! The command line: a command for each user. It parses, calls inward, prints, and chooses an exit code.
 
+mod config;
 mod demo;
 mod failure;
 mod health;
@@ -74,6 +75,9 @@ enum Command {
     Demo,
     /// Run the service
     Serve(Box<serve::Serve>),
+    /// Look at the settings of `serve`
+    #[command(subcommand)]
+    Config(Box<config::ConfigCommand>),
     /// Sign a checkpoint and print the JSON to publish
     Sign(sign::Sign),
     /// Verify published checkpoints
@@ -112,6 +116,7 @@ impl Command {
     fn handles_private_keys(&self) -> bool {
         match self {
             Self::Serve(_) | Self::Rollover(_) | Self::Lambda(_) | Self::Demo => true,
+            Self::Config(_) => true,
             Self::Keys(keys) => matches!(keys, keys::Keys::Generate(_)),
             Self::Sign(_) | Self::Verify(_) | Self::Record(_) | Self::Health(_) => false,
             Self::Completions { .. } | Self::Man => false,
@@ -162,12 +167,21 @@ impl ServerArg {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let hardening = cli.command.handles_private_keys().then(Hardening::apply);
-    let outcome = crate::telemetry::start(&cli.log_level, cli.command.audit())
-        .map_err(Failure::Impossible)
-        .inspect(|()| hardening.iter().for_each(Hardening::log))
-        .and_then(|()| run(cli.command));
+    let outcome = config::start(std::env::args_os().collect()).and_then(|start| match start {
+        config::Start::Check(line) => {
+            // It reads the key file, if there is one.
+            Hardening::apply();
+            block_on(line.check())
+        }
+        config::Start::Arguments(arguments) => {
+            let cli = Cli::parse_from(arguments);
+            let hardening = cli.command.handles_private_keys().then(Hardening::apply);
+            crate::telemetry::start(&cli.log_level, cli.command.audit())
+                .map_err(Failure::Impossible)
+                .inspect(|()| hardening.iter().for_each(Hardening::log))
+                .and_then(|()| run(cli.command))
+        }
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -183,6 +197,10 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo => block_on(demo::run()),
         Command::Serve(serve) => block_on(serve.run()),
+        // Its line was taken before clap read it.
+        Command::Config(config::ConfigCommand::Check(_)) => Err(Failure::Impossible(
+            "config check: expected the flags of serve alone".into(),
+        )),
         Command::Sign(sign) => block_on(sign.run()),
         Command::Verify(verify) => block_on(verify.run()),
         Command::Keys(keys) => block_on(keys.run()),

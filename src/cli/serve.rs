@@ -9,16 +9,20 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::config::ConfigFile;
 use super::place::{Environment, RecordPlace, SourcePlace};
 use super::tls::TlsArgs;
 use super::witnesses::WitnessArgs;
 use super::{Failure, input, print};
 use crate::clock::Clock;
+use crate::fault::FieldFault;
 use crate::http::{MetricsPlace, PublicUrl};
 use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeySecret, ValidityWindow};
 use crate::record::head::{DEFAULT_LOG, LogName};
+use crate::record::sqlite::OpenError;
 use crate::service::{Parts, Service, StartError};
 use crate::signature::Algorithm;
+use crate::source::{FileSource, KeySource as _};
 
 const GRPC_PORT: u16 = 50051;
 const HTTP_PORT: u16 = 8080;
@@ -28,6 +32,8 @@ const EXAMPLE: &str = include_str!("../../examples/checkpoint.json");
 
 #[derive(Args)]
 pub(super) struct Serve {
+    #[command(flatten)]
+    _config: ConfigFile,
     /// For trying out: makes a key for this year and a record in the data folder when there are none, listens
     /// on loopback, and prints the commands to try next
     #[arg(long, env = "CHECKPOINT_SIGNER_DEV")]
@@ -171,6 +177,53 @@ impl Serve {
         }
     }
 
+    /// What is wrong with the places and files that are named; nothing is made, and no other machine is asked.
+    pub(super) async fn faulty_places(self) -> Vec<FieldFault> {
+        let mut faults = Vec::new();
+        faults.extend(self.check_dev().err());
+        if let Some(SourcePlace::File(path)) = &self.source {
+            let read = FileSource::new(path).load().await;
+            let refused = |error: &dyn std::fmt::Display| {
+                FieldFault::new("--source", format!("file:{}: {error}", path.display()))
+            };
+            match read {
+                Err(error) => faults.push(refused(&error)),
+                Ok(versions) => {
+                    let wrong = versions.iter().filter_map(|v| v.secret.as_ref().err());
+                    faults.extend(wrong.map(|error| refused(error)));
+                }
+            }
+        }
+        if let Some(RecordPlace::Sqlite(path)) = &self.record
+            && !self.dev
+            && !path.exists()
+        {
+            let problem = OpenError::Missing(path.clone()).to_string();
+            faults.push(FieldFault::new("--record", problem));
+        }
+        let reading = CancellationToken::new();
+        let _ends_with_this = reading.clone().drop_guard();
+        if let Err(failure) = self.tls.access(self.grpc, reading).await {
+            let lines = failure.message().unwrap_or_default().lines();
+            faults.extend(lines.map(|line| {
+                let (flag, problem) = line.split_once(": ").unwrap_or(("--tls-certificate", line));
+                FieldFault::new(flag, problem)
+            }));
+        }
+        faults
+    }
+
+    fn check_dev(&self) -> Result<(), FieldFault> {
+        let is_open = |address: &SocketAddr| !address.ip().is_loopback();
+        match self.dev && (is_open(&self.grpc) || self.http.as_ref().is_some_and(is_open)) {
+            true => Err(FieldFault::new(
+                "--grpc, --http",
+                "--dev listens on loopback only; expected an address such as 127.0.0.1:0",
+            )),
+            false => Ok(()),
+        }
+    }
+
     async fn places(&self, clock: &Clock) -> Result<(SourcePlace, RecordPlace), Failure> {
         if !self.dev {
             let missing = || Failure::Impossible("--record: is missing; expected a place".into());
@@ -180,12 +233,7 @@ impl Serve {
             });
             return Ok((source, self.record.clone().ok_or_else(missing)?));
         }
-        if !self.grpc.ip().is_loopback() || self.http.is_some_and(|http| !http.ip().is_loopback()) {
-            return Err(Failure::Impossible(
-                "--grpc, --http: --dev listens on loopback only; expected an address such as 127.0.0.1:0"
-                    .into(),
-            ));
-        }
+        self.check_dev().map_err(Failure::impossible)?;
         let failed = |error| Failure::Impossible(format!("{}: {error}", self.data.display()));
         std::fs::create_dir_all(&self.data).map_err(failed)?;
         let example = self.data.join("checkpoint.json");

@@ -25,7 +25,7 @@ pub(super) struct WitnessArgs {
     known_head: Vec<PathBuf>,
     /// Keep the newest signed head of the record here, outside of it, and start only on a record that contains it. An empty
     /// record begins the file; for any other, make it by `record head`. With --dev, it is in the data folder
-    #[arg(long, env = "CHECKPOINT_SIGNER_HEAD_FILE", value_name = "FILE")]
+    #[arg(long, env = "CHECKPOINT_SIGNER_HEAD_FILE", value_name = "PATH")]
     head_file: Option<PathBuf>,
     /// Another replica of the same record: at the start it is asked for its head, which the record must contain. One that
     /// does not answer is left out. Give it again for further ones

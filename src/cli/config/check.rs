@@ -1,0 +1,115 @@
+//! `config check`: shows the settings and everything that is wrong with them and with the files they name.
+
+use clap::{Command, ValueEnum as _};
+use serde_json::json;
+
+use super::line::Line;
+use super::settings::{Origin, Setting, Settings};
+use crate::cli::{Failure, Format, print, print_json};
+use crate::fault::FieldFault;
+
+pub(super) async fn run(command: &Command, line: &Line) -> Result<(), Failure> {
+    let format = format(line)?;
+    let settings = Settings::gather(command, line)?;
+    let (mut faults, serve) = settings.judge();
+    for setting in &settings.all {
+        faults.extend(unreadable(setting));
+    }
+    if let Some(serve) = serve {
+        let places = serve.faulty_places().await;
+        // A flag whose file cannot be read was told already.
+        let told: Vec<String> = faults.iter().map(|fault| flag(&fault.field)).collect();
+        faults.extend(
+            places
+                .into_iter()
+                .filter(|fault| !told.contains(&flag(&fault.field))),
+        );
+    }
+    show(&settings, &faults, format)?;
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Shown),
+    }
+}
+
+fn format(line: &Line) -> Result<Format, Failure> {
+    let given = line
+        .values("format")
+        .and_then(|values| values.into_iter().next_back());
+    let given = given.or_else(|| std::env::var_os("CHECKPOINT_SIGNER_FORMAT"));
+    let text = given.unwrap_or_else(|| "text".into());
+    Format::from_str(&text.to_string_lossy(), false)
+        .map_err(|_| Failure::Impossible(format!("--format: is {text:?}; expected text or json")))
+}
+
+/// The flag at the start of a field.
+fn flag(field: &str) -> String {
+    field.split(' ').next().unwrap_or_default().into()
+}
+
+fn unreadable(setting: &Setting) -> Vec<FieldFault> {
+    let fault = |path| {
+        let error = std::fs::File::open(path)
+            .and_then(|file| file.metadata())
+            .map(|m| m.is_dir());
+        let problem = match error {
+            Ok(false) => return None,
+            Ok(true) => "is a folder; expected a file".into(),
+            Err(error) => error.to_string(),
+        };
+        let path = std::path::Path::new(path).display();
+        Some(FieldFault::new(
+            setting.field(),
+            format!("{path}: {problem}"),
+        ))
+    };
+    setting.files().iter().filter_map(fault).collect()
+}
+
+fn show(settings: &Settings, faults: &[FieldFault], format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        let all: Vec<_> = settings.all.iter().map(as_json).collect();
+        let faults: Vec<_> = faults
+            .iter()
+            .map(|fault| json!({ "field": fault.field, "problem": fault.problem }))
+            .collect();
+        return print_json(&json!({ "settings": all, "faults": faults }));
+    }
+    let rows: Vec<_> = settings
+        .all
+        .iter()
+        .map(|setting| (setting.name(), setting.shown().join(", "), &setting.origin))
+        .collect();
+    let width = rows
+        .iter()
+        .map(|(name, ..)| name.len())
+        .max()
+        .unwrap_or_default();
+    let mut text = String::new();
+    for (name, value, origin) in rows {
+        match value.is_empty() {
+            true => text.push_str(&format!("{name:width$}  ({origin})\n")),
+            false => text.push_str(&format!("{name:width$}  {value}  ({origin})\n")),
+        }
+    }
+    text.push('\n');
+    for fault in faults {
+        text.push_str(&format!("fault: {fault}\n"));
+    }
+    text.push_str(&match faults.len() {
+        0 => "no faults\n".into(),
+        count => format!("faults: {count}\n"),
+    });
+    print(&text)
+}
+
+fn as_json(setting: &Setting) -> serde_json::Value {
+    let (from, at) = match &setting.origin {
+        Origin::Flag => ("flag", None),
+        Origin::Environment(variable) => ("environment", Some(variable)),
+        Origin::File(place) => ("file", Some(place)),
+        Origin::Default => ("default", None),
+        Origin::Nowhere => ("not set", None),
+    };
+    json!({ "name": setting.name(), "values": setting.shown(), "from": from, "at": at })
+}
