@@ -198,7 +198,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo => block_on(demo::run()),
         Command::Serve(serve) => block_on(serve.run()),
         // Its line was taken before clap read it.
-        Command::Config(config::ConfigCommand::Check(_)) => Err(Failure::Impossible(
+        Command::Config(_) => Err(Failure::Impossible(
             "config check: expected the flags of serve alone".into(),
         )),
         Command::Sign(sign) => block_on(sign.run()),
