@@ -36,7 +36,7 @@ const BUILD: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\ncommit: ",
     env!("BUILD_SOURCE_COMMIT"),
-    "\ncommitted: ",
+    "\ncommitted (Unix time): ",
     env!("BUILD_SOURCE_DATE_EPOCH"),
     "\ncompiler: ",
     env!("BUILD_RUSTC"),

@@ -9,7 +9,7 @@ use crate::program::{Serving, as_role, must, run};
 
 const SECRET: &str = "amply/staging/checkpoint-signing-key";
 
-pub const STAGING: [&str; 2] = ["--environment", "staging"];
+const STAGING: [&str; 2] = ["--environment", "staging"];
 
 /// A day some days from now.
 fn day(days: i64) -> String {
@@ -58,7 +58,7 @@ fn calls(cloud: &mut Cloud) -> Vec<String> {
 }
 
 /// A service as a role, with a record in the folder.
-fn serve(cloud: &Cloud, role: &str, folder: &TempDir) -> Serving {
+pub fn serve(cloud: &Cloud, role: &str, folder: &TempDir) -> Serving {
     let record = ["--record", "sqlite:record.sqlite"];
     if !folder.path().join("record.sqlite").exists() {
         let init = [&["record", "init"], &record[..]].concat();

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::actors::STAGING;
-use crate::cloud::Cloud;
+use crate::actors::{first_key, serve};
+use crate::cloud::{Cloud, read};
 use crate::filter_pattern::fits;
-use crate::program::{Serving, as_role, must};
+use crate::program::{as_role, run};
 
 /// The filters that a line fits, by the names of their metrics.
 fn fitting(cloud: &mut Cloud, group: &str, line: &Value) -> Vec<String> {
@@ -72,37 +72,57 @@ fn reads_of_this_secret_are_counted_by_name_and_by_arn_and_no_others() {
 }
 
 #[test]
-fn a_service_that_cannot_read_its_key_writes_what_the_alarm_looks_for() {
-    let mut cloud = Cloud::staging();
+fn a_service_that_cannot_read_its_key_writes_what_the_alarms_look_for() {
+    let mut cloud = Cloud::with_stacks("staging");
     let folder = tempfile::tempdir().unwrap();
-    let record = ["--record", "sqlite:record.sqlite"];
-    must(&mut as_role(
-        &cloud,
-        "administrator",
-        folder.path(),
-        &[&["record", "init"], &record[..]].concat(),
-    ));
-    let listen = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"];
-    let serve = [&["serve"], &STAGING[..], &record, &listen].concat();
-    let mut service = Serving::start(&mut as_role(&cloud, "administrator", folder.path(), &serve));
+    let mut service = serve(&cloud, "administrator", &folder);
     let log = service.end();
-    let lines: Vec<Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let group = "/checkpoint-signer/staging";
-    let found: Vec<String> = lines
-        .iter()
-        .flat_map(|line| fitting(&mut cloud, group, line))
-        .collect();
-    assert!(found.iter().any(|name| name == "NotRefreshed"), "{log}");
-    assert!(found.iter().all(|name| name == "NotRefreshed"), "{found:?}");
+    let mut rung = Vec::new();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        rung.extend(fitting(&mut cloud, "/checkpoint-signer/staging", &line));
+    }
+    rung.sort();
+    rung.dedup();
+    assert_eq!(rung, ["NotRefreshed", "RolloverOverdue"], "{log}");
 }
 
 #[test]
-fn refusals_and_the_end_of_the_window_ring_the_alarm_of_their_kind() {
+fn refusals_and_the_end_of_the_window_are_written_as_the_alarms_look_for_them() {
+    let mut cloud = Cloud::with_stacks("staging");
+    let folder = tempfile::tempdir().unwrap();
+    // It ends in 20 days.
+    first_key(&cloud, &folder);
+    let mut service = serve(&cloud, "key.ServiceRole", &folder);
+    let example: Value = serde_json::from_str(&read("examples/checkpoint.json")).unwrap();
+    let mut second = example.clone();
+    second["total_volume"] = json!(1);
+    for (checkpoint, code) in [(&example, 0), (&second, 1)] {
+        std::fs::write(
+            folder.path().join("checkpoint.json"),
+            checkpoint.to_string(),
+        )
+        .unwrap();
+        let arguments = ["sign", "checkpoint.json", "--server", &service.grpc];
+        let ended = run(&mut as_role(&cloud, "nobody", folder.path(), &arguments));
+        assert_eq!(ended.code, code, "{}", ended.text);
+    }
+    let log = service.end();
+    let mut rung = Vec::new();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        rung.extend(fitting(&mut cloud, "/checkpoint-signer/staging", &line));
+    }
+    rung.sort();
+    assert_eq!(rung, ["SecondHistories", "WindowEnding"], "{log}");
+}
+
+#[test]
+fn each_line_rings_the_alarm_of_its_kind() {
     let mut cloud = Cloud::staging();
-    let refused = |reason: &str| json!({ "level": "WARN", "message": "a signature was refused", "reason": reason });
+    let refused = |reason: &str| json!({ "level": "INFO", "message": "a checkpoint is not signed", "reason": reason });
+    let ending = |days: u64| json!({ "level": "WARN", "message": "signing ends soon: ...", "within_days": days });
+    let error = |message: &str| json!({ "level": "ERROR", "message": message });
     for (line, expected) in [
         (refused("EQUIVOCATION"), &["SecondHistories"][..]),
         (refused("ROLLBACK"), &["SecondHistories"]),
@@ -111,12 +131,16 @@ fn refusals_and_the_end_of_the_window_ring_the_alarm_of_their_kind() {
         (refused("NO_SIGNING_KEY"), &["CannotSign"]),
         (refused("RECORD_STORE_UNAVAILABLE"), &["CannotSign"]),
         (refused("INVALID_CHECKPOINT"), &[]),
+        (ending(60), &[]),
+        (ending(30), &["WindowEnding"]),
+        (ending(7), &["RolloverOverdue", "WindowEnding"]),
+        (error("no key can sign; promote one"), &["RolloverOverdue"]),
+        (error("the keys were not refreshed"), &["NotRefreshed"]),
+        (error("the record went back"), &["Errors"]),
         (
-            json!({ "message": "the signing window", "days_left": 12 }),
-            &["DaysLeft"],
+            json!({ "level": "WARN", "message": "a key is revoked" }),
+            &[],
         ),
-        (json!({ "message": "the signing window" }), &[]),
-        (json!({ "message": "a key is revoked" }), &[]),
     ] {
         assert_eq!(
             fitting(&mut cloud, "/checkpoint-signer/staging", &line),
@@ -132,7 +156,7 @@ fn every_alarm_tells_somebody_and_says_what_to_do() {
     let topic = cloud.output("alarms", "TopicArn").unwrap();
     let alarms = cloud.ask("cloudwatch.describe_alarms", json!({}));
     let alarms = alarms["MetricAlarms"].as_array().unwrap();
-    assert_eq!(alarms.len(), 9);
+    assert_eq!(alarms.len(), 10);
     for alarm in alarms {
         let name = alarm["AlarmName"].as_str().unwrap();
         assert!(name.starts_with("checkpoint-signer-prod-"), "{name}");

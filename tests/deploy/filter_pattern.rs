@@ -1,5 +1,5 @@
 //! CloudWatch's filter patterns for JSON, as far as the templates use them (AWS, "Filter pattern syntax for metric
-//! filters"): comparisons `$.a.b = "text"` with `*` as a wildcard, `$.a = *` for anything, `&&`, `||`, parentheses.
+//! filters"): comparisons `$.a.b = "text"` and `!=` with `*` as a wildcard, `$.a <= 3`, `$.a = *` for anything, `&&`, `||`, parentheses.
 
 use serde_json::Value;
 
@@ -46,21 +46,30 @@ fn one(rest: &mut &str, line: &Value) -> bool {
         return fits;
     }
     assert!(taken(rest, "$"), "no selector at {rest:?}");
-    let end = rest.find([' ', '=']).unwrap();
+    let end = rest.find(' ').unwrap();
     let selector = rest[..end].replace('.', "/");
     *rest = &rest[end..];
-    assert!(taken(rest, "="), "no = at {rest:?}");
     let found = line.pointer(&selector);
+    if taken(rest, "<=") {
+        let number = rest.trim_start();
+        let end = number.find(|c: char| !c.is_ascii_digit()).unwrap();
+        let most: i64 = number[..end].parse().unwrap();
+        *rest = &number[end..];
+        return found
+            .and_then(Value::as_i64)
+            .is_some_and(|found| found <= most);
+    }
+    let differs = taken(rest, "!=");
+    assert!(differs || taken(rest, "="), "no operator at {rest:?}");
     if taken(rest, "*") {
-        return found.is_some();
+        return found.is_some() != differs;
     }
     assert!(taken(rest, "\""), "no text at {rest:?}");
     let end = rest.find('"').unwrap();
     let wanted = &rest[..end];
     *rest = &rest[end + 1..];
-    found
-        .and_then(Value::as_str)
-        .is_some_and(|found| like(wanted, found))
+    let found = found.and_then(Value::as_str);
+    found.is_some_and(|found| like(wanted, found)) != differs
 }
 
 fn like(wanted: &str, found: &str) -> bool {
@@ -83,6 +92,11 @@ fn patterns_are_understood_as_cloudwatch_does() {
         (r#"{ $.a.c = "*" }"#, false),
         (r#"{ $.n = * }"#, true),
         (r#"{ $.m = * }"#, false),
+        (r#"{ $.n <= 3 }"#, true),
+        (r#"{ $.n <= 2 }"#, false),
+        (r#"{ $.m <= 2 }"#, false),
+        (r#"{ $.reason != "ROLL*" }"#, false),
+        (r#"{ $.reason != "EQUI*" }"#, true),
         (r#"{ ($.n = *) && ($.reason = "ROLL*") }"#, true),
         (r#"{ ($.m = *) && (($.n = *) || ($.n = *)) }"#, false),
         (r#"{ ($.m = *) || ($.reason = "ROLLBACK") }"#, true),

@@ -10,6 +10,8 @@
     dead_code
 )]
 
+#[path = "../support/authority.rs"]
+mod authority;
 #[path = "../support/python.rs"]
 mod python;
 
@@ -22,3 +24,4 @@ mod lint;
 mod permissions;
 mod program;
 mod stacks;
+mod task;

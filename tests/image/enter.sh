@@ -5,6 +5,9 @@ shift 2
 mount --bind "$files" "$files"
 if [ -d "$files/data" ]; then
     mount --bind "$data" "$files/data"
+    for device in null random urandom; do
+        mount --bind "/dev/$device" "$files/dev/$device"
+    done
 fi
 mount -o remount,ro,bind "$files"
 if [ "$(id -u)" = 0 ]; then

@@ -66,7 +66,7 @@ impl Image {
         image
     }
 
-    /// What a container's runtime adds: the names of this machine, and a mount for data.
+    /// What a container's runtime adds: the names of this machine, some devices, and a mount for data.
     pub fn with_mounts() -> Self {
         let image = Self::unpacked();
         std::fs::write(
@@ -74,7 +74,12 @@ impl Image {
             "127.0.0.1 localhost\n",
         )
         .unwrap();
-        std::fs::create_dir(image.files.path().join("data")).unwrap();
+        for folder in ["data", "dev"] {
+            std::fs::create_dir(image.files.path().join(folder)).unwrap();
+        }
+        for device in ["null", "random", "urandom"] {
+            std::fs::write(image.files.path().join("dev").join(device), "").unwrap();
+        }
         open(image.data.path());
         if rustix::process::geteuid().is_root() {
             chown(image.data.path(), Some(USER), Some(USER)).unwrap();

@@ -1,0 +1,120 @@
+//! The task as the template defines it, without a container: the first container's command writes the files, the second
+//! one's variables start the service, its health check asks it. Paths and ports are this machine's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::actors::first_key;
+use crate::authority::{Authority, read};
+use crate::cloud::Cloud;
+use crate::program::{Serving, as_role, must, run};
+
+fn containers(cloud: &mut Cloud) -> BTreeMap<String, Value> {
+    let task = json!({ "taskDefinition": "checkpoint-signer-staging" });
+    let task = cloud.ask("ecs.describe_task_definition", task);
+    let containers = &task["taskDefinition"]["containerDefinitions"];
+    let containers = containers.as_array().unwrap().iter();
+    containers
+        .map(|c| (c["name"].as_str().unwrap().into(), c.clone()))
+        .collect()
+}
+
+/// What the files' secret holds, by its members.
+fn members(folder: &Path) -> BTreeMap<&'static str, String> {
+    let authority = Authority::new("the authority");
+    let server = authority.issue(folder, "server", "localhost");
+    let health = authority.issue(folder, "health", "spiffe://amply.example/health");
+    let roles = "[clients.\"spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
+    BTreeMap::from([
+        ("certificate", read(&server.certificate)),
+        ("key", read(&server.key)),
+        ("client_ca", authority.pem().into()),
+        ("roles", roles.into()),
+        ("server_ca", authority.pem().into()),
+        ("health_certificate", read(&health.certificate)),
+        ("health_key", read(&health.key)),
+        ("database_ca", authority.pem().into()),
+    ])
+}
+
+#[test]
+fn the_task_writes_its_files_starts_and_is_healthy() {
+    let mut cloud = Cloud::with_stacks("staging");
+    let folder = tempfile::tempdir().unwrap();
+    first_key(&cloud, &folder);
+    let containers = containers(&mut cloud);
+    let here = folder.path().to_str().unwrap();
+    let put = |text: &Value| {
+        text.as_str()
+            .unwrap()
+            .replace("/files", &format!("{here}/files"))
+    };
+
+    let files = &containers["files"];
+    let members = members(folder.path());
+    std::fs::create_dir(folder.path().join("files")).unwrap();
+    let words: Vec<String> = files["command"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(put)
+        .collect();
+    // Giving the files away takes root; here they stay with whoever runs the test.
+    let script = words[2].split("chown").next().unwrap();
+    let mut writer = Command::new(&words[0]);
+    writer.args([&words[1], script]);
+    for secret in files["secrets"].as_array().unwrap() {
+        let from = secret["valueFrom"].as_str().unwrap();
+        let member = from.trim_end_matches("::").rsplit(':').next().unwrap();
+        writer.env(secret["name"].as_str().unwrap(), &members[member]);
+    }
+    must(&mut writer);
+
+    let signer = &containers["signer"];
+    let mut variables: BTreeMap<String, String> = BTreeMap::new();
+    for variable in signer["environment"].as_array().unwrap() {
+        variables.insert(
+            variable["name"].as_str().unwrap().into(),
+            put(&variable["value"]),
+        );
+    }
+    let here = [
+        ("CHECKPOINT_SIGNER_RECORD", "sqlite:record.sqlite"),
+        ("CHECKPOINT_SIGNER_GRPC", "127.0.0.1:0"),
+        ("CHECKPOINT_SIGNER_HTTP", "127.0.0.1:0"),
+    ];
+    variables.extend(here.map(|(name, value)| (name.into(), value.into())));
+    let command = |variables: &BTreeMap<String, String>, arguments: &[&str]| {
+        let mut command = as_role(&cloud, "key.ServiceRole", folder.path(), arguments);
+        command.envs(variables);
+        command
+    };
+    // As the one-off task of README.md.
+    must(&mut command(&variables, &["record", "init"]));
+    let serve: Vec<&str> = signer["command"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| w.as_str().unwrap())
+        .collect();
+    let service = Serving::start(&mut command(&variables, &serve));
+
+    let port = service.grpc.rsplit(':').next().unwrap();
+    let server = variables["CHECKPOINT_SIGNER_SERVER"].replace("50051", port);
+    variables.insert("CHECKPOINT_SIGNER_SERVER".into(), server);
+    let check: Vec<&str> = signer["healthCheck"]["command"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| w.as_str().unwrap())
+        .collect();
+    assert_eq!(check[..2], ["CMD", "/usr/bin/checkpoint-signer"]);
+    let health = must(&mut command(&variables, &check[2..]));
+    assert_eq!(health, "SERVING\n");
+    // It is let in, and no more.
+    let listed = run(&mut command(&variables, &["keys", "list"]));
+    assert_ne!(listed.code, 0, "{}", listed.text);
+}
