@@ -11,6 +11,7 @@ use super::proto::{
     VerifyCheckpointResponse, VerifyCheckpointsRequest, VerifyCheckpointsResponse,
     verify_checkpoint_request, verify_checkpoints_request,
 };
+use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, convert, status};
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, Verdict, VerdictKind};
@@ -104,10 +105,15 @@ impl VerificationService for Verification {
     ) -> Result<Response<Self::VerifyCheckpointsStream>, Status> {
         let this = self.clone();
         let shutdown = self.0.shutdown.clone();
-        let requests = tokio_stream::StreamExt::map(request.into_inner(), move |request| {
-            match shutdown.is_cancelled() {
-                true => Err(status::shutting_down()),
-                false => request,
+        let requests = tokio_stream::StreamExt::timeout(request.into_inner(), ITEM_PATIENCE);
+        let mut items = 0;
+        let requests = tokio_stream::StreamExt::map(requests, move |request| {
+            items += 1;
+            match request {
+                _ if shutdown.is_cancelled() => Err(status::shutting_down()),
+                Err(_) => Err(status::too_slow("the stream's next item")),
+                Ok(_) if items > MAX_STREAM_ITEMS => Err(status::stream_too_long(MAX_STREAM_ITEMS)),
+                Ok(request) => request,
             }
         });
         let width = std::thread::available_parallelism().map_or(1, usize::from);
