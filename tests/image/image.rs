@@ -92,7 +92,9 @@ impl Image {
         let mut command = Command::new("unshare");
         command
             .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            // The one place that can be written.
+            .env("TMPDIR", "/data");
         // Without root, the user of the image is this one under another name.
         if !rustix::process::geteuid().is_root() {
             let user = USER.to_string();
