@@ -9,6 +9,8 @@
     dead_code
 )]
 
+#[path = "../web/client.rs"]
+mod client;
 #[path = "../support/cluster.rs"]
 mod cluster;
 #[path = "../support/history.rs"]
@@ -17,6 +19,8 @@ mod history;
 mod judgement;
 #[path = "../support/python.rs"]
 mod python;
+#[path = "../telemetry/scrape.rs"]
+mod scrape;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -69,26 +69,6 @@ impl Replica {
         kill_process(pid.and_then(Pid::from_raw).unwrap(), signal).unwrap();
     }
 
-    /// CPU time of the threads that do RSA, in clock ticks (proc_pid_stat(5), fields 14 and 15).
-    pub fn rsa_ticks(&self) -> u64 {
-        let tasks = format!("/proc/{}/task", self.child.id().unwrap());
-        let tasks = std::fs::read_dir(tasks).unwrap();
-        let stats = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")));
-        let stats = stats
-            .map(Result::unwrap)
-            .filter(|stat| stat.contains("(rsa-"));
-        let ticks = stats.flat_map(|stat| {
-            let fields = stat.rsplit(')').next().unwrap().split_whitespace();
-            let times: Vec<u64> = fields
-                .skip(11)
-                .take(2)
-                .map(|f| f.parse().unwrap())
-                .collect();
-            times
-        });
-        ticks.sum()
-    }
-
     /// SIGTERM. It must end by itself, in order.
     pub async fn stop(mut self) {
         self.signal(Signal::TERM);
