@@ -55,7 +55,8 @@ impl SigningService for Signing {
         // The channel between taking in and answering bounds what is in flight.
         let (taken, waiting) = mpsc::channel(STREAM_WINDOW);
         let requests = request.into_inner();
-        tokio::spawn(take_in(self.0.clone(), call.clone(), requests, taken));
+        let taking_in = take_in(self.0.clone(), call.clone(), requests, taken);
+        tokio::spawn(call.spans.around(taking_in));
         let answers = ReceiverStream::new(waiting).then(move |item| {
             let call = call.clone();
             async move {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tracing::Span;
 
 use super::Refusal;
 use super::pool::SigningPool;
 use crate::record::rules::RuleViolation;
 use crate::record::{Receipt, Record};
 use crate::signature::SignedCheckpoint;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, trace};
 
 /// Most rows in one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 256;
@@ -19,10 +20,26 @@ const MAX_BATCH: usize = 256;
 pub(super) struct Queued {
     /// Comes from the pool.
     pub(super) signature: oneshot::Receiver<Result<SignedCheckpoint, Refusal>>,
-    /// Goes to the caller.
+    /// Who waits for it.
+    pub(super) waiting: Waiting,
+}
+
+/// Where a checkpoint's answer goes.
+pub(super) struct Waiting {
+    /// To the caller.
     pub(super) answer: oneshot::Sender<Result<Receipt, Refusal>>,
     /// Its place in the queue, given back when it is answered.
     pub(super) room: OwnedSemaphorePermit,
+    /// Its span in a trace.
+    pub(super) span: Span,
+}
+
+impl Waiting {
+    fn answer(self, outcome: Result<Receipt, Refusal>) {
+        trace::ended(&self.span, &outcome);
+        let _ = self.answer.send(outcome);
+        drop(self.room);
+    }
 }
 
 /// The one task that appends to the record.
@@ -36,11 +53,7 @@ pub(super) struct Committer {
 }
 
 /// Signed, and waiting for its row.
-type Signed = (
-    SignedCheckpoint,
-    oneshot::Sender<Result<Receipt, Refusal>>,
-    OwnedSemaphorePermit,
-);
+type Signed = (SignedCheckpoint, Waiting);
 
 impl Committer {
     /// Starts the task. It ends when the queue is dropped and empty.
@@ -78,8 +91,7 @@ impl Committer {
         loop {
             let Queued {
                 mut signature,
-                mut answer,
-                room,
+                mut waiting,
             } = match self.next.take() {
                 Some(queued) => queued,
                 None => self.queue.recv().await?,
@@ -88,13 +100,11 @@ impl Committer {
                 biased;
                 signed = &mut signature => signed,
                 // The caller has gone; closing our end tells the pool.
-                () = answer.closed() => continue,
+                () = waiting.answer.closed() => continue,
             };
             match signed.unwrap_or(Err(Refusal::ShuttingDown)) {
-                Ok(signed) => return Some((signed, answer, room)),
-                Err(refusal) => {
-                    let _ = answer.send(Err(refusal));
-                }
+                Ok(signed) => return Some((signed, waiting)),
+                Err(refusal) => waiting.answer(Err(refusal)),
             }
         }
     }
@@ -107,10 +117,8 @@ impl Committer {
                 None => self.queue.try_recv().ok()?,
             };
             match queued.signature.try_recv() {
-                Ok(Ok(signed)) => return Some((signed, queued.answer, queued.room)),
-                Ok(Err(refusal)) => {
-                    let _ = queued.answer.send(Err(refusal));
-                }
+                Ok(Ok(signed)) => return Some((signed, queued.waiting)),
+                Ok(Err(refusal)) => queued.waiting.answer(Err(refusal)),
                 Err(oneshot::error::TryRecvError::Empty) => {
                     self.next = Some(queued);
                     return None;
@@ -121,18 +129,18 @@ impl Committer {
     }
 
     async fn commit(&self, batch: Vec<Signed>) {
-        let mut candidates = Vec::with_capacity(batch.len());
-        let mut waiting = Vec::with_capacity(batch.len());
-        for (signed, answer, room) in batch {
-            candidates.push(signed);
-            waiting.push((answer, room));
-        }
+        let (candidates, waiting): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let spans = waiting
+            .iter()
+            .map(|w| trace::append(&w.span, candidates.len()));
+        let appending: Vec<Span> = spans.collect();
         let outcomes = self.append(candidates).await;
-        for ((answer, _room), outcome) in waiting.into_iter().zip(outcomes) {
+        drop(appending);
+        for (waiting, outcome) in waiting.into_iter().zip(outcomes) {
             if let Ok(receipt) = &outcome {
                 self.metrics.signed(receipt.signed.jws.header());
             }
-            let _ = answer.send(outcome);
+            waiting.answer(outcome);
         }
     }
 

@@ -6,9 +6,8 @@ use std::task::{Context, Poll};
 
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{HeaderName, HeaderValue, Request, Response};
+use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
-use tracing::Instrument as _;
 
 use super::{Access, Caller, Need, Peer};
 use crate::audit::{self, Asked};
@@ -16,13 +15,8 @@ use crate::grpc::status;
 use crate::grpc::transport::{
     Answer, Arrival, Budget, Counts, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place,
 };
-use crate::telemetry::Metrics;
-
-/// The name that a caller gave to a call, or that was made up for it: told back, and in the audit log.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Longest name of a call, in bytes.
-const MAX_REQUEST_ID_BYTES: usize = 128;
+use crate::telemetry::call::{CallContext, CallSpans, REQUEST_ID};
+use crate::telemetry::{Metrics, trace};
 
 /// What is known of a call, for the handler and for the audit log.
 #[derive(Clone)]
@@ -31,6 +25,8 @@ pub(in crate::grpc) struct Call {
     pub(in crate::grpc) caller: Arc<Caller>,
     /// The call's name: visible ASCII.
     pub(in crate::grpc) request_id: Arc<str>,
+    /// For what goes on in other tasks.
+    pub(in crate::grpc) spans: CallSpans,
 }
 
 impl Call {
@@ -104,34 +100,29 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let request_id = request_id(&request);
-        let shown = HeaderValue::from_str(&request_id);
-        // Of the highest level, so that whatever is logged on the way has the call's name.
-        let span = tracing::error_span!(
-            "call",
-            request_id = &*request_id,
-            rpc = request.uri().path()
-        );
-        let admitted = self.gate.admit(&request, request_id);
-        let (call, peer, place) = match admitted {
+        let context = CallContext::of(request.headers());
+        let (call, peer, place) = match self.gate.admit(&request, &context) {
             Ok(admitted) => admitted,
             Err(status) => return Box::pin(async { Ok(status.into_http()) }),
         };
+        let spans = call.spans.clone();
         request.extensions_mut().insert(call);
         let budget = self.gate.budget.clone();
         let request = request.map(|body| Body::new(Arrival::new(body, budget)));
-        let answered = span.in_scope(|| self.inner.call(request)).instrument(span);
+        let answered = spans.around(spans.within(|| self.inner.call(request)));
         let answered = tokio::time::timeout(HANDLER_PATIENCE, answered);
         Box::pin(async move {
             let mut answer = match answered.await {
                 Ok(answer) => answer?,
                 Err(_) => status::too_slow("the request or its answer").into_http(),
             };
-            if let Ok(shown) = shown {
+            // A refusal has its status here, an answer after it.
+            trace::grpc_answered(&spans.traced, answer.headers());
+            if let Some(shown) = context.shown() {
                 answer.headers_mut().insert(REQUEST_ID, shown);
             }
             let answers = Arc::clone(peer.answers());
-            Ok(answer.map(|body| Body::new(Answer::new(body, answers, place))))
+            Ok(answer.map(|body| Body::new(Answer::new(body, answers, spans, place))))
         })
     }
 }
@@ -140,13 +131,13 @@ impl GateLayer {
     fn admit(
         &self,
         request: &Request<Body>,
-        request_id: Arc<str>,
+        context: &CallContext,
     ) -> Result<(Call, Arc<Peer>, Place), Status> {
         let peer = request.extensions().get::<Arc<Peer>>();
         let peer = peer.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
         let path = request.uri().path();
         let turned_away = |who: &str, reason| {
-            let request_id = request_id.as_ref();
+            let request_id = context.request_id();
             self.metrics.turned_away(reason);
             audit::turned_away(Asked { who, request_id }, path, reason);
         };
@@ -166,21 +157,11 @@ impl GateLayer {
             self.metrics.turned_away(status::TOO_MANY_CALLS);
             status::too_many_calls(MAX_CALLS_PER_PEER)
         })?;
-        Ok((Call { caller, request_id }, Arc::clone(peer), place))
-    }
-}
-
-/// The caller's, if it is fit to be logged, or one of our own.
-fn request_id(request: &Request<Body>) -> Arc<str> {
-    let given = request
-        .headers()
-        .get(&REQUEST_ID)
-        .and_then(|value| value.to_str().ok());
-    let is_fit = |id: &&str| {
-        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
-    };
-    match given.filter(is_fit) {
-        Some(id) => id.into(),
-        None => format!("{:032x}", rand::random::<u128>()).into(),
+        let call = Call {
+            caller,
+            request_id: Arc::clone(context.request_id()),
+            spans: context.spans(path, |id| trace::grpc_call(path, id)),
+        };
+        Ok((call, Arc::clone(peer), place))
     }
 }

@@ -12,6 +12,8 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::{ANSWER_PATIENCE, Place};
+use crate::telemetry::call::CallSpans;
+use crate::telemetry::trace;
 
 /// The answers of one connection that wait for the client, each with the instant since which it waits. While an answer
 /// waits for its flow control window, nobody looks at its body; so the connection looks here.
@@ -41,17 +43,23 @@ impl Answers {
     }
 }
 
-/// The body of an answer. Its call ends with it.
+/// The body of an answer. Its call ends with it, and the call's spans.
 pub(in crate::grpc) struct Answer {
     body: Body,
     answers: Arc<Answers>,
     id: u64,
+    spans: CallSpans,
     _place: Place,
 }
 
 impl Answer {
     /// Takes its place among the answers of a connection.
-    pub(in crate::grpc) fn new(body: Body, answers: Arc<Answers>, place: Place) -> Self {
+    pub(in crate::grpc) fn new(
+        body: Body,
+        answers: Arc<Answers>,
+        spans: CallSpans,
+        place: Place,
+    ) -> Self {
         let mut waiting = answers.lock();
         let id = waiting.next;
         waiting.next += 1;
@@ -61,6 +69,7 @@ impl Answer {
             body,
             answers,
             id,
+            spans,
             _place: place,
         }
     }
@@ -75,6 +84,11 @@ impl HttpBody for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            trace::grpc_answered(&self.spans.traced, trailers);
+        }
         let mut waiting = self.answers.lock();
         match &polled {
             // Now the client waits for us.
@@ -97,5 +111,6 @@ impl HttpBody for Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         self.answers.lock().since.remove(&self.id);
+        self.spans.end();
     }
 }
