@@ -196,9 +196,7 @@ async fn named(request: Request, next: Next) -> Response {
     let spans = context.spans(route, |id| trace::http_request(method, route, id));
     let mut response = spans.around(next.run(request)).await;
     trace::http_answered(&spans.traced, response.status().as_u16());
-    if let Some(shown) = context.shown() {
-        response.headers_mut().insert(REQUEST_ID, shown);
-    }
+    context.name(response.headers_mut());
     response
 }
 

@@ -42,9 +42,11 @@ impl CallContext {
         &self.request_id
     }
 
-    /// The name, for the answer.
-    pub(crate) fn shown(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(&self.request_id).ok()
+    /// Tells the caller the call's name, with the answer.
+    pub(crate) fn name(&self, answer: &mut HeaderMap) {
+        if let Ok(name) = HeaderValue::from_str(&self.request_id) {
+            answer.insert(REQUEST_ID, name);
+        }
     }
 
     /// Its spans; `what` is called, and `traced` makes its span in a trace.

@@ -73,7 +73,8 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     operator.revoke_key(revoke("key\n\u{7}")).await.unwrap_err();
     operator.revoke_key(revoke("key-now")).await.unwrap();
     let mut auditor = KeyServiceClient::new(client("auditor"));
-    auditor.revoke_key(revoke("key-now")).await.unwrap_err();
+    let turned_away = auditor.revoke_key(revoke("key-now")).await.unwrap_err();
+    let turned_away = turned_away.metadata().get("x-request-id").unwrap().clone();
 
     let found = events(folder);
     let ledger = "spiffe://amply.example/ledger";
@@ -97,6 +98,8 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
             "rpc": "/amply.checkpoint.v1.KeyService/RevokeKey", "reason": "ROLE_REQUIRED" }),
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
+    let last = found.last().unwrap()["request_id"].as_str().unwrap();
+    assert_eq!(last, turned_away.to_str().unwrap());
     for (mut found, expected) in found.into_iter().zip(expected) {
         if expected.get("request_id").is_none() {
             let made_up = found.as_object_mut().unwrap().remove("request_id").unwrap();

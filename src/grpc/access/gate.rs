@@ -15,7 +15,7 @@ use crate::grpc::status;
 use crate::grpc::transport::{
     Answer, Arrival, Budget, Counts, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place,
 };
-use crate::telemetry::call::{CallContext, CallSpans, REQUEST_ID};
+use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
 
 /// What is known of a call, for the handler and for the audit log.
@@ -103,7 +103,11 @@ where
         let context = CallContext::of(request.headers());
         let (call, peer, place) = match self.gate.admit(&request, &context) {
             Ok(admitted) => admitted,
-            Err(status) => return Box::pin(async { Ok(status.into_http()) }),
+            Err(status) => {
+                let mut answer = status.into_http();
+                context.name(answer.headers_mut());
+                return Box::pin(async { Ok(answer) });
+            }
         };
         let spans = call.spans.clone();
         request.extensions_mut().insert(call);
@@ -118,9 +122,7 @@ where
             };
             // A refusal has its status here, an answer after it.
             trace::grpc_answered(&spans.traced, answer.headers());
-            if let Some(shown) = context.shown() {
-                answer.headers_mut().insert(REQUEST_ID, shown);
-            }
+            context.name(answer.headers_mut());
             let answers = Arc::clone(peer.answers());
             Ok(answer.map(|body| Body::new(Answer::new(body, answers, spans, place))))
         })
