@@ -1,7 +1,7 @@
 //! Logs, metrics and traces. Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees
 //! key material: what libraries that carry the secret may log is bounded, whatever the filter asks for.
 
-pub(crate) mod call;
+pub mod call;
 mod json;
 mod metrics;
 mod otlp;

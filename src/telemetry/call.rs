@@ -13,7 +13,7 @@ use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// The name that a caller gave to a call, or that was made up for it: told back, in the log and in the trace.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// W3C Trace Context, section 3.2.
 const TRACEPARENT: &str = "traceparent";
@@ -22,7 +22,7 @@ const TRACEPARENT: &str = "traceparent";
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// A call, as it is named in logs and traces.
-pub(crate) struct CallContext {
+pub struct CallContext {
     request_id: Arc<str>,
     /// The caller's span, if it told us.
     remote: Option<Context>,
@@ -30,7 +30,7 @@ pub(crate) struct CallContext {
 
 impl CallContext {
     /// Takes what is fit to be logged, and makes up a name where none is.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &HeaderMap) -> Self {
         Self {
             request_id: request_id(headers),
             remote: remote(headers),
@@ -38,19 +38,19 @@ impl CallContext {
     }
 
     /// The call's name: visible ASCII.
-    pub(crate) fn request_id(&self) -> &Arc<str> {
+    pub fn request_id(&self) -> &Arc<str> {
         &self.request_id
     }
 
     /// Tells the caller the call's name, with the answer.
-    pub(crate) fn name(&self, answer: &mut HeaderMap) {
+    pub fn name(&self, answer: &mut HeaderMap) {
         if let Ok(name) = HeaderValue::from_str(&self.request_id) {
             answer.insert(REQUEST_ID, name);
         }
     }
 
     /// Its spans; `what` is called, and `traced` makes its span in a trace.
-    pub(crate) fn spans(&self, what: &str, traced: impl FnOnce(&str) -> Span) -> CallSpans {
+    pub fn spans(&self, what: &str, traced: impl FnOnce(&str) -> Span) -> CallSpans {
         let remote = self.remote.as_ref();
         let trace_id = remote.map(|context| context.span().span_context().trace_id().to_string());
         // Of the highest level, so that whatever is logged on the way has the call's name.
@@ -67,26 +67,26 @@ impl CallContext {
 
 /// Two spans of one call, since a trace has another level, another name and other fields than the log.
 #[derive(Clone)]
-pub(crate) struct CallSpans {
+pub struct CallSpans {
     logged: Span,
     /// None while no trace is exported.
-    pub(crate) traced: Span,
+    pub traced: Span,
 }
 
 impl CallSpans {
     /// Runs a task in them.
-    pub(crate) fn around<T>(&self, task: T) -> Instrumented<Instrumented<T>> {
+    pub fn around<T>(&self, task: T) -> Instrumented<Instrumented<T>> {
         task.instrument(self.traced.clone())
             .instrument(self.logged.clone())
     }
 
     /// The call ends now: a span in a trace ends when it was left for the last time.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.traced.in_scope(|| {});
     }
 
     /// Does something in them.
-    pub(crate) fn within<T>(&self, act: impl FnOnce() -> T) -> T {
+    pub fn within<T>(&self, act: impl FnOnce() -> T) -> T {
         self.logged.in_scope(|| self.traced.in_scope(act))
     }
 }
