@@ -28,6 +28,10 @@ pub(crate) const SEEN_ROWS: &str = "seen_rows";
 /// The reason of [`too_many_calls`].
 pub(super) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";
 
+const INVALID_CHECKPOINT: &str = "INVALID_CHECKPOINT";
+
+const RECORD_STORE_UNAVAILABLE: &str = "RECORD_STORE_UNAVAILABLE";
+
 /// Longest `request_id` of a stream's item, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
@@ -162,52 +166,55 @@ pub(super) fn shutting_down() -> Status {
 
 impl From<InvalidCheckpoint> for Status {
     fn from(InvalidCheckpoint(faults): InvalidCheckpoint) -> Self {
-        invalid("INVALID_CHECKPOINT", &faults)
+        invalid(INVALID_CHECKPOINT, &faults)
+    }
+}
+
+/// The code and the reason of a refusal.
+pub(super) fn of_refusal(refusal: &Refusal) -> (Code, &'static str) {
+    match refusal {
+        Refusal::Invalid(_) => (Code::InvalidArgument, INVALID_CHECKPOINT),
+        Refusal::NoKey(no_key) => {
+            let reason = match no_key {
+                NoKey::NotYetValid { .. } => "KEY_NOT_YET_VALID",
+                NoKey::Expired { .. } => "KEY_EXPIRED",
+                NoKey::Revoked { .. } => "KEY_REVOKED",
+                NoKey::NoSigningKey(_) => "NO_SIGNING_KEY",
+            };
+            (Code::FailedPrecondition, reason)
+        }
+        Refusal::Rule(violation) => match violation {
+            RuleViolation::OtherContent { .. } | RuleViolation::OtherHistory { .. } => {
+                (Code::AlreadyExists, "EQUIVOCATION")
+            }
+            RuleViolation::Rollback { .. } => (Code::FailedPrecondition, "ROLLBACK"),
+            RuleViolation::ClockWentBack { .. } => (Code::FailedPrecondition, "CLOCK_WENT_BACK"),
+            RuleViolation::KeyRevoked(_) => (Code::FailedPrecondition, "KEY_REVOKED"),
+        },
+        Refusal::Record(_) => (Code::Unavailable, RECORD_STORE_UNAVAILABLE),
+        Refusal::Overloaded(_) => (Code::ResourceExhausted, "OVERLOADED"),
+        Refusal::Sign(_) => (Code::Internal, "SIGNATURE_FAILED"),
+        Refusal::ShuttingDown => (Code::Unavailable, "SHUTTING_DOWN"),
     }
 }
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
-        let message = refusal.to_string();
+        let ((code, reason), message) = (of_refusal(&refusal), refusal.to_string());
         match refusal {
             Refusal::Invalid(invalid) => invalid.into(),
-            Refusal::NoKey(no_key) => {
-                let reason = match no_key {
-                    NoKey::NotYetValid { .. } => "KEY_NOT_YET_VALID",
-                    NoKey::Expired { .. } => "KEY_EXPIRED",
-                    NoKey::Revoked { .. } => "KEY_REVOKED",
-                    NoKey::NoSigningKey(_) => "NO_SIGNING_KEY",
-                };
-                plain(Code::FailedPrecondition, reason, message)
-            }
-            Refusal::Rule(violation) => {
-                let (code, reason) = match violation {
-                    RuleViolation::OtherContent { .. } | RuleViolation::OtherHistory { .. } => {
-                        (Code::AlreadyExists, "EQUIVOCATION")
-                    }
-                    RuleViolation::Rollback { .. } => (Code::FailedPrecondition, "ROLLBACK"),
-                    RuleViolation::ClockWentBack { .. } => {
-                        (Code::FailedPrecondition, "CLOCK_WENT_BACK")
-                    }
-                    RuleViolation::KeyRevoked(_) => (Code::FailedPrecondition, "KEY_REVOKED"),
-                };
-                plain(code, reason, message)
-            }
             Refusal::Record(error) => error.into(),
-            Refusal::Overloaded(_) => {
-                with_reason(Code::ResourceExhausted, "OVERLOADED", message, |details| {
-                    details.set_retry_info(Some(RETRY_DELAY));
-                })
-            }
-            Refusal::Sign(_) => plain(Code::Internal, "SIGNATURE_FAILED", message),
-            Refusal::ShuttingDown => plain(Code::Unavailable, "SHUTTING_DOWN", message),
+            Refusal::Overloaded(_) => with_reason(code, reason, message, |details| {
+                details.set_retry_info(Some(RETRY_DELAY));
+            }),
+            _ => plain(code, reason, message),
         }
     }
 }
 
 impl From<RecordError> for Status {
     fn from(error: RecordError) -> Self {
-        let (reason, message) = ("RECORD_STORE_UNAVAILABLE", error.to_string());
+        let (reason, message) = (RECORD_STORE_UNAVAILABLE, error.to_string());
         match error {
             RecordError::WentBack(went_back) => {
                 let seen = (SEEN_ROWS.to_owned(), went_back.seen().to_string());

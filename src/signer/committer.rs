@@ -6,10 +6,10 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::Span;
 
-use super::Refusal;
 use super::pool::SigningPool;
+use super::{Decision, OnDecision, Refusal};
+use crate::record::Record;
 use crate::record::rules::RuleViolation;
-use crate::record::{Receipt, Record};
 use crate::signature::SignedCheckpoint;
 use crate::telemetry::{Metrics, trace};
 
@@ -27,7 +27,9 @@ pub(super) struct Queued {
 /// Where a checkpoint's answer goes.
 pub(super) struct Waiting {
     /// To the caller.
-    pub(super) answer: oneshot::Sender<Result<Receipt, Refusal>>,
+    pub(super) answer: oneshot::Sender<Decision>,
+    /// To whoever keeps the log.
+    pub(super) told: OnDecision,
     /// Its place in the queue, given back when it is answered.
     pub(super) room: OwnedSemaphorePermit,
     /// Its span in a trace.
@@ -35,9 +37,10 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    fn answer(self, outcome: Result<Receipt, Refusal>) {
-        trace::ended(&self.span, &outcome);
-        let _ = self.answer.send(outcome);
+    pub(super) fn answer(self, decision: Decision) {
+        trace::ended(&self.span, &decision);
+        (self.told)(&decision);
+        let _ = self.answer.send(decision);
         drop(self.room);
     }
 }
@@ -144,7 +147,7 @@ impl Committer {
         }
     }
 
-    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, Refusal>> {
+    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Decision> {
         let checkpoints: Vec<_> = candidates.iter().map(|c| c.checkpoint.clone()).collect();
         let mut outcomes = self.append_once(candidates).await;
         let stale: Vec<usize> = outcomes
@@ -172,10 +175,7 @@ impl Committer {
         outcomes
     }
 
-    async fn append_once(
-        &self,
-        candidates: Vec<SignedCheckpoint>,
-    ) -> Vec<Result<Receipt, Refusal>> {
+    async fn append_once(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Decision> {
         let begun = Instant::now();
         let answers = self.record.append(candidates).await;
         self.metrics.committed(begun.elapsed());
@@ -184,7 +184,7 @@ impl Committer {
     }
 }
 
-fn is_stale(outcome: &Result<Receipt, Refusal>) -> bool {
+fn is_stale(outcome: &Decision) -> bool {
     matches!(
         outcome,
         Err(Refusal::Rule(RuleViolation::ClockWentBack { .. }))

@@ -84,6 +84,12 @@ impl From<AppendError> for Refusal {
     }
 }
 
+/// How a checkpoint's way ended: on record, or refused.
+pub type Decision = Result<Receipt, Refusal>;
+
+/// Is told the decision before anybody else, once, even when the caller has gone: what is on record was told.
+pub type OnDecision = Box<dyn FnOnce(&Decision) + Send + Sync>;
+
 /// What to do when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
@@ -96,9 +102,9 @@ pub enum WhenFull {
 /// A checkpoint on its way: decided at once, or waiting for its turn.
 pub enum Submission {
     /// The answer is known.
-    Decided(Box<Result<Receipt, Refusal>>),
+    Decided(Box<Decision>),
     /// The answer will come. Dropping it calls the work off as far as it is not done.
-    Queued(oneshot::Receiver<Result<Receipt, Refusal>>),
+    Queued(oneshot::Receiver<Decision>),
 }
 
 impl Submission {
@@ -166,16 +172,22 @@ impl Signer {
 
     /// Takes a checkpoint. Those of one ledger are recorded in the order in which their submissions return,
     /// so a caller that wants an order waits for one `submit` before it calls the next; it need not wait for
-    /// the outcome.
-    pub async fn submit(&self, checkpoint: Checkpoint, when_full: WhenFull) -> Submission {
+    /// the outcome. `told` is not told anything when the work is called off before there is a decision.
+    pub async fn submit(
+        &self,
+        checkpoint: Checkpoint,
+        when_full: WhenFull,
+        told: OnDecision,
+    ) -> Submission {
         let fields = checkpoint.fields();
         let span = trace::checkpoint(fields.ledger_id.as_str(), fields.checkpoint_id.as_str());
         let decided = match self.admit(&checkpoint, when_full, &span).await {
             Ok(Admission::Recorded(receipt)) => Ok(*receipt),
-            Ok(Admission::Room(room)) => return self.enqueue(checkpoint, room, span),
+            Ok(Admission::Room(room)) => return self.enqueue(checkpoint, room, told, span),
             Err(refusal) => Err(refusal),
         };
         trace::ended(&span, &decided);
+        told(&decided);
         Submission::Decided(Box::new(decided))
     }
 
@@ -229,6 +241,7 @@ impl Signer {
         &self,
         checkpoint: Checkpoint,
         room: OwnedSemaphorePermit,
+        told: OnDecision,
         span: Span,
     ) -> Submission {
         let (answer, outcome) = oneshot::channel();
@@ -237,14 +250,17 @@ impl Signer {
             signature,
             waiting: Waiting {
                 answer,
+                told,
                 room,
                 span: span.clone(),
             },
         };
-        if self.queue.send(queued).is_err() {
-            return Submission::Decided(Box::new(Err(Refusal::ShuttingDown)));
+        match self.queue.send(queued) {
+            Ok(()) => self.pool.submit(checkpoint, span, signed),
+            Err(mpsc::error::SendError(queued)) => {
+                queued.waiting.answer(Err(Refusal::ShuttingDown));
+            }
         }
-        self.pool.submit(checkpoint, span, signed);
         Submission::Queued(outcome)
     }
 }

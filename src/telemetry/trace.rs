@@ -6,8 +6,7 @@ use tonic::{Code, Status};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::record::Receipt;
-use crate::signer::Refusal;
+use crate::signer::Decision;
 
 /// The target of all of them.
 pub(super) const TARGET: &str = "trace";
@@ -91,8 +90,8 @@ pub(crate) fn checkpoint(ledger_id: &str, checkpoint_id: &str) -> Span {
 }
 
 /// How a checkpoint's way ended: signed by which key, or why not.
-pub(crate) fn ended(checkpoint: &Span, outcome: &Result<Receipt, Refusal>) {
-    match outcome {
+pub(crate) fn ended(checkpoint: &Span, decision: &Decision) {
+    match decision {
         Ok(receipt) => checkpoint.record("key_id", receipt.signed.jws.header().kid.as_str()),
         Err(refusal) => checkpoint.record("refusal", tracing::field::display(refusal)),
     };
