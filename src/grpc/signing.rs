@@ -172,7 +172,7 @@ enum Item {
 /// Submits the items one after the other, which is what keeps a ledger's order.
 async fn take_in(
     inner: Inner,
-    call: Call,
+    mut call: Call,
     mut requests: Streaming<SignCheckpointsRequest>,
     taken: mpsc::Sender<Item>,
 ) {
@@ -186,13 +186,16 @@ async fn take_in(
             }
         };
         items += 1;
-        let item = match request {
-            Ok(None) => return,
+        // A stream may outlive what its caller may do.
+        let judged = call.judge.judge();
+        let item = match request.and_then(|request| Ok((request, judged?))) {
+            Ok((None, _)) => return,
             Err(status) => Item::End(status),
-            Ok(Some(_)) if items > MAX_STREAM_ITEMS => {
+            Ok((Some(_), _)) if items > MAX_STREAM_ITEMS => {
                 Item::End(status::stream_too_long(MAX_STREAM_ITEMS))
             }
-            Ok(Some(request)) => {
+            Ok((Some(request), caller)) => {
+                call.caller = caller;
                 let fit = status::check_request_id(&request.request_id);
                 let name = match request.request_id.as_str() {
                     request_id if fit.is_ok() && !request_id.is_empty() => request_id.into(),

@@ -4,16 +4,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
 
-use super::{Access, Caller, Need, Peer};
-use crate::audit::{self, Asked};
+use super::{Access, Caller, Judge, Lasts, Peer, Rpc};
+use crate::audit::Asked;
 use crate::grpc::status;
 use crate::grpc::transport::{
-    Answer, Arrival, Budget, Counts, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place,
+    Answer, Arrival, Budget, Counts, Ending, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place,
 };
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
@@ -21,8 +22,10 @@ use crate::telemetry::{Metrics, trace};
 /// What is known of a call, for the handler and for the audit log.
 #[derive(Clone)]
 pub(in crate::grpc) struct Call {
-    /// Who calls.
+    /// Who called.
     pub(in crate::grpc) caller: Arc<Caller>,
+    /// Whether they still may.
+    pub(in crate::grpc) judge: Judge,
     /// The call's name: visible ASCII.
     pub(in crate::grpc) request_id: Arc<str>,
     /// For what goes on in other tasks.
@@ -55,13 +58,19 @@ pub(in crate::grpc) struct GateLayer {
     calls: Arc<Counts>,
     budget: Budget,
     metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
 }
 
 impl GateLayer {
-    pub(in crate::grpc) fn new(access: Access, metrics: Arc<Metrics>) -> Self {
+    pub(in crate::grpc) fn new(
+        access: Access,
+        metrics: Arc<Metrics>,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             access,
             metrics,
+            shutdown,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
             budget: Budget::default(),
         }
@@ -101,7 +110,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let context = CallContext::of(request.headers());
-        let (call, peer, place) = match self.gate.admit(&request, &context) {
+        let (call, place) = match self.gate.admit(&request, &context) {
             Ok(admitted) => admitted,
             Err(status) => {
                 let mut answer = status.into_http();
@@ -109,7 +118,8 @@ where
                 return Box::pin(async { Ok(answer) });
             }
         };
-        let spans = call.spans.clone();
+        let (spans, answers) = (call.spans.clone(), Arc::clone(call.judge.peer.answers()));
+        let ending = self.gate.ending(&call.judge);
         request.extensions_mut().insert(call);
         let budget = self.gate.budget.clone();
         let request = request.map(|body| Body::new(Arrival::new(body, budget)));
@@ -123,8 +133,7 @@ where
             // A refusal has its status here, an answer after it.
             trace::grpc_answered(&spans.traced, answer.headers());
             context.name(answer.headers_mut());
-            let answers = Arc::clone(peer.answers());
-            Ok(answer.map(|body| Body::new(Answer::new(body, answers, spans, place))))
+            Ok(answer.map(|body| Body::new(Answer::new(body, answers, ending, spans, place))))
         })
     }
 }
@@ -134,26 +143,19 @@ impl GateLayer {
         &self,
         request: &Request<Body>,
         context: &CallContext,
-    ) -> Result<(Call, Arc<Peer>, Place), Status> {
+    ) -> Result<(Call, Place), Status> {
         let peer = request.extensions().get::<Arc<Peer>>();
         let peer = peer.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
         let path = request.uri().path();
-        let turned_away = |who: &str, reason| {
-            let request_id = context.request_id();
-            self.metrics.turned_away(reason);
-            audit::turned_away(Asked { who, request_id }, path, reason);
+        let rpc = Rpc::of(path).ok_or_else(|| Status::unimplemented("there is no such method"))?;
+        let judge = Judge {
+            peer: Arc::clone(peer),
+            access: self.access.clone(),
+            rpc,
+            metrics: Arc::clone(&self.metrics),
+            request_id: Arc::clone(context.request_id()),
         };
-        let caller = peer.caller(&self.access).map_err(|error| {
-            turned_away(peer.counted_as(), status::CERTIFICATE_REFUSED);
-            status::not_let_in(&error.to_string())
-        })?;
-        let Some(need) = Need::of(path) else {
-            return Err(Status::unimplemented("there is no such method"));
-        };
-        if !need.is_met_by(&caller) {
-            turned_away(caller.name(), status::ROLE_REQUIRED);
-            return Err(status::role_required(&caller, need));
-        }
+        let caller = judge.judge()?;
         let place = self.calls.take(peer.counted_as());
         let place = place.ok_or_else(|| {
             self.metrics.turned_away(status::TOO_MANY_CALLS);
@@ -161,9 +163,24 @@ impl GateLayer {
         })?;
         let call = Call {
             caller,
+            judge,
             request_id: Arc::clone(context.request_id()),
             spans: context.spans(path, |id| trace::grpc_call(path, id)),
         };
-        Ok((call, Arc::clone(peer), place))
+        Ok((call, place))
+    }
+
+    /// What ends an answer that would go on for ever.
+    fn ending(&self, judge: &Judge) -> Option<Ending> {
+        if judge.rpc.lasts != Lasts::Open {
+            return None;
+        }
+        let (judge, shutdown) = (judge.clone(), self.shutdown.clone());
+        Some(Box::pin(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => status::shutting_down(),
+                status = judge.until_turned_away() => status,
+            }
+        }))
     }
 }
