@@ -35,6 +35,13 @@ const RECORD_STORE_UNAVAILABLE: &str = "RECORD_STORE_UNAVAILABLE";
 /// Longest `request_id` of a stream's item, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
+/// What the texts of faults may take in a status, in bytes. Clients take 8 KiB of metadata by default, where a status says it
+/// once in percent-encoding and twice in base64.
+const MAX_FAULTS_BYTES: usize = 1200;
+
+/// What one of the two texts of a fault may take in it.
+const MAX_FAULT_BYTES: usize = 256;
+
 /// When a client may try again after the queue was full: by then the pool has done a good part of it.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
@@ -75,10 +82,33 @@ pub(super) fn check_request_id(request_id: &str) -> Result<(), FieldFault> {
 }
 
 fn invalid(reason: &str, faults: &[FieldFault]) -> Status {
-    let message = crate::fault::list(faults);
+    let told = first_of(faults);
+    let mut message = crate::fault::list(&told);
+    if told.len() < faults.len() {
+        message.push_str(&format!("; and {} more", faults.len() - told.len()));
+    }
     with_reason(Code::InvalidArgument, reason, message, |details| {
-        details.set_bad_request(violations(faults));
+        details.set_bad_request(violations(&told));
     })
+}
+
+/// As many as a status can tell.
+fn first_of(faults: &[FieldFault]) -> Vec<FieldFault> {
+    let mut left = MAX_FAULTS_BYTES;
+    let fitting = faults.iter().map_while(|fault| {
+        let fault = FieldFault::new(cut(&fault.field), cut(&fault.problem));
+        left = left.checked_sub(fault.field.len() + fault.problem.len())?;
+        Some(fault)
+    });
+    fitting.collect()
+}
+
+/// The beginning of a text, of at most [`MAX_FAULT_BYTES`].
+fn cut(text: &str) -> String {
+    match text.floor_char_boundary(MAX_FAULT_BYTES) {
+        end if end == text.len() => text.into(),
+        end => format!("{}...", text.get(..end).unwrap_or_default()),
+    }
 }
 
 /// The reason that a status carries.
