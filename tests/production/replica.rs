@@ -1,0 +1,163 @@
+//! The real binary as a process that is ended in order and started again at the same address.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::aws::in_aws;
+use crate::scrape::Scrape;
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
+
+/// Far longer than the 25 seconds that it gives to calls in flight.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What never changes between the lives of a replica.
+pub struct Settings {
+    /// Where the log of each life goes, under this name.
+    pub folder: PathBuf,
+    pub name: &'static str,
+    /// Of Secrets Manager.
+    pub aws: String,
+    /// Of `serve`, besides the addresses.
+    pub arguments: Vec<String>,
+}
+
+pub struct Replica {
+    settings: Settings,
+    scheme: String,
+    port: u16,
+    process: Process,
+    /// What was counted in each life that has ended, and its log.
+    pub past: Vec<(Scrape, Log)>,
+}
+
+struct Process {
+    child: Child,
+    /// `http://host:port`
+    metrics: String,
+    log: Log,
+}
+
+impl Replica {
+    pub async fn start(settings: Settings) -> Self {
+        let (process, url) = spawn(&settings, 0, 1).await;
+        let (scheme, rest) = url.split_once("://").unwrap();
+        Self {
+            scheme: scheme.into(),
+            port: rest.rsplit(':').next().unwrap().parse().unwrap(),
+            settings,
+            process,
+            past: Vec::new(),
+        }
+    }
+
+    /// Where gRPC is, by the name in the server's certificate.
+    pub fn url(&self) -> String {
+        format!("{}://localhost:{}", self.scheme, self.port)
+    }
+
+    pub fn scrape(&self) -> Scrape {
+        Scrape::of(&self.process.metrics)
+    }
+
+    pub fn log(&self) -> &Log {
+        &self.process.log
+    }
+
+    pub fn terminate(&self) {
+        let pid = self
+            .process
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok());
+        kill_process(pid.and_then(Pid::from_raw).unwrap(), Signal::TERM).unwrap();
+    }
+
+    /// Waits for the end by SIGTERM. The exit code says whether every call had ended within the grace period.
+    pub async fn ended(&mut self) {
+        let status = tokio::time::timeout(PATIENCE, self.process.child.wait()).await;
+        let status = status.expect("SIGTERM ends it").unwrap();
+        assert_eq!(status.code(), Some(0), "{}", self.log().text());
+    }
+
+    /// SIGTERM, and a start at the same address once it has ended.
+    pub async fn restart(&mut self) {
+        let counted = self.scrape();
+        self.terminate();
+        self.ended().await;
+        let life = self.past.len() + 2;
+        let (process, _) = spawn(&self.settings, self.port, life).await;
+        let before = std::mem::replace(&mut self.process, process);
+        self.past.push((counted, before.log));
+    }
+}
+
+async fn spawn(settings: &Settings, port: u16, life: usize) -> (Process, String) {
+    let log = Log(settings
+        .folder
+        .join(format!("{}-{life}.log", settings.name)));
+    let mut command = Command::new(PROGRAM);
+    in_aws(&mut command, &settings.aws, &settings.folder);
+    let mut child = command
+        .args(["--log-level", "info", "serve"])
+        .args([
+            "--grpc",
+            &format!("127.0.0.1:{port}"),
+            "--metrics",
+            "127.0.0.1:0",
+        ])
+        .args(&settings.arguments)
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&log.0).unwrap())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut after = async |name: &str| {
+        let line = lines.next_line().await.unwrap();
+        let line = line.unwrap_or_else(|| panic!("it starts: {}", log.text()));
+        line.strip_prefix(name).unwrap().to_owned()
+    };
+    let url = after("gRPC on ").await;
+    let metrics = after("metrics on ").await;
+    let metrics = metrics.strip_suffix("/metrics").unwrap().into();
+    let process = Process {
+        child,
+        metrics,
+        log,
+    };
+    (process, url)
+}
+
+/// What one process said on standard error.
+pub struct Log(PathBuf);
+
+impl Log {
+    pub fn text(&self) -> String {
+        std::fs::read_to_string(&self.0).unwrap()
+    }
+
+    pub fn events(&self) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines().map(serde_json::from_str);
+        lines
+            .map(|line| line.unwrap_or_else(|error| panic!("{error}: {text}")))
+            .collect()
+    }
+
+    /// What the audit log says of checkpoints that were to be signed.
+    pub fn signing(&self) -> Vec<Value> {
+        let mut events = self.events();
+        events.retain(|event| event["logger"] == "audit" && event["act"] == "sign");
+        events
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
