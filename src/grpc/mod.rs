@@ -106,6 +106,8 @@ pub async fn serve(
     let connections = transport::listen(listener, access, inner.shutdown.clone());
     Server::builder()
         .layer(gate)
+        .initial_stream_window_size(transport::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(transport::CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(transport::MAX_CALLS_PER_CONNECTION)
         .http2_max_header_list_size(transport::MAX_METADATA_BYTES)
         .http2_max_pending_accept_reset_streams(Some(transport::MAX_RESETS))

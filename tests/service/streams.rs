@@ -6,6 +6,7 @@ use checkpoint_signer::grpc::proto::{
     SignCheckpointsRequest, VerdictKind, VerifyCheckpointsRequest,
 };
 use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
 use crate::support::{TestService, checkpoint};
@@ -140,7 +141,7 @@ async fn a_stream_verifies_in_order() {
 async fn a_drain_answers_what_is_in_flight_and_ends_open_streams() {
     let mut service = TestService::new().await;
     let (send, receive) = tokio::sync::mpsc::channel(8);
-    let requests = tokio_stream::wrappers::ReceiverStream::new(receive);
+    let requests = ReceiverStream::new(receive);
     send.send(item(1, "a")).await.unwrap();
     let mut answers = service
         .signing
@@ -154,4 +155,23 @@ async fn a_drain_answers_what_is_in_flight_and_ends_open_streams() {
     assert_eq!(status.code(), Code::Unavailable);
     drop((send, answers));
     drained.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_pours_checkpoints_into_a_stream_is_slowed_down_and_not_cut_off() {
+    const ITEMS: usize = 10_000;
+    let mut service = TestService::new().await;
+    // Given out one by one, each is in a frame of its own.
+    let (send, receive) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        for _ in 0..ITEMS {
+            if send.send(item(1, "a")).await.is_err() {
+                return;
+            }
+        }
+    });
+    let requests = ReceiverStream::new(receive);
+    let answers = service.signing.sign_checkpoints(requests).await.unwrap();
+    let answers: Result<Vec<_>, _> = answers.into_inner().collect().await;
+    assert_eq!(answers.unwrap().len(), ITEMS);
 }
