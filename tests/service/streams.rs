@@ -5,6 +5,8 @@ use checkpoint_signer::grpc::proto::verify_checkpoints_request::Subject;
 use checkpoint_signer::grpc::proto::{
     SignCheckpointsRequest, VerdictKind, VerifyCheckpointsRequest,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
@@ -174,4 +176,47 @@ async fn a_client_that_pours_checkpoints_into_a_stream_is_slowed_down_and_not_cu
     let answers = service.signing.sign_checkpoints(requests).await.unwrap();
     let answers: Result<Vec<_>, _> = answers.into_inner().collect().await;
     assert_eq!(answers.unwrap().len(), ITEMS);
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1) on the connection itself.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[0, 0, length, kind, flags, 0, 0, 0, 0], payload].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ending_service_hears_its_clients_out_so_that_they_lose_no_answer() {
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const ACK: u8 = 1;
+    let service = TestService::new().await;
+    let address = service.grpc();
+    let address = address.strip_prefix("http://").unwrap();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let hello = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(),
+        &frame(SETTINGS, 0, &[]),
+    ];
+    client.write_all(&hello.concat()).await.unwrap();
+    let mut drained = None;
+    let mut service = Some(service);
+    let mut head = [0; 9];
+    // Until the service has said everything, which is some frames after its first one.
+    while client.read_exact(&mut head).await.is_ok() {
+        let mut payload = vec![0; usize::from(head[2])];
+        client.read_exact(&mut payload).await.unwrap();
+        if head[3] == PING && head[4] != ACK {
+            client.write_all(&frame(PING, ACK, &payload)).await.unwrap();
+        }
+        if let Some(service) = service.take() {
+            drained = Some(tokio::spawn(service.stop()));
+        }
+    }
+    // A connection that was closed at once is reset by the first of these.
+    for _ in 0..3 {
+        client.write_all(&frame(PING, 0, &[0; 8])).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    drop(client);
+    drained.unwrap().await.unwrap();
 }

@@ -59,6 +59,9 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the network may take nothing of what is sent.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a client may take to close its end of a connection that is over.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// A silent peer is asked whether it is there (RFC 9113, section 6.7) ...
 pub(super) const PING_EVERY: Duration = Duration::from_secs(60);
 
