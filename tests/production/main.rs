@@ -16,13 +16,19 @@ mod authority;
 #[path = "../aws/aws.rs"]
 mod aws;
 mod batch;
+mod calls;
 mod certificates;
 #[path = "../web/client.rs"]
 mod client;
 mod day;
+mod drain;
 #[path = "../client/environment.rs"]
 mod environment;
 mod evidence;
+#[path = "../support/history.rs"]
+mod history;
+#[path = "../support/judgement.rs"]
+mod judgement;
 #[path = "../record/postgres.rs"]
 mod postgres;
 #[path = "../aws/proxy.rs"]
@@ -33,6 +39,7 @@ mod replica;
 #[path = "../telemetry/scrape.rs"]
 mod scrape;
 mod site;
+mod store;
 mod story;
 #[path = "../support/mod.rs"]
 mod support;

@@ -33,6 +33,7 @@ pub struct Replica {
     scheme: String,
     port: u16,
     process: Process,
+    lives: usize,
     /// What was counted in each life that has ended, and its log.
     pub past: Vec<(Scrape, Log)>,
 }
@@ -53,6 +54,7 @@ impl Replica {
             port: rest.rsplit(':').next().unwrap().parse().unwrap(),
             settings,
             process,
+            lives: 1,
             past: Vec::new(),
         }
     }
@@ -91,10 +93,15 @@ impl Replica {
         let counted = self.scrape();
         self.terminate();
         self.ended().await;
-        let life = self.past.len() + 2;
-        let (process, _) = spawn(&self.settings, self.port, life).await;
-        let before = std::mem::replace(&mut self.process, process);
-        self.past.push((counted, before.log));
+        let log = self.start_again().await;
+        self.past.push((counted, log));
+    }
+
+    /// A start at the same address. Gives the log of the life before.
+    pub async fn start_again(&mut self) -> Log {
+        self.lives += 1;
+        let (process, _) = spawn(&self.settings, self.port, self.lives).await;
+        std::mem::replace(&mut self.process, process).log
     }
 }
 
