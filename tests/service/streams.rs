@@ -3,13 +3,16 @@
 use checkpoint_signer::grpc::proto::sign_checkpoints_response::Outcome;
 use checkpoint_signer::grpc::proto::verify_checkpoints_request::Subject;
 use checkpoint_signer::grpc::proto::{
-    SignCheckpointsRequest, VerdictKind, VerifyCheckpointsRequest,
+    SignCheckpointsRequest, VerdictKind, VerifyCheckpointsRequest, WatchKeysRequest,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
+use tonic::{Code, Response, Status, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::support::{TestService, checkpoint};
 
@@ -219,4 +222,47 @@ async fn an_ending_service_hears_its_clients_out_so_that_they_lose_no_answer() {
     }
     drop(client);
     drained.unwrap().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_ends_streams_of_every_kind_on_which_nothing_comes() {
+    let mut service = TestService::new().await;
+    let signing = service
+        .signing
+        .sign_checkpoints(tokio_stream::pending())
+        .await;
+    let verdicts = service
+        .verification
+        .verify_checkpoints(tokio_stream::pending())
+        .await;
+    let keys = service.keys.watch_keys(WatchKeysRequest {}).await;
+    let mut health = HealthClient::new(service.channel.clone());
+    let health = health.watch(HealthCheckRequest::default()).await;
+    let mut reflection = ServerReflectionClient::new(service.channel.clone());
+    let reflection = reflection
+        .server_reflection_info(tokio_stream::pending())
+        .await;
+    // Fails when the grace period is over before they have ended.
+    service.stop().await;
+    let ended = [
+        end(signing).await,
+        end(verdicts).await,
+        end(keys).await,
+        end(health).await,
+        end(reflection).await,
+    ];
+    let told = Code::Unavailable;
+    assert_eq!(ended, [told, told, told, Code::Ok, Code::Ok]);
+}
+
+/// How a stream ended.
+async fn end<T>(answers: Result<Response<Streaming<T>>, Status>) -> Code {
+    let mut answers = answers.unwrap().into_inner();
+    loop {
+        match answers.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Code::Ok,
+            Err(status) => return status.code(),
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderName, HeaderValue, Request, Response};
@@ -23,6 +24,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest name of a call, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Streams of a client that would keep an ending service waiting for what comes next. (That of signing ends by itself.)
+const STREAMS: [&str; 3] = [
+    "/amply.checkpoint.v1.VerificationService/VerifyCheckpoints",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
 
 /// What is known of a call, for the handler and for the audit log.
 #[derive(Clone)]
@@ -59,13 +67,19 @@ pub(in crate::grpc) struct GateLayer {
     calls: Arc<Counts>,
     budget: Budget,
     metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
 }
 
 impl GateLayer {
-    pub(in crate::grpc) fn new(access: Access, metrics: Arc<Metrics>) -> Self {
+    pub(in crate::grpc) fn new(
+        access: Access,
+        metrics: Arc<Metrics>,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             access,
             metrics,
+            shutdown,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
             budget: Budget::default(),
         }
@@ -119,7 +133,9 @@ where
         };
         request.extensions_mut().insert(call);
         let budget = self.gate.budget.clone();
-        let request = request.map(|body| Body::new(Arrival::new(body, budget)));
+        let is_stream = STREAMS.contains(&request.uri().path());
+        let shutdown = is_stream.then(|| self.gate.shutdown.clone());
+        let request = request.map(|body| Body::new(Arrival::new(body, budget, shutdown)));
         let answered = span.in_scope(|| self.inner.call(request)).instrument(span);
         let answered = tokio::time::timeout(HANDLER_PATIENCE, answered);
         Box::pin(async move {
