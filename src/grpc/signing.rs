@@ -171,7 +171,7 @@ enum Item {
 /// Submits the items one after the other, which is what keeps a ledger's order.
 async fn take_in(
     inner: Inner,
-    call: Call,
+    mut call: Call,
     mut requests: Streaming<SignCheckpointsRequest>,
     taken: mpsc::Sender<Item>,
 ) {
@@ -185,6 +185,10 @@ async fn take_in(
             }
         };
         items += 1;
+        let request = match request {
+            Ok(Some(request)) => call.judge_again().map(|()| Some(request)),
+            ended => ended,
+        };
         let item = match request {
             Ok(None) => return,
             Err(status) => Item::End(status),

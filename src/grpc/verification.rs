@@ -5,6 +5,7 @@ use std::pin::Pin;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::access::Call;
 use super::proto::verification_service_server::VerificationService;
 use super::proto::{
     SignedCheckpoint as WireSignedCheckpoint, Verdict as WireVerdict, VerifyCheckpointRequest,
@@ -105,6 +106,7 @@ impl VerificationService for Verification {
     ) -> Result<Response<Self::VerifyCheckpointsStream>, Status> {
         let this = self.clone();
         let shutdown = self.0.shutdown.clone();
+        let mut call = Call::of(&request)?;
         let requests = tokio_stream::StreamExt::timeout(request.into_inner(), ITEM_PATIENCE);
         let mut items = 0;
         let requests = tokio_stream::StreamExt::map(requests, move |request| {
@@ -113,7 +115,7 @@ impl VerificationService for Verification {
                 _ if shutdown.is_cancelled() => Err(status::shutting_down()),
                 Err(_) => Err(status::too_slow("the stream's next item")),
                 Ok(_) if items > MAX_STREAM_ITEMS => Err(status::stream_too_long(MAX_STREAM_ITEMS)),
-                Ok(request) => request,
+                Ok(request) => call.judge_again().and(request),
             }
         });
         let width = std::thread::available_parallelism().map_or(1, usize::from);

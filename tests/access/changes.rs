@@ -2,14 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use checkpoint_signer::grpc::proto::ListKeysRequest;
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::grpc::proto::verification_service_client::VerificationServiceClient;
+use checkpoint_signer::grpc::proto::{ListKeysRequest, SignCheckpointsRequest};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::authority::{Authority, read, replace};
 use crate::guarded::{Guarded, ROLES};
-use crate::support::refusal;
+use crate::support::{checkpoint, refusal};
 
 /// Far longer than it should take; a test that waits for it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +57,42 @@ async fn a_role_that_is_taken_away_ends_on_connections_that_are_open() {
         .unwrap();
     assert_eq!(refusal(status).1, "ROLE_REQUIRED");
     lists(&operator).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_taken_away_ends_on_streams_that_are_open() {
+    let service = Guarded::start().await;
+    let ledger = service.client(Some("ledger"));
+    let (sign, to_sign) = mpsc::channel(1);
+    let (verify, to_verify) = mpsc::channel(1);
+    let mut signing = SigningServiceClient::new(ledger.clone());
+    let signed = signing.sign_checkpoints(ReceiverStream::new(to_sign));
+    let mut signed = signed.await.unwrap().into_inner();
+    let mut verification = VerificationServiceClient::new(ledger.clone());
+    let verdicts = verification.verify_checkpoints(ReceiverStream::new(to_verify));
+    let mut verdicts = verdicts.await.unwrap().into_inner();
+    let item = || SignCheckpointsRequest {
+        request_id: String::new(),
+        checkpoint: Some(checkpoint("chk_1", 1, "a")),
+    };
+    sign.send(item()).await.unwrap();
+    assert!(signed.message().await.unwrap().is_some());
+    verify.send(Default::default()).await.unwrap();
+    assert!(verdicts.message().await.unwrap().is_some());
+    replace(
+        &service.path("roles.toml"),
+        &ROLES.replace("amply.example/ledger\"", "amply.example/other\""),
+    );
+    until(|| ledger.clone(), Some(Code::PermissionDenied)).await;
+    sign.send(item()).await.unwrap();
+    verify.send(Default::default()).await.unwrap();
+    let ends = [
+        signed.message().await.unwrap_err(),
+        verdicts.message().await.unwrap_err(),
+    ];
+    for end in ends {
+        assert_eq!(refusal(end).1, "ROLE_REQUIRED");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{HeaderName, HeaderValue, Request, Response};
+use tonic::codegen::http::{HeaderName, HeaderValue, Request, Response, Uri};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
@@ -39,6 +39,9 @@ pub(in crate::grpc) struct Call {
     pub(in crate::grpc) caller: Arc<Caller>,
     /// The call's name: visible ASCII.
     pub(in crate::grpc) request_id: Arc<str>,
+    judge: Judge,
+    peer: Arc<Peer>,
+    uri: Uri,
 }
 
 impl Call {
@@ -49,6 +52,16 @@ impl Call {
     pub(in crate::grpc) fn of<T>(request: &tonic::Request<T>) -> Result<Self, Status> {
         let call = request.extensions().get::<Self>().cloned();
         call.ok_or_else(|| status::not_let_in("nobody knows who calls"))
+    }
+
+    /// Judges the caller anew, before each item of a stream: certificates end and roles are taken away meanwhile.
+    ///
+    /// # Errors
+    /// As at the call's beginning.
+    pub(in crate::grpc) fn judge_again(&mut self) -> Result<(), Status> {
+        let caller = self.judge.caller(&self.peer, &self.uri, &self.request_id);
+        self.caller = caller?;
+        Ok(())
     }
 
     /// For the audit log.
@@ -63,10 +76,9 @@ impl Call {
 /// Puts the gate before a service.
 #[derive(Clone)]
 pub(in crate::grpc) struct GateLayer {
-    access: Access,
+    judge: Judge,
     calls: Arc<Counts>,
     budget: Budget,
-    metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 }
 
@@ -77,8 +89,7 @@ impl GateLayer {
         shutdown: CancellationToken,
     ) -> Self {
         Self {
-            access,
-            metrics,
+            judge: Judge { access, metrics },
             shutdown,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
             budget: Budget::default(),
@@ -160,29 +171,49 @@ impl GateLayer {
     ) -> Result<(Call, Arc<Peer>, Place), Status> {
         let peer = request.extensions().get::<Arc<Peer>>();
         let peer = peer.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
-        let path = request.uri().path();
+        let caller = self.judge.caller(peer, request.uri(), &request_id)?;
+        let place = self.calls.take(peer.counted_as());
+        let place = place.ok_or_else(|| {
+            self.judge.metrics.turned_away(status::TOO_MANY_CALLS);
+            status::too_many_calls(MAX_CALLS_PER_PEER)
+        })?;
+        let call = Call {
+            caller,
+            request_id,
+            judge: self.judge.clone(),
+            peer: Arc::clone(peer),
+            uri: request.uri().clone(),
+        };
+        Ok((call, Arc::clone(peer), place))
+    }
+}
+
+/// Says who may do what, by the certificates and roles in force.
+#[derive(Clone)]
+struct Judge {
+    access: Access,
+    metrics: Arc<Metrics>,
+}
+
+impl Judge {
+    /// The caller, if it may do this now.
+    fn caller(&self, peer: &Peer, uri: &Uri, request_id: &str) -> Result<Arc<Caller>, Status> {
         let turned_away = |who: &str, reason| {
-            let request_id = request_id.as_ref();
             self.metrics.turned_away(reason);
-            audit::turned_away(Asked { who, request_id }, path, reason);
+            audit::turned_away(Asked { who, request_id }, uri.path(), reason);
         };
         let caller = peer.caller(&self.access).map_err(|error| {
             turned_away(peer.counted_as(), status::CERTIFICATE_REFUSED);
             status::not_let_in(&error.to_string())
         })?;
-        let Some(need) = Need::of(path) else {
+        let Some(need) = Need::of(uri.path()) else {
             return Err(Status::unimplemented("there is no such method"));
         };
         if !need.is_met_by(&caller) {
             turned_away(caller.name(), status::ROLE_REQUIRED);
             return Err(status::role_required(&caller, need));
         }
-        let place = self.calls.take(peer.counted_as());
-        let place = place.ok_or_else(|| {
-            self.metrics.turned_away(status::TOO_MANY_CALLS);
-            status::too_many_calls(MAX_CALLS_PER_PEER)
-        })?;
-        Ok((Call { caller, request_id }, Arc::clone(peer), place))
+        Ok(caller)
     }
 }
 
