@@ -24,8 +24,8 @@ const AHEAD: usize = 320;
 /// Held back until everything has happened, so that all of it falls into the batch.
 const LAST: usize = LEDGERS / 10;
 
-/// The pause after each one while something happens, so that there is work until it is over.
-const WHILE_SOMETHING_HAPPENS: Duration = Duration::from_millis(10);
+/// While something happens, the pause before each one is this by the number of those that are left: so there is work for minutes.
+const WHILE_SOMETHING_HAPPENS: Duration = Duration::from_secs(30);
 
 /// Far longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -155,8 +155,9 @@ async fn follow(stdout: ChildStdout, signed: watch::Sender<usize>) {
 
 async fn give(mut stdin: ChildStdin, progress: Arc<Progress>, mut signed: watch::Receiver<usize>) {
     for ledger in 0..LEDGERS {
-        while ledger >= LEDGERS - LAST && !progress.all_has_happened.load(Ordering::Relaxed) {
-            tokio::time::sleep(WHILE_SOMETHING_HAPPENS).await;
+        let left = (LEDGERS - LAST).saturating_sub(ledger);
+        while left == 0 && !progress.all_has_happened.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         if signed
             .wait_for(|signed| ledger < signed + AHEAD)
@@ -166,8 +167,9 @@ async fn give(mut stdin: ChildStdin, progress: Arc<Progress>, mut signed: watch:
             // It has ended before its time; whoever waits for it says so.
             return;
         }
-        if progress.something_happens.load(Ordering::Relaxed) {
-            tokio::time::sleep(WHILE_SOMETHING_HAPPENS).await;
+        if left > 0 && progress.something_happens.load(Ordering::Relaxed) {
+            let left = u32::try_from(left).unwrap();
+            tokio::time::sleep(WHILE_SOMETHING_HAPPENS / left).await;
         }
         let line = format!("{}\n", checkpoint(ledger));
         if stdin.write_all(line.as_bytes()).await.is_err() {

@@ -49,20 +49,12 @@ impl Drained {
         let keys = key_with("key-drain", "2020-01-01", "2099-01-01", 0);
         write_keys(folder.path(), &keys);
         program(&folder, &["record", "init", "--record", &store.place()]).await;
-        let place = store.place();
-        let arguments = [
-            ["--source", "file:keys.json"],
-            ["--record", &place],
-            ["--tls-certificate", "server.crt"],
-            ["--tls-key", "server.key"],
-            ["--tls-client-ca", "ca.crt"],
-            ["--roles", "roles.toml"],
-        ];
         let replica = Replica::start(Settings {
-            folder: folder.path().into(),
+            folder: folder.path(),
             name: "replica",
-            aws: "http://127.0.0.1:9".into(),
-            arguments: arguments.concat().into_iter().map(str::to_owned).collect(),
+            aws: "",
+            source: "file:keys.json",
+            record: &store.place(),
         })
         .await;
         let tls = ClientTlsConfig::new()

@@ -18,19 +18,46 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What never changes between the lives of a replica.
-pub struct Settings {
-    /// Where the log of each life goes, under this name.
-    pub folder: PathBuf,
+pub struct Settings<'a> {
+    /// With the files of TLS; the log of each life goes there, under this name.
+    pub folder: &'a Path,
     pub name: &'static str,
-    /// Of Secrets Manager.
-    pub aws: String,
-    /// Of `serve`, besides the addresses.
-    pub arguments: Vec<String>,
+    /// Where Secrets Manager is.
+    pub aws: &'a str,
+    pub source: &'a str,
+    pub record: &'a str,
+}
+
+/// How each life is started.
+struct Start {
+    folder: PathBuf,
+    name: &'static str,
+    aws: String,
+    arguments: Vec<String>,
+}
+
+impl From<Settings<'_>> for Start {
+    fn from(settings: Settings<'_>) -> Self {
+        let arguments = [
+            ["--source", settings.source],
+            ["--record", settings.record],
+            ["--tls-certificate", "server.crt"],
+            ["--tls-key", "server.key"],
+            ["--tls-client-ca", "ca.crt"],
+            ["--roles", "roles.toml"],
+        ];
+        let arguments = arguments.concat().into_iter().map(str::to_owned);
+        Self {
+            folder: settings.folder.into(),
+            name: settings.name,
+            aws: settings.aws.into(),
+            arguments: arguments.collect(),
+        }
+    }
 }
 
 pub struct Replica {
-    settings: Settings,
-    scheme: String,
+    start: Start,
     port: u16,
     process: Process,
     lives: usize,
@@ -46,13 +73,12 @@ struct Process {
 }
 
 impl Replica {
-    pub async fn start(settings: Settings) -> Self {
-        let (process, url) = spawn(&settings, 0, 1).await;
-        let (scheme, rest) = url.split_once("://").unwrap();
+    pub async fn start(settings: Settings<'_>) -> Self {
+        let start = settings.into();
+        let (process, port) = spawn(&start, 0, 1).await;
         Self {
-            scheme: scheme.into(),
-            port: rest.rsplit(':').next().unwrap().parse().unwrap(),
-            settings,
+            start,
+            port,
             process,
             lives: 1,
             past: Vec::new(),
@@ -61,7 +87,7 @@ impl Replica {
 
     /// Where gRPC is, by the name in the server's certificate.
     pub fn url(&self) -> String {
-        format!("{}://localhost:{}", self.scheme, self.port)
+        format!("https://localhost:{}", self.port)
     }
 
     pub fn scrape(&self) -> Scrape {
@@ -100,17 +126,15 @@ impl Replica {
     /// A start at the same address. Gives the log of the life before.
     pub async fn start_again(&mut self) -> Log {
         self.lives += 1;
-        let (process, _) = spawn(&self.settings, self.port, self.lives).await;
+        let (process, _) = spawn(&self.start, self.port, self.lives).await;
         std::mem::replace(&mut self.process, process).log
     }
 }
 
-async fn spawn(settings: &Settings, port: u16, life: usize) -> (Process, String) {
-    let log = Log(settings
-        .folder
-        .join(format!("{}-{life}.log", settings.name)));
+async fn spawn(start: &Start, port: u16, life: usize) -> (Process, u16) {
+    let log = Log(start.folder.join(format!("{}-{life}.log", start.name)));
     let mut command = Command::new(PROGRAM);
-    in_aws(&mut command, &settings.aws, &settings.folder);
+    in_aws(&mut command, &start.aws, &start.folder);
     let mut child = command
         .args(["--log-level", "info", "serve"])
         .args([
@@ -119,7 +143,7 @@ async fn spawn(settings: &Settings, port: u16, life: usize) -> (Process, String)
             "--metrics",
             "127.0.0.1:0",
         ])
-        .args(&settings.arguments)
+        .args(&start.arguments)
         .stdout(Stdio::piped())
         .stderr(std::fs::File::create(&log.0).unwrap())
         .spawn()
@@ -130,7 +154,7 @@ async fn spawn(settings: &Settings, port: u16, life: usize) -> (Process, String)
         let line = line.unwrap_or_else(|| panic!("it starts: {}", log.text()));
         line.strip_prefix(name).unwrap().to_owned()
     };
-    let url = after("gRPC on ").await;
+    let grpc = after("gRPC on https://127.0.0.1:").await;
     let metrics = after("metrics on ").await;
     let metrics = metrics.strip_suffix("/metrics").unwrap().into();
     let process = Process {
@@ -138,7 +162,7 @@ async fn spawn(settings: &Settings, port: u16, life: usize) -> (Process, String)
         metrics,
         log,
     };
-    (process, url)
+    (process, grpc.parse().unwrap())
 }
 
 /// What one process said on standard error.

@@ -79,20 +79,12 @@ impl Site {
     }
 
     pub async fn replica(&self, name: &'static str) -> Replica {
-        let source = format!("secretsmanager:{SECRET}");
-        let arguments = [
-            ["--source", &source],
-            ["--record", &self.record],
-            ["--tls-certificate", "server.crt"],
-            ["--tls-key", "server.key"],
-            ["--tls-client-ca", "ca.crt"],
-            ["--roles", "roles.toml"],
-        ];
         Replica::start(Settings {
-            folder: self.path().into(),
+            folder: self.path(),
             name,
-            aws: self.service_aws.url.clone(),
-            arguments: arguments.concat().into_iter().map(str::to_owned).collect(),
+            aws: &self.service_aws.url,
+            source: &format!("secretsmanager:{SECRET}"),
+            record: &self.record,
         })
         .await
     }
