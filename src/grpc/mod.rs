@@ -43,6 +43,9 @@ use proto::record_service_server::RecordServiceServer;
 use proto::signing_service_server::SigningServiceServer;
 use proto::verification_service_server::VerificationServiceServer;
 
+/// The name of the service whose health says whether a key can sign.
+const SIGNING: &str = <SigningServiceServer<signing::Signing> as NamedService>::NAME;
+
 /// Items of one stream that are worked on at once: enough to keep the cores busy while one batch is committed.
 const STREAM_WINDOW: usize = 256;
 
@@ -110,6 +113,8 @@ pub async fn serve(
     let connections = transport::listen(listener, access, inner.shutdown.clone());
     Server::builder()
         .layer(gate)
+        .initial_stream_window_size(transport::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(transport::CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(transport::MAX_CALLS_PER_CONNECTION)
         .http2_max_header_list_size(transport::MAX_METADATA_BYTES)
         .http2_max_pending_accept_reset_streams(Some(transport::MAX_RESETS))
@@ -136,7 +141,6 @@ async fn report_signing(
     clock: Clock,
     shutdown: CancellationToken,
 ) {
-    const NAME: &str = <SigningServiceServer<signing::Signing> as NamedService>::NAME;
     loop {
         let (can_sign, edge) = {
             let keys = keys.borrow_and_update();
@@ -149,9 +153,9 @@ async fn report_signing(
             true => ServingStatus::Serving,
             false => ServingStatus::NotServing,
         };
-        health.set_service_status(NAME, status).await;
+        health.set_service_status(SIGNING, status).await;
         if shutdown.is_cancelled() {
-            return;
+            return end_watches(health).await;
         }
         tokio::select! {
             changed = keys.changed() => if changed.is_err() { return },
@@ -159,5 +163,21 @@ async fn report_signing(
             () = clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {}
             () = shutdown.cancelled() => {}
         }
+    }
+}
+
+/// Tells those who watch the health that nothing is served any more, and ends their streams, for which the end would wait.
+async fn end_watches(mut health: HealthReporter) {
+    let names = [
+        "",
+        SIGNING,
+        VerificationServiceServer::<verification::Verification>::NAME,
+        KeyServiceServer::<keys::Keys>::NAME,
+        RecordServiceServer::<record::Records>::NAME,
+    ];
+    for name in names {
+        let status = ServingStatus::NotServing;
+        health.set_service_status(name, status).await;
+        health.clear_service_status(name).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Streams that outlive what their caller may do, or the service.
+//! Streams that outlive what their caller may do.
 
 use std::time::Duration;
 
@@ -13,8 +13,6 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 
 use crate::authority::replace;
 use crate::guarded::{Guarded, ROLES};
@@ -122,27 +120,4 @@ async fn a_bound_on_ledgers_holds_in_a_stream_that_is_open() {
     let answer = answers.message().await.unwrap().unwrap();
     let outcome = format!("{:?}", answer.outcome);
     assert!(outcome.contains("may not have org_1 signed"), "{outcome}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn streams_on_which_nothing_happens_do_not_keep_the_service() {
-    let service = Guarded::start().await;
-    let auditor = service.client(Some("auditor"));
-    let (_open, verdicts) = verifying(&auditor).await;
-    let (_items, signatures) = signing(&service.client(Some("ledger"))).await;
-    let watched = watching_keys(&auditor).await;
-    let mut health = HealthClient::new(auditor);
-    let health = health.watch(HealthCheckRequest::default()).await;
-    let mut health = health.unwrap().into_inner();
-    assert!(health.message().await.unwrap().is_some());
-    let Guarded { service, .. } = service;
-    let drained = tokio::spawn(service.drain());
-    assert_eq!(end(verdicts).await, "SHUTTING_DOWN");
-    assert_eq!(end(watched).await, "SHUTTING_DOWN");
-    assert_eq!(end(signatures).await, "SHUTTING_DOWN");
-    assert_eq!(end(health).await, "SHUTTING_DOWN");
-    assert!(
-        drained.await.unwrap(),
-        "in order, before the grace period ends"
-    );
 }

@@ -3,10 +3,16 @@
 use checkpoint_signer::grpc::proto::sign_checkpoints_response::Outcome;
 use checkpoint_signer::grpc::proto::verify_checkpoints_request::Subject;
 use checkpoint_signer::grpc::proto::{
-    SignCheckpointsRequest, VerdictKind, VerifyCheckpointsRequest,
+    SignCheckpointsRequest, VerdictKind, VerifyCheckpointsRequest, WatchKeysRequest,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
-use tonic::Code;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Response, Status, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::support::{TestService, checkpoint};
 
@@ -140,7 +146,7 @@ async fn a_stream_verifies_in_order() {
 async fn a_drain_answers_what_is_in_flight_and_ends_open_streams() {
     let mut service = TestService::new().await;
     let (send, receive) = tokio::sync::mpsc::channel(8);
-    let requests = tokio_stream::wrappers::ReceiverStream::new(receive);
+    let requests = ReceiverStream::new(receive);
     send.send(item(1, "a")).await.unwrap();
     let mut answers = service
         .signing
@@ -154,4 +160,109 @@ async fn a_drain_answers_what_is_in_flight_and_ends_open_streams() {
     assert_eq!(status.code(), Code::Unavailable);
     drop((send, answers));
     drained.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_pours_checkpoints_into_a_stream_is_slowed_down_and_not_cut_off() {
+    const ITEMS: usize = 10_000;
+    let mut service = TestService::new().await;
+    // Given out one by one, each is in a frame of its own.
+    let (send, receive) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        for _ in 0..ITEMS {
+            if send.send(item(1, "a")).await.is_err() {
+                return;
+            }
+        }
+    });
+    let requests = ReceiverStream::new(receive);
+    let answers = service.signing.sign_checkpoints(requests).await.unwrap();
+    let answers: Result<Vec<_>, _> = answers.into_inner().collect().await;
+    assert_eq!(answers.unwrap().len(), ITEMS);
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1) on the connection itself.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[0, 0, length, kind, flags, 0, 0, 0, 0], payload].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ending_service_hears_its_clients_out_so_that_they_lose_no_answer() {
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const ACK: u8 = 1;
+    let service = TestService::new().await;
+    let address = service.grpc();
+    let address = address.strip_prefix("http://").unwrap();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let hello = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(),
+        &frame(SETTINGS, 0, &[]),
+    ];
+    client.write_all(&hello.concat()).await.unwrap();
+    let mut drained = None;
+    let mut service = Some(service);
+    let mut head = [0; 9];
+    // Until the service has said everything, which is some frames after its first one.
+    while client.read_exact(&mut head).await.is_ok() {
+        let mut payload = vec![0; usize::from(head[2])];
+        client.read_exact(&mut payload).await.unwrap();
+        if head[3] == PING && head[4] != ACK {
+            client.write_all(&frame(PING, ACK, &payload)).await.unwrap();
+        }
+        if let Some(service) = service.take() {
+            drained = Some(tokio::spawn(service.stop()));
+        }
+    }
+    // A connection that was closed at once is reset by the first of these.
+    for _ in 0..3 {
+        client.write_all(&frame(PING, 0, &[0; 8])).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    drop(client);
+    drained.unwrap().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_ends_streams_of_every_kind_on_which_nothing_comes() {
+    let mut service = TestService::new().await;
+    let signing = service
+        .signing
+        .sign_checkpoints(tokio_stream::pending())
+        .await;
+    let verdicts = service
+        .verification
+        .verify_checkpoints(tokio_stream::pending())
+        .await;
+    let keys = service.keys.watch_keys(WatchKeysRequest {}).await;
+    let mut health = HealthClient::new(service.channel.clone());
+    let health = health.watch(HealthCheckRequest::default()).await;
+    let mut reflection = ServerReflectionClient::new(service.channel.clone());
+    let reflection = reflection
+        .server_reflection_info(tokio_stream::pending())
+        .await;
+    // Fails when the grace period is over before they have ended.
+    service.stop().await;
+    let ended = [
+        end(signing).await,
+        end(verdicts).await,
+        end(keys).await,
+        end(health).await,
+        end(reflection).await,
+    ];
+    let told = Code::Unavailable;
+    assert_eq!(ended, [told, told, told, Code::Ok, Code::Ok]);
+}
+
+/// How a stream ended.
+async fn end<T>(answers: Result<Response<Streaming<T>>, Status>) -> Code {
+    let mut answers = answers.unwrap().into_inner();
+    loop {
+        match answers.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Code::Ok,
+            Err(status) => return status.code(),
+        }
+    }
 }

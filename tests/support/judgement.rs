@@ -98,7 +98,7 @@ pub fn judge(rows: &[Row], calls: &[Call]) -> Counts {
 }
 
 /// The published JSON is the payload and the signature of the row.
-fn assert_published(published: &str, row: &Row) {
+pub fn assert_published(published: &str, row: &Row) {
     let mut value: serde_json::Value = serde_json::from_str(published).unwrap();
     let signature = value.as_object_mut().unwrap().remove("signature").unwrap();
     assert_eq!(signature, row.signature.as_str());

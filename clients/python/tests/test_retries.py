@@ -73,6 +73,15 @@ def test_what_may_differ_elsewhere_is_asked_of_each_replica_once(reason: str) ->
         tried.after(refused)
 
 
+def test_a_refused_certificate_is_tried_again_only_when_there_is_a_new_one() -> None:
+    refused = failure(grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_REFUSED")
+    assert attempts().after(refused, renewed=True) == 0.1
+    with pytest.raises(signer.CertificateRefused):
+        attempts().after(refused)
+    with pytest.raises(signer.RoleRequired):
+        attempts().after(failure(grpc.StatusCode.PERMISSION_DENIED, "ROLE_REQUIRED"), renewed=True)
+
+
 def test_an_unknown_reason_falls_back_and_keeps_its_name() -> None:
     unknown = failure(grpc.StatusCode.FAILED_PRECONDITION, "NEW_REASON")
     assert (type(unknown), unknown.reason) == (signer.CheckpointSignerError, "NEW_REASON")

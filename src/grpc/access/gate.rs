@@ -119,10 +119,12 @@ where
             }
         };
         let (spans, answers) = (call.spans.clone(), Arc::clone(call.judge.peer.answers()));
-        let ending = self.gate.ending(&call.judge);
+        let is_open = call.judge.rpc.lasts == Lasts::Open;
+        let shutdown = is_open.then(|| self.gate.shutdown.clone());
+        let ending = is_open.then(|| Box::pin(call.judge.clone().until_turned_away()) as Ending);
         request.extensions_mut().insert(call);
         let budget = self.gate.budget.clone();
-        let request = request.map(|body| Body::new(Arrival::new(body, budget)));
+        let request = request.map(|body| Body::new(Arrival::new(body, budget, shutdown)));
         let answered = spans.around(spans.within(|| self.inner.call(request)));
         let answered = tokio::time::timeout(HANDLER_PATIENCE, answered);
         Box::pin(async move {
@@ -168,19 +170,5 @@ impl GateLayer {
             spans: context.spans(path, |id| trace::grpc_call(path, id)),
         };
         Ok((call, place))
-    }
-
-    /// What ends an answer that would go on for ever.
-    fn ending(&self, judge: &Judge) -> Option<Ending> {
-        if judge.rpc.lasts != Lasts::Open {
-            return None;
-        }
-        let (judge, shutdown) = (judge.clone(), self.shutdown.clone());
-        Some(Box::pin(async move {
-            tokio::select! {
-                () = shutdown.cancelled() => status::shutting_down(),
-                status = judge.until_turned_away() => status,
-            }
-        }))
     }
 }

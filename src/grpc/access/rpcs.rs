@@ -17,7 +17,8 @@ pub enum Need {
 pub enum Lasts {
     /// Until its one answer.
     Once,
-    /// For as long as the caller likes: it is ended when the caller may not any more, or when the service ends.
+    /// For as long as the caller likes: it is ended when the caller may not any more, and when nothing comes while the service
+    /// ends.
     Open,
     /// The same, and whoever answers it looks to that: signing answers first what it has taken in.
     OpenForSigning,

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
 
@@ -39,11 +40,19 @@ pub(in crate::grpc) struct Arrival {
     /// Bytes of the message that are not there yet.
     missing: usize,
     held: Option<OwnedSemaphorePermit>,
+    /// Ends a stream on which nothing comes.
+    shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Arrival {
-    pub(in crate::grpc) fn new(body: Body, budget: Budget) -> Self {
+    /// A stream of a client is given the token with which it is to end.
+    pub(in crate::grpc) fn new(
+        body: Body,
+        budget: Budget,
+        shutdown: Option<CancellationToken>,
+    ) -> Self {
         Self {
+            shutdown: shutdown.map(|shutdown| Box::pin(shutdown.cancelled_owned())),
             body,
             budget,
             prefix: Vec::with_capacity(PREFIX),
@@ -96,6 +105,12 @@ impl HttpBody for Arrival {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_pending()
+            && let Some(shutdown) = &mut self.shutdown
+            && shutdown.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(status::shutting_down())));
+        }
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(bytes) = frame.data_ref()
             && let Err(status) = self.follow(bytes)
@@ -137,7 +152,7 @@ mod tests {
             cut in 1usize..100_000,
         ) {
             let budget = Budget::default();
-            let mut arrival = Arrival::new(Body::empty(), budget.clone());
+            let mut arrival = Arrival::new(Body::empty(), budget.clone(), None);
             for piece in framed(&lengths).chunks(cut) {
                 arrival.follow(piece).unwrap();
             }
@@ -151,7 +166,7 @@ mod tests {
         let budget = Budget::default();
         let begun = framed(&[super::super::MAX_REQUEST_BYTES]);
         let begin = || {
-            let mut arrival = Arrival::new(Body::empty(), budget.clone());
+            let mut arrival = Arrival::new(Body::empty(), budget.clone(), None);
             arrival.follow(&begun[..100]).map(|()| arrival)
         };
         let all: Vec<Arrival> = std::iter::from_fn(|| begin().ok()).collect();

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::{Place, WRITE_PATIENCE};
+use super::{LINGER, Place, WRITE_PATIENCE};
 use crate::grpc::access::Peer;
 
 /// How often a connection looks at what is overdue.
@@ -34,6 +34,8 @@ pub(in crate::grpc) struct Connection {
     peer: Arc<Peer>,
     look: Pin<Box<Sleep>>,
     unsent_since: Option<Instant>,
+    /// Everything is said; until then the client may close its end.
+    lingering: Option<Pin<Box<Sleep>>>,
     _places: (OwnedSemaphorePermit, Place),
 }
 
@@ -50,6 +52,7 @@ impl Connection {
             peer,
             look: Box::pin(tokio::time::sleep(LOOK_EVERY)),
             unsent_since: None,
+            lingering: None,
             _places: places,
         }
     }
@@ -67,6 +70,27 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Throws away what the client still sends, until it has closed its end as well. A socket that is closed with bytes
+    /// unread resets the connection, and the client may lose the last answers by that (RFC 9112, section 9.6).
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let end = self
+            .lingering
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let tcp = match &mut self.stream {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => tls.get_mut().0,
+        };
+        while end.as_mut().poll(cx).is_pending() {
+            let mut bytes = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut *tcp).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Notes whether something waits to be sent.
@@ -155,8 +179,11 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = stream!(self, stream => stream.poll_shutdown(cx));
-        self.sent(cx, polled)
+        if self.lingering.is_none() {
+            let polled = stream!(self, stream => stream.poll_shutdown(cx));
+            ready!(self.sent(cx, polled))?;
+        }
+        self.linger(cx)
     }
 }
 

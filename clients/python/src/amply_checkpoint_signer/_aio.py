@@ -99,12 +99,13 @@ class AsyncClient:
                         else:
                             attempts.progressed()
                 except CheckpointSignerError as failure:
+                    renewed = stream is not None and self._replicas.renewed(stream.link)
                     if stream is not None:
                         await self._give_up(stream)
                         self._replicas.failed(stream.link)
                         stream = None
                     run.broke()
-                    await asyncio.sleep(attempts.after(failure))
+                    await asyncio.sleep(attempts.after(failure, renewed))
                 if pull is not None and pull.done():
                     taken, pull = pull.result(), None
                     if taken is None:
@@ -155,7 +156,7 @@ class AsyncClient:
             finally:
                 await self._give_back(link)
             self._replicas.failed(link)
-            await asyncio.sleep(attempts.after(failure))
+            await asyncio.sleep(attempts.after(failure, self._replicas.renewed(link)))
 
 
 async def _each(checkpoints: Iterable[CheckpointLike] | AsyncIterable[CheckpointLike]) -> AsyncIterator[CheckpointLike]:

@@ -107,12 +107,13 @@ class Client:
                             else:
                                 attempts.progressed()
                 except CheckpointSignerError as failure:
+                    renewed = stream is not None and self._replicas.renewed(stream.link)
                     if stream is not None:
                         stream.give_up()
                         self._replicas.failed(stream.link)
                         stream = None
                     run.broke()
-                    time.sleep(attempts.after(failure))
+                    time.sleep(attempts.after(failure, renewed))
                 yield from run.ready()
         finally:
             if stream is not None:
@@ -134,7 +135,7 @@ class Client:
                 except grpc.RpcError as error:
                     failure = from_call(error)
             self._replicas.failed(link)
-            time.sleep(attempts.after(failure))
+            time.sleep(attempts.after(failure, self._replicas.renewed(link)))
 
 
 @contextlib.contextmanager

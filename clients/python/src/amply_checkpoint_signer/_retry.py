@@ -11,7 +11,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ._errors import CheckpointSignerError, ClockWentBack, KeyRevoked, NoKeyInForce, Overloaded, Unavailable
+from ._errors import (
+    CertificateRefused,
+    CheckpointSignerError,
+    ClockWentBack,
+    KeyRevoked,
+    NoKeyInForce,
+    Overloaded,
+    Unavailable,
+)
 
 
 @dataclass(frozen=True)
@@ -65,13 +73,17 @@ class Attempts:
         """How long the next attempt may take."""
         return max(0.0, min(self._policy.attempt, self._left()))
 
-    def after(self, failure: CheckpointSignerError) -> float:
-        """How long to wait before the next attempt, on the next replica; raises the failure when there is none."""
+    def after(self, failure: CheckpointSignerError, renewed: bool = False) -> float:
+        """How long to wait before the next attempt, on the next replica; raises the failure when there is none.
+
+        `renewed`: the next attempt shows another certificate than the one that failed.
+        """
         if self._since is None:
             self._since = self._clock()
         self._failures += 1
         untried = self._failures < self._replicas
-        if isinstance(failure, (Unavailable, Overloaded)):
+        outdated = renewed and isinstance(failure, CertificateRefused)
+        if outdated or isinstance(failure, (Unavailable, Overloaded)):
             # The first pass over the replicas does not wait, unless the service says how long.
             most = 0.0 if untried else self._backoff()
             wait = (failure.retry_delay or 0.0) + self._jitter(most)

@@ -129,6 +129,14 @@ class Replicas(Generic[C]):
             if self._place == link.place:
                 self._place = (link.place + 1) % len(self.targets)
 
+    def renewed(self, link: Link[C]) -> bool:
+        """Whether a new link would show other certificates than this one does."""
+        with self._lock:
+            try:
+                return link.retired or (self.tls is not None and self.tls.state() != link.state)
+            except OSError:
+                return False
+
     def close(self) -> list[C]:
         """The channels to be closed, whatever is on them."""
         with self._lock:
