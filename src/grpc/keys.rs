@@ -128,9 +128,10 @@ impl KeyService for Keys {
 
     async fn watch_keys(
         &self,
-        _: Request<WatchKeysRequest>,
+        request: Request<WatchKeysRequest>,
     ) -> Result<Response<Self::WatchKeysStream>, Status> {
         let watch = Watch {
+            call: Call::of(&request)?,
             keys: self.0.custody.keys(),
             inner: self.0.clone(),
             last: None,
@@ -219,6 +220,7 @@ fn audited<T>(act: &'static str, call: &Call, key_id: &str, outcome: &Result<T, 
 
 /// One caller that watches the keys.
 struct Watch {
+    call: Call,
     keys: tokio::sync::watch::Receiver<Arc<KeysInForce>>,
     inner: Inner,
     last: Option<WatchKeysResponse>,
@@ -238,6 +240,7 @@ impl Watch {
                 (snapshot, keys.keyring.next_edge(now))
             };
             if self.last.as_ref() != Some(&snapshot) {
+                self.call.judge_again()?;
                 self.last = Some(snapshot.clone());
                 return Ok(snapshot);
             }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
 use checkpoint_signer::grpc::proto::verification_service_client::VerificationServiceClient;
-use checkpoint_signer::grpc::proto::{ListKeysRequest, SignCheckpointsRequest};
+use checkpoint_signer::grpc::proto::{
+    ListKeysRequest, RevokeKeyRequest, SignCheckpointsRequest, WatchKeysRequest,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
@@ -71,6 +73,10 @@ async fn a_role_that_is_taken_away_ends_on_streams_that_are_open() {
     let mut verification = VerificationServiceClient::new(ledger.clone());
     let verdicts = verification.verify_checkpoints(ReceiverStream::new(to_verify));
     let mut verdicts = verdicts.await.unwrap().into_inner();
+    let mut keys = KeyServiceClient::new(ledger.clone());
+    let keys = keys.watch_keys(WatchKeysRequest {}).await;
+    let mut keys = keys.unwrap().into_inner();
+    assert!(keys.message().await.unwrap().is_some());
     let item = || SignCheckpointsRequest {
         request_id: String::new(),
         checkpoint: Some(checkpoint("chk_1", 1, "a")),
@@ -86,9 +92,17 @@ async fn a_role_that_is_taken_away_ends_on_streams_that_are_open() {
     until(|| ledger.clone(), Some(Code::PermissionDenied)).await;
     sign.send(item()).await.unwrap();
     verify.send(Default::default()).await.unwrap();
+    let mut operator = KeyServiceClient::new(service.client(Some("operator")));
+    let revocation = RevokeKeyRequest {
+        key_id: "key-2025".into(),
+        reason: "so that there is something to see".into(),
+        distrust_after: None,
+    };
+    operator.revoke_key(revocation).await.unwrap();
     let ends = [
         signed.message().await.unwrap_err(),
         verdicts.message().await.unwrap_err(),
+        keys.message().await.unwrap_err(),
     ];
     for end in ends {
         assert_eq!(refusal(end).1, "ROLE_REQUIRED");

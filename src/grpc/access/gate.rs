@@ -54,7 +54,7 @@ impl Call {
         call.ok_or_else(|| status::not_let_in("nobody knows who calls"))
     }
 
-    /// Judges the caller anew, before each item of a stream: certificates end and roles are taken away meanwhile.
+    /// Judges the caller anew, for each item of a stream: certificates end and roles are taken away meanwhile.
     ///
     /// # Errors
     /// As at the call's beginning.

@@ -1,7 +1,7 @@
 //! Who may do what on gRPC: the client's certificate, the names in it, the roles that the operator gave to these
 //! names, and the role that each RPC needs.
 //!
-//! Every call, and every item of a client's stream, is judged anew by the roles and the authorities in force, so that a name
+//! Every call, and every item of a stream, is judged anew by the roles and the authorities in force, so that a name
 //! that was taken off the file, or a certificate that has expired or was revoked, ends what it may do on connections and
 //! streams that are open, too. Nothing is decided here on what a checkpoint says; the bound on a signer's ledgers is given
 //! to whoever signs.
