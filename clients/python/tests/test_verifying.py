@@ -1,15 +1,17 @@
-"""Verdicts offline: of every kind, and the same that the service gives."""
+"""Verdicts offline: of every kind, and the same that the service and the command line give."""
 
 import base64
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
-from conftest import GOLDEN, Server, checkpoint
+from conftest import GOLDEN, PROGRAM, Server, checkpoint
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from amply_checkpoint_signer import Checkpoint, Client, Keyring, KeyringError, VerdictKind, verify
+from amply_checkpoint_signer import Checkpoint, Client, Keyring, KeyringError, Verdict, VerdictKind, verify
 
 KEYRING = (GOLDEN / "keyring.json").read_text()
 KEYS = {key["alg"]: key for key in json.loads(KEYRING)["keys"]}
@@ -37,8 +39,25 @@ def signed(algorithm: str, **header: object) -> str:
     return json.dumps({**members, "signature": f"{head}..{base64url(signature)}"})
 
 
+def jwks(**changes: object) -> dict:
+    return {"keys": [{**key, **changes} for key in KEYS.values()]}
+
+
 def keyring(**changes: object) -> Keyring:
-    return Keyring.from_jwks({"keys": [{**key, **changes} for key in KEYS.values()]})
+    return Keyring.from_jwks(jwks(**changes))
+
+
+def assert_as_the_command_line(verdict: Verdict, text: str, keys: str, folder: Path) -> None:
+    (folder / "published.json").write_text(text, "utf-8")
+    (folder / "keyring.json").write_text(keys)
+    command = [PROGRAM, "verify", "published.json", "--keys", "keyring.json", "--format", "json"]
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == (0 if verdict.valid else 1)
+    (found,) = json.loads(done.stdout)["verdicts"]
+    signed_at = None if verdict.signed_at is None else verdict.signed_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (found["verdict"], found["key_id"], found["signed_at"]) == (verdict.kind, verdict.key_id, signed_at)
+    if verdict.kind != VerdictKind.MALFORMED:
+        assert found["explanation"] == verdict.explanation
 
 
 @pytest.mark.parametrize("algorithm", ["PS256", "RS256"])
@@ -71,11 +90,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_gets_the_verdict_of_the_service(server: Server, fault: str) -> None:
+def test_a_planted_fault_gets_the_verdict_of_the_service(server: Server, fault: str, tmp_path: Path) -> None:
     plant, expected = FAULTS[fault]
     with Client(server.url) as client:
         text = plant(client.sign(checkpoint()).published_json)
         offline, online = verify(text, client.keyring()), client.verify(text)
+    assert_as_the_command_line(offline, text, server.run("keys", "export"), tmp_path)
     assert (offline.kind, offline.key_id, offline.signed_at) == (online.kind, online.key_id, online.signed_at)
     assert offline.kind == expected
     if offline.kind != VerdictKind.MALFORMED:
@@ -85,21 +105,23 @@ def test_a_planted_fault_gets_the_verdict_of_the_service(server: Server, fault: 
 @pytest.mark.parametrize(
     ("text", "keys", "expected"),
     [
-        (signed("PS256", iat=1), keyring(), "OUTSIDE_VALIDITY"),
-        (signed("PS256", iat=KEYS["PS256"]["exp"]), keyring(), "OUTSIDE_VALIDITY"),
-        (signed("PS256", iat=KEYS["PS256"]["nbf"]), keyring(), "VALID"),
-        (signed("PS256", kid="nobody"), keyring(), "UNKNOWN_KEY"),
-        (signed("PS256", alg="RS256"), keyring(), "ALGORITHM_MISMATCH"),
-        (signed("PS256", kid=KEYS["RS256"]["kid"]), keyring(), "ALGORITHM_MISMATCH"),
-        (signed("PS256", typ="record-head+jws"), keyring(), "MALFORMED"),
-        (signed("PS256", crit=["x"]), keyring(), "MALFORMED"),
-        (signed("PS256", iat="1"), keyring(), "MALFORMED"),
-        (signed("PS256"), keyring(revoked={"revoked_at": SECOND}), "KEY_REVOKED"),
-        (signed("PS256"), keyring(revoked={"revoked_at": SECOND + 1}), "VALID"),
+        (signed("PS256", iat=1), jwks(), "OUTSIDE_VALIDITY"),
+        (signed("PS256", iat=KEYS["PS256"]["exp"]), jwks(), "OUTSIDE_VALIDITY"),
+        (signed("PS256", iat=KEYS["PS256"]["nbf"]), jwks(), "VALID"),
+        (signed("PS256", kid="nobody"), jwks(), "UNKNOWN_KEY"),
+        (signed("PS256", alg="RS256"), jwks(), "ALGORITHM_MISMATCH"),
+        (signed("PS256", kid=KEYS["RS256"]["kid"]), jwks(), "ALGORITHM_MISMATCH"),
+        (signed("PS256", typ="record-head+jws"), jwks(), "MALFORMED"),
+        (signed("PS256", crit=["x"]), jwks(), "MALFORMED"),
+        (signed("PS256", iat="1"), jwks(), "MALFORMED"),
+        (signed("PS256"), jwks(revoked={"revoked_at": SECOND}), "KEY_REVOKED"),
+        (signed("PS256"), jwks(revoked={"revoked_at": SECOND + 1}), "VALID"),
     ],
 )
-def test_each_kind_of_verdict(text: str, keys: Keyring, expected: str) -> None:
-    assert verify(text, keys).kind == expected
+def test_each_kind_of_verdict(text: str, keys: dict, expected: str, tmp_path: Path) -> None:
+    verdict = verify(text, Keyring.from_jwks(keys))
+    assert verdict.kind == expected
+    assert_as_the_command_line(verdict, text, json.dumps(keys), tmp_path)
 
 
 def test_a_pinned_key_leads_forwards_by_endorsements_and_not_back() -> None:
