@@ -49,6 +49,9 @@ const SIGNING: &str = <SigningServiceServer<signing::Signing> as NamedService>::
 /// Items of one stream that are worked on at once: enough to keep the cores busy while one batch is committed.
 const STREAM_WINDOW: usize = 256;
 
+/// What they may take together, in KiB: checkpoints of a usual size by far, and eight of the largest.
+const STREAM_WINDOW_KIB: u32 = 4096;
+
 /// What the services answer from.
 #[derive(Clone)]
 pub struct Inner {

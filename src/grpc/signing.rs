@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use prost::Message as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
@@ -18,7 +19,7 @@ use super::proto::{
     SignCheckpointsRequest, SignCheckpointsResponse,
 };
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
-use super::{Inner, STREAM_WINDOW, status};
+use super::{Inner, STREAM_WINDOW, STREAM_WINDOW_KIB, status};
 use crate::audit::{self, Asked, Outcome, Subject};
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
@@ -60,7 +61,9 @@ impl SigningService for Signing {
         let taking_in = take_in(self.0.clone(), call.clone(), requests, taken);
         tokio::spawn(call.spans.around(taking_in));
         let answers = ReceiverStream::new(waiting).then(async |item| match item {
-            Item::Taken(request_id, pending) => Ok(answer(request_id, pending.outcome().await)),
+            Item::Taken(request_id, pending, _part) => {
+                Ok(answer(request_id, pending.outcome().await))
+            }
             Item::End(status) => Err(status),
         });
         Ok(Response::new(Box::pin(answers)))
@@ -165,7 +168,8 @@ impl Pending {
 }
 
 enum Item {
-    Taken(String, Pending),
+    /// With its part of what a stream may have in flight.
+    Taken(String, Pending, OwnedSemaphorePermit),
     End(Status),
 }
 
@@ -176,6 +180,7 @@ async fn take_in(
     mut requests: Streaming<SignCheckpointsRequest>,
     taken: mpsc::Sender<Item>,
 ) {
+    let window = Arc::new(Semaphore::new(STREAM_WINDOW_KIB as usize));
     let mut items = 0;
     loop {
         let request = tokio::select! {
@@ -196,6 +201,10 @@ async fn take_in(
             }
             Ok((Some(request), caller)) => {
                 call.caller = caller;
+                let kib = u32::try_from(request.encoded_len() / 1024).unwrap_or(u32::MAX);
+                let part = Arc::clone(&window).acquire_many_owned(kib.clamp(1, STREAM_WINDOW_KIB));
+                // It is never closed.
+                let Ok(part) = part.await else { return };
                 let fit = status::check_request_id(&request.request_id);
                 let name = match request.request_id.as_str() {
                     request_id if fit.is_ok() && !request_id.is_empty() => request_id.into(),
@@ -207,7 +216,7 @@ async fn take_in(
                 let told = Told::of(&inner, &call, name);
                 let pending =
                     Pending::submit(&inner, &call, checkpoint, told, WhenFull::Wait).await;
-                Item::Taken(request.request_id, pending)
+                Item::Taken(request.request_id, pending, part)
             }
         };
         let is_end = matches!(item, Item::End(_));

@@ -3,7 +3,8 @@
 use checkpoint_signer::grpc::proto::sign_checkpoints_response::Outcome;
 use checkpoint_signer::grpc::proto::verify_checkpoints_request::Subject;
 use checkpoint_signer::grpc::proto::{
-    SignCheckpointsRequest, VerdictKind, VerifyCheckpointsRequest, WatchKeysRequest,
+    SignCheckpointsRequest, SignCheckpointsResponse, VerdictKind, VerifyCheckpointsRequest,
+    WatchKeysRequest,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -44,6 +45,28 @@ async fn a_ledgers_checkpoints_follow_one_another_without_waiting() {
             "{outcome:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn more_than_a_stream_may_have_in_flight_waits_and_is_answered() {
+    let mut service = TestService::new().await;
+    let large = |index: u64| {
+        let mut item = item(index, &index.to_string());
+        let checkpoint = item.checkpoint.as_mut().unwrap();
+        let text = prost_types::Value::from("x".repeat(500_000));
+        checkpoint.additional_members = Some(prost_types::Struct {
+            fields: [("a".to_owned(), text)].into(),
+        });
+        item
+    };
+    let items: Vec<_> = (1..=20).map(large).collect();
+    let answers = service.signing.sign_checkpoints(tokio_stream::iter(items));
+    let answers: Vec<_> = answers.await.unwrap().into_inner().collect().await;
+    let signed = |answer: &Result<SignCheckpointsResponse, _>| {
+        let outcome = answer.as_ref().unwrap().outcome.as_ref();
+        matches!(outcome, Some(Outcome::SignedCheckpoint(_)))
+    };
+    assert_eq!(answers.iter().filter(|answer| signed(answer)).count(), 20);
 }
 
 #[tokio::test]
