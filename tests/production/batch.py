@@ -2,8 +2,8 @@
 
     python batch.py FOLDER SERVER...
 
-Takes checkpoints from standard input, a JSON object a line. Puts what is to be published into FOLDER/published.ndjson, a
-line each, and prints after each line how many there are. FOLDER has ca.crt, ledger.crt and ledger.key. The first one
+Takes checkpoints from standard input, a JSON object a line. Puts what is to be published into FOLDER/published.ndjson,
+a line each, and prints after each line how many there are. FOLDER has ca.crt, ledger.crt and ledger.key. The first one
 that is not signed after all retries ends it, with exit code 1.
 """
 
