@@ -1,0 +1,144 @@
+//! The runbook: each incident happens, and is ended as its section says.
+
+use std::time::Duration;
+
+use crate::installation::{Installation, KEY, SECRET, must};
+use crate::proxy::Mode;
+use crate::story::Story;
+
+const PAGE: &str = "incidents.md";
+
+#[test]
+fn the_key_has_leaked() {
+    let mut story = Story::section(PAGE, "The key has leaked");
+    let stolen = crate::thief::signs_with_what_it_stole(&mut story.installation, SECRET);
+    std::fs::write(story.installation.desk.join("found.json"), stolen).unwrap();
+    // The instant from which on the key is distrusted is a later second.
+    std::thread::sleep(Duration::from_secs(2));
+    story.up_to("keys revoke");
+    let refused = story.installation.ledger.asks("org_1", 4, 400);
+    assert!(refused.text.contains("KEY_REVOKED"), "{}", refused.text);
+    story.up_to("rollover promote");
+    let signed = story.installation.ledger.signs("org_1", 4);
+    assert!(!signed.contains(KEY), "{signed}");
+    story.to_the_end();
+}
+
+#[test]
+fn a_wrong_checkpoint_was_signed() {
+    let mut story = Story::section(PAGE, "A wrong checkpoint was signed");
+    let wrong = story.installation.ledger.asks("org_1", 4, 12_345);
+    assert_eq!(wrong.code, 0, "{}", wrong.text);
+    story.installation.follow();
+    let asked = story.up_to("filter-log-events");
+    assert!(asked.contains("spiffe://amply.example/ledger"), "{asked}");
+    story.to_the_end();
+    let right = story.installation.ledger.asks("org_1", 4, 400);
+    assert!(right.text.contains("EQUIVOCATION"), "{}", right.text);
+    story.installation.ledger.signs("org_1", 5);
+}
+
+#[test]
+fn the_record_is_lost() {
+    let mut story = Story::section(PAGE, "The record is lost");
+    story.up_to("site.sh");
+    story.aside("backup.md", "Every night");
+    for count in 4..=6 {
+        story.installation.ledger.signs("org_1", count);
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let head = story.installation.must(&["record", "head"]);
+    std::fs::write(story.installation.desk.join("head.jws"), head).unwrap();
+    let drop = "DROP TABLE checkpoint_signer.signed_checkpoint CASCADE";
+    must(story.installation.command("psql").args(["-c", drop]));
+    let refused = story.installation.ledger.asks("org_1", 7, 700);
+    assert!(
+        refused.text.contains("RECORD_STORE_UNAVAILABLE"),
+        "{}",
+        refused.text
+    );
+    let published = story.installation.ledger.published();
+    std::fs::write(story.installation.desk.join("published.ndjson"), published).unwrap();
+    story.to_the_end();
+    let second = story.installation.ledger.asks("org_1", 6, 12_345);
+    assert!(second.text.contains("EQUIVOCATION"), "{}", second.text);
+    story.installation.ledger.signs("org_1", 7);
+}
+
+#[test]
+fn the_clock_is_wrong() {
+    let mut story = Story::section(PAGE, "The clock is wrong");
+    crate::ahead::a_replica_signs_with_a_clock_that_is_ahead(&mut story.installation, SECRET);
+    let refused = story.installation.ledger.asks("org_1", 4, 400);
+    assert!(refused.text.contains("CLOCK_WENT_BACK"), "{}", refused.text);
+    story.to_the_end();
+    story.installation.ledger.signs("org_1", 4);
+}
+
+#[test]
+fn secrets_manager_does_not_answer() {
+    let mut story = Story::section(PAGE, "Secrets Manager does not answer");
+    story
+        .installation
+        .proxy
+        .set(Mode::Error(503, "ServiceUnavailable"));
+    story.installation.has_its_keys_read();
+    story.up_to("keys list");
+    story.installation.ledger.signs("org_1", 4);
+    story.installation.proxy.set(Mode::Open);
+    story.to_the_end();
+}
+
+#[test]
+fn postgresql_does_not_answer() {
+    let mut story = Story::section_on(
+        Installation::with_own_database(),
+        PAGE,
+        "PostgreSQL does not answer",
+    );
+    story.installation.database.control("stop");
+    let refused = story.installation.ledger.asks("org_1", 4, 400);
+    assert!(
+        refused.text.contains("RECORD_STORE_UNAVAILABLE"),
+        "{}",
+        refused.text
+    );
+    story.installation.follow();
+    let said = story.up_to("filter-log-events");
+    assert!(said.contains("the database did not do it"), "{said}");
+    story.installation.database.control("start");
+    story.to_the_end();
+    story.installation.ledger.signs("org_1", 4);
+}
+
+#[test]
+fn the_alarm_of_a_second_history() {
+    let mut story = Story::section(PAGE, "The alarm of a second history");
+    let refused = story.installation.ledger.asks("org_1", 3, 12_345);
+    assert!(refused.text.contains("EQUIVOCATION"), "{}", refused.text);
+    story.installation.follow();
+    let asked = story.up_to("filter-log-events");
+    assert!(asked.contains("spiffe://amply.example/ledger"), "{asked}");
+    story.to_the_end();
+}
+
+#[test]
+fn a_certificate_has_expired() {
+    let mut story = Story::section(PAGE, "A certificate has expired");
+    let installation = &mut story.installation;
+    let expired =
+        installation
+            .authority
+            .issue_until(&installation.desk, "expired", "localhost", 2021);
+    installation.serve_certificate(&expired);
+    let refused = story.installation.ledger.asks("org_1", 4, 400);
+    assert_eq!(refused.code, 2, "{}", refused.text);
+    let shown = story.up_to("s_client");
+    assert!(shown.contains("2021"), "{shown}");
+    let installation = &story.installation;
+    installation
+        .authority
+        .issue(&installation.desk, "new", "localhost");
+    story.to_the_end();
+    story.installation.ledger.signs("org_1", 4);
+}

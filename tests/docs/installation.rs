@@ -1,0 +1,407 @@
+//! A whole installation on loopback: the stacks of `deploy/` for production in moto, PostgreSQL, two replicas with mutual
+//! TLS, a ledger that has checkpoints signed, and the machine of an operator.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use checkpoint_signer::grpc::proto::RefreshKeysRequest;
+use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tonic::transport::{ClientTlsConfig, Endpoint};
+
+use crate::authority::{Authority, Identity, read};
+use crate::cloud::Cloud;
+use crate::fargate::{CLUSTER, FILES, Fargate, SERVICE};
+use crate::postgres::{Database, Server};
+use crate::proxy::Proxy;
+use crate::tools;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
+
+pub const KEY: &str = "amply-checkpoint-key-2026";
+pub const SECRET: &str = "amply/prod/checkpoint-signing-key";
+const LOG_GROUP: &str = "/checkpoint-signer/prod";
+const LOG_STREAM: &str = "signer/tasks";
+pub const BUCKET: &str = "amply-checkpoint-backup";
+
+/// Who may do what.
+const ROLES: &str = r#"
+[clients."spiffe://amply.example/ledger"]
+roles = ["signer"]
+[clients."spiffe://amply.example/operator"]
+roles = ["operator", "auditor"]
+"#;
+
+pub struct Installation {
+    pub fargate: Fargate,
+    pub cloud: Cloud,
+    pub authority: Authority,
+    /// Where the operator works.
+    pub desk: PathBuf,
+    pub ledger: Ledger,
+    /// The way of the tasks to Secrets Manager.
+    pub proxy: Proxy,
+    pub database: &'static Server,
+    /// The names of the databases: the record's, and an empty one.
+    names: [String; 2],
+    pub runtime: Runtime,
+    home: TempDir,
+}
+
+/// How a command ended, and what it printed.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub text: String,
+}
+
+/// The ledger's side: it signs forwards, and keeps what it published.
+pub struct Ledger {
+    folder: PathBuf,
+    /// The first is the one that operators ask.
+    servers: [String; 2],
+    /// What it was handed out, in this order.
+    published: Mutex<Vec<String>>,
+}
+
+impl Installation {
+    pub fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (record, scratch) =
+            runtime.block_on(async { (Database::new().await, Database::new().await) });
+        Self::on(record.server, [record.name, scratch.name], runtime)
+    }
+
+    /// With a PostgreSQL of its own, which may be stopped.
+    pub fn with_own_database() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let server: &'static Server = Box::leak(Box::new(Server::start()));
+        let names = runtime
+            .block_on(async { [server.database().await.name, server.database().await.name] });
+        Self::on(server, names, runtime)
+    }
+
+    fn on(database: &'static Server, names: [String; 2], runtime: Runtime) -> Self {
+        let mut cloud = Cloud::with_stacks("prod");
+        let home = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let folder = home.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            folder
+        };
+        let (desk, bin, ledger) = (folder("desk"), folder("bin"), folder("ledger"));
+        tools::put_into(&bin);
+        let authority = Authority::new("the authority");
+        let upstream = cloud.address.trim_start_matches("http://").to_owned();
+        let proxy = runtime.block_on(Proxy::start(&upstream));
+        let fargate = Fargate::new(home.path(), &proxy.url, 2);
+        let servers =
+            [0, 1].map(|replica| format!("https://localhost:{}", fargate.ports(replica).grpc));
+        let ledger = Ledger {
+            folder: ledger,
+            servers,
+            published: Mutex::default(),
+        };
+        for folder in [&desk, &ledger.folder] {
+            std::fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
+        }
+        authority.issue(&desk, "operator", "spiffe://amply.example/operator");
+        authority.issue(&ledger.folder, "ledger", "spiffe://amply.example/ledger");
+        fill_secrets(
+            &mut cloud,
+            &authority,
+            home.path(),
+            [&names[0], &names[1]].map(|name| database.url(name)),
+        );
+        let mut installation = Self {
+            fargate,
+            cloud,
+            authority,
+            desk,
+            ledger,
+            proxy,
+            database,
+            names,
+            runtime,
+            home,
+        };
+        let stream = json!({ "logGroupName": LOG_GROUP, "logStreamName": LOG_STREAM });
+        installation.cloud.ask("logs.create_log_stream", stream);
+        installation.prepare_desk();
+        installation.first_key();
+        installation.must(&["record", "init"]);
+        let replicas = json!({ "cluster": CLUSTER, "service": SERVICE, "desiredCount": 2 });
+        installation.cloud.ask("ecs.update_service", replicas);
+        installation.follow();
+        for count in 1..=3 {
+            installation.ledger.signs("org_1", count);
+            installation.ledger.signs("org_2", count);
+        }
+        installation.ship_logs();
+        installation
+    }
+
+    /// The operator's files: profiles, the database's password, and what the pages begin with.
+    fn prepare_desk(&self) {
+        let home = self.home.path();
+        std::fs::create_dir(home.join(".aws")).unwrap();
+        let profile = |name: &str, caller: &str| {
+            format!("[{name}]\naws_access_key_id = {caller}\naws_secret_access_key = secret\n")
+        };
+        let profiles =
+            profile("administrator", "administrator") + &profile("operator", "key.OperatorRole");
+        std::fs::write(home.join(".aws/credentials"), profiles).unwrap();
+        let password = home.join(".pgpass");
+        std::fs::write(&password, "*:*:*:*:secret word\n").unwrap();
+        let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&password, only_mine).unwrap();
+        let site = crate::page::folder().join("site.sh");
+        std::fs::copy(site, self.desk.join("site.sh")).unwrap();
+    }
+
+    fn first_key(&self) {
+        let day = |days| {
+            (Utc::now() + TimeDelta::days(days))
+                .format("%Y-%m-%d")
+                .to_string()
+        };
+        let (from, until) = (day(-335), day(30));
+        let window = ["--valid-from", &from, "--valid-until", &until];
+        let first = ["rollover", "stage", "--key-id", KEY, "--bits", "2048"];
+        let mut stage = self.program(&[&first[..], &window].concat());
+        must(stage.env("AWS_PROFILE", "operator"));
+    }
+
+    /// What `site.sh` would say of this installation.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let first = self.fargate.ports(0);
+        let http = |port| format!("http://127.0.0.1:{port}");
+        let text = |text: &str| text.to_owned();
+        let [record, scratch] = self.names.clone();
+        vec![
+            ("AWS_REGION", text("eu-central-1")),
+            ("CHECKPOINT_SIGNER_SERVER", self.ledger.servers[0].clone()),
+            ("PUBLIC_URL", http(first.http)),
+            ("METRICS_URL", http(first.metrics) + "/metrics"),
+            ("PGHOST", text("127.0.0.1")),
+            ("PGPORT", self.database.port.to_string()),
+            ("PGUSER", text("postgres")),
+            ("PGDATABASE", record),
+            ("SCRATCH_DATABASE", scratch),
+            ("BACKUP_BUCKET", text(BUCKET)),
+        ]
+    }
+
+    /// A program on the operator's machine, as an administrator of the account.
+    pub fn command(&self, program: &str) -> Command {
+        let (home, path) = (self.home.path(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.desk)
+            .env_clear()
+            .env("PATH", format!("{}/bin:{path}", home.display()))
+            .env("HOME", home)
+            .env("LANG", "C.UTF-8")
+            .env("AWS_ENDPOINT_URL", &self.cloud.address)
+            .env("AWS_DEFAULT_REGION", "eu-central-1")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(self.variables());
+        command
+    }
+
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(PROGRAM);
+        command
+            .args(arguments)
+            .env("AWS_PROFILE", "administrator")
+            .env("CHECKPOINT_SIGNER_ENVIRONMENT", "prod")
+            .env(
+                "CHECKPOINT_SIGNER_RECORD",
+                "secretsmanager:amply/database-url",
+            )
+            .env("CHECKPOINT_SIGNER_SERVER_CA", "ca.crt")
+            .env("CHECKPOINT_SIGNER_CLIENT_CERTIFICATE", "operator.crt")
+            .env("CHECKPOINT_SIGNER_CLIENT_KEY", "operator.key");
+        command
+    }
+
+    pub fn must(&self, arguments: &[&str]) -> String {
+        must(&mut self.program(arguments))
+    }
+
+    /// Where the record is.
+    pub fn record_url(&self) -> String {
+        self.database.url(&self.names[0])
+    }
+
+    /// Has every task read the secret, which it otherwise does every five minutes. It may fail.
+    pub fn has_its_keys_read(&self) {
+        let ca = tonic::transport::Certificate::from_pem(self.authority.pem());
+        let operator = Identity::in_folder(&self.desk, "operator").pem();
+        let tls = ClientTlsConfig::new().ca_certificate(ca).identity(operator);
+        self.runtime.block_on(async {
+            for server in &self.ledger.servers {
+                let endpoint = Endpoint::from_shared(server.clone()).unwrap();
+                let channel = endpoint.tls_config(tls.clone()).unwrap().connect().await;
+                let mut keys = KeyServiceClient::new(channel.unwrap());
+                let _ = keys.refresh_keys(RefreshKeysRequest {}).await;
+            }
+        });
+    }
+
+    /// Puts a certificate into the files' secret, and starts the tasks anew with it.
+    pub fn serve_certificate(&mut self, identity: &Identity) {
+        let asked = json!({ "SecretId": FILES, "VersionStage": "AWSCURRENT" });
+        let found = self.cloud.ask("secretsmanager.get_secret_value", asked);
+        let mut files: Value =
+            serde_json::from_str(found["SecretString"].as_str().unwrap()).unwrap();
+        files["certificate"] = read(&identity.certificate).into();
+        files["key"] = read(&identity.key).into();
+        let put = json!({ "SecretId": FILES, "SecretString": files.to_string() });
+        self.cloud.ask("secretsmanager.put_secret_value", put);
+        for desired in [0, 2] {
+            let replicas =
+                json!({ "cluster": CLUSTER, "service": SERVICE, "desiredCount": desired });
+            self.cloud.ask("ecs.update_service", replicas);
+            self.follow();
+        }
+    }
+
+    /// Lets ECS and CloudWatch Logs do what they were told. While replicas are replaced, the ledger signs on.
+    pub fn follow(&mut self) {
+        let ledger = &self.ledger;
+        self.fargate
+            .follow(&mut self.cloud, || ledger.signs_something());
+        self.ship_logs();
+    }
+
+    fn ship_logs(&mut self) {
+        let now = Utc::now().timestamp_millis();
+        let lines = self.fargate.new_log().into_iter();
+        let events: Vec<_> = lines
+            .map(|line| json!({ "timestamp": now, "message": line }))
+            .collect();
+        if !events.is_empty() {
+            let put = json!({ "logGroupName": LOG_GROUP, "logStreamName": LOG_STREAM, "logEvents": events });
+            self.cloud.ask("logs.put_log_events", put);
+        }
+    }
+}
+
+/// What the guide to `deploy/` has put into them.
+fn fill_secrets(
+    cloud: &mut Cloud,
+    authority: &Authority,
+    folder: &Path,
+    [record, scratch]: [String; 2],
+) {
+    let server = authority.issue(folder, "server", "localhost");
+    let health = authority.issue(folder, "health", "spiffe://amply.example/health");
+    let files = json!({
+        "certificate": read(&server.certificate),
+        "key": read(&server.key),
+        "client_ca": authority.pem(),
+        "roles": ROLES,
+        "server_ca": authority.pem(),
+        "health_certificate": read(&health.certificate),
+        "health_key": read(&health.key),
+        "database_ca": authority.pem(),
+    });
+    for (secret, value) in [(FILES, files.to_string()), ("amply/database-url", record)] {
+        let put = json!({ "SecretId": secret, "SecretString": value });
+        cloud.ask("secretsmanager.put_secret_value", put);
+    }
+    let scratch = json!({ "Name": "amply/scratch-database-url", "SecretString": scratch });
+    cloud.ask("secretsmanager.create_secret", scratch);
+    let here = json!({ "LocationConstraint": "eu-central-1" });
+    let bucket = json!({ "Bucket": BUCKET, "CreateBucketConfiguration": here });
+    cloud.ask("s3.create_bucket", bucket);
+}
+
+pub fn run(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        text: String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
+    }
+}
+
+pub fn must(command: &mut Command) -> String {
+    let ended = run(command);
+    assert_eq!(ended.code, 0, "{command:?}: {}", ended.text);
+    ended.text
+}
+
+impl Ledger {
+    /// Asks for a signature. The total tells histories apart.
+    pub fn asks(&self, ledger_id: &str, entry_count: u64, total_volume: u64) -> Ended {
+        self.asks_at(&self.servers[0], ledger_id, entry_count, total_volume)
+    }
+
+    /// At a service without TLS, and with success.
+    pub fn asks_plainly(&self, server: &str, ledger_id: &str, entry_count: u64) {
+        let ended = self.asks_at(server, ledger_id, entry_count, 100 * entry_count);
+        assert_eq!(ended.code, 0, "{}", ended.text);
+        self.published.lock().unwrap().push(ended.text);
+    }
+
+    fn asks_at(&self, server: &str, ledger_id: &str, entry_count: u64, total_volume: u64) -> Ended {
+        let checkpoint = json!({
+            "checkpoint_id": format!("chk_{entry_count}"),
+            "ledger_id": ledger_id,
+            "timestamp": "2025-01-15T23:59:59Z",
+            "cumulative_hash": format!("sha256:{entry_count:064x}"),
+            "entry_count": entry_count,
+            "total_volume": total_volume,
+            "organization_summaries": [],
+        });
+        let file = self.folder.join("checkpoint.json");
+        std::fs::write(&file, checkpoint.to_string()).unwrap();
+        run(Command::new(PROGRAM)
+            .current_dir(&self.folder)
+            .env_clear()
+            .args(["sign", "checkpoint.json", "--server", server])
+            .args(["--server-ca", "ca.crt"])
+            .args([
+                "--client-certificate",
+                "ledger.crt",
+                "--client-key",
+                "ledger.key",
+            ]))
+    }
+
+    /// Asks one replica and the other until it is signed, as a ledger does; gives what is to be published.
+    pub fn signs(&self, ledger_id: &str, entry_count: u64) -> String {
+        for server in self.servers.iter().cycle().take(60) {
+            let ended = self.asks_at(server, ledger_id, entry_count, 100 * entry_count);
+            match ended.code {
+                0 => {
+                    self.published.lock().unwrap().push(ended.text.clone());
+                    return ended.text;
+                }
+                // It could not be done. 1 would be: it may not be done.
+                2 => std::thread::sleep(Duration::from_millis(500)),
+                _ => panic!("{ledger_id} {entry_count}: {}", ended.text),
+            }
+        }
+        panic!("{ledger_id} {entry_count} is not signed");
+    }
+
+    /// All that was published, one a line.
+    pub fn published(&self) -> String {
+        self.published.lock().unwrap().concat()
+    }
+
+    /// A ledger that nobody else uses signs its next checkpoint.
+    fn signs_something(&self) {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        self.signs("org_always", count);
+    }
+}
