@@ -65,6 +65,7 @@ pub struct Fargate {
     places: Vec<Place>,
     /// The deployment that runs.
     running: Value,
+    started: usize,
 }
 
 impl Fargate {
@@ -83,11 +84,17 @@ impl Fargate {
             endpoint: endpoint.into(),
             places: (0..replicas).map(place).collect(),
             running: Value::Null,
+            started: 0,
         }
     }
 
     pub fn ports(&self, replica: usize) -> Ports {
         self.places[replica].ports
+    }
+
+    /// How many tasks were started.
+    pub fn started(&self) -> usize {
+        self.started
     }
 
     /// Does what ECS was told since the last time: a new deployment replaces one replica after the other.
@@ -104,6 +111,7 @@ impl Fargate {
             }
             if number < wanted && place.task.is_none() {
                 place.start(cloud, &self.endpoint);
+                self.started += 1;
                 if was_running {
                     between();
                 }

@@ -17,7 +17,7 @@ use tonic::transport::{ClientTlsConfig, Endpoint};
 
 use crate::authority::{Authority, Identity, read};
 use crate::cloud::Cloud;
-use crate::fargate::{CLUSTER, FILES, Fargate, SERVICE};
+use crate::fargate::{CLUSTER, FILES, Fargate, Ports, SERVICE};
 use crate::postgres::{Database, Server};
 use crate::proxy::Proxy;
 use crate::tools;
@@ -28,6 +28,10 @@ pub const KEY: &str = "amply-checkpoint-key-2026";
 pub const SECRET: &str = "amply/prod/checkpoint-signing-key";
 const LOG_GROUP: &str = "/checkpoint-signer/prod";
 const LOG_STREAM: &str = "signer/tasks";
+/// Of an image: the registry looks at no more.
+const MANIFEST: &str =
+    r#"{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}"#;
+const SCRATCH: &str = "amply/scratch-database-url";
 pub const BUCKET: &str = "amply-checkpoint-backup";
 
 /// Who may do what.
@@ -50,6 +54,8 @@ pub struct Installation {
     pub database: &'static Server,
     /// The names of the databases: the record's, and an empty one.
     names: [String; 2],
+    /// Where a service may be tried.
+    trial: u16,
     pub runtime: Runtime,
     home: TempDir,
 }
@@ -128,6 +134,7 @@ impl Installation {
             proxy,
             database,
             names,
+            trial: Ports::free().grpc,
             runtime,
             home,
         };
@@ -163,6 +170,9 @@ impl Installation {
         std::fs::set_permissions(&password, only_mine).unwrap();
         let site = crate::page::folder().join("site.sh");
         std::fs::copy(site, self.desk.join("site.sh")).unwrap();
+        let template = "deploy/service.yaml";
+        std::fs::create_dir(self.desk.join("deploy")).unwrap();
+        std::fs::copy(crate::cloud::path(template), self.desk.join(template)).unwrap();
     }
 
     fn first_key(&self) {
@@ -194,6 +204,8 @@ impl Installation {
             ("PGUSER", text("postgres")),
             ("PGDATABASE", record),
             ("SCRATCH_DATABASE", scratch),
+            ("STACK", text("service")),
+            ("TRIAL", format!("127.0.0.1:{}", self.trial)),
             ("BACKUP_BUCKET", text(BUCKET)),
         ]
     }
@@ -273,6 +285,43 @@ impl Installation {
         }
     }
 
+    /// Another image, in the registry.
+    pub fn push_an_image(&mut self) {
+        let repository = json!({ "repositoryName": "checkpoint-signer" });
+        self.cloud.ask("ecr.create_repository", repository);
+        let image = json!({ "repositoryName": "checkpoint-signer", "imageManifest": MANIFEST, "imageTag": "new" });
+        self.cloud.ask("ecr.put_image", image);
+    }
+
+    /// The ledger signs on after the backup and keeps what it got, somebody keeps a head; then all that is left is in the
+    /// bucket, and in another region there is an empty database.
+    pub fn goes_on_and_then_its_region_is_lost(&mut self) {
+        for count in 4..=6 {
+            self.ledger.signs("org_1", count);
+        }
+        // A head may be a second old.
+        std::thread::sleep(Duration::from_secs(2));
+        std::fs::write(self.desk.join("head.jws"), self.must(&["record", "head"])).unwrap();
+        std::fs::write(self.desk.join("published.ndjson"), self.ledger.published()).unwrap();
+        let none = json!({ "cluster": CLUSTER, "service": SERVICE, "desiredCount": 0 });
+        self.cloud.ask("ecs.update_service", none);
+        self.follow();
+        let delete = json!({ "SecretId": SECRET, "ForceDeleteWithoutRecovery": true });
+        self.cloud.ask("secretsmanager.delete_secret", delete);
+        let address = self.database.url(&self.names[1]);
+        let create = [
+            "secretsmanager",
+            "create-secret",
+            "--region",
+            "eu-west-1",
+            "--name",
+            SCRATCH,
+        ];
+        let mut aws = self.command("aws");
+        aws.args(create).args(["--secret-string", &address]);
+        must(aws.env("AWS_PROFILE", "administrator"));
+    }
+
     /// Lets ECS and CloudWatch Logs do what they were told. While replicas are replaced, the ledger signs on.
     pub fn follow(&mut self) {
         let ledger = &self.ledger;
@@ -317,7 +366,7 @@ fn fill_secrets(
         let put = json!({ "SecretId": secret, "SecretString": value });
         cloud.ask("secretsmanager.put_secret_value", put);
     }
-    let scratch = json!({ "Name": "amply/scratch-database-url", "SecretString": scratch });
+    let scratch = json!({ "Name": SCRATCH, "SecretString": scratch });
     cloud.ask("secretsmanager.create_secret", scratch);
     let here = json!({ "LocationConstraint": "eu-central-1" });
     let bucket = json!({ "Bucket": BUCKET, "CreateBucketConfiguration": here });

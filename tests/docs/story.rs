@@ -100,7 +100,7 @@ impl Story {
         let examples = examples();
         for (name, value) in self.installation.variables() {
             let example = examples.iter().find(|(known, _)| known == name);
-            if let Some((_, example)) = example.filter(|_| value.contains("://")) {
+            if let Some((_, example)) = example.filter(|_| value.contains(':')) {
                 text = text.replace(&value, example);
             }
         }
