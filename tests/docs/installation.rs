@@ -143,9 +143,7 @@ impl Installation {
         installation.prepare_desk();
         installation.first_key();
         installation.must(&["record", "init"]);
-        let replicas = json!({ "cluster": CLUSTER, "service": SERVICE, "desiredCount": 2 });
-        installation.cloud.ask("ecs.update_service", replicas);
-        installation.follow();
+        installation.deploy_replicas("2");
         for count in 1..=3 {
             installation.ledger.signs("org_1", count);
             installation.ledger.signs("org_2", count);
@@ -245,6 +243,29 @@ impl Installation {
 
     pub fn must(&self, arguments: &[&str]) -> String {
         must(&mut self.program(arguments))
+    }
+
+    /// Changes the stack, as `service 2` in the guide to `deploy/` does.
+    fn deploy_replicas(&mut self, count: &str) {
+        let asked = json!({ "StackName": "service" });
+        let stack = self.cloud.ask("cloudformation.describe_stacks", asked)["Stacks"][0].clone();
+        let parameters = stack["Parameters"].as_array().unwrap().iter();
+        let parameters = parameters.map(|parameter| match parameter["ParameterKey"].as_str() {
+            Some("Replicas") => json!({ "ParameterKey": "Replicas", "ParameterValue": count }),
+            key => json!({ "ParameterKey": key, "UsePreviousValue": true }),
+        });
+        let update = json!({
+            "StackName": "service",
+            "ChangeSetName": "replicas",
+            "ChangeSetType": "UPDATE",
+            "TemplateBody": crate::cloud::read("deploy/service.yaml"),
+            "Parameters": parameters.collect::<Vec<_>>(),
+            "Capabilities": ["CAPABILITY_IAM"],
+        });
+        self.cloud.ask("cloudformation.create_change_set", update);
+        let execute = json!({ "StackName": "service", "ChangeSetName": "replicas" });
+        self.cloud.ask("cloudformation.execute_change_set", execute);
+        self.follow();
     }
 
     /// Where the record is.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::installation::{KEY, SECRET, must};
+use crate::installation::{KEY, SECRET};
 use crate::page::{Page, folder};
 use crate::story::Story;
 

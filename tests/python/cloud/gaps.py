@@ -5,6 +5,7 @@ its resources. `fill()` comes before the first stack.
 import json
 
 from moto.awslambda import models as awslambda
+from moto.cloudformation import parsing
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.ecs import models as ecs
@@ -192,8 +193,6 @@ GAPS = [Secret, SecretPolicy, RotationSchedule, MetricFilter, Alarm, TopicPolicy
 
 def fill():
     """moto asks for the direct subclasses of its model, once."""
-    from moto.cloudformation import parsing
-
     have = {model.cloudformation_type() for model in parsing.get_model_list()}
     known = {gap.cloudformation_type() for gap in GAPS}
     assert not known & have, f"moto makes {known & have} by itself now: take them out of here"
@@ -261,3 +260,11 @@ def mend():
 
     with_full_name(elbv2.FakeLoadBalancer)
     with_full_name(elbv2.FakeTargetGroup)
+
+    # Splits the lists among the parameters that an update leaves as they are, although they are split already.
+    def load_parameters(self, original=parsing.ResourceMap.load_parameters):
+        given = self.input_parameters.items()
+        self.input_parameters = {name: ",".join(v) if isinstance(v, list) else v for name, v in given}
+        original(self)
+
+    parsing.ResourceMap.load_parameters = load_parameters
