@@ -3,6 +3,7 @@ its resources. `fill()` comes before the first stack.
 """
 
 import json
+import re
 
 from moto.awslambda import models as awslambda
 from moto.cloudformation import parsing
@@ -226,6 +227,16 @@ def mend():
 
     ecs.TaskDefinition.create_from_cloudformation_json = make_task
 
+    # Leaves the service with the old revision of its task.
+    def change_task(original_resource, account_id, region_name, original=ecs.TaskDefinition.update_from_cloudformation_json, **kwargs):
+        task = original(original_resource, account_id=account_id, region_name=region_name, **kwargs)
+        for service in ecs.ecs_backends[account_id][region_name].services.values():
+            if service.task_definition == original_resource.arn:
+                service.task_definition = task.arn
+        return task
+
+    ecs.TaskDefinition.update_from_cloudformation_json = change_task
+
     # Leaves the type of a load balancer out, and refuses TCP then.
     def make_balancer(name, document, account, region, **kwargs):
         properties = document["Properties"]
@@ -268,3 +279,9 @@ def mend():
         original(self)
 
     parsing.ResourceMap.load_parameters = load_parameters
+
+    # Does not see that a resource changes with a parameter that is named in Fn::Sub.
+    def references(template, original=parsing.get_references_from_template):
+        return [*original(template), *re.findall(r"\$\{(\w+)\}", json.dumps(template))]
+
+    parsing.get_references_from_template = references
