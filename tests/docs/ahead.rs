@@ -13,7 +13,7 @@ use chrono::{TimeDelta, Utc};
 use crate::installation::Installation;
 
 /// Far more than the tolerance, and not long to wait for.
-const AHEAD: TimeDelta = TimeDelta::seconds(30);
+const AHEAD: TimeDelta = TimeDelta::seconds(45);
 
 pub fn a_replica_signs_with_a_clock_that_is_ahead(installation: &mut Installation, secret: &str) {
     let folder = tempfile::tempdir().unwrap();

@@ -21,7 +21,7 @@ fn the_key_has_leaked() {
     story.up_to("rollover promote");
     let signed = story.installation.ledger.signs("org_1", 4);
     assert!(!signed.contains(KEY), "{signed}");
-    story.to_the_end();
+    story.tell_the_rest();
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_wrong_checkpoint_was_signed() {
     story.installation.follow();
     let asked = story.up_to("filter-log-events");
     assert!(asked.contains("spiffe://amply.example/ledger"), "{asked}");
-    story.to_the_end();
+    story.tell_the_rest();
     let right = story.installation.ledger.asks("org_1", 4, 400);
     assert!(right.text.contains("EQUIVOCATION"), "{}", right.text);
     story.installation.ledger.signs("org_1", 5);
@@ -59,7 +59,7 @@ fn the_record_is_lost() {
     );
     let published = story.installation.ledger.published();
     std::fs::write(story.installation.desk.join("published.ndjson"), published).unwrap();
-    story.to_the_end();
+    story.tell_the_rest();
     let second = story.installation.ledger.asks("org_1", 6, 12_345);
     assert!(second.text.contains("EQUIVOCATION"), "{}", second.text);
     story.installation.ledger.signs("org_1", 7);
@@ -71,7 +71,7 @@ fn the_clock_is_wrong() {
     crate::ahead::a_replica_signs_with_a_clock_that_is_ahead(&mut story.installation, SECRET);
     let refused = story.installation.ledger.asks("org_1", 4, 400);
     assert!(refused.text.contains("CLOCK_WENT_BACK"), "{}", refused.text);
-    story.to_the_end();
+    story.tell_the_rest();
     story.installation.ledger.signs("org_1", 4);
 }
 
@@ -86,7 +86,7 @@ fn secrets_manager_does_not_answer() {
     story.up_to("keys list");
     story.installation.ledger.signs("org_1", 4);
     story.installation.proxy.set(Mode::Open);
-    story.to_the_end();
+    story.tell_the_rest();
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn postgresql_does_not_answer() {
     let said = story.up_to("filter-log-events");
     assert!(said.contains("the database did not do it"), "{said}");
     story.installation.database.control("start");
-    story.to_the_end();
+    story.tell_the_rest();
     story.installation.ledger.signs("org_1", 4);
 }
 
@@ -119,7 +119,7 @@ fn the_alarm_of_a_second_history() {
     story.installation.follow();
     let asked = story.up_to("filter-log-events");
     assert!(asked.contains("spiffe://amply.example/ledger"), "{asked}");
-    story.to_the_end();
+    story.tell_the_rest();
 }
 
 #[test]
@@ -139,6 +139,6 @@ fn a_certificate_has_expired() {
     installation
         .authority
         .issue(&installation.desk, "new", "localhost");
-    story.to_the_end();
+    story.tell_the_rest();
     story.installation.ledger.signs("org_1", 4);
 }

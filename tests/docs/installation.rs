@@ -3,21 +3,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use checkpoint_signer::grpc::proto::RefreshKeysRequest;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use chrono::{TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tonic::transport::{ClientTlsConfig, Endpoint};
 
-use crate::authority::{Authority, Identity, read};
+use crate::authority::{Authority, read};
 use crate::cloud::Cloud;
-use crate::fargate::{CLUSTER, FILES, Fargate, Ports, SERVICE};
+use crate::fargate::{FILES, Fargate, Ports};
+use crate::ledger::Ledger;
 use crate::postgres::{Database, Server};
 use crate::proxy::Proxy;
 use crate::tools;
@@ -28,10 +23,7 @@ pub const KEY: &str = "amply-checkpoint-key-2026";
 pub const SECRET: &str = "amply/prod/checkpoint-signing-key";
 const LOG_GROUP: &str = "/checkpoint-signer/prod";
 const LOG_STREAM: &str = "signer/tasks";
-/// Of an image: the registry looks at no more.
-const MANIFEST: &str =
-    r#"{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}"#;
-const SCRATCH: &str = "amply/scratch-database-url";
+pub const SCRATCH: &str = "amply/scratch-database-url";
 pub const BUCKET: &str = "amply-checkpoint-backup";
 
 /// Who may do what.
@@ -67,15 +59,6 @@ pub struct Ended {
     pub text: String,
 }
 
-/// The ledger's side: it signs forwards, and keeps what it published.
-pub struct Ledger {
-    folder: PathBuf,
-    /// The first is the one that operators ask.
-    servers: [String; 2],
-    /// What it was handed out, in this order.
-    published: Mutex<Vec<String>>,
-}
-
 impl Installation {
     pub fn start() -> Self {
         let runtime = Runtime::new().unwrap();
@@ -109,16 +92,11 @@ impl Installation {
         let fargate = Fargate::new(home.path(), &proxy.url, 2);
         let servers =
             [0, 1].map(|replica| format!("https://localhost:{}", fargate.ports(replica).grpc));
-        let ledger = Ledger {
-            folder: ledger,
-            servers,
-            published: Mutex::default(),
-        };
-        for folder in [&desk, &ledger.folder] {
+        for folder in [&desk, &ledger] {
             std::fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
         }
         authority.issue(&desk, "operator", "spiffe://amply.example/operator");
-        authority.issue(&ledger.folder, "ledger", "spiffe://amply.example/ledger");
+        authority.issue(&ledger, "ledger", "spiffe://amply.example/ledger");
         fill_secrets(
             &mut cloud,
             &authority,
@@ -130,7 +108,7 @@ impl Installation {
             cloud,
             authority,
             desk,
-            ledger,
+            ledger: Ledger::new(ledger, servers),
             proxy,
             database,
             names,
@@ -268,79 +246,14 @@ impl Installation {
         self.follow();
     }
 
+    /// Where the empty database is.
+    pub fn scratch_url(&self) -> String {
+        self.database.url(&self.names[1])
+    }
+
     /// Where the record is.
     pub fn record_url(&self) -> String {
         self.database.url(&self.names[0])
-    }
-
-    /// Has every task read the secret, which it otherwise does every five minutes. It may fail.
-    pub fn has_its_keys_read(&self) {
-        let ca = tonic::transport::Certificate::from_pem(self.authority.pem());
-        let operator = Identity::in_folder(&self.desk, "operator").pem();
-        let tls = ClientTlsConfig::new().ca_certificate(ca).identity(operator);
-        self.runtime.block_on(async {
-            for server in &self.ledger.servers {
-                let endpoint = Endpoint::from_shared(server.clone()).unwrap();
-                let channel = endpoint.tls_config(tls.clone()).unwrap().connect().await;
-                let mut keys = KeyServiceClient::new(channel.unwrap());
-                let _ = keys.refresh_keys(RefreshKeysRequest {}).await;
-            }
-        });
-    }
-
-    /// Puts a certificate into the files' secret, and starts the tasks anew with it.
-    pub fn serve_certificate(&mut self, identity: &Identity) {
-        let asked = json!({ "SecretId": FILES, "VersionStage": "AWSCURRENT" });
-        let found = self.cloud.ask("secretsmanager.get_secret_value", asked);
-        let mut files: Value =
-            serde_json::from_str(found["SecretString"].as_str().unwrap()).unwrap();
-        files["certificate"] = read(&identity.certificate).into();
-        files["key"] = read(&identity.key).into();
-        let put = json!({ "SecretId": FILES, "SecretString": files.to_string() });
-        self.cloud.ask("secretsmanager.put_secret_value", put);
-        for desired in [0, 2] {
-            let replicas =
-                json!({ "cluster": CLUSTER, "service": SERVICE, "desiredCount": desired });
-            self.cloud.ask("ecs.update_service", replicas);
-            self.follow();
-        }
-    }
-
-    /// Another image, in the registry.
-    pub fn push_an_image(&mut self) {
-        let repository = json!({ "repositoryName": "checkpoint-signer" });
-        self.cloud.ask("ecr.create_repository", repository);
-        let image = json!({ "repositoryName": "checkpoint-signer", "imageManifest": MANIFEST, "imageTag": "new" });
-        self.cloud.ask("ecr.put_image", image);
-    }
-
-    /// The ledger signs on after the backup and keeps what it got, somebody keeps a head; then all that is left is in the
-    /// bucket, and in another region there is an empty database.
-    pub fn goes_on_and_then_its_region_is_lost(&mut self) {
-        for count in 4..=6 {
-            self.ledger.signs("org_1", count);
-        }
-        // A head may be a second old.
-        std::thread::sleep(Duration::from_secs(2));
-        std::fs::write(self.desk.join("head.jws"), self.must(&["record", "head"])).unwrap();
-        std::fs::write(self.desk.join("published.ndjson"), self.ledger.published()).unwrap();
-        let none = json!({ "cluster": CLUSTER, "service": SERVICE, "desiredCount": 0 });
-        self.cloud.ask("ecs.update_service", none);
-        self.follow();
-        let delete = json!({ "SecretId": SECRET, "ForceDeleteWithoutRecovery": true });
-        self.cloud.ask("secretsmanager.delete_secret", delete);
-        let address = self.database.url(&self.names[1]);
-        let create = [
-            "secretsmanager",
-            "create-secret",
-            "--region",
-            "eu-west-1",
-            "--name",
-            SCRATCH,
-        ];
-        let mut aws = self.command("aws");
-        aws.args(create).args(["--secret-string", &address]);
-        must(aws.env("AWS_PROFILE", "administrator"));
     }
 
     /// Lets ECS and CloudWatch Logs do what they were told. While replicas are replaced, the ledger signs on.
@@ -406,72 +319,4 @@ pub fn must(command: &mut Command) -> String {
     let ended = run(command);
     assert_eq!(ended.code, 0, "{command:?}: {}", ended.text);
     ended.text
-}
-
-impl Ledger {
-    /// Asks for a signature. The total tells histories apart.
-    pub fn asks(&self, ledger_id: &str, entry_count: u64, total_volume: u64) -> Ended {
-        self.asks_at(&self.servers[0], ledger_id, entry_count, total_volume)
-    }
-
-    /// At a service without TLS, and with success.
-    pub fn asks_plainly(&self, server: &str, ledger_id: &str, entry_count: u64) {
-        let ended = self.asks_at(server, ledger_id, entry_count, 100 * entry_count);
-        assert_eq!(ended.code, 0, "{}", ended.text);
-        self.published.lock().unwrap().push(ended.text);
-    }
-
-    fn asks_at(&self, server: &str, ledger_id: &str, entry_count: u64, total_volume: u64) -> Ended {
-        let checkpoint = json!({
-            "checkpoint_id": format!("chk_{entry_count}"),
-            "ledger_id": ledger_id,
-            "timestamp": "2025-01-15T23:59:59Z",
-            "cumulative_hash": format!("sha256:{entry_count:064x}"),
-            "entry_count": entry_count,
-            "total_volume": total_volume,
-            "organization_summaries": [],
-        });
-        let file = self.folder.join("checkpoint.json");
-        std::fs::write(&file, checkpoint.to_string()).unwrap();
-        run(Command::new(PROGRAM)
-            .current_dir(&self.folder)
-            .env_clear()
-            .args(["sign", "checkpoint.json", "--server", server])
-            .args(["--server-ca", "ca.crt"])
-            .args([
-                "--client-certificate",
-                "ledger.crt",
-                "--client-key",
-                "ledger.key",
-            ]))
-    }
-
-    /// Asks one replica and the other until it is signed, as a ledger does; gives what is to be published.
-    pub fn signs(&self, ledger_id: &str, entry_count: u64) -> String {
-        for server in self.servers.iter().cycle().take(60) {
-            let ended = self.asks_at(server, ledger_id, entry_count, 100 * entry_count);
-            match ended.code {
-                0 => {
-                    self.published.lock().unwrap().push(ended.text.clone());
-                    return ended.text;
-                }
-                // It could not be done. 1 would be: it may not be done.
-                2 => std::thread::sleep(Duration::from_millis(500)),
-                _ => panic!("{ledger_id} {entry_count}: {}", ended.text),
-            }
-        }
-        panic!("{ledger_id} {entry_count} is not signed");
-    }
-
-    /// All that was published, one a line.
-    pub fn published(&self) -> String {
-        self.published.lock().unwrap().concat()
-    }
-
-    /// A ledger that nobody else uses signs its next checkpoint.
-    fn signs_something(&self) {
-        static COUNT: AtomicU64 = AtomicU64::new(1);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        self.signs("org_always", count);
-    }
 }

@@ -16,8 +16,10 @@ mod authority;
 #[path = "../deploy/cloud.rs"]
 mod cloud;
 mod fargate;
+mod happenings;
 mod incidents;
 mod installation;
+mod ledger;
 mod page;
 mod pages;
 #[path = "../record/postgres.rs"]

@@ -14,12 +14,12 @@ const NOT_RUN: [&str; 0] = [];
 
 #[test]
 fn the_first_look() {
-    Story::page("README.md").to_the_end();
+    Story::page("README.md").tell_the_rest();
 }
 
 #[test]
 fn sizing() {
-    Story::page("sizing.md").to_the_end();
+    Story::page("sizing.md").tell_the_rest();
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn what_to_watch() {
     for count in 4..=6 {
         story.installation.ledger.signs("org_1", count);
     }
-    story.to_the_end();
+    story.tell_the_rest();
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn backup_and_restore() {
     for count in 4..=6 {
         story.installation.ledger.signs("org_1", count);
     }
-    story.to_the_end();
+    story.tell_the_rest();
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn upgrade_and_roll_back() {
         before + 4,
         "and again"
     );
-    story.to_the_end();
+    story.tell_the_rest();
     story.installation.ledger.signs("org_1", 4);
 }
 
@@ -77,7 +77,7 @@ fn the_secret_was_deleted() {
     story.installation.has_its_keys_read();
     story.up_to("rollover status");
     story.installation.ledger.signs("org_1", 4);
-    story.to_the_end();
+    story.tell_the_rest();
     story.installation.has_its_keys_read();
     let listed = story.installation.must(&["keys", "list"]);
     assert!(
@@ -95,7 +95,7 @@ fn the_region_is_lost() {
     story.up_to("site.sh");
     story.aside("backup.md", "Every night");
     story.installation.goes_on_and_then_its_region_is_lost();
-    story.to_the_end();
+    story.tell_the_rest();
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn everything_is_lost() {
         story.installation.ledger.published(),
     )
     .unwrap();
-    story.to_the_end();
+    story.tell_the_rest();
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
@@ -23,6 +25,9 @@ while read -r script code; do
   echo "$found"
 done
 "#;
+
+/// How long a block may take that waits for something, before it is ended and the test fails.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub struct Shell {
     child: Child,
@@ -58,8 +63,16 @@ impl Shell {
         let script = self.scripts.path().join(self.count.to_string());
         std::fs::write(&script, block).unwrap();
         writeln!(self.stdin, "{} {exit}", script.display()).unwrap();
+        let (done, waits) = mpsc::channel::<()>();
+        let group = self.group();
+        std::thread::spawn(move || {
+            if waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+        });
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
+        drop(done);
         let read = |extension| {
             std::fs::read_to_string(script.with_extension(extension)).unwrap_or_default()
         };
@@ -78,11 +91,17 @@ impl Shell {
     }
 }
 
+impl Shell {
+    fn group(&self) -> Pid {
+        let pid = i32::try_from(self.child.id()).ok();
+        pid.and_then(Pid::from_raw).unwrap()
+    }
+}
+
 impl Drop for Shell {
     /// What a block left in the background ends as well.
     fn drop(&mut self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let _ = kill_process_group(pid.unwrap(), Signal::KILL);
+        let _ = kill_process_group(self.group(), Signal::KILL);
         let _ = self.child.wait();
     }
 }

@@ -62,7 +62,7 @@ impl Story {
     }
 
     /// Tells the rest.
-    pub fn to_the_end(&mut self) {
+    pub fn tell_the_rest(&mut self) {
         while let Some(command) = self.commands.pop_front() {
             self.tell(&command);
         }
@@ -75,12 +75,6 @@ impl Story {
         let (page, line) = (&self.page, command.line);
         let (code, printed) = self.shell.run(&command.text, command.exit);
         let printed = self.as_in_the_page(&printed);
-        if std::env::var_os("DOCS_SHOW").is_some() {
-            eprintln!(
-                "=== {page}:{line} [{code}]\n{}--- \n{printed}",
-                command.text
-            );
-        }
         let block = &command.text;
         assert_eq!(
             code, command.exit,

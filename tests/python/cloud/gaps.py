@@ -227,9 +227,9 @@ def mend():
 
     ecs.TaskDefinition.create_from_cloudformation_json = make_task
 
-    # Leaves the service with the old revision of its task.
-    def change_task(original_resource, account_id, region_name, original=ecs.TaskDefinition.update_from_cloudformation_json, **kwargs):
-        task = original(original_resource, account_id=account_id, region_name=region_name, **kwargs)
+    # Makes the new revision with members that ECS does not know, and leaves the service with the old one.
+    def change_task(original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        task = make_task(new_resource_name, cloudformation_json, account_id, region_name)
         for service in ecs.ecs_backends[account_id][region_name].services.values():
             if service.task_definition == original_resource.arn:
                 service.task_definition = task.arn
