@@ -15,6 +15,7 @@ mod ahead;
 mod authority;
 #[path = "../deploy/cloud.rs"]
 mod cloud;
+mod facts;
 mod fargate;
 mod happenings;
 mod incidents;

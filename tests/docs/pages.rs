@@ -33,6 +33,8 @@ fn what_to_watch() {
         story.installation.ledger.signs("org_1", count);
     }
     story.tell_the_rest();
+    let metrics = std::fs::read_to_string(story.installation.desk.join("metrics.txt")).unwrap();
+    crate::facts::every_metric_has_its_line(&metrics);
 }
 
 #[test]
