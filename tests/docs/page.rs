@@ -10,8 +10,6 @@ pub struct Command {
     pub text: String,
     /// How it ends: `sh exit=2`.
     pub exit: i32,
-    /// What stands behind `sh not-run:`.
-    pub not_run: Option<String>,
     /// The block without a language that follows.
     pub prints: Option<String>,
 }
@@ -73,7 +71,9 @@ impl Page {
                         printed_by.unwrap_or_else(|| panic!("{name}:{number}: output of what?"));
                     command.prints = Some(inside);
                 }
-                None => {}
+                None => {
+                    panic!("{name}:{number}: nobody runs {info}; expected sh, or what it prints")
+                }
             }
         }
         Self {
@@ -86,14 +86,14 @@ impl Page {
 impl Command {
     fn new(line: usize, how: &str, text: String) -> Self {
         let exit = how.strip_prefix("exit=").map(|code| code.parse().unwrap());
-        let not_run = how.strip_prefix("not-run: ").map(Into::into);
-        let is_known = how.is_empty() || exit.is_some() || not_run.is_some();
-        assert!(is_known, "line {line}: `sh {how}`");
+        assert!(
+            how.is_empty() || exit.is_some(),
+            "line {line}: `sh {how}`; expected `sh` or `sh exit=CODE`"
+        );
         Self {
             line,
             text,
             exit: exit.unwrap_or(0),
-            not_run,
             prints: None,
         }
     }

@@ -89,9 +89,7 @@ impl Shell {
             Err(_) => (self.child.wait().unwrap().code().unwrap_or(-1), text),
         }
     }
-}
 
-impl Shell {
     fn group(&self) -> Pid {
         let pid = i32::try_from(self.child.id()).ok();
         pid.and_then(Pid::from_raw).unwrap()
