@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use checkpoint_signer::grpc::proto::RefreshKeysRequest;
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike as _, Utc};
 use serde_json::{Value, json};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
@@ -11,11 +12,27 @@ use crate::authority::{Identity, read};
 use crate::fargate::{CLUSTER, FILES, SERVICE};
 use crate::installation::{Installation, SCRATCH, SECRET, must};
 
+pub const NEXT_KEY: &str = "amply-checkpoint-key-2027";
+
+/// Enough to make and promote a key on a slow machine.
+const UNTIL_NEW_YEAR: TimeDelta = TimeDelta::seconds(90);
+
 /// Of an image: the registry looks at no more.
 const MANIFEST: &str =
     r#"{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}"#;
 
 impl Installation {
+    /// The next key is promoted, and every task has read it. Gives the instant at which its window opens.
+    pub fn has_the_next_key(&self) -> DateTime<Utc> {
+        let opens = Utc::now().with_nanosecond(0).unwrap() + UNTIL_NEW_YEAR;
+        let from = opens.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let stage = ["rollover", "stage", "--valid-from", &from, "--bits", "2048"];
+        self.must_as_operator(&stage);
+        self.must_as_operator(&["rollover", "promote"]);
+        self.has_its_keys_read();
+        opens
+    }
+
     /// Has every task read the secret, which it otherwise does every five minutes. It may fail.
     pub fn has_its_keys_read(&self) {
         let ca = Certificate::from_pem(self.authority.pem());

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use chrono::Utc;
+use serde_json::Value;
+
+use crate::happenings::NEXT_KEY;
 use crate::installation::{Installation, KEY, SECRET, must};
 use crate::proxy::Mode;
 use crate::story::Story;
@@ -20,7 +25,7 @@ fn the_key_has_leaked() {
     assert!(refused.text.contains("KEY_REVOKED"), "{}", refused.text);
     story.up_to("rollover promote");
     let signed = story.installation.ledger.signs("org_1", 4);
-    assert!(!signed.contains(KEY), "{signed}");
+    assert_ne!(kid(&signed), KEY);
     story.tell_the_rest();
 }
 
@@ -76,17 +81,38 @@ fn the_clock_is_wrong() {
 }
 
 #[test]
-fn secrets_manager_does_not_answer() {
+fn secrets_manager_does_not_answer_at_new_year() {
     let mut story = Story::section(PAGE, "Secrets Manager does not answer");
-    story
-        .installation
-        .proxy
-        .set(Mode::Error(503, "ServiceUnavailable"));
+    let new_year = story.installation.has_the_next_key();
+    let down = Mode::Error(503, "ServiceUnavailable");
+    story.installation.proxy.set(down);
     story.installation.has_its_keys_read();
     story.up_to("keys list");
-    story.installation.ledger.signs("org_1", 4);
+    let signed = story.installation.ledger.signs("org_1", 4);
+    assert!(kid(&signed) == KEY || Utc::now() >= new_year, "{signed}");
+    while Utc::now() < new_year {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let signed = story.installation.ledger.signs("org_1", 5);
+    assert_eq!(kid(&signed), NEXT_KEY, "it took over by itself");
     story.installation.proxy.set(Mode::Open);
+    // By themselves the tasks would try again within minutes.
+    story.installation.has_its_keys_read();
     story.tell_the_rest();
+}
+
+/// The key in the header of the signature.
+fn kid(published: &str) -> String {
+    let published: Value = serde_json::from_str(published).unwrap();
+    let header = published["signature"]
+        .as_str()
+        .unwrap()
+        .split('.')
+        .next()
+        .unwrap();
+    let header = BASE64_URL_SAFE_NO_PAD.decode(header).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    header["kid"].as_str().unwrap().into()
 }
 
 #[test]

@@ -160,8 +160,7 @@ impl Installation {
         let (from, until) = (day(-335), day(30));
         let window = ["--valid-from", &from, "--valid-until", &until];
         let first = ["rollover", "stage", "--key-id", KEY, "--bits", "2048"];
-        let mut stage = self.program(&[&first[..], &window].concat());
-        must(stage.env("AWS_PROFILE", "operator"));
+        self.must_as_operator(&[&first[..], &window].concat());
     }
 
     /// What `site.sh` would say of this installation.
@@ -254,6 +253,10 @@ impl Installation {
     /// Where the record is.
     pub fn record_url(&self) -> String {
         self.database.url(&self.names[0])
+    }
+
+    pub fn must_as_operator(&self, arguments: &[&str]) -> String {
+        must(self.program(arguments).env("AWS_PROFILE", "operator"))
     }
 
     /// Lets ECS and CloudWatch Logs do what they were told. While replicas are replaced, the ledger signs on.
