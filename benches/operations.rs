@@ -183,7 +183,7 @@ fn operations(criterion: &mut Criterion, bits: usize) {
             next_checkpoint,
             async |next| {
                 signer
-                    .submit(next, WhenFull::Refuse)
+                    .submit(next, WhenFull::Refuse, Box::new(|_| {}))
                     .await
                     .outcome()
                     .await

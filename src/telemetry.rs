@@ -1,8 +1,11 @@
-//! Logs and metrics. Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees
+//! Logs, metrics and traces. Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees
 //! key material: what libraries that carry the secret may log is bounded, whatever the filter asks for.
 
+pub mod call;
 mod json;
 mod metrics;
+mod otlp;
+pub(crate) mod trace;
 
 use std::io::IsTerminal;
 
@@ -17,6 +20,7 @@ use crate::audit;
 pub use json::JsonLines;
 pub use metrics::Metrics;
 pub(crate) use metrics::{DaysLabel, Gauges, KeyLabels};
+pub use otlp::{Collector, NoCollector};
 
 /// A part of what becomes of events and spans.
 type Layer = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
@@ -38,12 +42,19 @@ pub enum Audit {
     AsFiltered,
 }
 
-/// Starts logging with a filter such as `info` or `checkpoint_signer=debug,warn`.
+/// Logging and tracing, while it lives. When it is dropped, the last spans are sent.
+#[must_use = "traces are sent while it lives"]
+pub struct Started {
+    _export: Option<otlp::Export>,
+}
+
+/// Starts logging with a filter such as `info` or `checkpoint_signer=debug,warn`, and sending traces to a collector when
+/// there is one.
 ///
 /// # Errors
-/// What is wrong with the filter.
-pub fn start(filter: &str, audit: Audit) -> Result<(), String> {
-    let filter = parse_filter(filter, audit)?.and(filter_fn(is_harmless));
+/// What is wrong with the filter, or why traces cannot be sent.
+pub fn start(filter: &str, audit: Audit, collector: Option<&Collector>) -> Result<Started, String> {
+    let filter = parse_filter(filter, audit)?.and(filter_fn(is_for_the_log));
     let log: Layer = match std::io::stderr().is_terminal() {
         true => tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
@@ -53,9 +64,14 @@ pub fn start(filter: &str, audit: Audit) -> Result<(), String> {
             .boxed(),
         false => JsonLines::new(std::io::stderr).with_filter(filter).boxed(),
     };
+    let export = collector.map(otlp::Export::start).transpose()?;
+    let layers: Vec<Layer> = [Some(log), export.as_ref().map(otlp::Export::layer)]
+        .into_iter()
+        .flatten()
+        .collect();
     // A second start in one process (a test) keeps the first one.
-    let _ = tracing_subscriber::registry().with(log).try_init();
-    Ok(())
+    let _ = tracing_subscriber::registry().with(layers).try_init();
+    Ok(Started { _export: export })
 }
 
 fn parse_filter(filter: &str, audit: Audit) -> Result<EnvFilter, String> {
@@ -70,7 +86,10 @@ fn parse_filter(filter: &str, audit: Audit) -> Result<EnvFilter, String> {
     Ok(filter)
 }
 
-fn is_harmless(metadata: &Metadata<'_>) -> bool {
+fn is_for_the_log(metadata: &Metadata<'_>) -> bool {
+    if metadata.target() == trace::TARGET {
+        return false;
+    }
     let bound = BOUNDS
         .iter()
         .find(|(target, _)| metadata.target().starts_with(target));

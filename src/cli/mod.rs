@@ -29,7 +29,7 @@ use failure::Failure;
 use tonic::transport::Channel;
 
 use crate::grpc::client::{self, ClientTls, ConnectError};
-use crate::telemetry::Audit;
+use crate::telemetry::{self, Audit, Collector};
 
 /// What was built from what, for `--version` (see `build.rs`).
 const BUILD: &str = concat!(
@@ -113,6 +113,14 @@ impl Command {
         }
     }
 
+    /// Where traces go.
+    fn collector(&self) -> Option<&Collector> {
+        match self {
+            Self::Serve(serve) => serve.collector(),
+            _ => None,
+        }
+    }
+
     fn handles_private_keys(&self) -> bool {
         match self {
             Self::Serve(_) | Self::Rollover(_) | Self::Lambda(_) | Self::Demo => true,
@@ -176,10 +184,13 @@ pub fn main() -> ExitCode {
         config::Start::Arguments(arguments) => {
             let cli = Cli::parse_from(arguments);
             let hardening = cli.command.handles_private_keys().then(Hardening::apply);
-            crate::telemetry::start(&cli.log_level, cli.command.audit())
+            let (audit, collector) = (cli.command.audit(), cli.command.collector());
+            telemetry::start(&cli.log_level, audit, collector)
                 .map_err(Failure::Impossible)
-                .inspect(|()| hardening.iter().for_each(Hardening::log))
-                .and_then(|()| run(cli.command))
+                .and_then(|_until_the_end| {
+                    hardening.iter().for_each(Hardening::log);
+                    run(cli.command)
+                })
         }
     });
     match outcome {

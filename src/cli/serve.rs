@@ -23,6 +23,7 @@ use crate::record::sqlite::OpenError;
 use crate::service::{Parts, Service, StartError};
 use crate::signature::Algorithm;
 use crate::source::{FileSource, KeySource as _};
+use crate::telemetry::Collector;
 
 const GRPC_PORT: u16 = 50051;
 const HTTP_PORT: u16 = 8080;
@@ -97,6 +98,9 @@ pub(super) struct Serve {
     /// their own, such as 127.0.0.1:9464; nowhere, if it is not given (with --dev, http)
     #[arg(long, env = "CHECKPOINT_SIGNER_METRICS", value_name = "PLACE")]
     metrics: Option<MetricsPlace>,
+    /// A collector to which traces are sent by OTLP over gRPC, such as http://127.0.0.1:4317; nowhere, if it is not given
+    #[arg(long, env = "CHECKPOINT_SIGNER_OTLP", value_name = "URL")]
+    otlp: Option<Collector>,
     #[command(flatten)]
     witnesses: WitnessArgs,
 }
@@ -114,6 +118,11 @@ fn raise_open_files() {
 }
 
 impl Serve {
+    /// Where traces go.
+    pub(super) fn collector(&self) -> Option<&Collector> {
+        self.otlp.as_ref()
+    }
+
     pub(super) async fn run(self) -> Result<(), Failure> {
         raise_open_files();
         // Before anything is started, so that no signal is missed.

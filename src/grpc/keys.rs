@@ -23,6 +23,7 @@ use crate::signer::KeysInForce;
 const MAX_REASON_CHARS: usize = 512;
 
 /// Answers `KeyService`.
+#[derive(Clone)]
 pub(super) struct Keys(pub(super) Inner);
 
 impl Keys {
@@ -149,10 +150,9 @@ impl KeyService for Keys {
         &self,
         request: Request<RefreshKeysRequest>,
     ) -> Result<Response<RefreshKeysResponse>, Status> {
-        let call = Call::of(&request)?;
-        let refreshed = self.0.custody.refresh().await.map_err(Status::from);
-        audited("refresh", &call, "", &refreshed);
-        let keys = refreshed?;
+        let (call, custody) = (Call::of(&request)?, self.0.custody.clone());
+        let refresh = async move { custody.refresh().await.map_err(Status::from) };
+        let keys = audited("refresh", call, "", refresh).await?;
         Ok(Response::new(RefreshKeysResponse {
             keys: wire_keys(&keys, self.0.clock.now()),
             source_status: wire_status(&keys),
@@ -163,12 +163,12 @@ impl KeyService for Keys {
         &self,
         request: Request<RevokeKeyRequest>,
     ) -> Result<Response<RevokeKeyResponse>, Status> {
-        let call = Call::of(&request)?;
+        let (call, this) = (Call::of(&request)?, self.clone());
         let request = request.into_inner();
         let key_id = request.key_id.clone();
-        let revoked = self.revoke(request).await;
-        audited("revoke", &call, &key_id, &revoked);
-        revoked.map(Response::new)
+        let revoke = async move { this.revoke(request).await };
+        let revoked = audited("revoke", call, &key_id, revoke).await?;
+        Ok(Response::new(revoked))
     }
 }
 
@@ -211,10 +211,23 @@ impl Keys {
     }
 }
 
-fn audited<T>(act: &'static str, call: &Call, key_id: &str, outcome: &Result<T, Status>) {
-    let reason = outcome.as_ref().err().map(status::reason);
-    let outcome = reason.as_deref().map_or(Outcome::DONE, Outcome::refused);
-    audit::keys(act, call.asked(), key_id, outcome);
+/// Does it to its end, and leaves its event in the audit log, even when the caller goes away meanwhile.
+async fn audited<T: Send + 'static>(
+    act: &'static str,
+    call: Call,
+    key_id: &str,
+    work: impl Future<Output = Result<T, Status>> + Send + 'static,
+) -> Result<T, Status> {
+    let (key_id, spans) = (key_id.to_owned(), call.spans.clone());
+    let whole = async move {
+        let done = work.await;
+        let reason = done.as_ref().err().map(status::reason);
+        let outcome = reason.as_deref().map_or(Outcome::DONE, Outcome::refused);
+        audit::keys(act, call.asked(), &key_id, outcome);
+        done
+    };
+    let whole = tokio::spawn(spans.around(whole));
+    whole.await.map_err(|_| status::shutting_down())?
 }
 
 /// One caller that watches the keys.

@@ -88,7 +88,11 @@ pub async fn serve(
         inner.clock.clone(),
         inner.shutdown.clone(),
     ));
-    let gate = GateLayer::new(access.clone(), Arc::clone(&inner.metrics));
+    let gate = GateLayer::new(
+        access.clone(),
+        Arc::clone(&inner.metrics),
+        inner.shutdown.clone(),
+    );
     let signing = SigningServiceServer::new(signing::Signing(inner.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let verification = VerificationServiceServer::new(verification::Verification(inner.clone()))

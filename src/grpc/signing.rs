@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tonic_types::{Status as RpcStatus, pb};
 
 use super::access::Call;
-use super::proto::sign_checkpoints_response::Outcome;
+use super::proto::sign_checkpoints_response::Outcome as WireOutcome;
 use super::proto::signing_service_server::SigningService;
 use super::proto::{
     Checkpoint as WireCheckpoint, SignCheckpointRequest, SignCheckpointResponse,
@@ -19,12 +19,13 @@ use super::proto::{
 };
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, STREAM_WINDOW, status};
-use crate::audit::{self, Asked};
+use crate::audit::{self, Asked, Outcome, Subject};
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
 use crate::record::Receipt;
-use crate::signer::{Submission, WhenFull};
+use crate::signer::{OnDecision, Submission, WhenFull};
 use crate::telemetry::Metrics;
+use crate::telemetry::call::CallSpans;
 
 /// Answers `SigningService`.
 pub(super) struct Signing(pub(super) Inner);
@@ -37,8 +38,9 @@ impl SigningService for Signing {
     ) -> Result<Response<SignCheckpointResponse>, Status> {
         let call = Call::of(&request)?;
         let checkpoint = read(request.into_inner().checkpoint);
-        let pending = Pending::submit(&self.0, &call, checkpoint, WhenFull::Refuse).await;
-        let receipt = pending.outcome(call.asked()).await?;
+        let told = Told::of(&self.0, &call, Arc::clone(&call.request_id));
+        let pending = Pending::submit(&self.0, &call, checkpoint, told, WhenFull::Refuse).await;
+        let receipt = pending.outcome().await?;
         Ok(Response::new(SignCheckpointResponse {
             signed_checkpoint: Some((&receipt.signed).into()),
         }))
@@ -55,27 +57,11 @@ impl SigningService for Signing {
         // The channel between taking in and answering bounds what is in flight.
         let (taken, waiting) = mpsc::channel(STREAM_WINDOW);
         let requests = request.into_inner();
-        tokio::spawn(take_in(self.0.clone(), call.clone(), requests, taken));
-        let answers = ReceiverStream::new(waiting).then(move |item| {
-            let call = call.clone();
-            async move {
-                match item {
-                    Item::Taken(request_id, pending) => {
-                        let who = call.caller.name();
-                        let request_id_shown = match request_id.as_str() {
-                            "" => &call.request_id,
-                            request_id => request_id,
-                        };
-                        let asked = Asked {
-                            who,
-                            request_id: request_id_shown,
-                        };
-                        let outcome = pending.outcome(asked).await;
-                        Ok(answer(request_id, outcome))
-                    }
-                    Item::End(status) => Err(status),
-                }
-            }
+        let taking_in = take_in(self.0.clone(), call.clone(), requests, taken);
+        tokio::spawn(call.spans.around(taking_in));
+        let answers = ReceiverStream::new(waiting).then(async |item| match item {
+            Item::Taken(request_id, pending) => Ok(answer(request_id, pending.outcome().await)),
+            Item::End(status) => Err(status),
         });
         Ok(Response::new(Box::pin(answers)))
     }
@@ -86,80 +72,95 @@ fn read(wire: Option<WireCheckpoint>) -> Result<Checkpoint, InvalidCheckpoint> {
         .try_into()
 }
 
-/// A checkpoint that was taken in: what it is for the audit log, and its submission or why there is none.
-struct Pending {
-    subject: audit::Subject,
-    submission: Result<Submission, Status>,
+/// Tells the audit log and the metrics how a checkpoint's way ended.
+struct Told {
+    who: Arc<str>,
+    request_id: Arc<str>,
+    spans: CallSpans,
+    subject: Subject,
     /// When it was taken in.
     begun: Instant,
     metrics: Arc<Metrics>,
 }
+
+impl Told {
+    fn of(inner: &Inner, call: &Call, request_id: Arc<str>) -> Self {
+        Self {
+            who: Arc::clone(call.caller.name()),
+            request_id,
+            spans: call.spans.clone(),
+            subject: Subject::default(),
+            begun: Instant::now(),
+            metrics: Arc::clone(&inner.metrics),
+        }
+    }
+
+    fn signed(self, key_id: &str) {
+        self.tell(key_id, Outcome::DONE);
+    }
+
+    fn refused(self, reason: &str) {
+        self.metrics.refused(reason);
+        self.tell("", Outcome::refused(reason));
+    }
+
+    fn tell(&self, key_id: &str, outcome: Outcome<'_>) {
+        self.metrics.answered(self.begun.elapsed());
+        let asked = Asked {
+            who: &self.who,
+            request_id: &self.request_id,
+        };
+        self.spans
+            .within(|| audit::sign(asked, &self.subject, key_id, outcome));
+    }
+}
+
+/// A checkpoint that was taken in: its submission, or why there is none.
+struct Pending(Result<Submission, Status>);
 
 impl Pending {
     async fn submit(
         inner: &Inner,
         call: &Call,
         checkpoint: Result<Checkpoint, InvalidCheckpoint>,
+        mut told: Told,
         when_full: WhenFull,
     ) -> Self {
-        let (begun, metrics) = (Instant::now(), Arc::clone(&inner.metrics));
+        let refused = |told: Told, status: Status| {
+            told.refused(&status::reason(&status));
+            Self(Err(status))
+        };
         let checkpoint = match checkpoint {
             Ok(checkpoint) => checkpoint,
-            Err(invalid) => {
-                let submission = Err(invalid.into());
-                return Self {
-                    subject: audit::Subject::default(),
-                    submission,
-                    begun,
-                    metrics,
-                };
-            }
+            Err(invalid) => return refused(told, invalid.into()),
         };
         let fields = checkpoint.fields();
-        let subject = audit::Subject {
+        told.subject = Subject {
             ledger_id: fields.ledger_id.to_string(),
             checkpoint_id: fields.checkpoint_id.to_string(),
             entry_count: fields.entry_count.get(),
         };
-        let submission = match call.caller.may_sign(&subject.ledger_id) {
-            true => Ok(inner.signer.submit(checkpoint, when_full).await),
-            false => Err(status::ledger_not_permitted(
-                &call.caller,
-                &fields.ledger_id,
-            )),
-        };
-        Self {
-            subject,
-            submission,
-            begun,
-            metrics,
+        if !call.caller.may_sign(&told.subject.ledger_id) {
+            let status = status::ledger_not_permitted(&call.caller, &fields.ledger_id);
+            return refused(told, status);
         }
+        // Whoever called may be gone by then: what is recorded is told all the same.
+        let told: OnDecision = Box::new(move |decision| match decision {
+            Ok(receipt) => told.signed(receipt.signed.jws.header().kid.as_str()),
+            Err(refusal) => told.refused(status::of_refusal(refusal).1),
+        });
+        let submission = inner.signer.submit(checkpoint, when_full, told).await;
+        if let Submission::Decided(decided) = &submission
+            && decided.is_ok()
+        {
+            inner.metrics.repeated();
+        }
+        Self(Ok(submission))
     }
 
     /// The receipt, or the refusal as the caller is told it.
-    async fn outcome(self, asked: Asked<'_>) -> Result<Receipt, Status> {
-        if let Ok(Submission::Decided(decided)) = &self.submission
-            && decided.is_ok()
-        {
-            self.metrics.repeated();
-        }
-        let outcome = match self.submission {
-            Ok(submission) => submission.outcome().await.map_err(Status::from),
-            Err(status) => Err(status),
-        };
-        self.metrics.answered(self.begun.elapsed());
-        match &outcome {
-            Ok(receipt) => {
-                let key_id = receipt.signed.jws.header().kid.as_str();
-                audit::sign(asked, &self.subject, key_id, audit::Outcome::DONE);
-            }
-            Err(status) => {
-                let reason = status::reason(status);
-                self.metrics.refused(&reason);
-                audit::sign(asked, &self.subject, "", audit::Outcome::refused(&reason));
-            }
-        }
-        outcome
+    async fn outcome(self) -> Result<Receipt, Status> {
+        Ok(self.0?.outcome().await?)
     }
 }
 
@@ -171,7 +172,7 @@ enum Item {
 /// Submits the items one after the other, which is what keeps a ledger's order.
 async fn take_in(
     inner: Inner,
-    call: Call,
+    mut call: Call,
     mut requests: Streaming<SignCheckpointsRequest>,
     taken: mpsc::Sender<Item>,
 ) {
@@ -185,17 +186,27 @@ async fn take_in(
             }
         };
         items += 1;
-        let item = match request {
-            Ok(None) => return,
+        // A stream may outlive what its caller may do.
+        let judged = call.judge.judge();
+        let item = match request.and_then(|request| Ok((request, judged?))) {
+            Ok((None, _)) => return,
             Err(status) => Item::End(status),
-            Ok(Some(_)) if items > MAX_STREAM_ITEMS => {
+            Ok((Some(_), _)) if items > MAX_STREAM_ITEMS => {
                 Item::End(status::stream_too_long(MAX_STREAM_ITEMS))
             }
-            Ok(Some(request)) => {
-                let checkpoint = status::check_request_id(&request.request_id)
+            Ok((Some(request), caller)) => {
+                call.caller = caller;
+                let fit = status::check_request_id(&request.request_id);
+                let name = match request.request_id.as_str() {
+                    request_id if fit.is_ok() && !request_id.is_empty() => request_id.into(),
+                    _ => Arc::clone(&call.request_id),
+                };
+                let checkpoint = fit
                     .map_err(InvalidCheckpoint::from)
                     .and_then(|()| read(request.checkpoint));
-                let pending = Pending::submit(&inner, &call, checkpoint, WhenFull::Wait).await;
+                let told = Told::of(&inner, &call, name);
+                let pending =
+                    Pending::submit(&inner, &call, checkpoint, told, WhenFull::Wait).await;
                 Item::Taken(request.request_id, pending)
             }
         };
@@ -208,8 +219,8 @@ async fn take_in(
 
 fn answer(request_id: String, outcome: Result<Receipt, Status>) -> SignCheckpointsResponse {
     let outcome = match outcome {
-        Ok(receipt) => Outcome::SignedCheckpoint((&receipt.signed).into()),
-        Err(status) => Outcome::Refusal(rpc_status(&status)),
+        Ok(receipt) => WireOutcome::SignedCheckpoint((&receipt.signed).into()),
+        Err(status) => WireOutcome::Refusal(rpc_status(&status)),
     };
     SignCheckpointsResponse {
         request_id,

@@ -28,8 +28,19 @@ pub(crate) const SEEN_ROWS: &str = "seen_rows";
 /// The reason of [`too_many_calls`].
 pub(super) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";
 
+const INVALID_CHECKPOINT: &str = "INVALID_CHECKPOINT";
+
+const RECORD_STORE_UNAVAILABLE: &str = "RECORD_STORE_UNAVAILABLE";
+
 /// Longest `request_id` of a stream's item, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// What the texts of faults may take in a status, in bytes. Clients take 8 KiB of metadata by default, where a status says it
+/// once in percent-encoding and twice in base64.
+const MAX_FAULTS_BYTES: usize = 1200;
+
+/// What one of the two texts of a fault may take in it.
+const MAX_FAULT_BYTES: usize = 256;
 
 /// When a client may try again after the queue was full: by then the pool has done a good part of it.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
@@ -71,10 +82,33 @@ pub(super) fn check_request_id(request_id: &str) -> Result<(), FieldFault> {
 }
 
 fn invalid(reason: &str, faults: &[FieldFault]) -> Status {
-    let message = crate::fault::list(faults);
+    let told = first_of(faults);
+    let mut message = crate::fault::list(&told);
+    if told.len() < faults.len() {
+        message.push_str(&format!("; and {} more", faults.len() - told.len()));
+    }
     with_reason(Code::InvalidArgument, reason, message, |details| {
-        details.set_bad_request(violations(faults));
+        details.set_bad_request(violations(&told));
     })
+}
+
+/// As many as a status can tell.
+fn first_of(faults: &[FieldFault]) -> Vec<FieldFault> {
+    let mut left = MAX_FAULTS_BYTES;
+    let fitting = faults.iter().map_while(|fault| {
+        let fault = FieldFault::new(cut(&fault.field), cut(&fault.problem));
+        left = left.checked_sub(fault.field.len() + fault.problem.len())?;
+        Some(fault)
+    });
+    fitting.collect()
+}
+
+/// The beginning of a text, of at most [`MAX_FAULT_BYTES`].
+fn cut(text: &str) -> String {
+    match text.floor_char_boundary(MAX_FAULT_BYTES) {
+        end if end == text.len() => text.into(),
+        end => format!("{}...", text.get(..end).unwrap_or_default()),
+    }
 }
 
 /// The reason that a status carries.
@@ -162,52 +196,55 @@ pub(super) fn shutting_down() -> Status {
 
 impl From<InvalidCheckpoint> for Status {
     fn from(InvalidCheckpoint(faults): InvalidCheckpoint) -> Self {
-        invalid("INVALID_CHECKPOINT", &faults)
+        invalid(INVALID_CHECKPOINT, &faults)
+    }
+}
+
+/// The code and the reason of a refusal.
+pub(super) fn of_refusal(refusal: &Refusal) -> (Code, &'static str) {
+    match refusal {
+        Refusal::Invalid(_) => (Code::InvalidArgument, INVALID_CHECKPOINT),
+        Refusal::NoKey(no_key) => {
+            let reason = match no_key {
+                NoKey::NotYetValid { .. } => "KEY_NOT_YET_VALID",
+                NoKey::Expired { .. } => "KEY_EXPIRED",
+                NoKey::Revoked { .. } => "KEY_REVOKED",
+                NoKey::NoSigningKey(_) => "NO_SIGNING_KEY",
+            };
+            (Code::FailedPrecondition, reason)
+        }
+        Refusal::Rule(violation) => match violation {
+            RuleViolation::OtherContent { .. } | RuleViolation::OtherHistory { .. } => {
+                (Code::AlreadyExists, "EQUIVOCATION")
+            }
+            RuleViolation::Rollback { .. } => (Code::FailedPrecondition, "ROLLBACK"),
+            RuleViolation::ClockWentBack { .. } => (Code::FailedPrecondition, "CLOCK_WENT_BACK"),
+            RuleViolation::KeyRevoked(_) => (Code::FailedPrecondition, "KEY_REVOKED"),
+        },
+        Refusal::Record(_) => (Code::Unavailable, RECORD_STORE_UNAVAILABLE),
+        Refusal::Overloaded(_) => (Code::ResourceExhausted, "OVERLOADED"),
+        Refusal::Sign(_) => (Code::Internal, "SIGNATURE_FAILED"),
+        Refusal::ShuttingDown => (Code::Unavailable, "SHUTTING_DOWN"),
     }
 }
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
-        let message = refusal.to_string();
+        let ((code, reason), message) = (of_refusal(&refusal), refusal.to_string());
         match refusal {
             Refusal::Invalid(invalid) => invalid.into(),
-            Refusal::NoKey(no_key) => {
-                let reason = match no_key {
-                    NoKey::NotYetValid { .. } => "KEY_NOT_YET_VALID",
-                    NoKey::Expired { .. } => "KEY_EXPIRED",
-                    NoKey::Revoked { .. } => "KEY_REVOKED",
-                    NoKey::NoSigningKey(_) => "NO_SIGNING_KEY",
-                };
-                plain(Code::FailedPrecondition, reason, message)
-            }
-            Refusal::Rule(violation) => {
-                let (code, reason) = match violation {
-                    RuleViolation::OtherContent { .. } | RuleViolation::OtherHistory { .. } => {
-                        (Code::AlreadyExists, "EQUIVOCATION")
-                    }
-                    RuleViolation::Rollback { .. } => (Code::FailedPrecondition, "ROLLBACK"),
-                    RuleViolation::ClockWentBack { .. } => {
-                        (Code::FailedPrecondition, "CLOCK_WENT_BACK")
-                    }
-                    RuleViolation::KeyRevoked(_) => (Code::FailedPrecondition, "KEY_REVOKED"),
-                };
-                plain(code, reason, message)
-            }
             Refusal::Record(error) => error.into(),
-            Refusal::Overloaded(_) => {
-                with_reason(Code::ResourceExhausted, "OVERLOADED", message, |details| {
-                    details.set_retry_info(Some(RETRY_DELAY));
-                })
-            }
-            Refusal::Sign(_) => plain(Code::Internal, "SIGNATURE_FAILED", message),
-            Refusal::ShuttingDown => plain(Code::Unavailable, "SHUTTING_DOWN", message),
+            Refusal::Overloaded(_) => with_reason(code, reason, message, |details| {
+                details.set_retry_info(Some(RETRY_DELAY));
+            }),
+            _ => plain(code, reason, message),
         }
     }
 }
 
 impl From<RecordError> for Status {
     fn from(error: RecordError) -> Self {
-        let (reason, message) = ("RECORD_STORE_UNAVAILABLE", error.to_string());
+        let (reason, message) = (RECORD_STORE_UNAVAILABLE, error.to_string());
         match error {
             RecordError::WentBack(went_back) => {
                 let seen = (SEEN_ROWS.to_owned(), went_back.seen().to_string());

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -37,7 +37,8 @@ use crate::clock::Clock;
 use crate::key::{KeyId, instant_text};
 use crate::record::Record;
 use crate::signer::KeysInForce;
-use crate::telemetry::Metrics;
+use crate::telemetry::call::{CallContext, REQUEST_ID};
+use crate::telemetry::{Metrics, trace};
 pub use metrics::{MetricsPlace, NoPlace, Scraped, serve_metrics};
 use problem::Problem;
 use representation::{Keep, Representation};
@@ -152,7 +153,7 @@ fn router(inner: Inner, scraped: Option<Scraped>) -> Router {
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::IF_NONE_MATCH])
-        .expose_headers([header::ETAG, header::RETRY_AFTER])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, REQUEST_ID])
         .max_age(PREFLIGHT_KEPT);
     let metrics = match scraped {
         Some(scraped) => scraped.router(),
@@ -179,6 +180,24 @@ fn router(inner: Inner, scraped: Option<Scraped>) -> Router {
         .layer(from_fn(in_time))
         .layer(cors)
         .layer(from_fn(protect))
+        .layer(from_fn(named))
+}
+
+/// Gives each request its name in the log, and its span in a trace.
+async fn named(request: Request, next: Next) -> Response {
+    let context = CallContext::of(request.headers());
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("unknown", MatchedPath::as_str);
+    let method = match request.method() {
+        known @ (&Method::GET | &Method::HEAD | &Method::POST | &Method::OPTIONS) => known.as_str(),
+        // As OpenTelemetry's conventions for HTTP say.
+        _ => "_OTHER",
+    };
+    let spans = context.spans(route, |id| trace::http_request(method, route, id));
+    let mut response = spans.around(next.run(request)).await;
+    trace::http_answered(&spans.traced, response.status().as_u16());
+    context.name(response.headers_mut());
+    response
 }
 
 async fn in_time(request: Request, next: Next) -> Response {

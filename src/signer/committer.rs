@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tracing::Span;
 
-use super::Refusal;
 use super::pool::SigningPool;
+use super::{Decision, OnDecision, Refusal};
+use crate::record::Record;
 use crate::record::rules::RuleViolation;
-use crate::record::{Receipt, Record};
 use crate::signature::SignedCheckpoint;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, trace};
 
 /// Most rows in one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 256;
@@ -19,10 +20,29 @@ const MAX_BATCH: usize = 256;
 pub(super) struct Queued {
     /// Comes from the pool.
     pub(super) signature: oneshot::Receiver<Result<SignedCheckpoint, Refusal>>,
-    /// Goes to the caller.
-    pub(super) answer: oneshot::Sender<Result<Receipt, Refusal>>,
+    /// Who waits for it.
+    pub(super) waiting: Waiting,
+}
+
+/// Where a checkpoint's answer goes.
+pub(super) struct Waiting {
+    /// To the caller.
+    pub(super) answer: oneshot::Sender<Decision>,
+    /// To whoever keeps the log.
+    pub(super) told: OnDecision,
     /// Its place in the queue, given back when it is answered.
     pub(super) room: OwnedSemaphorePermit,
+    /// Its span in a trace.
+    pub(super) span: Span,
+}
+
+impl Waiting {
+    pub(super) fn answer(self, decision: Decision) {
+        trace::ended(&self.span, &decision);
+        (self.told)(&decision);
+        let _ = self.answer.send(decision);
+        drop(self.room);
+    }
 }
 
 /// The one task that appends to the record.
@@ -36,11 +56,7 @@ pub(super) struct Committer {
 }
 
 /// Signed, and waiting for its row.
-type Signed = (
-    SignedCheckpoint,
-    oneshot::Sender<Result<Receipt, Refusal>>,
-    OwnedSemaphorePermit,
-);
+type Signed = (SignedCheckpoint, Waiting);
 
 impl Committer {
     /// Starts the task. It ends when the queue is dropped and empty.
@@ -78,8 +94,7 @@ impl Committer {
         loop {
             let Queued {
                 mut signature,
-                mut answer,
-                room,
+                mut waiting,
             } = match self.next.take() {
                 Some(queued) => queued,
                 None => self.queue.recv().await?,
@@ -88,13 +103,11 @@ impl Committer {
                 biased;
                 signed = &mut signature => signed,
                 // The caller has gone; closing our end tells the pool.
-                () = answer.closed() => continue,
+                () = waiting.answer.closed() => continue,
             };
             match signed.unwrap_or(Err(Refusal::ShuttingDown)) {
-                Ok(signed) => return Some((signed, answer, room)),
-                Err(refusal) => {
-                    let _ = answer.send(Err(refusal));
-                }
+                Ok(signed) => return Some((signed, waiting)),
+                Err(refusal) => waiting.answer(Err(refusal)),
             }
         }
     }
@@ -107,10 +120,8 @@ impl Committer {
                 None => self.queue.try_recv().ok()?,
             };
             match queued.signature.try_recv() {
-                Ok(Ok(signed)) => return Some((signed, queued.answer, queued.room)),
-                Ok(Err(refusal)) => {
-                    let _ = queued.answer.send(Err(refusal));
-                }
+                Ok(Ok(signed)) => return Some((signed, queued.waiting)),
+                Ok(Err(refusal)) => queued.waiting.answer(Err(refusal)),
                 Err(oneshot::error::TryRecvError::Empty) => {
                     self.next = Some(queued);
                     return None;
@@ -121,22 +132,22 @@ impl Committer {
     }
 
     async fn commit(&self, batch: Vec<Signed>) {
-        let mut candidates = Vec::with_capacity(batch.len());
-        let mut waiting = Vec::with_capacity(batch.len());
-        for (signed, answer, room) in batch {
-            candidates.push(signed);
-            waiting.push((answer, room));
-        }
+        let (candidates, waiting): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let spans = waiting
+            .iter()
+            .map(|w| trace::append(&w.span, candidates.len()));
+        let appending: Vec<Span> = spans.collect();
         let outcomes = self.append(candidates).await;
-        for ((answer, _room), outcome) in waiting.into_iter().zip(outcomes) {
+        drop(appending);
+        for (waiting, outcome) in waiting.into_iter().zip(outcomes) {
             if let Ok(receipt) = &outcome {
                 self.metrics.signed(receipt.signed.jws.header());
             }
-            let _ = answer.send(outcome);
+            waiting.answer(outcome);
         }
     }
 
-    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, Refusal>> {
+    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Decision> {
         let checkpoints: Vec<_> = candidates.iter().map(|c| c.checkpoint.clone()).collect();
         let mut outcomes = self.append_once(candidates).await;
         let stale: Vec<usize> = outcomes
@@ -164,10 +175,7 @@ impl Committer {
         outcomes
     }
 
-    async fn append_once(
-        &self,
-        candidates: Vec<SignedCheckpoint>,
-    ) -> Vec<Result<Receipt, Refusal>> {
+    async fn append_once(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Decision> {
         let begun = Instant::now();
         let answers = self.record.append(candidates).await;
         self.metrics.committed(begun.elapsed());
@@ -176,7 +184,7 @@ impl Committer {
     }
 }
 
-fn is_stale(outcome: &Result<Receipt, Refusal>) -> bool {
+fn is_stale(outcome: &Decision) -> bool {
     matches!(
         outcome,
         Err(Refusal::Rule(RuleViolation::ClockWentBack { .. }))

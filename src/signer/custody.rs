@@ -244,11 +244,17 @@ impl Custodian {
         key_id: KeyId,
         revocation: Revocation,
     ) -> Result<Arc<KeysInForce>, RevokeError> {
-        if !self.record.revoke_key(&key_id, revocation).await? {
+        if !self.record.revoke_key(&key_id, revocation.clone()).await? {
             return Err(RevokeError::UnknownKey(key_id));
         }
         tracing::warn!(%key_id, "a key is revoked");
-        self.read_record().await?;
+        if let Err(error) = self.read_record().await {
+            // It is on record, so it holds, whatever else the record has.
+            tracing::warn!(%error, "the record's keys cannot be read");
+            let mut keyring = self.keys().keyring.clone();
+            keyring.revoke(&key_id, revocation);
+            self.settle(keyring);
+        }
         Ok(self.keys())
     }
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tracing::{Instrument as _, Span};
 
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::clock::Clock;
@@ -30,12 +31,12 @@ use crate::key::{SignError, instant_text};
 use crate::record::head::{LogName, PublishedHead};
 use crate::record::rules::RuleViolation;
 use crate::record::{AppendError, Receipt, Record, RecordError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, trace};
 
 pub use custody::{Custody, KeysInForce, RevokeError, SourceStatus};
 pub use selection::NoKey;
 
-use committer::{Committer, Queued};
+use committer::{Committer, Queued, Waiting};
 use heads::Heads;
 use pool::SigningPool;
 
@@ -83,6 +84,12 @@ impl From<AppendError> for Refusal {
     }
 }
 
+/// How a checkpoint's way ended: on record, or refused.
+pub type Decision = Result<Receipt, Refusal>;
+
+/// Is told the decision before anybody else, once, even when the caller has gone: what is on record was told.
+pub type OnDecision = Box<dyn FnOnce(&Decision) + Send + Sync>;
+
 /// What to do when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
@@ -95,9 +102,9 @@ pub enum WhenFull {
 /// A checkpoint on its way: decided at once, or waiting for its turn.
 pub enum Submission {
     /// The answer is known.
-    Decided(Box<Result<Receipt, Refusal>>),
+    Decided(Box<Decision>),
     /// The answer will come. Dropping it calls the work off as far as it is not done.
-    Queued(oneshot::Receiver<Result<Receipt, Refusal>>),
+    Queued(oneshot::Receiver<Decision>),
 }
 
 impl Submission {
@@ -165,13 +172,23 @@ impl Signer {
 
     /// Takes a checkpoint. Those of one ledger are recorded in the order in which their submissions return,
     /// so a caller that wants an order waits for one `submit` before it calls the next; it need not wait for
-    /// the outcome.
-    pub async fn submit(&self, checkpoint: Checkpoint, when_full: WhenFull) -> Submission {
-        match self.admit(&checkpoint, when_full).await {
-            Ok(Admission::Recorded(receipt)) => Submission::Decided(Box::new(Ok(*receipt))),
-            Ok(Admission::Room(room)) => self.enqueue(checkpoint, room),
-            Err(refusal) => Submission::Decided(Box::new(Err(refusal))),
-        }
+    /// the outcome. `told` is not told anything when the work is called off before there is a decision.
+    pub async fn submit(
+        &self,
+        checkpoint: Checkpoint,
+        when_full: WhenFull,
+        told: OnDecision,
+    ) -> Submission {
+        let fields = checkpoint.fields();
+        let span = trace::checkpoint(fields.ledger_id.as_str(), fields.checkpoint_id.as_str());
+        let decided = match self.admit(&checkpoint, when_full, &span).await {
+            Ok(Admission::Recorded(receipt)) => Ok(*receipt),
+            Ok(Admission::Room(room)) => return self.enqueue(checkpoint, room, told, span),
+            Err(refusal) => Err(refusal),
+        };
+        trace::ended(&span, &decided);
+        told(&decided);
+        Submission::Decided(Box::new(decided))
     }
 
     /// Checkpoints that wait or are worked on now, and how many may.
@@ -193,12 +210,13 @@ impl Signer {
         &self,
         checkpoint: &Checkpoint,
         when_full: WhenFull,
+        span: &Span,
     ) -> Result<Admission, Refusal> {
         let fields = checkpoint.fields();
         let (ledger_id, checkpoint_id) = (&fields.ledger_id, &fields.checkpoint_id);
         let entry_count = fields.entry_count.get();
         let standing = self.record.standing(ledger_id, checkpoint_id, entry_count);
-        let standing = standing.await?;
+        let standing = standing.instrument(trace::look_up(span)).await?;
         // A retry is answered before anything else is asked: it is safe for ever.
         if let Some(receipt) = standing.recorded(checkpoint) {
             return Ok(Admission::Recorded(Box::new(receipt.clone())));
@@ -219,18 +237,30 @@ impl Signer {
         Ok(Admission::Room(room))
     }
 
-    fn enqueue(&self, checkpoint: Checkpoint, room: OwnedSemaphorePermit) -> Submission {
+    fn enqueue(
+        &self,
+        checkpoint: Checkpoint,
+        room: OwnedSemaphorePermit,
+        told: OnDecision,
+        span: Span,
+    ) -> Submission {
         let (answer, outcome) = oneshot::channel();
         let (signed, signature) = oneshot::channel();
         let queued = Queued {
             signature,
-            answer,
-            room,
+            waiting: Waiting {
+                answer,
+                told,
+                room,
+                span: span.clone(),
+            },
         };
-        if self.queue.send(queued).is_err() {
-            return Submission::Decided(Box::new(Err(Refusal::ShuttingDown)));
+        match self.queue.send(queued) {
+            Ok(()) => self.pool.submit(checkpoint, span, signed),
+            Err(mpsc::error::SendError(queued)) => {
+                queued.waiting.answer(Err(Refusal::ShuttingDown));
+            }
         }
-        self.pool.submit(checkpoint, signed);
         Submission::Queued(outcome)
     }
 }

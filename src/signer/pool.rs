@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use tokio::sync::{oneshot, watch};
+use tracing::Span;
 
 use super::{KeysInForce, Refusal};
 use crate::checkpoint::Checkpoint;
@@ -12,7 +13,7 @@ use crate::clock::Clock;
 use crate::record::head::{LogName, PublishedHead};
 use crate::record::proof::TreeHead;
 use crate::signature::SignedCheckpoint;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, trace};
 
 /// Signs with the keys in force.
 pub(super) struct SigningPool {
@@ -48,12 +49,16 @@ impl SigningPool {
     pub(super) fn submit(
         self: &Arc<Self>,
         checkpoint: Checkpoint,
+        span: Span,
         signed: oneshot::Sender<Result<SignedCheckpoint, Refusal>>,
     ) {
         let (pool, submitted) = (Arc::clone(self), Instant::now());
+        let queued = trace::queue(&span);
         self.threads.spawn_fifo(move || {
             pool.metrics.waited(submitted.elapsed());
+            drop(queued);
             if !signed.is_closed() {
+                let _signing = trace::rsa(&span).entered();
                 let _ = signed.send(pool.sign(checkpoint));
             }
         });

@@ -1,5 +1,5 @@
 //! The log as JSON, a line an event: `timestamp` (RFC 3339, UTC), `level`, `logger` (who says it), `message`, `request_id`
-//! where the event belongs to a call, and the event's own fields beside them.
+//! where the event belongs to a call, `trace_id` where the caller told it, and the event's own fields beside them.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,6 +16,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// The member that names the call, of an event or of the span around it.
 const REQUEST_ID: &str = "request_id";
+
+/// The member that names the trace of the span around an event.
+const TRACE_ID: &str = "trace_id";
 
 /// The members of every line. A field of the same name gets an underscore at its end.
 const OWN: [&str; 3] = ["timestamp", "level", "logger"];
@@ -36,8 +39,12 @@ where
     }
 }
 
-/// A span's [`REQUEST_ID`].
-struct CallName(String);
+/// A call's [`REQUEST_ID`] and [`TRACE_ID`], from its span.
+#[derive(Default)]
+struct CallName {
+    request_id: Option<String>,
+    trace_id: Option<String>,
+}
 
 impl<S, W, O> Layer<S> for JsonLines<W>
 where
@@ -46,10 +53,10 @@ where
     O: Write,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut found = FindCall(None);
-        attributes.record(&mut found);
-        if let (Some(name), Some(span)) = (found.0, context.span(id)) {
-            span.extensions_mut().insert(CallName(name));
+        let mut name = CallName::default();
+        attributes.record(&mut name);
+        if let (Some(_), Some(span)) = (&name.request_id, context.span(id)) {
+            span.extensions_mut().insert(name);
         }
     }
 
@@ -90,14 +97,10 @@ where
     };
     members.put("logger", metadata.target());
     event.record(&mut members);
-    if !members.has_call
-        && let Some(scope) = context.event_scope(event)
-    {
-        for span in scope {
-            if let Some(CallName(name)) = span.extensions().get() {
-                members.put(REQUEST_ID, name);
-                break;
-            }
+    for span in context.event_scope(event).into_iter().flatten() {
+        if let Some(name) = span.extensions().get::<CallName>() {
+            members.put_name(name);
+            break;
         }
     }
     line.extend_from_slice(b"}\n");
@@ -117,6 +120,16 @@ impl Members<'_> {
         let _ = serde_json::to_writer(&mut *self.line, name);
         self.line.push(b':');
         let _ = serde_json::to_writer(&mut *self.line, value);
+    }
+
+    /// The name of the call around an event, which may have told it itself.
+    fn put_name(&mut self, name: &CallName) {
+        if let (Some(request_id), false) = (&name.request_id, self.has_call) {
+            self.put(REQUEST_ID, request_id);
+        }
+        if let Some(trace_id) = &name.trace_id {
+            self.put(TRACE_ID, trace_id);
+        }
     }
 
     fn field<T: serde::Serialize + ?Sized>(&mut self, field: &Field, value: &T) {
@@ -162,13 +175,12 @@ impl Visit for Members<'_> {
     }
 }
 
-/// Looks for a span's [`REQUEST_ID`].
-struct FindCall(Option<String>);
-
-impl Visit for FindCall {
+impl Visit for CallName {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == REQUEST_ID {
-            self.0 = Some(value.into());
+        match field.name() {
+            REQUEST_ID => self.request_id = Some(value.into()),
+            TRACE_ID => self.trace_id = Some(value.into()),
+            _ => {}
         }
     }
 

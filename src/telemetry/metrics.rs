@@ -275,7 +275,7 @@ impl Metrics {
     }
 
     /// A signature is on record.
-    pub(crate) fn signed(&self, header: &ProtectedHeader) {
+    pub fn signed(&self, header: &ProtectedHeader) {
         let labels = Signed {
             key_id: header.kid.to_string(),
             algorithm: header.alg.as_str(),
@@ -321,22 +321,22 @@ impl Metrics {
     }
 
     /// How long a checkpoint waited for its RSA signature.
-    pub(crate) fn waited(&self, time: Duration) {
+    pub fn waited(&self, time: Duration) {
         self.queue.observe(time.as_secs_f64());
     }
 
     /// How long an RSA signature took.
-    pub(crate) fn made_rsa(&self, time: Duration) {
+    pub fn made_rsa(&self, time: Duration) {
         self.rsa.observe(time.as_secs_f64());
     }
 
     /// How long a transaction of the record took.
-    pub(crate) fn committed(&self, time: Duration) {
+    pub fn committed(&self, time: Duration) {
         self.record.observe(time.as_secs_f64());
     }
 
     /// How long a checkpoint took in all.
-    pub(crate) fn answered(&self, time: Duration) {
+    pub fn answered(&self, time: Duration) {
         self.sign.observe(time.as_secs_f64());
     }
 

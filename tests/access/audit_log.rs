@@ -1,7 +1,9 @@
 //! The audit log of the real binary: each privileged act leaves one event, whatever else is logged.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
@@ -73,7 +75,8 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     operator.revoke_key(revoke("key\n\u{7}")).await.unwrap_err();
     operator.revoke_key(revoke("key-now")).await.unwrap();
     let mut auditor = KeyServiceClient::new(client("auditor"));
-    auditor.revoke_key(revoke("key-now")).await.unwrap_err();
+    let turned_away = auditor.revoke_key(revoke("key-now")).await.unwrap_err();
+    let turned_away = turned_away.metadata().get("x-request-id").unwrap().clone();
 
     let found = events(folder);
     let ledger = "spiffe://amply.example/ledger";
@@ -97,6 +100,8 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
             "rpc": "/amply.checkpoint.v1.KeyService/RevokeKey", "reason": "ROLE_REQUIRED" }),
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
+    let last = found.last().unwrap()["request_id"].as_str().unwrap();
+    assert_eq!(last, turned_away.to_str().unwrap());
     for (mut found, expected) in found.into_iter().zip(expected) {
         if expected.get("request_id").is_none() {
             let made_up = found.as_object_mut().unwrap().remove("request_id").unwrap();
@@ -107,6 +112,51 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     let log = std::fs::read_to_string(folder.join("log")).unwrap();
     assert!(log.chars().all(|c| c == '\n' || !c.is_control()));
     assert!(!log.contains("PRIVATE KEY"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_record_is_in_the_log_though_its_caller_hung_up() {
+    const CALLS: u64 = 300;
+    let (folder, authority) = prepare();
+    let folder = folder.path();
+    let running = Running::start(folder);
+    let channel = running.client(folder, &authority, "ledger");
+    let mut answered = 0;
+    for n in 0..CALLS {
+        let mut checkpoint = checkpoint("chk_1", 1, "a");
+        checkpoint.ledger_id = format!("org_{n}");
+        let mut client = SigningServiceClient::new(channel.clone());
+        let call = client.sign_checkpoint(SignCheckpointRequest {
+            checkpoint: Some(checkpoint),
+        });
+        // Before, while and after it is signed and recorded.
+        let patience = Duration::from_micros(100 * (n % 50));
+        answered += u64::from(tokio::time::timeout(patience, call).await.is_ok());
+    }
+    let logged = || -> BTreeSet<String> {
+        let events = events(folder);
+        let signed = events.iter().filter(|event| event["act"] == "sign");
+        let ledgers = signed.map(|event| event["ledger_id"].as_str().unwrap().into());
+        ledgers.collect()
+    };
+    // What was called off is so within moments; what was not comes to its end.
+    let recorded = || -> BTreeSet<String> {
+        let path = folder.join("record.sqlite");
+        let connection = rusqlite::Connection::open(path).unwrap();
+        let mut rows = connection
+            .prepare("SELECT ledger_id FROM signed_checkpoint")
+            .unwrap();
+        let rows = rows.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let mut before = BTreeSet::new();
+    while before.is_empty() || before != recorded() {
+        before = recorded();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(answered < CALLS, "nobody hung up");
+    assert!(u64::try_from(before.len()).unwrap() >= answered);
+    assert_eq!(logged(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,5 +21,6 @@ mod hostile;
 #[path = "../support/python.rs"]
 mod python;
 mod start;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -112,6 +112,33 @@ async fn all_wrong_fields_are_named_at_once() {
 }
 
 #[tokio::test]
+async fn more_faults_than_a_status_can_tell_are_told_in_part() {
+    let mut service = TestService::new().await;
+    let wrong = Value::from(1e300);
+    let summary = |n: usize| Struct {
+        fields: [("ö".repeat(n), wrong.clone())].into(),
+    };
+    for count in [12, 5000] {
+        let mut wrong = checkpoint("chk_1", 1, "a");
+        wrong.organization_summaries = (0..count).map(|n| summary(n % 500)).collect();
+        let status = service.sign(wrong).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let told = fields(&status);
+        assert!(told.len() > 1 && told[0].starts_with("organization_summaries[0]"));
+        let more = format!("; and {} more", count - told.len());
+        assert!(status.message().ends_with(&more), "{}", status.message());
+        // What clients take by default (gRPC, "GRPC_ARG_MAX_METADATA_SIZE").
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        let size = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            name.as_str().len() + value.len() + 32
+        };
+        let sizes: usize = headers.iter().map(size).sum();
+        assert!(sizes < 8 * 1024, "{sizes}");
+    }
+}
+
+#[tokio::test]
 async fn nesting_has_a_bound_that_is_the_same_as_for_json() {
     let mut service = TestService::new().await;
     let found = spoiled(&mut service, |c| {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use checkpoint_signer::grpc::proto::SignCheckpointRequest;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -30,6 +30,7 @@ pub struct Replica {
     log: std::path::PathBuf,
     port: u16,
     child: Child,
+    shown: Lines<BufReader<ChildStdout>>,
 }
 
 impl Replica {
@@ -44,12 +45,13 @@ impl Replica {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = folder.join(format!("log-{count}"));
-        let (child, port) = spawn(&arguments, &log, 0).await;
+        let (child, port, shown) = spawn(&arguments, &log, 0).await;
         Self {
             arguments,
             log,
             port,
             child,
+            shown,
         }
     }
 
@@ -61,12 +63,19 @@ impl Replica {
     /// SIGKILL, and a start at the same address.
     pub async fn kill_and_restart(&mut self) {
         self.child.kill().await.unwrap();
-        (self.child, self.port) = spawn(&self.arguments, &self.log, self.port).await;
+        (self.child, self.port, self.shown) = spawn(&self.arguments, &self.log, self.port).await;
     }
 
     pub fn signal(&self, signal: Signal) {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
         kill_process(pid.and_then(Pid::from_raw).unwrap(), signal).unwrap();
+    }
+
+    /// The address after the first one that it shows at its start: HTTP's, when it was asked for.
+    pub async fn next_address(&mut self) -> String {
+        let line = self.shown.next_line().await.unwrap();
+        let line = line.expect("another address");
+        line.split_once(" on ").unwrap().1.to_owned()
     }
 
     /// SIGTERM. It must end by itself, in order.
@@ -122,7 +131,11 @@ pub async fn refused(folder: &Path, record: &str, further: &[&str]) -> String {
     message
 }
 
-async fn spawn(arguments: &[String], log: &Path, port: u16) -> (Child, u16) {
+async fn spawn(
+    arguments: &[String],
+    log: &Path,
+    port: u16,
+) -> (Child, u16, Lines<BufReader<ChildStdout>>) {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
@@ -140,7 +153,7 @@ async fn spawn(arguments: &[String], log: &Path, port: u16) -> (Child, u16) {
     let line = lines.next_line().await.unwrap();
     let line = line.expect("the service starts; its log tells why not");
     let port = line.rsplit(':').next().unwrap().parse().unwrap();
-    (child, port)
+    (child, port, lines)
 }
 
 /// What all clients asked and were answered, outside of the service.

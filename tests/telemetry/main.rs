@@ -13,11 +13,16 @@
 
 #[path = "../web/client.rs"]
 mod client;
+#[path = "../support/cluster.rs"]
+mod cluster;
 mod deployment;
+#[path = "../support/history.rs"]
+mod history;
 mod log;
 mod metrics;
 mod promtool;
 mod scrape;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
 mod warnings;

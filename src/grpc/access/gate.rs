@@ -4,33 +4,32 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{HeaderName, HeaderValue, Request, Response};
+use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
-use tracing::Instrument as _;
 
-use super::{Access, Caller, Need, Peer};
-use crate::audit::{self, Asked};
+use super::{Access, Caller, Judge, Lasts, Peer, Rpc};
+use crate::audit::Asked;
 use crate::grpc::status;
 use crate::grpc::transport::{
-    Answer, Arrival, Budget, Counts, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place,
+    Answer, Arrival, Budget, Counts, Ending, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place,
 };
-use crate::telemetry::Metrics;
-
-/// The name that a caller gave to a call, or that was made up for it: told back, and in the audit log.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Longest name of a call, in bytes.
-const MAX_REQUEST_ID_BYTES: usize = 128;
+use crate::telemetry::call::{CallContext, CallSpans};
+use crate::telemetry::{Metrics, trace};
 
 /// What is known of a call, for the handler and for the audit log.
 #[derive(Clone)]
 pub(in crate::grpc) struct Call {
-    /// Who calls.
+    /// Who called.
     pub(in crate::grpc) caller: Arc<Caller>,
+    /// Whether they still may.
+    pub(in crate::grpc) judge: Judge,
     /// The call's name: visible ASCII.
     pub(in crate::grpc) request_id: Arc<str>,
+    /// For what goes on in other tasks.
+    pub(in crate::grpc) spans: CallSpans,
 }
 
 impl Call {
@@ -59,13 +58,19 @@ pub(in crate::grpc) struct GateLayer {
     calls: Arc<Counts>,
     budget: Budget,
     metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
 }
 
 impl GateLayer {
-    pub(in crate::grpc) fn new(access: Access, metrics: Arc<Metrics>) -> Self {
+    pub(in crate::grpc) fn new(
+        access: Access,
+        metrics: Arc<Metrics>,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             access,
             metrics,
+            shutdown,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
             budget: Budget::default(),
         }
@@ -104,34 +109,31 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let request_id = request_id(&request);
-        let shown = HeaderValue::from_str(&request_id);
-        // Of the highest level, so that whatever is logged on the way has the call's name.
-        let span = tracing::error_span!(
-            "call",
-            request_id = &*request_id,
-            rpc = request.uri().path()
-        );
-        let admitted = self.gate.admit(&request, request_id);
-        let (call, peer, place) = match admitted {
+        let context = CallContext::of(request.headers());
+        let (call, place) = match self.gate.admit(&request, &context) {
             Ok(admitted) => admitted,
-            Err(status) => return Box::pin(async { Ok(status.into_http()) }),
+            Err(status) => {
+                let mut answer = status.into_http();
+                context.name(answer.headers_mut());
+                return Box::pin(async { Ok(answer) });
+            }
         };
+        let (spans, answers) = (call.spans.clone(), Arc::clone(call.judge.peer.answers()));
+        let ending = self.gate.ending(&call.judge);
         request.extensions_mut().insert(call);
         let budget = self.gate.budget.clone();
         let request = request.map(|body| Body::new(Arrival::new(body, budget)));
-        let answered = span.in_scope(|| self.inner.call(request)).instrument(span);
+        let answered = spans.around(spans.within(|| self.inner.call(request)));
         let answered = tokio::time::timeout(HANDLER_PATIENCE, answered);
         Box::pin(async move {
             let mut answer = match answered.await {
                 Ok(answer) => answer?,
                 Err(_) => status::too_slow("the request or its answer").into_http(),
             };
-            if let Ok(shown) = shown {
-                answer.headers_mut().insert(REQUEST_ID, shown);
-            }
-            let answers = Arc::clone(peer.answers());
-            Ok(answer.map(|body| Body::new(Answer::new(body, answers, place))))
+            // A refusal has its status here, an answer after it.
+            trace::grpc_answered(&spans.traced, answer.headers());
+            context.name(answer.headers_mut());
+            Ok(answer.map(|body| Body::new(Answer::new(body, answers, ending, spans, place))))
         })
     }
 }
@@ -140,47 +142,45 @@ impl GateLayer {
     fn admit(
         &self,
         request: &Request<Body>,
-        request_id: Arc<str>,
-    ) -> Result<(Call, Arc<Peer>, Place), Status> {
+        context: &CallContext,
+    ) -> Result<(Call, Place), Status> {
         let peer = request.extensions().get::<Arc<Peer>>();
         let peer = peer.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
         let path = request.uri().path();
-        let turned_away = |who: &str, reason| {
-            let request_id = request_id.as_ref();
-            self.metrics.turned_away(reason);
-            audit::turned_away(Asked { who, request_id }, path, reason);
+        let rpc = Rpc::of(path).ok_or_else(|| Status::unimplemented("there is no such method"))?;
+        let judge = Judge {
+            peer: Arc::clone(peer),
+            access: self.access.clone(),
+            rpc,
+            metrics: Arc::clone(&self.metrics),
+            request_id: Arc::clone(context.request_id()),
         };
-        let caller = peer.caller(&self.access).map_err(|error| {
-            turned_away(peer.counted_as(), status::CERTIFICATE_REFUSED);
-            status::not_let_in(&error.to_string())
-        })?;
-        let Some(need) = Need::of(path) else {
-            return Err(Status::unimplemented("there is no such method"));
-        };
-        if !need.is_met_by(&caller) {
-            turned_away(caller.name(), status::ROLE_REQUIRED);
-            return Err(status::role_required(&caller, need));
-        }
+        let caller = judge.judge()?;
         let place = self.calls.take(peer.counted_as());
         let place = place.ok_or_else(|| {
             self.metrics.turned_away(status::TOO_MANY_CALLS);
             status::too_many_calls(MAX_CALLS_PER_PEER)
         })?;
-        Ok((Call { caller, request_id }, Arc::clone(peer), place))
+        let call = Call {
+            caller,
+            judge,
+            request_id: Arc::clone(context.request_id()),
+            spans: context.spans(path, |id| trace::grpc_call(path, id)),
+        };
+        Ok((call, place))
     }
-}
 
-/// The caller's, if it is fit to be logged, or one of our own.
-fn request_id(request: &Request<Body>) -> Arc<str> {
-    let given = request
-        .headers()
-        .get(&REQUEST_ID)
-        .and_then(|value| value.to_str().ok());
-    let is_fit = |id: &&str| {
-        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
-    };
-    match given.filter(is_fit) {
-        Some(id) => id.into(),
-        None => format!("{:032x}", rand::random::<u128>()).into(),
+    /// What ends an answer that would go on for ever.
+    fn ending(&self, judge: &Judge) -> Option<Ending> {
+        if judge.rpc.lasts != Lasts::Open {
+            return None;
+        }
+        let (judge, shutdown) = (judge.clone(), self.shutdown.clone());
+        Some(Box::pin(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => status::shutting_down(),
+                status = judge.until_turned_away() => status,
+            }
+        }))
     }
 }

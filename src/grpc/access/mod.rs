@@ -1,21 +1,24 @@
 //! Who may do what on gRPC: the client's certificate, the names in it, the roles that the operator gave to these
 //! names, and the role that each RPC needs.
 //!
-//! Every call is judged anew by the roles and the authorities in force, so that a name that was taken off the file, or a
-//! certificate that has expired or was revoked, ends what it may do on connections that are open, too. Nothing is
+//! Every call, and every item of a stream, is judged anew by the roles and the authorities in force, so that a name that was
+//! taken off the file, or a certificate that has expired or was revoked, ends what it may do on connections and in streams that
+//! are open, too. Nothing is
 //! decided here on what a checkpoint says; the bound on a signer's ledgers is given to whoever signs.
 
 mod files;
 mod gate;
+mod judge;
 mod peer;
 mod roles;
 mod rpcs;
 
 pub use files::{AccessFault, Authority, MinimumTls, TlsFiles};
 pub use roles::{Caller, Clients, Role};
-pub use rpcs::{Need, RPCS};
+pub use rpcs::{Lasts, Need, RPCS, Rpc};
 
 pub(super) use gate::{Call, GateLayer};
+pub(super) use judge::Judge;
 pub(super) use peer::Peer;
 
 use std::net::SocketAddr;
@@ -71,6 +74,19 @@ impl Access {
         let (sender, receiver) = watch::channel(Arc::new(authority));
         tokio::spawn(keep_reading(files, sender, shutdown));
         Ok(Self::Certificates(receiver))
+    }
+
+    /// Waits until something else is in force; for ever for [`Access::Open`].
+    async fn changed(&mut self) {
+        match self {
+            Self::Open => std::future::pending().await,
+            Self::Certificates(authority) => {
+                if authority.changed().await.is_err() {
+                    // Nobody reads the files any more: the service ends.
+                    std::future::pending().await
+                }
+            }
+        }
     }
 
     /// What is in force now; nothing for [`Access::Open`].

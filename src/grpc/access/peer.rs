@@ -12,7 +12,7 @@ use crate::grpc::transport::Answers;
 
 /// How long a verified certificate is believed on an open connection: past it, its end and its revocation are looked at
 /// again.
-const BELIEVED: Duration = Duration::from_secs(30);
+pub(super) const BELIEVED: Duration = Duration::from_secs(30);
 
 /// One connection's other end.
 pub(in crate::grpc) struct Peer {

@@ -10,8 +10,11 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
+use tonic::codegen::http::HeaderMap;
 
 use super::{ANSWER_PATIENCE, Place};
+use crate::telemetry::call::CallSpans;
+use crate::telemetry::trace;
 
 /// The answers of one connection that wait for the client, each with the instant since which it waits. While an answer
 /// waits for its flow control window, nobody looks at its body; so the connection looks here.
@@ -41,17 +44,28 @@ impl Answers {
     }
 }
 
-/// The body of an answer. Its call ends with it.
+/// Becomes ready when an answer must not go on, and says why.
+pub(in crate::grpc) type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
+
+/// The body of an answer. Its call ends with it, and the call's spans.
 pub(in crate::grpc) struct Answer {
     body: Body,
     answers: Arc<Answers>,
+    ending: Option<Ending>,
     id: u64,
+    spans: CallSpans,
     _place: Place,
 }
 
 impl Answer {
     /// Takes its place among the answers of a connection.
-    pub(in crate::grpc) fn new(body: Body, answers: Arc<Answers>, place: Place) -> Self {
+    pub(in crate::grpc) fn new(
+        body: Body,
+        answers: Arc<Answers>,
+        ending: Option<Ending>,
+        spans: CallSpans,
+        place: Place,
+    ) -> Self {
         let mut waiting = answers.lock();
         let id = waiting.next;
         waiting.next += 1;
@@ -60,8 +74,27 @@ impl Answer {
         Self {
             body,
             answers,
+            ending,
             id,
+            spans,
             _place: place,
+        }
+    }
+}
+
+impl Answer {
+    /// The last of an answer that must not go on.
+    fn end(&mut self, cx: &mut Context<'_>) -> Option<HeaderMap> {
+        let Poll::Ready(status) = self.ending.as_mut()?.as_mut().poll(cx) else {
+            return None;
+        };
+        self.ending = None;
+        self.body = Body::empty();
+        let mut trailers = HeaderMap::new();
+        match status.add_header(&mut trailers) {
+            Ok(()) => Some(trailers),
+            // A status that cannot be told ends without one.
+            Err(_) => Some(HeaderMap::new()),
         }
     }
 }
@@ -74,7 +107,15 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let polled = match self.end(cx) {
+            Some(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+            None => Pin::new(&mut self.body).poll_frame(cx),
+        };
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            trace::grpc_answered(&self.spans.traced, trailers);
+        }
         let mut waiting = self.answers.lock();
         match &polled {
             // Now the client waits for us.
@@ -97,5 +138,6 @@ impl HttpBody for Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         self.answers.lock().since.remove(&self.id);
+        self.spans.end();
     }
 }

@@ -10,7 +10,7 @@ mod connection;
 mod counts;
 mod listen;
 
-pub(super) use answer::{Answer, Answers};
+pub(super) use answer::{Answer, Answers, Ending};
 pub(super) use arrival::{Arrival, Budget};
 pub(super) use connection::Connection;
 pub(super) use counts::{Counts, Place};

@@ -1,4 +1,4 @@
-//! Compares the heads with the rows. The database keeps its own files and constraints right.
+//! Compares the heads with the rows. The database keeps its own files right.
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row as SqlRow;

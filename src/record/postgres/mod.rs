@@ -13,6 +13,7 @@ mod check;
 mod keys;
 mod nodes;
 mod rows;
+mod schema;
 mod tls;
 
 use std::future::Future;
@@ -382,6 +383,10 @@ impl Record for PostgresRecord {
     async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {
         let head = self.run(|client| Box::pin(check::record_head(client)));
         let mut problems = Vec::from_iter(head.await?);
+        if depth == Depth::Whole {
+            let schema = self.run(|client| Box::pin(schema::compare(client)));
+            problems.extend(schema.await?);
+        }
         let mut after = (depth == Depth::Whole).then(String::new);
         while let Some(last) = after.take() {
             let page = self.run(|client| {

@@ -221,6 +221,69 @@ async fn what_was_edited_in_postgres_is_found() {
     edit_postgres(MANY, NODE_CASES).await;
 }
 
+#[tokio::test]
+async fn a_schema_that_was_changed_in_postgres_is_found() {
+    let weaker = "CREATE OR REPLACE FUNCTION checkpoint_signer.judge_row() RETURNS trigger LANGUAGE plpgsql \
+                  SET search_path = checkpoint_signer AS $$ BEGIN RETURN NEW; END $$";
+    let cases = [
+        (
+            "DROP TRIGGER append_only ON key_version",
+            "schema: trigger key_version.append_only is missing or was changed",
+        ),
+        (
+            "ALTER TABLE signed_checkpoint DISABLE TRIGGER signed_checkpoint_judged",
+            "schema: trigger signed_checkpoint.signed_checkpoint_judged is missing or was changed",
+        ),
+        (
+            "ALTER TABLE signed_checkpoint DISABLE TRIGGER ALL",
+            "schema: foreign key of signed_checkpoint is missing or was changed",
+        ),
+        (
+            weaker,
+            "schema: function judge_row is missing or was changed",
+        ),
+        (
+            "DROP INDEX signed_checkpoint_by_place",
+            "schema: index signed_checkpoint_by_place is missing or was changed",
+        ),
+        (
+            "ALTER TABLE tree_node DROP CONSTRAINT tree_node_hash_check",
+            "schema: constraint tree_node.tree_node_hash_check is missing or was changed",
+        ),
+        (
+            "ALTER TABLE signed_checkpoint ALTER COLUMN key_id DROP NOT NULL",
+            "schema: column signed_checkpoint.key_id is missing or was changed",
+        ),
+        (
+            "CREATE RULE silent AS ON INSERT TO key_revocation DO INSTEAD NOTHING",
+            "schema: rule key_revocation.silent is not the service's",
+        ),
+        (
+            "CREATE TABLE notes (text TEXT)",
+            "schema: table notes is not the service's",
+        ),
+    ];
+    edit_postgres(2, &cases).await;
+}
+
+#[tokio::test]
+async fn who_may_only_read_verifies_the_rows_and_is_told_that_the_schema_is_not_compared() {
+    let database = Database::new().await;
+    PostgresRecord::init(&database.address()).await.unwrap();
+    let client = database.client().await;
+    let read_only = format!(
+        "ALTER DATABASE {} SET default_transaction_read_only = on",
+        database.name
+    );
+    client.batch_execute(&read_only).await.unwrap();
+    let (code, shown) = verify(&database.url());
+    assert_eq!(code, 0, "{shown}");
+    assert!(
+        shown.contains("the schema of the record is not compared"),
+        "{shown}"
+    );
+}
+
 async fn edit_postgres(rows: u64, cases: &[(&str, &str)]) {
     let database = Database::new().await;
     PostgresRecord::init(&database.address()).await.unwrap();

@@ -1,0 +1,64 @@
+//! Whether a caller may (still) do what it does.
+
+use std::sync::Arc;
+
+use tonic::Status;
+
+use super::peer::BELIEVED;
+use super::{Access, Caller, Peer, Rpc};
+use crate::audit::{self, Asked};
+use crate::grpc::status;
+use crate::telemetry::Metrics;
+
+/// Judges one call, as often as it is asked.
+#[derive(Clone)]
+pub(in crate::grpc) struct Judge {
+    pub(super) peer: Arc<Peer>,
+    pub(super) access: Access,
+    pub(super) rpc: &'static Rpc,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) request_id: Arc<str>,
+}
+
+impl Judge {
+    /// The caller, by what is in force now. That a caller may not is counted, and told to the audit log.
+    ///
+    /// # Errors
+    /// Its certificate is not accepted any more, or it does not have the role.
+    pub(in crate::grpc) fn judge(&self) -> Result<Arc<Caller>, Status> {
+        let caller = self.peer.caller(&self.access).map_err(|error| {
+            self.turned_away(self.peer.counted_as(), status::CERTIFICATE_REFUSED);
+            status::not_let_in(&error.to_string())
+        })?;
+        match self.rpc.need.is_met_by(&caller) {
+            true => Ok(caller),
+            false => {
+                self.turned_away(caller.name(), status::ROLE_REQUIRED);
+                Err(status::role_required(&caller, self.rpc.need))
+            }
+        }
+    }
+
+    fn turned_away(&self, who: &str, reason: &str) {
+        self.metrics.turned_away(reason);
+        let asked = Asked {
+            who,
+            request_id: &self.request_id,
+        };
+        audit::turned_away(asked, self.rpc.path, reason);
+    }
+
+    /// Waits until the caller may not go on.
+    pub(super) async fn until_turned_away(mut self) -> Status {
+        loop {
+            if let Err(status) = self.judge() {
+                return status;
+            }
+            // A certificate that has expired changes no file.
+            tokio::select! {
+                () = self.access.changed() => {}
+                () = tokio::time::sleep(BELIEVED) => {}
+            }
+        }
+    }
+}
