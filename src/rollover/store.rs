@@ -32,7 +32,8 @@ const MAX_VERSIONS: usize = 1000;
 pub enum StoreError {
     /// There is no such secret, or it is marked deleted.
     #[error(
-        "{0}: there is no such secret (or it is marked deleted); `aws secretsmanager create-secret --name {0}` makes an empty one"
+        "{0}: there is no such secret, or it is marked deleted; `aws secretsmanager restore-secret --secret-id {0}` brings a deleted \
+         one back, `aws secretsmanager create-secret --name {0}` makes an empty one"
     )]
     NoSecret(String),
     /// The role may not make the call.

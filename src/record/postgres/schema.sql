@@ -71,7 +71,7 @@ INSERT INTO record_head (id, size, frontier) VALUES (1, 0, '');
 
 -- The roots of complete subtrees at every eighth level, for proofs: about one for 255 rows.
 CREATE TABLE tree_node (
-    level    INTEGER NOT NULL CHECK (level BETWEEN 8 AND 56 AND level % 8 = 0),
+    level    INTEGER NOT NULL CHECK (level >= 8 AND level <= 56 AND level % 8 = 0), -- a dump puts BETWEEN back as something else
     position BIGINT NOT NULL CHECK (position >= 0), -- subtrees of this level to the left of it
     hash     BYTEA NOT NULL CHECK (length(hash) = 32),
     PRIMARY KEY (level, position)

@@ -3,8 +3,10 @@ its resources. `fill()` comes before the first stack.
 """
 
 import json
+import re
 
 from moto.awslambda import models as awslambda
+from moto.cloudformation import parsing
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.ecs import models as ecs
@@ -192,8 +194,6 @@ GAPS = [Secret, SecretPolicy, RotationSchedule, MetricFilter, Alarm, TopicPolicy
 
 def fill():
     """moto asks for the direct subclasses of its model, once."""
-    from moto.cloudformation import parsing
-
     have = {model.cloudformation_type() for model in parsing.get_model_list()}
     known = {gap.cloudformation_type() for gap in GAPS}
     assert not known & have, f"moto makes {known & have} by itself now: take them out of here"
@@ -226,6 +226,16 @@ def mend():
         return task
 
     ecs.TaskDefinition.create_from_cloudformation_json = make_task
+
+    # Makes the new revision with members that ECS does not know, and leaves the service with the old one.
+    def change_task(original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        task = make_task(new_resource_name, cloudformation_json, account_id, region_name)
+        for service in ecs.ecs_backends[account_id][region_name].services.values():
+            if service.task_definition == original_resource.arn:
+                service.task_definition = task.arn
+        return task
+
+    ecs.TaskDefinition.update_from_cloudformation_json = change_task
 
     # Leaves the type of a load balancer out, and refuses TCP then.
     def make_balancer(name, document, account, region, **kwargs):
@@ -261,3 +271,17 @@ def mend():
 
     with_full_name(elbv2.FakeLoadBalancer)
     with_full_name(elbv2.FakeTargetGroup)
+
+    # Splits the lists among the parameters that an update leaves as they are, although they are split already.
+    def load_parameters(self, original=parsing.ResourceMap.load_parameters):
+        given = self.input_parameters.items()
+        self.input_parameters = {name: ",".join(v) if isinstance(v, list) else v for name, v in given}
+        original(self)
+
+    parsing.ResourceMap.load_parameters = load_parameters
+
+    # Does not see that a resource changes with a parameter that is named in Fn::Sub.
+    def references(template, original=parsing.get_references_from_template):
+        return [*original(template), *re.findall(r"\$\{(\w+)\}", json.dumps(template))]
+
+    parsing.get_references_from_template = references

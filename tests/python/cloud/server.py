@@ -140,7 +140,8 @@ def guard(inner):
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         environ["wsgi.input"] = io.BytesIO(body)
         action = action.removeprefix("secretsmanager.")
-        named = json.loads(body)["SecretId"]
+        request = json.loads(body)
+        named = request.get("SecretId", request.get("Name"))
         known = secretsmanager_backends[ACCOUNT][REGION].secrets.get(named)
         resource = known.arn if known else f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{named}"
         allowed = may(caller, f"secretsmanager:{action}", resource)

@@ -1,0 +1,105 @@
+//! What happens to an installation.
+
+use std::time::Duration;
+
+use checkpoint_signer::grpc::proto::RefreshKeysRequest;
+use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike as _, Utc};
+use serde_json::{Value, json};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+
+use crate::authority::{Identity, read};
+use crate::fargate::{CLUSTER, FILES, SERVICE};
+use crate::installation::{Installation, SCRATCH, SECRET, must};
+
+pub const NEXT_KEY: &str = "amply-checkpoint-key-2027";
+
+/// Enough to make and promote a key on a slow machine.
+const UNTIL_NEW_YEAR: TimeDelta = TimeDelta::seconds(90);
+
+/// Of an image: the registry looks at no more.
+const MANIFEST: &str =
+    r#"{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}"#;
+
+impl Installation {
+    /// The next key is promoted, and every task has read it. Gives the instant at which its window opens.
+    pub fn has_the_next_key(&self) -> DateTime<Utc> {
+        let opens = Utc::now().with_nanosecond(0).unwrap() + UNTIL_NEW_YEAR;
+        let from = opens.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let stage = ["rollover", "stage", "--valid-from", &from, "--bits", "2048"];
+        self.must_as_operator(&stage);
+        self.must_as_operator(&["rollover", "promote"]);
+        self.has_its_keys_read();
+        opens
+    }
+
+    /// Has every task read the secret, which it otherwise does every five minutes. It may fail.
+    pub fn has_its_keys_read(&self) {
+        let ca = Certificate::from_pem(self.authority.pem());
+        let operator = Identity::in_folder(&self.desk, "operator").pem();
+        let tls = ClientTlsConfig::new().ca_certificate(ca).identity(operator);
+        self.runtime.block_on(async {
+            for server in &self.ledger.servers {
+                let endpoint = Endpoint::from_shared(server.clone()).unwrap();
+                let channel = endpoint.tls_config(tls.clone()).unwrap().connect().await;
+                let mut keys = KeyServiceClient::new(channel.unwrap());
+                let _ = keys.refresh_keys(RefreshKeysRequest {}).await;
+            }
+        });
+    }
+
+    /// Puts a certificate into the files' secret, and starts the tasks anew with it.
+    pub fn serve_certificate(&mut self, identity: &Identity) {
+        let asked = json!({ "SecretId": FILES, "VersionStage": "AWSCURRENT" });
+        let found = self.cloud.ask("secretsmanager.get_secret_value", asked);
+        let mut files: Value =
+            serde_json::from_str(found["SecretString"].as_str().unwrap()).unwrap();
+        files["certificate"] = read(&identity.certificate).into();
+        files["key"] = read(&identity.key).into();
+        let put = json!({ "SecretId": FILES, "SecretString": files.to_string() });
+        self.cloud.ask("secretsmanager.put_secret_value", put);
+        for desired in [0, 2] {
+            let replicas =
+                json!({ "cluster": CLUSTER, "service": SERVICE, "desiredCount": desired });
+            self.cloud.ask("ecs.update_service", replicas);
+            self.follow();
+        }
+    }
+
+    /// Another image, in the registry.
+    pub fn push_an_image(&mut self) {
+        let repository = json!({ "repositoryName": "checkpoint-signer" });
+        self.cloud.ask("ecr.create_repository", repository);
+        let image = json!({ "repositoryName": "checkpoint-signer", "imageManifest": MANIFEST, "imageTag": "new" });
+        self.cloud.ask("ecr.put_image", image);
+    }
+
+    /// The ledger signs on after the backup and keeps what it got, somebody keeps a head; then all that is left is in the
+    /// bucket, and in another region there is an empty database.
+    pub fn goes_on_and_then_its_region_is_lost(&mut self) {
+        for count in 4..=6 {
+            self.ledger.signs("org_1", count);
+        }
+        // A head may be a second old.
+        std::thread::sleep(Duration::from_secs(2));
+        std::fs::write(self.desk.join("head.jws"), self.must(&["record", "head"])).unwrap();
+        std::fs::write(self.desk.join("published.ndjson"), self.ledger.published()).unwrap();
+        let none = json!({ "cluster": CLUSTER, "service": SERVICE, "desiredCount": 0 });
+        self.cloud.ask("ecs.update_service", none);
+        self.follow();
+        let delete = json!({ "SecretId": SECRET, "ForceDeleteWithoutRecovery": true });
+        self.cloud.ask("secretsmanager.delete_secret", delete);
+        let address = self.scratch_url();
+        let create = [
+            "secretsmanager",
+            "create-secret",
+            "--region",
+            "eu-west-1",
+            "--name",
+            SCRATCH,
+        ];
+        let mut aws = self.command("aws");
+        aws.args(create).args(["--secret-string", &address]);
+        must(aws.env("AWS_PROFILE", "administrator"));
+    }
+}

@@ -1,0 +1,170 @@
+//! The runbook: each incident happens, and is ended as its section says.
+
+use std::time::Duration;
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use chrono::Utc;
+use serde_json::Value;
+
+use crate::happenings::NEXT_KEY;
+use crate::installation::{Installation, KEY, SECRET, must};
+use crate::proxy::Mode;
+use crate::story::Story;
+
+const PAGE: &str = "incidents.md";
+
+#[test]
+fn the_key_has_leaked() {
+    let mut story = Story::section(PAGE, "The key has leaked");
+    let stolen = crate::thief::signs_with_what_it_stole(&mut story.installation, SECRET);
+    std::fs::write(story.installation.desk.join("found.json"), stolen).unwrap();
+    // The instant from which on the key is distrusted is a later second.
+    std::thread::sleep(Duration::from_secs(2));
+    story.up_to("keys revoke");
+    let refused = story.installation.ledger.asks("org_1", 4, 400);
+    assert!(refused.text.contains("KEY_REVOKED"), "{}", refused.text);
+    story.up_to("rollover promote");
+    let signed = story.installation.ledger.signs("org_1", 4);
+    assert_ne!(kid(&signed), KEY);
+    story.tell_the_rest();
+}
+
+#[test]
+fn a_wrong_checkpoint_was_signed() {
+    let mut story = Story::section(PAGE, "A wrong checkpoint was signed");
+    let wrong = story.installation.ledger.asks("org_1", 4, 12_345);
+    assert_eq!(wrong.code, 0, "{}", wrong.text);
+    story.installation.follow();
+    let asked = story.up_to("filter-log-events");
+    assert!(asked.contains("spiffe://amply.example/ledger"), "{asked}");
+    story.tell_the_rest();
+    let right = story.installation.ledger.asks("org_1", 4, 400);
+    assert!(right.text.contains("EQUIVOCATION"), "{}", right.text);
+    story.installation.ledger.signs("org_1", 5);
+}
+
+#[test]
+fn the_record_is_lost() {
+    let mut story = Story::section(PAGE, "The record is lost");
+    story.up_to("site.sh");
+    story.aside("backup.md", "Every night");
+    for count in 4..=6 {
+        story.installation.ledger.signs("org_1", count);
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let head = story.installation.must(&["record", "head"]);
+    std::fs::write(story.installation.desk.join("head.jws"), head).unwrap();
+    let drop = "DROP TABLE checkpoint_signer.signed_checkpoint CASCADE";
+    must(story.installation.command("psql").args(["-c", drop]));
+    let refused = story.installation.ledger.asks("org_1", 7, 700);
+    assert!(
+        refused.text.contains("RECORD_STORE_UNAVAILABLE"),
+        "{}",
+        refused.text
+    );
+    let published = story.installation.ledger.published();
+    std::fs::write(story.installation.desk.join("published.ndjson"), published).unwrap();
+    story.tell_the_rest();
+    let second = story.installation.ledger.asks("org_1", 6, 12_345);
+    assert!(second.text.contains("EQUIVOCATION"), "{}", second.text);
+    story.installation.ledger.signs("org_1", 7);
+}
+
+#[test]
+fn the_clock_is_wrong() {
+    let mut story = Story::section(PAGE, "The clock is wrong");
+    crate::ahead::a_replica_signs_with_a_clock_that_is_ahead(&mut story.installation, SECRET);
+    let refused = story.installation.ledger.asks("org_1", 4, 400);
+    assert!(refused.text.contains("CLOCK_WENT_BACK"), "{}", refused.text);
+    story.tell_the_rest();
+    story.installation.ledger.signs("org_1", 4);
+}
+
+#[test]
+fn secrets_manager_does_not_answer_at_new_year() {
+    let mut story = Story::section(PAGE, "Secrets Manager does not answer");
+    let new_year = story.installation.has_the_next_key();
+    let down = Mode::Error(503, "ServiceUnavailable");
+    story.installation.proxy.set(down);
+    story.installation.has_its_keys_read();
+    story.up_to("keys list");
+    let signed = story.installation.ledger.signs("org_1", 4);
+    assert!(kid(&signed) == KEY || Utc::now() >= new_year, "{signed}");
+    while Utc::now() < new_year {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let signed = story.installation.ledger.signs("org_1", 5);
+    assert_eq!(kid(&signed), NEXT_KEY, "it took over by itself");
+    story.installation.proxy.set(Mode::Open);
+    // By themselves the tasks would try again within minutes.
+    story.installation.has_its_keys_read();
+    story.tell_the_rest();
+}
+
+/// The key in the header of the signature.
+fn kid(published: &str) -> String {
+    let published: Value = serde_json::from_str(published).unwrap();
+    let header = published["signature"]
+        .as_str()
+        .unwrap()
+        .split('.')
+        .next()
+        .unwrap();
+    let header = BASE64_URL_SAFE_NO_PAD.decode(header).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    header["kid"].as_str().unwrap().into()
+}
+
+#[test]
+fn postgresql_does_not_answer() {
+    let mut story = Story::section_on(
+        Installation::with_own_database(),
+        PAGE,
+        "PostgreSQL does not answer",
+    );
+    story.installation.database.control("stop");
+    let refused = story.installation.ledger.asks("org_1", 4, 400);
+    assert!(
+        refused.text.contains("RECORD_STORE_UNAVAILABLE"),
+        "{}",
+        refused.text
+    );
+    story.installation.follow();
+    let said = story.up_to("filter-log-events");
+    assert!(said.contains("the database did not do it"), "{said}");
+    story.installation.database.control("start");
+    story.tell_the_rest();
+    story.installation.ledger.signs("org_1", 4);
+}
+
+#[test]
+fn the_alarm_of_a_second_history() {
+    let mut story = Story::section(PAGE, "The alarm of a second history");
+    let refused = story.installation.ledger.asks("org_1", 3, 12_345);
+    assert!(refused.text.contains("EQUIVOCATION"), "{}", refused.text);
+    story.installation.follow();
+    let asked = story.up_to("filter-log-events");
+    assert!(asked.contains("spiffe://amply.example/ledger"), "{asked}");
+    story.tell_the_rest();
+}
+
+#[test]
+fn a_certificate_has_expired() {
+    let mut story = Story::section(PAGE, "A certificate has expired");
+    let installation = &mut story.installation;
+    let expired =
+        installation
+            .authority
+            .issue_until(&installation.desk, "expired", "localhost", 2021);
+    installation.serve_certificate(&expired);
+    let refused = story.installation.ledger.asks("org_1", 4, 400);
+    assert_eq!(refused.code, 2, "{}", refused.text);
+    let shown = story.up_to("s_client");
+    assert!(shown.contains("2021"), "{shown}");
+    let installation = &story.installation;
+    installation
+        .authority
+        .issue(&installation.desk, "new", "localhost");
+    story.tell_the_rest();
+    story.installation.ledger.signs("org_1", 4);
+}

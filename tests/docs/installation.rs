@@ -1,0 +1,325 @@
+//! A whole installation on loopback: the stacks of `deploy/` for production in moto, PostgreSQL, two replicas with mutual
+//! TLS, a ledger that has checkpoints signed, and the machine of an operator.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use chrono::{TimeDelta, Utc};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::authority::{Authority, read};
+use crate::cloud::Cloud;
+use crate::fargate::{FILES, Fargate, Ports};
+use crate::ledger::Ledger;
+use crate::postgres::{Database, Server};
+use crate::proxy::Proxy;
+use crate::tools;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
+
+pub const KEY: &str = "amply-checkpoint-key-2026";
+pub const SECRET: &str = "amply/prod/checkpoint-signing-key";
+const LOG_GROUP: &str = "/checkpoint-signer/prod";
+const LOG_STREAM: &str = "signer/tasks";
+pub const SCRATCH: &str = "amply/scratch-database-url";
+pub const BUCKET: &str = "amply-checkpoint-backup";
+
+/// Who may do what.
+const ROLES: &str = r#"
+[clients."spiffe://amply.example/ledger"]
+roles = ["signer"]
+[clients."spiffe://amply.example/operator"]
+roles = ["operator", "auditor"]
+"#;
+
+pub struct Installation {
+    pub fargate: Fargate,
+    pub cloud: Cloud,
+    pub authority: Authority,
+    /// Where the operator works.
+    pub desk: PathBuf,
+    pub ledger: Ledger,
+    /// The way of the tasks to Secrets Manager.
+    pub proxy: Proxy,
+    pub database: &'static Server,
+    /// The names of the databases: the record's, and an empty one.
+    names: [String; 2],
+    /// Where a service may be tried.
+    trial: u16,
+    pub runtime: Runtime,
+    home: TempDir,
+}
+
+/// How a command ended, and what it printed.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub text: String,
+}
+
+impl Installation {
+    pub fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (record, scratch) =
+            runtime.block_on(async { (Database::new().await, Database::new().await) });
+        Self::on(record.server, [record.name, scratch.name], runtime)
+    }
+
+    /// With a PostgreSQL of its own, which may be stopped.
+    pub fn with_own_database() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let server: &'static Server = Box::leak(Box::new(Server::start()));
+        let names = runtime
+            .block_on(async { [server.database().await.name, server.database().await.name] });
+        Self::on(server, names, runtime)
+    }
+
+    fn on(database: &'static Server, names: [String; 2], runtime: Runtime) -> Self {
+        let mut cloud = Cloud::with_stacks("prod");
+        let home = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let folder = home.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            folder
+        };
+        let (desk, bin, ledger) = (folder("desk"), folder("bin"), folder("ledger"));
+        tools::put_into(&bin);
+        let authority = Authority::new("the authority");
+        let upstream = cloud.address.trim_start_matches("http://").to_owned();
+        let proxy = runtime.block_on(Proxy::start(&upstream));
+        let fargate = Fargate::new(home.path(), &proxy.url, 2);
+        let servers =
+            [0, 1].map(|replica| format!("https://localhost:{}", fargate.ports(replica).grpc));
+        for folder in [&desk, &ledger] {
+            std::fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
+        }
+        authority.issue(&desk, "operator", "spiffe://amply.example/operator");
+        authority.issue(&ledger, "ledger", "spiffe://amply.example/ledger");
+        fill_secrets(
+            &mut cloud,
+            &authority,
+            home.path(),
+            [&names[0], &names[1]].map(|name| database.url(name)),
+        );
+        let mut installation = Self {
+            fargate,
+            cloud,
+            authority,
+            desk,
+            ledger: Ledger::new(ledger, servers),
+            proxy,
+            database,
+            names,
+            trial: Ports::free().grpc,
+            runtime,
+            home,
+        };
+        let stream = json!({ "logGroupName": LOG_GROUP, "logStreamName": LOG_STREAM });
+        installation.cloud.ask("logs.create_log_stream", stream);
+        installation.prepare_desk();
+        installation.first_key();
+        installation.must(&["record", "init"]);
+        installation.deploy_replicas("2");
+        for count in 1..=3 {
+            installation.ledger.signs("org_1", count);
+            installation.ledger.signs("org_2", count);
+        }
+        installation.ship_logs();
+        installation
+    }
+
+    /// The operator's files: profiles, the database's password, and what the pages begin with.
+    fn prepare_desk(&self) {
+        let home = self.home.path();
+        std::fs::create_dir(home.join(".aws")).unwrap();
+        let profile = |name: &str, caller: &str| {
+            format!("[{name}]\naws_access_key_id = {caller}\naws_secret_access_key = secret\n")
+        };
+        let profiles =
+            profile("administrator", "administrator") + &profile("operator", "key.OperatorRole");
+        std::fs::write(home.join(".aws/credentials"), profiles).unwrap();
+        let password = home.join(".pgpass");
+        std::fs::write(&password, "*:*:*:*:secret word\n").unwrap();
+        let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&password, only_mine).unwrap();
+        let site = crate::page::folder().join("site.sh");
+        std::fs::copy(site, self.desk.join("site.sh")).unwrap();
+        let template = "deploy/service.yaml";
+        std::fs::create_dir(self.desk.join("deploy")).unwrap();
+        std::fs::copy(crate::cloud::path(template), self.desk.join(template)).unwrap();
+    }
+
+    fn first_key(&self) {
+        let day = |days| {
+            (Utc::now() + TimeDelta::days(days))
+                .format("%Y-%m-%d")
+                .to_string()
+        };
+        let (from, until) = (day(-335), day(30));
+        let window = ["--valid-from", &from, "--valid-until", &until];
+        let first = ["rollover", "stage", "--key-id", KEY, "--bits", "2048"];
+        self.must_as_operator(&[&first[..], &window].concat());
+    }
+
+    /// What `site.sh` would say of this installation.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let first = self.fargate.ports(0);
+        let http = |port| format!("http://127.0.0.1:{port}");
+        let text = |text: &str| text.to_owned();
+        let [record, scratch] = self.names.clone();
+        vec![
+            ("AWS_REGION", text("eu-central-1")),
+            ("CHECKPOINT_SIGNER_SERVER", self.ledger.servers[0].clone()),
+            ("PUBLIC_URL", http(first.http)),
+            ("METRICS_URL", http(first.metrics) + "/metrics"),
+            ("PGHOST", text("127.0.0.1")),
+            ("PGPORT", self.database.port.to_string()),
+            ("PGUSER", text("postgres")),
+            ("PGDATABASE", record),
+            ("SCRATCH_DATABASE", scratch),
+            ("STACK", text("service")),
+            ("TRIAL", format!("127.0.0.1:{}", self.trial)),
+            ("BACKUP_BUCKET", text(BUCKET)),
+        ]
+    }
+
+    /// A program on the operator's machine, as an administrator of the account.
+    pub fn command(&self, program: &str) -> Command {
+        let (home, path) = (self.home.path(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.desk)
+            .env_clear()
+            .env("PATH", format!("{}/bin:{path}", home.display()))
+            .env("HOME", home)
+            .env("LANG", "C.UTF-8")
+            .env("AWS_ENDPOINT_URL", &self.cloud.address)
+            .env("AWS_DEFAULT_REGION", "eu-central-1")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(self.variables());
+        command
+    }
+
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(PROGRAM);
+        command
+            .args(arguments)
+            .env("AWS_PROFILE", "administrator")
+            .env("CHECKPOINT_SIGNER_ENVIRONMENT", "prod")
+            .env(
+                "CHECKPOINT_SIGNER_RECORD",
+                "secretsmanager:amply/database-url",
+            )
+            .env("CHECKPOINT_SIGNER_SERVER_CA", "ca.crt")
+            .env("CHECKPOINT_SIGNER_CLIENT_CERTIFICATE", "operator.crt")
+            .env("CHECKPOINT_SIGNER_CLIENT_KEY", "operator.key");
+        command
+    }
+
+    pub fn must(&self, arguments: &[&str]) -> String {
+        must(&mut self.program(arguments))
+    }
+
+    /// Changes the stack, as `service 2` in the guide to `deploy/` does.
+    fn deploy_replicas(&mut self, count: &str) {
+        let asked = json!({ "StackName": "service" });
+        let stack = self.cloud.ask("cloudformation.describe_stacks", asked)["Stacks"][0].clone();
+        let parameters = stack["Parameters"].as_array().unwrap().iter();
+        let parameters = parameters.map(|parameter| match parameter["ParameterKey"].as_str() {
+            Some("Replicas") => json!({ "ParameterKey": "Replicas", "ParameterValue": count }),
+            key => json!({ "ParameterKey": key, "UsePreviousValue": true }),
+        });
+        let update = json!({
+            "StackName": "service",
+            "ChangeSetName": "replicas",
+            "ChangeSetType": "UPDATE",
+            "TemplateBody": crate::cloud::read("deploy/service.yaml"),
+            "Parameters": parameters.collect::<Vec<_>>(),
+            "Capabilities": ["CAPABILITY_IAM"],
+        });
+        self.cloud.ask("cloudformation.create_change_set", update);
+        let execute = json!({ "StackName": "service", "ChangeSetName": "replicas" });
+        self.cloud.ask("cloudformation.execute_change_set", execute);
+        self.follow();
+    }
+
+    /// Where the empty database is.
+    pub fn scratch_url(&self) -> String {
+        self.database.url(&self.names[1])
+    }
+
+    /// Where the record is.
+    pub fn record_url(&self) -> String {
+        self.database.url(&self.names[0])
+    }
+
+    pub fn must_as_operator(&self, arguments: &[&str]) -> String {
+        must(self.program(arguments).env("AWS_PROFILE", "operator"))
+    }
+
+    /// Lets ECS and CloudWatch Logs do what they were told. While replicas are replaced, the ledger signs on.
+    pub fn follow(&mut self) {
+        let ledger = &self.ledger;
+        self.fargate
+            .follow(&mut self.cloud, || ledger.signs_something());
+        self.ship_logs();
+    }
+
+    fn ship_logs(&mut self) {
+        let now = Utc::now().timestamp_millis();
+        let lines = self.fargate.new_log().into_iter();
+        let events: Vec<_> = lines
+            .map(|line| json!({ "timestamp": now, "message": line }))
+            .collect();
+        if !events.is_empty() {
+            let put = json!({ "logGroupName": LOG_GROUP, "logStreamName": LOG_STREAM, "logEvents": events });
+            self.cloud.ask("logs.put_log_events", put);
+        }
+    }
+}
+
+/// What the guide to `deploy/` has put into them.
+fn fill_secrets(
+    cloud: &mut Cloud,
+    authority: &Authority,
+    folder: &Path,
+    [record, scratch]: [String; 2],
+) {
+    let server = authority.issue(folder, "server", "localhost");
+    let health = authority.issue(folder, "health", "spiffe://amply.example/health");
+    let files = json!({
+        "certificate": read(&server.certificate),
+        "key": read(&server.key),
+        "client_ca": authority.pem(),
+        "roles": ROLES,
+        "server_ca": authority.pem(),
+        "health_certificate": read(&health.certificate),
+        "health_key": read(&health.key),
+        "database_ca": authority.pem(),
+    });
+    for (secret, value) in [(FILES, files.to_string()), ("amply/database-url", record)] {
+        let put = json!({ "SecretId": secret, "SecretString": value });
+        cloud.ask("secretsmanager.put_secret_value", put);
+    }
+    let scratch = json!({ "Name": SCRATCH, "SecretString": scratch });
+    cloud.ask("secretsmanager.create_secret", scratch);
+    let here = json!({ "LocationConstraint": "eu-central-1" });
+    let bucket = json!({ "Bucket": BUCKET, "CreateBucketConfiguration": here });
+    cloud.ask("s3.create_bucket", bucket);
+}
+
+pub fn run(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        text: String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
+    }
+}
+
+pub fn must(command: &mut Command) -> String {
+    let ended = run(command);
+    assert_eq!(ended.code, 0, "{command:?}: {}", ended.text);
+    ended.text
+}
