@@ -12,6 +12,7 @@ mod place;
 mod record;
 mod rollover;
 mod serve;
+mod shown;
 mod sign;
 mod timeline;
 mod tls;
@@ -182,7 +183,8 @@ pub fn main() -> ExitCode {
             block_on(line.check())
         }
         config::Start::Arguments(arguments) => {
-            let cli = Cli::parse_from(arguments);
+            let cli = Cli::try_parse_from(arguments)
+                .unwrap_or_else(|error| shown::without_secrets(error).exit());
             let hardening = cli.command.handles_private_keys().then(Hardening::apply);
             let (audit, collector) = (cli.command.audit(), cli.command.collector());
             telemetry::start(&cli.log_level, audit, collector)

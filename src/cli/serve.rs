@@ -95,7 +95,7 @@ pub(super) struct Serve {
     #[arg(long, env = "CHECKPOINT_SIGNER_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// Where to serve metrics for Prometheus, at /metrics: http (the HTTP port, which is the public's) or an address of
-    /// their own, such as 127.0.0.1:9464; nowhere, if it is not given (with --dev, http)
+    /// their own, such as 127.0.0.1:9464, which has /health, too; nowhere, if it is not given (with --dev, http)
     #[arg(long, env = "CHECKPOINT_SIGNER_METRICS", value_name = "PLACE")]
     metrics: Option<MetricsPlace>,
     /// A collector to which traces are sent by OTLP over gRPC, such as http://127.0.0.1:4317; nowhere, if it is not given

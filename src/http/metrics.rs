@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::health;
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::key::WARN_DAYS;
@@ -111,7 +112,10 @@ impl Scraped {
         gauges.queue_depth.set(depth as f64);
         gauges.queue_capacity.set(capacity as f64);
         let keys = Arc::clone(&parts.keys.borrow());
-        show_keys(gauges, &keys, parts.clock.now());
+        let now = parts.clock.now();
+        let reason = health::why_not(&keys, parts.record.as_ref(), now);
+        gauges.signing.set(f64::from(u8::from(reason.is_none())));
+        show_keys(gauges, &keys, now);
         parts.metrics.text()
     }
 }
@@ -132,8 +136,6 @@ fn show_keys(gauges: &telemetry::Gauges, keys: &KeysInForce, now: DateTime<Utc>)
             .get_or_create(&labels)
             .set(remaining);
     }
-    let can_sign = keys.select(now).is_ok();
-    gauges.signing.set(f64::from(u8::from(can_sign)));
     let covered = keys.covered_until(now).map_or(0.0, seconds);
     gauges.coverage_remaining.set(covered);
     let last = keys.last_window_end().map_or(0.0, seconds);
@@ -171,8 +173,15 @@ async fn show(State(scraped): State<Scraped>) -> Response {
     }
 }
 
-/// Serves nothing but metrics, until the token is cancelled.
+async fn show_health(State(Scraped(parts)): State<Scraped>) -> Response {
+    health::answer(&parts.keys, parts.record.as_ref(), &parts.clock)
+}
+
+/// Serves metrics and health until the token is cancelled, with connections of their own: whatever the public does on its
+/// port, the operator and the load balancer are answered.
 pub async fn serve_metrics(listener: TcpListener, scraped: Scraped, shutdown: CancellationToken) {
-    let router = scraped.router().fallback(super::no_such_path);
+    let health = Router::new().route(health::PATH, get(show_health));
+    let health = health.with_state(scraped.clone());
+    let router = scraped.router().merge(health).fallback(super::no_such_path);
     super::transport::serve(listener, router, shutdown).await;
 }

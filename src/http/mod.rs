@@ -1,11 +1,12 @@
 //! The HTTP edge, for the public: the page for auditors, the published keys and checkpoints, verdicts; and the state
-//! of the service for a person or a load balancer.
+//! of the service for a person or a load balancer; the latter and metrics on a port of the operator's own, too.
 //!
 //! It reads and never writes, and nothing behind it is secret. Its description is `openapi.json`, served as
 //! `/openapi.json`. Whatever is asked of it is bounded: connections and their time in `transport`, verifications at
 //! once, pages of the record, RSA signatures (`signed_keyring`).
 
 mod checkpoints;
+mod health;
 mod keys;
 mod metrics;
 mod page;
@@ -34,7 +35,6 @@ use url::Url;
 
 use crate::checkpoint::MAX_JSON_BYTES;
 use crate::clock::Clock;
-use crate::key::{KeyId, instant_text};
 use crate::record::Record;
 use crate::signer::KeysInForce;
 use crate::telemetry::call::{CallContext, REQUEST_ID};
@@ -170,7 +170,7 @@ fn router(inner: Inner, scraped: Option<Scraped>) -> Router {
         .route("/v1/checkpoints/{ledger}/{id}", get(checkpoints::one))
         .route("/v1/verify", post(verdicts::verify))
         .route("/openapi.json", get(description))
-        .route("/health", get(health))
+        .route(health::PATH, get(health))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(inner)
@@ -237,31 +237,6 @@ async fn description() -> Representation {
     Representation::json(Keep::For(DESCRIPTION_KEPT), DESCRIPTION)
 }
 
-/// 200 while some key can sign and the record did not go back, 503 otherwise; the body says why, and how the key source is doing.
-async fn health(State(inner): State<Inner>) -> impl IntoResponse {
-    let keys = inner.keys.borrow();
-    let selected = keys.select(inner.clock.now());
-    let wholeness = inner.record.wholeness();
-    let went_back = wholeness.borrow();
-    let reason = match (&selected, went_back.as_ref()) {
-        (Err(no_key), _) => Some(no_key.to_string()),
-        (Ok(_), went_back) => went_back.map(ToString::to_string),
-    };
-    let status = match reason {
-        None => StatusCode::OK,
-        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let body = serde_json::json!({
-        "signing": reason.is_none(),
-        "key_id": selected.as_ref().ok().map(|key| KeyId::as_str(key.key_id())),
-        "reason": reason,
-        "source": {
-            "name": keys.source.name,
-            "last_success": keys.source.last_success.map(instant_text),
-            "faults": keys.source.faults,
-            "api_calls": keys.source.api_calls,
-        },
-    });
-    let headers = [(header::CACHE_CONTROL, "no-store")];
-    (status, headers, axum::Json(body))
+async fn health(State(inner): State<Inner>) -> Response {
+    health::answer(&inner.keys, inner.record.as_ref(), &inner.clock)
 }

@@ -1,5 +1,5 @@
 //! Connections: how many at once, and how long each may take. A slow or silent client costs a place for a while, and
-//! nothing else.
+//! nothing else. Who comes when all are taken is told so at once, and does not wait in a queue that nobody sees.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,8 +14,16 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::problem::Problem;
+
 /// Connections at once: with the largest body each, they take half a gigabyte at worst.
 const MAX_CONNECTIONS: usize = 512;
+
+/// Connections at once that are only told that there is no place; what comes beyond them is closed.
+const MAX_TURNED_AWAY: usize = 64;
+
+/// How long a client that is turned away may take to send its request and to read the answer.
+const TURNING_AWAY: Duration = Duration::from_secs(2);
 
 /// How long a client may take to send the head of a request; an idle connection is closed after it, too.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -36,20 +44,30 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
+    let turned_away = Arc::new(Semaphore::new(MAX_TURNED_AWAY));
+    let no_place = Router::new().fallback(async || Problem::overloaded());
     let accepting = async {
-        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let serving = converse(stream, router.clone(), shutdown.clone());
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(place);
-                    });
-                }
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "an HTTP connection cannot be accepted");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
+                    continue;
                 }
+            };
+            if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                let serving = converse(stream, router.clone(), shutdown.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            } else if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
+                let telling = converse(stream, no_place.clone(), shutdown.clone());
+                connections.spawn(async move {
+                    let _ = tokio::time::timeout(TURNING_AWAY, telling).await;
+                    drop(place);
+                });
             }
         }
     };

@@ -128,8 +128,13 @@ impl KeyringEntry {
 
     /// Staged and nothing else. Another label means that it was trusted once, which does not end.
     fn is_pending(&self) -> bool {
-        self.stages == [StagingLabel::Pending]
+        is_only_staged(&self.stages)
     }
+}
+
+/// Whether AWSPENDING is the only label.
+pub(crate) fn is_only_staged(stages: &[StagingLabel]) -> bool {
+    stages == [StagingLabel::Pending]
 }
 
 /// Whether one of the labels makes a version trusted.
@@ -187,14 +192,33 @@ impl Keyring {
         Ok(())
     }
 
+    /// Adds a version with the labels that the source gives it now. To one that is there already (the record has those that
+    /// were trusted once, which does not end) the label of a version that is only staged is not given.
+    ///
+    /// # Errors
+    /// [`KeyConflict`] as [`Keyring::check`]; the ring is unchanged then.
+    pub fn label(
+        &mut self,
+        version: KeyVersion,
+        stages: Vec<StagingLabel>,
+    ) -> Result<(), KeyConflict> {
+        let key_id = version.key_id.clone();
+        let is_known = self.0.contains_key(&key_id);
+        self.insert(version)?;
+        if !is_known || !is_only_staged(&stages) {
+            self.set_stages(&key_id, stages);
+        }
+        Ok(())
+    }
+
     /// Takes a version over from another ring, with its labels and its endorsement. False when it contradicts
     /// what is known.
     pub fn adopt(&mut self, entry: &KeyringEntry) -> bool {
         let key_id = &entry.version.key_id;
-        if self.insert(entry.version.clone()).is_err() {
+        let labelled = self.label(entry.version.clone(), entry.stages.clone());
+        if labelled.is_err() {
             return false;
         }
-        self.set_stages(key_id, entry.stages.clone());
         if let Some(endorsement) = &entry.endorsement {
             self.endorse(key_id, endorsement.clone());
         }

@@ -22,6 +22,7 @@ pub use chain::{PinnedKeyring, UnknownPin};
 pub use coverage::{WARN_DAYS, covered_until};
 pub use endorsement::{Endorsement, EndorsementError};
 pub use jwk::{KeyringFileError, MAX_KEYRING_BYTES};
+pub(crate) use keyring::is_only_staged;
 pub use keyring::{KeyConflict, KeyState, Keyring, KeyringEntry, Revocation};
 pub use private::{DEFAULT_MODULUS_BITS, PrivateKey, PrivateKeyError};
 pub use public::{

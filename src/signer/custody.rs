@@ -15,6 +15,7 @@ use super::refreshes::Refreshes;
 use crate::clock::Clock;
 use crate::key::{
     KeyId, Keyring, KeyringEntry, Revocation, SigningKey, StagingLabel, VersionSecret,
+    is_only_staged,
 };
 use crate::record::{Record, RecordError, RegisterError};
 use crate::source::{KeySource, SourceError};
@@ -244,8 +245,10 @@ impl Custodian {
         key_id: KeyId,
         revocation: Revocation,
     ) -> Result<Arc<KeysInForce>, RevokeError> {
-        if !self.record.revoke_key(&key_id, revocation.clone()).await? {
-            return Err(RevokeError::UnknownKey(key_id));
+        let revoke = || self.record.revoke_key(&key_id, revocation.clone());
+        if !revoke().await? {
+            self.register_staged(&key_id).await?;
+            revoke().await?;
         }
         tracing::warn!(%key_id, "a key is revoked");
         if let Err(error) = self.read_record().await {
@@ -256,6 +259,21 @@ impl Custodian {
             self.settle(keyring);
         }
         Ok(self.keys())
+    }
+
+    /// Puts a version on record that is only staged, so that its revocation can be kept.
+    async fn register_staged(&self, key_id: &KeyId) -> Result<(), RevokeError> {
+        let (keys, unknown) = (self.keys(), RevokeError::UnknownKey(key_id.clone()));
+        let entry = keys.keyring.get(key_id).ok_or(unknown)?;
+        let registered =
+            self.record
+                .register_key(entry.version(), entry.endorsement(), self.clock.now());
+        match registered.await {
+            Ok(()) => Ok(()),
+            Err(RegisterError::Store(error)) => Err(error.into()),
+            // Its key is on record under another name.
+            Err(RegisterError::Conflict(_)) => Err(RevokeError::UnknownKey(key_id.clone())),
+        }
     }
 
     /// Takes over what the record knows: versions and revocations that others brought.
@@ -409,7 +427,7 @@ impl Refresh {
             return Err(fault(&conflict));
         }
         // A version that is only staged may be given up again, so that it leaves no trace on record.
-        if stages != [StagingLabel::Pending] {
+        if !is_only_staged(&stages) {
             let registered = record
                 .register_key(&version, secret.endorsement(), now)
                 .await;
@@ -421,9 +439,8 @@ impl Refresh {
             }
         }
         self.keyring
-            .insert(version)
+            .label(version, stages)
             .map_err(|error| fault(&error))?;
-        self.keyring.set_stages(&key_id, stages);
         if let Some(endorsement) = secret.endorsement() {
             self.keyring.endorse(&key_id, endorsement.clone());
         }

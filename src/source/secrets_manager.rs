@@ -88,19 +88,28 @@ impl SecretsManagerSource {
         self.client.get_secret_value().secret_id(&self.secret_id)
     }
 
+    /// AWSCURRENT first, then AWSPREVIOUS: a promotion moves both labels at once, and may fall between the two calls. In this
+    /// order the version that was current is found once more, as the previous one, and what is current by then is asked for.
+    /// In the other order, or with both calls at the same time, it could be missing from both answers: it would lose its
+    /// trust, and might be the one that signs.
     async fn read(&self) -> Result<Vec<(StagingLabel, GetSecretValueOutput)>, SourceError> {
-        let by_stage = |stage: &StagingLabel| self.get().version_stage(stage.as_str()).send();
-        let (current, previous) = tokio::join!(
-            by_stage(&StagingLabel::Current),
-            by_stage(&StagingLabel::Previous)
-        );
+        let by_stage = |stage: StagingLabel| self.get().version_stage(stage.as_str()).send();
+        let current = by_stage(StagingLabel::Current).await;
         let current = current.map_err(|error| self.explain(&error))?;
         let mut found = vec![(StagingLabel::Current, current)];
-        match previous {
+        match by_stage(StagingLabel::Previous).await {
             Ok(previous) => found.push((StagingLabel::Previous, previous)),
             // Normal for a secret that was never rotated, or whose old key is retired.
             Err(error) if is_not_found(&error) => {}
             Err(error) => return Err(self.explain(&error)),
+        }
+        if let [(_, was_current), (_, previous)] = found.as_slice()
+            && was_current.version_id() == previous.version_id()
+        {
+            let current = by_stage(StagingLabel::Current).await;
+            let current = current.map_err(|error| self.explain(&error))?;
+            found.swap_remove(0);
+            found.push((StagingLabel::Current, current));
         }
         Ok(found)
     }

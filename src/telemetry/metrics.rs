@@ -225,7 +225,7 @@ impl Metrics {
         );
         registry.register(
             "signing_possible",
-            "1 while some key can sign, 0 otherwise",
+            "1 while some key can sign and the record did not go back, 0 otherwise",
             gauges.signing.clone(),
         );
         registry.register_with_unit(

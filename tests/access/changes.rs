@@ -8,7 +8,7 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::authority::{Authority, read, replace};
-use crate::guarded::{Guarded, ROLES};
+use crate::guarded::{Guarded, ROLES, Running, prepare};
 use crate::support::refusal;
 
 /// Far longer than it should take; a test that waits for it fails.
@@ -75,6 +75,35 @@ async fn a_revoked_certificate_ends_on_connections_that_are_open_and_on_new_ones
     let again = lists(&service.client(Some("stolen"))).await.unwrap_err();
     assert!(again.details().is_empty(), "the handshake fails: {again:?}");
     lists(&service.client(Some("auditor"))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_list_that_has_expired_is_told_of_once_and_still_revokes() {
+    let (folder, authority) = prepare();
+    let folder = folder.path();
+    let stolen = authority.issue(folder, "stolen", "auditor.amply.example");
+    let list = |until| authority.revocation_list_until(&[&stolen], until);
+    replace(&folder.join("ca.crl"), &list(2021));
+    let running = Running::start_with(folder, &["--tls-client-crl", "ca.crl"]);
+    let client = |file| running.client(folder, &authority, file);
+    for file in ["auditor", "operator", "auditor"] {
+        lists(&client(file)).await.unwrap();
+    }
+    lists(&client("stolen")).await.unwrap_err();
+    let told = || {
+        read(&folder.join("log"))
+            .matches("--tls-client-crl has expired")
+            .count()
+    };
+    assert_eq!(told(), 1);
+    // Once more for each change.
+    replace(&folder.join("ca.crl"), &list(2022));
+    let start = Instant::now();
+    while told() != 2 {
+        assert!(start.elapsed() < PATIENCE);
+        lists(&client("auditor")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

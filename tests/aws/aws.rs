@@ -89,20 +89,24 @@ pub fn stage(secret: &str, document: &str) -> String {
         .into()
 }
 
-/// Moves AWSCURRENT to a version that is staged; the version before becomes AWSPREVIOUS.
-pub fn promote(secret: &str, version: &str) {
+/// Moves AWSCURRENT to a version; the version before becomes AWSPREVIOUS.
+pub fn make_current(secret: &str, version: &str) {
     let current = json!({ "SecretId": secret, "VersionStage": "AWSCURRENT" });
-    let current = boto3("get_secret_value", current)["VersionId"].clone();
-    let label = |stage: &str, from: Value, to: Value| {
-        let mut arguments = json!({ "SecretId": secret, "VersionStage": stage });
-        arguments["RemoveFromVersionId"] = from;
-        if !to.is_null() {
-            arguments["MoveToVersionId"] = to;
-        }
-        boto3("update_secret_version_stage", arguments);
-    };
-    label("AWSCURRENT", current, version.into());
-    label("AWSPENDING", version.into(), Value::Null);
+    let current = &boto3("get_secret_value", current)["VersionId"];
+    let label = json!({
+        "SecretId": secret, "VersionStage": "AWSCURRENT",
+        "RemoveFromVersionId": current, "MoveToVersionId": version,
+    });
+    boto3("update_secret_version_stage", label);
+}
+
+/// Makes a version that is staged the current one.
+pub fn promote(secret: &str, version: &str) {
+    make_current(secret, version);
+    let label = json!({
+        "SecretId": secret, "VersionStage": "AWSPENDING", "RemoveFromVersionId": version,
+    });
+    boto3("update_secret_version_stage", label);
 }
 
 /// Puts a new current version, by staging and promoting.

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,7 +31,7 @@ pub enum Mode {
     CutAfter(usize),
     /// The next request for this action is carried out, and answered with a server's error.
     LoseAnswer(&'static str),
-    /// The next request for this action waits until [`Proxy::release`]; the others go through.
+    /// The next request for this action, or of this label, waits until [`Proxy::release`]; the others go through.
     Hold(&'static str),
 }
 
@@ -93,6 +94,10 @@ async fn pass(State(inner): State<Inner>, request: Request) -> Response {
         .to_owned();
     let action = target.trim_start_matches("secretsmanager.").to_owned();
     inner.asked.lock().unwrap().push(action.clone());
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, 1024 * 1024).await.unwrap();
+    let stage = serde_json::from_slice::<serde_json::Value>(&body).unwrap()["VersionStage"].clone();
+    let forward = || forward(&inner, &head, &body);
     let mode = *inner.mode.lock().unwrap();
     let denied = mode == Mode::LeastPrivilege && action != "GetSecretValue";
     match mode {
@@ -102,28 +107,26 @@ async fn pass(State(inner): State<Inner>, request: Request) -> Response {
         Mode::CutAfter(left) => {
             inner.set(Mode::CutAfter(left.saturating_sub(1)));
             if left > 1 {
-                return forward(&inner, request).await;
+                return forward().await;
             }
             if left == 1 {
-                forward(&inner, request).await;
+                forward().await;
             }
             inner.reached.notify_one();
             std::future::pending().await
         }
-        Mode::Hold(held) if held == action => {
+        Mode::Hold(held) if held == action || stage == held => {
             inner.set(Mode::Open);
             inner.reached.notify_one();
             inner.released.notified().await;
-            forward(&inner, request).await
+            forward().await
         }
         Mode::LoseAnswer(lost) if lost == action => {
             inner.set(Mode::Open);
-            forward(&inner, request).await;
+            forward().await;
             error(500, "InternalServiceError")
         }
-        Mode::Open | Mode::LeastPrivilege | Mode::Hold(_) | Mode::LoseAnswer(_) => {
-            forward(&inner, request).await
-        }
+        Mode::Open | Mode::LeastPrivilege | Mode::Hold(_) | Mode::LoseAnswer(_) => forward().await,
     }
 }
 
@@ -155,11 +158,9 @@ fn error(status: u16, code: &str) -> Response {
 }
 
 /// One request, one connection: as plain as HTTP/1.1 can be.
-async fn forward(inner: &Inner, request: Request) -> Response {
+async fn forward(inner: &Inner, head: &Parts, body: &[u8]) -> Response {
     let upstream = &inner.upstream;
-    let (head, body) = request.into_parts();
-    let body = to_bytes(body, 1024 * 1024).await.unwrap();
-    if head.headers["x-amz-target"] == "secretsmanager.PutSecretValue" && !inner.may_put(&body) {
+    if head.headers["x-amz-target"] == "secretsmanager.PutSecretValue" && !inner.may_put(body) {
         return error(400, "ResourceExistsException");
     }
     let mut text = format!("POST / HTTP/1.1\r\nHost: {upstream}\r\nConnection: close\r\n");
@@ -175,7 +176,7 @@ async fn forward(inner: &Inner, request: Request) -> Response {
     text.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
     let mut stream = TcpStream::connect(upstream).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
-    stream.write_all(&body).await.unwrap();
+    stream.write_all(body).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();

@@ -1,5 +1,9 @@
 //! What the service does with what the secret holds, and when it cannot be had.
 
+use std::time::Duration;
+
+use checkpoint_signer::grpc::proto::RefreshKeysRequest;
+use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use chrono::TimeDelta;
 use serde_json::json;
 use tonic::Code;
@@ -7,7 +11,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::aws::{AwsService, boto3, create, promote, rotate, stage};
+use crate::aws::{AwsService, boto3, create, make_current, promote, rotate, stage};
 use crate::proxy::Mode;
 use crate::support::{at, key_of, key_with, refusal};
 
@@ -41,6 +45,54 @@ async fn a_rotation_is_followed_and_the_switch_is_at_the_window() {
     assert_eq!(service.key_of(1).await, "key-2025");
     service.clock.set(at("2026-01-01"));
     assert_eq!(service.key_of(2).await, "key-2026");
+}
+
+/// Waits for the request that is held, and until any other one that was sent beside it has its answer.
+async fn held_alone(service: &AwsService) {
+    service.proxy.reached().await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
+#[tokio::test]
+async fn labels_that_move_while_they_are_read_leave_a_key_that_signs() {
+    for held in ["AWSCURRENT", "AWSPREVIOUS"] {
+        let secret = format!("moved-before-{held}");
+        create(&secret, &key_of(2024));
+        rotate(&secret, &key_of(2025));
+        let mut service = AwsService::start(&secret, NOW).await;
+        let next = stage(&secret, &key_of(2026));
+        service.proxy.set(Mode::Hold(held));
+        let mut reader = KeyServiceClient::new(service.channel.clone());
+        let moved = async {
+            held_alone(&service).await;
+            promote(&secret, &next);
+            service.proxy.release();
+        };
+        let (read, ()) = tokio::join!(reader.refresh_keys(RefreshKeysRequest {}), moved);
+        read.unwrap();
+        assert_eq!(service.key_of(1).await, "key-2025", "{held}");
+        service.clock.set(at("2026-01-01"));
+        assert_eq!(service.key_of(2).await, "key-2026", "{held}");
+    }
+}
+
+#[tokio::test]
+async fn a_promotion_that_is_taken_back_while_it_is_read_leaves_a_key_that_signs() {
+    create("taken-back", &key_of(2025));
+    let first = json!({ "SecretId": "taken-back", "VersionStage": "AWSCURRENT" });
+    let first = boto3("get_secret_value", first)["VersionId"].clone();
+    rotate("taken-back", &key_of(2026));
+    let mut service = AwsService::start("taken-back", NOW).await;
+    service.proxy.set(Mode::Hold("AWSPREVIOUS"));
+    let mut reader = KeyServiceClient::new(service.channel.clone());
+    let moved = async {
+        held_alone(&service).await;
+        make_current("taken-back", first.as_str().unwrap());
+        service.proxy.release();
+    };
+    let (read, ()) = tokio::join!(reader.refresh_keys(RefreshKeysRequest {}), moved);
+    read.unwrap();
+    assert_eq!(service.key_of(1).await, "key-2025");
 }
 
 #[tokio::test]
@@ -252,7 +304,7 @@ async fn an_idle_hour_costs_what_the_contract_says() {
         // The custodian wakes up, and the calls that it makes are answered.
         let before = service.proxy.asked().len();
         tokio::task::yield_now().await;
-        tokio::time::sleep(std::time::Duration::from_millis(4)).await;
+        tokio::time::sleep(Duration::from_millis(4)).await;
         while service.status().await.api_calls != Some(service.proxy.asked().len() as u64)
             || service.proxy.asked().len() % 2 == 1
         {

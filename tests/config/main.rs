@@ -12,6 +12,8 @@
 #[path = "../support/authority.rs"]
 mod authority;
 
+mod masked;
+
 use std::path::Path;
 use std::process::Command;
 

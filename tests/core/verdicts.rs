@@ -234,6 +234,17 @@ fn a_key_that_was_ever_trusted_verifies_under_any_labels() {
 }
 
 #[test]
+fn a_key_on_record_stays_known_to_a_replica_that_has_only_seen_it_staged() {
+    let mut seen = Keyring::default();
+    let staged = vec![StagingLabel::Pending];
+    seen.label(key().version(), staged).unwrap();
+    assert_eq!(kind(&seen, &signed_at(INSIDE)), VerdictKind::UnknownKey);
+    let mut recorded = keyring();
+    assert!(recorded.adopt(seen.entries()[0]));
+    assert_eq!(kind(&recorded, &signed_at(INSIDE)), VerdictKind::Valid);
+}
+
+#[test]
 fn a_signature_with_the_other_algorithm_is_a_mismatch() {
     for (own, other) in [("\"PS256\"", "\"RS256\""), ("\"RS256\"", "\"PS256\"")] {
         let keyring = keyring_of(key().with("algorithm", own).version());

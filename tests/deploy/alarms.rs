@@ -64,11 +64,40 @@ fn reads_of_this_secret_are_counted_by_name_and_by_arn_and_no_others() {
             "{name} {secret}"
         );
     }
-    let mut denied = event("PutSecretValue", &arn);
-    denied["errorCode"] = json!("AccessDenied");
-    assert_eq!(fitting(&mut cloud, "trail", &denied), ["AccessDenied"]);
-    denied["errorCode"] = json!("AccessDeniedException");
-    assert_eq!(fitting(&mut cloud, "trail", &denied), ["AccessDenied"]);
+}
+
+/// A call that was denied: CloudTrail leaves the parameters out, and the secret is named in the message alone.
+fn denied(name: &str, code: &str, arn: &str) -> Value {
+    let mut event = event(name, arn);
+    let message = format!(
+        "User: arn:aws:sts::123456789012:assumed-role/key-ServiceRole/1 is not authorized to perform: secretsmanager:{name} on \
+         resource: {arn} because no identity-based policy allows the secretsmanager:{name} action"
+    );
+    event["errorCode"] = json!(code);
+    event["errorMessage"] = json!(message);
+    event["requestParameters"] = Value::Null;
+    event
+}
+
+#[test]
+fn whoever_is_refused_at_this_secret_rings_the_alarm() {
+    let mut cloud = Cloud::prod();
+    let arn = cloud.secret_arn("amply/prod/checkpoint-signing-key");
+    let staging = arn.replace("/prod/", "/staging/");
+    for (name, code, arn, rings) in [
+        ("GetSecretValue", "AccessDenied", &arn, true),
+        ("DescribeSecret", "AccessDeniedException", &arn, true),
+        ("PutSecretValue", "AccessDenied", &staging, false),
+        ("PutSecretValue", "ResourceNotFoundException", &arn, false),
+    ] {
+        let expected: &[&str] = if rings { &["AccessDenied"] } else { &[] };
+        let event = denied(name, code, arn);
+        assert_eq!(fitting(&mut cloud, "trail", &event), expected, "{event}");
+    }
+    // Where the parameters are there, they are enough.
+    let mut known = event("PutSecretValue", &arn);
+    known["errorCode"] = json!("AccessDenied");
+    assert_eq!(fitting(&mut cloud, "trail", &known), ["AccessDenied"]);
 }
 
 #[test]

@@ -12,6 +12,8 @@
 
 #[path = "../support/authority.rs"]
 mod authority;
+#[path = "../web/client.rs"]
+mod client;
 #[path = "../support/python.rs"]
 mod python;
 

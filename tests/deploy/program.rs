@@ -1,8 +1,8 @@
 //! The program as a process of its own, with a role's credentials.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::cloud::Cloud;
 
@@ -44,6 +44,15 @@ pub struct Serving {
     pub grpc: String,
     pub http: String,
     child: Child,
+    shown: Lines<BufReader<ChildStdout>>,
+}
+
+/// What stands behind some words on the next line.
+fn address(shown: &mut Lines<BufReader<ChildStdout>>, what: &str) -> Option<String> {
+    let line = shown.next().map(Result::unwrap);
+    line.as_deref()
+        .and_then(|line| line.strip_prefix(what))
+        .map(str::to_owned)
 }
 
 impl Serving {
@@ -54,23 +63,26 @@ impl Serving {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut address = |what: &str| {
-            let line = lines.next().map(Result::unwrap);
-            let found = line.as_deref().and_then(|line| line.strip_prefix(what));
-            found.map(str::to_owned)
-        };
-        let (grpc, http) = (address("gRPC on "), address("HTTP on "));
+        let mut shown = BufReader::new(child.stdout.take().unwrap()).lines();
+        let grpc = address(&mut shown, "gRPC on ");
+        let http = address(&mut shown, "HTTP on ");
         let mut serving = Self {
             grpc: grpc.clone().unwrap_or_default(),
             http: http.clone().unwrap_or_default(),
             child,
+            shown,
         };
         if grpc.is_none() || http.is_none() {
             let log = serving.end();
             panic!("{command:?} did not start: {log}");
         }
         serving
+    }
+
+    /// Where its metrics are, on a port of their own.
+    pub fn metrics(&mut self) -> String {
+        let metrics = address(&mut self.shown, "metrics on ").unwrap();
+        metrics.trim_end_matches("/metrics").into()
     }
 
     /// Ends it, and gives its log.

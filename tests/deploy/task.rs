@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::actors::first_key;
 use crate::authority::{Authority, read};
+use crate::client::get;
 use crate::cloud::Cloud;
 use crate::program::{Serving, as_role, must, run};
 
@@ -46,6 +47,7 @@ fn the_task_writes_its_files_starts_and_is_healthy() {
     let folder = tempfile::tempdir().unwrap();
     first_key(&cloud, &folder);
     let containers = containers(&mut cloud);
+    let targets = cloud.ask("elbv2.describe_target_groups", json!({}));
     let here = folder.path().to_str().unwrap();
     let put = |text: &Value| {
         text.as_str()
@@ -85,7 +87,9 @@ fn the_task_writes_its_files_starts_and_is_healthy() {
         ("CHECKPOINT_SIGNER_RECORD", "sqlite:record.sqlite"),
         ("CHECKPOINT_SIGNER_GRPC", "127.0.0.1:0"),
         ("CHECKPOINT_SIGNER_HTTP", "127.0.0.1:0"),
+        ("CHECKPOINT_SIGNER_METRICS", "127.0.0.1:0"),
     ];
+    let health_port = variables["CHECKPOINT_SIGNER_METRICS"].replace("0.0.0.0:", "");
     variables.extend(here.map(|(name, value)| (name.into(), value.into())));
     let command = |variables: &BTreeMap<String, String>, arguments: &[&str]| {
         let mut command = as_role(&cloud, "key.ServiceRole", folder.path(), arguments);
@@ -100,7 +104,7 @@ fn the_task_writes_its_files_starts_and_is_healthy() {
         .iter()
         .map(|w| w.as_str().unwrap())
         .collect();
-    let service = Serving::start(&mut command(&variables, &serve));
+    let mut service = Serving::start(&mut command(&variables, &serve));
 
     let port = service.grpc.rsplit(':').next().unwrap();
     let server = variables["CHECKPOINT_SIGNER_SERVER"].replace("50051", port);
@@ -114,6 +118,15 @@ fn the_task_writes_its_files_starts_and_is_healthy() {
     assert_eq!(check[..2], ["CMD", "/usr/bin/checkpoint-signer"]);
     let health = must(&mut command(&variables, &check[2..]));
     assert_eq!(health, "SERVING\n");
+    // The load balancer's checks, of both its targets.
+    let metrics = service.metrics();
+    for target in targets["TargetGroups"].as_array().unwrap() {
+        assert_eq!(target["HealthCheckPort"], health_port, "{target}");
+        let path = target["HealthCheckPath"].as_str().unwrap();
+        let status = get(&metrics, path).status.to_string();
+        let expected = target["Matcher"]["HttpCode"].as_str().unwrap();
+        assert!(expected.split(',').any(|code| code == status), "{status}");
+    }
     // It is let in, and no more.
     let listed = run(&mut command(&variables, &["keys", "list"]));
     assert_ne!(listed.code, 0, "{}", listed.text);

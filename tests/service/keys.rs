@@ -250,6 +250,47 @@ async fn a_key_the_source_gave_up_signs_no_more_and_still_verifies() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_trusted_verifies_for_ever_also_when_it_is_only_staged_again() {
+    let staged_again = versions(&[(&key_of(2026), "AWSCURRENT"), (&key_of(2025), "AWSPENDING")]);
+    let mut service = TestService::new().await;
+    let signed = service.sign(checkpoint("chk_1", 1, "a")).await.unwrap();
+    service.use_keys(&staged_again).await.unwrap();
+    let retired = ("key-2025".to_owned(), KeyState::Retired, false);
+    assert_eq!(states(&mut service).await[1], retired);
+    let verdict = service.verify(&signed.published_json).await;
+    assert_eq!(verdict.kind(), VerdictKind::Valid);
+    let refusal = service.refusal(checkpoint("chk_2", 2, "b")).await;
+    assert_eq!(refusal.1, "KEY_NOT_YET_VALID", "it signs no more");
+    let mut service = service.restart().await;
+    let verdict = service.verify(&signed.published_json).await;
+    assert_eq!(verdict.kind(), VerdictKind::Valid);
+}
+
+#[tokio::test]
+async fn a_key_that_is_only_staged_can_be_revoked_and_stays_so() {
+    let staged = versions(&[(&key_of(2026), "AWSPENDING"), (&key_of(2025), "AWSCURRENT")]);
+    let mut service = TestService::with(&staged, "2025-12-31").await;
+    let revoke = |key_id: &str| RevokeKeyRequest {
+        key_id: key_id.into(),
+        reason: "leaked before its time".into(),
+        ..Default::default()
+    };
+    let answer = service.keys.revoke_key(revoke("key-2026")).await.unwrap();
+    let key = answer.into_inner().key.unwrap();
+    assert_eq!(key.state(), KeyState::Revoked);
+    let unknown = service.keys.revoke_key(revoke("key-2027")).await;
+    assert_eq!(refusal(unknown.unwrap_err()).1, "KEY_NOT_FOUND");
+    let promoted = versions(&[
+        (&key_of(2026), "AWSCURRENT"),
+        (&key_of(2025), "AWSPREVIOUS"),
+    ]);
+    service.use_keys(&promoted).await.unwrap();
+    let mut service = service.restart().await;
+    let revoked = ("key-2026".to_owned(), KeyState::Revoked, false);
+    assert_eq!(states(&mut service).await[0], revoked);
+}
+
+#[tokio::test]
 async fn a_revocation_is_repeatable_and_only_ever_moves_back() {
     let mut service = TestService::new().await;
     let mut from = async |instant: &str, reason: &str| {

@@ -101,15 +101,20 @@ impl Authority {
 
     /// A list that revokes these.
     pub fn revocation_list(&self, revoked: &[&Identity]) -> String {
+        self.revocation_list_until(revoked, 2099)
+    }
+
+    /// One that was to be renewed by the January of this year.
+    pub fn revocation_list_until(&self, revoked: &[&Identity], year: i32) -> String {
         let revoked = revoked.iter().map(|identity| RevokedCertParams {
             serial_number: SerialNumber::from(identity.serial),
-            revocation_time: date_time_ymd(2026, 1, 1),
+            revocation_time: date_time_ymd(2020, 1, 1),
             reason_code: None,
             invalidity_date: None,
         });
         let list = CertificateRevocationListParams {
-            this_update: date_time_ymd(2026, 1, 1),
-            next_update: date_time_ymd(2099, 1, 1),
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(year, 1, 1),
             crl_number: SerialNumber::from(1u64),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),

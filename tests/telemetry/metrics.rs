@@ -117,6 +117,20 @@ async fn refreshes_their_failures_and_conflicts_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_can_be_signed_on_a_record_that_went_back() {
+    let mut service = TestService::new().await;
+    service.sign(checkpoint("chk_1", 1, "a")).await.unwrap();
+    let (record, away) = (service.record_path(), service.folder.path().join("away"));
+    std::fs::rename(&record, &away).unwrap();
+    let refused = service.refusal(checkpoint("chk_2", 2, "b")).await;
+    assert_eq!(refused.1, "RECORD_STORE_UNAVAILABLE");
+    assert_eq!(Scrape::of(&service.http()).value("signing_possible"), 0.0);
+    std::fs::rename(&away, &record).unwrap();
+    service.sign(checkpoint("chk_2", 2, "b")).await.unwrap();
+    assert_eq!(Scrape::of(&service.http()).value("signing_possible"), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_caller_writes_is_in_no_label() {
     let mut service = TestService::new().await;
     let mut named = checkpoint("chk_marker7", 1, "a");
@@ -159,11 +173,12 @@ async fn the_public_port_has_no_metrics_unless_it_is_told_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_of_its_own_has_metrics_and_nothing_else() {
+async fn a_port_of_its_own_has_metrics_and_health_and_nothing_else() {
     let own = MetricsPlace::Own(([127, 0, 0, 1], 0).into());
     let (_folder, service) = with_metrics(Some(own)).await;
     let own = format!("http://{}", service.metrics().unwrap());
     assert_eq!(Scrape::of(&own).value("signing_possible"), 1.0);
+    assert_eq!(get(&own, "/health").json()["key_id"], "key-2025");
     get(&own, "/v1/keys").problem(404, "NOT_FOUND");
     let public = format!("http://{}", service.http().unwrap());
     get(&public, "/metrics").problem(404, "NOT_FOUND");

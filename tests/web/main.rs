@@ -11,9 +11,16 @@
 )]
 
 mod client;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../support/cluster.rs"]
+mod cluster;
+mod connections;
 mod description;
 mod differential;
 mod endpoints;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../support/history.rs"]
+mod history;
 mod limits;
 mod node;
 mod page;

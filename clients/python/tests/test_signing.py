@@ -4,12 +4,13 @@ import asyncio
 import json
 import threading
 import time
+from typing import Any
 
 import pytest
 from conftest import GOLDEN, PATIENT, Server, checkpoint, members
 
 import amply_checkpoint_signer as signer
-from amply_checkpoint_signer import AsyncClient, Client
+from amply_checkpoint_signer import AsyncClient, Client, _aio, _client, _stream
 
 
 def test_a_checkpoint_is_signed_and_the_same_again_gets_the_same_bytes(server: Server) -> None:
@@ -126,6 +127,36 @@ def test_a_service_that_is_killed_again_and_again_signs_each_checkpoint_once(
         assert [client.sign(one).published_json for one in given[::50]] == signatures[::50]
         last = client.sign(checkpoint(1, "org_last"))
         assert client.get_signed_checkpoint(last.checkpoint.ledger_id, "chk_1").position == len(given) + 1
+
+
+@pytest.mark.parametrize("edge", [_client, _aio])
+def test_no_stream_has_more_than_its_share(server: Server, edge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+
+    class Counted(edge._Stream):  # type: ignore[misc, name-defined]
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            sent.append(0)
+
+        def send(self, requests: list, *more: Any) -> Any:
+            sent[-1] += len(requests)
+            return super().send(requests, *more)
+
+    monkeypatch.setattr(edge, "_Stream", Counted)
+    monkeypatch.setattr(_stream, "_STREAM_ITEMS", 10)
+    given = [checkpoint(1 + n // 7, f"org_{n % 7}") for n in range(95)]
+
+    async def many() -> list[signer.Outcome]:
+        async with AsyncClient(server.url) as client:
+            return [one async for one in client.sign_many(given)]
+
+    if edge is _aio:
+        outcomes = asyncio.run(many())
+    else:
+        with Client(server.url) as client:
+            outcomes = list(client.sign_many(given))
+    assert [one.result().checkpoint for one in outcomes] == given
+    assert sent == [10] * 9 + [5]
 
 
 def test_the_golden_payload_is_made(server: Server) -> None:

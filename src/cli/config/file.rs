@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction};
 use toml::de::{DeTable, DeValue};
-use url::Url;
 
 use super::line::Line;
 use crate::cli::Failure;
+use crate::cli::shown::{has_password, is_reference};
 use crate::fault::{FieldFault, excerpt};
 
 /// Largest file, in bytes: many times what all settings take.
@@ -162,60 +162,6 @@ fn is_secret(flag: &Arg, text: &str) -> bool {
         return true;
     }
     flag.is_hide_env_values_set() && !is_reference(text) && !text.contains("://")
-}
-
-/// A place that is named, and holds nothing itself.
-pub(super) fn is_reference(text: &str) -> bool {
-    ["sqlite:", "file:", "secretsmanager:"]
-        .iter()
-        .any(|scheme| text.starts_with(scheme))
-}
-
-/// Whether a URL has a password: before its host, or among its parameters. What is no URL but has the form of one with
-/// a user is taken to have one.
-fn has_password(text: &str) -> bool {
-    let Some((_, rest)) = text.split_once("://") else {
-        return false;
-    };
-    // The rules of a scheme without a default port are the ones of PostgreSQL's and others.
-    match Url::parse(&format!("scheme://{rest}")) {
-        Ok(url) => {
-            let is_password = |name: &str| name.to_ascii_lowercase().contains("pass");
-            url.password().is_some() || url.query_pairs().any(|(name, _)| is_password(&name))
-        }
-        Err(_) => rest.contains('@') || rest.to_ascii_lowercase().contains("pass"),
-    }
-}
-
-/// A value as it may be shown.
-pub(super) fn shown(flag: &Arg, text: &str) -> String {
-    if is_reference(text) && !text.contains("://") {
-        return text.into();
-    }
-    if let Some((scheme, rest)) = text.split_once("://")
-        && let Ok(url) = Url::parse(&format!("scheme://{rest}"))
-    {
-        if !flag.is_hide_env_values_set() && !has_password(text) && url.username().is_empty() {
-            return text.into();
-        }
-        let port = url
-            .port()
-            .map(|port| format!(":{port}"))
-            .unwrap_or_default();
-        let user = match url.username().is_empty() {
-            true => "",
-            false => "***@",
-        };
-        return format!(
-            "{scheme}://{user}{}{port}{}",
-            url.host_str().unwrap_or_default(),
-            url.path()
-        );
-    }
-    match flag.is_hide_env_values_set() || text.contains("://") || text.contains("-----BEGIN") {
-        true => "***".into(),
-        false => text.into(),
-    }
 }
 
 /// An argument for clap; a switch has no value.

@@ -11,6 +11,7 @@ use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _};
 use super::file;
 use super::line::{Line, is_clap_s};
 use crate::cli::serve::Serve;
+use crate::cli::shown::shown;
 use crate::cli::{Cli, Failure};
 use crate::fault::FieldFault;
 
@@ -55,7 +56,8 @@ impl Setting {
 
     /// What it is set to, with secrets masked.
     pub(super) fn shown(&self) -> Vec<String> {
-        let show = |value: &OsString| file::shown(&self.flag, &value.to_string_lossy());
+        let takes_secrets = self.flag.is_hide_env_values_set();
+        let show = |value: &OsString| shown(takes_secrets, &value.to_string_lossy());
         self.values.iter().map(show).collect()
     }
 

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustls::client::VerifierBuilderError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::server::{ClientCertVerifierBuilder, NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{CertificateError, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -61,8 +63,13 @@ pub struct AccessFault {
 pub struct Authority {
     /// TLS, for new connections.
     pub(in crate::grpc) config: Arc<ServerConfig>,
-    /// Judges the certificate of a client.
+    /// Judges the certificate of a client. A revocation list that has expired is believed all the same: to shut everybody
+    /// out at night, because nobody renewed it, is worse than not to know of the latest revocation.
     verifier: Arc<dyn ClientCertVerifier>,
+    /// The same, but it believes no revocation list that has expired.
+    with_fresh_lists: Arc<dyn ClientCertVerifier>,
+    /// Whether an expired list was told of.
+    told: AtomicBool,
     /// Who may do what.
     pub(super) clients: Clients,
     fingerprint: [u8; 32],
@@ -90,10 +97,20 @@ impl Authority {
         let (end_entity, intermediates) = chain
             .split_first()
             .ok_or(rustls::Error::NoCertificatesPresented)?;
-        let verified = self
-            .verifier
-            .verify_client_cert(end_entity, intermediates, UnixTime::now());
-        verified.map(drop)
+        let now = UnixTime::now();
+        let judge = |verifier: &Arc<dyn ClientCertVerifier>| {
+            let verified = verifier.verify_client_cert(end_entity, intermediates, now);
+            verified.map(drop)
+        };
+        match judge(&self.with_fresh_lists) {
+            Err(error) if is_expired_list(&error) => {
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    tracing::error!(%error, "--tls-client-crl has expired: what was revoked since is not known; renew it");
+                }
+                judge(&self.verifier)
+            }
+            judged => judged,
+        }
     }
 }
 
@@ -177,15 +194,19 @@ impl TlsFiles {
             return Err(faults);
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier =
+        let lenient =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
                 .with_crls(crls)
                 // An authority that publishes no list for its own certificate is the ordinary case.
-                .only_check_end_entity_revocation()
-                .build()
-                .map_err(|error| {
-                    vec![self.fault("--tls-client-ca", &self.client_ca, error.to_string())]
-                })?;
+                .only_check_end_entity_revocation();
+        let build = |verifier: ClientCertVerifierBuilder| {
+            let refused = |error: VerifierBuilderError| {
+                vec![self.fault("--tls-client-ca", &self.client_ca, error.to_string())]
+            };
+            verifier.build().map_err(refused)
+        };
+        let with_fresh_lists = build(lenient.clone().enforce_revocation_expiration())?;
+        let verifier = build(lenient)?;
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(self.minimum.versions())
             .map(|builder| builder.with_client_cert_verifier(Arc::clone(&verifier)))
@@ -197,6 +218,8 @@ impl TlsFiles {
         Ok(Authority {
             config: Arc::new(for_grpc(config)),
             verifier,
+            with_fresh_lists,
+            told: AtomicBool::new(false),
             clients,
             fingerprint: fingerprint.finalize().into(),
         })
@@ -218,6 +241,16 @@ impl MinimumTls {
             Self::Tls12 => rustls::DEFAULT_VERSIONS,
         }
     }
+}
+
+fn is_expired_list(error: &rustls::Error) -> bool {
+    use CertificateError::{ExpiredRevocationList, ExpiredRevocationListContext};
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            ExpiredRevocationList | ExpiredRevocationListContext { .. }
+        )
+    )
 }
 
 fn for_grpc(mut config: ServerConfig) -> ServerConfig {

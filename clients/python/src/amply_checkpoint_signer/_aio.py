@@ -84,6 +84,10 @@ class AsyncClient:
                 if more and run.has_room and pull is None:
                     pull = asyncio.ensure_future(anext(source, None))
                 try:
+                    if stream is not None and run.wants_new_stream:
+                        await self._give_up(stream)
+                        stream = None
+                        run.stream_ended()
                     if stream is None and run.waiting:
                         stream = await self._open()
                     answer = None
@@ -104,7 +108,7 @@ class AsyncClient:
                         await self._give_up(stream)
                         self._replicas.failed(stream.link)
                         stream = None
-                    run.broke()
+                    run.stream_ended()
                     await asyncio.sleep(attempts.after(failure, renewed))
                 if pull is not None and pull.done():
                     taken, pull = pull.result(), None

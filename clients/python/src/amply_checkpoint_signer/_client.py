@@ -77,7 +77,7 @@ class Client:
         return self._run(calls.get_signed_checkpoint(ledger_id, checkpoint_id))
 
     def sign_many(self, checkpoints: Iterable[CheckpointLike]) -> Iterator[Outcome]:
-        """Has many signed on one stream, and gives an outcome for each, in order.
+        """Has many signed in a stream (after half a million, in another one), and gives an outcome for each, in order.
 
         A stream that breaks is resumed: what has no answer is sent again. A ledger of which one is refused is held: its
         later ones get `LedgerHeld`. Raises only when nobody answers until the deadline is over; what was not given
@@ -94,6 +94,10 @@ class Client:
                     except StopIteration:
                         more = False
                 try:
+                    if stream is not None and run.wants_new_stream:
+                        stream.end()
+                        stream = None
+                        run.stream_ended()
                     if stream is None and run.waiting:
                         stream = _Stream(self._replicas)
                     if stream is not None:
@@ -112,7 +116,7 @@ class Client:
                         stream.give_up()
                         self._replicas.failed(stream.link)
                         stream = None
-                    run.broke()
+                    run.stream_ended()
                     time.sleep(attempts.after(failure, renewed))
                 yield from run.ready()
         finally:

@@ -26,6 +26,9 @@ from ._proto import signing_service_pb2 as wire
 WINDOW = 128
 """Checkpoints that are read ahead of the oldest one without an answer."""
 
+_STREAM_ITEMS = 500_000
+"""Checkpoints that are sent on one stream: half of what the service takes. Then there is a new one."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -62,6 +65,7 @@ class SigningRun:
         self._busy: set[str] = set()
         self._held: dict[str, CheckpointSignerError] = {}
         self._count = 0
+        self._sent = 0
 
     @property
     def has_room(self) -> bool:
@@ -77,6 +81,11 @@ class SigningRun:
     def in_flight(self) -> bool:
         """Whether answers are to come."""
         return bool(self._in_flight)
+
+    @property
+    def wants_new_stream(self) -> bool:
+        """Whether the stream has had its items, and all their answers."""
+        return self._sent >= _STREAM_ITEMS and not self._in_flight
 
     @property
     def waiting(self) -> bool:
@@ -98,7 +107,7 @@ class SigningRun:
             held = self._held.get(item.ledger_id)
             if held is not None:
                 item.outcome = Outcome(item.given, None, LedgerHeld.by(item.ledger_id, held))
-            elif item.ledger_id in self._busy:
+            elif item.ledger_id in self._busy or self._sent >= _STREAM_ITEMS:
                 left.append(item)
             else:
                 request = self._start(item)
@@ -115,6 +124,7 @@ class SigningRun:
             return None
         self._busy.add(item.ledger_id)
         self._in_flight.append(item)
+        self._sent += 1
         return wire.SignCheckpointsRequest(request_id=str(item.number), checkpoint=to_wire(item.checkpoint))
 
     def answered(self, answer: wire.SignCheckpointsResponse) -> CheckpointSignerError | None:
@@ -134,8 +144,9 @@ class SigningRun:
         self._refuse(item, refusal)
         return None
 
-    def broke(self) -> None:
-        """The stream ended: what has no answer is to be sent again."""
+    def stream_ended(self) -> None:
+        """What has no answer is to be sent again, on another stream."""
+        self._sent = 0
         self._wait_again(list(self._in_flight))
         self._in_flight.clear()
         self._busy.clear()
