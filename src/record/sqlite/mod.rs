@@ -161,8 +161,8 @@ impl SqliteRecord {
         self.readers
             .get(turn)
             .unwrap_or(&self.writer)
-            .run(job)
-            .await?
+            .read(job)
+            .await
     }
 }
 
@@ -235,11 +235,8 @@ impl Record for SqliteRecord {
             file.check(&seen)?;
             rows::append(connection, candidates, &seen)
         };
-        let appended = self.writer.run(append).await;
-        match appended {
-            Ok(Ok(answers)) => answers,
-            Ok(Err(error)) | Err(error) => failed(&error),
-        }
+        let appended = self.writer.write(append).await;
+        appended.unwrap_or_else(|error| failed(&error))
     }
 
     async fn get(
@@ -304,9 +301,9 @@ impl Record for SqliteRecord {
         let (version, endorsement) = (version.clone(), endorsement.map(Endorsement::compact));
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         self.writer
-            .run(move |connection| {
+            .write(move |connection| {
                 file.check(&seen)?;
-                keys::register_key(connection, &version, endorsement, now)
+                Ok(keys::register_key(connection, &version, endorsement, now))
             })
             .await?
     }
@@ -319,10 +316,10 @@ impl Record for SqliteRecord {
         let key_id = key_id.clone();
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         self.writer
-            .run(move |connection| {
+            .write(move |connection| {
                 file.check(&seen)?;
                 keys::revoke_key(connection, &key_id, &revocation)
             })
-            .await?
+            .await
     }
 }
