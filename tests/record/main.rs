@@ -30,6 +30,7 @@ mod histories;
 mod log;
 mod log_files;
 mod opening;
+mod pages;
 mod postgres;
 mod queue;
 mod race;

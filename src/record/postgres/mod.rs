@@ -12,6 +12,7 @@ mod address;
 mod check;
 mod connections;
 mod keys;
+mod listing;
 mod nodes;
 mod rows;
 mod schema;
@@ -27,7 +28,9 @@ use tokio::sync::watch;
 use super::rules::Standing;
 use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
-use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError, WentBack};
+use super::{
+    AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, WentBack,
+};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
@@ -208,16 +211,11 @@ impl Record for PostgresRecord {
             .await
     }
 
-    async fn list(
-        &self,
-        filter: &Filter,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<Receipt>, RecordError> {
+    async fn list(&self, filter: &Filter, after: u64, limit: u32) -> Result<Listing, RecordError> {
         self.connections
             .run(|client| {
                 let filter = filter.clone();
-                Box::pin(async move { rows::list(client, &filter, after, limit).await })
+                Box::pin(async move { listing::list(client, &filter, after, limit).await })
             })
             .await
     }

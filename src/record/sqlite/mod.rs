@@ -7,6 +7,7 @@ mod check;
 mod identity;
 mod keys;
 mod lane;
+mod listing;
 mod nodes;
 mod rows;
 mod wal;
@@ -23,7 +24,9 @@ use tokio::sync::watch;
 use super::rules::Standing;
 use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
-use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError, WentBack};
+use super::{
+    AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, WentBack,
+};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
@@ -249,14 +252,9 @@ impl Record for SqliteRecord {
             .await
     }
 
-    async fn list(
-        &self,
-        filter: &Filter,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<Receipt>, RecordError> {
+    async fn list(&self, filter: &Filter, after: u64, limit: u32) -> Result<Listing, RecordError> {
         let filter = filter.clone();
-        self.read(move |connection| rows::list(connection, &filter, after, limit))
+        self.read(move |connection| listing::list(connection, &filter, after, limit))
             .await
     }
 
