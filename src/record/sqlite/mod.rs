@@ -43,7 +43,7 @@ const SCHEMA_VERSION: i32 = 3;
 /// How long a statement waits for another process that writes, in milliseconds.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Threads that read.
+/// Threads that read what anybody may ask for.
 const READERS: usize = 2;
 
 /// Why a record cannot be opened or made.
@@ -81,6 +81,8 @@ pub enum OpenError {
 /// A record in a SQLite file.
 pub struct SqliteRecord {
     writer: Lane,
+    /// Reads what it takes to sign, and waits for nothing that anybody may ask for.
+    signing: Lane,
     readers: Vec<Lane>,
     next_reader: std::sync::atomic::AtomicUsize,
     file: Arc<FileIdentity>,
@@ -149,6 +151,7 @@ impl SqliteRecord {
         Ok(Self {
             readers: readers.collect::<Result<_, OpenError>>()?,
             writer: lane("record-write", open()?)?,
+            signing: lane("record-sign", open()?)?,
             next_reader: Default::default(),
             file: Arc::new(file),
             seen: Arc::new(Seen::nothing()),
@@ -221,10 +224,11 @@ impl Record for SqliteRecord {
         entry_count: u64,
     ) -> Result<Standing, RecordError> {
         let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
-        self.read(move |connection| {
-            rows::standing(connection, &ledger_id, &checkpoint_id, entry_count)
-        })
-        .await
+        self.signing
+            .read(move |connection| {
+                rows::standing(connection, &ledger_id, &checkpoint_id, entry_count)
+            })
+            .await
     }
 
     async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, AppendError>> {
@@ -260,11 +264,12 @@ impl Record for SqliteRecord {
 
     async fn head(&self) -> Result<Frontier, RecordError> {
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
-        self.read(move |connection| {
-            file.check(&seen)?;
-            rows::head(connection, &seen)
-        })
-        .await
+        self.signing
+            .read(move |connection| {
+                file.check(&seen)?;
+                rows::head(connection, &seen)
+            })
+            .await
     }
 
     fn wholeness(&self) -> watch::Receiver<Option<WentBack>> {
@@ -287,7 +292,9 @@ impl Record for SqliteRecord {
     }
 
     async fn keyring(&self) -> Result<Keyring, RecordError> {
-        self.read(|connection| keys::keyring(connection)).await
+        self.signing
+            .read(|connection| keys::keyring(connection))
+            .await
     }
 
     async fn register_key(
