@@ -26,6 +26,7 @@ mod support;
 
 mod backup;
 mod faults;
+mod flood;
 mod histories;
 mod log;
 mod log_files;

@@ -72,19 +72,22 @@ async fn fill(record: &Arc<dyn Record>, put_copies: impl AsyncFnOnce()) {
     assert_eq!(append(record, vec![last]).await, [LAST.to_string()]);
 }
 
-struct Sqlite {
-    folder: tempfile::TempDir,
-    record: Arc<dyn Record>,
+pub struct Sqlite {
+    _folder: tempfile::TempDir,
+    pub record: Arc<dyn Record>,
 }
 
 impl Sqlite {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("record.sqlite");
         SqliteRecord::init(&path).unwrap();
         let record: Arc<dyn Record> = Arc::new(SqliteRecord::open(&path).unwrap());
         fill(&record, async || put_copies(&path)).await;
-        Self { folder, record }
+        Self {
+            _folder: folder,
+            record,
+        }
     }
 }
 
@@ -94,7 +97,7 @@ async fn postgres(database: &Database<'_>) -> Arc<dyn Record> {
     Arc::new(record)
 }
 
-fn by(key_id: &str, ledger_id: Option<&str>) -> Filter {
+pub fn by(key_id: &str, ledger_id: Option<&str>) -> Filter {
     Filter {
         key_id: Some(key_id.parse().unwrap()),
         ledger_id: ledger_id.map(|id| id.parse().unwrap()),
@@ -175,7 +178,7 @@ async fn pages_of_postgres_are_bounded_in_what_they_look_at() {
 }
 
 /// A service whose record has the copies, and one row by `key-b` at its end.
-async fn service() -> TestService {
+pub async fn long_service() -> TestService {
     let mut service = TestService::new().await;
     service.sign(checkpoint("first", 1, "x")).await.unwrap();
     put_copies(&service.record_path());
@@ -188,7 +191,7 @@ async fn service() -> TestService {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_gets_to_the_end_over_pages_without_a_row() {
-    let mut service = service().await;
+    let mut service = long_service().await;
     let mut path = "/v1/checkpoints?key=key-b".to_owned();
     let mut sizes = Vec::new();
     loop {

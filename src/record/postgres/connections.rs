@@ -7,6 +7,7 @@ use std::time::Duration;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
+use scopeguard::ScopeGuard;
 use tokio::time::Instant;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
@@ -14,8 +15,25 @@ use tokio_postgres::error::SqlState;
 use super::{DatabaseAddress, tls};
 use crate::record::RecordError;
 
-/// Connections of a replica: one appends, the others read.
-const CONNECTIONS: usize = 8;
+/// What connections are for: those of one purpose are never waited for by the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// What it takes to sign, which is little for each statement.
+    Signing,
+    /// What anybody may ask for.
+    Reading,
+}
+
+impl Purpose {
+    /// Connections of a replica.
+    fn connections(self) -> usize {
+        match self {
+            // One appends.
+            Self::Signing => 8,
+            Self::Reading => 4,
+        }
+    }
+}
 
 /// How long to wait for one of them.
 const WAIT: Duration = Duration::from_secs(3);
@@ -35,6 +53,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 pub(super) enum StoreError {
     /// Tried again, it may go well.
     Passing(String),
+    /// The server ended the statement, which took too long.
+    Slow(String),
     /// It will not.
     Final(RecordError),
 }
@@ -72,6 +92,7 @@ impl From<tokio_postgres::Error> for StoreError {
             code if code.code().starts_with("42") || code.code().starts_with("28") => {
                 Self::Final(RecordError::Unavailable(message))
             }
+            &SqlState::QUERY_CANCELED => Self::Slow(message),
             _ => Self::Passing(message),
         }
     }
@@ -85,12 +106,16 @@ fn describe(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// The connections of one process.
-pub(super) struct Connections(Pool);
+/// The connections of one process, for one purpose.
+pub(super) struct Connections {
+    pool: Pool,
+    purpose: Purpose,
+}
 
 impl Connections {
-    pub(super) fn new(address: &DatabaseAddress) -> Result<Self, String> {
-        Ok(Self(pool(address)?))
+    pub(super) fn new(address: &DatabaseAddress, purpose: Purpose) -> Result<Self, String> {
+        let pool = pool(address, purpose)?;
+        Ok(Self { pool, purpose })
     }
 
     /// Does a job on a connection, and again on another one when that may help. The job may be done twice: every
@@ -107,7 +132,11 @@ impl Connections {
             let problem = match self.attempt(&job).await {
                 Ok(done) => return Ok(done),
                 Err(StoreError::Final(error)) => return Err(error),
-                Err(StoreError::Passing(problem)) => problem,
+                // A page would take as long again; an append may only have waited for others.
+                Err(StoreError::Slow(problem)) if self.purpose == Purpose::Reading => {
+                    return Err(RecordError::Unavailable(problem));
+                }
+                Err(StoreError::Slow(problem) | StoreError::Passing(problem)) => problem,
             };
             tracing::warn!(problem, "the database did not do it; it is asked again");
             if start.elapsed() + pause > PATIENCE {
@@ -125,23 +154,22 @@ impl Connections {
         )
             -> Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>,
     ) -> Result<T, StoreError> {
-        let mut client = self.0.get().await?;
-        match tokio::time::timeout(ATTEMPT, job(&mut client)).await {
-            Ok(Err(StoreError::Passing(problem))) => {
-                // Whatever state it is in, it is not used again.
-                drop(Object::take(client));
-                Err(StoreError::Passing(problem))
-            }
-            Ok(outcome) => outcome,
-            Err(_) => {
-                drop(Object::take(client));
-                Err(StoreError::Passing("no answer in time".into()))
-            }
+        // What was asked may be under way when it fails, is late, or nobody waits for it any more: then the connection is
+        // closed, or the next one to use it would wait for that.
+        let mut client = scopeguard::guard(self.pool.get().await?, |client| {
+            drop(Object::take(client));
+        });
+        let answered = tokio::time::timeout(ATTEMPT, job(&mut client)).await;
+        let late = |_| StoreError::Passing("no answer in time".into());
+        let outcome = answered.map_err(late)?;
+        if matches!(outcome, Ok(_) | Err(StoreError::Final(_))) {
+            drop(ScopeGuard::into_inner(client));
         }
+        outcome
     }
 }
 
-pub(super) fn pool(address: &DatabaseAddress) -> Result<Pool, String> {
+pub(super) fn pool(address: &DatabaseAddress, purpose: Purpose) -> Result<Pool, String> {
     let config = ManagerConfig {
         // A connection that was lost is found when it is used, and what was asked is asked again.
         recycling_method: RecyclingMethod::Fast,
@@ -151,7 +179,7 @@ pub(super) fn pool(address: &DatabaseAddress) -> Result<Pool, String> {
         Some(roots) => Manager::from_config(address.config.clone(), tls::connector(roots)?, config),
     };
     Pool::builder(manager)
-        .max_size(CONNECTIONS)
+        .max_size(purpose.connections())
         .timeouts(Timeouts {
             wait: Some(WAIT),
             create: Some(ATTEMPT),

@@ -35,7 +35,7 @@ use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
-use connections::{Connections, StoreError, pool};
+use connections::{Connections, Purpose, StoreError, pool};
 
 pub use address::DatabaseAddress;
 
@@ -75,7 +75,8 @@ pub enum OpenError {
 
 /// A record in a PostgreSQL database.
 pub struct PostgresRecord {
-    connections: Connections,
+    signing: Connections,
+    reading: Connections,
     seen: Arc<Seen>,
 }
 
@@ -97,9 +98,11 @@ impl PostgresRecord {
     /// [`OpenError`] when there is none, or it is not one that this program can use.
     pub async fn open(address: &DatabaseAddress) -> Result<Self, OpenError> {
         migrate(address, false).await?;
+        let connections = |purpose| Connections::new(address, purpose);
         let unusable = |problem| OpenError::Unusable(address.clone(), problem);
         Ok(Self {
-            connections: Connections::new(address).map_err(unusable)?,
+            signing: connections(Purpose::Signing).map_err(unusable)?,
+            reading: connections(Purpose::Reading).map_err(unusable)?,
             seen: Arc::new(Seen::nothing()),
         })
     }
@@ -110,10 +113,10 @@ impl PostgresRecord {
 async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenError> {
     let unusable = |problem: String| OpenError::Unusable(address.clone(), problem);
     let failed = |error: tokio_postgres::Error| match StoreError::from(error) {
-        StoreError::Passing(problem) => unusable(problem),
+        StoreError::Slow(problem) | StoreError::Passing(problem) => unusable(problem),
         StoreError::Final(error) => unusable(error.to_string()),
     };
-    let pool = pool(address).map_err(unusable)?;
+    let pool = pool(address, Purpose::Signing).map_err(unusable)?;
     let mut client = match pool.get().await {
         Ok(client) => client,
         Err(PoolError::Backend(error)) => return Err(failed(error)),
@@ -168,7 +171,7 @@ impl Record for PostgresRecord {
             checkpoint_id: checkpoint_id.clone(),
             entry_count,
         };
-        self.connections
+        self.signing
             .run(|client| {
                 let wanted = wanted.clone();
                 Box::pin(async move { rows::standing(client, &wanted).await })
@@ -203,7 +206,7 @@ impl Record for PostgresRecord {
         ledger_id: &LedgerId,
         checkpoint_id: &CheckpointId,
     ) -> Result<Option<Receipt>, RecordError> {
-        self.connections
+        self.reading
             .run(|client| {
                 let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
                 Box::pin(async move { rows::by_id(client, &ledger_id, &checkpoint_id).await })
@@ -212,7 +215,7 @@ impl Record for PostgresRecord {
     }
 
     async fn list(&self, filter: &Filter, after: u64, limit: u32) -> Result<Listing, RecordError> {
-        self.connections
+        self.reading
             .run(|client| {
                 let filter = filter.clone();
                 Box::pin(async move { listing::list(client, &filter, after, limit).await })
@@ -221,7 +224,7 @@ impl Record for PostgresRecord {
     }
 
     async fn head(&self) -> Result<Frontier, RecordError> {
-        self.connections
+        self.signing
             .run(|client| {
                 let seen = Arc::clone(&self.seen);
                 Box::pin(async move { rows::head(client, &seen).await })
@@ -234,25 +237,23 @@ impl Record for PostgresRecord {
     }
 
     async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError> {
-        self.connections
+        self.reading
             .run(|client| Box::pin(async move { nodes::read(client, first, limit).await }))
             .await
     }
 
     async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {
         let head = self
-            .connections
+            .reading
             .run(|client| Box::pin(check::record_head(client)));
         let mut problems = Vec::from_iter(head.await?);
         if depth == Depth::Whole {
-            let schema = self
-                .connections
-                .run(|client| Box::pin(schema::compare(client)));
+            let schema = self.reading.run(|client| Box::pin(schema::compare(client)));
             problems.extend(schema.await?);
         }
         let mut after = (depth == Depth::Whole).then(String::new);
         while let Some(last) = after.take() {
-            let page = self.connections.run(|client| {
+            let page = self.reading.run(|client| {
                 let last = last.clone();
                 Box::pin(async move { check::ledger_heads(client, &last, LEDGERS_AT_ONCE).await })
             });
@@ -267,13 +268,13 @@ impl Record for PostgresRecord {
     }
 
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {
-        self.connections
+        self.reading
             .run(|client| Box::pin(rows::newest(client, limit)))
             .await
     }
 
     async fn keyring(&self) -> Result<Keyring, RecordError> {
-        self.connections
+        self.signing
             .run(|client| Box::pin(async move { keys::keyring(&*client).await }))
             .await
     }
@@ -284,7 +285,7 @@ impl Record for PostgresRecord {
         endorsement: Option<&Endorsement>,
         now: DateTime<Utc>,
     ) -> Result<(), RegisterError> {
-        self.connections
+        self.signing
             .run(|client| {
                 let (version, endorsement) = (version.clone(), endorsement.cloned());
                 Box::pin(async move {
@@ -299,7 +300,7 @@ impl Record for PostgresRecord {
         key_id: &KeyId,
         revocation: Revocation,
     ) -> Result<bool, RecordError> {
-        self.connections
+        self.signing
             .run(|client| {
                 let (key_id, revocation) = (key_id.clone(), revocation.clone());
                 Box::pin(async move { keys::revoke_key(client, &key_id, &revocation).await })
@@ -314,7 +315,7 @@ impl PostgresRecord {
         candidates: &[SignedCheckpoint],
     ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
         let candidates: Arc<[SignedCheckpoint]> = candidates.into();
-        self.connections
+        self.signing
             .run(|client| {
                 let (candidates, seen) = (Arc::clone(&candidates), Arc::clone(&self.seen));
                 Box::pin(async move { rows::append(client, &candidates, &seen).await })
