@@ -19,11 +19,12 @@ const DIGEST_BYTES: usize = 8;
 pub struct Page<T> {
     /// In the order of the record.
     pub items: Vec<T>,
-    /// The position of the last item, when there are rows after it.
+    /// The position after which to go on, when there may be rows there.
     pub next: Option<u64>,
 }
 
-/// Reads up to `limit` rows after a position; `show` gives what is made of a row, and its bytes.
+/// Reads up to `limit` rows after a position; `show` gives what is made of a row, and its bytes. A page may be empty although
+/// others follow.
 ///
 /// # Errors
 /// [`RecordError`] when the record cannot be read.
@@ -35,9 +36,9 @@ pub async fn read<T>(
     show: impl Fn(&Receipt) -> (T, usize),
 ) -> Result<Page<T>, RecordError> {
     // One more than asked for tells whether there is a next page.
-    let rows = record.list(filter, after, limit.saturating_add(1)).await?;
+    let listing = record.list(filter, after, limit.saturating_add(1)).await?;
     let (mut items, mut bytes, mut last) = (Vec::new(), 0, after);
-    let mut rows = rows.iter().peekable();
+    let mut rows = listing.rows.iter().peekable();
     while let Some(row) = rows.next_if(|_| items.len() < limit as usize) {
         let (item, size) = show(row);
         bytes += size;
@@ -48,10 +49,11 @@ pub async fn read<T>(
         items.push(item);
         last = row.position;
     }
-    // The store may have given fewer rows than there are, when they are large.
-    let may_go_on =
-        rows.peek().is_some() || (last != after && !record.list(filter, last, 1).await?.is_empty());
-    let next = may_go_on.then_some(last);
+    let next = match rows.peek() {
+        Some(_) => Some(last),
+        // The store may have given fewer rows than there are.
+        None => listing.next,
+    };
     Ok(Page { items, next })
 }
 

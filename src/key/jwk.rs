@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::window::instant_of;
 use super::{
     Endorsement, KeyConflict, KeyVersion, Keyring, KeyringEntry, PublicKey, PublicKeyError,
     Revocation, ValidityWindow,
@@ -238,8 +239,8 @@ fn number(text: &str) -> Result<Vec<u8>, &'static str> {
 }
 
 fn instant(seconds: i64) -> Result<DateTime<Utc>, String> {
-    DateTime::from_timestamp(seconds, 0)
-        .ok_or_else(|| format!("is {seconds}; expected seconds since 1970"))
+    instant_of(seconds)
+        .ok_or_else(|| format!("is {seconds}; expected seconds since 1970, up to the year 9999"))
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -1,10 +1,14 @@
 //! When a key may sign: a half-open window of whole seconds.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, Timelike, Utc};
 
 use crate::fault::excerpt;
+
+/// What RFC 3339 can write from 1970 on. A clock's tolerance before or after it is an instant as well.
+const YEARS: RangeInclusive<i32> = 1970..=9999;
 
 /// Why a text is no instant, or two instants no window.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,10 +41,16 @@ pub fn parse_instant(text: &str) -> Result<DateTime<Utc>, WindowError> {
             .map_err(|_| wrong())?
             .to_utc(),
     };
-    if instant.nanosecond() != 0 || !(1970..=9999).contains(&instant.year()) {
+    if instant.nanosecond() != 0 || !YEARS.contains(&instant.year()) {
         return Err(wrong());
     }
     Ok(instant)
+}
+
+/// The instant that is so many seconds after the beginning of 1970; none when it is not within the years 1970 to 9999.
+pub(super) fn instant_of(seconds: i64) -> Option<DateTime<Utc>> {
+    let instant = DateTime::from_timestamp(seconds, 0);
+    instant.filter(|instant| YEARS.contains(&instant.year()))
 }
 
 /// Writes an instant as RFC 3339 with whole seconds, `2025-01-01T00:00:00Z`.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::rules::{Place, Standing};
 use super::tree::{Frontier, HIGHEST_KEPT, KEPT_EVERY, Node, NodeId, TreeHash};
-use super::{Depth, Filter, Receipt, Record, RecordError};
+use super::{Depth, Filter, Listing, Receipt, Record, RecordError};
 use crate::checkpoint::LedgerId;
 use crate::key::Keyring;
 use crate::verifier::{self, VerdictKind};
@@ -324,17 +324,21 @@ pub async fn audit(record: &dyn Record) -> Result<Audit, RecordError> {
     auditor.finish().await
 }
 
-/// A page of rows. One that cannot be read is noted, and its place is kept.
+/// The next rows that there are. One that cannot be read is noted, and its place is kept.
 async fn page(
     record: &dyn Record,
-    after: u64,
+    mut after: u64,
     left: u64,
     audit: &mut Audit,
 ) -> Result<Vec<Option<Receipt>>, RecordError> {
     let mut limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
     loop {
         match record.list(&Filter::default(), after, limit).await {
-            Ok(rows) => return Ok(rows.into_iter().map(Some).collect()),
+            Ok(Listing {
+                rows,
+                next: Some(next),
+            }) if rows.is_empty() => after = next,
+            Ok(page) => return Ok(page.rows.into_iter().map(Some).collect()),
             // Those before the one that cannot be read.
             Err(RecordError::Damaged(_)) if limit > 1 => limit /= 2,
             Err(RecordError::Damaged(problem)) => {

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod export;
 pub mod head;
 pub mod import;
+mod listing;
 pub mod note;
 pub mod postgres;
 pub mod proof;
@@ -33,6 +34,7 @@ use crate::signature::SignedCheckpoint;
 use rules::{RuleViolation, Standing};
 use tree::{Frontier, Node, NodeId};
 
+pub use listing::{Listing, MAX_LOOKED_AT};
 pub use seen::WentBack;
 
 /// A recorded signature: the proof that it is durable.
@@ -128,14 +130,9 @@ pub trait Record: Send + Sync + 'static {
         checkpoint_id: &CheckpointId,
     ) -> Result<Option<Receipt>, RecordError>;
 
-    /// Rows after a position, the oldest first; fewer than `limit` when the rows are large, but at least one
-    /// while there are any.
-    async fn list(
-        &self,
-        filter: &Filter,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<Receipt>, RecordError>;
+    /// A page of the rows after a position: fewer than `limit` when the rows are large, and when [`MAX_LOOKED_AT`] were looked
+    /// at. There are none by a key that is not on record.
+    async fn list(&self, filter: &Filter, after: u64, limit: u32) -> Result<Listing, RecordError>;
 
     /// The tree over all rows, as it was written with the newest of them; it has all rows that this process has seen.
     async fn head(&self) -> Result<Frontier, RecordError>;

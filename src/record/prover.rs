@@ -40,7 +40,7 @@ async fn read_leaves(
     let (mut after, end) = (run.first.position, run.first.position + run.count);
     while after < end {
         let limit = u32::try_from(end - after).unwrap_or(u32::MAX);
-        let rows = record.list(&Filter::default(), after, limit).await?;
+        let rows = record.list(&Filter::default(), after, limit).await?.rows;
         let Some(last) = rows.last() else {
             return Ok(());
         };

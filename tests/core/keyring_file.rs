@@ -1,7 +1,8 @@
 //! The keyring as a file: what is written, and what is refused when it is read.
 
 use checkpoint_signer::key::{
-    Keyring, KeyringFileError, MAX_KEYRING_BYTES, Revocation, StagingLabel, parse_instant,
+    Keyring, KeyringFileError, MAX_KEYRING_BYTES, Revocation, StagingLabel, instant_text,
+    parse_instant,
 };
 
 use crate::support::document::Document;
@@ -121,11 +122,26 @@ fn a_wrong_member_is_named_with_its_key() {
         ("exp", "1735689600"),
         ("exp", "9007199254740991"),
         ("nbf", "-9007199254740991"),
+        // Before 1970, after 9999, and the last second that chrono has.
+        ("nbf", "-1"),
+        ("exp", "253402300800"),
+        ("exp", "8210266876799"),
     ] {
         assert_refused(jwk().with(member, raw), member);
     }
-    let revoked = jwk().with("revoked", r#"{"revoked_at": 9007199254740991}"#);
-    assert_refused(revoked, "revoked.revoked_at");
+    for seconds in ["9007199254740991", "8210266876799", "-1"] {
+        let revoked = jwk().with("revoked", format!(r#"{{"revoked_at": {seconds}}}"#));
+        assert_refused(revoked, "revoked.revoked_at");
+    }
+}
+
+#[test]
+fn a_window_may_have_all_years_from_1970_to_9999() {
+    let widest = jwk().with("nbf", "0").with("exp", "253402300799");
+    let keyring = read(&[widest]).unwrap();
+    let window = keyring.entries().first().unwrap().version().window;
+    assert_eq!(instant_text(window.from()), "1970-01-01T00:00:00Z");
+    assert_eq!(instant_text(window.until()), "9999-12-31T23:59:59Z");
 }
 
 #[test]

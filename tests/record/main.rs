@@ -26,10 +26,12 @@ mod support;
 
 mod backup;
 mod faults;
+mod flood;
 mod histories;
 mod log;
 mod log_files;
 mod opening;
+mod pages;
 mod postgres;
 mod queue;
 mod race;

@@ -29,7 +29,7 @@ fn restore(file: &Path, place: &str) -> (i32, String) {
 /// What was published of a record, in its order.
 async fn published(store: &Store) -> Vec<String> {
     let record = SqliteRecord::open(&store.file("record.sqlite")).unwrap();
-    let rows = record.list(&Filter::default(), 0, 100).await.unwrap();
+    let rows = record.list(&Filter::default(), 0, 100).await.unwrap().rows;
     rows.iter().map(|row| row.signed.published_json()).collect()
 }
 

@@ -9,22 +9,18 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row as SqlRow};
 
 use super::{StoreError, nodes};
-use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, MAX_PAYLOAD_BYTES};
-use crate::key::KeyId;
+use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId};
 use crate::record::row::{Row, instant, parse, to_signed};
-use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
+use crate::record::rules::{Place, RuleViolation, Standing};
 use crate::record::seen::Seen;
 use crate::record::tree::{Frontier, Node, TreeHash};
-use crate::record::{AppendError, Filter, Receipt, RecordError};
+use crate::record::{AppendError, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
 
-const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
+pub(super) const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
                        signed_at, payload, signature";
 
-/// Rows that are fetched at once: a page is ended by its bytes as well.
-const CHUNK: i32 = 64;
-
-fn read_row(row: &SqlRow) -> Result<Row, StoreError> {
+pub(super) fn read_row(row: &SqlRow) -> Result<Row, StoreError> {
     Ok(Row {
         position: row.try_get(0)?,
         ledger_id: row.try_get(1)?,
@@ -371,91 +367,6 @@ pub(super) async fn by_id(
     let values: [&(dyn ToSql + Sync); 2] = [&ledger_id.as_str(), &checkpoint_id.as_str()];
     let row = client.query_opt(&statement, &values).await?;
     row.as_ref().map(receipt).transpose()
-}
-
-pub(super) async fn list(
-    client: &mut Object,
-    filter: &Filter,
-    after: u64,
-    limit: u32,
-) -> Result<Vec<Receipt>, StoreError> {
-    let transaction = begin(client).await?;
-    let (mut from, mut until) = (filter.signed_from, filter.signed_until);
-    if let Some(key_id) = &filter.key_id {
-        let sql = "SELECT valid_from, valid_until FROM key_version WHERE key_id = $1";
-        let statement = transaction.prepare_cached(sql).await?;
-        let row = transaction
-            .query_opt(&statement, &[&key_id.as_str()])
-            .await?;
-        // A key signs within its window.
-        if let Some(row) = row {
-            let valid_until = instant(row.try_get(1)?)?;
-            from = from.max(Some(instant(row.try_get(0)?)?));
-            until = Some(until.map_or(valid_until, |until| until.min(valid_until)));
-        }
-    }
-    let tolerance = CLOCK_TOLERANCE.num_seconds();
-    let seconds = |instant: DateTime<Utc>| instant.timestamp();
-    let bounds = (
-        from.map(|from| seconds(from) - tolerance),
-        until.map(|until| seconds(until) + tolerance),
-    );
-    let (ledger_id, key_id) = (
-        filter.ledger_id.as_ref().map(LedgerId::as_str),
-        filter.key_id.as_ref().map(KeyId::as_str),
-    );
-    let (signed_from, signed_until) = (
-        filter.signed_from.map(seconds),
-        filter.signed_until.map(seconds),
-    );
-    // Within a ledger, entry_count never falls: its index has the order of the positions.
-    let order = match ledger_id {
-        Some(_) => "entry_count, position",
-        None => "position",
-    };
-    let ledger = match ledger_id {
-        Some(_) => {
-            "ledger_id = $2 AND entry_count >= coalesce((SELECT entry_count FROM signed_checkpoint \
-                    WHERE position = $1 AND ledger_id = $2), 0)"
-        }
-        None => "$2::text IS NULL",
-    };
-    let sql = format!(
-        "SELECT {COLUMNS} FROM signed_checkpoint WHERE {ledger} \
-         AND position > greatest($1, (SELECT rows_before($6))) \
-         AND position <= coalesce((SELECT rows_before($7)), (SELECT size FROM record_head)) \
-         AND ($3::text IS NULL OR key_id = $3) \
-         AND ($4::bigint IS NULL OR signed_at >= $4) AND ($5::bigint IS NULL OR signed_at < $5) \
-         ORDER BY {order} LIMIT $8"
-    );
-    let statement = transaction.prepare_cached(&sql).await?;
-    let (after, limit) = (to_signed(after), i64::from(limit));
-    let values: [&(dyn ToSql + Sync); 8] = [
-        &after,
-        &ledger_id,
-        &key_id,
-        &signed_from,
-        &signed_until,
-        &bounds.0,
-        &bounds.1,
-        &limit,
-    ];
-    let portal = transaction.bind(&statement, &values).await?;
-    let (mut receipts, mut bytes) = (Vec::new(), 0);
-    loop {
-        let rows = transaction.query_portal(&portal, CHUNK).await?;
-        for row in &rows {
-            let row = read_row(row)?;
-            bytes += row.payload.len();
-            if bytes > MAX_PAYLOAD_BYTES && !receipts.is_empty() {
-                return Ok(receipts);
-            }
-            receipts.push(row.into_receipt()?);
-        }
-        if rows.is_empty() {
-            return Ok(receipts);
-        }
-    }
 }
 
 pub(super) async fn newest(client: &Object, limit: u32) -> Result<Vec<Receipt>, StoreError> {

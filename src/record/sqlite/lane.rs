@@ -1,5 +1,6 @@
 //! A thread that owns one SQLite connection and does jobs with it, one after the other.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;
 
@@ -24,17 +25,105 @@ impl Lane {
         Ok(Self(jobs))
     }
 
-    /// Does a job on the thread. It is done even when nobody waits for its result any more.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Does a job that writes. It is done even when nobody waits for its result any more.
+    pub(super) async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut Connection) -> T + Send + 'static,
+        job: impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, RecordError> {
+        self.run(|_| true, job).await
+    }
+
+    /// Does a job that reads, unless nobody waits for its result any more when its turn comes.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, RecordError> {
+        self.run(|answer| !answer.is_closed(), job).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        wanted: impl FnOnce(&oneshot::Sender<Result<T, RecordError>>) -> bool + Send + 'static,
+        job: impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + 'static,
     ) -> Result<T, RecordError> {
         let gone = || RecordError::Unavailable("its thread has ended".into());
         let (answer, result) = oneshot::channel();
         let job = move |connection: &mut Connection| {
-            let _ = answer.send(job(connection));
+            if !wanted(&answer) {
+                return;
+            }
+            // A transaction that a panic unwinds through is rolled back, so the connection is as it was before.
+            let done = catch_unwind(AssertUnwindSafe(|| job(connection)));
+            let _ = answer.send(done.unwrap_or_else(|_| {
+                tracing::error!(
+                    "a job on the record panicked; the next ones are done all the same"
+                );
+                Err(RecordError::Unavailable("what was asked panicked".into()))
+            }));
         };
         self.0.send(Box::new(job)).map_err(|_| gone())?;
-        result.await.map_err(|_| gone())
+        result.await.map_err(|_| gone())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+
+    use super::*;
+
+    fn lane() -> Lane {
+        Lane::start("test", Connection::open_in_memory().unwrap()).unwrap()
+    }
+
+    fn count(connection: &mut Connection) -> Result<i64, RecordError> {
+        Ok(connection.query_row("SELECT count(*) FROM rows", [], |row| row.get(0))?)
+    }
+
+    fn insert(connection: &mut Connection) -> Result<(), RecordError> {
+        Ok(connection.execute_batch("INSERT INTO rows VALUES (1)")?)
+    }
+
+    async fn make_table(lane: &Lane) {
+        let make = |connection: &mut Connection| {
+            Ok(connection.execute_batch("CREATE TABLE rows (number INTEGER)")?)
+        };
+        lane.write(make).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_changes_nothing_and_the_next_is_done() {
+        let lane = lane();
+        make_table(&lane).await;
+        for _ in 0..3 {
+            let panics = |connection: &mut Connection| {
+                let transaction = connection.transaction()?;
+                transaction.execute_batch("INSERT INTO rows VALUES (1)")?;
+                assert!(transaction.is_autocommit(), "a transaction is open");
+                Ok(())
+            };
+            let refused = lane.write(panics).await.unwrap_err();
+            assert!(refused.to_string().contains("panicked"), "{refused}");
+            assert_eq!(lane.read(count).await.unwrap(), 0);
+        }
+        lane.write(insert).await.unwrap();
+        assert_eq!(lane.read(count).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_written_but_not_read() {
+        let lane = lane();
+        make_table(&lane).await;
+        let (free, held) = mpsc::channel::<()>();
+        let mut hold = Box::pin(lane.write(move |_| Ok(held.recv().is_ok())));
+        let mut gone = Box::pin(lane.write(insert));
+        // A read that writes, to see whether it was done.
+        let mut gone_reader = Box::pin(lane.read(insert));
+        assert!(poll!(&mut hold).is_pending());
+        assert!(poll!(&mut gone).is_pending());
+        assert!(poll!(&mut gone_reader).is_pending());
+        drop((gone, gone_reader));
+        free.send(()).unwrap();
+        assert_eq!(lane.read(count).await.unwrap(), 1);
     }
 }

@@ -7,6 +7,7 @@ mod check;
 mod identity;
 mod keys;
 mod lane;
+mod listing;
 mod nodes;
 mod rows;
 mod wal;
@@ -23,7 +24,9 @@ use tokio::sync::watch;
 use super::rules::Standing;
 use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
-use super::{AppendError, Depth, Filter, Receipt, Record, RecordError, RegisterError, WentBack};
+use super::{
+    AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, WentBack,
+};
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
@@ -40,7 +43,7 @@ const SCHEMA_VERSION: i32 = 3;
 /// How long a statement waits for another process that writes, in milliseconds.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Threads that read.
+/// Threads that read what anybody may ask for.
 const READERS: usize = 2;
 
 /// Why a record cannot be opened or made.
@@ -78,6 +81,8 @@ pub enum OpenError {
 /// A record in a SQLite file.
 pub struct SqliteRecord {
     writer: Lane,
+    /// Reads what it takes to sign, and waits for nothing that anybody may ask for.
+    signing: Lane,
     readers: Vec<Lane>,
     next_reader: std::sync::atomic::AtomicUsize,
     file: Arc<FileIdentity>,
@@ -146,6 +151,7 @@ impl SqliteRecord {
         Ok(Self {
             readers: readers.collect::<Result<_, OpenError>>()?,
             writer: lane("record-write", open()?)?,
+            signing: lane("record-sign", open()?)?,
             next_reader: Default::default(),
             file: Arc::new(file),
             seen: Arc::new(Seen::nothing()),
@@ -161,8 +167,8 @@ impl SqliteRecord {
         self.readers
             .get(turn)
             .unwrap_or(&self.writer)
-            .run(job)
-            .await?
+            .read(job)
+            .await
     }
 }
 
@@ -218,10 +224,11 @@ impl Record for SqliteRecord {
         entry_count: u64,
     ) -> Result<Standing, RecordError> {
         let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
-        self.read(move |connection| {
-            rows::standing(connection, &ledger_id, &checkpoint_id, entry_count)
-        })
-        .await
+        self.signing
+            .read(move |connection| {
+                rows::standing(connection, &ledger_id, &checkpoint_id, entry_count)
+            })
+            .await
     }
 
     async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, AppendError>> {
@@ -235,11 +242,8 @@ impl Record for SqliteRecord {
             file.check(&seen)?;
             rows::append(connection, candidates, &seen)
         };
-        let appended = self.writer.run(append).await;
-        match appended {
-            Ok(Ok(answers)) => answers,
-            Ok(Err(error)) | Err(error) => failed(&error),
-        }
+        let appended = self.writer.write(append).await;
+        appended.unwrap_or_else(|error| failed(&error))
     }
 
     async fn get(
@@ -252,24 +256,20 @@ impl Record for SqliteRecord {
             .await
     }
 
-    async fn list(
-        &self,
-        filter: &Filter,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<Receipt>, RecordError> {
+    async fn list(&self, filter: &Filter, after: u64, limit: u32) -> Result<Listing, RecordError> {
         let filter = filter.clone();
-        self.read(move |connection| rows::list(connection, &filter, after, limit))
+        self.read(move |connection| listing::list(connection, &filter, after, limit))
             .await
     }
 
     async fn head(&self) -> Result<Frontier, RecordError> {
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
-        self.read(move |connection| {
-            file.check(&seen)?;
-            rows::head(connection, &seen)
-        })
-        .await
+        self.signing
+            .read(move |connection| {
+                file.check(&seen)?;
+                rows::head(connection, &seen)
+            })
+            .await
     }
 
     fn wholeness(&self) -> watch::Receiver<Option<WentBack>> {
@@ -292,7 +292,9 @@ impl Record for SqliteRecord {
     }
 
     async fn keyring(&self) -> Result<Keyring, RecordError> {
-        self.read(|connection| keys::keyring(connection)).await
+        self.signing
+            .read(|connection| keys::keyring(connection))
+            .await
     }
 
     async fn register_key(
@@ -304,9 +306,9 @@ impl Record for SqliteRecord {
         let (version, endorsement) = (version.clone(), endorsement.map(Endorsement::compact));
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         self.writer
-            .run(move |connection| {
+            .write(move |connection| {
                 file.check(&seen)?;
-                keys::register_key(connection, &version, endorsement, now)
+                Ok(keys::register_key(connection, &version, endorsement, now))
             })
             .await?
     }
@@ -319,10 +321,10 @@ impl Record for SqliteRecord {
         let key_id = key_id.clone();
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         self.writer
-            .run(move |connection| {
+            .write(move |connection| {
                 file.check(&seen)?;
                 keys::revoke_key(connection, &key_id, &revocation)
             })
-            .await?
+            .await
     }
 }

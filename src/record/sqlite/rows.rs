@@ -1,19 +1,17 @@
 //! The statements: from rows to types and back.
 
 use chrono::{DateTime, Utc};
-use rusqlite::types::Value as SqlValue;
 use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, Transaction, TransactionBehavior, params,
-    params_from_iter,
 };
 
 use super::nodes;
-use crate::checkpoint::{CheckpointId, LedgerId, MAX_PAYLOAD_BYTES};
+use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::record::row::{Row, instant, parse, to_signed};
-use crate::record::rules::{CLOCK_TOLERANCE, Place, RuleViolation, Standing};
+use crate::record::rules::{Place, RuleViolation, Standing};
 use crate::record::seen::{Mark, Seen};
 use crate::record::tree::{Frontier, Node, TreeHash};
-use crate::record::{AppendError, Filter, Receipt, RecordError};
+use crate::record::{AppendError, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
 
 const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
@@ -45,7 +43,7 @@ fn is_value(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {
+pub(super) fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {
     Ok(Row {
         position: row.get(0)?,
         ledger_id: row.get(1)?,
@@ -61,8 +59,8 @@ fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {
 }
 
 /// The head, and the time of the newest signature.
-struct Head {
-    frontier: Frontier,
+pub(super) struct Head {
+    pub(super) frontier: Frontier,
     newest_signed_at: Option<DateTime<Utc>>,
     /// Nodes that rows of this transaction completed.
     completed: Vec<Node>,
@@ -70,7 +68,7 @@ struct Head {
     newest: Option<String>,
 }
 
-fn read_head(connection: &Connection) -> Result<Head, RecordError> {
+pub(super) fn read_head(connection: &Connection) -> Result<Head, RecordError> {
     let (size, frontier, newest): (i64, Vec<u8>, Option<i64>) = connection
         .prepare_cached("SELECT size, frontier, newest_signed_at FROM record_head")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
@@ -133,7 +131,7 @@ pub(super) fn by_id(
     row.map(Row::into_receipt).transpose()
 }
 
-fn select(rest: &str) -> String {
+pub(super) fn select(rest: &str) -> String {
     format!("SELECT {COLUMNS} FROM signed_checkpoint{rest}")
 }
 
@@ -278,116 +276,6 @@ fn append_one(
         position: head.frontier.size(),
         signed: candidate,
     })
-}
-
-pub(super) fn list(
-    connection: &Connection,
-    filter: &Filter,
-    after: u64,
-    limit: u32,
-) -> Result<Vec<Receipt>, RecordError> {
-    let (first, last) = positions(connection, filter, after)?;
-    let mut conditions = String::from(" WHERE position BETWEEN ? AND ?");
-    let mut values = vec![SqlValue::from(first), SqlValue::from(last)];
-    let mut bound = |condition: &str, value: SqlValue| {
-        conditions.push_str(condition);
-        values.push(value);
-    };
-    let mut order = "position";
-    if let Some(ledger_id) = &filter.ledger_id {
-        let ledger_id = ledger_id.as_str();
-        bound(" AND ledger_id = ?", ledger_id.to_owned().into());
-        // Within a ledger, entry_count never falls: this is the order of the positions, and that of the index.
-        order = "entry_count, position";
-        bound(
-            " AND entry_count >= ?",
-            count_at(connection, ledger_id, after)?.into(),
-        );
-    }
-    if let Some(key_id) = &filter.key_id {
-        bound(" AND key_id = ?", key_id.as_str().to_owned().into());
-    }
-    if let Some(from) = filter.signed_from {
-        bound(" AND signed_at >= ?", from.timestamp().into());
-    }
-    if let Some(until) = filter.signed_until {
-        bound(" AND signed_at < ?", until.timestamp().into());
-    }
-    let sql = select(&format!("{conditions} ORDER BY {order} LIMIT {limit}"));
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
-    let (mut receipts, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
-        let row = read_row(row)?;
-        bytes += row.payload.len();
-        if bytes > MAX_PAYLOAD_BYTES && !receipts.is_empty() {
-            break;
-        }
-        receipts.push(row.into_receipt()?);
-    }
-    Ok(receipts)
-}
-
-/// The entry_count of the row after which a page begins; 0 when it is not one of this ledger.
-fn count_at(connection: &Connection, ledger_id: &str, position: u64) -> Result<i64, RecordError> {
-    let count: Option<i64> = connection
-        .prepare_cached(
-            "SELECT entry_count FROM signed_checkpoint WHERE position = ?1 AND ledger_id = ?2",
-        )?
-        .query_row(params![to_signed(position), ledger_id], |row| row.get(0))
-        .optional()?;
-    Ok(count.unwrap_or(0))
-}
-
-/// The first and last position where rows of these times, and of the key's window, can be.
-fn positions(
-    connection: &Connection,
-    filter: &Filter,
-    after: u64,
-) -> Result<(i64, i64), RecordError> {
-    let (mut from, mut until) = (filter.signed_from, filter.signed_until);
-    if let Some(key_id) = &filter.key_id {
-        let window: Option<(i64, i64)> = connection
-            .prepare_cached("SELECT valid_from, valid_until FROM key_version WHERE key_id = ?1")?
-            .query_row([key_id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        if let Some((valid_from, valid_until)) = window {
-            from = from.max(Some(instant(valid_from)?));
-            let valid_until = instant(valid_until)?;
-            until = Some(until.map_or(valid_until, |until| until.min(valid_until)));
-        }
-    }
-    let size = to_signed(read_head(connection)?.frontier.size());
-    let mut first = to_signed(after).saturating_add(1);
-    let mut last = size;
-    if let Some(from) = from {
-        first = first.max(1 + count_before(connection, size, from - CLOCK_TOLERANCE)?);
-    }
-    if let Some(until) = until {
-        last = last.min(count_before(connection, size, until + CLOCK_TOLERANCE)?);
-    }
-    Ok((first, last))
-}
-
-/// How many of the first rows were signed before an instant, as far as their order tells: of two rows, the later
-/// one was signed no more than the tolerance before the earlier.
-fn count_before(
-    connection: &Connection,
-    size: i64,
-    instant: DateTime<Utc>,
-) -> Result<i64, RecordError> {
-    let mut statement =
-        connection.prepare_cached("SELECT signed_at FROM signed_checkpoint WHERE position = ?1")?;
-    let (mut before, mut not_before) = (0, size + 1);
-    while not_before - before > 1 {
-        let middle = before + (not_before - before) / 2;
-        let signed_at: Option<i64> = statement.query_row([middle], |row| row.get(0)).optional()?;
-        match signed_at {
-            Some(signed_at) if signed_at < instant.timestamp() => before = middle,
-            _ => not_before = middle,
-        }
-    }
-    Ok(before)
 }
 
 pub(super) fn newest(connection: &Connection, limit: u32) -> Result<Vec<Receipt>, RecordError> {

@@ -58,6 +58,17 @@ fn changed(text: &str, at: Index, byte: u8) -> Vec<u8> {
     bytes
 }
 
+/// Seconds since 1970: any, and those within and around the years 1970 to 9999.
+fn instants() -> impl Strategy<Value = i64> {
+    let (first, last) = (0_i64, 253_402_300_799);
+    prop_oneof![
+        any::<i64>(),
+        first - 10..first + 10,
+        first..last,
+        last - 10..last + 10
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -89,6 +100,24 @@ proptest! {
         if let Ok(keyring) = Keyring::from_jwks(&bytes) {
             // What is read can be written and read again.
             prop_assert_eq!(Keyring::from_jwks(keyring.to_jwks().as_bytes()).unwrap(), keyring);
+        }
+    }
+
+    #[test]
+    fn a_keyring_has_instants_that_can_be_written_or_is_refused(nbf in instants(), exp in instants()) {
+        let text = JWKS.replace("\"nbf\":1735689600", &format!("\"nbf\":{nbf}"));
+        let text = text.replace("\"exp\":1767225600", &format!("\"exp\":{exp}"));
+        match Keyring::from_jwks(text.as_bytes()) {
+            Ok(keyring) => for entry in keyring.entries() {
+                let window = entry.version().window;
+                for instant in [window.from(), window.until()] {
+                    prop_assert_eq!(parse_instant(&instant_text(instant)), Ok(instant));
+                }
+            },
+            Err(error) => {
+                let error = error.to_string();
+                prop_assert!(error.contains("]: nbf: ") || error.contains("]: exp: "), "{}", error);
+            }
         }
     }
 

@@ -72,7 +72,7 @@ async fn sound(in_log: bool) -> Sound {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("record.sqlite");
     let record = fill(&path).await;
-    let rows = record.list(&Filter::default(), 0, 1000).await.unwrap();
+    let rows = record.list(&Filter::default(), 0, 1000).await.unwrap().rows;
     assert_eq!(rows.len() as u64, ROWS);
     if in_log {
         let (file, log) = (std::fs::read(&path), std::fs::read(log_of(&path)));
@@ -125,7 +125,7 @@ async fn judge(sound: &Sound, file: &[u8], log: &[u8]) -> Outcome {
             return Outcome::Found;
         }
     }
-    let rows = record.list(&Filter::default(), 0, 1000).await.unwrap();
+    let rows = record.list(&Filter::default(), 0, 1000).await.unwrap().rows;
     for (found, expected) in rows.iter().zip(&sound.rows) {
         assert_eq!(found.position, expected.position);
         let published = expected.signed.published_json();

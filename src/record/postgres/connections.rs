@@ -1,0 +1,191 @@
+//! Connections to the database: what is asked on one that fails is asked again on another.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
+use scopeguard::ScopeGuard;
+use tokio::time::Instant;
+use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
+
+use super::{DatabaseAddress, tls};
+use crate::record::RecordError;
+
+/// What connections are for: those of one purpose are never waited for by the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// What it takes to sign, which is little for each statement.
+    Signing,
+    /// What anybody may ask for.
+    Reading,
+}
+
+impl Purpose {
+    /// Connections of a replica.
+    fn connections(self) -> usize {
+        match self {
+            // One appends.
+            Self::Signing => 8,
+            Self::Reading => 4,
+        }
+    }
+}
+
+/// How long to wait for one of them.
+const WAIT: Duration = Duration::from_secs(3);
+
+/// How long one attempt may take. The server ends what is slower (address.rs), unless it cannot be heard.
+const ATTEMPT: Duration = Duration::from_secs(6);
+
+/// How long attempts go on: callers give up after ten seconds or so.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The pause before the second attempt; each further one is twice as long, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(super) enum StoreError {
+    /// Tried again, it may go well.
+    Passing(String),
+    /// The server ended the statement, which took too long.
+    Slow(String),
+    /// It will not.
+    Final(RecordError),
+}
+
+impl From<RecordError> for StoreError {
+    fn from(error: RecordError) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl From<PoolError> for StoreError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => error.into(),
+            error => Self::Passing(error.to_string()),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(db) = error.as_db_error() else {
+            return Self::Passing(describe(&error));
+        };
+        let message = format!("{} ({})", db.message(), db.code().code());
+        match db.code() {
+            // A rule of the database, by constraint or by trigger.
+            code if code.code().starts_with("23") || *code == SqlState::RAISE_EXCEPTION => {
+                Self::Final(RecordError::Constraint(message))
+            }
+            &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => {
+                Self::Final(RecordError::Damaged(message))
+            }
+            // Permissions, missing tables, wrong passwords: waiting does not help.
+            code if code.code().starts_with("42") || code.code().starts_with("28") => {
+                Self::Final(RecordError::Unavailable(message))
+            }
+            &SqlState::QUERY_CANCELED => Self::Slow(message),
+            _ => Self::Passing(message),
+        }
+    }
+}
+
+/// What is at the bottom of an error; the outer message only names the step.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// The connections of one process, for one purpose.
+pub(super) struct Connections {
+    pool: Pool,
+    purpose: Purpose,
+}
+
+impl Connections {
+    pub(super) fn new(address: &DatabaseAddress, purpose: Purpose) -> Result<Self, String> {
+        let pool = pool(address, purpose)?;
+        Ok(Self { pool, purpose })
+    }
+
+    /// Does a job on a connection, and again on another one when that may help. The job may be done twice: every
+    /// one here can be.
+    pub(super) async fn run<T>(
+        &self,
+        job: impl for<'a> Fn(
+            &'a mut Object,
+        )
+            -> Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>,
+    ) -> Result<T, RecordError> {
+        let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
+        loop {
+            let problem = match self.attempt(&job).await {
+                Ok(done) => return Ok(done),
+                Err(StoreError::Final(error)) => return Err(error),
+                // A page would take as long again; an append may only have waited for others.
+                Err(StoreError::Slow(problem)) if self.purpose == Purpose::Reading => {
+                    return Err(RecordError::Unavailable(problem));
+                }
+                Err(StoreError::Slow(problem) | StoreError::Passing(problem)) => problem,
+            };
+            tracing::warn!(problem, "the database did not do it; it is asked again");
+            if start.elapsed() + pause > PATIENCE {
+                return Err(RecordError::Unavailable(problem));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        job: &impl for<'a> Fn(
+            &'a mut Object,
+        )
+            -> Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>,
+    ) -> Result<T, StoreError> {
+        // What was asked may be under way when it fails, is late, or nobody waits for it any more: then the connection is
+        // closed, or the next one to use it would wait for that.
+        let mut client = scopeguard::guard(self.pool.get().await?, |client| {
+            drop(Object::take(client));
+        });
+        let answered = tokio::time::timeout(ATTEMPT, job(&mut client)).await;
+        let late = |_| StoreError::Passing("no answer in time".into());
+        let outcome = answered.map_err(late)?;
+        if matches!(outcome, Ok(_) | Err(StoreError::Final(_))) {
+            drop(ScopeGuard::into_inner(client));
+        }
+        outcome
+    }
+}
+
+pub(super) fn pool(address: &DatabaseAddress, purpose: Purpose) -> Result<Pool, String> {
+    let config = ManagerConfig {
+        // A connection that was lost is found when it is used, and what was asked is asked again.
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = match &address.tls {
+        None => Manager::from_config(address.config.clone(), NoTls, config),
+        Some(roots) => Manager::from_config(address.config.clone(), tls::connector(roots)?, config),
+    };
+    Pool::builder(manager)
+        .max_size(purpose.connections())
+        .timeouts(Timeouts {
+            wait: Some(WAIT),
+            create: Some(ATTEMPT),
+            recycle: Some(WAIT),
+        })
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| error.to_string())
+}
