@@ -25,7 +25,7 @@ function isTimestamp(value) {
 }
 
 // Seconds since 1970 that the verifier's calendar has a date for.
-export function isInstant(value) {
+function isInstant(value) {
   return Number.isInteger(value) && MIN_INSTANT <= value && value <= MAX_INSTANT;
 }
 

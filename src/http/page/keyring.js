@@ -2,10 +2,13 @@
 // are those of src/key/jwk.rs, endorsement.rs and chain.rs.
 
 import { Refusal, bytesOf, canonical, parseStrict, textOf } from "./json.js";
-import { ALGORITHMS, fromBase64Url, isIdentifier, isInstant, parseHeader, toBase64Url } from "./checkpoint.js";
+import { ALGORITHMS, fromBase64Url, isIdentifier, parseHeader, toBase64Url } from "./checkpoint.js";
 
 const MAX_KEYRING_BYTES = 16 * 1024 * 1024;
 const MAX_EXPONENT = 2 ** 33;
+const LAST_KEY_TIME = 253402300799; // 9999-12-31T23:59:59Z
+
+const isKeyTime = (value) => Number.isInteger(value) && 0 <= value && value <= LAST_KEY_TIME;
 
 const trim = (bytes) => bytes.subarray(Math.max(0, bytes.findIndex((byte) => byte !== 0)));
 
@@ -41,12 +44,12 @@ async function readKey(jwk, index) {
   if (kty !== "RSA") wrong("kty", "is not RSA");
   if ((jwk.get("use") ?? "sig") !== "sig") wrong("use", "is not sig");
   if (!Object.hasOwn(ALGORITHMS, alg ?? "")) wrong("alg", "is not PS256 or RS256");
-  for (const name of ["nbf", "exp"]) if (!isInstant(jwk.get(name))) wrong(name, "is not a time in whole seconds");
+  for (const name of ["nbf", "exp"]) if (!isKeyTime(jwk.get(name))) wrong(name, "is not a time in whole seconds from 1970 to 9999");
   if (exp <= nbf) wrong("exp", "is not after nbf");
   const [n, e] = ["n", "e"].map((name) => trim(fromBase64Url(String(jwk.get(name)), `keyring: keys[${index}]: ${name}`)));
   const bits = checkNumbers(n, e, wrong);
   const revoked = jwk.get("revoked") ?? null;
-  if (revoked && !isInstant(revoked instanceof Map ? revoked.get("revoked_at") : null)) wrong("revoked.revoked_at", "is not a time in whole seconds");
+  if (revoked && !isKeyTime(revoked instanceof Map ? revoked.get("revoked_at") : null)) wrong("revoked.revoked_at", "is not a time in whole seconds from 1970 to 9999");
   const [encodedN, encodedE] = [toBase64Url(n), toBase64Url(e)];
   const thumbprint = await crypto.subtle.digest("SHA-256", bytesOf(`{"e":"${encodedE}","kty":"RSA","n":"${encodedN}"}`));
   const publicKey = await crypto.subtle

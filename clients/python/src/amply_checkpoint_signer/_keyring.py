@@ -22,6 +22,7 @@ MAX_KEYRING_BYTES = 16 * 1024 * 1024
 
 _MIN_BITS, _MAX_BITS = 2048, 8192
 _MIN_EXPONENT, _EXPONENT_END = 65537, 2**33
+_LAST_INSTANT = 253402300799  # 9999-12-31T23:59:59Z
 _SALT_BYTES = 32  # RFC 7518, section 3.5
 
 
@@ -277,4 +278,6 @@ def _integer(jwk: Mapping[str, object], name: str) -> int:
     value = jwk.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"{name}: {'is missing' if value is None else describe(value)}; expected whole seconds")
+    if not 0 <= value <= _LAST_INSTANT:
+        raise ValueError(f"{name}: is {value}; expected seconds since 1970, up to the year 9999")
     return value
