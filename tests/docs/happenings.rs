@@ -10,7 +10,8 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 use crate::authority::{Identity, read};
 use crate::fargate::{CLUSTER, FILES, SERVICE};
-use crate::installation::{Installation, SCRATCH, SECRET, must};
+use crate::installation::{Installation, SCRATCH, SECRET};
+use crate::program::must;
 
 pub const NEXT_KEY: &str = "amply-checkpoint-key-2027";
 

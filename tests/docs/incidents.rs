@@ -7,7 +7,8 @@ use chrono::Utc;
 use serde_json::Value;
 
 use crate::happenings::NEXT_KEY;
-use crate::installation::{Installation, KEY, SECRET, must};
+use crate::installation::{Installation, KEY, SECRET};
+use crate::program::must;
 use crate::proxy::Mode;
 use crate::story::Story;
 

@@ -14,6 +14,7 @@ use crate::cloud::Cloud;
 use crate::fargate::{FILES, Fargate, Ports};
 use crate::ledger::Ledger;
 use crate::postgres::{Database, Server};
+use crate::program::must;
 use crate::proxy::Proxy;
 use crate::tools;
 
@@ -50,13 +51,6 @@ pub struct Installation {
     trial: u16,
     pub runtime: Runtime,
     home: TempDir,
-}
-
-/// How a command ended, and what it printed.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: i32,
-    pub text: String,
 }
 
 impl Installation {
@@ -308,18 +302,4 @@ fn fill_secrets(
     let here = json!({ "LocationConstraint": "eu-central-1" });
     let bucket = json!({ "Bucket": BUCKET, "CreateBucketConfiguration": here });
     cloud.ask("s3.create_bucket", bucket);
-}
-
-pub fn run(command: &mut Command) -> Ended {
-    let output = command.output().unwrap();
-    Ended {
-        code: output.status.code().unwrap(),
-        text: String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
-    }
-}
-
-pub fn must(command: &mut Command) -> String {
-    let ended = run(command);
-    assert_eq!(ended.code, 0, "{command:?}: {}", ended.text);
-    ended.text
 }

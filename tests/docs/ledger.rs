@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::installation::{Ended, run};
+use crate::program::{Ended, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 

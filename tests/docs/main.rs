@@ -25,6 +25,8 @@ mod page;
 mod pages;
 #[path = "../record/postgres.rs"]
 mod postgres;
+#[path = "../deploy/program.rs"]
+mod program;
 #[path = "../aws/proxy.rs"]
 mod proxy;
 #[path = "../support/python.rs"]

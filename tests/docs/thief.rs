@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::installation::{Installation, must};
+use crate::installation::Installation;
+use crate::program::must;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
