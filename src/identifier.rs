@@ -17,6 +17,12 @@ pub enum IdentifierError {
     /// The text holds a character that no identifier may hold.
     #[error("is {0}; expected letters, digits and . _ : - of ASCII, the first a letter or digit")]
     Form(String),
+    /// The name of a key could be taken for a fingerprint; it is not repeated, so that no error has one.
+    #[error(
+        "could be taken for the fingerprint or thumbprint of a key; expected a name that cannot, such as \
+         amply-checkpoint-key-2027"
+    )]
+    Fingerprint,
 }
 
 /// Checks the form that all identifiers share.
@@ -39,9 +45,9 @@ pub(crate) fn check(text: &str) -> Result<(), IdentifierError> {
     }
 }
 
-/// Makes a newtype of an identifier whose only constructor is `FromStr`.
+/// Makes a newtype of an identifier whose only constructor is `FromStr`; `but` is one more check of its own.
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident $(but $check:path)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(std::sync::Arc<str>);
@@ -58,6 +64,7 @@ macro_rules! identifier {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 $crate::identifier::check(text)?;
+                $($check(text)?;)?
                 Ok(Self(text.into()))
             }
         }

@@ -7,6 +7,7 @@
 mod chain;
 mod coverage;
 mod endorsement;
+mod fingerprint;
 mod jwk;
 mod keyring;
 mod private;
@@ -21,6 +22,7 @@ use crate::signature::Algorithm;
 pub use chain::{PinnedKeyring, UnknownPin};
 pub use coverage::{WARN_DAYS, covered_until};
 pub use endorsement::{Endorsement, EndorsementError};
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use jwk::{KeyringFileError, MAX_KEYRING_BYTES};
 pub(crate) use keyring::is_only_staged;
 pub use keyring::{KeyConflict, KeyState, Keyring, KeyringEntry, Revocation};
@@ -33,8 +35,8 @@ pub use signing::{NotOpen, OpenKey, SignError, SigningKey};
 pub use window::{ValidityWindow, WindowError, instant_text, parse_instant};
 
 identifier! {
-    /// Names a key version for ever: the JOSE `kid`.
-    KeyId
+    /// Names a key version for ever: the JOSE `kid`. None can be taken for a [`Fingerprint`].
+    KeyId but fingerprint::check_name
 }
 
 /// The public half of one key version: what it takes to verify its signatures for decades.

@@ -16,6 +16,7 @@ use super::{
     ValidityWindow, instant_text, parse_instant,
 };
 use crate::fault::{self, Faults, FieldFault};
+use crate::identifier::IdentifierError;
 use crate::signature::Algorithm;
 
 /// Largest text of a secret in bytes: Secrets Manager's own bound (AWS, "Quotas for Secrets Manager").
@@ -133,7 +134,7 @@ impl KeySecret {
     fn from_value(members: Members) -> Result<Self, SecretError> {
         let mut faults = Faults::default();
         let private = faults.take("private_key", private_key(members.get("private_key")));
-        let key_id = faults.take("key_id", parsed::<KeyId>(members.get("key_id")));
+        let key_id = faults.take("key_id", key_id(members.get("key_id")));
         let algorithm = match members.get("algorithm") {
             None => Some(Algorithm::default()),
             found => faults.take("algorithm", parsed(found)),
@@ -400,6 +401,15 @@ fn parsed_by<T, E: fmt::Display>(
             error.to_string()
         }
     })
+}
+
+/// A name that could be taken for a fingerprint is told as such: that error does not repeat it.
+fn key_id(member: Option<&RawValue>) -> Result<KeyId, String> {
+    let taken_for_fingerprint = IdentifierError::Fingerprint;
+    match plain(member).map(|text| text.parse::<KeyId>()) {
+        Ok(Err(error)) if error == taken_for_fingerprint => Err(error.to_string()),
+        _ => parsed(member),
+    }
 }
 
 /// Quotes a name for an error or a log, unless it may be a key in the wrong place.

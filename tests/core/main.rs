@@ -18,6 +18,7 @@ mod interoperability;
 mod jcs;
 mod keyring_file;
 mod log_export;
+mod pins;
 mod proofs;
 mod properties;
 mod public_url;
