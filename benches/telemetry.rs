@@ -51,7 +51,7 @@ fn tell(metrics: &Metrics, header: &ProtectedHeader) {
         metrics.signed(header);
         metrics.answered(took);
         let asked = Asked {
-            who: "spiffe://amply.example/ledger",
+            who: "URI:spiffe://amply.example/ledger",
             request_id: call.request_id(),
         };
         let subject = Subject {

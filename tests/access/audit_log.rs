@@ -79,8 +79,8 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     let turned_away = turned_away.metadata().get("x-request-id").unwrap().clone();
 
     let found = events(folder);
-    let ledger = "spiffe://amply.example/ledger";
-    let operator = "spiffe://amply.example/operator";
+    let ledger = "URI:spiffe://amply.example/ledger";
+    let operator = "URI:spiffe://amply.example/operator";
     let signed = |request_id: &str| {
         json!({ "act": "sign", "who": ledger, "request_id": request_id, "ledger_id": "org_1",
             "checkpoint_id": "chk_1", "entry_count": 1, "key_id": "key-now", "outcome": "done" })
@@ -96,7 +96,7 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
         json!({ "act": "revoke", "who": operator, "key_id": "key\n\u{7}", "outcome": "refused",
             "reason": "INVALID_REQUEST" }),
         json!({ "act": "revoke", "who": operator, "key_id": "key-now", "outcome": "done" }),
-        json!({ "act": "call", "who": "auditor.amply.example", "outcome": "refused",
+        json!({ "act": "call", "who": "DNS:auditor.amply.example", "outcome": "refused",
             "rpc": "/amply.checkpoint.v1.KeyService/RevokeKey", "reason": "ROLE_REQUIRED" }),
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");

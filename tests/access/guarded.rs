@@ -19,17 +19,17 @@ use crate::authority::{Authority, Identity, replace};
 use crate::support::{at, key_of, key_with, write_keys};
 
 pub const ROLES: &str = r#"
-[clients."spiffe://amply.example/ledger"]
+[clients."URI:spiffe://amply.example/ledger"]
 roles = ["signer"]
 
-[clients."spiffe://amply.example/ledger-of-one"]
+[clients."URI:spiffe://amply.example/ledger-of-one"]
 roles = ["signer"]
 ledgers = ["org_2", "eu_*"]
 
-[clients."auditor.amply.example"]
+[clients."DNS:auditor.amply.example"]
 roles = ["auditor"]
 
-[clients."spiffe://amply.example/operator"]
+[clients."URI:spiffe://amply.example/operator"]
 roles = ["operator"]
 "#;
 
@@ -78,9 +78,17 @@ pub fn files(folder: &Path) -> TlsFiles {
 
 impl Guarded {
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With files that were changed before.
+    pub async fn start_with(change: impl FnOnce(&Path)) -> Self {
         let (folder, authority) = prepare();
+        change(folder.path());
         let reading = CancellationToken::new();
-        let access = Access::certificates(files(folder.path()), reading.clone());
+        let mut files = files(folder.path());
+        files.client_crl = files.client_crl.filter(|list| list.exists());
+        let access = Access::certificates(files, reading.clone());
         let service = Service::start(Parts {
             clock: Clock::simulated(at("2025-06-01T12:00:00Z")),
             source: Box::new(FileSource::new(&folder.path().join("keys.json"))),

@@ -18,6 +18,7 @@ mod changes;
 mod every_rpc;
 mod guarded;
 mod hostile;
+mod names;
 #[path = "../support/python.rs"]
 mod python;
 mod start;

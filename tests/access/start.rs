@@ -71,7 +71,10 @@ fn every_wrong_file_is_named_at_once() {
     let path = folder.path();
     replace(&path.join("server.key"), "no key");
     replace(&path.join("ca.crt"), "");
-    replace(&path.join("roles.toml"), "[clients.a]\nroles = [\"admin\"]");
+    replace(
+        &path.join("roles.toml"),
+        "[clients.\"DNS:a\"]\nroles = [\"admin\"]",
+    );
     let said = refused(path, &TLS);
     for expected in [
         "--tls-key: server.key: is no private key in PEM",

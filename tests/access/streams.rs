@@ -110,7 +110,7 @@ async fn a_bound_on_ledgers_holds_in_a_stream_that_is_open() {
     let watched = watching_keys(&service.client(Some("operator"))).await;
     items.send(item(1)).await.unwrap();
     assert!(answers.message().await.unwrap().is_some());
-    let first = "[clients.\"spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
+    let first = "[clients.\"URI:spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
     let bound = ROLES.replace(first, &format!("{first}ledgers = [\"org_2\"]\n"));
     let without_operator = bound.replace("amply.example/operator", "amply.example/another");
     assert_ne!(bound, without_operator);

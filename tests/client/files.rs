@@ -8,10 +8,10 @@ use checkpoint_signer::signature::Algorithm;
 use crate::authority::{Authority, replace};
 
 const ROLES: &str = r#"
-[clients."spiffe://amply.example/ledger"]
+[clients."URI:spiffe://amply.example/ledger"]
 roles = ["signer"]
 
-[clients."auditor.amply.example"]
+[clients."DNS:auditor.amply.example"]
 roles = ["auditor"]
 "#;
 

@@ -281,7 +281,7 @@ fn the_example_file_has_no_fault_where_its_files_are() {
     let authority = Authority::new("authority");
     authority.issue(folder.path(), "server", "localhost");
     replace(&folder.path().join("clients.crt"), authority.pem());
-    let roles = "[clients.\"auditors.example.org\"]\nroles = [\"auditor\"]\n";
+    let roles = "[clients.\"DNS:auditors.example.org\"]\nroles = [\"auditor\"]\n";
     replace(&folder.path().join("roles.toml"), roles);
     let place = format!("{}/", folder.path().display());
     replace(
@@ -293,7 +293,7 @@ fn the_example_file_has_no_fault_where_its_files_are() {
     replace(&folder.path().join("server.key"), "no key");
     replace(
         &folder.path().join("roles.toml"),
-        "[clients.a]\nroles = []\n",
+        "[clients.\"DNS:a\"]\nroles = []\n",
     );
     let (code, checked) = check(folder.path(), &[], &[]);
     let found = faults(&checked).join("\n");

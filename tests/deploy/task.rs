@@ -28,7 +28,7 @@ fn members(folder: &Path) -> BTreeMap<&'static str, String> {
     let authority = Authority::new("the authority");
     let server = authority.issue(folder, "server", "localhost");
     let health = authority.issue(folder, "health", "spiffe://amply.example/health");
-    let roles = "[clients.\"spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
+    let roles = "[clients.\"URI:spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
     BTreeMap::from([
         ("certificate", read(&server.certificate)),
         ("key", read(&server.key)),

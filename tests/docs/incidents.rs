@@ -37,7 +37,10 @@ fn a_wrong_checkpoint_was_signed() {
     assert_eq!(wrong.code, 0, "{}", wrong.text);
     story.installation.follow();
     let asked = story.up_to("filter-log-events");
-    assert!(asked.contains("spiffe://amply.example/ledger"), "{asked}");
+    assert!(
+        asked.contains("URI:spiffe://amply.example/ledger"),
+        "{asked}"
+    );
     story.tell_the_rest();
     let right = story.installation.ledger.asks("org_1", 4, 400);
     assert!(right.text.contains("EQUIVOCATION"), "{}", right.text);
@@ -145,7 +148,10 @@ fn the_alarm_of_a_second_history() {
     assert!(refused.text.contains("EQUIVOCATION"), "{}", refused.text);
     story.installation.follow();
     let asked = story.up_to("filter-log-events");
-    assert!(asked.contains("spiffe://amply.example/ledger"), "{asked}");
+    assert!(
+        asked.contains("URI:spiffe://amply.example/ledger"),
+        "{asked}"
+    );
     story.tell_the_rest();
 }
 

@@ -29,9 +29,9 @@ pub const BUCKET: &str = "amply-checkpoint-backup";
 
 /// Who may do what.
 const ROLES: &str = r#"
-[clients."spiffe://amply.example/ledger"]
+[clients."URI:spiffe://amply.example/ledger"]
 roles = ["signer"]
-[clients."spiffe://amply.example/operator"]
+[clients."URI:spiffe://amply.example/operator"]
 roles = ["operator", "auditor"]
 "#;
 

@@ -19,7 +19,7 @@ use crate::replica::{PROGRAM, Replica, Settings};
 use crate::store::Store;
 use crate::support::{key_with, write_keys};
 
-const ROLES: &str = "[clients.\"spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
+const ROLES: &str = "[clients.\"URI:spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
 
 /// Connections.
 const CHANNELS: usize = 4;

@@ -22,11 +22,11 @@ pub const OLD: &str = "amply-checkpoint-key-2025";
 pub const NEW: &str = "amply-checkpoint-key-2026";
 
 const ROLES: &str = r#"
-[clients."spiffe://amply.example/ledger"]
+[clients."URI:spiffe://amply.example/ledger"]
 roles = ["signer"]
 ledgers = ["org_*"]
 
-[clients."spiffe://amply.example/operator"]
+[clients."URI:spiffe://amply.example/operator"]
 roles = ["operator"]
 "#;
 

@@ -125,7 +125,7 @@ fn check_operators_acts(log: &Log) {
     let events = log.events();
     let refreshed = |event: &Value| {
         event["act"] == "refresh"
-            && event["who"] == "spiffe://amply.example/operator"
+            && event["who"] == "URI:spiffe://amply.example/operator"
             && event["outcome"] == "done"
     };
     assert!(events.iter().any(refreshed), "{:?}", log.path());
@@ -147,7 +147,7 @@ fn check_signed(lives: &[(&Scrape, &Log)], signed_by: &BTreeMap<String, String>)
     let mut told = BTreeMap::new();
     for (_, log) in lives {
         for event in log.signing() {
-            assert_eq!(event["who"], "spiffe://amply.example/ledger");
+            assert_eq!(event["who"], "URI:spiffe://amply.example/ledger");
             if event["outcome"] == "done" {
                 let text = |name: &str| event[name].as_str().unwrap().to_owned();
                 let before = told.insert(text("ledger_id"), text("key_id"));

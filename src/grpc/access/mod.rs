@@ -9,6 +9,7 @@
 mod files;
 mod gate;
 mod judge;
+mod names;
 mod peer;
 mod roles;
 mod rpcs;

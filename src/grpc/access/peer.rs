@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::CertificateDer;
-use webpki::EndEntityCert;
-
+use super::names::ClientName;
 use super::{Access, Authority, Caller};
 use crate::grpc::transport::Answers;
+use rustls::pki_types::CertificateDer;
 
 /// How long a verified certificate is believed on an open connection: past it, its end and its revocation are looked at
 /// again.
@@ -18,7 +17,7 @@ pub(super) const BELIEVED: Duration = Duration::from_secs(30);
 pub(in crate::grpc) struct Peer {
     address: SocketAddr,
     chain: Vec<CertificateDer<'static>>,
-    names: Vec<String>,
+    names: Vec<ClientName>,
     counted_as: Arc<str>,
     answers: Arc<Answers>,
     /// Who the peer was when it was last looked at.
@@ -47,13 +46,18 @@ impl Peer {
         address: SocketAddr,
         chain: Vec<CertificateDer<'static>>,
     ) -> Self {
-        let names = chain.first().map(names).unwrap_or_default();
+        let first = chain.first();
+        let names = first.map(ClientName::in_certificate).unwrap_or_default();
         Self::new(address, chain, names)
     }
 
-    fn new(address: SocketAddr, chain: Vec<CertificateDer<'static>>, names: Vec<String>) -> Self {
+    fn new(
+        address: SocketAddr,
+        chain: Vec<CertificateDer<'static>>,
+        names: Vec<ClientName>,
+    ) -> Self {
         let counted_as = match names.first() {
-            Some(name) => name.as_str().into(),
+            Some(name) => name.to_string().into(),
             None => address.ip().to_string().into(),
         };
         Self {
@@ -101,7 +105,7 @@ impl Peer {
                 authority.verify(&self.chain).map_err(CertificateRefused)?;
                 authority
                     .clients
-                    .caller(self.names.iter().map(String::as_str))
+                    .caller(&self.names, &self.address.ip().to_string())
             }
         });
         *known = Some(Known {
@@ -111,13 +115,4 @@ impl Peer {
         });
         Ok(caller)
     }
-}
-
-/// The names by which a certificate may have roles: its URIs (SPIFFE X.509-SVID, section 2), then its DNS names.
-fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok(certificate) = EndEntityCert::try_from(certificate) else {
-        return Vec::new();
-    };
-    let (uris, dns) = (certificate.valid_uri_names(), certificate.valid_dns_names());
-    uris.chain(dns).map(str::to_owned).collect()
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::names::ClientName;
 use crate::fault::FieldFault;
 use crate::identifier;
 
 /// Most clients in one file.
 const MAX_CLIENTS: usize = 1024;
 
-/// Longest name of a client, in bytes (SPIFFE-ID, section 2.3: implementations must support 2048).
-const MAX_NAME_BYTES: usize = 2048;
+/// Most ledgers or beginnings of ledgers of one client: each is compared with every checkpoint.
+const MAX_LEDGERS: usize = 1024;
 
 /// What a client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -82,9 +83,10 @@ struct Grant {
     ledgers: Ledgers,
 }
 
-/// The roles of all clients, by the URI or the DNS name in their certificates.
+/// The roles of all clients, by the URI or the DNS name in their certificates. A name has the roles of its own type of name
+/// alone.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Clients(HashMap<String, Grant>);
+pub struct Clients(HashMap<ClientName, Grant>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,11 +108,11 @@ impl Clients {
     /// ```
     /// # use checkpoint_signer::grpc::access::Clients;
     /// let clients = Clients::parse(r#"
-    ///     [clients."spiffe://amply.example/ledger"]
+    ///     [clients."URI:spiffe://amply.example/ledger"]
     ///     roles = ["signer"]
     ///     ledgers = ["global", "org_*"]
     ///
-    ///     [clients."auditors.example.org"]
+    ///     [clients."DNS:auditors.example.org"]
     ///     roles = ["auditor"]
     /// "#);
     /// assert!(clients.is_ok());
@@ -128,7 +130,7 @@ impl Clients {
             vec![FieldFault::new(
                 format!("line {at}"),
                 format!(
-                    "{}; expected tables [clients.\"NAME\"] with roles and, for a signer, ledgers",
+                    "{}; expected tables [clients.\"URI:...\"] or [clients.\"DNS:...\"] with roles and, for a signer, ledgers",
                     error.message()
                 ),
             )]
@@ -142,59 +144,60 @@ impl Clients {
             faults.push(FieldFault::new("clients", problem));
         }
         let mut clients = HashMap::new();
-        for (name, grant) in wire.clients {
-            match read_grant(&name, grant) {
-                Ok(grant) => drop(clients.insert(canonical(&name), grant)),
-                Err(found) => faults.extend(found),
+        for (text, grant) in wire.clients {
+            let field = format!("clients.{text:?}");
+            let name = ClientName::parse(&text);
+            let grant = read_grant(&field, grant).map_err(|found| faults.extend(found));
+            match (name, grant) {
+                (Err(problem), _) => faults.push(FieldFault::new(field, problem)),
+                (Ok(name), _) if clients.contains_key(&name) => {
+                    let problem = format!("names {name}, which stands there in another way too");
+                    faults.push(FieldFault::new(field, problem));
+                }
+                (Ok(name), grant) => drop(clients.insert(name, grant.ok())),
             }
         }
         faults.sort_by(|a, b| a.field.cmp(&b.field));
         match faults.is_empty() {
-            true => Ok(Self(clients)),
+            true => {
+                let clients = clients.into_iter();
+                let clients = clients.filter_map(|(name, grant)| Some((name, grant?)));
+                Ok(Self(clients.collect()))
+            }
             false => Err(faults),
         }
     }
 
-    /// The caller that these names are: all roles that any of them has. A caller without a role may do nothing.
-    pub(super) fn caller<'n>(&self, names: impl Iterator<Item = &'n str>) -> Caller {
-        let mut caller = Caller {
-            name: Arc::from(""),
-            grants: Vec::new(),
-        };
+    /// The caller that these names are: all roles that any of them has, under all names that have one. A caller without a
+    /// role may do nothing, and is called by the first of its names, or `otherwise`.
+    pub(super) fn caller(&self, names: &[ClientName], otherwise: &str) -> Caller {
+        let mut granted: Vec<&ClientName> = Vec::new();
+        let mut grants = Vec::new();
         for name in names {
-            let grant = self.0.get(&canonical(name));
-            let is_first = grant.is_some() && caller.grants.is_empty();
-            if is_first || caller.name.is_empty() {
-                caller.name = name.into();
+            if let Some(grant) = self.0.get(name)
+                && !granted.contains(&name)
+            {
+                granted.push(name);
+                grants.push(grant.clone());
             }
-            caller.grants.extend(grant.cloned());
         }
-        caller
+        let shown: Vec<String> = granted.iter().map(|name| name.to_string()).collect();
+        let name = match (shown.is_empty(), names.first()) {
+            (false, _) => shown.join(", "),
+            (true, Some(first)) => first.to_string(),
+            (true, None) => otherwise.into(),
+        };
+        Caller {
+            name: name.into(),
+            grants,
+        }
     }
 }
 
-/// DNS names are the same in any case (RFC 4343); a URI is taken as it is written.
-fn canonical(name: &str) -> String {
-    match name.contains("://") {
-        true => name.into(),
-        false => name.to_ascii_lowercase(),
-    }
-}
-
-fn read_grant(name: &str, wire: WireGrant) -> Result<Grant, Vec<FieldFault>> {
-    let field = |member: &str| format!("clients.{name:?}{member}");
+/// `client` is the table, as a fault names it.
+fn read_grant(client: &str, wire: WireGrant) -> Result<Grant, Vec<FieldFault>> {
+    let field = |member: &str| format!("{client}{member}");
     let mut faults = Vec::new();
-    let is_dns = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let is_name = match name.split_once("://") {
-        Some((scheme, rest)) => {
-            !scheme.is_empty() && !rest.is_empty() && name.chars().all(|c| c.is_ascii_graphic())
-        }
-        None => !name.is_empty() && name.chars().all(is_dns),
-    };
-    if !is_name || name.len() > MAX_NAME_BYTES {
-        let problem = "is no name of a client; expected a URI such as spiffe://example.org/ledger, or a DNS name";
-        faults.push(FieldFault::new(field(""), problem));
-    }
     if wire.roles.is_empty() {
         let problem = "is empty; expected one of signer, auditor, operator, or several";
         faults.push(FieldFault::new(field(".roles"), problem));
@@ -207,9 +210,20 @@ fn read_grant(name: &str, wire: WireGrant) -> Result<Grant, Vec<FieldFault>> {
             Ledgers::All
         }
         Some(texts) => {
+            if texts.is_empty() || texts.len() > MAX_LEDGERS {
+                let problem = format!(
+                    "has {} entries; expected 1 to {MAX_LEDGERS}, or no line for all ledgers",
+                    texts.len()
+                );
+                faults.push(FieldFault::new(field(".ledgers"), problem));
+            }
             let mut patterns = Vec::new();
-            for text in &texts {
+            for text in texts.iter().take(MAX_LEDGERS) {
                 match LedgerPattern::parse(text) {
+                    Some(pattern) if patterns.contains(&pattern) => {
+                        let problem = format!("has {text:?} twice; expected each once");
+                        faults.push(FieldFault::new(field(".ledgers"), problem));
+                    }
                     Some(pattern) => patterns.push(pattern),
                     None => {
                         let problem = format!(
@@ -251,7 +265,8 @@ impl Caller {
         }
     }
 
-    /// The name in the certificate by which the caller has its roles, or the address of a caller without one.
+    /// The names in the certificate by which the caller has its roles, with their types and commas between, or the address of
+    /// a caller without one.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -274,22 +289,35 @@ mod tests {
     use super::*;
 
     const FILE: &str = r#"
-        [clients."spiffe://amply.example/ledger"]
+        [clients."URI:spiffe://amply.example/ledger"]
         roles = ["signer"]
         ledgers = ["global", "org_*"]
-        [clients."Auditors.Example.org"]
+        [clients."DNS:Auditors.Example.org."]
         roles = ["auditor"]
     "#;
+
+    fn caller(clients: &Clients, names: &[ClientName]) -> Caller {
+        clients.caller(names, "127.0.0.1")
+    }
+
+    fn uri(text: &str) -> ClientName {
+        ClientName::Uri(text.into())
+    }
+
+    fn dns(text: &str) -> ClientName {
+        ClientName::parse(&format!("DNS:{text}")).unwrap()
+    }
 
     #[test]
     fn a_signer_is_bound_to_its_ledgers() {
         let clients = Clients::parse(FILE).unwrap();
-        let ledger = clients.caller(["spiffe://amply.example/ledger"].into_iter());
+        let ledger = caller(&clients, &[uri("spiffe://amply.example/ledger")]);
         for (ledger_id, expected) in [
             ("global", true),
             ("org_7", true),
             ("globals", false),
             ("x_org_7", false),
+            ("Org_7", false),
         ] {
             assert_eq!(ledger.may_sign(ledger_id), expected, "{ledger_id}");
         }
@@ -299,28 +327,40 @@ mod tests {
     #[test]
     fn a_dns_name_is_the_same_in_any_case_and_a_uri_is_not() {
         let clients = Clients::parse(FILE).unwrap();
-        assert!(
-            clients
-                .caller(["auditors.EXAMPLE.org"].into_iter())
-                .has(Role::Auditor)
-        );
-        assert!(
-            !clients
-                .caller(["spiffe://AMPLY.example/ledger"].into_iter())
-                .has(Role::Signer)
-        );
-        let nobody = clients.caller(["other.example.org"].into_iter());
+        assert!(caller(&clients, &[dns("auditors.EXAMPLE.org")]).has(Role::Auditor));
+        assert!(!caller(&clients, &[uri("spiffe://AMPLY.example/ledger")]).has(Role::Signer));
+        assert!(!caller(&clients, &[uri("auditors.example.org")]).has(Role::Auditor));
+        let nobody = caller(&clients, &[dns("other.example.org")]);
         assert_eq!(
             (nobody.name().as_ref(), nobody.grants.len()),
-            ("other.example.org", 0)
+            ("DNS:other.example.org", 0)
+        );
+        assert_eq!(caller(&clients, &[]).name().as_ref(), "127.0.0.1");
+    }
+
+    #[test]
+    fn several_names_have_the_roles_of_all_and_are_all_told() {
+        let clients = Clients::parse(FILE).unwrap();
+        let both = [
+            uri("spiffe://other.example/x"),
+            uri("spiffe://amply.example/ledger"),
+            dns("auditors.example.org"),
+        ];
+        let both = caller(&clients, &both);
+        assert!(both.has(Role::Auditor) && both.may_sign("global"));
+        assert_eq!(
+            both.name().as_ref(),
+            "URI:spiffe://amply.example/ledger, DNS:auditors.example.org"
         );
     }
 
     #[test]
     fn everything_that_is_wrong_is_named() {
         let faults = Clients::parse(
-            "[clients.\"no name\"]\nroles=[]\n[clients.a]\nroles=[\"auditor\"]\nledgers=[\"x\"]\n\
-             [clients.b]\nroles=[\"signer\"]\nledgers=[\"a*b\"]",
+            "[clients.\"no name\"]\nroles=[]\n[clients.\"DNS:a\"]\nroles=[\"auditor\"]\nledgers=[\"x\"]\n\
+             [clients.\"DNS:b\"]\nroles=[\"signer\"]\nledgers=[\"a*b\"]\n\
+             [clients.\"DNS:c\"]\nroles=[\"signer\"]\nledgers=[]\n\
+             [clients.\"DNS:d\"]\nroles=[\"signer\"]\nledgers=[\"x\", \"x\"]",
         );
         let fields: Vec<_> = faults
             .unwrap_err()
@@ -328,8 +368,10 @@ mod tests {
             .map(|fault| fault.field)
             .collect();
         let expected = [
-            r#"clients."a".ledgers"#,
-            r#"clients."b".ledgers"#,
+            r#"clients."DNS:a".ledgers"#,
+            r#"clients."DNS:b".ledgers"#,
+            r#"clients."DNS:c".ledgers"#,
+            r#"clients."DNS:d".ledgers"#,
             r#"clients."no name""#,
             r#"clients."no name".roles"#,
         ];
@@ -337,13 +379,19 @@ mod tests {
         for (text, expected) in [
             ("", "clients: has 0 entries"),
             (
-                "\n[clients.a]\nroles = [\"admin\"]",
+                "\n[clients.\"DNS:a\"]\nroles = [\"admin\"]",
                 "line 3: unknown variant `admin`",
             ),
-            ("[clients.a]\nrole = []", "line 2: unknown field `role`"),
+            (
+                "[clients.\"DNS:a\"]\nrole = []",
+                "line 2: unknown field `role`",
+            ),
         ] {
             let message = crate::fault::list(&Clients::parse(text).unwrap_err());
             assert!(message.starts_with(expected), "{message}");
         }
+        let twice = "[clients.\"DNS:A.example\"]\nroles=[\"auditor\"]\n[clients.\"DNS:a.example.\"]\nroles=[\"signer\"]";
+        let message = crate::fault::list(&Clients::parse(twice).unwrap_err());
+        assert!(message.contains("names DNS:a.example, which"), "{message}");
     }
 }
