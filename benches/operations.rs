@@ -105,7 +105,14 @@ impl Bench {
             // The task that has custody lives as long as its handle.
             std::mem::forget(custody);
             let log = "bench".parse().unwrap();
-            Signer::start(self.clock.clone(), keys, record, log, Arc::default()).unwrap()
+            Signer::start(
+                self.clock.clone(),
+                keys,
+                record,
+                log,
+                Default::default(),
+                Arc::default(),
+            ).unwrap()
         })
     }
 
@@ -116,6 +123,7 @@ impl Bench {
                 source: self.source(),
                 record: self.record(),
                 log: "test-record".parse().unwrap(),
+                max_entry_jump: Default::default(),
                 witnesses: Default::default(),
                 grpc: ([127, 0, 0, 1], 0).into(),
                 access: Access::Open,

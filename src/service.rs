@@ -18,7 +18,7 @@ use crate::grpc::access::Access;
 use crate::http::{MetricsPlace, Scraped};
 use crate::key::Keyring;
 use crate::record::head::LogName;
-use crate::record::rules::{self, RuleViolation};
+use crate::record::rules::{self, MaxEntryJump, RuleViolation};
 use crate::record::{Depth, Record, RecordError};
 use crate::signer::{Custody, Signer};
 use crate::source::KeySource;
@@ -87,6 +87,8 @@ pub struct Parts {
     pub record: Arc<dyn Record>,
     /// The name under which heads of the record are signed.
     pub log: LogName,
+    /// How many entries one checkpoint may add.
+    pub max_entry_jump: MaxEntryJump,
     /// What tells how far the record once was.
     pub witnesses: Witnesses,
     /// Where gRPC is served; port 0 takes a free one.
@@ -124,6 +126,7 @@ impl Service {
             source,
             record,
             log,
+            max_entry_jump,
             access,
             witnesses,
             public_url,
@@ -156,6 +159,7 @@ impl Service {
             custody.keys(),
             Arc::clone(&record),
             log,
+            max_entry_jump,
             Arc::clone(&metrics),
         )?;
         let scraped = Scraped::new(

@@ -11,6 +11,7 @@ use checkpoint_signer::checkpoint::{
 };
 use checkpoint_signer::key::{KeySecret, KeyVersion, SigningKey};
 use checkpoint_signer::record::Record;
+use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::signature::{DetachedJws, JwsType, ProtectedHeader, SignedCheckpoint};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -62,7 +63,7 @@ impl Filling {
         while first < self.rows {
             let end = self.rows.min(first + BATCH);
             let batch = (first..end).map(|row| self.signed(row)).collect();
-            for answer in record.append(batch).await {
+            for answer in record.append(batch, MaxEntryJump::ANY).await {
                 answer.unwrap();
             }
             first = end;

@@ -19,6 +19,7 @@ use crate::fault::FieldFault;
 use crate::http::{MetricsPlace, PublicUrl};
 use crate::key::{DEFAULT_MODULUS_BITS, KeyId, KeySecret, ValidityWindow};
 use crate::record::head::{DEFAULT_LOG, LogName};
+use crate::record::rules::MaxEntryJump;
 use crate::record::sqlite::OpenError;
 use crate::service::{Parts, Service, StartError};
 use crate::signature::Algorithm;
@@ -80,6 +81,15 @@ pub(super) struct Serve {
         value_name = "NAME"
     )]
     log_name: LogName,
+    /// How many entries one checkpoint may add to its ledger, whose first one adds to none; one that is further is refused,
+    /// since a ledger never goes back from a mistake
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_MAX_ENTRY_JUMP",
+        default_value_t,
+        value_name = "ENTRIES"
+    )]
+    max_entry_jump: MaxEntryJump,
     /// Where to serve gRPC; port 0 takes a free one
     #[arg(long, env = "CHECKPOINT_SIGNER_GRPC", value_name = "ADDRESS",
         default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, GRPC_PORT)))]
@@ -147,6 +157,7 @@ impl Serve {
             source: source.open(self.read_older_versions).await,
             record: record.open().await?,
             log: self.log_name,
+            max_entry_jump: self.max_entry_jump,
             witnesses,
             grpc: self.grpc,
             access: self.tls.access(self.grpc, reading).await?,

@@ -217,7 +217,10 @@ pub(super) fn of_refusal(refusal: &Refusal) -> (Code, &'static str) {
             RuleViolation::OtherContent { .. } | RuleViolation::OtherHistory { .. } => {
                 (Code::AlreadyExists, "EQUIVOCATION")
             }
-            RuleViolation::Rollback { .. } => (Code::FailedPrecondition, "ROLLBACK"),
+            RuleViolation::Rollback { .. } | RuleViolation::TimeRollback { .. } => {
+                (Code::FailedPrecondition, "ROLLBACK")
+            }
+            RuleViolation::Jump { .. } => (Code::InvalidArgument, INVALID_CHECKPOINT),
             RuleViolation::ClockWentBack { .. } => (Code::FailedPrecondition, "CLOCK_WENT_BACK"),
             RuleViolation::KeyRevoked(_) => (Code::FailedPrecondition, "KEY_REVOKED"),
         },
@@ -236,6 +239,15 @@ impl From<Refusal> for Status {
             Refusal::Record(error) => error.into(),
             Refusal::Overloaded(_) => with_reason(code, reason, message, |details| {
                 details.set_retry_info(Some(RETRY_DELAY));
+            }),
+            Refusal::Rule(violation) => with_reason(code, reason, message, |details| {
+                if let Some(field) = violation.field() {
+                    // The message begins with the field.
+                    let problem = violation.to_string();
+                    let problem = problem.strip_prefix(field).unwrap_or(&problem);
+                    let problem = problem.trim_start_matches(": ");
+                    details.set_bad_request(violations(&[FieldFault::new(field, problem)]));
+                }
             }),
             _ => plain(code, reason, message),
         }

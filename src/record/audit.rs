@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::rules::{Place, Standing};
 use super::tree::{Frontier, HIGHEST_KEPT, KEPT_EVERY, Node, NodeId, TreeHash};
 use super::{Depth, Filter, Listing, Receipt, Record, RecordError};
-use crate::checkpoint::LedgerId;
+use crate::checkpoint::{LedgerId, Timestamp};
 use crate::key::Keyring;
 use crate::verifier::{self, VerdictKind};
 
@@ -66,6 +66,7 @@ impl Audit {
 struct Newest {
     place: Place,
     entry_count: u64,
+    timestamp: Timestamp,
 }
 
 /// Follows the rows in order, as the store did when it took them.
@@ -89,6 +90,7 @@ impl History {
                 .filter(|newest| newest.entry_count == entry_count)
                 .map(|newest| newest.place.clone()),
             newest_count: newest.map(|newest| newest.entry_count),
+            newest_timestamp: newest.map(|newest| newest.timestamp),
             newest_signed_at: self.newest_signed_at,
         };
         let judged = standing.judge(checkpoint, signed_at);
@@ -98,7 +100,11 @@ impl History {
             cumulative_hash: fields.cumulative_hash,
             total_volume: fields.total_volume.get(),
         };
-        let newest = Newest { place, entry_count };
+        let newest = Newest {
+            place,
+            entry_count,
+            timestamp: fields.timestamp,
+        };
         self.ledgers.insert(fields.ledger_id.clone(), newest);
         judged.map_err(|violation| violation.to_string())?;
         match self.names.insert(name(row)) {

@@ -31,7 +31,7 @@ use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
-use rules::{RuleViolation, Standing};
+use rules::{MaxEntryJump, RuleViolation, Standing};
 use tree::{Frontier, Node, NodeId};
 
 pub use listing::{Listing, MAX_LOOKED_AT};
@@ -121,7 +121,11 @@ pub trait Record: Send + Sync + 'static {
     /// Records candidates in order, in one transaction that judges each by the [`rules`], and answers when
     /// it is durable. Nothing is recorded while the record has not all the rows that this process has seen. A refused candidate does not fail the others; for one that is recorded already, the
     /// recorded row is the answer. There are as many answers as candidates, in the same order.
-    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, AppendError>>;
+    async fn append(
+        &self,
+        candidates: Vec<SignedCheckpoint>,
+        max_jump: MaxEntryJump,
+    ) -> Vec<Result<Receipt, AppendError>>;
 
     /// One recorded signature.
     async fn get(

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
+use super::rules::MaxEntryJump;
 use super::tree::Frontier;
 use super::{AppendError, Record, RecordError};
 use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
@@ -127,7 +128,7 @@ pub async fn restore(record: &dyn Record, path: &Path) -> Result<Restored, Resto
         if batch.is_empty() {
             break;
         }
-        for (line, answer) in (first..).zip(record.append(batch).await) {
+        for (line, answer) in (first..).zip(record.append(batch, MaxEntryJump::ANY).await) {
             answer.map_err(|error| RestoreError::Refused { line, error })?;
         }
     }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::rules::CLOCK_TOLERANCE;
 use super::{Receipt, RecordError};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Timestamp};
 use crate::signature::{DetachedJws, SignedCheckpoint};
 
 /// A row as a store gives it. All numbers are below 2^53.
@@ -17,8 +17,9 @@ pub(super) struct Row {
     pub(super) entry_count: i64,
     pub(super) cumulative_hash: Vec<u8>,
     pub(super) total_volume: i64,
+    /// Seconds since 1970, as every time here.
+    pub(super) timestamp: i64,
     pub(super) key_id: String,
-    /// Seconds since 1970.
     pub(super) signed_at: i64,
     /// The JCS bytes.
     pub(super) payload: Vec<u8>,
@@ -37,6 +38,7 @@ impl Row {
             entry_count: to_signed(fields.entry_count.get()),
             cumulative_hash: fields.cumulative_hash.as_bytes().to_vec(),
             total_volume: fields.total_volume.get(),
+            timestamp: fields.timestamp.instant().timestamp(),
             key_id: header.kid.to_string(),
             signed_at: header.iat.timestamp(),
             payload: checkpoint.payload().as_bytes().to_vec(),
@@ -79,6 +81,12 @@ pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
 ) -> Result<T, RecordError> {
     text.parse()
         .map_err(|error: T::Err| RecordError::Damaged(format!("{column}: {error}")))
+}
+
+/// The `timestamp` of a checkpoint.
+pub(super) fn timestamp(seconds: i64) -> Result<Timestamp, RecordError> {
+    Timestamp::from_unix(seconds, 0)
+        .map_err(|error| RecordError::Damaged(format!("timestamp: {error}")))
 }
 
 /// What a head says of the rows: how many there are, and when the latest of them was signed.

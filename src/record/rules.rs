@@ -5,18 +5,64 @@
 //!    signature.
 //! 2. One `entry_count` of a ledger has one hash and one volume. A new `checkpoint_id` may repeat it: a day
 //!    without entries.
-//! 3. The `entry_count` never falls below the ledger's newest.
+//! 3. Neither the `entry_count` nor the `timestamp` falls below the ledger's newest.
 //! 4. No signature is dated more than [`CLOCK_TOLERANCE`] before the newest one on record.
 //! 5. A revoked key signs nothing.
+//! 6. One checkpoint adds no more than [`MaxEntryJump`] entries, or one mistake would end the ledger for ever (by rule 3). It is
+//!    a setting, and asked when something is signed; a history in which it was a larger one is none the worse.
+
+use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Receipt;
-use crate::checkpoint::{Checkpoint, CheckpointId, CumulativeHash, LedgerId};
+use crate::checkpoint::{
+    Checkpoint, CheckpointId, CumulativeHash, LedgerId, MAX_SAFE_INTEGER, Timestamp,
+};
 use crate::key::{KeyId, instant_text};
 
 /// How far a clock may be behind the newest signature: replicas' clocks differ by less.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
+
+/// How many entries one checkpoint may add to its ledger, whose first one adds to none: 1 to 2^53-1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxEntryJump(u64);
+
+/// What is no [`MaxEntryJump`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a number from 1 to {MAX_SAFE_INTEGER}")]
+pub struct InvalidJump;
+
+impl MaxEntryJump {
+    /// For rows that were signed before: no count is further.
+    pub const ANY: Self = Self(MAX_SAFE_INTEGER);
+}
+
+impl Default for MaxEntryJump {
+    /// A thousand million: years of a large ledger, and nine millionths of what there is room for.
+    fn default() -> Self {
+        Self(1_000_000_000)
+    }
+}
+
+impl FromStr for MaxEntryJump {
+    type Err = InvalidJump;
+
+    fn from_str(text: &str) -> Result<Self, InvalidJump> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let entries = text.parse().ok().filter(|_| digits).ok_or(InvalidJump)?;
+        match (1..=MAX_SAFE_INTEGER).contains(&entries) {
+            true => Ok(Self(entries)),
+            false => Err(InvalidJump),
+        }
+    }
+}
+
+impl std::fmt::Display for MaxEntryJump {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Why a checkpoint has no place in the record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +104,19 @@ pub enum RuleViolation {
         /// The ledger's newest.
         newest: u64,
     },
+    /// Rule 3, of the time.
+    #[error(
+        "timestamp: is {found}, but ledger {ledger_id} has {newest} on record; expected at least that, since a \
+         ledger is signed forwards only"
+    )]
+    TimeRollback {
+        /// The ledger.
+        ledger_id: LedgerId,
+        /// What was asked for.
+        found: Timestamp,
+        /// The ledger's newest.
+        newest: Timestamp,
+    },
     /// Rule 4.
     #[error(
         "the signer's clock shows {now}, but the newest signature on record is of {newest}; nothing is \
@@ -72,6 +131,35 @@ pub enum RuleViolation {
     /// Rule 5.
     #[error("key {0} is revoked")]
     KeyRevoked(KeyId),
+    /// Rule 6.
+    #[error(
+        "entry_count: is {found}, but ledger {ledger_id} has {newest} on record; expected at most {max} more \
+         (serve --max-entry-jump), since a ledger never goes back from a mistake"
+    )]
+    Jump {
+        /// The ledger.
+        ledger_id: LedgerId,
+        /// What was asked for.
+        found: u64,
+        /// The ledger's newest; 0 when it has none.
+        newest: u64,
+        /// What may be added at once.
+        max: MaxEntryJump,
+    },
+}
+
+impl RuleViolation {
+    /// The field that is at fault, if one is.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::OtherContent { .. } => Some("checkpoint_id"),
+            Self::OtherHistory { .. } | Self::Rollback { .. } | Self::Jump { .. } => {
+                Some("entry_count")
+            }
+            Self::TimeRollback { .. } => Some("timestamp"),
+            Self::ClockWentBack { .. } | Self::KeyRevoked(_) => None,
+        }
+    }
 }
 
 /// What the record holds for the place that a checkpoint asks for.
@@ -83,6 +171,8 @@ pub struct Standing {
     pub same_count: Option<Place>,
     /// The ledger's newest `entry_count`.
     pub newest_count: Option<u64>,
+    /// The ledger's newest `timestamp`.
+    pub newest_timestamp: Option<Timestamp>,
     /// The time of the newest signature in the whole record.
     pub newest_signed_at: Option<DateTime<Utc>>,
 }
@@ -132,13 +222,43 @@ impl Standing {
                 recorded: place.checkpoint_id.clone(),
             });
         }
-        match self.newest_count {
-            Some(newest) if entry_count < newest => Err(RuleViolation::Rollback {
+        if let Some(newest) = self.newest_count.filter(|newest| entry_count < *newest) {
+            return Err(RuleViolation::Rollback {
                 ledger_id: ledger_id(),
                 found: entry_count,
                 newest,
+            });
+        }
+        let found = fields.timestamp;
+        match self.newest_timestamp.filter(|newest| found < *newest) {
+            Some(newest) => Err(RuleViolation::TimeRollback {
+                ledger_id: ledger_id(),
+                found,
+                newest,
             }),
-            _ => Ok(()),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges a checkpoint by rule 6, after the others. What goes before it in a queue must be on record already.
+    ///
+    /// # Errors
+    /// [`RuleViolation::Jump`].
+    pub fn check_jump(
+        &self,
+        checkpoint: &Checkpoint,
+        max: MaxEntryJump,
+    ) -> Result<(), RuleViolation> {
+        let (fields, newest) = (checkpoint.fields(), self.newest_count.unwrap_or(0));
+        let found = fields.entry_count.get();
+        match found.saturating_sub(newest) > max.0 {
+            true => Err(RuleViolation::Jump {
+                ledger_id: fields.ledger_id.clone(),
+                found,
+                newest,
+                max,
+            }),
+            false => Ok(()),
         }
     }
 }

@@ -9,7 +9,7 @@ use tracing::Span;
 use super::pool::SigningPool;
 use super::{Decision, OnDecision, Refusal};
 use crate::record::Record;
-use crate::record::rules::RuleViolation;
+use crate::record::rules::{MaxEntryJump, RuleViolation};
 use crate::signature::SignedCheckpoint;
 use crate::telemetry::{Metrics, trace};
 
@@ -49,6 +49,7 @@ impl Waiting {
 pub(super) struct Committer {
     record: Arc<dyn Record>,
     pool: Arc<SigningPool>,
+    max_jump: MaxEntryJump,
     metrics: Arc<Metrics>,
     queue: mpsc::UnboundedReceiver<Queued>,
     /// The head of the queue, when a batch ended before it.
@@ -63,12 +64,14 @@ impl Committer {
     pub(super) fn start(
         record: Arc<dyn Record>,
         pool: Arc<SigningPool>,
+        max_jump: MaxEntryJump,
         metrics: Arc<Metrics>,
     ) -> mpsc::UnboundedSender<Queued> {
         let (sender, queue) = mpsc::unbounded_channel();
         let committer = Self {
             record,
             pool,
+            max_jump,
             metrics,
             queue,
             next: None,
@@ -177,7 +180,7 @@ impl Committer {
 
     async fn append_once(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Decision> {
         let begun = Instant::now();
-        let answers = self.record.append(candidates).await;
+        let answers = self.record.append(candidates, self.max_jump).await;
         self.metrics.committed(begun.elapsed());
         let refused = |answer: Result<_, _>| answer.map_err(Refusal::from);
         answers.into_iter().map(refused).collect()

@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::fault::FieldFault;
 use crate::key::{SignError, instant_text};
 use crate::record::head::{LogName, PublishedHead};
-use crate::record::rules::RuleViolation;
+use crate::record::rules::{MaxEntryJump, RuleViolation};
 use crate::record::{AppendError, Receipt, Record, RecordError};
 use crate::telemetry::{Metrics, trace};
 
@@ -143,6 +143,7 @@ impl Signer {
         keys: watch::Receiver<Arc<KeysInForce>>,
         record: Arc<dyn Record>,
         log: LogName,
+        max_jump: MaxEntryJump,
         metrics: Arc<Metrics>,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
         let pool = Arc::new(SigningPool::start(
@@ -160,7 +161,7 @@ impl Signer {
         );
         Ok(Self {
             heads: Arc::new(heads),
-            queue: Committer::start(Arc::clone(&record), Arc::clone(&pool), metrics),
+            queue: Committer::start(Arc::clone(&record), Arc::clone(&pool), max_jump, metrics),
             room: Arc::new(Semaphore::new(places)),
             pool,
             places,
@@ -224,6 +225,7 @@ impl Signer {
         let now = self.clock.now();
         check_timestamp(checkpoint, now)?;
         self.keys.borrow().select(now)?;
+        // Not how far it goes beyond the newest: those that wait bring that nearer.
         standing.judge(checkpoint, now)?;
         let room = match when_full {
             WhenFull::Refuse => Arc::clone(&self.room)

@@ -94,6 +94,7 @@ impl Guarded {
             source: Box::new(FileSource::new(&folder.path().join("keys.json"))),
             record: Arc::new(SqliteRecord::open(&folder.path().join("record.sqlite")).unwrap()),
             log: "test-record".parse().unwrap(),
+            max_entry_jump: Default::default(),
             witnesses: Default::default(),
             grpc: ([127, 0, 0, 1], 0).into(),
             access: access.await.unwrap(),

@@ -234,6 +234,7 @@ impl AwsService {
             source: Box::new(SecretsManagerSource::with_config(&shared, secret, older)),
             record: Arc::new(SqliteRecord::open(&record).unwrap()),
             log: "test-record".parse().unwrap(),
+            max_entry_jump: Default::default(),
             witnesses: Default::default(),
             grpc: ([127, 0, 0, 1], 0).into(),
             access: Access::Open,

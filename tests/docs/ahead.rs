@@ -27,6 +27,7 @@ pub fn a_replica_signs_with_a_clock_that_is_ahead(installation: &mut Installatio
             source: Box::new(FileSource::new(&keys)),
             record: Arc::new(record),
             log: "amply-prod".parse().unwrap(),
+            max_entry_jump: Default::default(),
             witnesses: Default::default(),
             grpc: ([127, 0, 0, 1], 0).into(),
             access: Access::Open,

@@ -11,6 +11,7 @@ use checkpoint_signer::grpc::proto::{GetSignedCheckpointRequest, ProveConsistenc
 use checkpoint_signer::key::{KeySecret, Keyring, SigningKey};
 use checkpoint_signer::record::head::SignedHead;
 use checkpoint_signer::record::postgres::PostgresRecord;
+use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::record::tree::TreeHash;
 use checkpoint_signer::record::{Record, audit::audit};
@@ -280,7 +281,7 @@ async fn fill(place: &str, rows: Vec<SignedCheckpoint>) {
     let (record, key) = (open(place).await, key());
     let registered = record.register_key(key.version(), None, at("2025-06-01"));
     registered.await.unwrap();
-    for answer in record.append(rows).await {
+    for answer in record.append(rows, MaxEntryJump::ANY).await {
         answer.unwrap();
     }
 }

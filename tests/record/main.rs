@@ -27,6 +27,7 @@ mod support;
 mod backup;
 mod faults;
 mod flood;
+mod forwards;
 mod histories;
 mod log;
 mod log_files;

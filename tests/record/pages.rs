@@ -34,7 +34,7 @@ fn copies(bytes: fn(&str) -> String) -> String {
     format!(
         "INSERT INTO signed_checkpoint \
          WITH RECURSIVE numbers (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM numbers WHERE n <= {COPIES}) \
-         SELECT n, ledger_id, 'copy_' || n, n, cumulative_hash, total_volume, key_id, signed_at, payload, \
+         SELECT n, ledger_id, 'copy_' || n, n, cumulative_hash, total_volume, timestamp, key_id, signed_at, payload, \
          signature FROM numbers JOIN signed_checkpoint ON position = 1 ORDER BY n; \
          UPDATE record_head SET size = {}, frontier = {}",
         COPIES + 1,

@@ -6,7 +6,7 @@ use checkpoint_signer::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint_signer::key::{KeySecret, Revocation, SigningKey};
 use checkpoint_signer::record::audit::audit;
 use checkpoint_signer::record::postgres::PostgresRecord;
-use checkpoint_signer::record::rules::RuleViolation;
+use checkpoint_signer::record::rules::{MaxEntryJump, RuleViolation};
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::record::tree::{Frontier, TreeHash};
 use checkpoint_signer::record::{AppendError, Filter, Record};
@@ -95,7 +95,7 @@ on_each_store! {
 }
 
 pub async fn append(record: &Arc<dyn Record>, rows: Vec<SignedCheckpoint>) -> Vec<String> {
-    let answers = record.append(rows).await;
+    let answers = record.append(rows, MaxEntryJump::ANY).await;
     answers
         .iter()
         .map(|answer| match answer {
@@ -104,6 +104,8 @@ pub async fn append(record: &Arc<dyn Record>, rows: Vec<SignedCheckpoint>) -> Ve
                 RuleViolation::OtherContent { .. } => "other content".into(),
                 RuleViolation::OtherHistory { .. } => "other history".into(),
                 RuleViolation::Rollback { .. } => "rollback".into(),
+                RuleViolation::TimeRollback { .. } => "time rollback".into(),
+                RuleViolation::Jump { .. } => "jump".into(),
                 RuleViolation::ClockWentBack { .. } => "clock".into(),
                 RuleViolation::KeyRevoked(_) => "revoked".into(),
             },
@@ -172,11 +174,11 @@ async fn rules_hold_within_a_batch_and_between_batches(record: Arc<dyn Record>) 
 async fn a_retry_gets_the_recorded_row(record: Arc<dyn Record>) {
     let key = with_key(&record).await;
     let one = || signed(&key, "a", "1", 1, "x", at(NOON));
-    let first = record.append(vec![one()]).await.remove(0).unwrap();
+    let first = record.append(vec![one()], MaxEntryJump::ANY).await.remove(0).unwrap();
     // PSS is randomised: the second signature is another one, and never seen.
     let again = one();
     assert_ne!(again.jws.compact(), first.signed.jws.compact());
-    let second = record.append(vec![again]).await.remove(0).unwrap();
+    let second = record.append(vec![again], MaxEntryJump::ANY).await.remove(0).unwrap();
     assert_eq!(
         second.signed.published_json(),
         first.signed.published_json()

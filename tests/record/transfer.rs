@@ -7,6 +7,7 @@ use std::sync::Arc;
 use checkpoint_signer::key::Revocation;
 use checkpoint_signer::record::Record;
 use checkpoint_signer::record::postgres::PostgresRecord;
+use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::signature::SignedCheckpoint;
 use tempfile::TempDir;
@@ -54,7 +55,7 @@ async fn with_rows(record: &dyn Record, rows: Vec<SignedCheckpoint>) {
     let key = key();
     let registered = record.register_key(key.version(), None, at(NOON)).await;
     registered.unwrap();
-    for answer in record.append(rows).await {
+    for answer in record.append(rows, MaxEntryJump::ANY).await {
         answer.unwrap();
     }
 }

@@ -75,28 +75,31 @@ async fn the_database_itself_refuses_what_the_rules_forbid() {
         "DELETE FROM signed_checkpoint".to_owned(),
         "UPDATE key_version SET valid_until = valid_until + 1".to_owned(),
         "DELETE FROM key_version".to_owned(),
-        // A gap, another history, a rollback, an unknown key, a time outside of the window.
+        // A gap, another history, a rollback, an earlier time, an unknown key, a time outside of the window.
         copy.replace('2', "3")
-            + "entry_count, cumulative_hash, total_volume, key_id, signed_at, \
+            + "entry_count, cumulative_hash, total_volume, timestamp, key_id, signed_at, \
             payload, signature FROM signed_checkpoint",
         copy.to_owned()
-            + "entry_count, cumulative_hash, 7, key_id, signed_at, payload, signature \
+            + "entry_count, cumulative_hash, 7, timestamp, key_id, signed_at, payload, signature \
             FROM signed_checkpoint",
         copy.to_owned()
-            + "0, cumulative_hash, total_volume, key_id, signed_at, payload, signature \
+            + "0, cumulative_hash, total_volume, timestamp, key_id, signed_at, payload, signature \
             FROM signed_checkpoint",
         copy.to_owned()
-            + "2, cumulative_hash, total_volume, 'key-1999', signed_at, payload, \
+            + "2, cumulative_hash, total_volume, timestamp - 1, key_id, signed_at, payload, signature \
+            FROM signed_checkpoint",
+        copy.to_owned()
+            + "2, cumulative_hash, total_volume, timestamp, 'key-1999', signed_at, payload, \
             signature FROM signed_checkpoint",
         copy.to_owned()
-            + "2, cumulative_hash, total_volume, key_id, 0, payload, signature \
+            + "2, cumulative_hash, total_volume, timestamp, key_id, 0, payload, signature \
             FROM signed_checkpoint",
     ];
     for case in cases {
         assert!(sqlite.execute(&case, []).is_err(), "{case}");
     }
     let good = copy.to_owned()
-        + "2, cumulative_hash, total_volume, key_id, signed_at, payload, signature \
+        + "2, cumulative_hash, total_volume, timestamp, key_id, signed_at, payload, signature \
            FROM signed_checkpoint";
     sqlite
         .execute(&good, [])

@@ -131,6 +131,7 @@ impl TestService {
             source: Box::new(FileSource::new(&folder.path().join("keys.json"))),
             record: Arc::new(SqliteRecord::open(&record_path(folder.path())).unwrap()),
             log: "test-record".parse().unwrap(),
+            max_entry_jump: Default::default(),
             witnesses: Default::default(),
             grpc: ([127, 0, 0, 1], 0).into(),
             access: Access::Open,

@@ -155,6 +155,7 @@ async fn with_metrics(metrics: Option<MetricsPlace>) -> (tempfile::TempDir, Serv
         record: Arc::new(SqliteRecord::open(&record).unwrap()),
         witnesses: Default::default(),
         log: "test-record".parse().unwrap(),
+        max_entry_jump: Default::default(),
         grpc: ([127, 0, 0, 1], 0).into(),
         access: Access::Open,
         http: Some(([127, 0, 0, 1], 0).into()),

@@ -71,6 +71,7 @@ impl Story {
             source: Box::new(FileSource::new(&key_file)),
             record: Arc::new(SqliteRecord::open(&record).map_err(Failure::impossible)?),
             log: DEFAULT_LOG.parse().map_err(Failure::impossible)?,
+            max_entry_jump: Default::default(),
             witnesses: Default::default(),
             grpc: ([127, 0, 0, 1], 0).into(),
             access: Access::Open,

@@ -33,10 +33,11 @@ pub(super) async fn ledger_heads(
                  FROM ledger WHERE ledger.id IS NOT NULL), \
                either AS ((SELECT id FROM ledger WHERE id IS NOT NULL LIMIT $2) UNION \
                  (SELECT ledger_id FROM ledger_head WHERE ledger_id > $1 ORDER BY ledger_id LIMIT $2)) \
-               SELECT either.id, (head.entry_count, head.cumulative_hash, head.total_volume) IS NOT DISTINCT FROM \
-                 (newest.entry_count, newest.cumulative_hash, newest.total_volume) \
+               SELECT either.id, (head.entry_count, head.cumulative_hash, head.total_volume, head.timestamp) \
+                 IS NOT DISTINCT FROM \
+                 (newest.entry_count, newest.cumulative_hash, newest.total_volume, newest.timestamp) \
                FROM either LEFT JOIN ledger_head head ON head.ledger_id = either.id \
-               LEFT JOIN LATERAL (SELECT entry_count, cumulative_hash, total_volume FROM signed_checkpoint \
+               LEFT JOIN LATERAL (SELECT entry_count, cumulative_hash, total_volume, timestamp FROM signed_checkpoint \
                  WHERE ledger_id = either.id ORDER BY entry_count DESC, position DESC LIMIT 1) newest ON true \
                ORDER BY either.id LIMIT $2";
     let rows = client.query(sql, &[&after, &limit]).await?;

@@ -25,7 +25,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::PoolError;
 use tokio::sync::watch;
 
-use super::rules::Standing;
+use super::rules::{MaxEntryJump, Standing};
 use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
 use super::{
@@ -179,8 +179,12 @@ impl Record for PostgresRecord {
             .await
     }
 
-    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, AppendError>> {
-        match self.append_together(&candidates).await {
+    async fn append(
+        &self,
+        candidates: Vec<SignedCheckpoint>,
+        max_jump: MaxEntryJump,
+    ) -> Vec<Result<Receipt, AppendError>> {
+        match self.append_together(&candidates, max_jump).await {
             Ok(answers) => return answers,
             // A row that only the database refuses ends the whole transaction: its neighbours go on alone.
             Err(RecordError::Constraint(_)) if candidates.len() > 1 => {}
@@ -191,7 +195,9 @@ impl Record for PostgresRecord {
         }
         let mut answers = Vec::with_capacity(candidates.len());
         for candidate in &candidates {
-            let alone = self.append_together(std::slice::from_ref(candidate)).await;
+            let alone = self
+                .append_together(std::slice::from_ref(candidate), max_jump)
+                .await;
             answers.push(match alone.map(|mut answers| answers.pop()) {
                 Ok(Some(answer)) => answer,
                 Ok(None) => Err(RecordError::Unavailable("no answer".into()).into()),
@@ -313,12 +319,13 @@ impl PostgresRecord {
     async fn append_together(
         &self,
         candidates: &[SignedCheckpoint],
+        max_jump: MaxEntryJump,
     ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
         let candidates: Arc<[SignedCheckpoint]> = candidates.into();
         self.signing
             .run(|client| {
                 let (candidates, seen) = (Arc::clone(&candidates), Arc::clone(&self.seen));
-                Box::pin(async move { rows::append(client, &candidates, &seen).await })
+                Box::pin(async move { rows::append(client, &candidates, max_jump, &seen).await })
             })
             .await
     }

@@ -9,16 +9,16 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row as SqlRow};
 
 use super::{StoreError, nodes};
-use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId};
-use crate::record::row::{Row, instant, parse, to_signed};
-use crate::record::rules::{Place, RuleViolation, Standing};
+use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, Timestamp};
+use crate::record::row::{Row, instant, parse, timestamp, to_signed};
+use crate::record::rules::{MaxEntryJump, Place, RuleViolation, Standing};
 use crate::record::seen::Seen;
 use crate::record::tree::{Frontier, Node, TreeHash};
 use crate::record::{AppendError, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
 
-pub(super) const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
-                       signed_at, payload, signature";
+pub(super) const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, timestamp, \
+                       key_id, signed_at, payload, signature";
 
 pub(super) fn read_row(row: &SqlRow) -> Result<Row, StoreError> {
     Ok(Row {
@@ -28,10 +28,11 @@ pub(super) fn read_row(row: &SqlRow) -> Result<Row, StoreError> {
         entry_count: row.try_get(3)?,
         cumulative_hash: row.try_get(4)?,
         total_volume: row.try_get(5)?,
-        key_id: row.try_get(6)?,
-        signed_at: row.try_get(7)?,
-        payload: row.try_get(8)?,
-        signature: row.try_get(9)?,
+        timestamp: row.try_get(6)?,
+        key_id: row.try_get(7)?,
+        signed_at: row.try_get(8)?,
+        payload: row.try_get(9)?,
+        signature: row.try_get(10)?,
     })
 }
 
@@ -119,8 +120,8 @@ async fn standings(
     wanted: &[Wanted],
 ) -> Result<Vec<Standing>, StoreError> {
     let sql = format!(
-        "SELECT {}, wanted.place, head.entry_count, taken.checkpoint_id, taken.cumulative_hash, \
-         taken.total_volume \
+        "SELECT {}, wanted.place, head.entry_count, head.timestamp, taken.checkpoint_id, \
+         taken.cumulative_hash, taken.total_volume \
          FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY \
            AS wanted (ledger_id, checkpoint_id, entry_count, place) \
          LEFT JOIN ledger_head head ON head.ledger_id = wanted.ledger_id \
@@ -146,18 +147,19 @@ async fn standings(
 
 fn read_standing(row: &SqlRow) -> Result<Standing, StoreError> {
     let same: Option<i64> = row.try_get(0)?;
-    let newest: Option<i64> = row.try_get(11)?;
-    let taken: Option<String> = row.try_get(12)?;
+    let newest: Option<i64> = row.try_get(12)?;
+    let newest_timestamp: Option<i64> = row.try_get(13)?;
+    let taken: Option<String> = row.try_get(14)?;
     let same_count = match taken {
         None => None,
         Some(checkpoint_id) => {
-            let hash: Vec<u8> = row.try_get(13)?;
+            let hash: Vec<u8> = row.try_get(15)?;
             let hash: Result<[u8; 32], _> = hash.try_into();
             let damaged = |_| RecordError::Damaged("cumulative_hash: is not of 32 bytes".into());
             Some(Place {
                 checkpoint_id: parse("checkpoint_id", &checkpoint_id)?,
                 cumulative_hash: CumulativeHash::from(hash.map_err(damaged)?),
-                total_volume: row.try_get(14)?,
+                total_volume: row.try_get(16)?,
             })
         }
     };
@@ -165,6 +167,7 @@ fn read_standing(row: &SqlRow) -> Result<Standing, StoreError> {
         same_id: same.map(|_| receipt(row)).transpose()?,
         same_count,
         newest_count: newest.map(i64::unsigned_abs),
+        newest_timestamp: newest_timestamp.map(timestamp).transpose()?,
         newest_signed_at: None,
     })
 }
@@ -177,7 +180,7 @@ struct Batch {
     completed: Vec<Node>,
     same_id: HashMap<(LedgerId, CheckpointId), Receipt>,
     same_count: HashMap<(LedgerId, u64), Place>,
-    newest_count: HashMap<LedgerId, u64>,
+    newest: HashMap<LedgerId, (u64, Timestamp)>,
 }
 
 impl Batch {
@@ -188,6 +191,7 @@ impl Batch {
         mut standing: Standing,
         head: &mut Head,
         revoked: &[String],
+        max_jump: MaxEntryJump,
     ) -> Result<Receipt, AppendError> {
         let (checkpoint, header) = (&candidate.checkpoint, candidate.jws.header());
         let fields = checkpoint.fields();
@@ -204,8 +208,10 @@ impl Batch {
         standing.same_id = standing.same_id.or(same_id);
         let same_count = self.same_count.get(&place).cloned();
         standing.same_count = standing.same_count.or(same_count);
-        let newest_count = self.newest_count.get(&ledger_id).copied();
-        standing.newest_count = standing.newest_count.max(newest_count);
+        if let Some((newest_count, newest_timestamp)) = self.newest.get(&ledger_id) {
+            standing.newest_count = Some(*newest_count);
+            standing.newest_timestamp = Some(*newest_timestamp);
+        }
         standing.newest_signed_at = head.newest_signed_at;
         if let Some(receipt) = standing.recorded(checkpoint) {
             return Ok(receipt.clone());
@@ -214,6 +220,7 @@ impl Batch {
             return Err(RuleViolation::KeyRevoked(header.kid.clone()).into());
         }
         standing.judge(checkpoint, header.iat)?;
+        standing.check_jump(checkpoint, max_jump)?;
         let (leaf, completed) = (TreeHash::of(candidate), &mut self.completed);
         head.frontier
             .push_keeping(leaf, |node| completed.push(node));
@@ -229,7 +236,8 @@ impl Batch {
             cumulative_hash: fields.cumulative_hash,
             total_volume: fields.total_volume.get(),
         });
-        self.newest_count.insert(ledger_id, entry_count);
+        self.newest
+            .insert(ledger_id, (entry_count, fields.timestamp));
         self.same_id.insert(name, receipt.clone());
         Ok(receipt)
     }
@@ -240,6 +248,7 @@ impl Batch {
 pub(super) async fn append(
     client: &mut Object,
     candidates: &[SignedCheckpoint],
+    max_jump: MaxEntryJump,
     seen: &Seen,
 ) -> Result<Vec<Result<Receipt, AppendError>>, StoreError> {
     let mark = seen.mark();
@@ -258,7 +267,7 @@ pub(super) async fn append(
     let answers: Vec<_> = candidates
         .iter()
         .zip(standings)
-        .map(|(candidate, standing)| batch.take(candidate, standing, &mut head, &revoked))
+        .map(|(candidate, standing)| batch.take(candidate, standing, &mut head, &revoked, max_jump))
         .collect();
     if head.frontier.size() > before {
         insert(&transaction, &batch.rows).await?;
@@ -317,7 +326,7 @@ async fn revoked(
 async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT INTO signed_checkpoint ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], \
-         $4::bigint[], $5::bytea[], $6::bigint[], $7::text[], $8::bigint[], $9::bytea[], $10::text[]) \
+         $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::bytea[], $11::text[]) \
          ORDER BY 1"
     );
     let statement = transaction.prepare_cached(&sql).await?;
@@ -334,6 +343,7 @@ async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), Store
                 &number(|row| row.entry_count),
                 &bytes(|row| &row.cumulative_hash),
                 &number(|row| row.total_volume),
+                &number(|row| row.timestamp),
                 &text(|row| &row.key_id),
                 &number(|row| row.signed_at),
                 &bytes(|row| &row.payload),

@@ -44,6 +44,7 @@ CREATE TABLE signed_checkpoint (
     entry_count     BIGINT NOT NULL CHECK (entry_count >= 0),
     cumulative_hash BYTEA NOT NULL CHECK (length(cumulative_hash) = 32),
     total_volume    BIGINT NOT NULL,
+    timestamp       BIGINT NOT NULL,
     key_id          TEXT COLLATE "C" NOT NULL REFERENCES key_version (key_id),
     signed_at       BIGINT NOT NULL,             -- the JWS header's iat
     payload         BYTEA NOT NULL,              -- the JCS bytes
@@ -57,7 +58,8 @@ CREATE TABLE ledger_head (
     ledger_id       TEXT COLLATE "C" PRIMARY KEY,
     entry_count     BIGINT NOT NULL,
     cumulative_hash BYTEA NOT NULL,
-    total_volume    BIGINT NOT NULL
+    total_volume    BIGINT NOT NULL,
+    timestamp       BIGINT NOT NULL
 );
 
 -- The tree over all rows (record/tree.rs), written together with them. Whoever appends or revokes locks it first.
@@ -97,6 +99,9 @@ BEGIN
     IF FOUND AND NEW.entry_count < head.entry_count THEN
         RAISE 'a larger entry_count is on record';
     END IF;
+    IF FOUND AND NEW.timestamp < head.timestamp THEN
+        RAISE 'a later timestamp is on record';
+    END IF;
     IF FOUND AND NEW.entry_count = head.entry_count
         AND (NEW.cumulative_hash <> head.cumulative_hash OR NEW.total_volume <> head.total_volume) THEN
         RAISE 'another history is on record';
@@ -110,9 +115,11 @@ BEGIN
     ) THEN
         RAISE 'signed outside of the window of the key';
     END IF;
-    INSERT INTO ledger_head VALUES (NEW.ledger_id, NEW.entry_count, NEW.cumulative_hash, NEW.total_volume)
+    INSERT INTO ledger_head
+    VALUES (NEW.ledger_id, NEW.entry_count, NEW.cumulative_hash, NEW.total_volume, NEW.timestamp)
     ON CONFLICT (ledger_id) DO UPDATE
-    SET entry_count = NEW.entry_count, cumulative_hash = NEW.cumulative_hash, total_volume = NEW.total_volume;
+    SET entry_count = NEW.entry_count, cumulative_hash = NEW.cumulative_hash, total_volume = NEW.total_volume,
+        timestamp = NEW.timestamp;
     RETURN NEW;
 END $$;
 CREATE TRIGGER signed_checkpoint_judged BEFORE INSERT ON signed_checkpoint
@@ -130,7 +137,8 @@ FOR EACH ROW EXECUTE FUNCTION follow_rows();
 
 CREATE FUNCTION go_forwards() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.ledger_id <> OLD.ledger_id OR NEW.entry_count < OLD.entry_count THEN
+    IF NEW.ledger_id <> OLD.ledger_id OR NEW.entry_count < OLD.entry_count
+        OR NEW.timestamp < OLD.timestamp THEN
         RAISE 'a ledger goes forwards only';
     END IF;
     RETURN NEW;

@@ -21,7 +21,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 
-use super::rules::Standing;
+use super::rules::{MaxEntryJump, Standing};
 use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
 use super::{
@@ -38,7 +38,7 @@ use lane::Lane;
 const APPLICATION_ID: i32 = 0x4143_5352;
 
 /// The version of `schema.sql` (`PRAGMA user_version`).
-const SCHEMA_VERSION: i32 = 3;
+const SCHEMA_VERSION: i32 = 4;
 
 /// How long a statement waits for another process that writes, in milliseconds.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -231,7 +231,11 @@ impl Record for SqliteRecord {
             .await
     }
 
-    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Result<Receipt, AppendError>> {
+    async fn append(
+        &self,
+        candidates: Vec<SignedCheckpoint>,
+        max_jump: MaxEntryJump,
+    ) -> Vec<Result<Receipt, AppendError>> {
         let count = candidates.len();
         let failed = |error: &RecordError| {
             let fail = |_| Err(AppendError::Store(error.clone()));
@@ -240,7 +244,7 @@ impl Record for SqliteRecord {
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         let append = move |connection: &mut Connection| {
             file.check(&seen)?;
-            rows::append(connection, candidates, &seen)
+            rows::append(connection, candidates, max_jump, &seen)
         };
         let appended = self.writer.write(append).await;
         appended.unwrap_or_else(|error| failed(&error))

@@ -7,15 +7,15 @@ use rusqlite::{
 
 use super::nodes;
 use crate::checkpoint::{CheckpointId, LedgerId};
-use crate::record::row::{Row, instant, parse, to_signed};
-use crate::record::rules::{Place, RuleViolation, Standing};
+use crate::record::row::{Row, instant, parse, timestamp, to_signed};
+use crate::record::rules::{MaxEntryJump, Place, RuleViolation, Standing};
 use crate::record::seen::{Mark, Seen};
 use crate::record::tree::{Frontier, Node, TreeHash};
 use crate::record::{AppendError, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
 
-const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, key_id, \
-                       signed_at, payload, signature";
+const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, timestamp, \
+                       key_id, signed_at, payload, signature";
 
 impl From<rusqlite::Error> for RecordError {
     fn from(error: rusqlite::Error) -> Self {
@@ -51,10 +51,11 @@ pub(super) fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {
         entry_count: row.get(3)?,
         cumulative_hash: row.get(4)?,
         total_volume: row.get(5)?,
-        key_id: row.get(6)?,
-        signed_at: row.get(7)?,
-        payload: row.get(8)?,
-        signature: row.get(9)?,
+        timestamp: row.get(6)?,
+        key_id: row.get(7)?,
+        signed_at: row.get(8)?,
+        payload: row.get(9)?,
+        signature: row.get(10)?,
     })
 }
 
@@ -163,13 +164,18 @@ fn standing_after(
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()?;
-    let newest_count: Option<i64> = connection
-        .prepare_cached("SELECT max(entry_count) FROM signed_checkpoint WHERE ledger_id = ?1")?
-        .query_row([ledger_id.as_str()], |row| row.get(0))?;
+    let newest: Option<(i64, i64)> = connection
+        .prepare_cached(
+            "SELECT entry_count, timestamp FROM signed_checkpoint WHERE ledger_id = ?1 \
+             ORDER BY entry_count DESC, position DESC LIMIT 1",
+        )?
+        .query_row([ledger_id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
     Ok(Standing {
         same_id: by_id(connection, ledger_id, checkpoint_id)?,
         same_count: same_count.map(place).transpose()?,
-        newest_count: newest_count.map(i64::unsigned_abs),
+        newest_count: newest.map(|(entry_count, _)| entry_count.unsigned_abs()),
+        newest_timestamp: newest.map(|(_, seconds)| timestamp(seconds)).transpose()?,
         newest_signed_at,
     })
 }
@@ -187,6 +193,7 @@ fn place(
 pub(super) fn append(
     connection: &mut Connection,
     candidates: Vec<SignedCheckpoint>,
+    max_jump: MaxEntryJump,
     seen: &Seen,
 ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
     let mark = seen.mark();
@@ -196,7 +203,7 @@ pub(super) fn append(
     let before = head.frontier.size();
     let mut answers = Vec::with_capacity(candidates.len());
     for candidate in candidates {
-        let answer = append_one(&transaction, &mut head, candidate);
+        let answer = append_one(&transaction, &mut head, candidate, max_jump);
         match &answer {
             Ok(_) | Err(AppendError::Rule(_) | AppendError::Store(RecordError::Constraint(_))) => {}
             // SQLite may have ended the transaction by itself: nothing of the batch is believed.
@@ -225,6 +232,7 @@ fn append_one(
     transaction: &Transaction,
     head: &mut Head,
     candidate: SignedCheckpoint,
+    max_jump: MaxEntryJump,
 ) -> Result<Receipt, AppendError> {
     let SignedCheckpoint { checkpoint, jws } = &candidate;
     let (fields, header) = (checkpoint.fields(), jws.header());
@@ -246,9 +254,10 @@ fn append_one(
         return Err(RuleViolation::KeyRevoked(header.kid.clone()).into());
     }
     standing.judge(checkpoint, header.iat)?;
+    standing.check_jump(checkpoint, max_jump)?;
     let row = Row::new(to_signed(head.frontier.size() + 1), &candidate);
     let sql = format!(
-        "INSERT INTO signed_checkpoint ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        "INSERT INTO signed_checkpoint ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
     );
     transaction
         .prepare_cached(&sql)
@@ -260,6 +269,7 @@ fn append_one(
                 row.entry_count,
                 row.cumulative_hash,
                 row.total_volume,
+                row.timestamp,
                 row.key_id,
                 row.signed_at,
                 row.payload,

@@ -31,6 +31,7 @@ CREATE TABLE signed_checkpoint (
     entry_count     INTEGER NOT NULL CHECK (entry_count >= 0),
     cumulative_hash BLOB NOT NULL CHECK (length(cumulative_hash) = 32),
     total_volume    INTEGER NOT NULL,
+    timestamp       INTEGER NOT NULL,
     key_id          TEXT NOT NULL REFERENCES key_version (key_id),
     signed_at       INTEGER NOT NULL,            -- the JWS header's iat
     payload         BLOB NOT NULL,               -- the JCS bytes
@@ -82,6 +83,13 @@ BEGIN SELECT RAISE(ABORT, 'another history is on record'); END;
 CREATE TRIGGER signed_checkpoint_forwards BEFORE INSERT ON signed_checkpoint
 WHEN NEW.entry_count < (SELECT max(entry_count) FROM signed_checkpoint WHERE ledger_id = NEW.ledger_id)
 BEGIN SELECT RAISE(ABORT, 'a larger entry_count is on record'); END;
+
+CREATE TRIGGER signed_checkpoint_later BEFORE INSERT ON signed_checkpoint
+WHEN NEW.timestamp < (
+    SELECT timestamp FROM signed_checkpoint WHERE ledger_id = NEW.ledger_id
+    ORDER BY entry_count DESC, position DESC LIMIT 1
+)
+BEGIN SELECT RAISE(ABORT, 'a later timestamp is on record'); END;
 
 CREATE TRIGGER signed_checkpoint_trusted BEFORE INSERT ON signed_checkpoint
 WHEN EXISTS (SELECT 1 FROM key_revocation WHERE key_id = NEW.key_id)

@@ -36,7 +36,7 @@ pub enum Finding {
     SecondHistory([Member; 2]),
     /// Two contents of one `checkpoint_id`.
     SecondContent([Member; 2]),
-    /// The later one, by its timestamp, has the smaller entry_count.
+    /// The later one, by its timestamp, has the smaller entry_count: one of both fell, in whichever order they were signed.
     EntryCountFell([Member; 2]),
     /// There is none for the days between. A note: a ledger may publish more rarely.
     Gap([Member; 2], u64),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use checkpoint_signer::record::audit::audit;
+use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::record::{Filter, Receipt, Record};
 use chrono::TimeDelta;
@@ -60,7 +61,7 @@ async fn fill(path: &Path) -> SqliteRecord {
                 noon + TimeDelta::seconds(n as i64),
             )
         });
-        for answer in record.append(batch.collect()).await {
+        for answer in record.append(batch.collect(), MaxEntryJump::ANY).await {
             answer.unwrap();
         }
     }

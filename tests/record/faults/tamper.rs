@@ -4,6 +4,7 @@ use std::process::Command;
 
 use checkpoint_signer::key::KeySecret;
 use checkpoint_signer::record::postgres::PostgresRecord;
+use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::record::{Record, tree::Frontier};
 use rusqlite::Connection;
@@ -49,7 +50,7 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "INSERT INTO signed_checkpoint SELECT 6, ledger_id, 'chk_6', entry_count, cumulative_hash, total_volume, \
-         key_id, signed_at, payload, signature FROM signed_checkpoint WHERE position = 5",
+         timestamp, key_id, signed_at, payload, signature FROM signed_checkpoint WHERE position = 5",
         "row 6 is beyond the head",
     ),
     (
@@ -113,7 +114,7 @@ async fn fill(record: &dyn Record, rows: u64) {
         .await
         .unwrap();
     let row = |n: u64| signed(&key, "a", &format!("chk_{n}"), n, &n.to_string(), noon);
-    for answer in record.append((1..=rows).map(row).collect()).await {
+    for answer in record.append((1..=rows).map(row).collect(), MaxEntryJump::ANY).await {
         answer.unwrap();
     }
 }
@@ -213,7 +214,11 @@ async fn what_was_edited_in_postgres_is_found() {
             "ledger a: its ledger_head is not its newest row",
         ),
         (
-            "INSERT INTO ledger_head VALUES ('z', 1, '', 1)",
+            "UPDATE ledger_head SET timestamp = 1",
+            "ledger a: its ledger_head is not its newest row",
+        ),
+        (
+            "INSERT INTO ledger_head VALUES ('z', 1, '', 1, 1)",
             "ledger z: its ledger_head is not its newest row",
         ),
     ];
