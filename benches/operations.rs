@@ -112,7 +112,8 @@ impl Bench {
                 log,
                 Default::default(),
                 Arc::default(),
-            ).unwrap()
+            )
+            .unwrap()
         })
     }
 

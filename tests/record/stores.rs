@@ -174,11 +174,19 @@ async fn rules_hold_within_a_batch_and_between_batches(record: Arc<dyn Record>) 
 async fn a_retry_gets_the_recorded_row(record: Arc<dyn Record>) {
     let key = with_key(&record).await;
     let one = || signed(&key, "a", "1", 1, "x", at(NOON));
-    let first = record.append(vec![one()], MaxEntryJump::ANY).await.remove(0).unwrap();
+    let first = record
+        .append(vec![one()], MaxEntryJump::ANY)
+        .await
+        .remove(0)
+        .unwrap();
     // PSS is randomised: the second signature is another one, and never seen.
     let again = one();
     assert_ne!(again.jws.compact(), first.signed.jws.compact());
-    let second = record.append(vec![again], MaxEntryJump::ANY).await.remove(0).unwrap();
+    let second = record
+        .append(vec![again], MaxEntryJump::ANY)
+        .await
+        .remove(0)
+        .unwrap();
     assert_eq!(
         second.signed.published_json(),
         first.signed.published_json()

@@ -114,7 +114,10 @@ async fn fill(record: &dyn Record, rows: u64) {
         .await
         .unwrap();
     let row = |n: u64| signed(&key, "a", &format!("chk_{n}"), n, &n.to_string(), noon);
-    for answer in record.append((1..=rows).map(row).collect(), MaxEntryJump::ANY).await {
+    for answer in record
+        .append((1..=rows).map(row).collect(), MaxEntryJump::ANY)
+        .await
+    {
         answer.unwrap();
     }
 }
