@@ -25,3 +25,5 @@ mod start;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/wait.rs"]
+mod wait;

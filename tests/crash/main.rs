@@ -18,12 +18,16 @@ mod cluster;
 mod history;
 #[path = "../support/judgement.rs"]
 mod judgement;
+#[path = "../support/port.rs"]
+mod port;
 #[path = "../record/postgres.rs"]
 mod postgres;
 #[path = "../support/python.rs"]
 mod python;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/wait.rs"]
+mod wait;
 #[path = "../support/workload.rs"]
 mod workload;
 

@@ -2,8 +2,7 @@
 //! secrets when it starts, as `deploy/service.yaml` says; only its addresses are this machine's.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -11,6 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
+use crate::port::HeldPort;
+use crate::wait;
 
 pub const CLUSTER: &str = "checkpoint-signer-prod";
 pub const SERVICE: &str = "checkpoint-signer";
@@ -18,31 +19,18 @@ pub const FILES: &str = "amply/prod/checkpoint-signer-files";
 const DATABASE: &str = "amply/database-url";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
-/// Below those that the kernel gives to whoever connects: one that was left for a while is still free.
-const PORTS: std::ops::Range<u16> = 10_000..30_000;
-
 /// Where a replica listens, always.
+struct Held {
+    grpc: HeldPort,
+    http: HeldPort,
+    metrics: HeldPort,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
     pub grpc: u16,
     pub http: u16,
     pub metrics: u16,
-}
-
-impl Ports {
-    pub fn free() -> Self {
-        let free = || loop {
-            let port = rand::random_range(PORTS);
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-                return port;
-            }
-        };
-        Self {
-            grpc: free(),
-            http: free(),
-            metrics: free(),
-        }
-    }
 }
 
 struct Task {
@@ -53,7 +41,7 @@ struct Task {
 /// A replica, whether it runs or not.
 struct Place {
     folder: PathBuf,
-    ports: Ports,
+    held: Held,
     task: Option<Task>,
     /// Lines of the log that were asked for.
     shipped: usize,
@@ -75,7 +63,11 @@ impl Fargate {
             std::fs::create_dir(&folder).unwrap();
             Place {
                 folder,
-                ports: Ports::free(),
+                held: Held {
+                    grpc: HeldPort::new(),
+                    http: HeldPort::new(),
+                    metrics: HeldPort::new(),
+                },
                 task: None,
                 shipped: 0,
             }
@@ -89,7 +81,12 @@ impl Fargate {
     }
 
     pub fn ports(&self, replica: usize) -> Ports {
-        self.places[replica].ports
+        let held = &self.places[replica].held;
+        Ports {
+            grpc: held.grpc.port,
+            http: held.http.port,
+            metrics: held.metrics.port,
+        }
     }
 
     /// How many tasks were started.
@@ -159,7 +156,7 @@ impl Place {
             .append(true)
             .open(self.log())
             .unwrap();
-        let address = |port| format!("127.0.0.1:{port}");
+        let address = |held: &HeldPort| format!("127.0.0.1:{}", held.port);
         let mut child = Command::new(PROGRAM)
             .arg("serve")
             .current_dir(&self.folder)
@@ -173,9 +170,9 @@ impl Place {
             .env("CHECKPOINT_SIGNER_LOG_NAME", "amply-prod")
             .env("CHECKPOINT_SIGNER_LOG_LEVEL", "info")
             .env("CHECKPOINT_SIGNER_RECORD", secret(DATABASE))
-            .env("CHECKPOINT_SIGNER_GRPC", address(self.ports.grpc))
-            .env("CHECKPOINT_SIGNER_HTTP", address(self.ports.http))
-            .env("CHECKPOINT_SIGNER_METRICS", address(self.ports.metrics))
+            .env("CHECKPOINT_SIGNER_GRPC", address(&self.held.grpc))
+            .env("CHECKPOINT_SIGNER_HTTP", address(&self.held.http))
+            .env("CHECKPOINT_SIGNER_METRICS", address(&self.held.metrics))
             .env("CHECKPOINT_SIGNER_TLS_CERTIFICATE", "tls.pem")
             .env("CHECKPOINT_SIGNER_TLS_KEY", "tls.key")
             .env("CHECKPOINT_SIGNER_TLS_CLIENT_CA", "client-ca.pem")
@@ -186,8 +183,7 @@ impl Place {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
+        let line = wait::line(child.id(), &mut stdout, "a task to say where it listens");
         let log = std::fs::read_to_string(self.log()).unwrap();
         assert!(line.starts_with("gRPC on"), "a task does not start: {log}");
         self.task = Some(Task {
@@ -201,7 +197,9 @@ impl Place {
         let mut task = self.task.take().unwrap();
         let pid = i32::try_from(task.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.unwrap(), Signal::TERM).unwrap();
+        let ending = wait::watch(task.child.id(), "SIGTERM to end a task");
         let status = task.child.wait().unwrap();
+        drop(ending);
         assert!(
             status.success(),
             "{status}: {:?}",

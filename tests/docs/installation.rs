@@ -11,8 +11,9 @@ use tokio::runtime::Runtime;
 
 use crate::authority::{Authority, read};
 use crate::cloud::Cloud;
-use crate::fargate::{FILES, Fargate, Ports};
+use crate::fargate::{FILES, Fargate};
 use crate::ledger::Ledger;
+use crate::port::HeldPort;
 use crate::postgres::{Database, Server};
 use crate::program::must;
 use crate::proxy::Proxy;
@@ -48,7 +49,7 @@ pub struct Installation {
     /// The names of the databases: the record's, and an empty one.
     names: [String; 2],
     /// Where a service may be tried.
-    trial: u16,
+    trial: HeldPort,
     pub runtime: Runtime,
     home: TempDir,
 }
@@ -106,7 +107,7 @@ impl Installation {
             proxy,
             database,
             names,
-            trial: Ports::free().grpc,
+            trial: HeldPort::new(),
             runtime,
             home,
         };
@@ -174,7 +175,7 @@ impl Installation {
             ("PGDATABASE", record),
             ("SCRATCH_DATABASE", scratch),
             ("STACK", text("service")),
-            ("TRIAL", format!("127.0.0.1:{}", self.trial)),
+            ("TRIAL", format!("127.0.0.1:{}", self.trial.port)),
             ("BACKUP_BUCKET", text(BUCKET)),
         ]
     }

@@ -23,6 +23,8 @@ mod installation;
 mod ledger;
 mod page;
 mod pages;
+#[path = "../support/port.rs"]
+mod port;
 #[path = "../record/postgres.rs"]
 mod postgres;
 #[path = "../deploy/program.rs"]
@@ -36,3 +38,5 @@ mod shell;
 mod story;
 mod thief;
 mod tools;
+#[path = "../support/wait.rs"]
+mod wait;

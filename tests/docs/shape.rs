@@ -1,7 +1,7 @@
 //! Whether something was printed that looks like what the page shows.
 //!
-//! Numbers, hashes and times differ each time, so only their places are compared; `...` stands for anything in a line, and
-//! as a line for any lines.
+//! Numbers, hashes and times differ each time, so only their places are compared, and so do the names of days and months; `...`
+//! stands for anything in a line, and as a line for any lines.
 
 /// What is missing, if anything.
 pub fn difference(shown: &str, printed: &str) -> Option<String> {
@@ -35,7 +35,14 @@ pub fn difference(shown: &str, printed: &str) -> Option<String> {
     }
 }
 
-/// A line without what differs: a run of digits, or a word like a hash, is `0`; spaces and bars are one space.
+/// As they stand in dates for machines (RFC 9110, section 5.6.7; openssl's), whatever the language of the machine.
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// A line without what differs: a run of digits, the name of a day or of a month, or a word like a hash, is `0`; spaces and
+/// bars are one space.
 fn shape(line: &str) -> String {
     let words = line.split(|c: char| c.is_whitespace());
     let words = words.filter(|word| !word.is_empty()).map(|word| {
@@ -52,7 +59,7 @@ fn part_shape(part: &str) -> String {
     let is_hash = bare.len() >= 32
         && !bare.starts_with("amply")
         && bare.contains(|c: char| c.is_ascii_digit());
-    if is_hash {
+    if is_hash || DAYS.contains(&bare) || MONTHS.contains(&bare) {
         return part.replace(bare, "0");
     }
     let mut shape = String::new();
@@ -108,4 +115,12 @@ fn what_differs_each_time_fits_and_what_differs_in_words_does_not() {
         assert!(difference(wrong, &other).is_some(), "{wrong}");
     }
     assert!(difference("12 rows...", &format!("{other}more\n")).is_some());
+    let shown = "date: Tue, 24 Nov 2026 03:08:25 GMT";
+    for date in [
+        "Sun, 29 Feb 2032 00:00:00 GMT",
+        "Wed, 1 Jan 2031 23:59:60 GMT",
+    ] {
+        assert_eq!(difference(shown, &format!("date: {date}\n")), None);
+    }
+    assert!(difference(shown, "date: Someday, 24 Nov 2026 03:08:25 GMT\n").is_some());
 }

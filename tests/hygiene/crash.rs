@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
 use crate::served::{Served, generate, program};
+use crate::{signals, wait};
 
 /// The user and group that own nothing (Debian, Alpine and the images made from them).
 const NOBODY: u32 = 65534;
@@ -34,6 +35,7 @@ fn field(pid: u32, file: &str, name: &str) -> String {
 /// A shell that changes limits, and then becomes the program.
 fn under(limits: &str) -> Command {
     let mut shell = Command::new("sh");
+    signals::give_defaults();
     shell.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
     shell.arg(program().as_std().get_program());
     shell.kill_on_drop(true);
@@ -53,7 +55,9 @@ async fn a_service_that_crashes_leaves_no_core_file() {
         );
         let pid = Pid::from_raw(i32::try_from(served.pid()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
-        let ended = served.child.wait().await.unwrap();
+        let what = format!("{signal:?} to end it");
+        let ended = wait::within(&what, served.child.wait());
+        let ended = ended.await.unwrap();
         assert_eq!(ended.signal(), Some(signal.as_raw()), "{ended}");
         assert!(!ended.core_dumped(), "{ended}");
         let left = std::fs::read_dir(folder.path()).unwrap();

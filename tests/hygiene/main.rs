@@ -16,6 +16,8 @@ mod aws;
 mod proxy;
 #[path = "../support/python.rs"]
 mod python;
+#[path = "../support/signals.rs"]
+mod signals;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -29,3 +31,5 @@ mod secrets_manager;
 mod served;
 mod tls;
 mod types;
+#[path = "../support/wait.rs"]
+mod wait;

@@ -14,6 +14,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::support::checkpoint;
+use crate::wait;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
@@ -73,8 +74,11 @@ impl Served {
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let (mut grpc, mut http) = (String::new(), String::new());
-        stdout.read_line(&mut grpc).await.unwrap();
-        stdout.read_line(&mut http).await.unwrap();
+        wait::within("a service to say where it listens", async {
+            stdout.read_line(&mut grpc).await.unwrap();
+            stdout.read_line(&mut http).await.unwrap();
+        })
+        .await;
         let url = grpc.trim().strip_prefix("gRPC on ").unwrap_or_else(|| {
             panic!("it ended: {}", std::fs::read_to_string(&log).unwrap());
         });

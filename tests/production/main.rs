@@ -29,6 +29,8 @@ mod evidence;
 mod history;
 #[path = "../support/judgement.rs"]
 mod judgement;
+#[path = "../support/port.rs"]
+mod port;
 #[path = "../record/postgres.rs"]
 mod postgres;
 #[path = "../aws/proxy.rs"]
@@ -43,3 +45,5 @@ mod store;
 mod story;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/wait.rs"]
+mod wait;

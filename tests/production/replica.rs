@@ -10,7 +10,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::aws::in_aws;
+use crate::port::HeldPort;
 use crate::scrape::Scrape;
+use crate::wait;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
@@ -58,7 +60,7 @@ impl From<Settings<'_>> for Start {
 
 pub struct Replica {
     start: Start,
-    port: u16,
+    port: HeldPort,
     process: Process,
     lives: usize,
     /// What was counted in each life that has ended, and its log.
@@ -75,7 +77,8 @@ struct Process {
 impl Replica {
     pub async fn start(settings: Settings<'_>) -> Self {
         let start = settings.into();
-        let (process, port) = spawn(&start, 0, 1).await;
+        let port = HeldPort::new();
+        let process = spawn(&start, port.port, 1).await;
         Self {
             start,
             port,
@@ -87,7 +90,7 @@ impl Replica {
 
     /// Where gRPC is, by the name in the server's certificate.
     pub fn url(&self) -> String {
-        format!("https://localhost:{}", self.port)
+        format!("https://localhost:{}", self.port.port)
     }
 
     pub fn scrape(&self) -> Scrape {
@@ -126,12 +129,12 @@ impl Replica {
     /// A start at the same address. Gives the log of the life before.
     pub async fn start_again(&mut self) -> Log {
         self.lives += 1;
-        let (process, _) = spawn(&self.start, self.port, self.lives).await;
+        let process = spawn(&self.start, self.port.port, self.lives).await;
         std::mem::replace(&mut self.process, process).log
     }
 }
 
-async fn spawn(start: &Start, port: u16, life: usize) -> (Process, u16) {
+async fn spawn(start: &Start, port: u16, life: usize) -> Process {
     let log = Log(start.folder.join(format!("{}-{life}.log", start.name)));
     let mut command = Command::new(PROGRAM);
     in_aws(&mut command, &start.aws, &start.folder);
@@ -150,19 +153,20 @@ async fn spawn(start: &Start, port: u16, life: usize) -> (Process, u16) {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut after = async |name: &str| {
-        let line = lines.next_line().await.unwrap();
+        let line = wait::within("a replica to say where it listens", lines.next_line()).await;
+        let line = line.unwrap();
         let line = line.unwrap_or_else(|| panic!("it starts: {}", log.text()));
         line.strip_prefix(name).unwrap().to_owned()
     };
     let grpc = after("gRPC on https://127.0.0.1:").await;
+    assert_eq!(grpc, port.to_string());
     let metrics = after("metrics on ").await;
     let metrics = metrics.strip_suffix("/metrics").unwrap().into();
-    let process = Process {
+    Process {
         child,
         metrics,
         log,
-    };
-    (process, grpc.parse().unwrap())
+    }
 }
 
 /// What one process said on standard error.

@@ -80,9 +80,11 @@ own(folder / "password", b"secret word")
 data = folder / "data"
 authentication = ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}"]
 run(binaries / "initdb", "--username=postgres", "--encoding=UTF8", "--locale=C", *authentication, "-D", data)
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
+# Bound and never listened on: the server may listen there, again and again, and nobody else is given the port meanwhile.
+held = socket.socket()
+held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+held.bind(("127.0.0.1", 0))
+port = held.getsockname()[1]
 settings = {
     "listen_addresses": "127.0.0.1",
     "port": port,

@@ -17,6 +17,8 @@ mod cluster;
 mod history;
 #[path = "../support/judgement.rs"]
 mod judgement;
+#[path = "../support/port.rs"]
+mod port;
 #[path = "../support/python.rs"]
 mod python;
 #[path = "../telemetry/scrape.rs"]
@@ -40,4 +42,6 @@ mod restore;
 mod stores;
 mod tls;
 mod transfer;
+#[path = "../support/wait.rs"]
+mod wait;
 mod went_back;

@@ -15,6 +15,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::history::{Answer, Call, Request};
+use crate::port::HeldPort;
+use crate::wait;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
@@ -28,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Replica {
     arguments: Vec<String>,
     log: std::path::PathBuf,
-    port: u16,
+    port: HeldPort,
     child: Child,
     shown: Lines<BufReader<ChildStdout>>,
 }
@@ -45,7 +47,8 @@ impl Replica {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = folder.join(format!("log-{count}"));
-        let (child, port, shown) = spawn(&arguments, &log, 0).await;
+        let port = HeldPort::new();
+        let (child, shown) = spawn(&arguments, &log, port.port).await;
         Self {
             arguments,
             log,
@@ -63,7 +66,7 @@ impl Replica {
     /// SIGKILL, and a start at the same address.
     pub async fn kill_and_restart(&mut self) {
         self.child.kill().await.unwrap();
-        (self.child, self.port, self.shown) = spawn(&self.arguments, &self.log, self.port).await;
+        (self.child, self.shown) = spawn(&self.arguments, &self.log, self.port.port).await;
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -73,7 +76,9 @@ impl Replica {
 
     /// The address after the first one that it shows at its start: HTTP's, when it was asked for.
     pub async fn next_address(&mut self) -> String {
-        let line = self.shown.next_line().await.unwrap();
+        let line = wait::within("another address", self.shown.next_line())
+            .await
+            .unwrap();
         let line = line.expect("another address");
         line.split_once(" on ").unwrap().1.to_owned()
     }
@@ -81,7 +86,9 @@ impl Replica {
     /// SIGTERM. It must end by itself, in order.
     pub async fn stop(mut self) {
         self.signal(Signal::TERM);
-        let status = self.child.wait().await.unwrap();
+        let status = wait::within("SIGTERM to end it", self.child.wait())
+            .await
+            .unwrap();
         assert!(status.success(), "{status}: {}", self.log());
     }
 
@@ -91,7 +98,7 @@ impl Replica {
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port.port)
     }
 
     pub fn channel(&self) -> Channel {
@@ -135,7 +142,7 @@ async fn spawn(
     arguments: &[String],
     log: &Path,
     port: u16,
-) -> (Child, u16, Lines<BufReader<ChildStdout>>) {
+) -> (Child, Lines<BufReader<ChildStdout>>) {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
@@ -150,10 +157,12 @@ async fn spawn(
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.next_line().await.unwrap();
-    let line = line.expect("the service starts; its log tells why not");
-    let port = line.rsplit(':').next().unwrap().parse().unwrap();
-    (child, port, lines)
+    let line = wait::within("a replica to say where it listens", lines.next_line()).await;
+    let line = line
+        .unwrap()
+        .expect("the service starts; its log tells why not");
+    assert!(line.ends_with(&format!(":{port}")), "{line}");
+    (child, lines)
 }
 
 /// What all clients asked and were answered, outside of the service.

@@ -20,9 +20,13 @@ mod deployment;
 mod history;
 mod log;
 mod metrics;
+#[path = "../support/port.rs"]
+mod port;
 mod promtool;
 mod scrape;
 #[path = "../support/mod.rs"]
 mod support;
 mod traces;
+#[path = "../support/wait.rs"]
+mod wait;
 mod warnings;

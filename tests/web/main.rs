@@ -24,6 +24,8 @@ mod history;
 mod limits;
 mod node;
 mod page;
+#[path = "../support/port.rs"]
+mod port;
 mod publication;
 #[path = "../support/python.rs"]
 mod python;
@@ -31,3 +33,6 @@ mod recipe;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../support/wait.rs"]
+mod wait;
