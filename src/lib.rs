@@ -29,9 +29,11 @@
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; logs and metrics; who did what; no core dumps, memory locked |
+//! | `budget` | the memory that clients may take, together and each of them |
 //! | [`fault`], [`identifier`], [`paging`] | what is wrong with input; the form of names; pages of the record |
 
 pub mod audit;
+mod budget;
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;

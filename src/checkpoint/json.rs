@@ -18,6 +18,10 @@ pub const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// protobuf messages, and protobuf readers stop at 100.
 pub const MAX_NESTING: usize = 16;
 
+/// Most values in a checkpoint: objects, arrays and what is in them. On average a value has eight bytes of the largest payload then; one
+/// of an organisation's summary has twenty or so. In memory, each takes a hundred and more.
+pub const MAX_VALUES: usize = 65_536;
+
 /// A JSON object of which every reader has the same understanding.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonObject(Map<String, Value>);

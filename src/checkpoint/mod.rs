@@ -16,7 +16,9 @@ pub use fields::{
     CheckpointId, CumulativeHash, EntryCount, FieldError, LedgerId, MAX_SAFE_INTEGER, Timestamp,
     TotalVolume,
 };
-pub use json::{JsonObject, MAX_JSON_BYTES, MAX_NESTING, number, parse_object, plain_name};
+pub use json::{
+    JsonObject, MAX_JSON_BYTES, MAX_NESTING, MAX_VALUES, number, parse_object, plain_name,
+};
 pub use outline::{Outline, PublishedOutline};
 
 use crate::fault::{self, Faults, FieldFault};

@@ -1,6 +1,7 @@
 //! Protobuf as tonic's own codec does it, except that a message that cannot be decoded is the sender's
-//! fault: INVALID_ARGUMENT, where tonic says INTERNAL.
+//! fault: INVALID_ARGUMENT, where tonic says INTERNAL; and that its values are counted before it is.
 
+use bytes::Buf as _;
 use prost::Message;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic::{Code, Status};
@@ -39,11 +40,14 @@ where
 #[derive(Debug)]
 pub struct StrictDecoder<U>(ProstDecoder<U>);
 
-impl<U: Message + Default> Decoder for StrictDecoder<U> {
+impl<U: Message + Default + 'static> Decoder for StrictDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        // tonic keeps a message in one piece.
+        super::wire::check::<U>(buffer.chunk())
+            .map_err(|problem| super::status::invalid_request("message", &problem))?;
         self.0.decode(buffer).map_err(|status| match status.code() {
             Code::Internal => super::status::invalid_request(
                 "message",

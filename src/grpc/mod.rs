@@ -5,11 +5,14 @@ pub mod client;
 pub mod codec;
 mod convert;
 mod keys;
+mod protocol;
+pub mod reasons;
 mod record;
 mod signing;
 pub(crate) mod status;
 mod transport;
 mod verification;
+mod wire;
 
 use std::sync::Arc;
 
@@ -27,7 +30,7 @@ use crate::record::{Record, WentBack};
 use crate::signer::{Custody, KeysInForce, Signer};
 use crate::telemetry::Metrics;
 use access::{Access, GateLayer};
-use transport::MAX_REQUEST_BYTES;
+use transport::{MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
 
 /// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::missing_errors_doc)]
@@ -111,15 +114,21 @@ pub async fn serve(
         .add_service(reflection().build_v1alpha()?)
         .add_service(signing)
         .add_service(verification)
-        .add_service(KeyServiceServer::new(keys::Keys(inner.clone())))
-        .add_service(RecordServiceServer::new(record::Records(inner.clone())));
+        .add_service(
+            KeyServiceServer::new(keys::Keys(inner.clone()))
+                .max_decoding_message_size(MAX_SMALL_REQUEST_BYTES),
+        )
+        .add_service(
+            RecordServiceServer::new(record::Records(inner.clone()))
+                .max_decoding_message_size(MAX_SMALL_REQUEST_BYTES),
+        );
     let connections = transport::listen(listener, access, inner.shutdown.clone());
     Server::builder()
         .layer(gate)
         .initial_stream_window_size(transport::STREAM_WINDOW_BYTES)
         .initial_connection_window_size(transport::CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(transport::MAX_CALLS_PER_CONNECTION)
-        .http2_max_header_list_size(transport::MAX_METADATA_BYTES)
+        .http2_max_header_list_size(transport::MAX_METADATA_READ_BYTES)
         .http2_max_pending_accept_reset_streams(Some(transport::MAX_RESETS))
         .http2_keepalive_interval(Some(transport::PING_EVERY))
         .http2_keepalive_timeout(Some(transport::PING_PATIENCE))

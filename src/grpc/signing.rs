@@ -21,6 +21,7 @@ use super::proto::{
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, STREAM_WINDOW, STREAM_WINDOW_KIB, status};
 use crate::audit::{self, Asked, Outcome, Subject};
+use crate::budget::Part;
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
 use crate::record::Receipt;
@@ -61,7 +62,7 @@ impl SigningService for Signing {
         let taking_in = take_in(self.0.clone(), call.clone(), requests, taken);
         tokio::spawn(call.spans.around(taking_in));
         let answers = ReceiverStream::new(waiting).then(async |item| match item {
-            Item::Taken(request_id, pending, _part) => {
+            Item::Taken(request_id, pending, _parts) => {
                 Ok(answer(request_id, pending.outcome().await))
             }
             Item::End(status) => Err(status),
@@ -168,8 +169,8 @@ impl Pending {
 }
 
 enum Item {
-    /// With its part of what a stream may have in flight.
-    Taken(String, Pending, OwnedSemaphorePermit),
+    /// With its part of what a stream may have in flight, and of what large messages may take.
+    Taken(String, Pending, (OwnedSemaphorePermit, Option<Part>)),
     End(Status),
 }
 
@@ -201,10 +202,9 @@ async fn take_in(
             }
             Ok((Some(request), caller)) => {
                 call.caller = caller;
+                let held = call.load.part_of(items);
                 let kib = u32::try_from(request.encoded_len() / 1024).unwrap_or(u32::MAX);
                 let part = Arc::clone(&window).acquire_many_owned(kib.clamp(1, STREAM_WINDOW_KIB));
-                // It is never closed.
-                let Ok(part) = part.await else { return };
                 let fit = status::check_request_id(&request.request_id);
                 let name = match request.request_id.as_str() {
                     request_id if fit.is_ok() && !request_id.is_empty() => request_id.into(),
@@ -213,10 +213,12 @@ async fn take_in(
                 let checkpoint = fit
                     .map_err(InvalidCheckpoint::from)
                     .and_then(|()| read(request.checkpoint));
+                // It waits as what it is, and not as what it came as, which takes many times that. It is never closed.
+                let Ok(part) = part.await else { return };
                 let told = Told::of(&inner, &call, name);
                 let pending =
                     Pending::submit(&inner, &call, checkpoint, told, WhenFull::Wait).await;
-                Item::Taken(request.request_id, pending, part)
+                Item::Taken(request.request_id, pending, (part, held))
             }
         };
         let is_end = matches!(item, Item::End(_));

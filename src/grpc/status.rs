@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use super::access::{Caller, Need};
+use super::reasons::REASONS;
 use crate::checkpoint::{InvalidCheckpoint, LedgerId};
 use crate::fault::{FieldFault, excerpt};
 use crate::record::RecordError;
@@ -27,6 +29,8 @@ pub(crate) const SEEN_ROWS: &str = "seen_rows";
 
 /// The reason of [`too_many_calls`].
 pub(super) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";
+
+const TOO_SLOW: &str = "TOO_SLOW";
 
 const INVALID_CHECKPOINT: &str = "INVALID_CHECKPOINT";
 
@@ -51,6 +55,12 @@ fn with_reason(
     message: String,
     amend: impl FnOnce(&mut ErrorDetails),
 ) -> Status {
+    debug_assert!(
+        REASONS
+            .iter()
+            .any(|(name, of, _)| (*name, *of) == (reason, code)),
+        "{reason} does not stand in the table of reasons with {code:?}"
+    );
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, [] as [(String, String); 0]);
     amend(&mut details);
     Status::with_error_details(code, message, details)
@@ -180,13 +190,128 @@ pub(super) fn too_much_at_once() -> Status {
 /// A stream that has gone on for too long.
 pub(super) fn stream_too_long(limit: u64) -> Status {
     let message = format!("the stream has {limit} items; expected another stream for more");
-    plain(Code::ResourceExhausted, "STREAM_TOO_LONG", message)
+    plain(Code::OutOfRange, "STREAM_TOO_LONG", message)
 }
 
 /// Something took longer than it may.
 pub(super) fn too_slow(what: &str) -> Status {
     let message = format!("{what} took too long");
-    plain(Code::DeadlineExceeded, "TOO_SLOW", message)
+    plain(Code::DeadlineExceeded, TOO_SLOW, message)
+}
+
+/// The caller does not wait any longer.
+pub(super) fn deadline_expired() -> Status {
+    let message = "the call was not answered within its grpc-timeout; a retry is safe".into();
+    plain(Code::DeadlineExceeded, TOO_SLOW, message)
+}
+
+/// A message that is not framed as gRPC has it, or is not there.
+pub(super) fn malformed(problem: &str) -> Status {
+    let expected = match problem.contains("compressed") {
+        true => "expected messages that are not compressed",
+        false => "expected one whole message, with its length before it",
+    };
+    invalid_request("message", &format!("{problem}; {expected}"))
+}
+
+/// A message is larger than any that is taken.
+pub(super) fn request_too_large(found: usize, limit: usize) -> Status {
+    let problem = format!("has {found} bytes; expected at most {limit}");
+    invalid("REQUEST_TOO_LARGE", &[FieldFault::new("message", problem)])
+}
+
+/// A call has more metadata than any needs.
+pub(super) fn metadata_too_large(found: usize, limit: usize) -> Status {
+    let problem =
+        format!("has {found} bytes, 32 for each entry among them; expected at most {limit}");
+    invalid(
+        "METADATA_TOO_LARGE",
+        &[FieldFault::new("metadata", problem)],
+    )
+}
+
+/// A `grpc-timeout` that is none.
+pub(super) fn invalid_timeout(found: &str) -> Status {
+    let problem = format!(
+        "is {}; expected up to eight digits and one of H, M, S, m, u, n",
+        excerpt(found)
+    );
+    invalid(
+        "INVALID_TIMEOUT",
+        &[FieldFault::new("grpc-timeout", problem)],
+    )
+}
+
+/// The content is not gRPC's.
+pub(super) fn content_type_not_supported(found: Option<&str>) -> Status {
+    let problem = format!(
+        "is {}; expected application/grpc",
+        found.map_or_else(|| "missing".into(), excerpt)
+    );
+    let fault = FieldFault::new("content-type", problem);
+    invalid("CONTENT_TYPE_NOT_SUPPORTED", &[fault])
+}
+
+/// Messages are compressed.
+pub(super) fn compression_not_supported(found: &str) -> Status {
+    let message = format!(
+        "grpc-encoding: is {}; expected identity, or none",
+        excerpt(found)
+    );
+    plain(Code::Unimplemented, "COMPRESSION_NOT_SUPPORTED", message)
+}
+
+/// No such RPC.
+pub(super) fn unknown_method(path: &str) -> Status {
+    let message = format!(
+        "path: there is no method {}; server reflection lists all",
+        excerpt(path)
+    );
+    plain(Code::Unimplemented, "UNKNOWN_METHOD", message)
+}
+
+/// Not a call at all.
+pub(super) fn http_method_not_allowed(found: &str) -> Status {
+    let message = format!("method: is {}; expected POST", excerpt(found));
+    plain(Code::Unimplemented, "HTTP_METHOD_NOT_ALLOWED", message)
+}
+
+/// Too much of what was answered is unread.
+pub(super) fn too_much_unread() -> Status {
+    let message = "too many large answers are unread; read them, and retry".into();
+    with_reason(
+        Code::ResourceExhausted,
+        "TOO_MUCH_AT_ONCE",
+        message,
+        |details| {
+            details.set_retry_info(Some(RETRY_DELAY));
+        },
+    )
+}
+
+/// Gives a status that a library made, in the headers or trailers of an answer, the reason that it lacks.
+pub(super) fn give_reason(headers: &mut HeaderMap) {
+    let Some(status) = Status::from_header_map(headers) else {
+        return;
+    };
+    if status.code() != Code::Ok && status.details().is_empty() {
+        // What cannot be told so stays as it was.
+        let _ = with_any_reason(status).add_header(headers);
+    }
+}
+
+fn with_any_reason(status: Status) -> Status {
+    match status.code() {
+        // The health service: it knows no such service.
+        Code::NotFound => not_found("SERVICE_NOT_FOUND", status.message().into()),
+        Code::InvalidArgument | Code::OutOfRange => invalid_request("message", status.message()),
+        Code::Unimplemented => plain(
+            Code::Unimplemented,
+            "UNKNOWN_METHOD",
+            status.message().into(),
+        ),
+        _ => plain(Code::Internal, "INTERNAL_ERROR", status.message().into()),
+    }
 }
 
 /// The stream ends because the service does.

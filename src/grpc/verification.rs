@@ -5,6 +5,7 @@ use std::pin::Pin;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::access::Call;
 use super::proto::verification_service_server::VerificationService;
 use super::proto::{
     SignedCheckpoint as WireSignedCheckpoint, Verdict as WireVerdict, VerifyCheckpointRequest,
@@ -51,13 +52,16 @@ impl From<verify_checkpoints_request::Subject> for Subject {
 impl Verification {
     async fn verdict(&self, subject: Subject) -> Result<WireVerdict, Status> {
         let keys = std::sync::Arc::clone(&self.0.custody.keys().borrow());
+        // A message takes many times what it says: it is read before anything waits.
+        let subject = match subject {
+            Subject::Json(text) => Ok(text),
+            Subject::Message(message) => Err(SignedCheckpoint::try_from(*message)),
+        };
         // RSA does not run on the reactor.
         let verified = tokio::task::spawn_blocking(move || match subject {
-            Subject::Json(text) => verifier::verify_published(&keys.keyring, text.as_bytes()),
-            Subject::Message(message) => match SignedCheckpoint::try_from(*message) {
-                Ok(signed) => (verifier::verify(&keys.keyring, &signed), Some(signed)),
-                Err(invalid) => (Verdict::malformed(invalid), None),
-            },
+            Ok(text) => verifier::verify_published(&keys.keyring, text.as_bytes()),
+            Err(Ok(signed)) => (verifier::verify(&keys.keyring, &signed), Some(signed)),
+            Err(Err(invalid)) => (Verdict::malformed(invalid), None),
         });
         let (verdict, signed) = verified.await.map_err(|_| status::shutting_down())?;
         self.0.metrics.judged(verdict.kind);
@@ -104,6 +108,7 @@ impl VerificationService for Verification {
         request: Request<Streaming<VerifyCheckpointsRequest>>,
     ) -> Result<Response<Self::VerifyCheckpointsStream>, Status> {
         let this = self.clone();
+        let load = Call::of(&request)?.load;
         let shutdown = self.0.shutdown.clone();
         let requests = tokio_stream::StreamExt::timeout(request.into_inner(), ITEM_PATIENCE);
         let mut items = 0;
@@ -113,14 +118,15 @@ impl VerificationService for Verification {
                 _ if shutdown.is_cancelled() => Err(status::shutting_down()),
                 Err(_) => Err(status::too_slow("the stream's next item")),
                 Ok(_) if items > MAX_STREAM_ITEMS => Err(status::stream_too_long(MAX_STREAM_ITEMS)),
-                Ok(request) => request,
+                // With what it holds until it is answered.
+                Ok(request) => request.map(|request| (load.part_of(items), request)),
             }
         });
         let width = std::thread::available_parallelism().map_or(1, usize::from);
         let verdicts = requests.map(move |request| {
             let this = this.clone();
             async move {
-                let request = request?;
+                let (_held, request) = request?;
                 let request_id = request.request_id;
                 // An item that cannot be verified does not end the stream.
                 let verdict = match (status::check_request_id(&request_id), request.subject) {

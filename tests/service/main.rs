@@ -18,6 +18,7 @@ mod http;
 mod keys;
 mod log;
 mod planted;
+mod protocol;
 mod record;
 mod signing;
 mod streams;

@@ -9,7 +9,7 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Timestamp, Value};
 use tonic::Code;
 
-use crate::support::{TestService, at, checkpoint, fields, wire};
+use crate::support::{TestService, at, checkpoint, fields, refusal, wire};
 
 /// Signs a valid checkpoint that `spoil` has changed, and gives the fields that are complained about.
 async fn spoiled(service: &mut TestService, spoil: impl FnOnce(&mut Checkpoint)) -> Vec<String> {
@@ -169,14 +169,14 @@ async fn nesting_beyond_what_protobuf_reads_is_the_senders_fault() {
 }
 
 #[tokio::test]
-async fn ten_megabytes_are_refused_and_said_so() {
+async fn two_megabytes_are_refused_and_said_so() {
     let mut service = TestService::new().await;
     let found = spoiled(&mut service, |c| {
-        c.additional_members = Some(members(Value::from("x".repeat(10_000_000))));
+        c.additional_members = Some(members(Value::from("x".repeat(2_000_000))));
     })
     .await;
     assert_eq!(found, ["checkpoint"]);
-    let verdict = service.verify(&"x".repeat(10_000_000)).await;
+    let verdict = service.verify(&"x".repeat(2_000_000)).await;
     assert_eq!(verdict.kind(), VerdictKind::Malformed);
     assert!(
         verdict.explanation.contains("1048576"),
@@ -186,12 +186,41 @@ async fn ten_megabytes_are_refused_and_said_so() {
 }
 
 #[tokio::test]
+async fn ten_megabytes_are_not_even_read() {
+    let mut service = TestService::new().await;
+    let mut large = checkpoint("chk_1", 1, "a");
+    large.additional_members = Some(members(Value::from("x".repeat(10_000_000))));
+    let status = service.sign(large).await.unwrap_err();
+    assert_eq!(fields(&status), ["message"]);
+    let told = refusal(status);
+    assert_eq!(told, (Code::InvalidArgument, "REQUEST_TOO_LARGE".into()));
+}
+
+#[tokio::test]
+async fn values_have_a_bound_whatever_their_bytes() {
+    let mut service = TestService::new().await;
+    let mut wrong = checkpoint("chk_1", 1, "a");
+    // Two bytes each on the wire.
+    wrong.organization_summaries = vec![Struct::default(); 1_000_000];
+    let status = service.sign(wrong).await.unwrap_err();
+    assert_eq!(fields(&status), ["message"]);
+    assert!(
+        status.message().contains("more than 65536 values"),
+        "{status:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_largest_checkpoint_comes_back_within_what_clients_accept() {
     let mut service = TestService::new().await;
     let mut large = checkpoint("chk_1", 1, "a");
     // Numbers take the most room on the wire for each byte of JSON: "1," against a message each.
-    let values = vec![Value::from(1.0); 255_000];
-    large.additional_members = Some(members(kind(Kind::ListValue(ListValue { values }))));
+    let values = vec![Value::from(1.0); 65_000];
+    let numbers = kind(Kind::ListValue(ListValue { values }));
+    let text = Value::from("x".repeat(390_000));
+    large.additional_members = Some(Struct {
+        fields: [("a".to_owned(), numbers), ("b".to_owned(), text)].into(),
+    });
     let signed = service.sign(large).await.unwrap();
     assert!(signed.payload.len() > 500_000);
     // tonic's clients take 4 MiB by default, as those of other languages do.
@@ -202,6 +231,13 @@ async fn the_largest_checkpoint_comes_back_within_what_clients_accept() {
         "{}",
         verdict.explanation
     );
+    // As a message it is the largest that is sent.
+    let request = VerifyCheckpointRequest {
+        subject: Some(Subject::SignedCheckpoint(signed)),
+    };
+    let answer = service.verification.verify_checkpoint(request).await;
+    let verdict = answer.unwrap().into_inner().verdict.unwrap();
+    assert_eq!(verdict.kind(), VerdictKind::Valid);
 }
 
 #[tokio::test]

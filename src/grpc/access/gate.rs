@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -12,9 +13,12 @@ use tower::{Layer, Service};
 
 use super::{Access, Caller, Judge, Lasts, Peer, Rpc};
 use crate::audit::Asked;
+use crate::budget::Budget;
+use crate::grpc::protocol;
 use crate::grpc::status;
 use crate::grpc::transport::{
-    Answer, Arrival, Budget, Counts, Ending, HANDLER_PATIENCE, MAX_CALLS_PER_PEER, Place,
+    Answer, Arrival, Belongings, CALLS_KEPT_PER_CONNECTION, Counts, Ending, HANDLER_PATIENCE, Load,
+    MAX_CALLS_PER_PEER, Place, Unread, budget,
 };
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
@@ -30,6 +34,8 @@ pub(in crate::grpc) struct Call {
     pub(in crate::grpc) request_id: Arc<str>,
     /// For what goes on in other tasks.
     pub(in crate::grpc) spans: CallSpans,
+    /// What its messages hold.
+    pub(in crate::grpc) load: Arc<Load>,
 }
 
 impl Call {
@@ -56,7 +62,9 @@ impl Call {
 pub(in crate::grpc) struct GateLayer {
     access: Access,
     calls: Arc<Counts>,
-    budget: Budget,
+    kept: Arc<Counts>,
+    budget: Arc<Budget>,
+    unread: Unread,
     metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 }
@@ -72,7 +80,9 @@ impl GateLayer {
             metrics,
             shutdown,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
-            budget: Budget::default(),
+            kept: Counts::up_to(CALLS_KEPT_PER_CONNECTION),
+            budget: budget(),
+            unread: Unread::default(),
         }
     }
 }
@@ -110,33 +120,82 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let context = CallContext::of(request.headers());
-        let (call, place) = match self.gate.admit(&request, &context) {
+        let admitted = protocol::check(&request)
+            .and_then(|until| Ok((until, self.gate.admit(&request, &context)?)));
+        let (until, (call, place)) = match admitted {
             Ok(admitted) => admitted,
-            Err(status) => {
-                let mut answer = status.into_http();
+            Err(unfit) => {
+                let mut answer = unfit.into_answer();
                 context.name(answer.headers_mut());
                 return Box::pin(async { Ok(answer) });
             }
         };
-        let (spans, answers) = (call.spans.clone(), Arc::clone(call.judge.peer.answers()));
-        let is_open = call.judge.rpc.lasts == Lasts::Open;
-        let shutdown = is_open.then(|| self.gate.shutdown.clone());
-        let ending = is_open.then(|| Box::pin(call.judge.clone().until_turned_away()) as Ending);
+        let rpc = call.judge.rpc;
+        let (peer, shutdown) = (&call.judge.peer, self.gate.shutdown.clone());
+        let of = Belongings {
+            answers: Arc::clone(peer.answers()),
+            unread: self.gate.unread.clone(),
+            connection: Arc::clone(peer.connection()),
+            ending: ending(&call.judge, until),
+            spans: call.spans.clone(),
+            load: Arc::clone(&call.load),
+            _place: place,
+        };
+        let shutdown = (rpc.lasts == Lasts::Open).then_some(shutdown);
+        let budget = (Arc::clone(&self.gate.budget), Arc::clone(peer.counted_as()));
         request.extensions_mut().insert(call);
-        let budget = self.gate.budget.clone();
-        let request = request.map(|body| Body::new(Arrival::new(body, budget, shutdown)));
+        let load = Arc::clone(&of.load);
+        let request =
+            request.map(|body| Body::new(Arrival::new(body, budget, rpc.takes, load, shutdown)));
+        let spans = of.spans.clone();
         let answered = spans.around(spans.within(|| self.inner.call(request)));
-        let answered = tokio::time::timeout(HANDLER_PATIENCE, answered);
         Box::pin(async move {
-            let mut answer = match answered.await {
-                Ok(answer) => answer?,
-                Err(_) => status::too_slow("the request or its answer").into_http(),
-            };
+            let latest = Instant::now() + HANDLER_PATIENCE;
+            let waits_less = until.filter(|until| *until < latest);
+            let answered = tokio::time::timeout_at(waits_less.unwrap_or(latest).into(), answered);
+            let (mut head, mut body) = match (answered.await, waits_less) {
+                (Ok(answer), _) => answer?,
+                (Err(_), Some(_)) => status::deadline_expired().into_http(),
+                (Err(_), None) => status::too_slow("the request or its answer").into_http(),
+            }
+            .into_parts();
+            let mut first = None;
+            if rpc.lasts == Lasts::Once {
+                match of.unread.make(&of.connection, &mut body).await {
+                    Ok(made) => first = made,
+                    Err(status) => (head, body) = status.into_http().into_parts(),
+                }
+            }
+            status::give_reason(&mut head.headers);
             // A refusal has its status here, an answer after it.
-            trace::grpc_answered(&spans.traced, answer.headers());
-            context.name(answer.headers_mut());
-            Ok(answer.map(|body| Body::new(Answer::new(body, answers, ending, spans, place))))
+            trace::grpc_answered(&spans.traced, &head.headers);
+            context.name(&mut head.headers);
+            let body = Body::new(Answer::new(first, body, of));
+            Ok(Response::from_parts(head, body))
         })
+    }
+}
+
+/// What ends the answer to a call before it is over: its caller's patience, and of a stream that nobody else ends, that its
+/// caller may not go on.
+fn ending(judge: &Judge, until: Option<Instant>) -> Option<Ending> {
+    let judged = (judge.rpc.lasts == Lasts::Open).then(|| judge.clone().until_turned_away());
+    let expired = until
+        .filter(|_| judge.rpc.lasts != Lasts::Once)
+        .map(|until| async move {
+            tokio::time::sleep_until(until.into()).await;
+            status::deadline_expired()
+        });
+    match (judged, expired) {
+        (None, None) => None,
+        (Some(judged), None) => Some(Box::pin(judged)),
+        (None, Some(expired)) => Some(Box::pin(expired)),
+        (Some(judged), Some(expired)) => Some(Box::pin(async move {
+            tokio::select! {
+                status = judged => status,
+                status = expired => status,
+            }
+        })),
     }
 }
 
@@ -149,7 +208,7 @@ impl GateLayer {
         let peer = request.extensions().get::<Arc<Peer>>();
         let peer = peer.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
         let path = request.uri().path();
-        let rpc = Rpc::of(path).ok_or_else(|| Status::unimplemented("there is no such method"))?;
+        let rpc = Rpc::of(path).ok_or_else(|| status::unknown_method(path))?;
         let judge = Judge {
             peer: Arc::clone(peer),
             access: self.access.clone(),
@@ -159,6 +218,7 @@ impl GateLayer {
         };
         let caller = judge.judge()?;
         let place = self.calls.take(peer.counted_as());
+        let place = place.or_else(|| self.kept.take(peer.connection()));
         let place = place.ok_or_else(|| {
             self.metrics.turned_away(status::TOO_MANY_CALLS);
             status::too_many_calls(MAX_CALLS_PER_PEER)
@@ -168,6 +228,7 @@ impl GateLayer {
             judge,
             request_id: Arc::clone(context.request_id()),
             spans: context.spans(path, |id| trace::grpc_call(path, id)),
+            load: Arc::default(),
         };
         Ok((call, place))
     }

@@ -19,6 +19,7 @@ pub(in crate::grpc) struct Peer {
     chain: Vec<CertificateDer<'static>>,
     names: Vec<ClientName>,
     counted_as: Arc<str>,
+    connection: Arc<str>,
     answers: Arc<Answers>,
     /// Who the peer was when it was last looked at.
     known: Mutex<Option<Known>>,
@@ -65,6 +66,7 @@ impl Peer {
             chain,
             names,
             counted_as,
+            connection: address.to_string().into(),
             answers: Arc::default(),
             known: Mutex::default(),
         }
@@ -73,6 +75,11 @@ impl Peer {
     /// Under which name this peer's connections and calls are counted.
     pub(in crate::grpc) fn counted_as(&self) -> &Arc<str> {
         &self.counted_as
+    }
+
+    /// Under which name this connection is counted, whoever it is.
+    pub(in crate::grpc) fn connection(&self) -> &Arc<str> {
+        &self.connection
     }
 
     /// The answers that this peer has yet to take, on this connection.

@@ -1,6 +1,7 @@
 //! The one table of RPCs and the roles that may call them. What does not stand here cannot be called.
 
 use super::roles::{Caller, Role};
+use crate::grpc::transport::{MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
 use Role::{Auditor, Operator, Signer};
 
 /// What a caller must be.
@@ -24,19 +25,54 @@ pub enum Lasts {
     OpenForSigning,
 }
 
+/// What a call's request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// One message of names and numbers.
+    Few,
+    /// As many of these as the caller likes.
+    FewEach,
+    /// One message with a checkpoint.
+    Checkpoint,
+    /// As many of these as a stream may have.
+    Checkpoints,
+}
+
+impl Takes {
+    /// Largest message in bytes.
+    pub fn at_most(self) -> usize {
+        match self {
+            Self::Few | Self::FewEach => MAX_SMALL_REQUEST_BYTES,
+            Self::Checkpoint | Self::Checkpoints => MAX_REQUEST_BYTES,
+        }
+    }
+
+    /// Whether there may be other than one message.
+    pub fn many(self) -> bool {
+        matches!(self, Self::FewEach | Self::Checkpoints)
+    }
+}
+
 /// An RPC that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rpc {
     /// Its path (gRPC over HTTP/2, "Requests").
     pub path: &'static str,
+    /// What it is given.
+    pub takes: Takes,
     /// Who may call it.
     pub need: Need,
     /// How long a call may go on.
     pub lasts: Lasts,
 }
 
-const fn rpc(path: &'static str, need: Need, lasts: Lasts) -> Rpc {
-    Rpc { path, need, lasts }
+const fn rpc(path: &'static str, takes: Takes, need: Need, lasts: Lasts) -> Rpc {
+    Rpc {
+        path,
+        takes,
+        need,
+        lasts,
+    }
 }
 
 const ANY_ROLE: Need = Need::OneOf(&[Signer, Auditor, Operator]);
@@ -45,78 +81,103 @@ const ANY_ROLE: Need = Need::OneOf(&[Signer, Auditor, Operator]);
 pub const RPCS: &[Rpc] = &[
     rpc(
         "/amply.checkpoint.v1.SigningService/SignCheckpoint",
+        Takes::Checkpoint,
         Need::OneOf(&[Signer]),
         Lasts::Once,
     ),
     rpc(
         "/amply.checkpoint.v1.SigningService/SignCheckpoints",
+        Takes::Checkpoints,
         Need::OneOf(&[Signer]),
         Lasts::OpenForSigning,
     ),
     rpc(
         "/amply.checkpoint.v1.VerificationService/VerifyCheckpoint",
+        Takes::Checkpoint,
         ANY_ROLE,
         Lasts::Once,
     ),
     rpc(
         "/amply.checkpoint.v1.VerificationService/VerifyCheckpoints",
+        Takes::Checkpoints,
         ANY_ROLE,
         Lasts::Open,
     ),
     rpc(
         "/amply.checkpoint.v1.KeyService/ListKeys",
+        Takes::Few,
         ANY_ROLE,
         Lasts::Once,
     ),
     rpc(
         "/amply.checkpoint.v1.KeyService/GetKey",
+        Takes::Few,
         ANY_ROLE,
         Lasts::Once,
     ),
     rpc(
         "/amply.checkpoint.v1.KeyService/WatchKeys",
+        Takes::Few,
         ANY_ROLE,
         Lasts::Open,
     ),
     rpc(
         "/amply.checkpoint.v1.KeyService/RefreshKeys",
+        Takes::Few,
         Need::OneOf(&[Operator]),
         Lasts::Once,
     ),
     rpc(
         "/amply.checkpoint.v1.KeyService/RevokeKey",
+        Takes::Few,
         Need::OneOf(&[Operator]),
         Lasts::Once,
     ),
     rpc(
         "/amply.checkpoint.v1.RecordService/GetSignedCheckpoint",
+        Takes::Few,
         ANY_ROLE,
         Lasts::Once,
     ),
     rpc(
         "/amply.checkpoint.v1.RecordService/ListSignedCheckpoints",
+        Takes::Few,
         Need::OneOf(&[Auditor, Operator]),
         Lasts::Once,
     ),
     rpc(
         "/amply.checkpoint.v1.RecordService/GetRecordHead",
+        Takes::Few,
         ANY_ROLE,
         Lasts::Once,
     ),
     rpc(
         "/amply.checkpoint.v1.RecordService/ProveConsistency",
+        Takes::Few,
         ANY_ROLE,
         Lasts::Once,
     ),
-    rpc("/grpc.health.v1.Health/Check", Need::LetIn, Lasts::Once),
-    rpc("/grpc.health.v1.Health/Watch", Need::LetIn, Lasts::Open),
+    rpc(
+        "/grpc.health.v1.Health/Check",
+        Takes::Few,
+        Need::LetIn,
+        Lasts::Once,
+    ),
+    rpc(
+        "/grpc.health.v1.Health/Watch",
+        Takes::Few,
+        Need::LetIn,
+        Lasts::Open,
+    ),
     rpc(
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        Takes::FewEach,
         ANY_ROLE,
         Lasts::Open,
     ),
     rpc(
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        Takes::FewEach,
         ANY_ROLE,
         Lasts::Open,
     ),
@@ -152,6 +213,7 @@ mod tests {
     #[test]
     fn every_rpc_of_the_protos_stands_in_the_table_and_nothing_else() {
         let (mut served, mut streams) = (BTreeSet::new(), BTreeSet::new());
+        let mut streamed = BTreeSet::new();
         let sets = [
             DESCRIPTORS,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -167,6 +229,9 @@ mod tests {
                         if method.server_streaming() {
                             streams.insert(path.clone());
                         }
+                        if method.client_streaming() {
+                            streamed.insert(path.clone());
+                        }
                         served.insert(path);
                     }
                 }
@@ -180,5 +245,7 @@ mod tests {
         assert_eq!(table, served);
         let open = paths(&mut RPCS.iter().filter(|rpc| rpc.lasts != Lasts::Once));
         assert_eq!(open, streams);
+        let many = paths(&mut RPCS.iter().filter(|rpc| rpc.takes.many()));
+        assert_eq!(many, streamed);
     }
 }

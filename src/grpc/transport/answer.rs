@@ -1,9 +1,10 @@
-//! Answers on their way out: a client that does not take one is found by its connection.
+//! Answers on their way out: a client that does not take one is found by its connection, and what all of them may have
+//! waiting is bounded.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,7 +13,9 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
-use super::{ANSWER_PATIENCE, Place};
+use super::super::status;
+use super::{ANSWER_PATIENCE, ANSWERS_KIB, ANSWERS_SHARE_KIB, LARGE_ANSWER_BYTES, Load, Place};
+use crate::budget::{Budget, Part};
 use crate::telemetry::call::CallSpans;
 use crate::telemetry::trace;
 
@@ -47,37 +50,124 @@ impl Answers {
 /// Becomes ready when an answer must not go on, and says why.
 pub(in crate::grpc) type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
 
+/// What large answers may have waiting.
+#[derive(Clone)]
+pub(in crate::grpc) struct Unread(Arc<Budget>);
+
+impl Default for Unread {
+    fn default() -> Self {
+        Self(Budget::new(ANSWERS_KIB, ANSWERS_SHARE_KIB))
+    }
+}
+
+/// Bytes of an answer, with their part of the budget: it is given back when the network has taken them.
+struct Held {
+    bytes: Bytes,
+    _part: Part,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn held(bytes: Bytes, part: Part) -> Bytes {
+    Bytes::from_owner(Held { bytes, _part: part })
+}
+
+impl Unread {
+    /// The only message of an answer, made now, so that what waits is its bytes and not what it is made of.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub(in crate::grpc) async fn make(
+        &self,
+        connection: &Arc<str>,
+        body: &mut Body,
+    ) -> Result<Option<Frame<Bytes>>, Status> {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+        let Some(frame) = frame.transpose()? else {
+            return Ok(None);
+        };
+        match frame.into_data() {
+            Ok(bytes) if bytes.len() > LARGE_ANSWER_BYTES => {
+                let part = self.0.try_take(connection, bytes.len());
+                let part = part.ok_or_else(status::too_much_unread)?;
+                Ok(Some(Frame::data(held(bytes, part))))
+            }
+            Ok(bytes) => Ok(Some(Frame::data(bytes))),
+            Err(trailers) => Ok(Some(trailers)),
+        }
+    }
+}
+
+/// What an answer belongs to, and what ends with it.
+pub(in crate::grpc) struct Belongings {
+    pub(in crate::grpc) answers: Arc<Answers>,
+    pub(in crate::grpc) unread: Unread,
+    pub(in crate::grpc) connection: Arc<str>,
+    pub(in crate::grpc) ending: Option<Ending>,
+    pub(in crate::grpc) spans: CallSpans,
+    pub(in crate::grpc) load: Arc<Load>,
+    pub(in crate::grpc) _place: Place,
+}
+
+type Coming = Pin<Box<dyn Future<Output = Option<Part>> + Send>>;
+
 /// The body of an answer. Its call ends with it, and the call's spans.
 pub(in crate::grpc) struct Answer {
+    /// What was made already.
+    first: Option<Frame<Bytes>>,
     body: Body,
-    answers: Arc<Answers>,
-    ending: Option<Ending>,
+    waiting: Option<(Bytes, Coming)>,
     id: u64,
-    spans: CallSpans,
-    _place: Place,
+    of: Belongings,
 }
 
 impl Answer {
     /// Takes its place among the answers of a connection.
-    pub(in crate::grpc) fn new(
-        body: Body,
-        answers: Arc<Answers>,
-        ending: Option<Ending>,
-        spans: CallSpans,
-        place: Place,
-    ) -> Self {
-        let mut waiting = answers.lock();
+    pub(in crate::grpc) fn new(first: Option<Frame<Bytes>>, body: Body, of: Belongings) -> Self {
+        let mut waiting = of.answers.lock();
         let id = waiting.next;
         waiting.next += 1;
         waiting.since.insert(id, Instant::now());
         drop(waiting);
         Self {
+            first,
             body,
-            answers,
-            ending,
+            waiting: None,
             id,
-            spans,
-            _place: place,
+            of,
+        }
+    }
+
+    /// The next frame. A large one waits for its part of what may be unread.
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        loop {
+            if let Some((bytes, part)) = &mut self.waiting {
+                let part = ready!(part.as_mut().poll(cx));
+                let bytes = std::mem::take(bytes);
+                self.waiting = None;
+                let part = part.ok_or_else(status::too_much_unread);
+                return Poll::Ready(Some(part.map(|part| Frame::data(held(bytes, part)))));
+            }
+            let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            let Some(Ok(frame)) = polled else {
+                return Poll::Ready(polled);
+            };
+            match frame.into_data() {
+                Ok(bytes) if bytes.len() > LARGE_ANSWER_BYTES => {
+                    let budget = Arc::clone(&self.of.unread.0);
+                    let part = budget.take(Arc::clone(&self.of.connection), bytes.len());
+                    self.waiting = Some((bytes, Box::pin(part)));
+                }
+                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
         }
     }
 }
@@ -85,11 +175,12 @@ impl Answer {
 impl Answer {
     /// The last of an answer that must not go on.
     fn end(&mut self, cx: &mut Context<'_>) -> Option<HeaderMap> {
-        let Poll::Ready(status) = self.ending.as_mut()?.as_mut().poll(cx) else {
+        let Poll::Ready(status) = self.of.ending.as_mut()?.as_mut().poll(cx) else {
             return None;
         };
-        self.ending = None;
+        self.of.ending = None;
         self.body = Body::empty();
+        (self.first, self.waiting) = (None, None);
         let mut trailers = HeaderMap::new();
         match status.add_header(&mut trailers) {
             Ok(()) => Some(trailers),
@@ -107,16 +198,17 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let polled = match self.end(cx) {
+        let mut polled = match self.end(cx) {
             Some(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            None => Pin::new(&mut self.body).poll_frame(cx),
+            None => self.next(cx),
         };
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(trailers) = frame.trailers_ref()
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled
+            && let Some(trailers) = frame.trailers_mut()
         {
-            trace::grpc_answered(&self.spans.traced, trailers);
+            status::give_reason(trailers);
+            trace::grpc_answered(&self.of.spans.traced, trailers);
         }
-        let mut waiting = self.answers.lock();
+        let mut waiting = self.of.answers.lock();
         match &polled {
             // Now the client waits for us.
             Poll::Pending => waiting.since.remove(&self.id),
@@ -127,17 +219,17 @@ impl HttpBody for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.first.is_none() && self.waiting.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        SizeHint::default()
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.answers.lock().since.remove(&self.id);
-        self.spans.end();
+        self.of.answers.lock().since.remove(&self.id);
+        self.of.spans.end();
     }
 }

@@ -1,45 +1,71 @@
-//! Requests on their way in: those that are large wait for nobody, they are refused when too many arrive at once.
+//! Requests on their way in. Their messages are followed by the lengths that they announce, before they are there: what is
+//! too large, or not framed as gRPC has it, is refused at once, and what is large waits for its part of the memory that
+//! its peer may have. The part is held until the call is over; in a stream, until its item is.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
 
+use super::super::access::Takes;
 use super::super::status;
-
-/// What large messages that have not arrived as a whole may take together, in KiB.
-const BUDGET_KIB: usize = 256 * 1024;
-
-/// A message of more bytes than this is large. Those below are bounded by the calls that a peer may have.
-const LARGE: u32 = 64 * 1024;
+use super::{BUDGET_KIB, BUDGET_PATIENCE, BUDGET_SHARE_KIB, LARGE_BYTES, MESSAGE_PATIENCE, WEIGHT};
+use crate::budget::{Budget, Part};
 
 /// Before each message: one byte for compression, four for the length (gRPC over HTTP/2, "Length-Prefixed-Message").
 const PREFIX: usize = 5;
 
-/// The memory that is left for messages on their way.
-#[derive(Clone)]
-pub(in crate::grpc) struct Budget(Arc<Semaphore>);
+/// What all large messages may take.
+pub(in crate::grpc) fn budget() -> Arc<Budget> {
+    Budget::new(BUDGET_KIB, BUDGET_SHARE_KIB)
+}
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(BUDGET_KIB)))
+/// The parts of the budget that a call's messages hold, by their places in the stream.
+#[derive(Default)]
+pub(in crate::grpc) struct Load(Mutex<VecDeque<(u64, Part)>>);
+
+impl Load {
+    fn hold(&self, place: u64, part: Part) {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.push_back((place, part));
+    }
+
+    /// The part of the message at this place, counted from 1; whoever answers it holds it until then.
+    pub(in crate::grpc) fn part_of(&self, place: u64) -> Option<Part> {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match parts.front() {
+            Some((first, _)) if *first <= place => parts.pop_front().map(|(_, part)| part),
+            _ => None,
+        }
     }
 }
 
-/// The body of a request. It looks at the lengths that its messages announce, before they are there.
+type Coming = Pin<Box<dyn Future<Output = Option<Part>> + Send>>;
+
+/// The body of a request.
 pub(in crate::grpc) struct Arrival {
     body: Body,
-    budget: Budget,
+    budget: Arc<Budget>,
+    peer: Arc<str>,
+    takes: Takes,
+    load: Arc<Load>,
     prefix: Vec<u8>,
     /// Bytes of the message that are not there yet.
     missing: usize,
-    held: Option<OwnedSemaphorePermit>,
+    /// Messages that have begun.
+    begun: u64,
+    /// What came and was not followed yet.
+    rest: Bytes,
+    waiting: Option<Coming>,
+    /// Ends a large message that does not arrive, or does not get its part.
+    late: Option<Pin<Box<Sleep>>>,
     /// Ends a stream on which nothing comes.
     shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
@@ -48,84 +74,185 @@ impl Arrival {
     /// A stream of a client is given the token with which it is to end.
     pub(in crate::grpc) fn new(
         body: Body,
-        budget: Budget,
+        (budget, peer): (Arc<Budget>, Arc<str>),
+        takes: Takes,
+        load: Arc<Load>,
         shutdown: Option<CancellationToken>,
     ) -> Self {
         Self {
             shutdown: shutdown.map(|shutdown| Box::pin(shutdown.cancelled_owned())),
             body,
             budget,
+            peer,
+            takes,
+            load,
             prefix: Vec::with_capacity(PREFIX),
             missing: 0,
-            held: None,
+            begun: 0,
+            rest: Bytes::new(),
+            waiting: None,
+            late: None,
         }
     }
 
-    /// Follows the messages through the bytes.
-    fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Status> {
-        while !bytes.is_empty() {
+    /// Follows the messages through the bytes: how many of them may go on, and the length of the message that begins
+    /// after them and needs a part of the budget first.
+    fn follow(&mut self, bytes: &[u8]) -> Result<(usize, Option<usize>), Status> {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
             if self.missing > 0 {
-                let (_, rest) = bytes.split_at(self.missing.min(bytes.len()));
-                self.missing -= bytes.len() - rest.len();
-                bytes = rest;
-            } else {
-                let (begun, rest) = bytes.split_at((PREFIX - self.prefix.len()).min(bytes.len()));
-                self.prefix.extend_from_slice(begun);
-                bytes = rest;
-                if let [_, a, b, c, d] = self.prefix[..] {
-                    self.prefix.clear();
-                    self.begin(u32::from_be_bytes([a, b, c, d]))?;
+                let there = self.missing.min(bytes.len() - at);
+                self.missing -= there;
+                at += there;
+                if self.missing == 0 {
+                    self.late = None;
+                }
+                continue;
+            }
+            self.prefix.push(*byte);
+            if let [flag, a, b, c, d] = self.prefix[..] {
+                self.prefix.clear();
+                let length = self.begin(flag, u32::from_be_bytes([a, b, c, d]))?;
+                self.missing = length;
+                if length > LARGE_BYTES {
+                    // The last byte of the prefix goes on with the message: nobody makes room for it before.
+                    self.missing += 1;
+                    return Ok((at, Some(length)));
                 }
             }
-            if self.missing == 0 {
-                self.held = None;
-            }
+            at += 1;
         }
-        Ok(())
+        Ok((at, None))
     }
 
-    fn begin(&mut self, length: u32) -> Result<(), Status> {
-        self.missing = usize::try_from(length).unwrap_or(usize::MAX);
-        // Longer ones than any that are taken are refused by whoever decodes them, before they arrive.
-        if length > LARGE && self.missing <= super::MAX_REQUEST_BYTES {
-            let budget = Arc::clone(&self.budget.0);
-            let held = budget.try_acquire_many_owned(length.div_ceil(1024));
-            self.held = Some(held.map_err(|_| status::too_much_at_once())?);
+    fn begin(&mut self, flag: u8, length: u32) -> Result<usize, Status> {
+        self.begun += 1;
+        if self.begun > 1 && !self.takes.many() {
+            return Err(status::malformed("is followed by another one"));
         }
-        Ok(())
+        match flag {
+            0 => {}
+            1 => return Err(status::malformed("says that it is compressed")),
+            _ => return Err(status::malformed("has a compressed flag other than 0 or 1")),
+        }
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        match length <= self.takes.at_most() {
+            true => Ok(length),
+            false => Err(status::request_too_large(length, self.takes.at_most())),
+        }
+    }
+
+    fn check_end(&self) -> Result<(), Status> {
+        if self.missing > 0 || !self.prefix.is_empty() {
+            return Err(status::malformed("ends before its announced length"));
+        }
+        match self.begun == 0 && !self.takes.many() {
+            true => Err(status::malformed("is missing")),
+            false => Ok(()),
+        }
+    }
+
+    fn wait_for(&mut self, length: usize) {
+        let taken = Arc::clone(&self.budget).take(Arc::clone(&self.peer), length * WEIGHT);
+        self.waiting = Some(Box::pin(taken));
+        self.late = Some(Box::pin(tokio::time::sleep(BUDGET_PATIENCE)));
+    }
+
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        let Some(waiting) = &mut self.waiting else {
+            return Poll::Ready(Ok(()));
+        };
+        match waiting.as_mut().poll(cx) {
+            Poll::Ready(Some(part)) => {
+                self.load.hold(self.begun, part);
+                self.waiting = None;
+                self.late = Some(Box::pin(tokio::time::sleep(MESSAGE_PATIENCE)));
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(None) => Poll::Ready(Err(status::too_much_at_once())),
+            Poll::Pending => match self.is_late(cx) {
+                true => Poll::Ready(Err(status::too_much_at_once())),
+                false => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let late = self.late.as_mut();
+        late.is_some_and(|late| late.as_mut().poll(cx).is_ready())
+    }
+
+    fn is_ending(&mut self, cx: &mut Context<'_>) -> bool {
+        let shutdown = self.shutdown.as_mut();
+        shutdown.is_some_and(|shutdown| shutdown.as_mut().poll(cx).is_ready())
     }
 }
+
+type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
 
 impl HttpBody for Arrival {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if polled.is_pending()
-            && let Some(shutdown) = &mut self.shutdown
-            && shutdown.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Some(Err(status::shutting_down())));
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        let refuse = |status| Poll::Ready(Some(Err(status)));
+        loop {
+            match self.poll_part(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(status)) => return refuse(status),
+                Poll::Pending if self.is_ending(cx) => return refuse(status::shutting_down()),
+                Poll::Pending => return Poll::Pending,
+            }
+            if !self.rest.is_empty() {
+                let mut rest = std::mem::take(&mut self.rest);
+                let (on, needs) = match self.follow(&rest) {
+                    Ok(followed) => followed,
+                    Err(status) => return refuse(status),
+                };
+                let piece = rest.split_to(on);
+                self.rest = rest;
+                if let Some(length) = needs {
+                    self.wait_for(length);
+                }
+                match piece.is_empty() {
+                    true => continue,
+                    false => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                }
+            }
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Pending if self.is_ending(cx) => return refuse(status::shutting_down()),
+                Poll::Pending if self.is_late(cx) => {
+                    return refuse(status::too_slow("the arrival of the message"));
+                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => {
+                        return Poll::Ready(Some(self.check_end().map(|()| trailers)));
+                    }
+                },
+                Poll::Ready(None) => {
+                    return match self.check_end() {
+                        Ok(()) => Poll::Ready(None),
+                        Err(status) => {
+                            // Told once.
+                            (self.missing, self.begun) = (0, self.begun.max(1));
+                            self.prefix.clear();
+                            refuse(status)
+                        }
+                    };
+                }
+                other => return other,
+            }
         }
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(bytes) = frame.data_ref()
-            && let Err(status) = self.follow(bytes)
-        {
-            return Poll::Ready(Some(Err(status)));
-        }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        // A request without a message has to be told so.
+        self.rest.is_empty() && self.body.is_end_stream() && self.check_end().is_ok()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        SizeHint::default()
     }
 }
 
@@ -145,36 +272,45 @@ mod tests {
         lengths.iter().flat_map(message).collect()
     }
 
+    fn arrival(takes: Takes) -> Arrival {
+        let peer = (budget(), Arc::from("peer"));
+        Arrival::new(Body::empty(), peer, takes, Arc::default(), None)
+    }
+
     proptest! {
         #[test]
-        fn however_the_bytes_are_cut_nothing_is_held_after_a_whole_message(
-            lengths in prop::collection::vec(prop_oneof![0usize..20, 65_000usize..70_000], 0..6),
-            cut in 1usize..100_000,
+        fn however_the_bytes_are_cut_every_message_is_seen_and_all_bytes_go_on(
+            lengths in prop::collection::vec(prop_oneof![0usize..20, 8_000usize..9_000], 0..6),
+            cut in 1usize..20_000,
         ) {
-            let budget = Budget::default();
-            let mut arrival = Arrival::new(Body::empty(), budget.clone(), None);
-            for piece in framed(&lengths).chunks(cut) {
-                arrival.follow(piece).unwrap();
+            let mut arrival = arrival(Takes::Checkpoints);
+            let (mut large, mut on) = (0, 0);
+            let all = framed(&lengths);
+            for mut piece in all.chunks(cut) {
+                while !piece.is_empty() {
+                    let (there, needs) = arrival.follow(piece).unwrap();
+                    large += usize::from(needs.is_some());
+                    on += there;
+                    piece = &piece[there..];
+                }
             }
-            prop_assert_eq!((arrival.missing, arrival.prefix.len()), (0, 0));
-            prop_assert_eq!(budget.0.available_permits(), BUDGET_KIB);
+            prop_assert_eq!((arrival.missing, arrival.prefix.len(), on), (0, 0, all.len()));
+            prop_assert_eq!(arrival.begun, lengths.len() as u64);
+            prop_assert_eq!(large, lengths.iter().filter(|length| **length > LARGE_BYTES).count());
         }
     }
 
     #[test]
-    fn more_than_the_budget_is_refused_and_given_back() {
-        let budget = Budget::default();
-        let begun = framed(&[super::super::MAX_REQUEST_BYTES]);
-        let begin = || {
-            let mut arrival = Arrival::new(Body::empty(), budget.clone(), None);
-            arrival.follow(&begun[..100]).map(|()| arrival)
-        };
-        let all: Vec<Arrival> = std::iter::from_fn(|| begin().ok()).collect();
-        assert_eq!(
-            all.len(),
-            BUDGET_KIB * 1024 / super::super::MAX_REQUEST_BYTES
-        );
-        drop(all);
-        assert!(begin().is_ok());
+    fn what_is_not_framed_as_it_must_be_is_refused() {
+        let two = framed(&[1, 1]);
+        assert!(arrival(Takes::Checkpoint).follow(&two).is_err());
+        assert!(arrival(Takes::Checkpoints).follow(&two).is_ok());
+        assert!(arrival(Takes::Few).follow(&[1, 0, 0, 0, 0]).is_err());
+        assert!(arrival(Takes::Few).follow(&[2, 0, 0, 0, 0]).is_err());
+        assert!(arrival(Takes::Few).follow(&[0, 1, 0, 0, 0]).is_err());
+        assert!(arrival(Takes::Few).check_end().is_err(), "no message");
+        let mut begun = arrival(Takes::Few);
+        begun.follow(&[0, 0, 0, 0, 2, 7]).unwrap();
+        assert!(begun.check_end().is_err(), "half a message");
     }
 }

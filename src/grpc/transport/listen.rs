@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
@@ -23,6 +23,15 @@ use crate::grpc::access::{Access, Peer};
 
 /// What a client of HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What a client of HTTP/1 is answered (RFC 9110, section 15.6.6; RFC 9457).
+const HTTP_1_ANSWER: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
+    content-type: application/problem+json\r\ncache-control: no-store\r\nconnection: close\r\ncontent-length: 182\r\n\r\n\
+    {\"type\":\"about:blank\",\"title\":\"HTTP Version Not Supported\",\"status\":505,\"reason\":\"HTTP2_REQUIRED\",\
+    \"detail\":\"gRPC is spoken here; expected HTTP/2, and see --http for the public API\"}\n";
+
+/// What is read of such a client's request after the answer.
+const MAX_HTTP_1_BYTES: usize = 64 * 1024;
 
 /// Pause after the system refused a connection, for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
@@ -122,6 +131,59 @@ impl Newcomers {
     }
 }
 
+/// Whether the client begins as HTTP/2 has it. One that speaks HTTP/1 is told so, in HTTP/1.
+async fn begins(stream: &mut Stream) -> io::Result<bool> {
+    let mut begun = 0;
+    let mut first = [0; PREFACE.len()];
+    while let (Some(room), Some(expected)) = (first.get_mut(begun..), PREFACE.get(begun..)) {
+        if room.is_empty() {
+            return Ok(true);
+        }
+        let read = match stream {
+            Stream::Plain(stream) => stream.read(room).await?,
+            Stream::Tls(stream) => stream.read(room).await?,
+        };
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if room.get(..read) != expected.get(..read) {
+            let is_http = room.first().is_some_and(u8::is_ascii_alphabetic);
+            if is_http {
+                tell_of_http2(stream).await?;
+            }
+            return Ok(false);
+        }
+        begun += read;
+    }
+    Ok(false)
+}
+
+async fn tell_of_http2(stream: &mut Stream) -> io::Result<()> {
+    match stream {
+        Stream::Plain(stream) => {
+            stream.write_all(HTTP_1_ANSWER).await?;
+            stream.shutdown().await?;
+        }
+        Stream::Tls(stream) => {
+            stream.write_all(HTTP_1_ANSWER).await?;
+            stream.shutdown().await?;
+        }
+    }
+    // A socket that is closed with bytes unread resets the connection, and the answer may be lost by that.
+    let mut unread = [0; 4096];
+    let mut left: usize = MAX_HTTP_1_BYTES;
+    loop {
+        let read = match stream {
+            Stream::Plain(stream) => stream.read(&mut unread).await?,
+            Stream::Tls(stream) => stream.read(&mut unread).await?,
+        };
+        match left.checked_sub(read) {
+            Some(rest) if read > 0 => left = rest,
+            _ => return Ok(()),
+        }
+    }
+}
+
 impl Reception {
     async fn receive(&self, stream: TcpStream, address: SocketAddr) -> io::Result<Connection> {
         // Small answers leave at once: waiting for more to send would cost 40 ms a call.
@@ -139,12 +201,7 @@ impl Reception {
                 (Stream::Tls(Box::new(stream)), peer)
             }
         };
-        let mut first = [0; PREFACE.len()];
-        match &mut stream {
-            Stream::Plain(stream) => stream.read_exact(&mut first).await?,
-            Stream::Tls(stream) => stream.read_exact(&mut first).await?,
-        };
-        if first != PREFACE {
+        if !begins(&mut stream).await? {
             let problem = "does not speak HTTP/2";
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
         }
@@ -155,7 +212,7 @@ impl Reception {
         let permit = permit
             .ok()
             .ok_or_else(full("there are too many connections"))?;
-        let read_ahead = Bytes::copy_from_slice(&first);
+        let read_ahead = Bytes::from_static(&PREFACE);
         Ok(Connection::new(
             stream,
             read_ahead,

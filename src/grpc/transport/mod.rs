@@ -10,26 +10,66 @@ mod connection;
 mod counts;
 mod listen;
 
-pub(super) use answer::{Answer, Answers, Ending};
-pub(super) use arrival::{Arrival, Budget};
+pub(super) use answer::{Answer, Answers, Belongings, Ending, Unread};
+pub(super) use arrival::{Arrival, Load, budget};
 pub(super) use connection::Connection;
 pub(super) use counts::{Counts, Place};
 pub(super) use listen::listen;
 
 use std::time::Duration;
 
-/// Largest request in bytes. A checkpoint has at most 512 KiB; what is larger than that and smaller than this
-/// is refused with an error that says so.
-pub(super) const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+/// Largest message with a checkpoint, in bytes. A checkpoint's payload has at most 512 KiB and its content at most 65,536 values
+/// (`checkpoint::MAX_VALUES`). As protobuf, a value takes up to 20 bytes beside its text: 1.75 MiB at most. To be verified it comes with
+/// its payload and its published JSON, another 1.1 MiB: 2.9 MiB, and this is more.
+pub(in crate::grpc) const MAX_REQUEST_BYTES: usize = 3 * 1024 * 1024;
+
+/// Largest message of every other RPC: names, numbers, a page token, a sentence of 512 characters.
+pub(in crate::grpc) const MAX_SMALL_REQUEST_BYTES: usize = 64 * 1024;
+
+/// A message of more bytes than this is large, and needs a part of the budget. Those below, as ordinary checkpoints are, need to wait for
+/// nobody: the calls that a peer may have bound them.
+const LARGE_BYTES: usize = 8 * 1024;
+
+/// What a large message may take for each of its bytes until it is answered: itself, its content in memory, its payload, its answer.
+const WEIGHT: usize = 4;
+
+/// What all large messages may take together, in KiB: five of the largest.
+const BUDGET_KIB: usize = 64 * 1024;
+
+/// What those of one peer may take: one of the largest.
+const BUDGET_SHARE_KIB: usize = 16 * 1024;
+
+/// How long a large message waits for its part.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it may take to arrive then: 150 kB/s for the largest.
+const MESSAGE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// An answer of more bytes than this needs a part of the budget of answers until the network has taken it. Those below, as for an
+/// ordinary checkpoint, are bounded by the calls that a peer may have.
+const LARGE_ANSWER_BYTES: usize = 16 * 1024;
+
+/// What all large answers that were not taken yet may have together, in KiB: eighteen of the largest.
+const ANSWERS_KIB: usize = 64 * 1024;
+
+/// What those on one connection may have: a page of 3.5 MiB, and another meanwhile.
+const ANSWERS_SHARE_KIB: usize = 8 * 1024;
 
 /// Largest metadata of a call in bytes, names and values and 32 for each (RFC 9113, section 6.5.2).
-pub(super) const MAX_METADATA_BYTES: u32 = 16 * 1024;
+pub(super) const MAX_METADATA_BYTES: usize = 16 * 1024;
+
+/// What is read of larger metadata so that its call can be told so; beyond it, HTTP/2 itself ends the call (431).
+pub(super) const MAX_METADATA_READ_BYTES: u32 = 64 * 1024;
 
 /// Calls at once on one connection: more wait in the client, as HTTP/2 has it.
 pub(super) const MAX_CALLS_PER_CONNECTION: u32 = 128;
 
 /// Calls at once of one peer, whatever its connections. One ledger service may fill the queue of signatures.
 pub(super) const MAX_CALLS_PER_PEER: usize = 2048;
+
+/// Calls that each connection may have also when its peer has as many as it may: without certificates, all clients of one address are one
+/// peer, and none of them keeps the others out.
+pub(super) const CALLS_KEPT_PER_CONNECTION: usize = 8;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 1024;
@@ -54,7 +94,7 @@ pub(super) const ITEM_PATIENCE: Duration = Duration::from_secs(300);
 pub(super) const MAX_STREAM_ITEMS: u64 = 1_000_000;
 
 /// How long a client may leave a piece of an answer unread; its connection ends then.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long the network may take nothing of what is sent.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);

@@ -72,6 +72,14 @@ class InvalidRequest(CheckpointSignerError):
     """A field of the request is not as its comment in the API says."""
 
 
+class RequestTooLarge(InvalidRequest):
+    """The request has more bytes than any that is taken; a checkpoint within its bounds never has."""
+
+
+class NotSpoken(InvalidRequest):
+    """The service does not speak what was sent: its head, content type, compression, method or timeout."""
+
+
 class Equivocation(CheckpointSignerError):
     """Stop: the ledger has another checkpoint on record in this place. It has two histories."""
 
@@ -127,7 +135,7 @@ class ShuttingDown(Unavailable):
 
 
 class TooSlow(Unavailable):
-    """The service gave up waiting."""
+    """The deadline was over, or the service gave up waiting."""
 
 
 class Overloaded(CheckpointSignerError):
@@ -141,7 +149,7 @@ class TooManyCalls(Overloaded):
 
 
 class TooMuchAtOnce(Overloaded):
-    """Too many large requests were arriving."""
+    """Too many large requests were arriving, or too many large answers are unread."""
 
 
 class StreamTooLong(CheckpointSignerError):
@@ -177,7 +185,7 @@ class KeyNotFound(NotFound):
 
 
 class SignatureFailed(CheckpointSignerError):
-    """The service could not make a signature: tell the operators."""
+    """The service could not make a signature, or failed: tell the operators."""
 
 
 class UnexpectedAnswer(CheckpointSignerError):
@@ -209,6 +217,13 @@ class LedgerHeld(CheckpointSignerError):
 BY_REASON: dict[str, type[CheckpointSignerError]] = {
     "INVALID_CHECKPOINT": InvalidCheckpoint,
     "INVALID_REQUEST": InvalidRequest,
+    "REQUEST_TOO_LARGE": RequestTooLarge,
+    "METADATA_TOO_LARGE": NotSpoken,
+    "INVALID_TIMEOUT": NotSpoken,
+    "CONTENT_TYPE_NOT_SUPPORTED": NotSpoken,
+    "COMPRESSION_NOT_SUPPORTED": NotSpoken,
+    "UNKNOWN_METHOD": NotSpoken,
+    "HTTP_METHOD_NOT_ALLOWED": NotSpoken,
     "EQUIVOCATION": Equivocation,
     "ROLLBACK": Rollback,
     "KEY_NOT_YET_VALID": KeyNotYetValid,
@@ -229,7 +244,9 @@ BY_REASON: dict[str, type[CheckpointSignerError]] = {
     "LEDGER_NOT_PERMITTED": LedgerNotPermitted,
     "CHECKPOINT_NOT_FOUND": CheckpointNotFound,
     "KEY_NOT_FOUND": KeyNotFound,
+    "SERVICE_NOT_FOUND": NotFound,
     "SIGNATURE_FAILED": SignatureFailed,
+    "INTERNAL_ERROR": SignatureFailed,
 }
 """The exception of each reason of the service."""
 
