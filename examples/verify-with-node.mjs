@@ -1,9 +1,11 @@
 // Verifies a published checkpoint with npm's jose and canonicalize, and nothing of the checkpoint signer.
 //
-//     node verify-with-node.mjs published.json keyring.json
+//     node verify-with-node.mjs published.json keyring.json [fingerprint]
 //
-// keyring.json is what `checkpoint-signer keys export` prints, or /.well-known/jwks.json. Exit code 0: valid.
+// keyring.json is what `checkpoint-signer keys export` prints, or /.well-known/jwks.json. The fingerprint is that of the key that
+// signed, if you noted it before; it follows no endorsements. Exit code 0: valid.
 
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import canonicalize from "canonicalize";
 import { flattenedVerify, importJWK } from "jose";
@@ -28,11 +30,24 @@ function parseStrictly(text) {
   return JSON.parse(text);
 }
 
-async function verify(published, keyring) {
+// Names that no key may have: what could be taken for a fingerprint or a thumbprint.
+const LIKE_FINGERPRINT = /^(.*:)?[\w-]{43}$|[0-9a-f]{40}|^sha-?\d+:|thumbprint|fingerprint/i;
+
+function fingerprint({ alg, e, exp, kid, kty, n, nbf }) {
+  const bound = canonicalize({ alg, e, exp, kid, kty, n, nbf, use: "sig" });
+  return `sha256:${createHash("sha256").update(bound).digest("hex")}`;
+}
+
+async function verify(published, keyring, pin) {
   const { signature: detached, ...checkpoint } = parseStrictly(published);
   const [encodedHeader, signature] = detached.split("..");
   const kid = JSON.parse(Buffer.from(encodedHeader, "base64url")).kid;
-  const jwk = JSON.parse(keyring).keys.find((key) => key.kid === kid);
+  const { keys } = parseStrictly(keyring);
+  const isOnce = (name) => new Set(keys.map((key) => key[name])).size === keys.length;
+  check(isOnce("kid"), "two keys of the keyring have one name");
+  check(isOnce("n"), "one key of the keyring has two names");
+  check(!keys.some((key) => LIKE_FINGERPRINT.test(key.kid)), "a key is named like a fingerprint");
+  const jwk = keys.find((key) => key.kid === kid);
   check(jwk, `the keyring has no key ${kid}`);
 
   const payload = Buffer.from(canonicalize(checkpoint)).toString("base64url");
@@ -44,12 +59,14 @@ async function verify(published, keyring) {
   check(header.typ === "ledger-checkpoint+jws", "it is signed as something else");
   check(jwk.nbf <= header.iat && header.iat < jwk.exp, "signed outside of the key's window");
   check(!jwk.revoked || header.iat < jwk.revoked.revoked_at, "signed when the key was not trusted any more");
-  return `valid: signed by ${kid} at ${header.iat} seconds since 1970`;
+  const found = fingerprint(jwk);
+  check(pin === undefined || pin === found, `it was signed by ${kid} with the fingerprint ${found}, and not by the pinned key`);
+  return `valid: signed by ${kid} (${found}) at ${header.iat} seconds since 1970`;
 }
 
-const [published, keyring] = process.argv.slice(2).map((path) => readFileSync(path, "utf8"));
+const [published, keyring] = process.argv.slice(2, 4).map((path) => readFileSync(path, "utf8"));
 try {
-  console.log(await verify(published, keyring));
+  console.log(await verify(published, keyring, process.argv[4]));
 } catch (error) {
   console.error(`not valid: ${error.name}: ${error.message}`);
   process.exitCode = 1;

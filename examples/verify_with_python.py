@@ -1,17 +1,24 @@
 """Verifies a published checkpoint with general libraries (joserfc, rfc8785), and nothing of the signer's.
 
-    python verify_with_python.py PUBLISHED.json KEYRING.json
+    python verify_with_python.py PUBLISHED.json KEYRING.json [FINGERPRINT]
 
-KEYRING.json is what `checkpoint-signer keys export` prints, or /.well-known/jwks.json. Exit code 0: valid.
+KEYRING.json is what `checkpoint-signer keys export` prints, or /.well-known/jwks.json. FINGERPRINT is that of the key that
+signed, if you noted it before; it follows no endorsements. Exit code 0: valid.
 """
 
+import hashlib
 import json
+import re
 import sys
 
 import rfc8785
 from joserfc import jws
 from joserfc.jwk import KeySet
 from joserfc.registry import HeaderParameter
+
+
+# Names that no key may have: what could be taken for a fingerprint or a thumbprint.
+LIKE_FINGERPRINT = re.compile(r"^(.*:)?[\w-]{43}$|[0-9a-f]{40}|^sha-?\d+:|thumbprint|fingerprint", re.IGNORECASE)
 
 
 def check(holds: bool, problem: str) -> None:
@@ -24,13 +31,22 @@ def once(members: list) -> dict:
     return dict(members)
 
 
-def verify(published: bytes, keyring: bytes) -> str:
+def fingerprint(key: dict) -> str:
+    bound = {name: key[name] for name in ("alg", "e", "exp", "kid", "kty", "n", "nbf")}
+    return "sha256:" + hashlib.sha256(rfc8785.dumps({**bound, "use": "sig"})).hexdigest()
+
+
+def verify(published: bytes, keyring: bytes, pin: str | None = None) -> str:
     checkpoint = json.loads(published, object_pairs_hook=once)
     signature = checkpoint.pop("signature")
     payload = rfc8785.dumps(checkpoint)
 
     # The algorithm is the key's, never the header's. The header has an iat, which RFC 7515 does not list.
-    jwks = json.loads(keyring)
+    jwks = json.loads(keyring, object_pairs_hook=once)
+    names = [key["kid"] for key in jwks["keys"]]
+    check(len(set(names)) == len(names), "two keys of the keyring have one name")
+    check(len({key["n"] for key in jwks["keys"]}) == len(names), "one key of the keyring has two names")
+    check(not any(LIKE_FINGERPRINT.search(name) for name in names), "a key is named like a fingerprint")
     registry = jws.JWSRegistry({"iat": HeaderParameter("Issued At", "int")}, ["PS256", "RS256"])
     registry.max_payload_length = 1024 * 1024
     registry.max_signature_length = 2048
@@ -43,14 +59,16 @@ def verify(published: bytes, keyring: bytes) -> str:
     check(key["nbf"] <= header["iat"] < key["exp"], "signed outside of the key's window")
     revoked = key.get("revoked", {}).get("revoked_at", header["iat"] + 1)
     check(header["iat"] < revoked, "signed when the key was not trusted any more")
-    return f"valid: signed by {header['kid']} at {header['iat']} seconds since 1970"
+    found = fingerprint(key)
+    check(pin in (None, found), f"it was signed by {key['kid']} with the fingerprint {found}, and not by the pinned key")
+    return f"valid: signed by {header['kid']} ({found}) at {header['iat']} seconds since 1970"
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
-    contents = [open(path, "rb").read() for path in sys.argv[1:]]
+    contents = [open(path, "rb").read() for path in sys.argv[1:3]]
     try:
-        print(verify(*contents))
+        print(verify(*contents, *sys.argv[3:]))
     except Exception as error:
         sys.exit(f"not valid: {type(error).__name__}: {error}")

@@ -21,15 +21,11 @@ fuzz_target!(|text: &[u8]| {
         assert!(version.window.from() < version.window.until());
         assert!(keyring.check(version).is_ok());
         let seen = keyring
-            .trust_from(version.key_id.as_str())
+            .trust_from(version.fingerprint())
             .expect("it has this key");
         assert!(seen.trusted.verifying(&version.key_id).is_some());
         let known = seen.trusted.entries().len() + seen.untrusted.len();
         assert_eq!(known, keyring.entries().len());
-        let by_thumbprint = keyring.trust_from(&version.public_key.thumbprint());
-        assert_eq!(
-            by_thumbprint.expect("it has this key").trusted,
-            seen.trusted
-        );
+        assert_eq!(seen.pinned.as_ref(), Some(version));
     }
 });

@@ -27,6 +27,8 @@ pub(super) enum Keys {
     Export(Export),
     /// Put public keys that are older than this service on record, so that it verifies what they signed
     Import(Import),
+    /// Print the fingerprints of the keys in a keyring file, to note one or to compare with what was noted
+    Fingerprint(PrintFingerprints),
     /// Distrust a key, for ever, from an instant on
     Revoke(Revoke),
 }
@@ -80,8 +82,10 @@ pub(super) struct List {
 enum KeyFormat {
     /// A JWK Set with the windows: a keyring for `verify --keys`
     Jwks,
-    /// PEM of the public keys, for openssl
+    /// PEM of the public keys, for openssl; a comment before each has its name, algorithm, nbf, exp and fingerprint
     Pem,
+    /// For a person: what `keys list` prints of them
+    Text,
 }
 
 #[derive(Args)]
@@ -130,6 +134,14 @@ pub(super) struct Import {
 }
 
 #[derive(Args)]
+pub(super) struct PrintFingerprints {
+    /// A JWK Set as `keys export` writes it, or /.well-known/jwks.json
+    file: PathBuf,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Args)]
 pub(super) struct Revoke {
     /// The version to distrust
     key_id: KeyId,
@@ -153,6 +165,7 @@ impl Keys {
             Self::List(list) => list.run().await,
             Self::Export(export) => export.run().await,
             Self::Import(import) => import.run().await,
+            Self::Fingerprint(print) => print.run(),
             Self::Revoke(revoke) => revoke.run().await,
         }
     }
@@ -173,16 +186,17 @@ impl Generate {
                 "modulus_bits": version.public_key.bits(),
                 "valid_from": instant_text(window.from()),
                 "valid_until": instant_text(window.until()),
+                "fingerprint": version.fingerprint().to_string(),
                 "thumbprint": version.public_key.thumbprint(),
                 "file": self.out.display().to_string(),
             })),
             Format::Text => print_line(&format!(
-                "generated {} ({}, {} bits, {window})\nthumbprint {}\nwritten to {} (mode 0600): whoever \
+                "generated {} ({}, {} bits, {window})\nfingerprint {}\nwritten to {} (mode 0600): whoever \
                  reads it can sign",
                 version.key_id,
                 version.algorithm,
                 version.public_key.bits(),
-                version.public_key.thumbprint(),
+                version.fingerprint(),
                 self.out.display()
             )),
         }
@@ -248,7 +262,7 @@ fn key_text(key: &Key) -> String {
         format!("  distrusted from {from}: {}", revocation.reason)
     });
     format!(
-        "{:<10} {:<28} {} <= t < {}  {} {} bits  {}{}{signs}",
+        "{:<10} {:<28} {} <= t < {}  {} {} bits  {}{}{signs}\n{:<10} {}",
         state(key),
         key.key_id,
         instant(key.valid_from),
@@ -257,6 +271,8 @@ fn key_text(key: &Key) -> String {
         key.modulus_bits,
         key.version_stages.join(","),
         revoked.unwrap_or_default(),
+        "",
+        key.fingerprint,
     )
 }
 
@@ -268,6 +284,7 @@ fn key_json(key: &Key) -> Value {
         "modulus_bits": key.modulus_bits,
         "valid_from": instant(key.valid_from),
         "valid_until": instant(key.valid_until),
+        "fingerprint": key.fingerprint,
         "thumbprint": key.thumbprint,
         "version_stages": key.version_stages,
         "signing": key.signing,
@@ -291,9 +308,10 @@ impl Export {
             }
         }
         match self.format {
-            KeyFormat::Pem => keys
-                .iter()
-                .try_for_each(|key| print(&format!("# {}\n{}", key.key_id, key.public_key_pem))),
+            KeyFormat::Pem => keys.iter().try_for_each(|key| {
+                print(&format!("{}\n{}", pem_comment(key), key.public_key_pem))
+            }),
+            KeyFormat::Text => keys.iter().try_for_each(|key| print_line(&key_text(key))),
             KeyFormat::Jwks => {
                 let jwks: Vec<&str> = keys.iter().map(|key| key.jwk.as_str()).collect();
                 print_line(&format!(r#"{{"keys":[{}]}}"#, jwks.join(",")))
@@ -302,12 +320,50 @@ impl Export {
     }
 }
 
+/// What PEM does not have: a recipe takes the key of a name by it, and can make the fingerprint of it and the key.
+fn pem_comment(key: &Key) -> String {
+    let seconds = |wire: Option<prost_types::Timestamp>| wire.unwrap_or_default().seconds;
+    format!(
+        "# {} {} {} {} {}",
+        key.key_id,
+        algorithm(key),
+        seconds(key.valid_from),
+        seconds(key.valid_until),
+        key.fingerprint
+    )
+}
+
+impl PrintFingerprints {
+    fn run(self) -> Result<(), Failure> {
+        let text = input::read(&self.file, MAX_KEYRING_BYTES)?;
+        let keyring = Keyring::from_jwks(&text)
+            .map_err(|error| Failure::Impossible(format!("{}: {error}", self.file.display())))?;
+        let versions = keyring.published();
+        let versions = versions.iter().map(|entry| entry.version());
+        match self.format.format {
+            Format::Json => print_json(&json!({ "keys": versions.map(named).collect::<Vec<_>>() })),
+            Format::Text => versions
+                .map(fingerprint_text)
+                .try_for_each(|line| print_line(&line)),
+        }
+    }
+}
+
+fn named(version: &KeyVersion) -> Value {
+    let fingerprint = version.fingerprint().to_string();
+    json!({ "key_id": version.key_id.as_str(), "fingerprint": fingerprint })
+}
+
+fn fingerprint_text(version: &KeyVersion) -> String {
+    format!("{} {}", version.fingerprint(), version.key_id)
+}
+
 impl Import {
     async fn run(self) -> Result<(), Failure> {
         let record = self.record.open().await?;
         let keyring = self.keyring()?;
         let now = crate::clock::Clock::system().now();
-        let mut names = Vec::new();
+        let mut keys = Vec::new();
         for entry in keyring.entries() {
             let version = entry.version();
             let registered = record.register_key(version, entry.endorsement(), now).await;
@@ -323,14 +379,20 @@ impl Import {
                 let revoked = record.revoke_key(&version.key_id, revocation.clone()).await;
                 revoked.map_err(Failure::impossible)?;
             }
-            names.push(version.key_id.as_str());
+            keys.push(version);
         }
         match self.format.format {
-            Format::Json => print_json(&json!({ "on_record": names })),
-            Format::Text => print_line(&format!(
-                "on record: {}\na running service sees them within some seconds",
-                names.join(", ")
-            )),
+            Format::Json => {
+                let keys: Vec<Value> = keys.into_iter().map(named).collect();
+                print_json(&json!({ "on_record": keys }))
+            }
+            Format::Text => {
+                let keys: Vec<String> = keys.into_iter().map(fingerprint_text).collect();
+                print_line(&format!(
+                    "on record:\n{}\na running service sees them within some seconds",
+                    keys.join("\n")
+                ))
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod input;
 mod keys;
 mod lambda;
 mod log;
+mod pin;
 mod place;
 mod record;
 mod rollover;

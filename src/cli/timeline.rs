@@ -39,7 +39,11 @@ pub(super) fn text(status: &Status, now: DateTime<Utc>) -> String {
     if !spans.is_empty() {
         let column = usize::try_from(scale.column(now)).unwrap_or_default();
         let before = " ".repeat(9 + 1 + name + 1 + 1 + column);
-        text.push_str(&format!("{before}^ now\n"));
+        text.push_str(&format!("{before}^ now\n\n"));
+    }
+    for span in spans {
+        let (key_id, fingerprint) = (&span.key.key_id, span.key.fingerprint());
+        text.push_str(&format!("{key_id:<name$} {fingerprint}\n"));
     }
     if !status.replicas.is_empty() {
         text.push('\n');
@@ -64,6 +68,7 @@ pub(super) fn json(status: &Status, now: DateTime<Utc>) -> Value {
             "phase": span.phase.as_str(),
             "valid_from": instant_text(span.key.window.from()),
             "valid_until": instant_text(span.key.window.until()),
+            "fingerprint": span.key.fingerprint().to_string(),
             "thumbprint": span.key.public_key.thumbprint(),
             "version_id": span.version_id,
             "version_stages": stages(span),

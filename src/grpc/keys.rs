@@ -76,6 +76,7 @@ fn wire_key(entry: &KeyringEntry, keys: &KeysInForce, now: DateTime<Utc>) -> pro
         jwk: entry.to_jwk(),
         public_key_pem: version.public_key.to_pem(),
         thumbprint: version.public_key.thumbprint(),
+        fingerprint: version.fingerprint().to_string(),
         version_stages: entry
             .stages()
             .iter()

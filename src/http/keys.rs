@@ -37,6 +37,8 @@ struct Key {
     state: &'static str,
     algorithm: &'static str,
     bits: u32,
+    /// What to note, compare and pin.
+    fingerprint: String,
     thumbprint: String,
     valid_from: String,
     valid_until: String,
@@ -71,6 +73,7 @@ impl Key {
             state: entry.state(now).as_str(),
             algorithm: version.algorithm.as_str(),
             bits: version.public_key.bits(),
+            fingerprint: version.fingerprint().to_string(),
             thumbprint: version.public_key.thumbprint(),
             valid_from: instant_text(version.window.from()),
             valid_until: instant_text(version.window.until()),

@@ -15,9 +15,6 @@ use super::KeyVersion;
 use crate::fault::excerpt;
 use crate::identifier::IdentifierError;
 
-/// What a fingerprint begins with.
-const PREFIX: &str = "sha256:";
-
 /// Hexadecimal digits behind it.
 const DIGITS: usize = 64;
 
@@ -34,18 +31,23 @@ const HASHES: [&str; 4] = ["sha", "shake", "blake", "md"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
+impl Fingerprint {
+    /// What its text begins with.
+    pub const PREFIX: &str = "sha256:";
+}
+
 /// Why a text is no fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FingerprintError {
     /// It is as long as a JWK thumbprint.
     #[error(
         "is {0}, as long as a JWK thumbprint, which binds neither name, window nor algorithm; expected a fingerprint, \
-         {PREFIX} and {DIGITS} lowercase hexadecimal digits"
+         sha256: and {DIGITS} lowercase hexadecimal digits"
     )]
     Thumbprint(String),
     /// There are too few digits, or too many.
     #[error(
-        "is {found} with {digits} digits; expected a fingerprint, {PREFIX} and {DIGITS} lowercase hexadecimal digits"
+        "is {found} with {digits} digits; expected a fingerprint, sha256: and {DIGITS} lowercase hexadecimal digits"
     )]
     Length {
         /// The text.
@@ -54,7 +56,7 @@ pub enum FingerprintError {
         digits: usize,
     },
     /// It has not the form of one.
-    #[error("is {0}; expected a fingerprint, {PREFIX} and {DIGITS} lowercase hexadecimal digits")]
+    #[error("is {0}; expected a fingerprint, sha256: and {DIGITS} lowercase hexadecimal digits")]
     Form(String),
 }
 
@@ -67,7 +69,7 @@ impl KeyVersion {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(PREFIX)?;
+        f.write_str(Self::PREFIX)?;
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
@@ -78,7 +80,7 @@ impl FromStr for Fingerprint {
     /// Reads the one form that [`Display`](fmt::Display) writes.
     fn from_str(text: &str) -> Result<Self, FingerprintError> {
         let form = || FingerprintError::Form(excerpt(text));
-        let Some(digits) = text.strip_prefix(PREFIX) else {
+        let Some(digits) = text.strip_prefix(Self::PREFIX) else {
             return Err(match text.len() == THUMBPRINT_CHARS && is_base64url(text) {
                 true => FingerprintError::Thumbprint(excerpt(text)),
                 false => form(),

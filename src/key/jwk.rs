@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::window::instant_of;
 use super::{
-    Endorsement, KeyConflict, KeyVersion, Keyring, KeyringEntry, PublicKey, PublicKeyError,
+    Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, KeyringEntry, PublicKey, PublicKeyError,
     Revocation, ValidityWindow,
 };
 use crate::fault::{self, Faults, FieldFault};
@@ -32,6 +32,14 @@ pub enum KeyringFileError {
         index: usize,
         /// What is wrong with it.
         faults: Vec<FieldFault>,
+    },
+    /// Two keys in it have one name: whoever reads it must not choose.
+    #[error("keyring: keys[{index}]: kid: {key_id} stands there twice; expected each key once")]
+    Twice {
+        /// Which of the set.
+        index: usize,
+        /// The name.
+        key_id: KeyId,
     },
     /// Two keys in it contradict each other.
     #[error("keyring: keys[{index}]: {conflict}")]
@@ -144,7 +152,8 @@ impl Keyring {
         published.map(KeyringEntry::jwk).collect()
     }
 
-    /// Reads a JWK Set. Every key in it is believed: whoever reads it trusts where it came from.
+    /// Reads a JWK Set. Every key in it is believed: whoever reads it trusts where it came from. One wrong key makes it no
+    /// keyring, which is told, so that no key is believed or left out in silence.
     ///
     /// # Errors
     /// [`KeyringFileError`] names the key and the member that is wrong.
@@ -166,6 +175,9 @@ impl Keyring {
             };
             let (version, revocation) = read(jwk).map_err(wrong)?;
             let key_id = version.key_id.clone();
+            if keyring.get(&key_id).is_some() {
+                return Err(KeyringFileError::Twice { index, key_id });
+            }
             keyring
                 .insert(version)
                 .map_err(|conflict| KeyringFileError::Conflict { index, conflict })?;

@@ -43,11 +43,11 @@ pub fn check_staged(
     };
     let version = &staged.version;
     let form = format!(
-        "{}, {}, {} bits, thumbprint {}",
+        "{}, {}, {} bits, fingerprint {}",
         version.key_id,
         version.algorithm,
         version.public_key.bits(),
-        version.public_key.thumbprint()
+        version.fingerprint()
     );
     // Whatever was parsed has made a trial signature that both implementations have verified.
     let signature = format!(
@@ -155,6 +155,7 @@ fn no_reuse(
         ));
     }
     let thumbprint = version.public_key.thumbprint();
+    let fingerprint = version.fingerprint().to_string();
     for replica in replicas {
         for key in replica.keys() {
             compared += 1;
@@ -171,6 +172,12 @@ fn no_reuse(
             }
             if same && key.state == KeyState::Revoked {
                 return Err(format!("it is revoked, says {}", replica.url));
+            }
+            if same && key.fingerprint != fingerprint {
+                return Err(format!(
+                    "{} has another window or algorithm for it: there its fingerprint is {}, here {fingerprint}",
+                    replica.url, key.fingerprint
+                ));
             }
         }
     }

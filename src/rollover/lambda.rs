@@ -88,8 +88,11 @@ impl Rollover {
         let wanted = Wanted::default();
         let proposal = Proposal::new(&snapshot, &replicas, &wanted, self.clock.now())?;
         let label = StagingLabel::Pending;
-        self.put(&snapshot, &proposal, token, &label).await?;
-        report.told.push(format!("made {proposal}"));
+        let version = self.put(&snapshot, &proposal, token, &label).await?;
+        let fingerprint = version.fingerprint();
+        report
+            .told
+            .push(format!("made {proposal}, fingerprint {fingerprint}"));
         Ok(report)
     }
 
@@ -122,6 +125,10 @@ impl Rollover {
         .await?;
         // The rotation is done: a service that does not list the key yet is for the alarms.
         if let Some(promoted) = promoted {
+            let (name, fingerprint) = (&promoted.key_id, promoted.fingerprint());
+            report
+                .told
+                .push(format!("{name} has the fingerprint {fingerprint}"));
             let replicas = replicas::ask(&self.servers, true).await;
             let missing = |replica| replicas::missing(replica, &promoted);
             report.told.extend(replicas.iter().filter_map(missing));

@@ -57,6 +57,7 @@ fn listed(key: proto::Key) -> Option<ListedKey> {
     Some(ListedKey {
         key_id: key.key_id,
         thumbprint: key.thumbprint,
+        fingerprint: key.fingerprint,
         state,
         signing: key.signing,
     })
@@ -93,6 +94,7 @@ pub(super) fn missing(replica: &Replica, version: &KeyVersion) -> Option<String>
     let problem = match &replica.listing {
         Err(problem) => problem.clone(),
         Ok(_) if replica.state_of(version).is_some() => return None,
+        Ok(_) if let Some(difference) = replica.difference(version) => difference,
         Ok(listing) if listing.faults.is_empty() => {
             format!("does not list {}", version.key_id)
         }

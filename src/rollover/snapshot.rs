@@ -144,8 +144,10 @@ pub struct Listing {
 pub struct ListedKey {
     /// Its name, as the service told it.
     pub key_id: String,
-    /// Its RFC 7638 thumbprint.
+    /// Its RFC 7638 thumbprint: of the public key alone.
     pub thumbprint: String,
+    /// Its fingerprint: of key, name, window and algorithm.
+    pub fingerprint: String,
     /// Where it is in its life.
     pub state: KeyState,
     /// Whether a signature asked for now is made with it.
@@ -160,21 +162,36 @@ impl Replica {
             .map_or(&[], |listing| listing.keys.as_slice())
     }
 
-    /// What it says of this key once it trusts or has trusted it; another key of the same name is none.
+    /// What it says of this key once it trusts or has trusted it; another key, window or algorithm of the same name is
+    /// none.
     pub fn state_of(&self, version: &KeyVersion) -> Option<KeyState> {
-        let thumbprint = version.public_key.thumbprint();
+        let fingerprint = version.fingerprint().to_string();
         let mut keys = self.keys().iter();
-        keys.find(|key| {
-            key.key_id == version.key_id.as_str()
-                && key.thumbprint == thumbprint
-                && key.state != KeyState::Pending
-        })
-        .map(|key| key.state)
+        keys.find(|key| key.fingerprint == fingerprint && key.state != KeyState::Pending)
+            .map(|key| key.state)
     }
 
-    /// Whether it says that the key is revoked.
+    /// How what it lists under the name of this key differs from it, if it does.
+    pub fn difference(&self, version: &KeyVersion) -> Option<String> {
+        let (key_id, fingerprint) = (version.key_id.as_str(), version.fingerprint().to_string());
+        let mut keys = self.keys().iter();
+        let other = keys.find(|key| key.key_id == key_id && key.fingerprint != fingerprint)?;
+        Some(format!(
+            "has another key, window or algorithm under the name {key_id}: there its fingerprint is {}, expected \
+             {fingerprint}",
+            other.fingerprint
+        ))
+    }
+
+    /// Whether it says that the key is revoked: under this name, or this public key under whatever name, window and
+    /// algorithm. Doubt is for the revocation.
     pub fn says_revoked(&self, version: &KeyVersion) -> bool {
-        self.state_of(version) == Some(KeyState::Revoked)
+        let thumbprint = version.public_key.thumbprint();
+        let mut keys = self.keys().iter();
+        keys.any(|key| {
+            let same = key.key_id == version.key_id.as_str() || key.thumbprint == thumbprint;
+            same && key.state == KeyState::Revoked
+        })
     }
 
     /// Whether a key of this name ever was more than staged there.

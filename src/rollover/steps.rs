@@ -48,10 +48,7 @@ impl Rollover {
             true => format!("would make {proposal}"),
             false => {
                 let version = self.put(&snapshot, &proposal, &token, &label).await?;
-                format!(
-                    "made {proposal}, thumbprint {}",
-                    version.public_key.thumbprint()
-                )
+                format!("made {proposal}, fingerprint {}", version.fingerprint())
             }
         };
         Ok(Report {
@@ -222,6 +219,10 @@ impl Rollover {
             report.next = "rollover status".into();
             return Ok(report);
         }
+        let (name, fingerprint) = (&promoted.key_id, promoted.fingerprint());
+        report
+            .told
+            .push(format!("{name} has the fingerprint {fingerprint}"));
         self.await_services(&promoted, patience, &mut report)
             .await?;
         let name = &promoted.key_id;
@@ -411,8 +412,10 @@ fn same(asked: Option<&KeyId>, found: &StoredVersion, label: &'static str) -> Re
 fn described(version: &KeyVersion) -> String {
     let (window, bits) = (version.window, version.public_key.bits());
     format!(
-        "{} ({window}, {}, {bits} bits)",
-        version.key_id, version.algorithm
+        "{} ({window}, {}, {bits} bits, fingerprint {})",
+        version.key_id,
+        version.algorithm,
+        version.fingerprint()
     )
 }
 

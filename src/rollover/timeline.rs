@@ -223,7 +223,8 @@ fn replica_warnings(replica: &Replica, snapshot: &Snapshot) -> Vec<Warning> {
     let trusted = snapshot.versions.iter().filter(|v| v.is_trusted());
     for key in trusted.filter_map(|version| version.content.as_ref().ok()) {
         if replica.state_of(&key.version).is_none() {
-            let problem = format!("does not list {} (yet)", key.version.key_id);
+            let not_listed = || format!("does not list {} (yet)", key.version.key_id);
+            let problem = replica.difference(&key.version).unwrap_or_else(not_listed);
             warnings.push(warn(replica, problem));
         }
     }

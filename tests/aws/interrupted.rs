@@ -150,15 +150,15 @@ async fn of_two_operators_who_stage_one_wins_and_the_other_is_told() {
         labels(&secret),
         [is(OLD, &["AWSCURRENT"]), is(NEW, &["AWSPENDING"])]
     );
-    let thumbprint = fast.text.split("thumbprint ").nth(1).unwrap();
-    let thumbprint = thumbprint.lines().next().unwrap();
+    let fingerprint = fast.text.split("fingerprint ").nth(1).unwrap();
+    let fingerprint = fingerprint.lines().next().unwrap();
     let operator = Operator::new().await;
     let shown = operator
         .must(&step("status", &secret, &["--format", "json"]))
         .await;
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(
-        shown["keys"][1]["thumbprint"], thumbprint,
+        shown["keys"][1]["fingerprint"], fingerprint,
         "the winner's key"
     );
 }

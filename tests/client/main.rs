@@ -61,6 +61,11 @@ fn verdicts_offline_are_those_of_the_service() {
 }
 
 #[test]
+fn a_pin_is_a_fingerprint_and_believes_no_impostor() {
+    hold("test_pins.py");
+}
+
+#[test]
 fn certificates_are_shown_and_taken_up_when_renewed() {
     hold("test_tls.py");
 }

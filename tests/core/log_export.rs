@@ -181,7 +181,13 @@ fn the_verdicts_are_those_of_full_verification_whatever_the_keyring() {
         revoked,
     ];
     let mut rings: Vec<PinnedKeyring> = rings.into_iter().map(PinnedKeyring::unpinned).collect();
-    rings.push(keyring(&versions()).trust_from("key-2024").unwrap());
+    let ring = keyring(&versions());
+    let pin = ring
+        .get(&"key-2024".parse().unwrap())
+        .unwrap()
+        .version()
+        .fingerprint();
+    rings.push(ring.trust_from(pin).unwrap());
     let head = head(&lines);
     for ring in rings {
         let report = check(&export(&lines), &ring, head);

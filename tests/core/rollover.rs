@@ -63,7 +63,10 @@ fn current(key_id: &str, from: &str, until: &str) -> Snapshot {
 fn replica(key_id: &str, state: KeyState) -> Replica {
     let key = ListedKey {
         key_id: key_id.into(),
-        thumbprint: KEY.thumbprint(),
+        thumbprint: format!("the thumbprint of {key_id}"),
+        fingerprint: version(key_id, window("2025-01-01", "2026-01-01"))
+            .fingerprint()
+            .to_string(),
         state,
         signing: false,
     };
@@ -322,6 +325,12 @@ fn what_an_operator_should_know_is_warned_about() {
         told[0].contains("http://replica: does not list key-2"),
         "{told:?}"
     );
+    let other = replica("key-2", KeyState::Scheduled);
+    let told = warnings(&keys, &[other], "2025-12-24").join("\n");
+    assert!(
+        told.contains("another key, window or algorithm under the name key-2"),
+        "{told}"
+    );
     keys.versions[1].content = Err("private_key: is missing".into());
     let unreadable = warnings(&keys, &[], "2025-12-24");
     assert!(
@@ -377,4 +386,17 @@ proptest! {
         // A year has 365 or 366 days; some years differ in as many days.
         prop_assert!(difference.num_days().abs() <= 4, "{} {}", last, next);
     }
+}
+
+#[test]
+fn a_key_that_a_service_has_as_revoked_is_revoked_whatever_its_window_is_there() {
+    let here = version("key-1", window("2025-01-01", "2030-01-01"));
+    let mut there = replica("key-1", KeyState::Revoked);
+    assert!(there.says_revoked(&here) && there.state_of(&here).is_none());
+    let listing = there.listing.as_mut().unwrap();
+    listing.keys[0].key_id = "another-name".into();
+    assert!(!there.says_revoked(&here));
+    let listing = there.listing.as_mut().unwrap();
+    listing.keys[0].thumbprint = KEY.thumbprint();
+    assert!(there.says_revoked(&here));
 }

@@ -16,6 +16,7 @@ mod dev;
 #[path = "../support/forest.rs"]
 mod forest;
 mod openssl;
+mod pins;
 mod proofs;
 #[path = "../support/python.rs"]
 mod python;

@@ -96,12 +96,16 @@ async fn an_auditor_with_one_pinned_key_accepts_later_keys_by_their_chain() {
             &["verify", "signed.json", "--keys", keyring, "--pin", pin],
         )
     };
-    let (code, shown) = verify("keyring.json", "key-2025");
-    assert_eq!(code, 0, "{shown}");
-    let (code, shown) = verify("keyring.json", &keys[1].thumbprint);
-    assert_eq!(code, 0, "{shown}");
-    let (code, shown) = verify("keyring.json", "key-1999");
-    assert!(code == 2 && shown.contains("--pin"), "{shown}");
+    let pin = keys[1].fingerprint.as_str();
+    let (code, shown) = verify("keyring.json", pin);
+    let told = shown.contains(&format!("PINNED             key-2025, {pin}"));
+    assert!(code == 0 && told, "{shown}");
+    for wrong in ["key-2025", &keys[1].thumbprint, "key-1999"] {
+        let (code, shown) = verify("keyring.json", wrong);
+        let told = shown.contains("--pin: is ") && shown.contains(&format!("key-2025 {pin}"));
+        let warned = shown.contains("only after comparing it with the fingerprint that you noted");
+        assert!(code == 2 && told && warned, "{shown}");
+    }
     // Without the link, the key is unknown to this auditor.
     let mut without: serde_json::Value = serde_json::from_str(&jwks).unwrap();
     without["keys"][0]
@@ -109,12 +113,14 @@ async fn an_auditor_with_one_pinned_key_accepts_later_keys_by_their_chain() {
         .unwrap()
         .remove("endorsement");
     std::fs::write(folder.join("without.json"), without.to_string()).unwrap();
-    let (code, shown) = verify("without.json", "key-2025");
+    let (code, shown) = verify("without.json", pin);
     let said = shown.contains("UNKNOWN_KEY") && shown.contains("key-2026 has no endorsement");
     assert!(code == 1 && said, "{shown}");
-    assert_eq!(
-        run(&service, &["verify", "signed.json", "--pin", "key-2025"]).0,
-        2
+    assert_eq!(run(&service, &["verify", "signed.json", "--pin", pin]).0, 2);
+    let (code, shown) = run(&service, &["keys", "fingerprint", "keyring.json"]);
+    assert!(
+        code == 0 && shown.contains(&format!("{pin} key-2025\n")),
+        "{shown}"
     );
 }
 

@@ -129,6 +129,8 @@ async fn a_watcher_is_told_when_a_window_opens() {
 
 #[tokio::test]
 async fn signing_goes_on_whatever_becomes_of_the_file() {
+    let thumbprint = "liD36x9_opt8qvRAjh_8W0Uw0m2hNLf9Ekv-AvxWcXA";
+    let like_thumbprint = key_of(2026).replace("key-2026", thumbprint);
     let other_key = key_with("key-2025", "2025-01-01", "2026-01-01", 1);
     let other_window = {
         let mut document: serde_json::Value = serde_json::from_str(&key_of(2025)).unwrap();
@@ -141,6 +143,10 @@ async fn signing_goes_on_whatever_becomes_of_the_file() {
         ("{}", "private_key"),
         ("[]x", "secret"),
         (&other_key, "another public key"),
+        (
+            &like_thumbprint,
+            "key_id: could be taken for the fingerprint",
+        ),
         (&other_window, "window"),
         (&same_key_other_name, "key of key-2025"),
     ];

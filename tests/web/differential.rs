@@ -21,24 +21,27 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/web/browser/jud
 /// One text, for one keyring, with or without a pin.
 struct Case {
     keys: PathBuf,
-    pin: &'static str,
+    pin: String,
     text: Vec<u8>,
 }
 
 fn pinned(keyring: Keyring, pin: &str) -> Result<PinnedKeyring, String> {
     match pin {
         "" => Ok(PinnedKeyring::unpinned(keyring)),
-        pin => keyring.trust_from(pin).map_err(|error| error.to_string()),
+        pin => {
+            let pin = pin.parse().map_err(|_| "no fingerprint")?;
+            keyring.trust_from(pin).map_err(|error| error.to_string())
+        }
     }
 }
 
-/// The verdict and the payload, as this crate finds them. No pin and none that is known is the same to the page.
+/// The verdict and the payload, as this crate finds them.
 fn ours(case: &Case) -> (String, String) {
     let text = std::fs::read(&case.keys).unwrap();
     let Ok(keyring) = Keyring::from_jwks(&text) else {
         return ("NO_KEYRING".into(), String::new());
     };
-    let keyring = pinned(keyring, case.pin).unwrap();
+    let keyring = pinned(keyring, &case.pin).unwrap();
     let (verdict, signed) = verifier::verify_published(&keyring.trusted, &case.text);
     let payload = signed.map(|signed| signed.checkpoint.payload().as_bytes().to_vec());
     let payload = String::from_utf8(payload.unwrap_or_default()).unwrap();
@@ -105,7 +108,7 @@ fn texts_that_are_right_nearly_right_and_wrong_get_the_same_verdict() {
     let texts = corpus::texts();
     let case = |text| Case {
         keys: keys.clone(),
-        pin: "",
+        pin: String::new(),
         text,
     };
     let cases: Vec<Case> = texts.into_iter().map(case).collect();
@@ -118,18 +121,19 @@ fn keyrings_that_differ_in_a_member_get_the_same_verdicts() {
     let mut cases = Vec::new();
     for (number, keyring) in corpus::keyrings().iter().enumerate() {
         let keys = write(folder.path(), &format!("{number}.json"), keyring);
+        let read = Keyring::from_jwks(keyring.to_string().as_bytes()).unwrap_or_default();
+        let fingerprint = |kid: &str| {
+            let entry = read.get(&kid.parse().unwrap())?;
+            Some(entry.version().fingerprint().to_string())
+        };
+        let pins = corpus::KIDS[..2].iter().filter_map(|kid| fingerprint(kid));
+        let pins: Vec<String> = std::iter::once(String::new()).chain(pins).collect();
         for text in corpus::signed() {
-            for pin in ["", corpus::KIDS[0], corpus::KIDS[1]] {
-                let known = keyring["keys"].as_array().unwrap().iter();
-                let is_known = |key: &Value| key["kid"] == pin;
-                if pin.is_empty() || known.clone().any(is_known) {
-                    cases.push(Case {
-                        keys: keys.clone(),
-                        pin,
-                        text: text.clone().into_bytes(),
-                    });
-                }
-            }
+            cases.extend(pins.iter().map(|pin| Case {
+                keys: keys.clone(),
+                pin: pin.clone(),
+                text: text.clone().into_bytes(),
+            }));
         }
     }
     agree(&cases);

@@ -24,6 +24,7 @@ mod history;
 mod limits;
 mod node;
 mod page;
+mod pins;
 #[path = "../support/port.rs"]
 mod port;
 mod publication;

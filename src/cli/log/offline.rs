@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::{expect_valid, read_head, time_text};
 use crate::checkpoint::MAX_JSON_BYTES;
-use crate::cli::{Failure, Format, input, print_json, print_line};
+use crate::cli::pin::{pinned_json, pinned_text};
+use crate::cli::{Failure, Format, input, print, print_json, print_line};
 use crate::key::PinnedKeyring;
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
@@ -73,7 +74,7 @@ impl Line {
 
     fn to_text(&self) -> String {
         format!(
-            "{:<18} {}: {}",
+            "{:<18} {}: {}\n",
             self.status(),
             self.place,
             self.explanation()
@@ -157,11 +158,14 @@ impl InLog {
         match format {
             Format::Json => {
                 let lines: Vec<_> = lines.iter().map(Line::to_json).collect();
-                print_json(&json!({ "verdicts": lines }))?;
+                let pinned = keyring.pinned.as_ref().map(pinned_json);
+                print_json(&json!({ "verdicts": lines, "pinned": pinned }))?;
             }
-            Format::Text => lines
-                .iter()
-                .try_for_each(|line| print_line(&line.to_text()))?,
+            Format::Text => {
+                let text: String = lines.iter().map(Line::to_text).collect();
+                let pinned = keyring.pinned.as_ref().map(pinned_text);
+                print(&(text + &pinned.unwrap_or_default()))?;
+            }
         }
         let valid = |line: &Line| line.status() == VerdictKind::Valid.as_str();
         match lines.iter().all(valid) {
@@ -232,6 +236,7 @@ fn check(
             let verdicts = report.verdicts.iter();
             let verdicts = verdicts.map(|(kind, count)| (kind.as_str(), count));
             print_json(&json!({
+                "pinned": keyring.pinned.as_ref().map(pinned_json),
                 "head": line.to_json(),
                 "head_rows": tree.size,
                 "head_root": tree.root.to_string(),
@@ -243,7 +248,8 @@ fn check(
             }))?;
         }
         Format::Text => {
-            print_line(&line.to_text())?;
+            print(&line.to_text())?;
+            print(&keyring.pinned.as_ref().map(pinned_text).unwrap_or_default())?;
             show(&report, export, head)?;
         }
     }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{expect_valid, read_head};
+use crate::cli::pin::{PinArg, pinned_json, pinned_text};
 use crate::cli::{Failure, Format, FormatArg, ServerArg, input, print, print_json, print_line};
 use crate::grpc::proto::record_service_client::RecordServiceClient;
 use crate::grpc::proto::{
@@ -53,6 +54,8 @@ pub(in crate::cli) struct Consistency {
     /// The keyring that you trust: both heads must be by its keys
     #[arg(long, env = "CHECKPOINT_SIGNER_KEYS", value_name = "KEYRING")]
     keys: PathBuf,
+    #[command(flatten)]
+    pin: PinArg,
     #[command(flatten)]
     server: ServerArg,
     #[command(flatten)]
@@ -141,9 +144,11 @@ impl Consistency {
         let text = input::read(&self.keys, MAX_KEYRING_BYTES)?;
         let keyring = Keyring::from_jwks(&text)
             .map_err(|error| Failure::Impossible(format!("{}: {error}", self.keys.display())))?;
+        let keyring = self.pin.of(keyring, &self.keys.display().to_string())?;
         let (from, to) = (read_head(&self.from)?, read_head(&self.to)?);
-        expect_valid(&from, &keyring, &self.from.display().to_string())?;
-        expect_valid(&to, &keyring, &self.to.display().to_string())?;
+        let (believed, pinned) = (&keyring.trusted, &keyring.pinned);
+        expect_valid(&from, believed, &self.from.display().to_string())?;
+        expect_valid(&to, believed, &self.to.display().to_string())?;
         if from.log() != to.log() {
             let (from, to) = (from.log(), to.log());
             let problem = format!("the heads are of two records, {from} and {to}");
@@ -169,11 +174,14 @@ impl Consistency {
                 "from_rows": from.size,
                 "to_rows": to.size,
                 "consistent": true,
+                "pinned": pinned.as_ref().map(pinned_json),
                 "proof": proof.iter().map(TreeHash::to_string).collect::<Vec<_>>(),
             })),
-            Format::Text => print_line(&format!(
-                "CONSISTENT         the first {} of {} rows are those of the earlier head, unchanged",
-                from.size, to.size
+            Format::Text => print(&format!(
+                "CONSISTENT         the first {} of {} rows are those of the earlier head, unchanged\n{}",
+                from.size,
+                to.size,
+                pinned.as_ref().map(pinned_text).unwrap_or_default()
             )),
         }
     }

@@ -264,7 +264,7 @@ fn keys(report: &Report) -> Markup {
         section {
             h2 { "By key" }
             table {
-                thead { tr { th scope="col" { "Key" } th.number scope="col" { "Valid" } th.number scope="col" { "Not valid" } th scope="col" { "First signature" } th scope="col" { "Last signature" } th scope="col" { "Thumbprint (RFC 7638)" } } }
+                thead { tr { th scope="col" { "Key" } th.number scope="col" { "Valid" } th.number scope="col" { "Not valid" } th scope="col" { "First signature" } th scope="col" { "Last signature" } th scope="col" { "Fingerprint" } } }
                 tbody {
                     @for (key_id, key) in &report.tally.keys {
                         tr {
@@ -272,7 +272,7 @@ fn keys(report: &Report) -> Markup {
                             (counts(key.counts))
                             td { @if let Some((first, _)) = key.signed { (instant_text(first)) } }
                             td { @if let Some((_, last)) = key.signed { (instant_text(last)) } }
-                            td { @for entry in report.keys.iter().filter(|entry| entry.version().key_id == *key_id) { (entry.version().public_key.thumbprint()) } }
+                            td { @if let Some(fingerprint) = report.fingerprints.get(key_id) { (fingerprint) } }
                         }
                     }
                 }

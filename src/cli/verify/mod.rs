@@ -12,11 +12,12 @@ use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 
 use super::log::InLog;
+use super::pin::PinArg;
 use super::{Failure, input};
 use crate::checkpoint::LedgerId;
 use crate::clock::Clock;
 use crate::grpc::client::{self, ClientTls};
-use crate::key::{Keyring, MAX_KEYRING_BYTES, PinnedKeyring, parse_instant};
+use crate::key::{Keyring, MAX_KEYRING_BYTES, parse_instant};
 use crate::verifier::bulk::{Fingerprints, Judge, Selection};
 use online::Service;
 use report::Report;
@@ -29,6 +30,8 @@ pub(super) struct Verify {
     files: Vec<PathBuf>,
     #[command(flatten)]
     by: By,
+    #[command(flatten)]
+    pin: PinArg,
     #[command(flatten)]
     tls: ClientTls,
     #[command(flatten)]
@@ -86,15 +89,6 @@ struct By {
     /// Ask this service
     #[arg(long, env = "CHECKPOINT_SIGNER_SERVER", value_name = "URL")]
     server: Option<String>,
-    /// Believe no key of the keyring but this one, named by its key_id or RFC 7638 thumbprint, and those that an
-    /// unbroken chain of endorsements leads to from it
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_PIN",
-        requires = "keys",
-        value_name = "KEY"
-    )]
-    pin: Option<String>,
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, String> {
@@ -115,18 +109,8 @@ impl Verify {
                 let text = input::read(&path, MAX_KEYRING_BYTES)?;
                 let keyring = Keyring::from_jwks(&text)
                     .map_err(|error| Failure::Impossible(format!("{}: {error}", path.display())))?;
-                report.believed = match &self.by.pin {
-                    Some(pin) => format!(
-                        "Verified offline with the keys of {} that {pin} leads to.",
-                        path.display()
-                    ),
-                    None => format!("Verified offline with the keys of {}.", path.display()),
-                };
-                report.keys = keyring.published().into_iter().cloned().collect();
-                let keyring = match &self.by.pin {
-                    Some(pin) => keyring.trust_from(pin).map_err(Failure::impossible)?,
-                    None => PinnedKeyring::unpinned(keyring),
-                };
+                let keyring = self.pin.of(keyring, &path.display().to_string())?;
+                report.believe(&keyring, &path);
                 if self.in_log.is_asked() {
                     let format = self.format.of_log()?;
                     // It blocks, and nothing else goes on.

@@ -1,6 +1,7 @@
 //! What `verify` prints: verdicts as they come, then what shows when all are seen together, and a summary.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,8 +11,9 @@ use super::Format;
 use super::html;
 use super::inputs::{Text, total_bytes};
 use super::pipeline::Outcome;
+use crate::cli::pin::{pinned_json, pinned_text};
 use crate::cli::{Failure, print};
-use crate::key::{KeyringEntry, instant_text};
+use crate::key::{Fingerprint, KeyId, KeyVersion, KeyringEntry, PinnedKeyring, instant_text};
 use crate::verifier::VerdictKind;
 use crate::verifier::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Tally};
 
@@ -28,6 +30,8 @@ const MAX_LEDGERS: usize = 20;
 pub(super) struct Line {
     pub(super) place: String,
     pub(super) checked: Checked,
+    /// Of the key that it names, where that is believed.
+    fingerprint: Option<Fingerprint>,
 }
 
 pub(super) struct Report {
@@ -47,8 +51,10 @@ pub(super) struct Report {
     pub(super) notes_count: u64,
     /// There more than once, unchanged.
     pub(super) copies: u64,
-    /// Of the keyring; none when a service was asked.
+    /// Those that are believed; none when a service was asked.
     pub(super) keys: Vec<KeyringEntry>,
+    pub(super) fingerprints: BTreeMap<KeyId, Fingerprint>,
+    pinned: Option<KeyVersion>,
 }
 
 impl Report {
@@ -79,7 +85,27 @@ impl Report {
             notes_count: 0,
             copies: 0,
             keys: Vec::new(),
+            fingerprints: BTreeMap::new(),
+            pinned: None,
         })
+    }
+
+    /// Notes whom the verdicts rest on.
+    pub(super) fn believe(&mut self, keyring: &PinnedKeyring, path: &Path) {
+        self.keys = keyring.trusted.published().into_iter().cloned().collect();
+        let versions = self.keys.iter().map(KeyringEntry::version);
+        let fingerprint = |version: &KeyVersion| (version.key_id.clone(), version.fingerprint());
+        self.fingerprints = versions.map(fingerprint).collect();
+        self.pinned = keyring.pinned.clone();
+        let path = path.display();
+        self.believed = match &keyring.pinned {
+            None => format!("Verified offline with the keys of {path}."),
+            Some(pinned) => format!(
+                "Verified offline with the pinned key {} ({}) and those of {path} that it leads to.",
+                pinned.key_id,
+                pinned.fingerprint()
+            ),
+        };
     }
 
     /// Takes what was found of some inputs.
@@ -113,7 +139,12 @@ impl Report {
 
     fn show(&mut self, text: &Text, place: String, checked: Checked, shown: &mut String) {
         let told = text.alone || checked.kind != VerdictKind::Valid;
-        let line = Line { place, checked };
+        let key_id = checked.key_id.as_ref();
+        let line = Line {
+            fingerprint: key_id.and_then(|key_id| self.fingerprints.get(key_id).copied()),
+            place,
+            checked,
+        };
         match self.format {
             Format::Text if told => shown.push_str(&line.to_text()),
             Format::Json if told => self.verdicts.push(line.to_json(text)),
@@ -174,7 +205,7 @@ impl Report {
     }
 
     fn to_text(&self) -> String {
-        let mut text = String::new();
+        let mut text = self.pinned.as_ref().map(pinned_text).unwrap_or_default();
         for finding in self.faults.iter().chain(&self.notes) {
             let [first, second] = finding.members();
             let (name, explanation) = (finding.name(), finding.explanation());
@@ -261,7 +292,10 @@ impl Report {
         let verdicts = tally.verdicts.iter();
         let keys = tally.keys.iter().map(|(key_id, key)| {
             let Counts { all, valid } = key.counts;
-            let value = json!({ "all": all, "valid": valid, "signed": range(key.signed) });
+            let fingerprint = self.fingerprints.get(key_id).map(ToString::to_string);
+            let signed = range(key.signed);
+            let value =
+                json!({ "all": all, "valid": valid, "signed": signed, "fingerprint": fingerprint });
             (key_id.to_string(), value)
         });
         let ledgers = tally.ledgers.iter().map(|(ledger_id, ledger)| {
@@ -271,6 +305,7 @@ impl Report {
             (ledger_id.to_string(), value)
         });
         json!({
+            "pinned": self.pinned.as_ref().map(pinned_json),
             "checkpoints": tally.counts.all,
             "valid": tally.counts.valid,
             "left_out": tally.left_out,
@@ -321,6 +356,7 @@ impl Line {
             "checkpoint_id": outline.map(|outline| outline.checkpoint_id.as_str()),
             "verdict": checked.kind.as_str(),
             "key_id": checked.key_id.as_ref().map(|key_id| key_id.as_str()),
+            "fingerprint": self.fingerprint.map(|fingerprint| fingerprint.to_string()),
             "signed_at": checked.signed_at.map(instant_text),
             "explanation": checked.explanation,
             "recorded": checked.recorded,

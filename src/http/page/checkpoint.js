@@ -14,8 +14,28 @@ export const ALGORITHMS = {
   RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
 };
 
-export function isIdentifier(value) {
+function isIdentifier(value) {
   return typeof value === "string" && IDENTIFIER.test(value);
+}
+
+// Names that could be taken for a fingerprint or a thumbprint: the rule of src/key/fingerprint.rs. Words; a hash's name before
+// a colon; 43 characters of base64url alone or more behind a hash's name; 40 hexadecimal digits, or as many with separators.
+const HASH_NAME = "(?:sha|shake|blake|md)[-_]?[0-9]";
+const LIKE_FINGERPRINT = new RegExp(
+  [
+    "fingerprint|thumbprint",
+    `(?:^|:)${HASH_NAME}.*:`,
+    `(?:^|[:.])(?:[a-z0-9_-]{43}(?=$|[:.])|(?=${HASH_NAME})[a-z0-9_-]{44,})`,
+    "[0-9a-f]{40}",
+    "^(?:[0-9a-f][-:._]*){40,}$",
+  ].join("|"),
+  "i",
+);
+
+// What is wrong with the name of a key, or null.
+export function nameProblem(value) {
+  if (!isIdentifier(value)) return "is not an identifier";
+  return LIKE_FINGERPRINT.test(value) ? "could be taken for the fingerprint or thumbprint of a key" : null;
 }
 
 function isTimestamp(value) {
@@ -69,7 +89,7 @@ export function parseHeader(encoded, type) {
   const [alg, iat, kid] = ["alg", "iat", "kid"].map((name) => header.get(name));
   if (typeof alg !== "string" || !Object.hasOwn(ALGORITHMS, alg)) wrong("alg is not PS256 or RS256");
   if (!isInstant(iat)) wrong("iat is not a time in whole seconds");
-  if (!isIdentifier(kid)) wrong("kid is not an identifier");
+  if (nameProblem(kid)) wrong(`kid ${nameProblem(kid)}`);
   return { alg, iat, kid };
 }
 

@@ -2,13 +2,17 @@
 // are those of src/key/jwk.rs, endorsement.rs and chain.rs.
 
 import { Refusal, bytesOf, canonical, parseStrict, textOf } from "./json.js";
-import { ALGORITHMS, fromBase64Url, isIdentifier, parseHeader, toBase64Url } from "./checkpoint.js";
+import { ALGORITHMS, fromBase64Url, nameProblem, parseHeader, toBase64Url } from "./checkpoint.js";
 
 const MAX_KEYRING_BYTES = 16 * 1024 * 1024;
 const MAX_EXPONENT = 2 ** 33;
+const MAX_TOLD = 10;
+const FINGERPRINT = /^sha256:[0-9a-f]{64}$/;
 const LAST_KEY_TIME = 253402300799; // 9999-12-31T23:59:59Z
 
 const isKeyTime = (value) => Number.isInteger(value) && 0 <= value && value <= LAST_KEY_TIME;
+
+export const hexadecimal = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 const trim = (bytes) => bytes.subarray(Math.max(0, bytes.findIndex((byte) => byte !== 0)));
 
@@ -40,7 +44,7 @@ async function readKey(jwk, index) {
   };
   if (!(jwk instanceof Map)) wrong("key", "is not an object");
   const [kid, kty, alg, nbf, exp] = ["kid", "kty", "alg", "nbf", "exp"].map((name) => jwk.get(name));
-  if (!isIdentifier(kid)) wrong("kid", "is not an identifier");
+  if (nameProblem(kid)) wrong("kid", nameProblem(kid));
   if (kty !== "RSA") wrong("kty", "is not RSA");
   if ((jwk.get("use") ?? "sig") !== "sig") wrong("use", "is not sig");
   if (!Object.hasOwn(ALGORITHMS, alg ?? "")) wrong("alg", "is not PS256 or RS256");
@@ -51,7 +55,9 @@ async function readKey(jwk, index) {
   const revoked = jwk.get("revoked") ?? null;
   if (revoked && !isKeyTime(revoked instanceof Map ? revoked.get("revoked_at") : null)) wrong("revoked.revoked_at", "is not a time in whole seconds from 1970 to 9999");
   const [encodedN, encodedE] = [toBase64Url(n), toBase64Url(e)];
-  const thumbprint = await crypto.subtle.digest("SHA-256", bytesOf(`{"e":"${encodedE}","kty":"RSA","n":"${encodedN}"}`));
+  // What an endorsement of this key signs, and its fingerprint is the digest of.
+  const statement = canonical(new Map(Object.entries({ alg, e: encodedE, exp, kid, kty, n: encodedN, nbf, use: "sig" })));
+  const digest = await crypto.subtle.digest("SHA-256", bytesOf(statement));
   const publicKey = await crypto.subtle
     .importKey("jwk", { kty: "RSA", n: encodedN, e: encodedE }, ALGORITHMS[alg], false, ["verify"])
     .catch(() => wrong("n", "is not a usable RSA public key"));
@@ -63,11 +69,11 @@ async function readKey(jwk, index) {
     nbf,
     exp,
     publicKey,
-    thumbprint: toBase64Url(new Uint8Array(thumbprint)),
+    modulus: encodedN,
+    fingerprint: `sha256:${hexadecimal(digest)}`,
     revoked: revoked && { at: revoked.get("revoked_at"), reason: revoked.get("reason") ?? "" },
     endorsement: endorsement && parseEndorsement(endorsement),
-    // What an endorsement of this key signs.
-    statement: canonical(new Map(Object.entries({ alg, e: encodedE, exp, kid, kty, n: encodedN, nbf, use: "sig" }))),
+    statement,
   };
 }
 
@@ -79,13 +85,10 @@ export async function parseKeyring(text) {
   const keys = new Map();
   for (const [index, jwk] of set.get("keys").entries()) {
     const key = await readKey(jwk, index);
-    const known = keys.get(key.kid) ?? [...keys.values()].find((other) => other.thumbprint === key.thumbprint);
-    if (known && known.statement !== key.statement) {
-      throw new Refusal(`keyring: keys[${index}]: contradicts ${known.kid}: another key, window or name`);
-    }
-    if (!known) keys.set(key.kid, key);
-    else known.revoked = [known.revoked, key.revoked].filter(Boolean).sort((a, b) => a.at - b.at)[0] ?? null;
-    if (known) known.endorsement ??= key.endorsement;
+    if (keys.has(key.kid)) throw new Refusal(`keyring: keys[${index}]: kid: ${key.kid} stands there twice; expected each key once`);
+    const same = [...keys.values()].find((other) => other.modulus === key.modulus);
+    if (same) throw new Refusal(`keyring: keys[${index}]: is the key of ${same.kid} already; expected one name for one key`);
+    keys.set(key.kid, key);
   }
   const latestFirst = [...keys.values()].sort((a, b) => b.nbf - a.nbf || (a.kid < b.kid ? 1 : -1));
   return new Map(latestFirst.map((key) => [key.kid, key]));
@@ -115,9 +118,19 @@ async function follow(keys, key) {
   return { by, iat: header.iat };
 }
 
-// The pinned key: by its name or its RFC 7638 thumbprint.
+// The pinned key: by its fingerprint, which binds key, name, window and algorithm, and by nothing else.
 export function pinnedKey(keys, pin) {
-  return [...keys.values()].find((key) => key.kid === pin || key.thumbprint === pin) ?? null;
+  const all = [...keys.values()];
+  const pinned = all.find((key) => key.fingerprint === pin);
+  if (pinned) return pinned;
+  const problem = FINGERPRINT.test(pin)
+    ? `No key of the keyring has the fingerprint ${pin}`
+    : `${JSON.stringify(pin)} is no fingerprint; expected sha256: and 64 lowercase hexadecimal digits`;
+  const meant = all.filter((key) => key.kid === pin);
+  const told = (meant.length > 0 ? meant : all).slice(0, MAX_TOLD).map((key) => `${key.kid} ${key.fingerprint}`);
+  throw new Refusal(
+    `${problem}. The keyring says of itself: ${told.join(", ")}. Use one of these only after comparing it with the fingerprint that you noted, or had from elsewhere than this keyring`,
+  );
 }
 
 // The way back from a key, link by link: to the pinned key, or as far as it goes when none is pinned.

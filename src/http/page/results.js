@@ -2,13 +2,12 @@
 
 import { toBase64Url } from "./checkpoint.js";
 import { bytesOf } from "./json.js";
+import { hexadecimal } from "./keyring.js";
 import { KINDS, code, element, moment, sentenceOf, titleOf, windowOf } from "./words.js";
 
 const MAX_SHOWN = 100;
 const MAX_EXCERPT = 2000;
-const LONG = new Set(["Hash of the history", "Thumbprint of the key"]);
-
-const hexadecimal = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const LONG = new Set(["Hash of the history", "Fingerprint of the key"]);
 
 function facts(pairs) {
   const list = element("dl");
@@ -27,18 +26,17 @@ function content({ published, header, key }) {
     ["Total, in minor units", number("total_volume")],
     ["Signed by", code(header.kid), `, ${header.alg}`],
     ["Signed on", moment(header.iat)],
-    ...(key ? [["Time of the key", windowOf(key)], ["Thumbprint of the key", code(key.thumbprint)]] : []),
+    ...(key ? [["Time of the key", windowOf(key)], ["Fingerprint of the key", code(key.fingerprint)]] : []),
     ["Hash of the history", code(members.get("cumulative_hash"))],
   ]);
 }
 
-function chain({ chain: way, key, pin, pinned }) {
+function chain({ chain: way, key, pinned }) {
   if (!key) return null;
   const links = way.links.map(({ endorsed, by, iat }) =>
     element("li", {}, code(endorsed.kid), " was endorsed by ", code(by.kid), ` on ${moment(iat)}; this holds.`));
   let end = null;
-  if (pin && !pinned) end = `The keyring has no key with the name or thumbprint ${pin}.`;
-  else if (pinned && !way.broken) end = key === pinned ? "It is the key that you trust." : `So the key that you trust, ${pinned.kid}, leads to it.`;
+  if (pinned && !way.broken) end = key === pinned ? "It is the key that you trust." : `So the key that you trust, ${pinned.kid}, leads to it.`;
   else if (pinned) end = `Here it breaks: ${way.broken}.`;
   else end = links.length > 0 ? "You named no key to trust, so all of the keyring is believed." : "No earlier key endorsed this one, and you named no key to trust: all of the keyring is believed.";
   const list = links.length > 0 ? element("ol", { className: "chain" }, ...links) : null;

@@ -73,7 +73,7 @@ export function drawTimeline({ list, sentence, axis }, keys, now) {
         element("p", { className: "key" }, code(key.kid), " ", element("span", { className: `state ${key === signing ? "signing" : state}` }, WORDS[key === signing ? "signing" : state])),
         svg("svg", { class: "track", height: 28, width: "100%", "aria-hidden": "true" }, ...grid(), ...bars, ...mark()),
         element("p", { className: "notes" }, element("span", {}, windowOf(key)), ...notes, element("span", {}, `${key.alg}, ${key.bits} bits`)),
-        element("p", { className: "notes thumbprint" }, "thumbprint ", code(key.thumbprint)),
+        element("p", { className: "notes fingerprint" }, "fingerprint ", code(key.fingerprint)),
       ),
     );
   }

@@ -14,8 +14,10 @@ async function judge(keys, { jws, signingInput }, key, untrusted) {
   return "VALID";
 }
 
-// Verifies the text of a published checkpoint against a keyring; with a pin, against the keys that it leads to.
+// Verifies the text of a published checkpoint against a keyring; with a pin, against the key of that fingerprint and those that
+// it leads to. A pin that is none of the keyring is refused: then nothing is verified.
 export async function verifyPublished(keys, text, pin = "") {
+  const pinned = pin === "" ? null : pinnedKey(keys, pin);
   let published;
   try {
     published = parsePublished(text);
@@ -24,9 +26,8 @@ export async function verifyPublished(keys, text, pin = "") {
     return { kind: "MALFORMED", problem: error.message, text };
   }
   const key = keys.get(published.jws.header.kid) ?? null;
-  const pinned = pin ? pinnedKey(keys, pin) : null;
   const chain = key && (await chainOf(keys, key, pinned));
-  const untrusted = pin && key ? (pinned ? chain.broken : `the keyring has no key ${pin}`) : null;
+  const untrusted = pinned && key ? chain.broken : null;
   const kind = await judge(keys, published, key, untrusted);
-  return { kind, published, key, pin, pinned, chain, untrusted, header: published.jws.header };
+  return { kind, published, key, pinned, chain, untrusted, header: published.jws.header };
 }

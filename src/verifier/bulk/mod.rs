@@ -98,7 +98,9 @@ impl Judge {
         jws: &DetachedJws,
         explain_valid: bool,
     ) -> Checked {
-        let PinnedKeyring { trusted, untrusted } = &self.keyring;
+        let PinnedKeyring {
+            trusted, untrusted, ..
+        } = &self.keyring;
         let header = jws.header();
         let kind = judge(trusted, jws, &published.payload);
         let explanation = match untrusted.get(&header.kid) {

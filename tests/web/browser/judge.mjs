@@ -30,8 +30,13 @@ async function judge({ keys, pin, text }) {
     if (error instanceof Refusal) return ["MALFORMED", ""];
     throw error;
   }
-  const verdict = await verifyPublished(ring, decoded, pin);
-  return [verdict.kind, verdict.published?.payload ?? ""];
+  try {
+    const verdict = await verifyPublished(ring, decoded, pin);
+    return [verdict.kind, verdict.published?.payload ?? ""];
+  } catch (error) {
+    if (error instanceof Refusal) return ["NO_PIN", ""];
+    throw error;
+  }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -53,6 +53,30 @@ def check_identifier(text: str) -> str | None:
     return None
 
 
+# The rule of the service: words; a hash's name before a colon; 43 characters of base64url alone, or more behind a hash's
+# name; 40 hexadecimal digits, or as many with separators.
+_HASH_NAME = r"(?:sha|shake|blake|md)[-_]?[0-9]"
+_LIKE_FINGERPRINT = re.compile(
+    r"fingerprint|thumbprint"
+    rf"|(?:^|:){_HASH_NAME}.*:"
+    rf"|(?:^|[:.])(?:[a-z0-9_-]{{43}}(?=$|[:.])|(?={_HASH_NAME})[a-z0-9_-]{{44,}})"
+    r"|[0-9a-f]{40}"
+    r"|^(?:[0-9a-f][-:._]*){40,}$",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def check_key_id(text: str) -> str | None:
+    """What is wrong with the name of a key, if something is."""
+    wrong = check_identifier(text)
+    if wrong is None and _LIKE_FINGERPRINT.search(text) is not None:
+        return (
+            "could be taken for the fingerprint or thumbprint of a key; expected a name that cannot, such as "
+            "amply-checkpoint-key-2027"
+        )
+    return wrong
+
+
 def check_hash(text: str) -> str | None:
     """What is wrong with a hash, if something is."""
     if _HASH.fullmatch(text) is None:

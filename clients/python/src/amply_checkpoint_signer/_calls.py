@@ -52,8 +52,10 @@ class Key:
     algorithm: str
     valid_from: datetime
     valid_until: datetime
+    fingerprint: str
+    """`sha256:` and 64 digits: note it, compare it, and pin it. It binds the key, its name, window and algorithm."""
     thumbprint: str
-    """RFC 7638: note it, and pin it."""
+    """RFC 7638: of the public key alone."""
     signing: bool
     """Whether a signature asked for now would be made with it."""
     jwk: str
@@ -141,6 +143,7 @@ def _key(found: key.Key) -> Key:
         algorithm=algorithm,
         valid_from=found.valid_from.ToDatetime(tzinfo=timezone.utc),
         valid_until=found.valid_until.ToDatetime(tzinfo=timezone.utc),
+        fingerprint=found.fingerprint,
         thumbprint=found.thumbprint,
         signing=found.signing,
         jwk=found.jwk,

@@ -6,7 +6,7 @@ import base64
 import re
 from dataclasses import dataclass
 
-from ._bounds import check_identifier, excerpt
+from ._bounds import check_key_id, excerpt
 from ._json import Fault, JsonValue, parse_object
 
 MAX_JWS_BYTES = 4096
@@ -100,7 +100,7 @@ def _read_header(text: bytes, typ: str) -> tuple[str, int, str]:
     if alg not in ALGORITHMS:
         raise _refused(f"alg is {excerpt(alg)}; expected PS256 or RS256")
     kid = _string(header, "kid")
-    wrong = check_identifier(kid)
+    wrong = check_key_id(kid)
     if wrong is not None:
         raise _refused(f"kid {wrong}")
     return alg, iat, kid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from ._bounds import check_identifier, excerpt
+from ._bounds import check_key_id, excerpt
 from ._json import describe
 from ._jws import ALGORITHMS, ENDORSEMENT_TYPE, Jws, JwsError, decode, encode, parse_embedded
 
@@ -23,6 +24,8 @@ MAX_KEYRING_BYTES = 16 * 1024 * 1024
 _MIN_BITS, _MAX_BITS = 2048, 8192
 _MIN_EXPONENT, _EXPONENT_END = 65537, 2**33
 _LAST_INSTANT = 253402300799  # 9999-12-31T23:59:59Z
+_FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+_MAX_TOLD = 10
 _SALT_BYTES = 32  # RFC 7518, section 3.5
 
 
@@ -75,8 +78,14 @@ class PublicKey:
         return f"{seconds_text(self.not_before)} <= t < {seconds_text(self.expires)}"
 
     @property
+    def fingerprint(self) -> str:
+        """What to note, compare and pin: `sha256:` and 64 digits, of what an endorsement of the key signs. It binds the key,
+        its name, window and algorithm."""
+        return f"sha256:{hashlib.sha256(self.endorsed_payload()).hexdigest()}"
+
+    @property
     def thumbprint(self) -> str:
-        """The JWK thumbprint with SHA-256 (RFC 7638)."""
+        """The JWK thumbprint with SHA-256 (RFC 7638): of the public key alone, so that it is no pin."""
         e, n = self._numbers()
         digest = hashlib.sha256(f'{{"e":"{e}","kty":"RSA","n":"{n}"}}'.encode("ascii"))
         return encode(digest.digest())
@@ -133,15 +142,27 @@ class Keyring:
         return cls(ring.values())
 
     def trust_from(self, pin: str) -> Keyring:
-        """Believes the key of this key_id or thumbprint, and those that an unbroken chain of endorsements leads to from
-        it. Keys before it are not believed: endorsements point forwards. Raises `KeyringError` when there is none.
+        """Believes the key of this fingerprint, and those that an unbroken chain of endorsements leads to from it. Keys
+        before it are not believed: endorsements point forwards. Raises `KeyringError` for whatever else: a name or a
+        thumbprint is no pin.
         """
-        pinned = next((key for key in self if pin in (key.key_id, key.thumbprint)), None)
+        pinned = next((key for key in self if key.fingerprint == pin), None)
         if pinned is None:
-            raise KeyringError(f"pin: the keyring has no key with the key_id or thumbprint {excerpt(pin)}")
+            raise KeyringError(self._no_pin(pin))
         broken = {key.key_id: self._chain(key.key_id, pinned.key_id) for key in self}
         untrusted = {key_id: why for key_id, why in broken.items() if why is not None}
         return Keyring((key for key in self if key.key_id not in untrusted), untrusted)
+
+    def _no_pin(self, pin: str) -> str:
+        known = _FINGERPRINT.fullmatch(pin) is not None
+        problem = "is the fingerprint of no key of the keyring" if known else "is no fingerprint"
+        meant = [key for key in self if pin in (key.key_id, key.thumbprint)] or list(self)
+        told = ", ".join(f"{key.key_id} {key.fingerprint}" for key in meant[:_MAX_TOLD])
+        return (
+            f"pin: {excerpt(pin)} {problem}; expected sha256: and 64 lowercase hexadecimal digits. The keyring says of "
+            f"itself: {told}. Pin one of these only after comparing it with the fingerprint that you noted, or had from "
+            "elsewhere than this keyring"
+        )
 
     def _chain(self, key_id: str, pinned: str) -> str | None:
         """Follows the endorsements back. Each key has one, so that the way is one; longer than the ring is a circle."""
@@ -212,7 +233,7 @@ def _read(jwk: Mapping[str, object]) -> PublicKey:
     if jwk.get("use", "sig") not in ("sig", None):
         raise ValueError("use: is another use; expected sig")
     key_id, algorithm = _string(jwk, "kid"), _string(jwk, "alg")
-    wrong = check_identifier(key_id)
+    wrong = check_key_id(key_id)
     if wrong is not None:
         raise ValueError(f"kid: {wrong}")
     if algorithm not in ALGORITHMS:

@@ -66,10 +66,10 @@ def published_text(published: Published) -> str | bytes:
 
 def verify(published: Published, keyring: Keyring, pin: str | None = None) -> Verdict:
     """Verifies a published checkpoint with a keyring that you trust, or with one key of it that you noted (`pin`: its
-    key_id or RFC 7638 thumbprint) and those that its chain of endorsements leads to.
+    fingerprint, `sha256:` and 64 digits) and those that its chain of endorsements leads to.
 
-    Raises `KeyringError` when no key of the keyring is the pinned one; whatever is wrong with the checkpoint is a
-    verdict.
+    Raises `KeyringError` when the pin is no fingerprint, or that of no key of the keyring; whatever is wrong with the
+    checkpoint is a verdict.
     """
     trusted = keyring if pin is None else keyring.trust_from(pin)
     try:
