@@ -53,8 +53,8 @@ def check_identifier(text: str) -> str | None:
     return None
 
 
-# The rule of the service: words; a hash's name before a colon; 43 characters of base64url alone, or more behind a hash's
-# name; 40 hexadecimal digits, or as many with separators.
+# The rule of the service: words; a hash's name before a colon; 43 characters of base64url alone, or more behind a
+# hash's name; 40 hexadecimal digits, or as many with separators.
 _HASH_NAME = r"(?:sha|shake|blake|md)[-_]?[0-9]"
 _LIKE_FINGERPRINT = re.compile(
     r"fingerprint|thumbprint"

@@ -79,8 +79,10 @@ class PublicKey:
 
     @property
     def fingerprint(self) -> str:
-        """What to note, compare and pin: `sha256:` and 64 digits, of what an endorsement of the key signs. It binds the key,
-        its name, window and algorithm."""
+        """What to note, compare and pin: `sha256:` and 64 digits, of what an endorsement of the key signs.
+
+        It binds the key, its name, window and algorithm.
+        """
         return f"sha256:{hashlib.sha256(self.endorsed_payload()).hexdigest()}"
 
     @property
@@ -160,8 +162,8 @@ class Keyring:
         told = ", ".join(f"{key.key_id} {key.fingerprint}" for key in meant[:_MAX_TOLD])
         return (
             f"pin: {excerpt(pin)} {problem}; expected sha256: and 64 lowercase hexadecimal digits. The keyring says of "
-            f"itself: {told}. Pin one of these only after comparing it with the fingerprint that you noted, or had from "
-            "elsewhere than this keyring"
+            f"itself: {told}. Pin one of these only after comparing it with the fingerprint that you noted, or had "
+            "from elsewhere than this keyring"
         )
 
     def _chain(self, key_id: str, pinned: str) -> str | None:
