@@ -19,7 +19,7 @@ await withBrowser(async (browser) => {
     await page.waitForFunction(() => document.activeElement.id === "text");
     await page.keyboard.insertText(read("valid.json"));
     await tab(page, "pin");
-    await page.keyboard.type("amply-checkpoint-key-2024");
+    await page.keyboard.type(await page.locator("#keys .fingerprint code").nth(3).textContent());
     await tab(page, "Verify");
     await page.keyboard.press("Enter");
     assert.deepEqual(await kinds(page), ["VALID"]);
