@@ -111,6 +111,7 @@ pub struct Service {
     shutdown: CancellationToken,
     edges: Vec<JoinHandle<()>>,
     watch: Watch,
+    record: Arc<dyn Record>,
 }
 
 impl Service {
@@ -200,7 +201,7 @@ impl Service {
             grpc::Inner {
                 signer,
                 custody,
-                record,
+                record: Arc::clone(&record),
                 clock,
                 shutdown: shutdown.clone(),
                 metrics,
@@ -218,6 +219,7 @@ impl Service {
             shutdown,
             edges,
             watch,
+            record,
         })
     }
 
@@ -242,6 +244,7 @@ impl Service {
         let ended = futures_util::future::join_all(self.edges);
         let in_time = tokio::time::timeout(GRACE, ended).await.is_ok();
         self.watch.finish().await;
+        self.record.close().await;
         in_time
     }
 }

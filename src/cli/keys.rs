@@ -360,7 +360,7 @@ fn fingerprint_text(version: &KeyVersion) -> String {
 
 impl Import {
     async fn run(self) -> Result<(), Failure> {
-        let record = self.record.open().await?;
+        let record = self.record.open_beside().await?;
         let keyring = self.keyring()?;
         let now = crate::clock::Clock::system().now();
         let mut keys = Vec::new();

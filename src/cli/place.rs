@@ -87,6 +87,17 @@ impl RecordPlace {
         })
     }
 
+    /// Opens it to read, or to add keys, also beside a service that runs on it.
+    pub(super) async fn open_beside(&self) -> Result<Arc<dyn Record>, Failure> {
+        match self {
+            Self::Sqlite(path) => {
+                let record = SqliteRecord::open_beside(path).map_err(Failure::impossible)?;
+                Ok(Arc::new(record))
+            }
+            _ => self.open().await,
+        }
+    }
+
     pub(super) async fn init(&self) -> Result<(), Failure> {
         match self {
             Self::Sqlite(path) => SqliteRecord::init(path).map_err(Failure::impossible),

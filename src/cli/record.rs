@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
+use super::backup::Backup;
 use super::place::RecordPlace;
 use super::{Failure, Format, FormatArg, log, print_json, print_line};
 use crate::clock::Clock;
@@ -25,6 +26,8 @@ pub(super) enum RecordCommand {
     Verify(Verify),
     /// Write a record as lines of JSON: the keyring and the root first, then every signed checkpoint in order
     Export(Export),
+    /// Copy a SQLite record into another file, also while a service signs into it; the copy is verified
+    Backup(Backup),
     /// Put an export into an empty record of any kind; all of it is checked before anything is written
     Import(Import),
     /// Put published checkpoints into a record that has lost them, so that their places are taken again; their signatures are
@@ -39,7 +42,7 @@ pub(super) enum RecordCommand {
 }
 
 #[derive(Args)]
-struct Place {
+pub(super) struct Place {
     /// Which record: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that
     /// holds such an address
     #[arg(
@@ -48,7 +51,7 @@ struct Place {
         hide_env_values = true,
         value_name = "PLACE"
     )]
-    record: RecordPlace,
+    pub(super) record: RecordPlace,
 }
 
 #[derive(Args)]
@@ -100,7 +103,7 @@ pub(super) struct Restore {
 
 impl Export {
     async fn run(self) -> Result<(), Failure> {
-        let record = self.place.record.open().await?;
+        let record = self.place.record.open_beside().await?;
         let out = self.out.display();
         let failed = |error: &dyn Display| Failure::Impossible(format!("{out}: {error}"));
         // Under its own name only when it is complete.
@@ -190,7 +193,7 @@ impl Restore {
 
 impl Verify {
     async fn run(self) -> Result<(), Failure> {
-        let record = self.place.record.open().await?;
+        let record = self.place.record.open_beside().await?;
         let audit = audit(record.as_ref()).await.map_err(Failure::impossible)?;
         let (rows, root) = (audit.tree.size(), audit.tree.root().to_string());
         match self.format.format {
@@ -229,6 +232,7 @@ impl RecordCommand {
         match self {
             Self::Verify(verify) => verify.run().await,
             Self::Export(export) => export.run().await,
+            Self::Backup(backup) => backup.run().await,
             Self::Import(import) => import.run().await,
             Self::Restore(restore) => restore.run().await,
             Self::Head(head) => head.run().await,

@@ -167,6 +167,9 @@ pub trait Record: Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> Result<(), RegisterError>;
 
+    /// Ends the use of the store in order: what comes later is refused. A store in a file is one whole file then.
+    async fn close(&self) {}
+
     /// Puts a revocation on record: no signature by this key is recorded after it. False when there is no
     /// such key.
     async fn revoke_key(&self, key_id: &KeyId, revocation: Revocation)

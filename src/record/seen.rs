@@ -55,6 +55,19 @@ pub enum WentBack {
         /// How many rows were seen.
         seen: u64,
     },
+    /// A file of the record is not as this process left it: rows may be lost, or go to two places.
+    #[error(
+        "the record after {seen} rows: {path} {problem}; nothing is signed until this service was restarted on the record \
+         that has them"
+    )]
+    Disturbed {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        problem: String,
+        /// How many rows were seen.
+        seen: u64,
+    },
 }
 
 impl WentBack {
@@ -63,7 +76,8 @@ impl WentBack {
         match self {
             Self::Fewer { seen, .. }
             | Self::OtherRows { seen, .. }
-            | Self::Replaced { seen, .. } => *seen,
+            | Self::Replaced { seen, .. }
+            | Self::Disturbed { seen, .. } => *seen,
         }
     }
 }

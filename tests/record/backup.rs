@@ -213,6 +213,7 @@ async fn an_older_backup_that_has_grown_again_is_refused_for_its_other_rows() {
     let blind = lost.store.start(&lost.backup, &[]).await;
     // The same checkpoints: only their signatures are others.
     sign_all(&blind, 6..=12).await;
+    blind.stop().await;
     let peer = lost.store.start(&lost.store.place(), &[]).await;
     let url = peer.url();
     for witness in lost.witnesses().into_iter().chain([["--peer", &url]]) {
@@ -220,7 +221,6 @@ async fn an_older_backup_that_has_grown_again_is_refused_for_its_other_rows() {
         let expected = "the first of the 12 rows of the record are others";
         assert!(message.contains(expected), "{witness:?}: {message}");
     }
-    blind.stop().await;
     peer.stop().await;
 }
 

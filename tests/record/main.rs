@@ -27,12 +27,15 @@ mod scrape;
 mod support;
 
 mod backup;
+mod copies;
 mod faults;
 mod flood;
 mod forwards;
 mod histories;
 mod log;
 mod log_files;
+mod one_file;
+mod one_owner;
 mod opening;
 mod pages;
 mod postgres;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
 
 use checkpoint_signer::key::Revocation;
 use checkpoint_signer::record::Record;
@@ -242,13 +241,15 @@ async fn other_rows_are_not_mixed_with_those_of_an_export() {
     let place = empty(&folder, "used.sqlite");
     let record = SqliteRecord::open(&folder.path().join("used.sqlite")).unwrap();
     with_rows(&record, rows().into_iter().take(3).collect()).await;
+    drop(record);
     let (code, message) = fail(&["record", "import", export, "--record", &place]);
     assert_eq!(code, Some(1));
     assert!(message.contains("holds 3 rows"), "{message}");
 
     let revoked = empty(&folder, "revoked.sqlite");
-    let record = Arc::new(SqliteRecord::open(&folder.path().join("revoked.sqlite")).unwrap());
-    with_rows(record.as_ref(), Vec::new()).await;
+    let path = folder.path().join("revoked.sqlite");
+    let record = SqliteRecord::open(&path).unwrap();
+    with_rows(&record, Vec::new()).await;
     let revocation = Revocation {
         distrust_after: at("2025-06-02"),
         reason: "leaked".into(),
@@ -258,9 +259,11 @@ async fn other_rows_are_not_mixed_with_those_of_an_export() {
         .revoke_key(&key().version().key_id, revocation)
         .await
         .unwrap();
+    drop(record);
     let (code, message) = fail(&["record", "import", export, "--record", &revoked]);
     assert_eq!(code, Some(1));
     assert!(message.contains("key-2025 is revoked"), "{message}");
+    let record = SqliteRecord::open(&path).unwrap();
     assert_eq!(record.head().await.unwrap().size(), 0);
 }
 

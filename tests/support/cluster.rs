@@ -83,6 +83,10 @@ impl Replica {
         line.split_once(" on ").unwrap().1.to_owned()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// SIGTERM. It must end by itself, in order.
     pub async fn stop(mut self) {
         self.signal(Signal::TERM);

@@ -1,45 +1,164 @@
-//! Which file was opened. SQLite goes on with the one that it has open when another takes its name, and what is recorded
-//! then is lost with the process.
+//! Which files were opened. SQLite goes on with those that it has open when others take their names, and what is recorded
+//! then is lost with the process, or goes to two places.
 
+use std::ffi::OsString;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
+use rusqlite::Connection;
+
+use super::owner::many_names;
+use super::whole::State;
 use crate::record::seen::Seen;
 use crate::record::{RecordError, WentBack};
 
-/// A file's place, and which file was there.
-pub(super) struct FileIdentity {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
+/// A file that SQLite keeps beside the record: `-wal` or `-shm`.
+pub(super) fn beside(record: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(record);
+    name.push(suffix);
+    name.into()
 }
 
-impl FileIdentity {
-    pub(super) fn of(path: &Path) -> std::io::Result<Self> {
-        let metadata = path.metadata()?;
-        Ok(Self {
-            path: path.into(),
+/// A file as it was when it was last looked at.
+#[derive(Clone, Copy)]
+struct Known {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+}
+
+impl Known {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
             device: metadata.dev(),
             inode: metadata.ino(),
-        })
-    }
-
-    /// Compares it with the file that is there now. This is one system call.
-    pub(super) fn check(&self, seen: &Seen) -> Result<(), RecordError> {
-        match Self::of(&self.path) {
-            Ok(now) if (now.device, now.inode) == (self.device, self.inode) => Ok(()),
-            Ok(_) => self.replaced(seen),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.replaced(seen),
-            Err(error) => Err(RecordError::Unavailable(error.to_string())),
+            bytes: metadata.len(),
         }
     }
 
-    fn replaced(&self, seen: &Seen) -> Result<(), RecordError> {
-        let path = self.path.clone();
-        let seen_rows = seen.mark().rows();
-        Ok(seen.note(Err(WentBack::Replaced {
-            path,
-            seen: seen_rows,
-        }))?)
+    fn is_same(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
     }
+}
+
+/// The files of a record, and which they were.
+pub(super) struct FileIdentity {
+    /// As it was given.
+    path: PathBuf,
+    /// Where the file is.
+    real: PathBuf,
+    /// Each with what it is when it is right. The owner's alone: the log of others may go while they read.
+    files: Mutex<Vec<(PathBuf, Known)>>,
+    owned: bool,
+    /// The count of the newest transaction of this process.
+    commits: AtomicI64,
+}
+
+impl FileIdentity {
+    /// Notes the files as they are.
+    pub(super) fn of(path: &Path, real: &Path, owned: bool) -> std::io::Result<Self> {
+        let mut paths = vec![path.to_owned()];
+        if owned {
+            paths.extend(["-wal", "-shm"].map(|suffix| beside(real, suffix)));
+        }
+        let known = |path: PathBuf| {
+            let known = Known::of(&path.metadata()?);
+            Ok((path, known))
+        };
+        Ok(Self {
+            path: path.into(),
+            real: real.into(),
+            files: Mutex::new(
+                paths
+                    .into_iter()
+                    .map(known)
+                    .collect::<std::io::Result<_>>()?,
+            ),
+            owned,
+            commits: AtomicI64::new(0),
+        })
+    }
+
+    /// Notes how far this process has written.
+    pub(super) fn wrote(&self, connection: &Connection) -> Result<(), RecordError> {
+        let commits = State::read(connection)?.commits;
+        self.commits.fetch_max(commits, Relaxed);
+        Ok(())
+    }
+
+    /// Compares them with the files that are there now: three system calls.
+    pub(super) fn check(&self, seen: &Seen) -> Result<(), RecordError> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        for (path, known) in files.iter_mut() {
+            let metadata = match path.metadata() {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(self.taken_away(path, seen));
+                }
+                Err(error) => return Err(RecordError::Unavailable(error.to_string())),
+            };
+            let found = Known::of(&metadata);
+            if !found.is_same(known) {
+                return Err(self.taken_away(path, seen));
+            }
+            if metadata.nlink() > 1 {
+                return Err(disturbed(path, many_names(metadata.nlink()), seen));
+            }
+            // A log that is cut off in order lost nothing: all of it is in the file.
+            if found.bytes < known.bytes && !self.is_complete(path) {
+                let problem = format!("was cut off: has {} bytes of {}", found.bytes, known.bytes);
+                return Err(disturbed(path, problem, seen));
+            }
+            known.bytes = found.bytes;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing stands against putting the log into the file. A log that was only taken away is still open, and not lost
+    /// yet; one that was cut off would spoil the file.
+    pub(super) fn may_end(&self) -> bool {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.iter().all(|(path, known)| match path.metadata() {
+            Ok(metadata) => {
+                let found = Known::of(&metadata);
+                found.is_same(known) && (found.bytes >= known.bytes || self.is_complete(path))
+            }
+            Err(_) => *path != self.path,
+        })
+    }
+
+    /// Whether the file has all that this process wrote, without this log.
+    fn is_complete(&self, path: &Path) -> bool {
+        let is_log = self.owned && *path == beside(&self.real, "-wal");
+        let commits = self.commits.load(Relaxed);
+        is_log && State::of_file(&self.real).is_ok_and(|file| file.commits >= commits)
+    }
+
+    fn taken_away(&self, path: &Path, seen: &Seen) -> RecordError {
+        if path != self.path {
+            let problem = "was replaced by another file, or taken away".into();
+            return disturbed(path, problem, seen);
+        }
+        let (path, rows) = (self.path.clone(), seen.mark().rows());
+        note(WentBack::Replaced { path, seen: rows }, seen)
+    }
+}
+
+fn disturbed(path: &Path, problem: String, seen: &Seen) -> RecordError {
+    let (path, seen_rows) = (path.to_owned(), seen.mark().rows());
+    let disturbed = WentBack::Disturbed {
+        path,
+        problem,
+        seen: seen_rows,
+    };
+    note(disturbed, seen)
+}
+
+fn note(found: WentBack, seen: &Seen) -> RecordError {
+    // It is noted, and comes back as it is.
+    let _ = seen.note(Err(found.clone()));
+    found.into()
 }

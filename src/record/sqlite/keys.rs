@@ -7,6 +7,9 @@ use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation,
 use crate::record::row::{instant, parse};
 use crate::record::{RecordError, RegisterError};
 
+/// Part of every transaction that writes and appends no rows.
+const COUNT_COMMIT: &str = "UPDATE record_head SET commits = commits + 1";
+
 pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
     let mut keyring = Keyring::default();
     let mut statement = connection.prepare_cached(
@@ -64,8 +67,9 @@ pub(super) fn register_key(
         .map_err(store)?;
     let keyring = keyring(&transaction)?;
     keyring.check(version)?;
+    let mut written = 0;
     if keyring.get(&version.key_id).is_none() {
-        transaction
+        written += transaction
             .execute(
                 "INSERT INTO key_version (key_id, public_key, algorithm, valid_from, valid_until, \
                  recorded_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -81,13 +85,16 @@ pub(super) fn register_key(
             .map_err(store)?;
     }
     if let Some(endorsement) = endorsement {
-        transaction
+        written += transaction
             .execute(
                 "INSERT INTO key_endorsement (key_id, endorsement) VALUES (?1, ?2) \
                  ON CONFLICT DO NOTHING",
                 [version.key_id.as_str(), &endorsement],
             )
             .map_err(store)?;
+    }
+    if written > 0 {
+        transaction.execute(COUNT_COMMIT, []).map_err(store)?;
     }
     Ok(transaction.commit().map_err(store)?)
 }
@@ -121,6 +128,7 @@ pub(super) fn revoke_key(
                 revocation.revoked_at.timestamp(),
             ],
         )?;
+        transaction.execute(COUNT_COMMIT, [])?;
     }
     transaction.commit()?;
     Ok(known)

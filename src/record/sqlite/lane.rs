@@ -1,8 +1,8 @@
 //! A thread that owns one SQLite connection and does jobs with it, one after the other.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -11,18 +11,40 @@ use crate::record::RecordError;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// The handle; the thread ends when it is dropped.
-pub(super) struct Lane(mpsc::Sender<Job>);
+/// The handle; the thread ends when it is dropped, or closed.
+pub(super) struct Lane {
+    /// None once it is closed.
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
 
 impl Lane {
-    pub(super) fn start(name: &str, mut connection: Connection) -> std::io::Result<Self> {
+    /// `end` has the connection when all jobs are done, before it is closed.
+    pub(super) fn start(
+        name: &str,
+        mut connection: Connection,
+        end: impl FnOnce(&mut Connection) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
-        thread::Builder::new().name(name.into()).spawn(move || {
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
             for job in queue {
                 job(&mut connection);
             }
+            end(&mut connection);
         })?;
-        Ok(Self(jobs))
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Takes no new jobs, and waits until those that it has are done and the connection is closed.
+    pub(super) fn close(&self) {
+        drop(taken(&self.jobs));
+        if let Some(thread) = taken(&self.thread) {
+            // What it had to say was logged.
+            let _ = thread.join();
+        }
     }
 
     /// Does a job that writes. It is done even when nobody waits for its result any more.
@@ -61,9 +83,19 @@ impl Lane {
                 Err(RecordError::Unavailable("what was asked panicked".into()))
             }));
         };
-        self.0.send(Box::new(job)).map_err(|_| gone())?;
+        let sent = match &*self.jobs.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(jobs) => jobs.send(Box::new(job)).is_ok(),
+            None => false,
+        };
+        if !sent {
+            return Err(gone());
+        }
         result.await.map_err(|_| gone())?
     }
+}
+
+fn taken<T>(place: &Mutex<Option<T>>) -> Option<T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 #[cfg(test)]
@@ -73,7 +105,7 @@ mod tests {
     use super::*;
 
     fn lane() -> Lane {
-        Lane::start("test", Connection::open_in_memory().unwrap()).unwrap()
+        Lane::start("test", Connection::open_in_memory().unwrap(), |_| {}).unwrap()
     }
 
     fn count(connection: &mut Connection) -> Result<i64, RecordError> {

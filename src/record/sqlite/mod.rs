@@ -2,18 +2,24 @@
 //!
 //! WAL and `synchronous=FULL`: a commit returns after its fsync. One thread owns the connection that writes,
 //! so that transactions queue in memory instead of fighting for the file's lock; others read.
+//!
+//! One process owns the file ([`owner`]); others read it, and add keys. What was opened is looked at again with each job
+//! ([`identity`]), and after an end in order all is in the one file, which says so ([`whole`]).
 
 mod check;
+mod copy;
 mod identity;
 mod keys;
 mod lane;
 mod listing;
 mod nodes;
+mod owner;
 mod rows;
 mod wal;
+mod whole;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -33,6 +39,7 @@ use crate::signature::SignedCheckpoint;
 
 use identity::FileIdentity;
 use lane::Lane;
+use owner::Ownership;
 
 /// "ACSR": tells a record from any other SQLite file (`PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x4143_5352;
@@ -73,6 +80,20 @@ pub enum OpenError {
         /// Its version.
         found: i32,
     },
+    /// Somebody has it open to write.
+    #[error(
+        "record: {0} is in use by {1}: one service owns a record, and whoever imports or restores; expected that to end first"
+    )]
+    Owned(PathBuf, String),
+    /// What is there is no file with one name, on a disk that can be locked.
+    #[error("record: {0} {1}")]
+    Place(PathBuf, String),
+    /// Rows are missing, or may be.
+    #[error(
+        "record: {0} is not whole: {1}. Put the file and the -wal that belong together back, or a copy that `record backup` or \
+         `record export` made; docs/backup.md says how to go on without"
+    )]
+    NotWhole(PathBuf, String),
     /// The file cannot be opened or made.
     #[error("record: {0} cannot be opened: {1}")]
     Io(PathBuf, String),
@@ -87,6 +108,8 @@ pub struct SqliteRecord {
     next_reader: std::sync::atomic::AtomicUsize,
     file: Arc<FileIdentity>,
     seen: Arc<Seen>,
+    /// Given back when the connections are closed.
+    ownership: Mutex<Option<Ownership>>,
 }
 
 impl SqliteRecord {
@@ -104,8 +127,10 @@ impl SqliteRecord {
             }
             Err(error) => return Err(io(&error)),
         }
+        // Else SQLite would take a name such as `:memory:` for no file.
+        let real = path.canonicalize().map_err(|error| io(&error))?;
         let make = || {
-            let mut connection = connect(path)?;
+            let mut connection = connect(&real)?;
             let transaction = connection.transaction()?;
             transaction.execute_batch(include_str!("schema.sql"))?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -119,43 +144,122 @@ impl SqliteRecord {
         })
     }
 
-    /// Opens a record that exists.
+    /// Opens a record that exists, as the one process that may sign into it.
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is none, it is not one that this program can use, or somebody owns it.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let real = owner::find(path)?;
+        let ownership = Ownership::take(path, &real)?;
+        check_log(path, &real, true)?;
+        Self::connect(path, &real, Some(ownership))
+    }
+
+    /// Opens a record that exists, to read it, or to add keys; somebody else may own it meanwhile.
     ///
     /// # Errors
     /// [`OpenError`] when there is none, or it is not one that this program can use.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        if !path.exists() {
-            return Err(OpenError::Missing(path.into()));
-        }
-        let lost = wal::loses_commits(path);
-        if lost.map_err(|error| OpenError::Io(path.into(), error.to_string()))? {
-            let problem = "its write-ahead log (-wal) has commits that cannot be read".into();
-            return Err(OpenError::Damaged(path.into(), problem));
-        }
+    pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        let real = owner::find(path)?;
+        // An owner has looked at its start, and the log is in motion.
+        let nobody = Ownership::keep_away(path, &real)?;
+        check_log(path, &real, nobody.is_some())?;
+        drop(nobody);
+        Self::connect(path, &real, None)
+    }
+
+    fn connect(path: &Path, real: &Path, ownership: Option<Ownership>) -> Result<Self, OpenError> {
+        let io = |error: std::io::Error| OpenError::Io(path.into(), error.to_string());
+        let sqlite = |error: rusqlite::Error| refused(path, &error);
         let open = || {
-            let connection = connect(path).map_err(|error| refused(path, &error))?;
+            let connection = connect(real).map_err(sqlite)?;
             check_identity(&connection, path)?;
+            // Until it is known whether all is in the file.
+            whole::leave_log(&connection, true).map_err(sqlite)?;
             // SQLite would open it for reading alone, and refuse the first signature.
             match connection.is_readonly(rusqlite::MAIN_DB) {
                 Ok(false) => Ok(connection),
                 _ => Err(OpenError::Io(path.into(), "it cannot be written".into())),
             }
         };
-        let lane = |name, connection| {
-            Lane::start(name, connection)
-                .map_err(|error| OpenError::Io(path.into(), error.to_string()))
-        };
-        let io = |error: std::io::Error| OpenError::Io(path.into(), error.to_string());
-        let file = FileIdentity::of(path).map_err(io)?;
+        let mut writing = open()?;
+        let owned = ownership.is_some();
+        if owned {
+            whole::begin(&mut writing).map_err(sqlite)?;
+        } else {
+            // Who owns it copies the log into the file.
+            let never = writing.pragma_update(None, "wal_autocheckpoint", 0);
+            never.map_err(sqlite)?;
+        }
+        let file = Arc::new(FileIdentity::of(path, real, owned).map_err(io)?);
+        let lane = |name, connection| Lane::start(name, connection, |_| {}).map_err(io);
         let readers = (0..READERS).map(|_| lane("record-read", open()?));
+        let (of_end, shown) = (Arc::clone(&file), path.to_owned());
+        let end = move |connection: &mut Connection| match owned {
+            true => end_owned(connection, &of_end, &shown),
+            false => end_beside(connection),
+        };
         Ok(Self {
             readers: readers.collect::<Result<_, OpenError>>()?,
-            writer: lane("record-write", open()?)?,
             signing: lane("record-sign", open()?)?,
+            writer: Lane::start("record-write", writing, end).map_err(io)?,
             next_reader: Default::default(),
-            file: Arc::new(file),
+            file,
             seen: Arc::new(Seen::nothing()),
+            ownership: Mutex::new(ownership),
         })
+    }
+
+    /// Copies the record as it is now into a file that is empty, while others write it.
+    ///
+    /// # Errors
+    /// [`RecordError`] when one of both fails; then the copy is worth nothing.
+    pub async fn copy(&self, to: &Path) -> Result<(), RecordError> {
+        let to = to.to_owned();
+        self.read(move |connection| copy::copy(connection, &to))
+            .await
+    }
+
+    /// Ends all connections, the one that writes as the last; then the file may have another owner.
+    fn end(&self) {
+        self.readers.iter().for_each(Lane::close);
+        self.signing.close();
+        self.writer.close();
+        let mut ownership = self
+            .ownership
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(ownership.take());
+    }
+
+    /// Does what changes the record, when its files are the ones that were opened, before and after.
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection, &Seen) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, RecordError> {
+        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
+        let job = move |connection: &mut Connection| {
+            file.check(&seen)?;
+            let done = job(connection, &seen)?;
+            // What went to a log that is gone is not on record.
+            file.wrote(connection)?;
+            file.check(&seen)?;
+            Ok(done)
+        };
+        self.writer.write(job).await
+    }
+
+    /// Does what it takes to sign, when the files are the ones that were opened.
+    async fn look<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection, &Seen) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, RecordError> {
+        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
+        let job = move |connection: &mut Connection| {
+            file.check(&seen)?;
+            job(connection, &seen)
+        };
+        self.signing.read(job).await
     }
 
     async fn read<T: Send + 'static>(
@@ -164,11 +268,70 @@ impl SqliteRecord {
     ) -> Result<T, RecordError> {
         use std::sync::atomic::Ordering::Relaxed;
         let turn = self.next_reader.fetch_add(1, Relaxed) % self.readers.len().max(1);
+        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
+        // Rows that are lost are not handed out either.
+        let job = move |connection: &mut Connection| {
+            file.check(&seen)?;
+            job(connection)
+        };
         self.readers
             .get(turn)
             .unwrap_or(&self.writer)
             .read(job)
             .await
+    }
+}
+
+impl Drop for SqliteRecord {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What is wrong with the files before SQLite has touched them.
+fn check_log(path: &Path, real: &Path, nobody_owns_it: bool) -> Result<(), OpenError> {
+    let log = wal::Log::read(real);
+    let log = log.map_err(|error| OpenError::Io(path.into(), error.to_string()))?;
+    if log.loses_commits() {
+        let problem = "its write-ahead log (-wal) has commits that cannot be read".into();
+        return Err(OpenError::Damaged(path.into(), problem));
+    }
+    match nobody_owns_it {
+        true => whole::check(path, real, log),
+        false => Ok(()),
+    }
+}
+
+fn end_owned(connection: &mut Connection, file: &FileIdentity, path: &Path) {
+    let path = path.display();
+    if !file.may_end() {
+        tracing::error!(
+            "{path}: it, or its log, was changed beneath this service: both stay as they are"
+        );
+        return;
+    }
+    let ended = whole::end(connection).and_then(|complete| {
+        whole::leave_log(connection, false)?;
+        Ok(complete)
+    });
+    match ended {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!(
+            "{path}: somebody still reads it, so that its newest rows are in {path}-wal alone: copy neither without the other; \
+             `record backup` makes a whole copy"
+        ),
+        Err(error) => tracing::warn!(
+            %error,
+            "{path}: its newest rows could not be put into it and are in {path}-wal alone: copy neither without the other"
+        ),
+    }
+}
+
+/// Leaves the log to a service that is killed meanwhile.
+fn end_beside(connection: &mut Connection) {
+    let in_use = whole::State::read(connection).is_ok_and(|state| state.open);
+    if let Err(error) = whole::leave_log(connection, in_use) {
+        tracing::debug!(%error, "the write-ahead log is left where it is");
     }
 }
 
@@ -224,11 +387,10 @@ impl Record for SqliteRecord {
         entry_count: u64,
     ) -> Result<Standing, RecordError> {
         let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
-        self.signing
-            .read(move |connection| {
-                rows::standing(connection, &ledger_id, &checkpoint_id, entry_count)
-            })
-            .await
+        self.look(move |connection, _| {
+            rows::standing(connection, &ledger_id, &checkpoint_id, entry_count)
+        })
+        .await
     }
 
     async fn append(
@@ -241,12 +403,10 @@ impl Record for SqliteRecord {
             let fail = |_| Err(AppendError::Store(error.clone()));
             (0..count).map(fail).collect()
         };
-        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
-        let append = move |connection: &mut Connection| {
-            file.check(&seen)?;
-            rows::append(connection, candidates, max_jump, &seen)
+        let append = move |connection: &mut Connection, seen: &Seen| {
+            rows::append(connection, candidates, max_jump, seen)
         };
-        let appended = self.writer.write(append).await;
+        let appended = self.write(append).await;
         appended.unwrap_or_else(|error| failed(&error))
     }
 
@@ -267,12 +427,7 @@ impl Record for SqliteRecord {
     }
 
     async fn head(&self) -> Result<Frontier, RecordError> {
-        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
-        self.signing
-            .read(move |connection| {
-                file.check(&seen)?;
-                rows::head(connection, &seen)
-            })
+        self.look(|connection, seen| rows::head(connection, seen))
             .await
     }
 
@@ -296,9 +451,7 @@ impl Record for SqliteRecord {
     }
 
     async fn keyring(&self) -> Result<Keyring, RecordError> {
-        self.signing
-            .read(|connection| keys::keyring(connection))
-            .await
+        self.look(|connection, _| keys::keyring(connection)).await
     }
 
     async fn register_key(
@@ -308,13 +461,10 @@ impl Record for SqliteRecord {
         now: DateTime<Utc>,
     ) -> Result<(), RegisterError> {
         let (version, endorsement) = (version.clone(), endorsement.map(Endorsement::compact));
-        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
-        self.writer
-            .write(move |connection| {
-                file.check(&seen)?;
-                Ok(keys::register_key(connection, &version, endorsement, now))
-            })
-            .await?
+        self.write(move |connection, _| {
+            Ok(keys::register_key(connection, &version, endorsement, now))
+        })
+        .await?
     }
 
     async fn revoke_key(
@@ -323,12 +473,11 @@ impl Record for SqliteRecord {
         revocation: Revocation,
     ) -> Result<bool, RecordError> {
         let key_id = key_id.clone();
-        let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
-        self.writer
-            .write(move |connection| {
-                file.check(&seen)?;
-                keys::revoke_key(connection, &key_id, &revocation)
-            })
+        self.write(move |connection, _| keys::revoke_key(connection, &key_id, &revocation))
             .await
+    }
+
+    async fn close(&self) {
+        self.end();
     }
 }

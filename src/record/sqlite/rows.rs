@@ -217,7 +217,8 @@ pub(super) fn append(
         let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());
         transaction
             .prepare_cached(
-                "UPDATE record_head SET size = ?1, frontier = ?2, newest_signed_at = ?3",
+                "UPDATE record_head SET size = ?1, frontier = ?2, newest_signed_at = ?3, \
+                 commits = commits + 1",
             )?
             .execute(params![size, frontier, newest])?;
     }

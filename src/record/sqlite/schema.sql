@@ -47,9 +47,13 @@ CREATE TABLE record_head (
     id               INTEGER PRIMARY KEY CHECK (id = 1),
     size             INTEGER NOT NULL,           -- rows
     frontier         BLOB NOT NULL,
-    newest_signed_at INTEGER                     -- the latest of all rows; none without rows
+    newest_signed_at INTEGER,                    -- the latest of all rows; none without rows
+    -- Which file it is, and whether all of it is in the file (record/sqlite/whole.rs).
+    record_id        BLOB NOT NULL CHECK (length(record_id) = 16),
+    commits          INTEGER NOT NULL DEFAULT 0, -- each transaction that writes adds one
+    open             INTEGER NOT NULL DEFAULT 0 CHECK (open IN (0, 1))
 ) STRICT;
-INSERT INTO record_head (id, size, frontier) VALUES (1, 0, x'');
+INSERT INTO record_head (id, size, frontier, record_id) VALUES (1, 0, x'', randomblob(16));
 
 -- The roots of complete subtrees at every eighth level, for proofs: about one for 255 rows.
 CREATE TABLE tree_node (
@@ -63,7 +67,7 @@ WHEN NEW.position >= (SELECT coalesce(max(position), 0) FROM signed_checkpoint) 
 BEGIN SELECT RAISE(ABORT, 'the node is beyond the rows'); END;
 
 CREATE TRIGGER record_head_follows BEFORE UPDATE ON record_head
-WHEN NEW.size <= OLD.size OR NEW.size <> (SELECT coalesce(max(position), 0) FROM signed_checkpoint)
+WHEN NEW.size < OLD.size OR NEW.commits < OLD.commits OR NEW.record_id <> OLD.record_id OR NEW.size <> (SELECT coalesce(max(position), 0) FROM signed_checkpoint)
 BEGIN SELECT RAISE(ABORT, 'the head does not follow the rows'); END;
 CREATE TRIGGER record_head_no_delete BEFORE DELETE ON record_head
 BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;
