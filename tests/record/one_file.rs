@@ -137,7 +137,7 @@ async fn a_log_and_a_file_that_do_not_belong_together_are_not_signed_on() {
     service.kill().await;
     let foreign = copy(&store, "foreign.sqlite", false);
     std::fs::copy(log_of(&other.file("record.sqlite")), log_of(&foreign)).unwrap();
-    refused(&store, &foreign, "is of another record").await;
+    refused(&store, &foreign, "the write-ahead log (-wal) beside it is").await;
 }
 
 /// Nothing is signed, and no row is handed out, until it is put right.

@@ -135,7 +135,8 @@ impl SqliteRecord {
             transaction.execute_batch(include_str!("schema.sql"))?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            transaction.commit()
+            transaction.commit()?;
+            whole::leave_log(&connection, false)
         };
         make().map_err(|error: rusqlite::Error| {
             // Nothing was recorded in it yet.
@@ -174,8 +175,6 @@ impl SqliteRecord {
         let open = || {
             let connection = connect(real).map_err(sqlite)?;
             check_identity(&connection, path)?;
-            // Until it is known whether all is in the file.
-            whole::leave_log(&connection, true).map_err(sqlite)?;
             // SQLite would open it for reading alone, and refuse the first signature.
             match connection.is_readonly(rusqlite::MAIN_DB) {
                 Ok(false) => Ok(connection),
@@ -339,6 +338,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // Without CREATE: a missing record is never made here.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    // Before anything else: what is found to be wrong stays as it was found.
+    whole::leave_log(&connection, true)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -79,7 +79,6 @@ pub(super) fn check(path: &Path, real: &Path, log: Log) -> Result<(), OpenError>
     }
     let Ok(file) = file else { return Ok(()) };
     let connection = connect(real).map_err(does_not_fit)?;
-    leave_log(&connection, true).map_err(does_not_fit)?;
     let both = State::read(&connection).map_err(does_not_fit)?;
     let in_log = i64::try_from(log.commits).unwrap_or(i64::MAX);
     if both.record_id != file.record_id {
