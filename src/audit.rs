@@ -98,6 +98,20 @@ pub fn rollover(who: &str, call: &str, key_id: &str, outcome: Outcome<'_>) {
     );
 }
 
+/// An operator lets signing go on where the database is now, or was refused that.
+pub fn promotion(who: &str, home: &str, why: &str, outcome: Outcome<'_>) {
+    tracing::info!(
+        target: TARGET,
+        message = outcome.says("signing goes on at another database", "signing does not go on at another database"),
+        act = "accept promotion",
+        who,
+        home,
+        why,
+        outcome = outcome.as_str(),
+        reason = outcome.0,
+    );
+}
+
 /// A call was turned away at the gate.
 pub fn turned_away(asked: Asked<'_>, rpc: &str, reason: &str) {
     tracing::info!(

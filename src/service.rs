@@ -1,6 +1,7 @@
 //! The running service: record, keys, signer and edges put together, and taken apart in the right order.
 
 mod head_file;
+mod moves;
 mod watch;
 mod witnesses;
 
@@ -29,7 +30,7 @@ use crate::{grpc, http};
 pub use head_file::{HeadFile, HeadFileError, WhenMissing};
 pub use witnesses::{WitnessError, Witnesses};
 
-use watch::Watch;
+use watch::{Watch, Watched};
 
 /// Rows that are verified at a start.
 const ROWS_VERIFIED: u32 = 100;
@@ -133,9 +134,11 @@ impl Service {
             public_url,
             ..
         } = parts;
-        let newest = check_record(record.as_ref(), &clock).await?;
-        witnesses.check(record.as_ref(), &log).await?;
-        let recorded = record.keyring().await?;
+        let bare = record.as_it_is().unwrap_or_else(|| Arc::clone(&record));
+        let newest = check_record(bare.as_ref(), &clock).await?;
+        witnesses.check(bare.as_ref(), &log).await?;
+        let recorded = bare.keyring().await?;
+        drop(bare);
         let listener = listen("--grpc", parts.grpc).await?;
         let http_listener = match parts.http {
             Some(address) => Some(listen("--http", address).await?),
@@ -159,7 +162,7 @@ impl Service {
             clock.clone(),
             custody.keys(),
             Arc::clone(&record),
-            log,
+            log.clone(),
             max_entry_jump,
             Arc::clone(&metrics),
         )?;
@@ -170,7 +173,13 @@ impl Service {
             clock.clone(),
             signer.clone(),
         );
-        let watch = Watch::start(Arc::clone(&record), signer.clone(), witnesses.head_file);
+        let watched = Watched {
+            record: Arc::clone(&record),
+            witnesses,
+            log,
+            clock: clock.clone(),
+        };
+        let watch = Watch::start(watched, signer.clone());
         let watch = watch.await.map_err(WitnessError::from)?;
         let shutdown = CancellationToken::new();
         let grpc = local(&listener, parts.grpc);

@@ -11,6 +11,7 @@ mod lambda;
 mod log;
 mod pin;
 mod place;
+mod promotion;
 mod record;
 mod rollover;
 mod serve;
@@ -112,6 +113,7 @@ impl Command {
     fn audit(&self) -> Audit {
         match self {
             Self::Serve(_) | Self::Rollover(_) | Self::Lambda(_) => Audit::Always,
+            Self::Record(record::RecordCommand::AcceptPromotion(_)) => Audit::Always,
             _ => Audit::AsFiltered,
         }
     }

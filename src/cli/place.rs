@@ -79,7 +79,14 @@ pub(super) enum RecordPlace {
 }
 
 impl RecordPlace {
+    /// As it is: for the operator's tools.
     pub(super) async fn open(&self) -> Result<Arc<dyn Record>, Failure> {
+        let record = self.serve().await?;
+        Ok(record.as_it_is().unwrap_or(record))
+    }
+
+    /// As a service reads it.
+    pub(super) async fn serve(&self) -> Result<Arc<dyn Record>, Failure> {
         Ok(match self {
             Self::Sqlite(path) => Arc::new(SqliteRecord::open(path).map_err(Failure::impossible)?),
             Self::Postgres(address) => Arc::new(open_postgres(address).await?),

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::backup::Backup;
 use super::place::RecordPlace;
+use super::promotion::AcceptPromotion;
 use super::{Failure, Format, FormatArg, log, print_json, print_line};
 use crate::clock::Clock;
 use crate::record::AppendError;
@@ -33,6 +34,10 @@ pub(super) enum RecordCommand {
     /// Put published checkpoints into a record that has lost them, so that their places are taken again; their signatures are
     /// kept, and nothing is signed
     Restore(Restore),
+    /// Let signing go on after a standby was promoted, a backup restored or a copy made: shows what there is to compare, and,
+    /// with --reason, records that nothing is missing
+    #[command(visible_aliases = ["accept-restore", "accept-copy"])]
+    AcceptPromotion(Box<AcceptPromotion>),
     /// Ask a service for the signed head of its record: keep it, and nothing that it counts can be changed unnoticed
     Head(log::Head),
     /// Ask a service for the proof that a checkpoint is in its record; it is checked, and `verify --proof` checks it again
@@ -235,6 +240,7 @@ impl RecordCommand {
             Self::Backup(backup) => backup.run().await,
             Self::Import(import) => import.run().await,
             Self::Restore(restore) => restore.run().await,
+            Self::AcceptPromotion(accept) => accept.run().await,
             Self::Head(head) => head.run().await,
             Self::Proof(proof) => proof.run().await,
             Self::Consistency(consistency) => consistency.run().await,

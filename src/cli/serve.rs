@@ -155,7 +155,7 @@ impl Serve {
         let service = Service::start(Parts {
             clock,
             source: source.open(self.read_older_versions).await,
-            record: record.open().await?,
+            record: record.serve().await?,
             log: self.log_name,
             max_entry_jump: self.max_entry_jump,
             witnesses,

@@ -27,8 +27,9 @@ pub(super) struct WitnessArgs {
     /// record begins the file; for any other, make it by `record head`. With --dev, it is in the data folder
     #[arg(long, env = "CHECKPOINT_SIGNER_HEAD_FILE", value_name = "PATH")]
     head_file: Option<PathBuf>,
-    /// Another replica of the same record: at the start it is asked for its head, which the record must contain. One that
-    /// does not answer is left out. Give it again for further ones
+    /// Another replica of the same record; name all of them. At the start each is asked for its head, which the record must
+    /// contain; one that does not answer is left out. After a promotion of the database, all must answer before signing goes
+    /// on by itself. Give it again for further ones
     #[arg(
         long,
         env = "CHECKPOINT_SIGNER_PEER",

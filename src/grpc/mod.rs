@@ -7,7 +7,7 @@ mod convert;
 mod keys;
 mod protocol;
 pub mod reasons;
-mod record;
+pub(crate) mod record;
 mod signing;
 pub(crate) mod status;
 mod transport;

@@ -18,6 +18,9 @@ use crate::record::proof::{ProofPlan, verify_inclusion};
 use crate::record::tree::TreeHash;
 use crate::record::{Filter, Receipt, RecordError, prover};
 
+/// In the metadata of an answer with a head: where the record lives.
+pub(crate) const RECORD_HOME: &str = "record-home";
+
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
 
@@ -80,7 +83,13 @@ impl RecordService for Records {
     ) -> Result<Response<GetRecordHeadResponse>, Status> {
         let head = self.0.signer.head(0).await?;
         let record_head = Some(RecordHead::from(head.as_ref()));
-        Ok(Response::new(GetRecordHeadResponse { record_head }))
+        let mut response = Response::new(GetRecordHeadResponse { record_head });
+        // Peers that are asked by one another tell with it whether they write to the same database.
+        let home = self.0.record.home().and_then(|home| home.parse().ok());
+        if let Some(home) = home {
+            response.metadata_mut().insert(RECORD_HOME, home);
+        }
+        Ok(response)
     }
 
     async fn prove_consistency(

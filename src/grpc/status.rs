@@ -1,5 +1,6 @@
 //! The one table from refusals to gRPC statuses, as the contract has it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::codegen::http::HeaderMap;
@@ -10,8 +11,8 @@ use super::access::{Caller, Need};
 use super::reasons::REASONS;
 use crate::checkpoint::{InvalidCheckpoint, LedgerId};
 use crate::fault::{FieldFault, excerpt};
-use crate::record::RecordError;
 use crate::record::rules::RuleViolation;
+use crate::record::{RecordError, WentBack};
 use crate::signer::{NoKey, Refusal, RevokeError};
 use crate::source::SourceError;
 
@@ -26,6 +27,11 @@ pub(super) const ROLE_REQUIRED: &str = "ROLE_REQUIRED";
 
 /// In the metadata of the `ErrorInfo` when the record went back: how many rows this replica has seen.
 pub(crate) const SEEN_ROWS: &str = "seen_rows";
+
+/// The same when the record was moved: the root of those rows, where this replica was, and where the record is.
+pub(crate) const SEEN_ROOT: &str = "seen_root";
+pub(crate) const WAS_AT: &str = "was_at";
+pub(crate) const IS_AT: &str = "is_at";
 
 /// The reason of [`too_many_calls`].
 pub(super) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";
@@ -384,12 +390,33 @@ impl From<RecordError> for Status {
         let (reason, message) = (RECORD_STORE_UNAVAILABLE, error.to_string());
         match error {
             RecordError::WentBack(went_back) => {
-                let seen = (SEEN_ROWS.to_owned(), went_back.seen().to_string());
-                let details = ErrorDetails::with_error_info(reason, DOMAIN, [seen]);
+                let told = what_was_seen(&went_back);
+                let told = told.into_iter().map(|(name, value)| (name.into(), value));
+                let told: HashMap<String, String> = told.collect();
+                let details = ErrorDetails::with_error_info(reason, DOMAIN, told);
                 Status::with_error_details(Code::Unavailable, message, details)
             }
             _ => plain(Code::Unavailable, reason, message),
         }
+    }
+}
+
+/// What a peer is told, who compares it with the record.
+fn what_was_seen(went_back: &WentBack) -> Vec<(&'static str, String)> {
+    let seen = (SEEN_ROWS, went_back.seen().to_string());
+    match went_back {
+        WentBack::Moved(moved) => vec![
+            seen,
+            (SEEN_ROOT, moved.seen.root().to_string()),
+            (WAS_AT, moved.was_at()),
+            (IS_AT, moved.is_at()),
+        ],
+        WentBack::Fewer { .. }
+        | WentBack::OtherRows { .. }
+        | WentBack::Replaced { .. }
+        | WentBack::Disturbed { .. } => vec![seen],
+        // It says nothing of the rows that are missing.
+        WentBack::FormerHome(_) | WentBack::Contradicted { .. } => Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod audit;
 pub mod export;
 pub mod head;
+pub mod home;
 pub mod import;
 mod listing;
 pub mod note;
@@ -23,6 +24,8 @@ pub mod sqlite;
 pub mod tree;
 pub mod witness;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
@@ -31,6 +34,7 @@ use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
+use home::{Acceptance, Moved};
 use rules::{MaxEntryJump, RuleViolation, Standing};
 use tree::{Frontier, Node, NodeId};
 
@@ -144,6 +148,24 @@ pub trait Record: Send + Sync + 'static {
     /// Tells when the record was found to have gone back, and when it is whole again; looking is for who appends or reads
     /// the head.
     fn wholeness(&self) -> watch::Receiver<Option<WentBack>>;
+
+    /// The record as it is, without the questions that a service asks before it gives anything out (whether it went back,
+    /// was moved, or is durable): to compare it, and for the operator's tools. None when nothing of that is ever asked.
+    fn as_it_is(&self) -> Option<Arc<dyn Record>>;
+
+    /// Where the store is, if that can change beneath a process.
+    fn home(&self) -> Option<String>;
+
+    /// Lets this process sign where the store is now, after all that is known elsewhere was found in it; `accept` says why that
+    /// holds for all replicas, and is recorded. Without it, the record must say so already.
+    async fn settle(
+        &self,
+        moved: &Moved,
+        accept: Option<&Acceptance>,
+    ) -> Result<Option<Acceptance>, RecordError>;
+
+    /// Notes what another replica has that this record has not: nothing is signed until it is noted that there is nothing.
+    fn contradict(&self, problem: Option<String>);
 
     /// Kept nodes of the tree: those of the level of `first`, from it on, in order.
     async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError>;

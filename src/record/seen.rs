@@ -17,7 +17,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::home::{FormerHome, Moved};
 use super::tree::Frontier;
+
+/// How many rows of the past are remembered, to tell how far a record that went back is still the same.
+const MOST_REMEMBERED: usize = 64;
 
 /// The record is not the one that this process has seen: an older state of it, or another one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +72,23 @@ pub enum WentBack {
         /// How many rows were seen.
         seen: u64,
     },
+    /// The database is another one than that on which signing was let go on, or an older state of it.
+    #[error(transparent)]
+    Moved(Box<Moved>),
+    /// A server answers that another one has taken the place of.
+    #[error(transparent)]
+    FormerHome(Box<FormerHome>),
+    /// Another replica has rows that this record has not.
+    #[error(
+        "{problem}: two databases are written to, or this one is an older state, and nothing is signed until the record has \
+         what that replica has"
+    )]
+    Contradicted {
+        /// How many rows were seen.
+        seen: u64,
+        /// Who has what.
+        problem: String,
+    },
 }
 
 impl WentBack {
@@ -77,7 +98,10 @@ impl WentBack {
             Self::Fewer { seen, .. }
             | Self::OtherRows { seen, .. }
             | Self::Replaced { seen, .. }
-            | Self::Disturbed { seen, .. } => *seen,
+            | Self::Disturbed { seen, .. }
+            | Self::Contradicted { seen, .. } => *seen,
+            Self::Moved(moved) => moved.seen.size(),
+            Self::FormerHome(former) => former.seen,
         }
     }
 }
@@ -93,6 +117,10 @@ pub(super) struct Mark {
 impl Mark {
     pub(super) fn rows(&self) -> u64 {
         self.tree.size()
+    }
+
+    pub(super) fn tree(&self) -> &Frontier {
+        &self.tree
     }
 
     /// The row to look at besides the head, if there is more to know than the head tells.
@@ -119,6 +147,10 @@ impl Mark {
 pub(super) struct Seen {
     mark: watch::Sender<Arc<Mark>>,
     wholeness: watch::Sender<Option<WentBack>>,
+    /// Positions with the signatures of their rows, among all that were once the newest.
+    remembered: watch::Sender<Vec<(u64, String)>>,
+    /// What another replica has that this record has not.
+    contradicted: watch::Sender<Option<String>>,
 }
 
 impl Seen {
@@ -126,6 +158,8 @@ impl Seen {
         Self {
             mark: watch::Sender::default(),
             wholeness: watch::Sender::default(),
+            remembered: watch::Sender::default(),
+            contradicted: watch::Sender::default(),
         }
     }
 
@@ -143,13 +177,37 @@ impl Seen {
                     tree: tree.clone(),
                     newest: newest.into(),
                 });
+                self.remembered
+                    .send_modify(|remembered| remember(remembered, tree.size(), newest));
             }
             grown
         });
     }
 
+    /// Rows that were once the newest, with their signatures: as far as the record has one of them, it is the same.
+    pub(super) fn remembered(&self) -> Vec<(u64, String)> {
+        self.remembered.borrow().clone()
+    }
+
+    /// Notes what another replica has that this record has not, or that it has all of that again.
+    pub(super) fn contradict(&self, problem: Option<String>) {
+        self.contradicted.send_if_modified(|before| {
+            let changed = *before != problem;
+            *before = problem;
+            changed
+        });
+    }
+
     /// Notes what a comparison said, and passes it on.
     pub(super) fn note(&self, compared: Result<(), WentBack>) -> Result<(), WentBack> {
+        let contradicted = self.contradicted.borrow().clone();
+        let compared = compared.and_then(|()| match contradicted {
+            None => Ok(()),
+            Some(problem) => {
+                let seen = self.mark().rows();
+                Err(WentBack::Contradicted { seen, problem })
+            }
+        });
         let found = compared.as_ref().err();
         self.wholeness.send_if_modified(|before| {
             match (&before, found) {
@@ -167,6 +225,18 @@ impl Seen {
     /// Tells when the record went back, and when it is whole again.
     pub(super) fn wholeness(&self) -> watch::Receiver<Option<WentBack>> {
         self.wholeness.subscribe()
+    }
+}
+
+/// Keeps fewer of the older ones when there are many.
+fn remember(remembered: &mut Vec<(u64, String)>, position: u64, signature: &str) {
+    remembered.push((position, signature.into()));
+    if remembered.len() > MOST_REMEMBERED {
+        let mut index = 0;
+        remembered.retain(|_| {
+            index += 1;
+            index % 2 == 1
+        });
     }
 }
 

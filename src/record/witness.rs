@@ -184,16 +184,49 @@ pub async fn check(
             });
         }
     }
-    let Ok(plan) = ProofPlan::consistency(head.tree().size, now.size) else {
+    contains(record, place(), counted, head.tree(), now).await
+}
+
+/// Checks that a record contains the tree that a replica has seen, which it tells without a signature.
+///
+/// # Errors
+/// [`NotContained`] says why it does not.
+pub async fn check_seen(
+    record: &dyn Record,
+    place: &str,
+    seen: TreeHead,
+) -> Result<(), NotContained> {
+    let tree = record.head().await?;
+    let now = TreeHead {
+        size: tree.size(),
+        root: tree.root(),
+    };
+    let counted = Counted {
+        rows: seen.size,
+        signed_at: None,
+        revoked: false,
+    };
+    contains(record, place.into(), counted, seen, now).await
+}
+
+async fn contains(
+    record: &dyn Record,
+    place: String,
+    counted: Counted,
+    seen: TreeHead,
+    now: TreeHead,
+) -> Result<(), NotContained> {
+    let rows = now.size;
+    let Ok(plan) = ProofPlan::consistency(seen.size, now.size) else {
         return Err(NotContained::Older {
-            place: place(),
+            place,
             counted,
             rows,
         });
     };
     let proof = prover::prove(record, &plan).await?;
-    verify_consistency(head.tree(), now, &proof).map_err(|_| NotContained::OtherRows {
-        place: place(),
+    verify_consistency(seen, now, &proof).map_err(|_| NotContained::OtherRows {
+        place,
         counted,
         rows,
     })

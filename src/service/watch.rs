@@ -9,12 +9,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::head_file::{HeadFile, HeadFileError};
-use crate::record::Record;
+use super::{Witnesses, moves};
+use crate::clock::Clock;
+use crate::record::head::LogName;
+use crate::record::home::Moved;
 use crate::record::proof::TreeHead;
+use crate::record::{Record, RecordError, WentBack};
 use crate::signer::Signer;
 
 /// How often to look. Who appends looks as well.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How often to ask the peers.
+const ASK_EVERY: Duration = Duration::from_secs(10);
 
 /// How often the head file is replaced while the record grows: each time takes two RSA signatures.
 const WRITE_EVERY: Duration = Duration::from_secs(60);
@@ -29,25 +36,30 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Writes the head file, and begins to look.
+    /// Looks, writes the head file, and goes on looking.
     ///
     /// # Errors
     /// [`HeadFileError::Io`] when the head file cannot be written. That no key can sign is none: the file stays as it is.
-    pub(super) async fn start(
-        record: Arc<dyn Record>,
-        signer: Signer,
-        file: Option<HeadFile>,
-    ) -> Result<Self, HeadFileError> {
-        let mut keeper = file.map(|file| Keeper {
+    pub(super) async fn start(watched: Watched, signer: Signer) -> Result<Self, HeadFileError> {
+        let mut keeper = watched.witnesses.head_file.clone().map(|file| Keeper {
             file,
             signer,
             written: None,
         });
-        if let Some(keeper) = &mut keeper {
-            keeper.write(record.as_ref()).await?;
+        let record = watched.record.as_ref();
+        let looked = match &mut keeper {
+            Some(keeper) => keeper.write(record).await,
+            None => record.head().await.map(|_| ()).map_err(HeadFileError::from),
+        };
+        match looked {
+            // The service begins all the same, and signs nothing.
+            Err(HeadFileError::Record(error)) => {
+                tracing::error!(%error, "the record takes nothing now");
+            }
+            looked => looked?,
         }
         let stop = CancellationToken::new();
-        let task = tokio::spawn(look(record, keeper, stop.clone()));
+        let task = tokio::spawn(look(watched, keeper, stop.clone()));
         Ok(Self { stop, task })
     }
 
@@ -58,7 +70,17 @@ impl Watch {
     }
 }
 
-async fn look(record: Arc<dyn Record>, mut keeper: Option<Keeper>, stop: CancellationToken) {
+/// The record, and what it is compared with.
+pub(super) struct Watched {
+    pub(super) record: Arc<dyn Record>,
+    pub(super) witnesses: Witnesses,
+    pub(super) log: LogName,
+    pub(super) clock: Clock,
+}
+
+async fn look(watched: Watched, mut keeper: Option<Keeper>, stop: CancellationToken) {
+    let record = &watched.record;
+    let (mut asked, mut waits) = (Instant::now(), String::new());
     loop {
         let ended = tokio::time::timeout(LOOK_EVERY, stop.cancelled())
             .await
@@ -69,12 +91,39 @@ async fn look(record: Arc<dyn Record>, mut keeper: Option<Keeper>, stop: Cancell
             _ if !ended => record.head().await.map(|_| ()).map_err(HeadFileError::from),
             _ => Ok(()),
         };
-        if let Err(error) = written {
-            tracing::warn!(%error, "the record was not looked at, or its head not kept");
-        }
         if ended {
             return;
         }
+        if let Err(HeadFileError::Record(RecordError::WentBack(WentBack::Moved(moved)))) = &written
+        {
+            watched.follow(moved, &mut waits).await;
+        } else if let Err(error) = written {
+            tracing::warn!(%error, "the record was not looked at, or its head not kept");
+        }
+        if asked.elapsed() >= ASK_EVERY && !watched.witnesses.peers.is_empty() {
+            moves::compare(record, &watched.witnesses, &watched.log).await;
+            asked = Instant::now();
+        }
+    }
+}
+
+impl Watched {
+    /// Tells once what is waited for.
+    async fn follow(&self, moved: &Moved, waits: &mut String) {
+        let Self {
+            record,
+            witnesses,
+            log,
+            clock,
+        } = self;
+        let followed = moves::follow(record, witnesses, log, clock, moved).await;
+        let problem = followed
+            .err()
+            .map_or_else(String::new, |error| error.to_string());
+        if !problem.is_empty() && problem != *waits {
+            tracing::error!(problem, "nothing is signed where the database is now");
+        }
+        *waits = problem;
     }
 }
 

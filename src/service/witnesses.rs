@@ -1,6 +1,7 @@
 //! What is known of the record from outside of it, asked before anything is served: known heads, the head file, peers, and
 //! the keys of the secret.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,10 +12,12 @@ use super::head_file::{HeadFile, HeadFileError};
 use crate::grpc::client::{self, ClientTls};
 use crate::grpc::proto::GetRecordHeadRequest;
 use crate::grpc::proto::record_service_client::RecordServiceClient;
-use crate::grpc::status::SEEN_ROWS;
+use crate::grpc::record::RECORD_HOME;
+use crate::grpc::status::{IS_AT, SEEN_ROOT, SEEN_ROWS, WAS_AT};
 use crate::key::{Keyring, instant_text};
 use crate::record::Record;
 use crate::record::head::{LogName, SignedHead};
+use crate::record::proof::TreeHead;
 use crate::record::witness::{self, KnownHead, NotContained};
 use crate::verifier::log::AnyHead;
 
@@ -66,7 +69,30 @@ impl Witnesses {
     ///
     /// # Errors
     /// [`WitnessError`], the first. A peer that does not answer is none.
-    pub(super) async fn check(
+    pub async fn check(&self, record: &dyn Record, log: &LogName) -> Result<(), WitnessError> {
+        self.check_kept(record, log).await?;
+        let asked = ask_all(self).await;
+        for (url, answer) in self.peers.iter().zip(asked) {
+            match answer {
+                // The record is read after the peer has answered: it may have grown since this began.
+                Answer::Head(head, _) => witness::check(record, log, &head).await?,
+                Answer::Moved(vouched) => {
+                    witness::check_seen(record, &place(url), vouched.seen).await?;
+                }
+                Answer::Wrong(error) => return Err(error),
+                Answer::None(problem) => {
+                    tracing::warn!(peer = url, problem, "the peer gave no head of the record");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the record against the heads that are kept.
+    ///
+    /// # Errors
+    /// [`WitnessError`], the first.
+    pub(super) async fn check_kept(
         &self,
         record: &dyn Record,
         log: &LogName,
@@ -77,25 +103,59 @@ impl Witnesses {
         if let Some(head_file) = &self.head_file {
             head_file.check(record, log).await?;
         }
-        let asked = join_all(self.peers.iter().map(|url| ask(url, &self.peer_tls))).await;
-        for (url, answer) in self.peers.iter().zip(asked) {
-            match answer {
-                // The record is read after the peer has answered: it may have grown since this began.
-                Answer::Head(head) => witness::check(record, log, &head).await?,
-                Answer::Wrong(error) => return Err(error),
-                Answer::None(problem) => {
-                    tracing::warn!(peer = url, problem, "the peer gave no head of the record");
-                }
-            }
-        }
         Ok(())
     }
 }
 
-enum Answer {
-    Head(KnownHead),
+/// What a peer says.
+pub(super) enum Answer {
+    /// Its head, and where its record lives.
+    Head(KnownHead, String),
+    /// What it has seen of a record that was moved.
+    Moved(Vouched),
     Wrong(WitnessError),
     None(String),
+}
+
+/// What a peer has seen of a record before it was moved.
+pub(super) struct Vouched {
+    /// The rows, with their root.
+    pub(super) seen: TreeHead,
+    /// Where it was.
+    pub(super) was_at: String,
+    /// Where it finds the record now.
+    pub(super) is_at: String,
+}
+
+impl Vouched {
+    fn read(metadata: &HashMap<String, String>) -> Option<Self> {
+        let root: [u8; 32] = hex(metadata.get(SEEN_ROOT)?)?.try_into().ok()?;
+        Some(Self {
+            seen: TreeHead {
+                size: metadata.get(SEEN_ROWS)?.parse().ok()?,
+                root: root.into(),
+            },
+            was_at: metadata.get(WAS_AT)?.clone(),
+            is_at: metadata.get(IS_AT)?.clone(),
+        })
+    }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.map(byte).collect()
+}
+
+/// Asks each peer.
+pub(super) async fn ask_all(witnesses: &Witnesses) -> Vec<Answer> {
+    let peers = witnesses.peers.iter();
+    join_all(peers.map(|url| ask(url, &witnesses.peer_tls))).await
+}
+
+/// A flag with a peer, for messages.
+pub(super) fn place(url: &str) -> String {
+    format!("--peer {url}")
 }
 
 async fn ask(url: &str, tls: &ClientTls) -> Answer {
@@ -105,32 +165,45 @@ async fn ask(url: &str, tls: &ClientTls) -> Answer {
             .map_err(|e| Answer::None(e.to_string()))?;
         let mut client = RecordServiceClient::new(channel);
         let answer = client.get_record_head(GetRecordHeadRequest {}).await;
-        answer.map_err(|status| {
-            let info = status.get_details_error_info();
-            let problem = status.message().to_owned();
-            match info.is_some_and(|info| info.metadata.contains_key(SEEN_ROWS)) {
-                true => Answer::Wrong(WitnessError::WentBack {
-                    url: url.into(),
-                    problem,
-                }),
-                false => Answer::None(problem),
-            }
-        })
+        answer.map_err(|status| refused(url, &status))
     };
-    let head = match tokio::time::timeout(PEER_PATIENCE, asked).await {
-        Ok(Ok(answer)) => answer.into_inner().record_head.unwrap_or_default(),
+    let answer = match tokio::time::timeout(PEER_PATIENCE, asked).await {
+        Ok(Ok(answer)) => answer,
         Ok(Err(answer)) => return answer,
         Err(_) => return Answer::None("no answer in time".into()),
     };
+    let home = answer.metadata().get(RECORD_HOME);
+    let home = home.and_then(|home| home.to_str().ok());
+    let home = home.unwrap_or_default().to_owned();
+    let head = answer.into_inner().record_head.unwrap_or_default();
     match SignedHead::parse(&head.jws) {
-        Ok(head) => Answer::Head(KnownHead {
-            place: format!("--peer {url}"),
-            head: AnyHead::Jws(Box::new(head)),
-        }),
+        Ok(head) => {
+            let known = KnownHead {
+                place: place(url),
+                head: AnyHead::Jws(Box::new(head)),
+            };
+            Answer::Head(known, home)
+        }
         Err(error) => Answer::Wrong(WitnessError::WrongPeer {
             url: url.into(),
             problem: error.to_string(),
         }),
+    }
+}
+
+fn refused(url: &str, status: &tonic::Status) -> Answer {
+    let problem = status.message().to_owned();
+    let info = status.get_details_error_info();
+    let metadata = info.map_or_else(HashMap::new, |info| info.metadata);
+    if let Some(vouched) = Vouched::read(&metadata) {
+        return Answer::Moved(vouched);
+    }
+    match metadata.contains_key(SEEN_ROWS) {
+        true => Answer::Wrong(WitnessError::WentBack {
+            url: url.into(),
+            problem,
+        }),
+        false => Answer::None(problem),
     }
 }
 

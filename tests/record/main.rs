@@ -28,6 +28,7 @@ mod support;
 
 mod backup;
 mod copies;
+mod failover;
 mod faults;
 mod flood;
 mod forwards;

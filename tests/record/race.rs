@@ -185,9 +185,13 @@ async fn a_database_that_stops_and_starts_forks_nothing() {
         server.control("start");
     }
     race.client = database.client().await;
-    let before = race.size().await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert!(race.size().await > before, "the replicas found it again");
+    let enough = race.size().await + 20;
+    let begun = std::time::Instant::now();
+    while race.size().await < enough {
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_secs(90), "the replicas found it again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     stop.store(true, Ordering::Relaxed);
     futures_util::future::try_join_all(clients).await.unwrap();
     race.judge(&database).await;

@@ -47,7 +47,7 @@ fn is_healthy(replica: &Replica) -> bool {
 }
 
 /// Health follows within moments.
-async fn becomes_healthy(replica: &Replica, healthy: bool) {
+pub async fn becomes_healthy(replica: &Replica, healthy: bool) {
     for _ in 0..200 {
         if is_healthy(replica) == healthy {
             return;
@@ -127,8 +127,15 @@ async fn a_database_that_is_restored_beneath_its_replicas_is_not_signed_on() {
     let message = store.refused(&store.place(), &peer).await;
     assert!(message.contains("went back from 9 rows to 5"), "{message}");
 
-    // Another one that does not ask fills the places.
+    // Another one that is told to fills the places.
     let blind = store.start(&store.place(), &[]).await;
+    not_signed(&blind, 6).await;
+    let accept = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+        .args(["record", "accept-restore", "--reason", "a test"])
+        .args(["--record", &store.place()])
+        .status();
+    assert!(accept.unwrap().success());
+    becomes_healthy(&blind, true).await;
     sign_all(&blind, 6..=12).await;
     let message = not_signed(&two, 13).await;
     assert!(

@@ -15,6 +15,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long sent data may stay unacknowledged before the connection is given up.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// How a host that has gone is found by who waits for it: soon after that silence.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+const PROBES: u32 = 3;
+
 /// What the server does by itself, in milliseconds: a statement, a wait for a lock, and a transaction whose client
 /// is silent (a frozen replica) are ended, so that the other replicas go on. A commit is answered when it is durable.
 const OPTIONS: &str = "-c search_path=checkpoint_signer -c synchronous_commit=on -c statement_timeout=4000 \
@@ -122,7 +126,9 @@ impl FromStr for DatabaseAddress {
         config
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_user_timeout(SILENCE)
-            .keepalives_idle(SILENCE);
+            .keepalives_idle(SILENCE)
+            .keepalives_interval(PROBE_EVERY)
+            .keepalives_retries(PROBES);
         let host = url.host_str().unwrap_or("local");
         let port = url
             .port()

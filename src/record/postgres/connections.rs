@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
+use super::wire::Wire;
 use super::{DatabaseAddress, tls};
 use crate::record::RecordError;
 
@@ -22,6 +23,8 @@ pub(super) enum Purpose {
     Signing,
     /// What anybody may ask for.
     Reading,
+    /// Waiting until what was read is durable, which takes as long as a standby is away.
+    Waiting,
 }
 
 impl Purpose {
@@ -30,7 +33,7 @@ impl Purpose {
         match self {
             // One appends.
             Self::Signing => 8,
-            Self::Reading => 4,
+            Self::Reading | Self::Waiting => 4,
         }
     }
 }
@@ -147,6 +150,23 @@ impl Connections {
         }
     }
 
+    /// Does a job once, however long it takes: the server does not end a wait for a standby by itself, and each one that is
+    /// given up here goes on there.
+    pub(super) async fn once<T>(
+        &self,
+        job: impl for<'a> FnOnce(
+            &'a mut Object,
+        )
+            -> Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>,
+    ) -> Result<T, RecordError> {
+        let pooled = self.pool.get().await;
+        let pooled = pooled.map_err(|error| unavailable(error.into()))?;
+        let mut client = scopeguard::guard(pooled, |client| drop(Object::take(client)));
+        let done = job(&mut client).await.map_err(unavailable)?;
+        drop(ScopeGuard::into_inner(client));
+        Ok(done)
+    }
+
     async fn attempt<T>(
         &self,
         job: &impl for<'a> Fn(
@@ -169,14 +189,26 @@ impl Connections {
     }
 }
 
+fn unavailable(error: StoreError) -> RecordError {
+    match error {
+        StoreError::Final(error) => error,
+        StoreError::Passing(problem) | StoreError::Slow(problem) => {
+            RecordError::Unavailable(problem)
+        }
+    }
+}
+
 pub(super) fn pool(address: &DatabaseAddress, purpose: Purpose) -> Result<Pool, String> {
     let config = ManagerConfig {
         // A connection that was lost is found when it is used, and what was asked is asked again.
         recycling_method: RecyclingMethod::Fast,
     };
     let manager = match &address.tls {
-        None => Manager::from_config(address.config.clone(), NoTls, config),
-        Some(roots) => Manager::from_config(address.config.clone(), tls::connector(roots)?, config),
+        None => Manager::from_connect(address.config.clone(), Wire(NoTls), config),
+        Some(roots) => {
+            let tls = Wire(tls::connector(roots)?);
+            Manager::from_connect(address.config.clone(), tls, config)
+        }
     };
     Pool::builder(manager)
         .max_size(purpose.connections())

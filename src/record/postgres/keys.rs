@@ -5,12 +5,23 @@ use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::types::ToSql;
 
 use super::StoreError;
+use super::knowledge::Rests;
 use super::rows::{LOCKED_HEAD, begin, read_head};
+use super::view::{View, emit};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
 use crate::record::row::{instant, parse};
-use crate::record::{RecordError, RegisterError};
+use crate::record::{RecordError, RegisterError, WentBack};
 
-pub(super) async fn keyring(client: &impl GenericClient) -> Result<Keyring, StoreError> {
+/// The keyring, and what it rests on.
+pub(super) async fn read(client: &mut Object, view: &View) -> Result<(Keyring, Rests), StoreError> {
+    let transaction = begin(client).await?;
+    let keyring = keyring(&transaction).await?;
+    // After it, so that all of it is counted.
+    let found = view.look(&transaction, &view.mark()).await?;
+    Ok((keyring, Rests::on_keys(&found)))
+}
+
+async fn keyring(client: &impl GenericClient) -> Result<Keyring, StoreError> {
     let versions = "SELECT key_id, public_key, algorithm, valid_from, valid_until FROM key_version";
     let endorsements = "SELECT key_id, endorsement FROM key_endorsement";
     let revocations = "SELECT key_id, distrust_after, reason, revoked_at FROM key_revocation";
@@ -91,10 +102,18 @@ pub(super) async fn revoke_key(
     client: &mut Object,
     key_id: &KeyId,
     revocation: &Revocation,
+    view: &View,
 ) -> Result<bool, StoreError> {
+    let mark = view.mark();
     let transaction = begin(client).await?;
     // After a batch that is under way, and before the next one: none is judged without this.
     read_head(&transaction, LOCKED_HEAD).await?;
+    let found = view.look(&transaction, &mark).await?;
+    match view.judge(&mark, &found) {
+        // Where signing has not been let go on yet, a revocation has its place all the same.
+        Ok(()) | Err(RecordError::WentBack(WentBack::Moved(_))) => {}
+        Err(would_be_lost) => return Err(would_be_lost.into()),
+    }
     let distrust_after = revocation.distrust_after.timestamp();
     let sql = "SELECT EXISTS (SELECT 1 FROM key_version WHERE key_id = $1), \
                EXISTS (SELECT 1 FROM key_revocation WHERE key_id = $1 AND distrust_after <= $2)";
@@ -113,6 +132,8 @@ pub(super) async fn revoke_key(
         ];
         transaction.execute(sql, &values).await?;
     }
+    // One that is there already may be on this server alone.
+    emit(&transaction).await?;
     transaction.commit().await?;
     Ok(known)
 }

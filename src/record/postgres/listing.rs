@@ -5,7 +5,9 @@ use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
 use super::StoreError;
+use super::knowledge::Rests;
 use super::rows::{COLUMNS, begin, read_row};
+use super::view::View;
 use crate::checkpoint::LedgerId;
 use crate::key::KeyId;
 use crate::record::listing::{MAX_LOOKED_AT, Page, Recorded, Span};
@@ -15,14 +17,29 @@ use crate::record::{Filter, Listing};
 /// Rows that are fetched at once: a page is ended by its bytes as well.
 const CHUNK: i32 = 64;
 
+/// A page, and what it rests on.
 pub(super) async fn list(
     client: &mut Object,
     filter: &Filter,
     after: u64,
     limit: u32,
-) -> Result<Listing, StoreError> {
+    view: &View,
+) -> Result<(Listing, Rests), StoreError> {
+    let mark = view.mark();
     let transaction = begin(client).await?;
-    let Some(span) = span(&transaction, filter, after).await? else {
+    let page = page(&transaction, filter, after, limit).await?;
+    let last = page.rows.iter().map(|row| row.position).max();
+    let rests = view.guard(&transaction, &mark, last).await?;
+    Ok((page, rests))
+}
+
+async fn page(
+    transaction: &Transaction<'_>,
+    filter: &Filter,
+    after: u64,
+    limit: u32,
+) -> Result<Listing, StoreError> {
+    let Some(span) = span(transaction, filter, after).await? else {
         return Ok(Listing::default());
     };
     // Those of a ledger are found by its index, to which the sum leaves them.

@@ -12,21 +12,26 @@ mod address;
 mod check;
 mod connections;
 mod keys;
+mod knowledge;
 mod listing;
+mod look;
 mod nodes;
 mod rows;
 mod schema;
 mod tls;
+mod view;
+mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use deadpool_postgres::PoolError;
 use tokio::sync::watch;
 
+use super::home::{Acceptance, Moved};
 use super::rules::{MaxEntryJump, Standing};
-use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
 use super::{
     AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, WentBack,
@@ -36,6 +41,8 @@ use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
 use connections::{Connections, Purpose, StoreError, pool};
+use knowledge::{Knowledge, Rests};
+use view::View;
 
 pub use address::DatabaseAddress;
 
@@ -73,11 +80,16 @@ pub enum OpenError {
     Unusable(DatabaseAddress, String),
 }
 
+/// How long an answer waits until what it rests on is durable: callers give up after ten seconds or so.
+const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+
 /// A record in a PostgreSQL database.
+#[derive(Clone)]
 pub struct PostgresRecord {
-    signing: Connections,
-    reading: Connections,
-    seen: Arc<Seen>,
+    signing: Arc<Connections>,
+    reading: Arc<Connections>,
+    waiting: Arc<Connections>,
+    view: View,
 }
 
 impl PostgresRecord {
@@ -98,13 +110,79 @@ impl PostgresRecord {
     /// [`OpenError`] when there is none, or it is not one that this program can use.
     pub async fn open(address: &DatabaseAddress) -> Result<Self, OpenError> {
         migrate(address, false).await?;
-        let connections = |purpose| Connections::new(address, purpose);
+        let connections = |purpose| Connections::new(address, purpose).map(Arc::new);
         let unusable = |problem| OpenError::Unusable(address.clone(), problem);
-        Ok(Self {
+        let view = View {
+            knowledge: Arc::new(Knowledge::none()),
+            serves: true,
+        };
+        let record = Self {
             signing: connections(Purpose::Signing).map_err(unusable)?,
             reading: connections(Purpose::Reading).map_err(unusable)?,
-            seen: Arc::new(Seen::nothing()),
-        })
+            waiting: connections(Purpose::Waiting).map_err(unusable)?,
+            view,
+        };
+        // Where the record says that it lives, this process signs as well: whoever starts on it compares what is known first.
+        record
+            .signing
+            .run(|client| {
+                let view = record.view.clone();
+                Box::pin(async move { view::begin_at_home(client, &view).await })
+            })
+            .await
+            .map_err(|error| OpenError::Unusable(address.clone(), error.to_string()))?;
+        Ok(record)
+    }
+
+    /// Waits until all that an answer rests on is durable. One transaction waits for all who read before it began.
+    async fn confirm(&self, rests: Rests) -> Result<(), RecordError> {
+        let mut durable = self.view.knowledge.durable();
+        if !self.view.serves || durable.borrow_and_update().covers(&rests) {
+            return Ok(());
+        }
+        let ended = durable.borrow().ended;
+        let covered = async {
+            loop {
+                self.begin_to_wait(&rests);
+                if durable.changed().await.is_err() {
+                    return Err(RecordError::Unavailable("the service is ending".into()));
+                }
+                let durable = durable.borrow_and_update();
+                match &durable.failed {
+                    _ if durable.covers(&rests) => return Ok(()),
+                    Some(error) if durable.ended != ended => return Err(error.clone()),
+                    _ => {}
+                }
+            }
+        };
+        let late = |_| {
+            let problem = "what was read is not yet as durable as the database was told to make it: its synchronous standby does \
+                           not confirm; retry later";
+            Err(RecordError::Unavailable(problem.into()))
+        };
+        tokio::time::timeout(DURABLE_WITHIN, covered)
+            .await
+            .unwrap_or_else(late)
+    }
+
+    /// Begins to wait for the standby, unless somebody does.
+    fn begin_to_wait(&self, rests: &Rests) {
+        self.view.knowledge.begin_to_wait(rests, || {
+            let (waiting, view) = (Arc::clone(&self.waiting), self.view.clone());
+            let task = tokio::spawn(async move {
+                let asked = view.clone();
+                let wait = waiting
+                    .once(|client| Box::pin(async move { view::wait(client, &asked).await }));
+                view.knowledge.end_to_wait(wait.await);
+            });
+            task.abort_handle()
+        });
+    }
+
+    /// What was read, once it is durable.
+    async fn confirmed<T>(&self, (read, rests): (T, Rests)) -> Result<T, RecordError> {
+        self.confirm(rests).await?;
+        Ok(read)
     }
 }
 
@@ -112,10 +190,11 @@ impl PostgresRecord {
 /// exist is made only by who may `create` it.
 async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenError> {
     let unusable = |problem: String| OpenError::Unusable(address.clone(), problem);
-    let failed = |error: tokio_postgres::Error| match StoreError::from(error) {
+    let failed_look = |error| match error {
         StoreError::Slow(problem) | StoreError::Passing(problem) => unusable(problem),
         StoreError::Final(error) => unusable(error.to_string()),
     };
+    let failed = |error: tokio_postgres::Error| failed_look(error.into());
     let pool = pool(address, Purpose::Signing).map_err(unusable)?;
     let mut client = match pool.get().await {
         Ok(client) => client,
@@ -146,6 +225,16 @@ async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenErr
     for step in steps {
         transaction.batch_execute(step).await.map_err(failed)?;
     }
+    if found == 0 && create {
+        let made = Acceptance {
+            who: String::new(),
+            reason: "the record was made".into(),
+            at: Utc::now(),
+        };
+        look::accept_first(&transaction, &made)
+            .await
+            .map_err(failed_look)?;
+    }
     if !steps.is_empty() {
         let version = "UPDATE checkpoint_signer.record_version SET version = $1";
         let now = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
@@ -171,12 +260,11 @@ impl Record for PostgresRecord {
             checkpoint_id: checkpoint_id.clone(),
             entry_count,
         };
-        self.signing
-            .run(|client| {
-                let wanted = wanted.clone();
-                Box::pin(async move { rows::standing(client, &wanted).await })
-            })
-            .await
+        let read = self.signing.run(|client| {
+            let (wanted, view) = (wanted.clone(), self.view.clone());
+            Box::pin(async move { rows::standing(client, &wanted, &view).await })
+        });
+        self.confirmed(read.await?).await
     }
 
     async fn append(
@@ -212,39 +300,68 @@ impl Record for PostgresRecord {
         ledger_id: &LedgerId,
         checkpoint_id: &CheckpointId,
     ) -> Result<Option<Receipt>, RecordError> {
-        self.reading
-            .run(|client| {
-                let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
-                Box::pin(async move { rows::by_id(client, &ledger_id, &checkpoint_id).await })
-            })
-            .await
+        let read = self.reading.run(|client| {
+            let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
+            let view = self.view.clone();
+            Box::pin(async move { rows::by_id(client, &ledger_id, &checkpoint_id, &view).await })
+        });
+        self.confirmed(read.await?).await
     }
 
     async fn list(&self, filter: &Filter, after: u64, limit: u32) -> Result<Listing, RecordError> {
-        self.reading
-            .run(|client| {
-                let filter = filter.clone();
-                Box::pin(async move { listing::list(client, &filter, after, limit).await })
-            })
-            .await
+        let read = self.reading.run(|client| {
+            let (filter, view) = (filter.clone(), self.view.clone());
+            Box::pin(async move { listing::list(client, &filter, after, limit, &view).await })
+        });
+        self.confirmed(read.await?).await
     }
 
     async fn head(&self) -> Result<Frontier, RecordError> {
-        self.signing
-            .run(|client| {
-                let seen = Arc::clone(&self.seen);
-                Box::pin(async move { rows::head(client, &seen).await })
-            })
-            .await
+        let read = self.signing.run(|client| {
+            let view = self.view.clone();
+            Box::pin(async move { rows::head(client, &view).await })
+        });
+        self.confirmed(read.await?).await
     }
 
     fn wholeness(&self) -> watch::Receiver<Option<WentBack>> {
-        self.seen.wholeness()
+        self.view.knowledge.seen.wholeness()
+    }
+
+    fn as_it_is(&self) -> Option<Arc<dyn Record>> {
+        let mut bare = self.clone();
+        bare.view.serves = false;
+        Some(Arc::new(bare))
+    }
+
+    fn home(&self) -> Option<String> {
+        let settled = self.view.knowledge.settled()?;
+        Some(settled.home.to_string())
+    }
+
+    async fn settle(
+        &self,
+        moved: &Moved,
+        acceptance: Option<&Acceptance>,
+    ) -> Result<Option<Acceptance>, RecordError> {
+        let settled = self.signing.run(|client| {
+            let (view, moved) = (self.view.clone(), moved.clone());
+            let acceptance = acceptance.cloned();
+            Box::pin(async move { view::settle(client, &view, &moved, acceptance.as_ref()).await })
+        });
+        settled.await.map(Some)
+    }
+
+    fn contradict(&self, problem: Option<String>) {
+        self.view.knowledge.seen.contradict(problem);
     }
 
     async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError> {
         self.reading
-            .run(|client| Box::pin(async move { nodes::read(client, first, limit).await }))
+            .run(|client| {
+                let view = self.view.clone();
+                Box::pin(async move { nodes::read(client, first, limit, &view).await })
+            })
             .await
     }
 
@@ -274,15 +391,26 @@ impl Record for PostgresRecord {
     }
 
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {
-        self.reading
-            .run(|client| Box::pin(rows::newest(client, limit)))
-            .await
+        let read = self.reading.run(|client| {
+            let view = self.view.clone();
+            Box::pin(async move { rows::newest(client, limit, &view).await })
+        });
+        self.confirmed(read.await?).await
     }
 
     async fn keyring(&self) -> Result<Keyring, RecordError> {
-        self.signing
-            .run(|client| Box::pin(async move { keys::keyring(&*client).await }))
-            .await
+        let read = self.signing.run(|client| {
+            let view = self.view.clone();
+            Box::pin(async move { keys::read(client, &view).await })
+        });
+        let (keyring, rests) = read.await?;
+        let begins = self.view.knowledge.durable().borrow().is_unknown();
+        match self.confirm(rests).await {
+            // A service that starts while the standby is away verifies all the same, by what it finds.
+            Err(error) if begins => tracing::warn!(%error, "the keys on record are not confirmed"),
+            confirmed => confirmed?,
+        }
+        Ok(keyring)
     }
 
     async fn register_key(
@@ -309,7 +437,8 @@ impl Record for PostgresRecord {
         self.signing
             .run(|client| {
                 let (key_id, revocation) = (key_id.clone(), revocation.clone());
-                Box::pin(async move { keys::revoke_key(client, &key_id, &revocation).await })
+                let view = self.view.clone();
+                Box::pin(async move { keys::revoke_key(client, &key_id, &revocation, &view).await })
             })
             .await
     }
@@ -324,8 +453,8 @@ impl PostgresRecord {
         let candidates: Arc<[SignedCheckpoint]> = candidates.into();
         self.signing
             .run(|client| {
-                let (candidates, seen) = (Arc::clone(&candidates), Arc::clone(&self.seen));
-                Box::pin(async move { rows::append(client, &candidates, max_jump, &seen).await })
+                let (candidates, view) = (Arc::clone(&candidates), self.view.clone());
+                Box::pin(async move { rows::append(client, &candidates, max_jump, &view).await })
             })
             .await
     }

@@ -3,6 +3,8 @@
 use deadpool_postgres::{Object, Transaction};
 
 use super::StoreError;
+use super::rows::begin;
+use super::view::View;
 use crate::record::RecordError;
 use crate::record::row::to_signed;
 use crate::record::tree::{Node, NodeId, TreeHash};
@@ -24,17 +26,22 @@ pub(super) async fn keep(transaction: &Transaction<'_>, nodes: &[Node]) -> Resul
 
 /// Nodes of the level of `first`, from it on.
 pub(super) async fn read(
-    client: &Object,
+    client: &mut Object,
     first: NodeId,
     limit: u32,
+    view: &View,
 ) -> Result<Vec<Node>, StoreError> {
+    let mark = view.mark();
+    let transaction = begin(client).await?;
     let sql = "SELECT position, hash FROM tree_node WHERE level = $1 AND position >= $2 \
                ORDER BY position LIMIT $3";
-    let statement = client.prepare_cached(sql).await?;
+    let statement = transaction.prepare_cached(sql).await?;
     let (level, position) = (i32::from(first.level), to_signed(first.position));
-    let rows = client
+    let rows = transaction
         .query(&statement, &[&level, &position, &i64::from(limit)])
         .await?;
+    // Whoever asks has asked for the head before, and that was durable.
+    view.guard(&transaction, &mark, None).await?;
     let read = |row: &tokio_postgres::Row| {
         let (position, hash): (i64, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
         let (level, position) = (first.level, position.unsigned_abs());

@@ -8,11 +8,12 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row as SqlRow};
 
+use super::knowledge::Rests;
+use super::view::{View, emit};
 use super::{StoreError, nodes};
 use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, Timestamp};
 use crate::record::row::{Row, instant, parse, timestamp, to_signed};
 use crate::record::rules::{MaxEntryJump, Place, RuleViolation, Standing};
-use crate::record::seen::Seen;
 use crate::record::tree::{Frontier, Node, TreeHash};
 use crate::record::{AppendError, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
@@ -60,27 +61,20 @@ pub(super) async fn read_head(client: &impl GenericClient, sql: &str) -> Result<
     })
 }
 
-/// The head, after it was compared with what was seen before it was read.
-pub(super) async fn head(client: &Object, seen: &Seen) -> Result<Frontier, StoreError> {
-    let mark = seen.mark();
-    // One statement, so that one snapshot is seen.
-    let sql = "SELECT head.size, head.frontier, newest.signature, marked.signature FROM record_head head \
-               LEFT JOIN signed_checkpoint newest ON newest.position = head.size \
-               LEFT JOIN signed_checkpoint marked ON marked.position = $1";
-    let statement = client.prepare_cached(sql).await?;
-    let row = client
-        .query_one(&statement, &[&to_signed(mark.rows())])
-        .await?;
-    let tree = frontier(row.try_get(0)?, row.try_get(1)?)?;
-    let compared = mark.compare(&tree, row.try_get(3)?);
-    seen.note(compared).map_err(RecordError::from)?;
-    if let Some(newest) = row.try_get(2)? {
-        seen.advance(&tree, newest);
-    }
-    Ok(tree)
+/// The head, and what it rests on.
+pub(super) async fn head(
+    client: &mut Object,
+    view: &View,
+) -> Result<(Frontier, Rests), StoreError> {
+    let mark = view.mark();
+    let transaction = begin(client).await?;
+    let found = view.look(&transaction, &mark).await?;
+    view.judge(&mark, &found)?;
+    let rests = Rests::on_rows(&found, found.tree.size());
+    Ok((found.tree, rests))
 }
 
-fn frontier(size: i64, bytes: &[u8]) -> Result<Frontier, RecordError> {
+pub(super) fn frontier(size: i64, bytes: &[u8]) -> Result<Frontier, RecordError> {
     let damaged = || RecordError::Damaged("the head's frontier does not fit its size".into());
     Frontier::from_bytes(size.unsigned_abs(), bytes).ok_or_else(damaged)
 }
@@ -104,14 +98,27 @@ impl Wanted {
     }
 }
 
-pub(super) async fn standing(client: &Object, wanted: &Wanted) -> Result<Standing, StoreError> {
+/// What the record holds for a place, and what a retry's answer rests on.
+pub(super) async fn standing(
+    client: &mut Object,
+    wanted: &Wanted,
+    view: &View,
+) -> Result<(Standing, Rests), StoreError> {
+    let mark = view.mark();
+    let transaction = begin(client).await?;
     let wanted = std::slice::from_ref(wanted);
-    let (head, standings) = tokio::try_join!(read_head(client, HEAD), standings(client, wanted))?;
+    let (head, standings) = tokio::try_join!(
+        read_head(&transaction, HEAD),
+        standings(&transaction, wanted)
+    )?;
     let standing = standings.into_iter().next().unwrap_or_default();
-    Ok(Standing {
+    let recorded = standing.same_id.as_ref().map(|same| same.position);
+    let rests = view.guard(&transaction, &mark, recorded).await?;
+    let standing = Standing {
         newest_signed_at: head.newest_signed_at,
         ..standing
-    })
+    };
+    Ok((standing, rests))
 }
 
 /// What the record holds for each place, but for the time of its newest signature.
@@ -249,20 +256,19 @@ pub(super) async fn append(
     client: &mut Object,
     candidates: &[SignedCheckpoint],
     max_jump: MaxEntryJump,
-    seen: &Seen,
+    view: &View,
 ) -> Result<Vec<Result<Receipt, AppendError>>, StoreError> {
-    let mark = seen.mark();
+    let mark = view.mark();
     let wanted: Vec<Wanted> = candidates.iter().map(Wanted::of).collect();
     let transaction = begin(client).await?;
     // Answered before anything else is asked: each statement sees what was committed when it began.
     let mut head = read_head(&transaction, LOCKED_HEAD).await?;
-    let (revoked, standings, marked) = tokio::try_join!(
+    let (revoked, standings, found) = tokio::try_join!(
         revoked(&transaction, candidates),
         standings(&transaction, &wanted),
-        signature(&transaction, mark.row_to_compare(&head.frontier)),
+        view.look(&transaction, &mark),
     )?;
-    let compared = mark.compare(&head.frontier, marked.as_deref());
-    seen.note(compared).map_err(RecordError::from)?;
+    view.judge(&mark, &found)?;
     let (mut batch, before) = (Batch::default(), head.frontier.size());
     let answers: Vec<_> = candidates
         .iter()
@@ -275,27 +281,16 @@ pub(super) async fn append(
             nodes::keep(&transaction, &batch.completed).await?;
         }
         update(&transaction, &head).await?;
+    } else if answers.iter().any(Result::is_ok) {
+        // Others have recorded it, or an earlier attempt whose commit was not confirmed: this one is to wait for that.
+        emit(&transaction).await?;
+    } else {
+        return Ok(answers);
     }
     transaction.commit().await?;
-    if let Some(newest) = batch.rows.last() {
-        seen.advance(&head.frontier, &newest.signature);
-    }
+    let newest = batch.rows.last().map(|row| row.signature.as_str());
+    view.confirm(&found, &head.frontier, newest.or(found.newest.as_deref()))?;
     Ok(answers)
-}
-
-/// The signature of a row, if one is asked for.
-async fn signature(
-    transaction: &Transaction<'_>,
-    position: Option<u64>,
-) -> Result<Option<String>, StoreError> {
-    let Some(position) = position else {
-        return Ok(None);
-    };
-    let sql = "SELECT signature FROM signed_checkpoint WHERE position = $1";
-    let statement = transaction.prepare_cached(sql).await?;
-    let position = to_signed(position);
-    let row = transaction.query_opt(&statement, &[&position]).await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
@@ -366,21 +361,36 @@ async fn update(transaction: &Transaction<'_>, head: &Head) -> Result<(), StoreE
 }
 
 pub(super) async fn by_id(
-    client: &Object,
+    client: &mut Object,
     ledger_id: &LedgerId,
     checkpoint_id: &CheckpointId,
-) -> Result<Option<Receipt>, StoreError> {
+    view: &View,
+) -> Result<(Option<Receipt>, Rests), StoreError> {
+    let mark = view.mark();
+    let transaction = begin(client).await?;
     let sql = format!(
         "SELECT {COLUMNS} FROM signed_checkpoint WHERE ledger_id = $1 AND checkpoint_id = $2"
     );
-    let statement = client.prepare_cached(&sql).await?;
+    let statement = transaction.prepare_cached(&sql).await?;
     let values: [&(dyn ToSql + Sync); 2] = [&ledger_id.as_str(), &checkpoint_id.as_str()];
-    let row = client.query_opt(&statement, &values).await?;
-    row.as_ref().map(receipt).transpose()
+    let row = transaction.query_opt(&statement, &values).await?;
+    let receipt = row.as_ref().map(receipt).transpose()?;
+    let position = receipt.as_ref().map(|receipt| receipt.position);
+    let rests = view.guard(&transaction, &mark, position).await?;
+    Ok((receipt, rests))
 }
 
-pub(super) async fn newest(client: &Object, limit: u32) -> Result<Vec<Receipt>, StoreError> {
+pub(super) async fn newest(
+    client: &mut Object,
+    limit: u32,
+    view: &View,
+) -> Result<(Vec<Receipt>, Rests), StoreError> {
+    let mark = view.mark();
+    let transaction = begin(client).await?;
     let sql = format!("SELECT {COLUMNS} FROM signed_checkpoint ORDER BY position DESC LIMIT $1");
-    let rows = client.query(&sql, &[&i64::from(limit)]).await?;
-    rows.iter().map(receipt).collect()
+    let rows = transaction.query(&sql, &[&i64::from(limit)]).await?;
+    let receipts: Vec<_> = rows.iter().map(receipt).collect::<Result<_, _>>()?;
+    let newest = receipts.first().map(|receipt| receipt.position);
+    let rests = view.guard(&transaction, &mark, newest).await?;
+    Ok((receipts, rests))
 }

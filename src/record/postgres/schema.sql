@@ -71,6 +71,19 @@ CREATE TABLE record_head (
 );
 INSERT INTO record_head (id, size, frontier) VALUES (1, 0, '');
 
+-- Where the record has lived: the newest row must name the server that answers, or nothing is signed (record/home.rs).
+CREATE TABLE record_home (
+    number      BIGINT PRIMARY KEY CHECK (number > 0),
+    system      TEXT NOT NULL,                   -- PostgreSQL's system identifier
+    timeline    BIGINT NOT NULL,                 -- of the write-ahead log: a promotion begins a new one
+    database    BIGINT NOT NULL,                 -- its oid
+    token       TEXT NOT NULL,                   -- random
+    rows        BIGINT NOT NULL,                 -- how many rows the record had then
+    who         TEXT NOT NULL,
+    reason      TEXT NOT NULL,
+    accepted_at BIGINT NOT NULL
+);
+
 -- The roots of complete subtrees at every eighth level, for proofs: about one for 255 rows.
 CREATE TABLE tree_node (
     level    INTEGER NOT NULL CHECK (level >= 8 AND level <= 56 AND level % 8 = 0), -- a dump puts BETWEEN back as something else
@@ -153,6 +166,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON key_endorsement
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON key_revocation
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON record_home
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tree_node
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

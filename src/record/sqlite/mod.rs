@@ -27,6 +27,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 
+use super::home::{Acceptance, Moved};
 use super::rules::{MaxEntryJump, Standing};
 use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
@@ -434,6 +435,27 @@ impl Record for SqliteRecord {
 
     fn wholeness(&self) -> watch::Receiver<Option<WentBack>> {
         self.seen.wholeness()
+    }
+
+    fn as_it_is(&self) -> Option<Arc<dyn Record>> {
+        None
+    }
+
+    fn home(&self) -> Option<String> {
+        None
+    }
+
+    async fn settle(
+        &self,
+        _: &Moved,
+        _: Option<&Acceptance>,
+    ) -> Result<Option<Acceptance>, RecordError> {
+        // A file is never promoted.
+        Ok(None)
+    }
+
+    fn contradict(&self, problem: Option<String>) {
+        self.seen.contradict(problem);
     }
 
     async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError> {

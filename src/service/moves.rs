@@ -1,0 +1,126 @@
+//! What a replica does when the database was promoted, restored or copied beneath it: it compares what is known elsewhere with the
+//! record, and signs again when nothing is missing.
+//!
+//! After a promotion, replicas that name one another find out together. Each tells what it has seen where all of them were, and
+//! that it finds the record where the others do; then all that was ever given out there is known, and compared. A replica that
+//! has begun since, one that is down, and one that still writes to the former primary each keep that from being known. Then, and
+//! for a copy or a backup, an operator says so; each replica still compares what it knows itself.
+
+use std::sync::Arc;
+
+use super::witnesses::{Answer, Vouched, WitnessError, Witnesses, ask_all, place};
+use crate::audit::{self, Outcome};
+use crate::clock::Clock;
+use crate::record::head::LogName;
+use crate::record::home::{Acceptance, Moved};
+use crate::record::witness::{self, NotContained};
+use crate::record::{Record, RecordError};
+
+/// Why nothing is signed yet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Waits {
+    /// Something that is known elsewhere is not in the record.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
+    /// What is known elsewhere cannot be found out.
+    #[error("{0}")]
+    Peer(String),
+    /// Nobody can find it out.
+    #[error("no peer can tell what was signed before: an operator has to")]
+    Operator,
+    /// The record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Compares, and lets this process sign again when nothing is missing.
+pub(super) async fn follow(
+    record: &Arc<dyn Record>,
+    witnesses: &Witnesses,
+    log: &LogName,
+    clock: &Clock,
+    moved: &Moved,
+) -> Result<(), Waits> {
+    let Some(bare) = record.as_it_is() else {
+        return Ok(());
+    };
+    if !moved.is_accepted() && (!moved.is_promotion() || witnesses.peers.is_empty()) {
+        return Err(Waits::Operator);
+    }
+    witnesses.check_kept(bare.as_ref(), log).await?;
+    let answers = ask_all(witnesses).await;
+    let mut unknown = None;
+    for (url, answer) in witnesses.peers.iter().zip(answers) {
+        let waits_for = match answer {
+            Answer::Wrong(error) => return Err(error.into()),
+            Answer::None(problem) => Some(format!("--peer {url}: {problem}")),
+            Answer::Head(head, home) => {
+                let contained = witness::check(bare.as_ref(), log, &head).await;
+                contained.map_err(WitnessError::from)?;
+                (home != moved.here.to_string()).then(|| {
+                    format!("--peer {url}: signs where the record was before; expected that it has followed")
+                })
+            }
+            Answer::Moved(vouched) => {
+                let place = place(url);
+                let contained = witness::check_seen(bare.as_ref(), &place, vouched.seen);
+                contained.await.map_err(WitnessError::from)?;
+                (!vouches(&vouched, moved)).then(|| {
+                    format!(
+                        "--peer {url}: was not where this replica was, or does not find the record where this one does, and \
+                         cannot tell what was signed before"
+                    )
+                })
+            }
+        };
+        unknown = unknown.or(waits_for);
+    }
+    if moved.is_accepted() {
+        // Somebody has answered for what peers that are down may know.
+        let on_record = record.settle(moved, None).await?;
+        if let Some(Acceptance { who, reason, .. }) = on_record {
+            audit::promotion(&who, &moved.here.to_string(), &reason, Outcome::DONE);
+        }
+        return Ok(());
+    }
+    if let Some(problem) = unknown {
+        return Err(Waits::Peer(problem));
+    }
+    let acceptance = Acceptance {
+        who: "the replicas".into(),
+        reason: "a promotion: the record has all that each of the peers has seen".into(),
+        at: clock.now(),
+    };
+    record.settle(moved, Some(&acceptance)).await?;
+    let Acceptance { who, reason, .. } = &acceptance;
+    audit::promotion(who, &moved.here.to_string(), reason, Outcome::DONE);
+    Ok(())
+}
+
+fn vouches(vouched: &Vouched, moved: &Moved) -> bool {
+    (vouched.was_at.as_str(), vouched.is_at.as_str())
+        == (moved.was_at().as_str(), moved.is_at().as_str())
+}
+
+/// Compares the record with what peers have: two databases that are both written to are found by that.
+pub(super) async fn compare(record: &Arc<dyn Record>, witnesses: &Witnesses, log: &LogName) {
+    let mut problem = None;
+    for (url, answer) in witnesses.peers.iter().zip(ask_all(witnesses).await) {
+        let contained = match answer {
+            Answer::Head(head, _) => witness::check(record.as_ref(), log, &head).await,
+            Answer::Moved(vouched) => {
+                witness::check_seen(record.as_ref(), &place(url), vouched.seen).await
+            }
+            Answer::Wrong(error) => {
+                problem = Some(error.to_string());
+                continue;
+            }
+            Answer::None(_) => continue,
+        };
+        match contained {
+            Ok(()) | Err(NotContained::Record(_)) => {}
+            Err(error) => problem = Some(error.to_string()),
+        }
+    }
+    record.contradict(problem);
+}

@@ -1,0 +1,7 @@
+//! Fail-overs of PostgreSQL: standbys that lag are promoted, wait and are waited for, and former primaries return. Nothing that
+//! was handed out is lost, and no place is given twice.
+
+mod promotion;
+mod servers;
+mod stall;
+mod told;
