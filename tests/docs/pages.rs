@@ -85,6 +85,11 @@ fn the_secret_was_deleted() {
 }
 
 #[test]
+fn a_standby_was_promoted() {
+    Story::section("disaster-recovery.md", "A standby was promoted").tell_the_rest();
+}
+
+#[test]
 fn the_region_is_lost() {
     let mut story = Story::section(
         "disaster-recovery.md",

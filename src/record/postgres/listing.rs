@@ -29,7 +29,8 @@ pub(super) async fn list(
     let transaction = begin(client).await?;
     let page = page(&transaction, filter, after, limit).await?;
     let last = page.rows.iter().map(|row| row.position).max();
-    let rests = view.guard(&transaction, &mark, last).await?;
+    let found = view.look(&transaction, &mark).await?;
+    let rests = view.guard(&transaction, &mark, &found, last).await?;
     Ok((page, rests))
 }
 

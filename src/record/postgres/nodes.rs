@@ -41,7 +41,8 @@ pub(super) async fn read(
         .query(&statement, &[&level, &position, &i64::from(limit)])
         .await?;
     // Whoever asks has asked for the head before, and that was durable.
-    view.guard(&transaction, &mark, None).await?;
+    let found = view.look(&transaction, &mark).await?;
+    view.guard(&transaction, &mark, &found, None).await?;
     let read = |row: &tokio_postgres::Row| {
         let (position, hash): (i64, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
         let (level, position) = (first.level, position.unsigned_abs());

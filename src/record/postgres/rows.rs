@@ -107,13 +107,15 @@ pub(super) async fn standing(
     let mark = view.mark();
     let transaction = begin(client).await?;
     let wanted = std::slice::from_ref(wanted);
-    let (head, standings) = tokio::try_join!(
+    // One round trip: they are sent one after the other, and answered in that order.
+    let (head, standings, found) = tokio::try_join!(
         read_head(&transaction, HEAD),
-        standings(&transaction, wanted)
+        standings(&transaction, wanted),
+        view.look(&transaction, &mark),
     )?;
     let standing = standings.into_iter().next().unwrap_or_default();
     let recorded = standing.same_id.as_ref().map(|same| same.position);
-    let rests = view.guard(&transaction, &mark, recorded).await?;
+    let rests = view.guard(&transaction, &mark, &found, recorded).await?;
     let standing = Standing {
         newest_signed_at: head.newest_signed_at,
         ..standing
@@ -373,10 +375,11 @@ pub(super) async fn by_id(
     );
     let statement = transaction.prepare_cached(&sql).await?;
     let values: [&(dyn ToSql + Sync); 2] = [&ledger_id.as_str(), &checkpoint_id.as_str()];
-    let row = transaction.query_opt(&statement, &values).await?;
+    let read = async { Ok::<_, StoreError>(transaction.query_opt(&statement, &values).await?) };
+    let (row, found) = tokio::try_join!(read, view.look(&transaction, &mark))?;
     let receipt = row.as_ref().map(receipt).transpose()?;
     let position = receipt.as_ref().map(|receipt| receipt.position);
-    let rests = view.guard(&transaction, &mark, position).await?;
+    let rests = view.guard(&transaction, &mark, &found, position).await?;
     Ok((receipt, rests))
 }
 
@@ -391,6 +394,7 @@ pub(super) async fn newest(
     let rows = transaction.query(&sql, &[&i64::from(limit)]).await?;
     let receipts: Vec<_> = rows.iter().map(receipt).collect::<Result<_, _>>()?;
     let newest = receipts.first().map(|receipt| receipt.position);
-    let rests = view.guard(&transaction, &mark, newest).await?;
+    let found = view.look(&transaction, &mark).await?;
+    let rests = view.guard(&transaction, &mark, &found, newest).await?;
     Ok((receipts, rests))
 }

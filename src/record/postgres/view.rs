@@ -65,14 +65,14 @@ impl View {
         &self,
         transaction: &Transaction<'_>,
         mark: &Mark,
+        found: &Look,
         last: Option<u64>,
     ) -> Result<Rests, StoreError> {
-        let found = self.look(transaction, mark).await?;
         if self.serves {
-            let guarded = self.knowledge.guard(transaction, mark, &found, last);
+            let guarded = self.knowledge.guard(transaction, mark, found, last);
             guarded.await?;
         }
-        Ok(Rests::on_rows(&found, last.unwrap_or(0)))
+        Ok(Rests::on_rows(found, last.unwrap_or(0)))
     }
 }
 
@@ -136,9 +136,12 @@ pub(super) async fn settle(
     Ok(on_record)
 }
 
-/// Lets this process sign where the record says that it lives.
+/// Lets this process sign where the record says that it lives. What is damaged is told by who checks the record.
 pub(super) async fn begin_at_home(client: &mut Object, view: &View) -> Result<(), StoreError> {
-    let found = look(&*client, &view.mark()).await?;
+    let found = match look(&*client, &view.mark()).await {
+        Err(StoreError::Final(RecordError::Damaged(_))) => return Ok(()),
+        found => found?,
+    };
     let at_home = found
         .accepted
         .filter(|accepted| accepted.home == found.here);
