@@ -189,7 +189,10 @@ async fn a_database_that_stops_and_starts_forks_nothing() {
     let begun = std::time::Instant::now();
     while race.size().await < enough {
         let waited = begun.elapsed();
-        assert!(waited < Duration::from_secs(90), "the replicas found it again");
+        assert!(
+            waited < Duration::from_secs(90),
+            "the replicas found it again"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     stop.store(true, Ordering::Relaxed);
