@@ -30,7 +30,7 @@
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; logs and metrics; who did what; no core dumps, memory locked |
 //! | `budget` | the memory that clients may take, together and each of them |
-//! | [`fault`], [`identifier`], [`paging`] | what is wrong with input; the form of names; pages of the record |
+//! | [`fault`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of names; pages of the record; text that is safe to show |
 
 pub mod audit;
 mod budget;
@@ -52,3 +52,4 @@ pub mod signer;
 pub mod source;
 pub mod telemetry;
 pub mod verifier;
+pub mod visible;

@@ -7,7 +7,7 @@ mod metrics;
 mod otlp;
 pub(crate) mod trace;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use tracing::Metadata;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
@@ -16,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use crate::audit;
+use crate::visible::visible;
 
 pub use json::JsonLines;
 pub use metrics::Metrics;
@@ -57,7 +58,9 @@ pub fn start(filter: &str, audit: Audit, collector: Option<&Collector>) -> Resul
     let filter = parse_filter(filter, audit)?.and(filter_fn(is_for_the_log));
     let log: Layer = match std::io::stderr().is_terminal() {
         true => tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(|| VisibleLines(std::io::stderr()))
+            // Colours are control characters, too: none is let through.
+            .with_ansi(false)
             // It would tell of a failed write on standard error, which panics when that is what cannot be written.
             .log_internal_errors(false)
             .with_filter(filter)
@@ -72,6 +75,23 @@ pub fn start(filter: &str, audit: Audit, collector: Option<&Collector>) -> Resul
     // A second start in one process (a test) keeps the first one.
     let _ = tracing_subscriber::registry().with(layers).try_init();
     Ok(Started { _export: export })
+}
+
+/// Writes what a terminal shows as it stands: an event is one line, whatever was logged in it.
+struct VisibleLines<W>(W);
+
+impl<W: Write> Write for VisibleLines<W> {
+    // The layer writes each event at once.
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = visible(text.strip_suffix('\n').unwrap_or(&text));
+        self.0.write_all(format!("{line}\n").as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn parse_filter(filter: &str, audit: Audit) -> Result<EnvFilter, String> {

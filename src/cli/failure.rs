@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Shown,
     /// It could not be done or checked.
     Impossible(String),
+    /// It could not be done or checked, for several reasons.
+    Faults(Vec<String>),
 }
 
 impl Failure {
@@ -23,17 +25,24 @@ impl Failure {
         Self::Impossible(error.to_string())
     }
 
-    pub(super) fn message(&self) -> Option<&str> {
+    /// What to say, a line each.
+    pub(super) fn messages(&self) -> &[String] {
         match self {
-            Self::Negative(message) | Self::Impossible(message) => Some(message),
-            Self::Shown => None,
+            Self::Negative(message) | Self::Impossible(message) => std::slice::from_ref(message),
+            Self::Faults(messages) => messages,
+            Self::Shown => &[],
         }
+    }
+
+    /// All that is to be said, in one line.
+    pub(super) fn message(&self) -> String {
+        self.messages().join("; ")
     }
 
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Negative(_) | Self::Shown => ExitCode::from(1),
-            Self::Impossible(_) => ExitCode::from(2),
+            Self::Impossible(_) | Self::Faults(_) => ExitCode::from(2),
         }
     }
 }

@@ -7,15 +7,19 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::place::RecordPlace;
-use super::{Failure, Format, FormatArg, ServerArg, input, print, print_json, print_line};
+use super::{
+    Failure, Format, FormatArg, ServerArg, input, print, print_json, print_json_text, print_line,
+    print_lines,
+};
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::{Key, KeyState, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
 use crate::key::{
-    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyVersion, Keyring, MAX_KEYRING_BYTES, PublicKey,
-    ValidityWindow, WindowError, instant_text, parse_instant,
+    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyVersion, Keyring, KeyringEntry, MAX_KEYRING_BYTES,
+    PublicKey, ValidityWindow, WindowError, instant_text, parse_instant,
 };
 use crate::record::RegisterError;
 use crate::signature::Algorithm;
+use crate::visible::visible;
 
 #[derive(Subcommand)]
 pub(super) enum Keys {
@@ -126,9 +130,9 @@ pub(super) struct Import {
     /// First instant at which it might no longer sign; for PEM
     #[arg(long, env = "CHECKPOINT_SIGNER_VALID_UNTIL", value_parser = parse_instant)]
     valid_until: Option<DateTime<Utc>>,
-    /// PS256 or RS256; for PEM
-    #[arg(long, env = "CHECKPOINT_SIGNER_ALGORITHM", default_value_t)]
-    algorithm: Algorithm,
+    /// PS256 or RS256; for PEM, where PS256 is the default
+    #[arg(long, env = "CHECKPOINT_SIGNER_ALGORITHM")]
+    algorithm: Option<Algorithm>,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -190,15 +194,19 @@ impl Generate {
                 "thumbprint": version.public_key.thumbprint(),
                 "file": self.out.display().to_string(),
             })),
-            Format::Text => print_line(&format!(
-                "generated {} ({}, {} bits, {window})\nfingerprint {}\nwritten to {} (mode 0600): whoever \
-                 reads it can sign",
-                version.key_id,
-                version.algorithm,
-                version.public_key.bits(),
-                version.fingerprint(),
-                self.out.display()
-            )),
+            Format::Text => print_lines([
+                format!(
+                    "generated {} ({}, {} bits, {window})",
+                    version.key_id,
+                    version.algorithm,
+                    version.public_key.bits(),
+                ),
+                format!("fingerprint {}", version.fingerprint()),
+                format!(
+                    "written to {} (mode 0600): whoever reads it can sign",
+                    self.out.display()
+                ),
+            ]),
         }
     }
 }
@@ -309,12 +317,16 @@ impl Export {
         }
         match self.format {
             KeyFormat::Pem => keys.iter().try_for_each(|key| {
-                print(&format!("{}\n{}", pem_comment(key), key.public_key_pem))
+                print(&format!(
+                    "{}\n{}",
+                    visible(&pem_comment(key)),
+                    key.public_key_pem
+                ))
             }),
             KeyFormat::Text => keys.iter().try_for_each(|key| print_line(&key_text(key))),
             KeyFormat::Jwks => {
                 let jwks: Vec<&str> = keys.iter().map(|key| key.jwk.as_str()).collect();
-                print_line(&format!(r#"{{"keys":[{}]}}"#, jwks.join(",")))
+                print_json_text(&format!(r#"{{"keys":[{}]}}"#, jwks.join(",")))
             }
         }
     }
@@ -358,6 +370,19 @@ fn fingerprint_text(version: &KeyVersion) -> String {
     format!("{} {}", version.fingerprint(), version.key_id)
 }
 
+/// What a file had put on record, for whoever has to compare it with what they know.
+fn imported(entry: &KeyringEntry) -> Value {
+    let version = entry.version();
+    json!({
+        "key_id": version.key_id.as_str(),
+        "fingerprint": version.fingerprint().to_string(),
+        "revoked": entry.revocation().map(|revocation| json!({
+            "distrust_after": instant_text(revocation.distrust_after),
+            "reason": revocation.reason,
+        })),
+    })
+}
+
 impl Import {
     async fn run(self) -> Result<(), Failure> {
         let record = self.record.open_beside().await?;
@@ -379,19 +404,28 @@ impl Import {
                 let revoked = record.revoke_key(&version.key_id, revocation.clone()).await;
                 revoked.map_err(Failure::impossible)?;
             }
-            keys.push(version);
+            keys.push(entry);
         }
+        let file = self.file.display().to_string();
         match self.format.format {
             Format::Json => {
-                let keys: Vec<Value> = keys.into_iter().map(named).collect();
-                print_json(&json!({ "on_record": keys }))
+                let keys: Vec<Value> = keys.into_iter().map(imported).collect();
+                print_json(&json!({ "on_record": keys, "by_the_word_of": file }))
             }
             Format::Text => {
-                let keys: Vec<String> = keys.into_iter().map(fingerprint_text).collect();
-                print_line(&format!(
-                    "on record:\n{}\na running service sees them within some seconds",
-                    keys.join("\n")
-                ))
+                print_line("on record:")?;
+                for entry in keys {
+                    let revoked = entry.revocation().map(|revocation| {
+                        let from = instant_text(revocation.distrust_after);
+                        format!(", revoked from {from} on: {}", revocation.reason)
+                    });
+                    let key = fingerprint_text(entry.version());
+                    print_line(&format!("{key}{}", revoked.unwrap_or_default()))?;
+                }
+                print_lines([
+                    format!("by the word of {file} alone: compare them with what you know"),
+                    "a running service sees them within some seconds".into(),
+                ])
             }
         }
     }
@@ -401,6 +435,17 @@ impl Import {
             |problem: String| Failure::Impossible(format!("{}: {problem}", self.file.display()));
         let text = input::read(&self.file, MAX_KEYRING_BYTES)?;
         if !text.starts_with(b"-----BEGIN") && !text.starts_with(b"#") {
+            let given = [
+                ("--key-id", self.key_id.is_some()),
+                ("--valid-from", self.valid_from.is_some()),
+                ("--valid-until", self.valid_until.is_some()),
+                ("--algorithm", self.algorithm.is_some()),
+            ];
+            if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+                let problem =
+                    format!("is no PEM, and says all of its keys itself; {flag} would not be used");
+                return Err(wrong(problem));
+            }
             return Keyring::from_jwks(&text).map_err(|error| wrong(error.to_string()));
         }
         let (Some(key_id), Some(valid_from), Some(valid_until)) =
@@ -423,7 +468,7 @@ impl Import {
         let version = KeyVersion {
             key_id: key_id.clone(),
             window: window.read()?,
-            algorithm: self.algorithm,
+            algorithm: self.algorithm.unwrap_or_default(),
             public_key: PublicKey::from_pem(&pem).map_err(|error| wrong(error.to_string()))?,
         };
         keyring

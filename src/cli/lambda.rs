@@ -5,10 +5,11 @@ use clap::Args;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
-use super::{Failure, print_line};
+use super::{Failure, print};
 use crate::clock::Clock;
 use crate::grpc::client::Servers;
 use crate::rollover::{Report, Rollover, RolloverError, RotationEvent, SecretStore};
+use crate::visible::visible;
 
 /// What the Lambda runtime sets for every function (AWS, "Defined runtime environment variables"). Its crate
 /// ends the process hard where one is missing.
@@ -52,13 +53,12 @@ impl Lambda {
             .await;
         // Standard output is the function's log.
         let shown = match &outcome {
-            Ok(report) => lines(report).join("\n"),
-            Err(error) => error.to_string(),
+            Ok(report) => lines(report),
+            Err(error) => vec![error.to_string()],
         };
-        let _ = print_line(&format!(
-            "{:?} {}: {shown}",
-            event.step, event.client_request_token
-        ));
+        let shown: Vec<_> = shown.iter().map(|line| visible(line)).collect();
+        let token = visible(&event.client_request_token);
+        let _ = print(&format!("{:?} {token}: {}\n", event.step, shown.join("\n")));
         let report = outcome.map_err(diagnostic)?;
         Ok(json!({ "done": lines(&report) }))
     }

@@ -19,13 +19,14 @@ mod shown;
 mod sign;
 mod timeline;
 mod tls;
+mod unused;
 mod verify;
 mod witnesses;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::hardening::Hardening;
 use failure::Failure;
@@ -34,6 +35,7 @@ use tonic::transport::Channel;
 
 use crate::grpc::client::{self, ClientTls, ConnectError};
 use crate::telemetry::{self, Audit, Collector};
+use crate::visible::{visible, visible_json, visible_lines};
 
 /// What was built from what, for `--version` (see `build.rs`).
 const BUILD: &str = concat!(
@@ -187,8 +189,14 @@ pub fn main() -> ExitCode {
             block_on(line.check())
         }
         config::Start::Arguments(arguments) => {
-            let cli = Cli::try_parse_from(arguments)
-                .unwrap_or_else(|error| shown::without_secrets(error).exit());
+            let parsed = Cli::command().try_get_matches_from(arguments);
+            let parsed = parsed.and_then(|matches| {
+                let cli = Cli::from_arg_matches(&matches)?;
+                Ok((cli, matches))
+            });
+            let (cli, matches) =
+                parsed.unwrap_or_else(|error| shown::without_secrets(error).exit());
+            unused::check(&matches)?;
             let hardening = cli.command.handles_private_keys().then(Hardening::apply);
             let (audit, collector) = (cli.command.audit(), cli.command.collector());
             telemetry::start(&cli.log_level, audit, collector)
@@ -202,7 +210,8 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if let Some(message) = failure.message() {
+            for message in failure.messages() {
+                let message = visible(message);
                 let _ = writeln!(std::io::stderr(), "checkpoint-signer: {message}");
             }
             failure.exit_code()
@@ -246,22 +255,55 @@ fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
         .block_on(task)
 }
 
-/// Prints to standard output. A closed pipe is an error here, not a panic as with `println!`.
-fn print(text: &str) -> Result<(), Failure> {
+/// Writes to standard output. A closed pipe is an error here, not a panic as with `println!`.
+fn write(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(|error| Failure::Impossible(format!("standard output: {error}")))
 }
 
-/// Prints one line.
+/// Prints lines for a person. What comes from elsewhere must be [`visible`] in them already: here its ends of lines are lost
+/// among those of the text.
+fn print(text: &str) -> Result<(), Failure> {
+    write(&visible_lines(text))
+}
+
+/// Prints one line for a person, whatever is in it.
 fn print_line(line: &str) -> Result<(), Failure> {
-    print(&format!("{line}\n"))
+    write(&format!("{}\n", visible(line)))
+}
+
+/// Prints lines for a person, whatever is in each.
+fn print_lines<const N: usize>(lines: [String; N]) -> Result<(), Failure> {
+    lines.iter().try_for_each(|line| print_line(line))
 }
 
 /// Prints a JSON document.
 fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
-    print_line(&format!("{value:#}"))
+    print_json_text(&format!("{value:#}"))
+}
+
+/// Prints JSON as it stands; what is unseen is escaped in its strings.
+fn print_json_text(text: &str) -> Result<(), Failure> {
+    write(&format!("{}\n", visible_json(text)))
+}
+
+/// Prints one document byte for byte, for a file or a program; on a terminal nothing in it moves the cursor.
+fn print_document(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().is_terminal() {
+        true => print(text),
+        false => write(text),
+    }
+}
+
+/// Tells something on standard error that changes no outcome.
+fn tell(note: &str) {
+    let _ = writeln!(
+        std::io::stderr(),
+        "checkpoint-signer: note: {}",
+        visible(note)
+    );
 }
 
 #[cfg(test)]

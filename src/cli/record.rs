@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::backup::Backup;
 use super::place::RecordPlace;
 use super::promotion::AcceptPromotion;
-use super::{Failure, Format, FormatArg, log, print_json, print_line};
+use super::{Failure, Format, FormatArg, log, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::record::AppendError;
 use crate::record::audit::audit;
@@ -132,9 +132,10 @@ impl Export {
         let (rows, root) = (tree.size(), tree.root().to_string());
         match self.format.format {
             Format::Json => print_json(&json!({ "rows": rows, "root": root })),
-            Format::Text => print_line(&format!(
-                "{out}: {rows} rows, root {root}\nnext: checkpoint-signer record import {out} --record PLACE"
-            )),
+            Format::Text => print_lines([
+                format!("{out}: {rows} rows, root {root}"),
+                format!("next: checkpoint-signer record import {out} --record PLACE"),
+            ]),
         }
     }
 }
@@ -158,10 +159,10 @@ impl Import {
         let place = &self.place.record;
         match self.format.format {
             Format::Json => print_json(&json!({ "rows": rows, "found": found, "root": root })),
-            Format::Text => print_line(&format!(
-                "{place}: {rows} rows, {found} of them were there before, root {root}\n\
-                 next: checkpoint-signer record verify, then serve, with this --record"
-            )),
+            Format::Text => print_lines([
+                format!("{place}: {rows} rows, {found} of them were there before, root {root}"),
+                "next: checkpoint-signer record verify, then serve, with this --record".into(),
+            ]),
         }
     }
 }
@@ -188,10 +189,11 @@ impl Restore {
             Format::Json => {
                 print_json(&json!({ "lines": lines, "added": added, "rows": rows, "root": root }))
             }
-            Format::Text => print_line(&format!(
-                "{place}: {added} of {lines} checkpoints were added, {rows} rows, root {root}\n\
-                 next: checkpoint-signer serve, with this --record and every head that you have as --known-head"
-            )),
+            Format::Text => print_lines([
+                format!("{place}: {added} of {lines} checkpoints were added, {rows} rows, root {root}"),
+                "next: checkpoint-signer serve, with this --record and every head that you have as --known-head"
+                    .into(),
+            ]),
         }
     }
 }
@@ -251,9 +253,10 @@ impl RecordCommand {
                 record.init().await?;
                 match format.format {
                     Format::Json => print_json(&json!({ "made": record.to_string() })),
-                    Format::Text => print_line(&format!(
-                        "made an empty record: {record}\nnext: checkpoint-signer serve, with the same --record"
-                    )),
+                    Format::Text => print_lines([
+                        format!("made an empty record: {record}"),
+                        "next: checkpoint-signer serve, with the same --record".into(),
+                    ]),
                 }
             }
         }

@@ -13,6 +13,7 @@ use crate::grpc::client::Servers;
 use crate::key::{KeyId, parse_instant};
 use crate::rollover::{Report, Rollover, RolloverError, SecretStore, StoreError, Wanted};
 use crate::signature::Algorithm;
+use crate::visible::visible;
 
 #[derive(Subcommand)]
 pub(super) enum RolloverCommand {
@@ -196,6 +197,7 @@ fn text(report: &Report, dry_run: bool) -> String {
             Ok(found) => ("ok", found),
             Err(problem) => ("WRONG", problem),
         };
+        let found = visible(found);
         text.push_str(&format!("{word:<6} {:<13} {found}\n", check.name));
     }
     let (verb, next) = match dry_run {
@@ -203,12 +205,12 @@ fn text(report: &Report, dry_run: bool) -> String {
         false => ("called", ""),
     };
     for call in &report.calls {
-        text.push_str(&format!("{verb} {call}\n"));
+        text.push_str(&format!("{verb} {}\n", visible(call)));
     }
     for told in &report.told {
-        text.push_str(&format!("{told}\n"));
+        text.push_str(&format!("{}\n", visible(told)));
     }
-    text.push_str(&format!("next: {next}{}\n", report.next));
+    text.push_str(&format!("next: {next}{}\n", visible(&report.next)));
     text
 }
 

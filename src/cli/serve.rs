@@ -25,6 +25,7 @@ use crate::service::{Parts, Service, StartError};
 use crate::signature::Algorithm;
 use crate::source::{FileSource, KeySource as _};
 use crate::telemetry::Collector;
+use crate::visible::visible;
 
 const GRPC_PORT: u16 = 50051;
 const HTTP_PORT: u16 = 8080;
@@ -148,6 +149,13 @@ impl Serve {
                 "--metrics: is http, but --http is missing; expected both, or an address of their own".into(),
             ));
         }
+        if self.read_older_versions && matches!(source, SourcePlace::File(_)) {
+            return Err(Failure::Impossible(
+                "--read-older-versions: would not be used: a key file has all of its versions; expected it with \
+                 Secrets Manager alone"
+                    .into(),
+            ));
+        }
         let place = record.to_string();
         let scheme = if self.tls.is_given() { "https" } else { "http" };
         let own_record = self.dev && self.record.is_none();
@@ -224,9 +232,10 @@ impl Serve {
         let reading = CancellationToken::new();
         let _ends_with_this = reading.clone().drop_guard();
         if let Err(failure) = self.tls.access(self.grpc, reading).await {
-            let lines = failure.message().unwrap_or_default().lines();
-            faults.extend(lines.map(|line| {
-                let (flag, problem) = line.split_once(": ").unwrap_or(("--tls-certificate", line));
+            faults.extend(failure.messages().iter().map(|line| {
+                let (flag, problem) = line
+                    .split_once(": ")
+                    .unwrap_or(("--tls-certificate", line.as_str()));
                 FieldFault::new(flag, problem)
             }));
         }
@@ -319,14 +328,16 @@ fn shell_word(text: &str) -> String {
 fn what_next(data: &Path, service: &Service) -> String {
     let program = std::env::args().next();
     let program = shell_word(program.as_deref().unwrap_or("checkpoint-signer"));
+    let program = visible(&program);
     let server = format!("http://{}", service.grpc());
-    let file = |name| shell_word(&data.join(name).display().to_string());
+    let file = |name| visible(&shell_word(&data.join(name).display().to_string())).into_owned();
     let (checkpoint, signed, keyring) = (
         file("checkpoint.json"),
         file("signed.json"),
         file("keyring.json"),
     );
-    let data = data.display();
+    let data = data.display().to_string();
+    let data = visible(&data);
     let http = service
         .http()
         .map(|http| format!("\nThe page for auditors is at http://{http}/\n"));

@@ -5,6 +5,7 @@ use clap::{Command, CommandFactory as _};
 use url::Url;
 
 use super::Cli;
+use crate::visible::visible;
 
 /// What clap tells with the words of the command line or the environment in it.
 const REPEATED: [ContextKind; 4] = [
@@ -28,6 +29,7 @@ pub(super) fn without_secrets(mut error: clap::Error) -> clap::Error {
             && !text.is_empty()
         {
             let text = shown(is_secret && kind == ContextKind::InvalidValue, text);
+            let text = visible(&text).into_owned();
             error.insert(kind, ContextValue::String(text));
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, FormatArg, ServerArg, input, print_line};
+use super::{Failure, FormatArg, ServerArg, input, print_document};
 use crate::checkpoint::{Checkpoint, MAX_JSON_BYTES};
 use crate::grpc::proto::SignCheckpointRequest;
 use crate::grpc::proto::signing_service_client::SigningServiceClient;
@@ -33,6 +33,6 @@ impl Sign {
             .sign_checkpoint(request)
             .await?;
         let signed = answer.into_inner().signed_checkpoint.unwrap_or_default();
-        print_line(&signed.published_json)
+        print_document(&format!("{}\n", signed.published_json))
     }
 }

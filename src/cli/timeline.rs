@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use crate::key::{KeyState, StagingLabel, instant_text};
 use crate::rollover::{Phase, Replica, Span, Status, days};
+use crate::visible::visible;
 
 /// Characters of the drawn timeline.
 const WIDTH: i64 = 36;
 
 pub(super) fn text(status: &Status, now: DateTime<Utc>) -> String {
     let (spans, warnings) = (&status.timeline.spans, &status.timeline.warnings);
-    let (secret, at) = (&status.snapshot.secret, instant_text(now));
+    let (secret, at) = (visible(&status.snapshot.secret), instant_text(now));
     let mut text = format!("{secret} at {at}\n\n");
     let scale = Scale::new(spans, now);
     let name = spans
@@ -24,7 +25,7 @@ pub(super) fn text(status: &Status, now: DateTime<Utc>) -> String {
         let signs = if span.signs { "  <- signs now" } else { "" };
         let labels = match span.stages.is_empty() {
             true => "no label".into(),
-            false => stages(span).join(","),
+            false => visible(&stages(span).join(",")).into_owned(),
         };
         text.push_str(&format!(
             "{:<9} {:<name$} {} {} to {}  {:<18} {labels}{signs}\n",
@@ -49,15 +50,16 @@ pub(super) fn text(status: &Status, now: DateTime<Utc>) -> String {
         text.push('\n');
     }
     for replica in &status.replicas {
-        text.push_str(&format!("{}: {}\n", replica.url, says(replica)));
+        let (url, said) = (visible(&replica.url), says(replica));
+        text.push_str(&format!("{url}: {}\n", visible(&said)));
     }
     if !warnings.is_empty() {
         text.push('\n');
     }
     for warning in warnings {
-        text.push_str(&format!("WARNING: {warning}\n"));
+        text.push_str(&format!("WARNING: {}\n", visible(&warning.to_string())));
     }
-    text.push_str(&format!("\nnext: {}\n", status.next(now)));
+    text.push_str(&format!("\nnext: {}\n", visible(&status.next(now))));
     text
 }
 

@@ -59,7 +59,8 @@ pub(super) struct TlsArgs {
         value_enum,
         env = "CHECKPOINT_SIGNER_TLS_MINIMUM",
         default_value = "1.3",
-        value_name = "VERSION"
+        value_name = "VERSION",
+        requires = "tls_certificate"
     )]
     tls_minimum: MinimumTls,
     /// Serve gRPC without TLS beyond loopback: whoever reaches the address can sign and revoke. For a network
@@ -106,9 +107,6 @@ impl TlsArgs {
         };
         Access::certificates(files, shutdown)
             .await
-            .map_err(|faults| {
-                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                Failure::Impossible(faults.join("\n"))
-            })
+            .map_err(|faults| Failure::Faults(faults.iter().map(ToString::to_string).collect()))
     }
 }

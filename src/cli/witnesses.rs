@@ -47,8 +47,7 @@ impl WitnessArgs {
         let known_head = |path: PathBuf| {
             let place = format!("--known-head {}", path.display());
             let head = log::read_head(&path).map_err(|failure| {
-                let problem = failure.message().unwrap_or_default().to_owned();
-                Failure::Impossible(format!("--known-head {problem}"))
+                Failure::Impossible(format!("--known-head {}", failure.message()))
             })?;
             Ok(KnownHead { place, head })
         };

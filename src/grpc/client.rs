@@ -72,6 +72,16 @@ pub enum ConnectError {
         /// What is wrong.
         problem: String,
     },
+    /// Files for TLS are given for a URL without TLS: they would not be used.
+    #[error(
+        "{flag}: would not be used: {url} is spoken to without TLS; expected https://, or the URL alone"
+    )]
+    Unused {
+        /// The first of the flags.
+        flag: &'static str,
+        /// Where.
+        url: String,
+    },
     /// Nobody answers there.
     #[error("server: {url} does not answer: {reason}")]
     NoAnswer {
@@ -98,7 +108,12 @@ pub async fn connect(url: &str, tls: &ClientTls) -> Result<Channel, ConnectError
         reason: innermost(&error),
     };
     match scheme.as_deref() {
-        Some("http") => {}
+        Some("http") => {
+            if let Some(flag) = tls.given() {
+                let url = url.into();
+                return Err(ConnectError::Unused { flag, url });
+            }
+        }
         Some("https") => endpoint = endpoint.tls_config(tls.read()?).map_err(failed)?,
         _ => return Err(wrong()),
     }
@@ -118,6 +133,17 @@ fn innermost(error: &dyn std::error::Error) -> String {
 }
 
 impl ClientTls {
+    /// The first flag that is given.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--server-ca", &self.server_ca),
+            ("--client-certificate", &self.client_certificate),
+            ("--client-key", &self.client_key),
+        ];
+        let mut given = flags.into_iter().filter(|(_, path)| path.is_some());
+        given.next().map(|(flag, _)| flag)
+    }
+
     fn read(&self) -> Result<ClientTlsConfig, ConnectError> {
         let mut config = ClientTlsConfig::new();
         config = match &self.server_ca {

@@ -21,12 +21,31 @@ const VERSION: u32 = 1;
 /// What the first line has besides the keyring, generously.
 const HEADER_BYTES: usize = 1024;
 
+/// The first line: nothing but these members, so that no checkpoint is taken for one.
 #[derive(Serialize, Deserialize)]
-struct Header {
+#[serde(deny_unknown_fields)]
+pub struct ExportHeader {
     record_export: u32,
-    rows: u64,
-    root: String,
+    /// How many rows follow.
+    pub rows: u64,
+    /// The root of the tree over them, in hexadecimal.
+    pub root: String,
     keyring: Box<RawValue>,
+}
+
+impl ExportHeader {
+    /// Reads the line; the keyring is not looked at.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it is anything else, or of another version.
+    pub fn parse(line: &[u8]) -> Result<Self, ReadError> {
+        let header: Self = serde_json::from_slice(line)
+            .map_err(|error| ReadError::NotAnExport(error.to_string()))?;
+        match header.record_export {
+            VERSION => Ok(header),
+            other => Err(ReadError::Version(other)),
+        }
+    }
 }
 
 /// Why a record is not exported.
@@ -53,7 +72,7 @@ pub enum ExportError {
 /// [`ExportError`] at the first thing that is wrong.
 pub async fn export(record: &dyn Record, out: &mut impl Write) -> Result<Frontier, ExportError> {
     let mut auditor = Auditor::start(record).await?;
-    let header = Header {
+    let header = ExportHeader {
         record_export: VERSION,
         rows: auditor.head().size(),
         root: auditor.head().root().to_string(),
@@ -130,11 +149,7 @@ impl<R: BufRead> ExportReader<R> {
             keyring: Keyring::default(),
         };
         reader.read_line(MAX_KEYRING_BYTES + HEADER_BYTES)?;
-        let header: Header = serde_json::from_slice(&reader.line)
-            .map_err(|error| ReadError::NotAnExport(error.to_string()))?;
-        if header.record_export != VERSION {
-            return Err(ReadError::Version(header.record_export));
-        }
+        let header = ExportHeader::parse(&reader.line)?;
         reader.rows = header.rows;
         reader.root = header.root;
         reader.keyring = Keyring::from_jwks(header.keyring.get().as_bytes())?;

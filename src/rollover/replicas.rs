@@ -28,7 +28,7 @@ async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<Listing, S
     let channel = channel.map_err(|error| match error {
         ConnectError::NoAnswer { reason, .. } => format!("does not answer: {reason}"),
         ConnectError::Url(_) => "is not the URL of a service".into(),
-        file @ ConnectError::File { .. } => file.to_string(),
+        ours @ (ConnectError::File { .. } | ConnectError::Unused { .. }) => ours.to_string(),
     })?;
     let mut client = KeyServiceClient::new(channel);
     if refresh {

@@ -14,6 +14,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::visible::visible_json;
+
 /// The member that names the call, of an event or of the span around it.
 const REQUEST_ID: &str = "request_id";
 
@@ -71,8 +73,11 @@ where
             };
             line.clear();
             write_line(&mut line, event, &context);
+            // A log is read on terminals, too. Its strings are UTF-8, and then none of this is copied but what is unseen.
+            let shown = String::from_utf8_lossy(&line);
+            let shown = visible_json(&shown);
             // A log that cannot be written is no reason to end.
-            let _ = (self.writer)().write_all(&line);
+            let _ = (self.writer)().write_all(shown.as_bytes());
         });
     }
 }

@@ -95,7 +95,14 @@ async fn an_export_is_verified_by_one_head_in_either_form() {
         let fewer = Case::new(rows()[..299].to_vec(), postgres).await;
         let (code, told) = verify(&fewer.head(), &export);
         assert!(
-            code == 0 && told.contains("rows 300 to 300 are beyond the head"),
+            code == 0 && told.contains("rows 300 to 300 are beyond the head: each was verified"),
+            "{told}"
+        );
+        // A head that counts nothing vouches for nothing.
+        let none = Case::new(Vec::new(), postgres).await;
+        let (code, told) = verify(&none.head(), &export);
+        assert!(
+            code == 2 && told.contains("it vouches for no row"),
             "{told}"
         );
         let sound = std::fs::read_to_string(&export).unwrap();

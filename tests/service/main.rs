@@ -12,6 +12,7 @@
 mod support;
 
 mod archive;
+mod asked;
 mod cli;
 mod history;
 mod http;

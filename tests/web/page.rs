@@ -30,6 +30,11 @@ async fn a_saved_copy_works_without_a_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_keyring_from_a_file_is_used_only_when_the_reader_says_so() {
+    drive("rings").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_can_be_used_with_the_keyboard_alone() {
     drive("keyboard").await;
 }

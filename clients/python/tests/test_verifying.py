@@ -151,3 +151,18 @@ def test_a_pinned_key_leads_forwards_by_endorsements_and_not_back() -> None:
 def test_a_keyring_that_is_wrong_is_refused_with_the_member(changes: dict, named: str) -> None:
     with pytest.raises(KeyringError, match=rf"keys\[0\]: {named}: "):
         keyring(**changes)
+
+
+def test_nothing_from_elsewhere_steers_a_terminal() -> None:
+    tricks = "x\n\rVALID \x1b[2K\x9b31m\u202e\u2066\u2028\x85\u200b\x7f"
+    revoked = keyring(revoked={"revoked_at": 0, "reason": tricks})
+    verdict = verify(published("PS256"), revoked)
+    assert verdict.kind == VerdictKind.KEY_REVOKED
+    assert "x\\n\\rVALID \\u{1b}[2K" in verdict.explanation
+    member = json.dumps(tricks)
+    malformed = verify(published("PS256").replace("{", "{%s:1e999," % member, 1), revoked)
+    assert malformed.kind == VerdictKind.MALFORMED
+    with pytest.raises(KeyringError) as refused:
+        keyring(**{"kid": tricks})
+    for text in (verdict.explanation, repr(verdict), malformed.explanation, str(refused.value), repr(refused.value)):
+        assert text.isprintable(), ascii(text)

@@ -7,6 +7,7 @@ use super::line::Line;
 use super::settings::{Origin, Setting, Settings};
 use crate::cli::{Failure, Format, print, print_json};
 use crate::fault::FieldFault;
+use crate::visible::visible;
 
 pub(super) async fn run(command: &Command, line: &Line) -> Result<(), Failure> {
     let format = format(line)?;
@@ -78,7 +79,11 @@ fn show(settings: &Settings, faults: &[FieldFault], format: Format) -> Result<()
     let rows: Vec<_> = settings
         .all
         .iter()
-        .map(|setting| (setting.name(), setting.shown().join(", "), &setting.origin))
+        .map(|setting| {
+            let (value, origin) = (setting.shown().join(", "), setting.origin.to_string());
+            let shown = |text: String| visible(&text).into_owned();
+            (setting.name(), shown(value), shown(origin))
+        })
         .collect();
     let width = rows
         .iter()
@@ -94,7 +99,7 @@ fn show(settings: &Settings, faults: &[FieldFault], format: Format) -> Result<()
     }
     text.push('\n');
     for fault in faults {
-        text.push_str(&format!("fault: {fault}\n"));
+        text.push_str(&format!("fault: {}\n", visible(&fault.to_string())));
     }
     text.push_str(&match faults.len() {
         0 => "no faults\n".into(),

@@ -71,8 +71,8 @@ pub(super) fn start(mut arguments: Vec<OsString>) -> Result<Start, Failure> {
             let settings = Settings::gather(&command, &line)?;
             let faults = settings.faults();
             if !faults.is_empty() {
-                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                return Err(Failure::Impossible(faults.join("\n")));
+                let faults = faults.iter().map(ToString::to_string);
+                return Err(Failure::Faults(faults.collect()));
             }
             arguments.extend(settings.of_file());
             Ok(Start::Arguments(arguments))

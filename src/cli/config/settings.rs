@@ -12,6 +12,7 @@ use super::file;
 use super::line::{Line, is_clap_s};
 use crate::cli::serve::Serve;
 use crate::cli::shown::shown;
+use crate::cli::unused;
 use crate::cli::{Cli, Failure};
 use crate::fault::FieldFault;
 
@@ -207,6 +208,17 @@ impl Settings {
         }
         let lenient = strict().ignore_errors(true);
         let matches = lenient.try_get_matches_from(self.arguments(&dropped));
+        for unused in matches.iter().flat_map(unused::find) {
+            let set = self
+                .all
+                .iter()
+                .find(|setting| setting.name() == unused.flag);
+            // What the environment sets is told at the start, and no fault.
+            if let Some(set) = set.filter(|set| !matches!(set.origin, Origin::Environment(_))) {
+                let problem = format!("would not be used: {}", unused.because);
+                faults.push(FieldFault::new(set.field(), problem));
+            }
+        }
         let serve = matches.ok().and_then(|matches| {
             let (_, serve) = matches.subcommand()?;
             Serve::from_arg_matches(serve).ok()

@@ -1,6 +1,7 @@
 //! The record as a transparency log: `record head`, `record proof` and `record consistency` ask a service, and the part of
 //! `verify` that believes no service.
 
+mod consistency;
 mod offline;
 mod online;
 
@@ -14,8 +15,9 @@ use crate::record::note::MAX_NOTE_BYTES;
 use crate::verifier::log::AnyHead;
 use crate::verifier::{Verdict, VerdictKind};
 
+pub(super) use consistency::Consistency;
 pub(super) use offline::InLog;
-pub(super) use online::{Consistency, Head, Proof};
+pub(super) use online::{Head, Proof};
 
 /// A head in a file, in either form.
 pub(super) fn read_head(path: &Path) -> Result<AnyHead, Failure> {

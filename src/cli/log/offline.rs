@@ -15,10 +15,10 @@ use crate::key::PinnedKeyring;
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::log::{
-    AnyHead, ExportReport, InclusionBundle, MAX_BUNDLE_BYTES, check_export, verify_head,
-    verify_included,
+    AnyHead, ExportReport, InclusionBundle, MAX_BUNDLE_BYTES, check_export, verify_included,
 };
 use crate::verifier::{Verdict, VerdictKind, verify};
+use crate::visible::visible;
 
 #[derive(Args)]
 pub(in crate::cli) struct InLog {
@@ -73,12 +73,9 @@ impl Line {
     }
 
     fn to_text(&self) -> String {
-        format!(
-            "{:<18} {}: {}\n",
-            self.status(),
-            self.place,
-            self.explanation()
-        )
+        let (status, explanation) = (self.status(), self.explanation());
+        let line = format!("{status:<18} {}: {explanation}", self.place);
+        format!("{}\n", visible(&line))
     }
 
     fn to_json(&self) -> Value {
@@ -112,14 +109,19 @@ impl InLog {
         };
         match (&self.record_export, &head) {
             (Some(export), Some((path, head))) => check(export, path, head, keyring, format),
-            _ => self.prove(files, head.as_ref().map(|(_, head)| head), keyring, format),
+            _ => self.prove(
+                files,
+                head.as_ref().map(|(path, head)| (*path, head)),
+                keyring,
+                format,
+            ),
         }
     }
 
     fn prove(
         &self,
         files: &[PathBuf],
-        head: Option<&AnyHead>,
+        head: Option<(&PathBuf, &AnyHead)>,
         keyring: &PinnedKeyring,
         format: Format,
     ) -> Result<(), Failure> {
@@ -128,7 +130,12 @@ impl InLog {
             let place = path.display().to_string();
             let bundle = InclusionBundle::parse(&input::read(path, MAX_BUNDLE_BYTES)?);
             let bundle = bundle.map_err(|e| Failure::Impossible(format!("{place}: {e}")))?;
-            let line = judge(place, &bundle, head, keyring);
+            let line = judge(
+                place,
+                &bundle,
+                head.map(|(path, head)| (path.as_path(), head)),
+                keyring,
+            );
             if line.status() == VerdictKind::Valid.as_str() {
                 proved.push(TreeHash::of(&bundle.signed));
             }
@@ -179,26 +186,30 @@ impl InLog {
 fn judge(
     place: String,
     bundle: &InclusionBundle,
-    head: Option<&AnyHead>,
+    head: Option<(&Path, &AnyHead)>,
     keyring: &PinnedKeyring,
 ) -> Line {
-    let (found, tree) = match head {
-        Some(head) => (head.verify(&keyring.trusted), head.tree()),
-        None => (
-            verify_head(&keyring.trusted, &bundle.head),
-            bundle.head.head().tree,
-        ),
+    let own = AnyHead::Jws(Box::new(bundle.head.clone()));
+    let (head, whose) = match head {
+        Some((path, head)) => (head, path.display().to_string()),
+        None => (&own, "in the proof itself".into()),
     };
+    let (found, tree) = (head.verify(&keyring.trusted), head.tree());
     let mut verdict = verify(&keyring.trusted, &bundle.signed);
     let proved = verify_included(&bundle.signed, bundle.position, &bundle.proof, tree);
     let unproved = match (found.kind, proved) {
+        (VerdictKind::Valid, _) if head.log() != own.log() => Some(format!(
+            "the head is of the record {}, and the proof of {}",
+            head.log(),
+            own.log()
+        )),
         (VerdictKind::Valid, Ok(())) => None,
         (VerdictKind::Valid, Err(error)) => Some(error.to_string()),
         (kind, _) => Some(format!("the head is {kind}: {}", found.explanation)),
     };
     if unproved.is_none() && verdict.kind == VerdictKind::Valid {
-        let (position, size) = (bundle.position, tree.size);
-        let proved = format!("; row {position} of {size} of the record");
+        let (position, size, log) = (bundle.position, tree.size, head.log());
+        let proved = format!("; row {position} of {size} of the record {log}, by the head {whose}");
         verdict.explanation.push_str(&proved);
     }
     Line {
@@ -227,6 +238,8 @@ fn check(
         verdict,
         unproved: None,
     };
+    let nothing = (tree.size == 0)
+        .then(|| "the head counts 0 rows: it vouches for no row of the export".to_owned());
     match format {
         Format::Json => {
             let faults = report.faults.iter().map(|fault| {
@@ -235,16 +248,27 @@ fn check(
             });
             let verdicts = report.verdicts.iter();
             let verdicts = verdicts.map(|(kind, count)| (kind.as_str(), count));
+            let (promised, whole) = (&report.promised, report.whole);
             print_json(&json!({
                 "pinned": keyring.pinned.as_ref().map(pinned_json),
                 "head": line.to_json(),
+                "head_log": head.log().as_str(),
                 "head_rows": tree.size,
                 "head_root": tree.root.to_string(),
                 "root": report.root.map(|root| root.to_string()),
                 "rows": report.rows,
                 "covered": report.covered,
+                "verified_one_by_one": report.rows - report.covered,
                 "verdicts": verdicts.collect::<std::collections::BTreeMap<_, _>>(),
                 "faults": faults.collect::<Vec<_>>(),
+                "export": {
+                    "rows": promised.0,
+                    "root": promised.1,
+                    "whole": report.is_as_promised(),
+                    "root_found": whole.map(|root| root.to_string()),
+                    "keyring": "not used: the keys are those of --keys",
+                },
+                "not_checked": nothing.iter().collect::<Vec<_>>(),
             }))?;
         }
         Format::Text => {
@@ -253,9 +277,11 @@ fn check(
             show(&report, export, head)?;
         }
     }
-    match covered && report.faults.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::Shown),
+    let is_good = report.faults.is_empty() && report.is_as_promised();
+    match nothing {
+        Some(nothing) if is_good => Err(Failure::Impossible(nothing)),
+        _ if is_good && covered => Ok(()),
+        _ => Err(Failure::Shown),
     }
 }
 
@@ -265,7 +291,35 @@ fn show(report: &ExportReport, export: &Path, head: &AnyHead) -> Result<(), Fail
         let (kind, line) = (fault.kind, fault.line);
         print_line(&format!("{kind:<18} {place}:{line}: {}", fault.explanation))?;
     }
+    let invalid = report
+        .verdicts
+        .iter()
+        .filter(|(kind, _)| **kind != VerdictKind::Valid);
+    let more = invalid.map(|(_, count)| count).sum::<u64>() - report.faults.len() as u64;
+    if more > 0 {
+        print_line(&format!(
+            "{:<18} {place}: {more} more rows are not valid",
+            "NOTE"
+        ))?;
+    }
     let rows = report.rows;
+    if !report.is_as_promised() {
+        let (promised, root) = &report.promised;
+        let found = report
+            .whole
+            .map(|root| root.to_string())
+            .unwrap_or_default();
+        print_line(&format!(
+            "NOT_WHOLE          {place}: its first line says {promised} rows of the root {root}; it has {rows} rows of \
+             the root {found}: rows were taken away, added or changed since it was written"
+        ))?;
+    }
+    if tree.size == 0 {
+        return print_line(&format!(
+            "NOT_COVERED        {place}: the head counts 0 rows, and vouches for none of these; each of the {rows} was \
+             verified by its own signature"
+        ));
+    }
     if !report.is_covered(tree) {
         let root = report
             .root
@@ -291,7 +345,7 @@ fn show(report: &ExportReport, export: &Path, head: &AnyHead) -> Result<(), Fail
     match rows - tree.size {
         0 => Ok(()),
         _ => print_line(&format!(
-            "NOTE               {place}: rows {} to {rows} are beyond the head, and were not verified",
+            "NOTE               {place}: rows {} to {rows} are beyond the head: each was verified by its own signature",
             tree.size + 1
         )),
     }

@@ -7,6 +7,7 @@ use super::report::Report;
 use crate::key::{KeyringEntry, instant_text};
 use crate::verifier::VerdictKind;
 use crate::verifier::bulk::{Counts, Finding};
+use crate::visible::visible;
 
 /// Units of the drawings.
 const WIDTH: f64 = 1000.0;
@@ -37,7 +38,7 @@ pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
                     p.made { "Verification report, made " (instant_text(now)) " by checkpoint-signer " (env!("CARGO_PKG_VERSION")) }
                     h1.good[bad == 0 && report.failures.is_empty()] { (title) }
                     (summary(report))
-                    p.sentence { "Read: " (report.inputs.join(", ")) ". " (report.believed) }
+                    p.sentence { "Read: " (visible(&report.inputs.join(", "))) ". " (visible(&report.believed)) }
                 }
                 main {
                     (bad_ones(report))
@@ -100,10 +101,10 @@ fn bad_ones(report: &Report) -> Markup {
                     tbody {
                         @for line in &report.bad {
                             tr {
-                                td { (line.place) }
+                                td { (visible(&line.place)) }
                                 td { @if let Some(outline) = &line.checked.outline { (outline.ledger_id) " " (outline.checkpoint_id) } }
                                 td.kind { (line.checked.kind) }
-                                td.sentence { (line.checked.explanation) }
+                                td.sentence { (visible(&line.checked.explanation)) }
                             }
                         }
                     }
@@ -125,7 +126,7 @@ fn findings(title: &str, findings: &[Finding], count: u64) -> Markup {
                     tbody {
                         @for finding in findings {
                             @let [first, second] = finding.members();
-                            tr { td.sentence { (finding.explanation()) } td { (first.source) br; (second.source) } }
+                            tr { td.sentence { (visible(&finding.explanation())) } td { (visible(&first.source)) br; (visible(&second.source)) } }
                         }
                     }
                 }
@@ -315,7 +316,7 @@ fn failures(failures: &[String]) -> Markup {
         @if !failures.is_empty() {
             section {
                 h2 { "Not checked" }
-                ul { @for failure in failures { li { (failure) } } }
+                ul { @for failure in failures { li { (visible(failure)) } } }
             }
         }
     }

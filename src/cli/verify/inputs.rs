@@ -11,15 +11,13 @@ use serde::de::IgnoredAny;
 use walkdir::WalkDir;
 
 use crate::checkpoint::MAX_JSON_BYTES;
+use crate::record::export::ExportHeader;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 18;
 
 /// Names of files in a folder that are looked at.
 const EXTENSIONS: [&str; 3] = ["json", "ndjson", "jsonl"];
-
-/// How the first line of a `record export` begins; it is no checkpoint.
-const EXPORT_HEADER: &[u8] = b"{\"record_export\":";
 
 /// One text that should be a published checkpoint.
 pub(super) struct Text {
@@ -72,12 +70,21 @@ pub(super) fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
         .sum()
 }
 
+/// All files in a folder, in the order of their names; what is not read is an error that names it.
 fn files(folder: &Path) -> impl Iterator<Item = Result<PathBuf, String>> {
-    let entries = WalkDir::new(folder).into_iter().map(|entry| {
+    let entries = WalkDir::new(folder).sort_by_file_name().into_iter();
+    let entries = entries.map(|entry| {
         let entry = entry.map_err(|error| error.to_string())?;
         let extension = entry.path().extension().and_then(|name| name.to_str());
-        let wanted = extension.is_some_and(|extension| EXTENSIONS.contains(&extension));
-        Ok((wanted && entry.file_type().is_file()).then(|| entry.into_path()))
+        let wanted = extension.is_some_and(is_known);
+        let problem = match entry.file_type() {
+            kind if kind.is_dir() => return Ok(None),
+            kind if kind.is_symlink() => "is a symbolic link, which is not followed: name what it leads to",
+            kind if !kind.is_file() => "is no regular file",
+            _ if wanted => return Ok(Some(entry.into_path())),
+            _ => "was not read, as it is none of .json, .ndjson and .jsonl: name the file itself if it has checkpoints",
+        };
+        Err(format!("{}: {problem}", entry.path().display()))
     });
     entries.filter_map(Result::transpose)
 }
@@ -115,33 +122,53 @@ fn read(
     };
     let mut read = || -> std::io::Result<bool> {
         let Some((number, first)) = lines.next()? else {
-            return Ok(give(None, named, Bytes::new()));
+            return Err(std::io::Error::other("is empty: nothing in it was checked"));
         };
         let second = lines.next()?;
+        // What is not wholly the first line of an export is taken for a checkpoint, and judged.
+        let export = ExportHeader::parse(&first).ok();
         let one_a_line = match &second {
-            _ if matches!(extension, Some("ndjson" | "jsonl")) => true,
+            _ if export.is_some() => true,
+            _ if extension
+                .is_some_and(|name| !name.eq_ignore_ascii_case("json") && is_known(name)) =>
+            {
+                true
+            }
             None => false,
             Some((_, second)) => second.starts_with(b"{") || is_json(&first),
         };
         if !one_a_line {
             return Ok(give(None, named, lines.document(first, second)?));
         }
-        if !first.starts_with(EXPORT_HEADER) && !give(Some(number), false, first) {
+        if export.is_none() && !give(Some(number), false, first) {
             return Ok(false);
         }
-        let mut next = second;
+        let (mut next, mut rows) = (second, 0);
         while let Some((number, line)) = next {
+            rows += 1;
             if !give(Some(number), false, line) {
                 return Ok(false);
             }
             next = lines.next()?;
         }
-        Ok(true)
+        match export {
+            Some(header) if header.rows != rows => Err(std::io::Error::other(format!(
+                "its first line says that {} rows were exported, and it has {rows}: the others were not checked",
+                header.rows
+            ))),
+            _ => Ok(true),
+        }
     };
     match read() {
         Ok(go_on) => go_on,
         Err(error) => take(Err(format!("{source}: {error}"))),
     }
+}
+
+fn is_known(extension: &str) -> bool {
+    EXTENSIONS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(extension))
 }
 
 fn is_json(text: &[u8]) -> bool {
@@ -259,7 +286,6 @@ mod tests {
             texts("a.json", b"{\n \"a\":1\n}\n"),
             one("{\n \"a\":1\n}\n")
         );
-        assert_eq!(texts("a.json", b""), one(""));
         let line = |number, text: &str| (Some(number), false, text.to_owned());
         let lines = vec![line(1, "{\"a\":1}"), line(3, "x"), line(4, "{\"b\":2}")];
         assert_eq!(texts("a.json", b"{\"a\":1}\r\n\nx\n{\"b\":2}"), lines);
@@ -267,11 +293,21 @@ mod tests {
         let lines = vec![line(1, "{\"a\":"), line(2, "{\"b\":2}")];
         assert_eq!(texts("a.json", b"{\"a\":\n{\"b\":2}\n"), lines);
         assert_eq!(texts("a.ndjson", b"{\"a\":\n"), vec![line(1, "{\"a\":")]);
-        let export = b"{\"record_export\":1}\n{\"a\":1}\n{\"b\":2}\n";
-        assert_eq!(
-            texts("a", export),
-            vec![line(2, "{\"a\":1}"), line(3, "{\"b\":2}")]
-        );
+        let export = r#"{"record_export":1,"rows":2,"root":"00","keyring":{"keys":[]}}"#;
+        let rows = vec![line(2, "{\"a\":1}"), line(3, "{\"b\":2}")];
+        let text = format!("{export}\n{{\"a\":1}}\n{{\"b\":2}}\n");
+        assert_eq!(texts("a", text.as_bytes()), rows);
+        // What only begins like an export is judged like any other line.
+        for first in [
+            r#"{"record_export":1}"#,
+            r#"{"record_export":1,"signature":"x"}"#,
+            r#"{"record_export":1,"rows":1,"root":"00","keyring":{},"signature":"x"}"#,
+            r#"{"record_export":2,"rows":1,"root":"00","keyring":{}}"#,
+        ] {
+            let text = format!("{first}\n{{\"b\":2}}\n");
+            let lines = vec![line(1, first), line(2, "{\"b\":2}")];
+            assert_eq!(texts("a", text.as_bytes()), lines);
+        }
     }
 
     #[test]

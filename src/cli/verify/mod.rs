@@ -25,7 +25,8 @@ use report::Report;
 #[derive(Args)]
 pub(super) struct Verify {
     /// Published checkpoints: files with one, files with one a line (NDJSON, also of `record export`), folders
-    /// of such files (.json, .ndjson, .jsonl); - reads standard input
+    /// of such files (.json, .ndjson, .jsonl; what else is in them is named, and then the exit code is 2); - reads
+    /// standard input
     #[arg(required_unless_present_any = ["record_export", "proof"], value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -86,7 +87,8 @@ struct By {
     /// Verify offline with a keyring that you trust: the JWK Set of `keys export`. No service is asked then
     #[arg(long, env = "CHECKPOINT_SIGNER_KEYS", value_name = "KEYRING")]
     keys: Option<PathBuf>,
-    /// Ask this service
+    /// Ask this service: the verdicts are its word. With --keys it would not be asked, and is refused; from the environment
+    /// it is left alone then
     #[arg(long, env = "CHECKPOINT_SIGNER_SERVER", value_name = "URL")]
     server: Option<String>,
 }
@@ -102,6 +104,13 @@ impl Verify {
             until: self.until,
             ledger_id: self.ledger,
         };
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err(Failure::Impossible(
+                "--since: is not before --until, so that no checkpoint is selected; expected an earlier time".into(),
+            ));
+        }
         let fingerprints = Fingerprints::default();
         let mut report = Report::new(self.format, &self.files, &fingerprints)?;
         match (self.by.keys, self.by.server) {
@@ -138,6 +147,7 @@ impl Verify {
                     fingerprints,
                 );
                 report.believed = format!("The verdicts are those of the service {url}.");
+                report.told_by = Some(url.clone());
                 let files = self.files.clone();
                 service
                     .run(files, &mut |results| report.take(results))

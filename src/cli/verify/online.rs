@@ -73,10 +73,7 @@ impl Service {
             subject: Some(Subject::PublishedJson(published)),
         };
         let answer = self.client.clone().verify_checkpoint(request).await;
-        let answer = answer.map_err(|status| {
-            let failure = Failure::from(status);
-            failure.message().unwrap_or_default().to_owned()
-        })?;
+        let answer = answer.map_err(|status| Failure::from(status).message())?;
         let verdict = answer.into_inner().verdict.unwrap_or_default();
         let recorded = verdict.recorded;
         let signed_at = verdict.signed_at.map(|t| t.seconds);

@@ -12,16 +12,20 @@ use super::html;
 use super::inputs::{Text, total_bytes};
 use super::pipeline::Outcome;
 use crate::cli::pin::{pinned_json, pinned_text};
-use crate::cli::{Failure, print};
+use crate::cli::{Failure, print, print_json, tell};
 use crate::key::{Fingerprint, KeyId, KeyVersion, KeyringEntry, PinnedKeyring, instant_text};
 use crate::verifier::VerdictKind;
 use crate::verifier::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Tally};
+use crate::visible::{visible, visible_json};
 
 /// Notes that the text and the page tell in full.
 const MAX_NOTES: usize = 100;
 
 /// Bad ones that the page tells in full.
 const MAX_ON_PAGE: usize = 1000;
+
+/// Inputs that were not checked, of which standard error tells in full.
+const MAX_NOT_CHECKED: usize = 100;
 
 /// Ledgers that the text tells in full.
 const MAX_LEDGERS: usize = 20;
@@ -41,6 +45,8 @@ pub(super) struct Report {
     pub(super) inputs: Vec<String>,
     /// Whom the verdicts are by, in a sentence.
     pub(super) believed: String,
+    /// The service whose word the verdicts are; none when they were found here.
+    pub(super) told_by: Option<String>,
     pub(super) tally: Tally,
     /// Those that are not valid, as far as they are told.
     pub(super) bad: Vec<Line>,
@@ -76,6 +82,7 @@ impl Report {
             histories: Histories::new(fingerprints.clone()).map_err(temporary)?,
             inputs: files.iter().map(|f| f.display().to_string()).collect(),
             believed: String::new(),
+            told_by: None,
             tally: Tally::default(),
             bad: Vec::new(),
             verdicts: Vec::new(),
@@ -146,9 +153,9 @@ impl Report {
             checked,
         };
         match self.format {
-            Format::Text if told => shown.push_str(&line.to_text()),
+            Format::Text if told => shown.push_str(&line.to_text(self.told_by.as_deref())),
             Format::Json if told => self.verdicts.push(line.to_json(text)),
-            Format::Ndjson => shown.push_str(&format!("{}\n", line.to_json(text))),
+            Format::Ndjson => shown.push_str(&json_line(&line.to_json(text))),
             Format::Html if line.checked.kind != VerdictKind::Valid => {
                 if self.bad.len() < MAX_ON_PAGE {
                     self.bad.push(line);
@@ -162,24 +169,27 @@ impl Report {
     pub(super) fn finish(mut self, now: DateTime<Utc>) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         self.look_at_histories()?;
-        match self.format {
-            Format::Text => print(&self.to_text())?,
-            Format::Json => print(&format!("{:#}\n", self.to_json()))?,
-            Format::Ndjson => print(&self.to_ndjson())?,
-            Format::Html => print(&html::page(&self, now))?,
-        }
-        if self.tally.counts.all == 0 && self.failures.is_empty() {
+        if self.tally.counts.all == 0 {
             let left_out = self.tally.left_out;
             self.failures.push(format!(
-                "no checkpoint to verify ({left_out} were left out)"
+                "nothing was checked: there was no checkpoint to verify ({left_out} were left out)"
             ));
+        }
+        match self.format {
+            Format::Text => print(&self.to_text())?,
+            Format::Json => print_json(&self.to_json())?,
+            Format::Ndjson => print(&self.to_ndjson())?,
+            Format::Html => print(&html::page(&self, now))?,
         }
         let bad = self.tally.counts.invalid() > 0 || !self.faults.is_empty();
         match (bad, self.failures.as_slice()) {
             (false, []) => Ok(()),
-            (false, failures) => Err(Failure::Impossible(failures.join("; "))),
+            (false, failures) => Err(Failure::Faults(not_checked(failures).collect())),
             (true, []) => Err(Failure::Shown),
-            (true, failures) => Err(Failure::Negative(failures.join("; "))),
+            (true, failures) => {
+                not_checked(failures).for_each(|told| tell(&told));
+                Err(Failure::Shown)
+            }
         }
     }
 
@@ -210,13 +220,17 @@ impl Report {
             let [first, second] = finding.members();
             let (name, explanation) = (finding.name(), finding.explanation());
             let (a, b) = (&first.source, &second.source);
-            text.push_str(&format!("{name:<18} {a}, {b}: {explanation}\n"));
+            let found = format!("{name:<18} {a}, {b}: {explanation}");
+            text.push_str(&format!("{}\n", visible(&found)));
         }
         if self.notes_count > self.notes.len() as u64 {
             let more = self.notes_count - self.notes.len() as u64;
             text.push_str(&format!("{:<18} {more} more\n", "GAP"));
         }
         let tally = &self.tally;
+        if !self.failures.is_empty() {
+            text.push_str(&format!("NOT CHECKED: {}\n", self.failures.len()));
+        }
         // One file with one checkpoint has said it all.
         if self.inputs.len() == 1 && tally.counts.all <= 1 && tally.left_out == 0 {
             return text;
@@ -280,7 +294,7 @@ impl Report {
         let findings = self.faults.iter().chain(&self.notes).map(finding_json);
         let summary = json!({ "summary": self.summary(), "not_checked": self.failures });
         let lines = findings.chain([summary]);
-        lines.map(|line| format!("{line}\n")).collect()
+        lines.map(|line| json_line(&line)).collect()
     }
 
     fn summary(&self) -> Value {
@@ -306,7 +320,9 @@ impl Report {
         });
         json!({
             "pinned": self.pinned.as_ref().map(pinned_json),
+            "by": self.believed,
             "checkpoints": tally.counts.all,
+            "not_checked": self.failures.len(),
             "valid": tally.counts.valid,
             "left_out": tally.left_out,
             "copies": self.copies,
@@ -317,6 +333,19 @@ impl Report {
             "ledgers": object(ledgers.collect()),
         })
     }
+}
+
+fn json_line(value: &Value) -> String {
+    format!("{}\n", visible_json(&value.to_string()))
+}
+
+/// What was not checked, as far as it is told.
+fn not_checked(failures: &[String]) -> impl Iterator<Item = String> {
+    let more = failures.len().saturating_sub(MAX_NOT_CHECKED);
+    let told = failures.iter().take(MAX_NOT_CHECKED);
+    let told = told.map(|failure| format!("not checked: {failure}"));
+    let more = (more > 0).then(|| format!("not checked: {more} more; --format json has all"));
+    told.chain(more)
 }
 
 fn columns(counts: Counts) -> String {
@@ -336,14 +365,18 @@ fn finding_json(finding: &Finding) -> Value {
 }
 
 impl Line {
-    fn to_text(&self) -> String {
+    fn to_text(&self, told_by: Option<&str>) -> String {
+        let by = told_by.map_or_else(String::new, |url| {
+            format!("; by the word of the service {url}")
+        });
         let recorded = match self.checked.recorded {
             Some(true) => "; it is in the service's record",
             Some(false) => "; it is NOT in the service's record",
             None => "",
         };
         let (kind, explanation) = (self.checked.kind, &self.checked.explanation);
-        format!("{kind:<18} {}: {explanation}{recorded}\n", self.place)
+        let line = format!("{kind:<18} {}: {explanation}{recorded}{by}", self.place);
+        format!("{}\n", visible(&line))
     }
 
     fn to_json(&self, text: &Text) -> Value {

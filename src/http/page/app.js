@@ -5,7 +5,8 @@ import { Refusal, textOf } from "./json.js";
 import { parseKeyring, pinnedKey } from "./keyring.js";
 import { verifyPublished } from "./verify.js";
 import { takeApart } from "./input.js";
-import { code, element, moment } from "./words.js";
+import { code, element, moment, visible } from "./words.js";
+import { byRing, drawRings, readRings } from "./rings.js";
 import { drawTimeline } from "./timeline.js";
 import { showVerdicts, summaryOf } from "./results.js";
 
@@ -15,7 +16,11 @@ const isSaved = location.protocol === "file:";
 const at = (id) => document.getElementById(id);
 const now = () => Math.floor(Date.now() / 1000);
 
-const state = { keys: null, origin: "", files: [], run: 0 };
+const PASTED = "what you pasted";
+
+// `site` is the keyring of this site, `rings` those that were given, and `chosen` the id of the one of them that the reader
+// chose: nothing else lets a keyring from a file be used.
+const state = { site: null, rings: [], chosen: null, shown: null, files: [], run: 0 };
 
 const failed = (text) => say(at("status"), text, "trouble");
 
@@ -24,21 +29,39 @@ function say(place, text, tone = "") {
   place.className = tone;
 }
 
-function useKeyring(keys, origin) {
-  Object.assign(state, { keys, origin });
-  say(at("keyring"), `${keys.size} ${keys.size === 1 ? "key" : "keys"} ${origin}`);
-  drawTimeline({ list: at("keys"), sentence: at("outlook"), axis: at("axis") }, keys, now());
-  at("timeline").hidden = false;
+// The keyring to believe: the one that the reader chose while it is there, or else the site's.
+const believed = () => state.rings.find(({ id }) => id === state.chosen) ?? state.site;
+
+function showKeyring(ring) {
+  if (ring === state.shown) return;
+  state.shown = ring;
+  const origin = ring?.isSite ? "from this site" : `from ${visible(ring?.name ?? "")}, which you chose`;
+  say(at("keyring"), ring ? `${ring.keys.size} ${ring.keys.size === 1 ? "key" : "keys"} ${origin}` : "none yet: drop or choose your keyring file");
+  at("timeline").hidden = !ring;
+  if (ring) drawTimeline({ list: at("keys"), sentence: at("outlook"), axis: at("axis") }, ring.keys, now());
 }
 
-async function takeKeyrings(keyrings) {
-  for (const text of keyrings) useKeyring(await parseKeyring(text), "from the keyring that you gave");
+async function chooseRing({ id }) {
+  state.chosen = id;
+  await verifyOrTell();
+  showFiles();
 }
 
-async function verifyAll(checkpoints, pin, run) {
+// Offers the keyrings that were given. On a page without a site, the chosen one stays until another is chosen.
+function offer(rings) {
+  const chosen = believed();
+  const stays = !state.site && chosen && !rings.some(({ id }) => id === chosen.id);
+  state.rings = stays ? [chosen, ...rings] : rings;
+  // What was taken away is no choice any more, also when it comes back.
+  if (!state.rings.some(({ id }) => id === state.chosen)) state.chosen = null;
+  drawRings(at("rings"), state.site, state.rings, believed(), chooseRing);
+  showKeyring(believed());
+}
+
+async function verifyAll(checkpoints, ring, pin, run) {
   const verdicts = [];
   for (const text of checkpoints) {
-    verdicts.push(await verifyPublished(state.keys, text, pin));
+    verdicts.push({ ...(await verifyPublished(ring.keys, text, pin)), ring });
     if (verdicts.length % PAUSE_EVERY === 0) {
       say(at("status"), `${verdicts.length} of ${checkpoints.length} verified`);
       await new Promise((resume) => setTimeout(resume));
@@ -53,21 +76,33 @@ async function verify() {
   const run = (state.run += 1);
   at("verdicts").replaceChildren();
   say(at("status"), "");
-  const parts = [at("text").value, ...state.files.map(({ text }) => text)].map(takeApart);
+  const given = [{ name: PASTED, text: at("text").value }, ...state.files];
+  const parts = given.map(({ name, text }) => ({ name, ...takeApart(text) }));
   const checkpoints = parts.flatMap((part) => part.checkpoints);
-  await takeKeyrings(parts.flatMap((part) => part.keyrings));
-  if (!state.keys) return failed("A keyring is needed: drop or choose the file that was saved from /.well-known/jwks.json.");
+  const rings = await readRings(parts);
+  if (run !== state.run) return undefined;
+  offer(rings);
+  const ring = believed();
+  if (!ring && state.rings.length > 0) return failed("Say whose keys to believe: choose a keyring under \u201cWhose keys to believe\u201d, if you trust where you have it from.");
+  if (!ring) return failed("A keyring is needed: drop or choose the file that was saved from /.well-known/jwks.json.");
   const pin = at("pin").value.trim();
   // A pin that is none of the keyring is refused, whatever there is to verify.
-  if (pin) pinnedKey(state.keys, pin);
+  if (pin) pinnedKey(ring.keys, pin);
+  const unused = rings.filter((other) => other !== ring && other.id !== ring.id).map(({ name }) => visible(name));
+  const notUsed = unused.length > 0 ? ` The keyring in ${[...new Set(unused)].join(", ")} was not used: ${ring.isSite ? "this site's" : "the one that you chose"} was.` : "";
+  const empty = parts.slice(1).filter((part) => part.checkpoints.length + part.keyrings.length === 0).map(({ name }) => visible(name));
+  const notChecked = empty.length > 0 ? ` Not checked: ${empty.join(", ")}, without anything in it.` : "";
   if (checkpoints.length === 0) {
-    const isKeyringOnly = parts.some((part) => part.keyrings.length > 0);
-    return say(at("status"), isKeyringOnly ? "The keyring is read. Now drop or paste a checkpoint." : "Paste or drop a checkpoint first.");
+    if (notChecked) return failed(`Nothing was checked.${notChecked}`);
+    const isRead = rings.some(({ id }) => id === ring.id);
+    const read = isRead ? `The keyring is read, and verdicts are${byRing(ring)}. Now drop or paste a checkpoint.` : "Paste or drop a checkpoint first.";
+    return say(at("status"), `${read}${notUsed}`);
   }
-  const verdicts = await verifyAll(checkpoints, pin, run);
+  const verdicts = await verifyAll(checkpoints, ring, pin, run);
   if (!verdicts) return undefined;
   await showVerdicts(at("verdicts"), verdicts);
-  return say(at("status"), summaryOf(verdicts), verdicts.every(({ kind }) => kind === "VALID") ? "well" : "trouble");
+  const isWell = notChecked === "" && verdicts.every(({ kind }) => kind === "VALID");
+  return say(at("status"), `${summaryOf(verdicts)}${notUsed}${notChecked}`, isWell ? "well" : "trouble");
 }
 
 async function verifyOrTell() {
@@ -78,12 +113,12 @@ async function verifyOrTell() {
     await verify();
   } catch (error) {
     if (!(error instanceof Refusal)) console.error(error);
-    failed(`${error.message}.`);
+    failed(`${visible(error.message)}.`);
   }
 }
 
 function showFiles() {
-  const items = state.files.map(({ name, text }) => element("li", {}, `${name} (${text.length.toLocaleString("en-GB")} characters)`));
+  const items = state.files.map(({ name, text }) => element("li", {}, `${visible(name)} (${text.length.toLocaleString("en-GB")} characters)`));
   at("files").replaceChildren(...items);
   at("clear").hidden = state.files.length === 0 && at("text").value === "" && at("verdicts").childElementCount === 0;
 }
@@ -91,12 +126,12 @@ function showFiles() {
 async function addFiles(files) {
   try {
     for (const file of files) {
-      if (file.size > MAX_INPUT_BYTES) throw new Refusal(`${file.name} is larger than 64 MiB: checkpoint-signer verify takes files of any size`);
+      if (file.size > MAX_INPUT_BYTES) throw new Refusal(`${visible(file.name)} is larger than 64 MiB: checkpoint-signer verify takes files of any size`);
       const text = textOf(new Uint8Array(await file.arrayBuffer()));
       state.files.push({ name: file.name, text });
     }
   } catch (error) {
-    failed(`${error.message}.`);
+    failed(`${visible(error.message)}.`);
     return;
   }
   await verifyOrTell();
@@ -109,6 +144,7 @@ function clear() {
   at("text").value = "";
   at("verdicts").replaceChildren();
   say(at("status"), "");
+  offer([]);
   showFiles();
   at("text").focus();
 }
@@ -124,7 +160,7 @@ async function showNewest() {
   const rows = at("newest-rows");
   rows.replaceChildren();
   for (const text of checkpoints) {
-    const verdict = await verifyPublished(state.keys, text);
+    const verdict = await verifyPublished(state.site.keys, text);
     if (!verdict.published) continue;
     const { members } = verdict.published;
     const show = element("button", { type: "button", className: "quiet", "aria-label": `Show ${members.get("checkpoint_id")} of ${members.get("ledger_id")}` }, "Show");
@@ -158,7 +194,9 @@ async function begin() {
     return;
   }
   try {
-    useKeyring(await parseKeyring(await fetchText("/.well-known/jwks.json")), "from this site");
+    const keys = await parseKeyring(await fetchText("/.well-known/jwks.json"));
+    state.site = { id: "site", name: "this site", keys, isSite: true };
+    offer(state.rings);
     at("newest").hidden = false;
     await showNewest();
   } catch (error) {
@@ -168,8 +206,8 @@ async function begin() {
 }
 
 // A copy that was saved with its content begins anew.
-for (const id of ["verdicts", "files", "keys", "axis", "newest-rows"]) at(id).replaceChildren();
-for (const id of ["timeline", "newest", "saved"]) at(id).hidden = true;
+for (const id of ["verdicts", "files", "keys", "axis", "newest-rows", "rings"]) at(id).replaceChildren();
+for (const id of ["timeline", "newest", "saved", "rings"]) at(id).hidden = true;
 say(at("status"), "");
 
 at("form").addEventListener("submit", async (event) => {

@@ -3,16 +3,29 @@
 
 import { Refusal, outline } from "./json.js";
 
-// A keyring, a record's export (its first line has the keyring), a list, or one checkpoint.
+const EXPORT_MEMBERS = "keyring record_export root rows";
+const OF_A_CHECKPOINT = ["signature", "checkpoint_id", "ledger_id", "cumulative_hash"];
+
+// A keyring, a record's export (its first line has the keyring), a list, an array of these, or one checkpoint. What has a
+// member of a checkpoint is one, whatever else it has: nothing hides it.
 function sort(text, { value, texts }, found) {
   if (Array.isArray(value)) {
-    found.checkpoints.push(...texts(value));
-  } else if (value instanceof Map && Array.isArray(value.get("keys")) && !value.has("signature")) {
+    // Inside of an array, an array is no checkpoint, and is told so.
+    for (const item of texts(value)) {
+      const inner = outline(item);
+      if (Array.isArray(inner.value)) found.checkpoints.push(item);
+      else sort(item, inner, found);
+    }
+    return;
+  }
+  const isOther = value instanceof Map && !OF_A_CHECKPOINT.some((name) => value.has(name));
+  const array = (name) => isOther && Array.isArray(value.get(name));
+  const keys = isOther && value.get("keyring") instanceof Map ? value.get("keyring").get("keys") : null;
+  if (array("keys")) {
     found.keyrings.push(text);
-  } else if (value instanceof Map && value.get("record_export") && value.get("keyring") instanceof Map) {
-    const keys = texts(value.get("keyring").get("keys") ?? []);
-    found.keyrings.push(`{"keys":[${keys.join(",")}]}`);
-  } else if (value instanceof Map && Array.isArray(value.get("checkpoints")) && !value.has("signature")) {
+  } else if (Array.isArray(keys) && [...value.keys()].sort().join(" ") === EXPORT_MEMBERS) {
+    found.keyrings.push(`{"keys":[${texts(keys).join(",")}]}`);
+  } else if (array("checkpoints")) {
     found.checkpoints.push(...texts(value.get("checkpoints")));
   } else {
     found.checkpoints.push(text);

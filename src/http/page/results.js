@@ -3,6 +3,7 @@
 import { toBase64Url } from "./checkpoint.js";
 import { bytesOf } from "./json.js";
 import { hexadecimal } from "./keyring.js";
+import { byRing } from "./rings.js";
 import { KINDS, code, element, moment, sentenceOf, titleOf, windowOf } from "./words.js";
 
 const MAX_SHOWN = 100;
@@ -73,7 +74,8 @@ export async function showVerdict(verdict) {
   const parts = verdict.published
     ? [content(verdict), chain(verdict), await signedBytes(verdict)]
     : [element("details", {}, element("summary", {}, "What was read"), element("pre", { tabIndex: 0, role: "region", "aria-label": "What was read" }, verdict.text.slice(0, MAX_EXCERPT)))];
-  const card = element("article", { className: isGood ? "verdict good" : "verdict bad" }, head, element("p", { className: "sentence" }, sentenceOf(verdict)));
+  const by = verdict.ring && !verdict.ring.isSite ? element("p", { className: "by" }, `Judged${byRing(verdict.ring)}, and not by a keyring of this site.`) : null;
+  const card = element("article", { className: isGood ? "verdict good" : "verdict bad" }, head, element("p", { className: "sentence" }, sentenceOf(verdict)), ...(by ? [by] : []));
   card.dataset.kind = verdict.kind;
   card.append(...parts.filter(Boolean));
   return card;
@@ -81,12 +83,13 @@ export async function showVerdict(verdict) {
 
 // A sentence over all of them.
 export function summaryOf(verdicts) {
+  const by = verdicts[0]?.ring ? byRing(verdicts[0].ring) : "";
   const count = (kind) => verdicts.filter((verdict) => verdict.kind === kind).length;
-  if (verdicts.length === 1) return `${titleOf(verdicts[0])}: ${verdicts[0].kind}.`;
+  if (verdicts.length === 1) return `${titleOf(verdicts[0])}: ${verdicts[0].kind}${by}.`;
   const good = count("VALID");
-  if (good === verdicts.length) return `All ${good} checkpoints are genuine.`;
+  if (good === verdicts.length) return `All ${good} checkpoints are genuine${by}.`;
   const others = KINDS.slice(1).filter((kind) => count(kind) > 0).map((kind) => `${count(kind)} ${kind}`);
-  return `${good} of ${verdicts.length} checkpoints are genuine; ${others.join(", ")}.`;
+  return `${good} of ${verdicts.length} checkpoints are genuine; ${others.join(", ")}${by}.`;
 }
 
 // Those that are not genuine come first.

@@ -1,6 +1,6 @@
 // The key timeline: who signed when, who signs now, and what comes next.
 
-import { code, element, moment, windowOf } from "./words.js";
+import { code, element, moment, visible, windowOf } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WORDS = { signing: "signs now", ACTIVE: "in force", SCHEDULED: "comes later", RETIRED: "ended", REVOKED: "withdrawn" };
@@ -64,7 +64,7 @@ export function drawTimeline({ list, sentence, axis }, keys, now) {
     const bars = end < key.exp ? [bar(key.nbf, key.exp, "withdrawn"), bar(key.nbf, end, "RETIRED")] : [bar(key.nbf, key.exp, state)];
     const notes = [
       key.endorsement ? element("span", {}, "endorsed by ", code(key.endorsement.header.kid)) : element("span", {}, "no endorsement"),
-      key.revoked ? element("span", {}, `not trusted from ${moment(key.revoked.at)} on${key.revoked.reason ? `: ${key.revoked.reason}` : ""}`) : null,
+      key.revoked ? element("span", {}, `not trusted from ${moment(key.revoked.at)} on${key.revoked.reason ? `: ${visible(key.revoked.reason)}` : ""}`) : null,
     ];
     list.append(
       element(

@@ -10,6 +10,10 @@ export function moment(seconds) {
   return seconds % 86_400 === 0 ? day : `${day}, ${TIME.format(date)} UTC`;
 }
 
+// Controls, ends of lines and what Unicode calls format characters (directions, joiners): written out, as src/visible.rs does.
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+export const visible = (text) => String(text).replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
+
 export const windowOf = (key) => `${moment(key.nbf)} to ${moment(key.exp)}`;
 
 // The shortest word for each verdict, whether it is good, and the sentence for a donor.
@@ -30,8 +34,9 @@ const VERDICTS = {
 };
 
 export const KINDS = Object.keys(VERDICTS);
-export const titleOf = (verdict) => VERDICTS[verdict.kind][0];
-export const sentenceOf = (verdict) => VERDICTS[verdict.kind][1](verdict);
+const isByFile = ({ kind, ring }) => kind === "VALID" && ring && !ring.isSite;
+export const titleOf = (verdict) => (isByFile(verdict) ? `Genuine by ${visible(verdict.ring.name)}` : VERDICTS[verdict.kind][0]);
+export const sentenceOf = (verdict) => visible(VERDICTS[verdict.kind][1](verdict));
 
 // An element with properties and content; text is always text.
 export function element(name, properties = {}, ...content) {
@@ -44,4 +49,4 @@ export function element(name, properties = {}, ...content) {
   return made;
 }
 
-export const code = (text) => element("code", {}, text);
+export const code = (text) => element("code", {}, visible(text));

@@ -3,8 +3,9 @@
 //! A line of an export is the published JSON that the record hashed as a leaf. So the tree over the lines as they stand has
 //! the head's root only if they are, byte for byte and in order, what the service had recorded when it signed the head;
 //! and the service records what it signed itself. Then each line is canonical JSON, and of its signature only the header is
-//! left to be judged: the key, its window, its revocation. When the roots differ, nothing is taken from the head, and every
-//! signature is verified by itself, to name those that are wrong.
+//! left to be judged: the key, its window, its revocation. Rows beyond the head are verified by their own signatures. When
+//! the roots differ, or the head counts no rows, nothing is taken from the head, and every signature is verified by itself.
+//! The keyring in the export is never believed; what its first line says of the rows is compared with them.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
@@ -53,25 +54,50 @@ pub struct Fault {
 pub struct ExportReport {
     /// How many rows the export has.
     pub rows: u64,
-    /// How many of them the head vouches for: all that it counts, or none.
+    /// How many of them the head vouches for: all that it counts, or none. The others were verified one by one.
     pub covered: u64,
     /// The root over as many rows as the head counts, or as there are.
     pub root: Option<TreeHash>,
-    /// How many rows got which verdict; of a head that vouches, the rows beyond it are not judged.
+    /// The root over all rows.
+    pub whole: Option<TreeHash>,
+    /// How many rows the first line of the export says that there are, and their root.
+    pub promised: (u64, String),
+    /// How many rows got which verdict.
     pub verdicts: BTreeMap<VerdictKind, u64>,
     /// The first rows that are not valid.
     pub faults: Vec<Fault>,
 }
 
 impl ExportReport {
-    /// Whether the head vouches for the first rows.
+    /// Whether the head vouches for the first rows. One that counts none vouches for nothing.
     pub fn is_covered(&self, head: TreeHead) -> bool {
-        self.covered == head.size && self.root == Some(head.root)
+        head.size > 0 && self.covered == head.size && self.root == Some(head.root)
+    }
+
+    /// Whether the rows are those of which the first line of the export speaks.
+    pub fn is_as_promised(&self) -> bool {
+        let (rows, root) = &self.promised;
+        *rows == self.rows && self.whole.is_some_and(|whole| whole.to_string() == *root)
     }
 
     fn note_valid(&mut self, count: u64) {
         if count > 0 {
             *self.verdicts.entry(VerdictKind::Valid).or_default() += count;
+        }
+    }
+
+    /// Takes rows that the head may count.
+    fn take(&mut self, judged: JudgedGroup, tree: &mut Frontier) {
+        let first = tree.size() + FIRST_LINE;
+        match judged.subtree {
+            Subtree::Complete(root) => {
+                tree.push_subtree(LEVEL, root);
+            }
+            Subtree::Leaves(leaves) => leaves.into_iter().for_each(|leaf| tree.push(leaf)),
+        }
+        self.note_valid(judged.valid);
+        for (index, judged) in judged.invalid {
+            self.note(first + index, judged);
         }
     }
 
@@ -97,55 +123,64 @@ pub fn check_export<R: BufRead + Send>(
     keyring: &PinnedKeyring,
     head: TreeHead,
 ) -> Result<ExportReport, ReadError> {
-    let rows = || Ok::<_, ReadError>(ExportReader::open(open()?)?.into_rest());
-    let known = KnownHeader::all(&keyring.trusted);
-    let (mut tree, mut report) = (Frontier::default(), ExportReport::default());
-    each_chunk(rows()?, &mut |lines| {
-        let left = usize::try_from(head.size - tree.size()).unwrap_or(usize::MAX);
-        let covered = lines.get(..left.min(lines.len())).unwrap_or_default();
-        for judged in judge_groups(covered, tree.size(), &known, keyring) {
-            let first = tree.size() + FIRST_LINE;
-            match judged.subtree {
-                Subtree::Complete(root) => {
-                    tree.push_subtree(LEVEL, root);
-                }
-                Subtree::Leaves(leaves) => leaves.into_iter().for_each(|leaf| tree.push(leaf)),
-            }
-            report.note_valid(judged.valid);
-            for (index, judged) in judged.invalid {
-                report.note(first + index, judged);
-            }
-        }
-        report.rows += lines.len() as u64;
-    })?;
-    report.root = Some(tree.root());
-    if tree.size() == head.size && tree.root() == head.root {
-        report.covered = tree.size();
-        return Ok(report);
-    }
     let judge = Judge {
         keyring: keyring.clone(),
         selection: Selection::default(),
         fingerprints: Fingerprints::default(),
     };
+    let known = KnownHeader::all(&keyring.trusted);
+    let reader = ExportReader::open(open()?)?;
+    let (mut tree, mut report) = (Frontier::default(), ExportReport::default());
+    report.promised = (reader.rows, reader.root.clone());
+    each_chunk(reader.into_rest(), &mut |lines| {
+        let left = usize::try_from(head.size.saturating_sub(tree.size())).unwrap_or(usize::MAX);
+        let (covered, beyond) = lines.split_at(left.min(lines.len()));
+        for judged in judge_groups(covered, tree.size(), &known, keyring) {
+            report.take(judged, &mut tree);
+        }
+        if tree.size() >= head.size {
+            // Where the head ends, before anything is taken beyond it.
+            report.root.get_or_insert_with(|| tree.root());
+        }
+        for (line, judged) in beyond.iter().zip(judge_each(&judge, beyond)) {
+            let number = tree.size() + FIRST_LINE;
+            tree.push(TreeHash::leaf(line));
+            report.note(number, judged);
+        }
+        report.rows += lines.len() as u64;
+    })?;
+    report.whole = Some(tree.root());
+    report.root.get_or_insert_with(|| tree.root());
+    if report.rows >= head.size && report.root == Some(head.root) {
+        report.covered = head.size;
+        return Ok(report);
+    }
     let mut each = ExportReport {
         root: report.root,
+        whole: report.whole,
+        promised: report.promised,
         ..ExportReport::default()
     };
-    each_chunk(rows()?, &mut |lines| {
-        let judged = lines.par_iter().filter_map(|line| {
-            let checked = judge.check(line, false)?;
-            Some(Judged {
-                kind: checked.kind,
-                explanation: checked.explanation,
-            })
-        });
-        for judged in judged.collect::<Vec<_>>() {
+    let rows = ExportReader::open(open()?)?.into_rest();
+    each_chunk(rows, &mut |lines| {
+        for judged in judge_each(&judge, lines) {
             each.rows += 1;
             each.note(each.rows + FIRST_LINE - 1, judged);
         }
     })?;
     Ok(each)
+}
+
+/// Verifies lines by their own signatures, on all cores.
+fn judge_each(judge: &Judge, lines: &[&[u8]]) -> Vec<Judged> {
+    let judged = lines.par_iter().filter_map(|line| {
+        let checked = judge.check(line, false)?;
+        Some(Judged {
+            kind: checked.kind,
+            explanation: checked.explanation,
+        })
+    });
+    judged.collect()
 }
 
 /// The leaves of some lines, put together as far as they are a complete subtree.

@@ -67,7 +67,11 @@ export async function choose(page, names) {
 
 // Drops files, as from the desktop.
 export async function drop(page, names) {
-  const files = names.map((name) => [name, read(name)]);
+  return dropTexts(page, names.map((name) => [name, read(name)]));
+}
+
+// The same with files of these names and texts.
+export async function dropTexts(page, files) {
   const transfer = await page.evaluateHandle((given) => {
     const made = new DataTransfer();
     for (const [name, text] of given) made.items.add(new File([text], name));
@@ -79,6 +83,12 @@ export async function drop(page, names) {
 
 export async function clear(page) {
   await page.getByRole("button", { name: "Clear" }).click();
+}
+
+// Says that the keyring of a file is to be believed, and gives the kinds of the verdicts.
+export async function believe(page, name) {
+  await page.getByRole("radio", { name: `The keyring in ${name}` }).check();
+  return kinds(page);
 }
 
 // For a person to look at, when one asks for it.

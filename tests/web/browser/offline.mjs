@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { ONLINE, choose, clear, drop, file, open, paste, read, ready, withBrowser } from "./browser.mjs";
+import { ONLINE, believe, choose, clear, drop, file, open, paste, read, ready, withBrowser } from "./browser.mjs";
 import { aPinnedKeyIsFollowed, everyVerdictIsRight, manyAreCounted, theSignedBytesAreShown, theTimelineTellsWhoSigns } from "./scenes.mjs";
 
 const saved = (name) => pathToFileURL(file(name)).href;
@@ -16,7 +16,10 @@ async function worksAlone(browser, name) {
       assert.match(await page.locator("#status").textContent(), /A keyring is needed/);
       await clear(page);
       await choose(page, ["keyring.json"]);
-      assert.match(await page.locator("#status").textContent(), /The keyring is read/);
+      assert.match(await page.locator("#status").textContent(), /Say whose keys to believe/);
+      assert.match(await page.locator("#rings").textContent(), /5 keys: .*There is nothing here to compare them with/);
+      await believe(page, "keyring.json");
+      assert.match(await page.locator("#status").textContent(), /The keyring is read, and verdicts are by the keyring in keyring.json, which you chose/);
       await clear(page);
       await theTimelineTellsWhoSigns(page);
       await everyVerdictIsRight(page);
@@ -41,6 +44,9 @@ await withBrowser(async (browser) => {
   await worksAlone(browser, "complete.html");
   // All at once, in one drop.
   await open(browser, saved("saved.html"), async (page) => {
-    assert.deepEqual(await drop(page, ["valid.json", "keyring.json", "revoked.json"]), ["KEY_REVOKED", "VALID"]);
+    assert.deepEqual(await drop(page, ["valid.json", "keyring.json", "revoked.json"]), []);
+    assert.match(await page.locator("#status").textContent(), /Say whose keys to believe/);
+    assert.deepEqual(await believe(page, "keyring.json"), ["KEY_REVOKED", "VALID"]);
+    assert.match(await page.locator(".verdict.good").textContent(), /Genuine by keyring.json.*Judged by the keyring in keyring.json, which you chose/);
   }, { offline: true });
 });

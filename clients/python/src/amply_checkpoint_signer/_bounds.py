@@ -21,6 +21,7 @@ MAX_IDENTIFIER_BYTES = 128
 """Longest checkpoint_id, ledger_id and key_id."""
 
 _MAX_EXCERPT = 64
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _TIMESTAMP = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})Z")
@@ -39,6 +40,13 @@ def _escaped(character: str) -> str:
     if character in '"\\':
         return f"\\{character}"
     return character if character.isprintable() else f"\\u{{{ord(character):x}}}"
+
+
+def visible(text: str) -> str:
+    """A text from elsewhere for a message: what is not seen, or changes how a terminal shows the rest, is written out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _NAMED.get(c, f"\\u{{{ord(c):x}}}") for c in text)
 
 
 def check_identifier(text: str) -> str | None:

@@ -12,6 +12,8 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from ._bounds import visible
+
 _DOMAIN = "checkpoint-signer"
 _DETAILS = "grpc-status-details-bin"
 
@@ -24,7 +26,7 @@ class FieldViolation:
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.problem}"
+        return visible(f"{self.field}: {self.problem}")
 
 
 class CheckpointSignerError(Exception):
@@ -46,8 +48,8 @@ class CheckpointSignerError(Exception):
         fields: Sequence[FieldViolation] = (),
         retry_delay: float | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(visible(message))
+        self.message = visible(message)
         self.reason = reason
         self.code = code
         self.fields = tuple(fields)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from ._bounds import check_key_id, excerpt
+from ._bounds import check_key_id, excerpt, visible
 from ._json import describe
 from ._jws import ALGORITHMS, ENDORSEMENT_TYPE, Jws, JwsError, decode, encode, parse_embedded
 
@@ -31,6 +31,9 @@ _SALT_BYTES = 32  # RFC 7518, section 3.5
 
 class KeyringError(ValueError):
     """Why something is no keyring: it names the key and the member."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Any, Union
 
+from ._bounds import visible
 from ._checkpoint import SignedCheckpoint, read_published
 from ._errors import InvalidCheckpoint
 from ._jws import Jws, JwsError, parse_detached
@@ -44,6 +45,10 @@ class Verdict:
     explanation: str
     recorded: bool | None = None
     """Whether this very signature is in the service's record; only the service tells, and only with `VALID`."""
+
+    def __post_init__(self) -> None:
+        # A revocation's reason and a service's words go into it, and it goes to terminals.
+        object.__setattr__(self, "explanation", visible(self.explanation))
 
     @property
     def valid(self) -> bool:
