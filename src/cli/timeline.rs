@@ -79,7 +79,10 @@ pub(super) fn json(status: &Status, now: DateTime<Utc>) -> Value {
     });
     let replicas = status.replicas.iter().map(|replica| {
         let keys = replica.keys().iter();
-        let keys = keys.map(|key| json!({ "key_id": key.key_id, "state": key.state.as_str() }));
+        let keys = keys.map(|key| {
+            let (state, fingerprint) = (key.state.as_str(), &key.fingerprint);
+            json!({ "key_id": key.key_id, "state": state, "fingerprint": fingerprint })
+        });
         json!({
             "server": replica.url,
             "problem": replica.listing.as_ref().err(),
