@@ -17,6 +17,7 @@ use tonic::{Code, Request};
 use crate::guarded::{Running, prepare};
 use crate::python::python;
 use crate::support::checkpoint;
+use crate::wait::until;
 
 /// The events, each without its time and what the log adds.
 fn events(folder: &Path) -> Vec<Value> {
@@ -150,10 +151,12 @@ async fn what_is_on_record_is_in_the_log_though_its_caller_hung_up() {
         rows.map(Result::unwrap).collect()
     };
     let mut before = BTreeSet::new();
-    while before.is_empty() || before != recorded() {
+    until("the record to be at rest", async || {
         before = recorded();
         tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+        !before.is_empty() && before == recorded()
+    })
+    .await;
     assert!(answered < CALLS, "nobody hung up");
     assert!(u64::try_from(before.len()).unwrap() >= answered);
     assert_eq!(logged(), before);

@@ -12,7 +12,7 @@ use crate::guarded::{Guarded, ROLES, Running, prepare};
 use crate::support::refusal;
 
 /// Far longer than it should take; a test that waits for it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 async fn lists(channel: &Channel) -> Result<(), tonic::Status> {
     let mut client = KeyServiceClient::new(channel.clone());

@@ -19,7 +19,7 @@ use crate::guarded::{Guarded, ROLES};
 use crate::support::{checkpoint, refusal};
 
 /// Far longer than it should take; a test that waits for it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn item(n: u64) -> SignCheckpointsRequest {
     SignCheckpointsRequest {

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tonic::Status;
 use tonic::transport::Channel;
 
+use crate::faketime::same_day;
 use crate::proxy::Proxy;
 use crate::support::{at, checkpoint};
 
@@ -189,6 +190,7 @@ pub fn in_aws(command: &mut tokio::process::Command, endpoint: &str, folder: &Pa
     command
         .current_dir(folder)
         .env_clear()
+        .envs(same_day())
         .env("HOME", folder)
         .env("TMPDIR", folder)
         .env("AWS_ENDPOINT_URL", endpoint)

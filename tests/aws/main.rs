@@ -9,6 +9,8 @@
     dead_code
 )]
 
+#[path = "../support/faketime.rs"]
+mod faketime;
 #[path = "../support/python.rs"]
 mod python;
 #[path = "../support/mod.rs"]
@@ -21,3 +23,5 @@ mod live;
 mod proxy;
 mod rollover;
 mod source;
+#[path = "../support/wait.rs"]
+mod wait;

@@ -48,6 +48,9 @@ use workload::Workload;
 
 const CLIENTS: usize = 16;
 
+/// Answers of each kind, at the least.
+const ENOUGH: usize = 100;
+
 /// The longest life of a process, in milliseconds.
 const LONGEST_LIFE: u64 = 150;
 
@@ -120,6 +123,15 @@ async fn crash(
         tokio::time::sleep(life).await;
         replica.kill_and_restart().await;
     }
+    // On a slow machine hardly any call was answered within such lives.
+    wait::until("enough answers of each kind", async || {
+        let asked = workload.log.asked();
+        let count = |is_it: fn(&Answer) -> bool| asked.iter().filter(|c| is_it(&c.answer)).count();
+        count(|answer| matches!(answer, Answer::Signed(_))) > ENOUGH
+            && count(|answer| matches!(answer, Answer::Equivocation)) > ENOUGH
+            && count(|answer| matches!(answer, Answer::Rollback)) > ENOUGH
+    })
+    .await;
     workload.stop.store(true, Ordering::Relaxed);
     for client in clients {
         client.await.unwrap();
@@ -132,7 +144,7 @@ async fn crash(
     let counts = judgement::judge(&rows().await, &workload.log.into_calls());
     println!("{name}: {kills} kills, {counts:?}");
     let answered = [counts.signed, counts.equivocations, counts.rollbacks];
-    assert!(answered.iter().all(|count| *count > 100), "{counts:?}");
+    assert!(answered.iter().all(|count| *count > ENOUGH), "{counts:?}");
     assert!(counts.unknown as u64 > u64::from(kills), "{counts:?}");
 }
 

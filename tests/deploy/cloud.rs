@@ -7,6 +7,8 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
+use crate::faketime::same_day;
+
 /// A file of the repository.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -221,6 +223,7 @@ impl Cloud {
         command
             .current_dir(folder)
             .env_clear()
+            .envs(same_day())
             .env("HOME", folder)
             .env("AWS_ENDPOINT_URL", &self.address)
             .env("AWS_REGION", "eu-central-1")

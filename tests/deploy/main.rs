@@ -14,6 +14,8 @@
 mod authority;
 #[path = "../web/client.rs"]
 mod client;
+#[path = "../support/faketime.rs"]
+mod faketime;
 #[path = "../support/python.rs"]
 mod python;
 

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
+use crate::faketime::same_day;
 use crate::port::HeldPort;
 use crate::wait;
 
@@ -161,6 +162,7 @@ impl Place {
             .arg("serve")
             .current_dir(&self.folder)
             .env_clear()
+            .envs(same_day())
             .env("AWS_ENDPOINT_URL", endpoint)
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", "key.ServiceRole")

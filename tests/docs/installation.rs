@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::authority::{Authority, read};
 use crate::cloud::Cloud;
+use crate::faketime::same_day;
 use crate::fargate::{FILES, Fargate};
 use crate::ledger::Ledger;
 use crate::port::HeldPort;
@@ -187,6 +188,7 @@ impl Installation {
         command
             .current_dir(&self.desk)
             .env_clear()
+            .envs(same_day())
             .env("PATH", format!("{}/bin:{path}", home.display()))
             .env("HOME", home)
             .env("LANG", "C.UTF-8")

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::faketime::same_day;
 use crate::program::{Ended, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
@@ -57,6 +58,7 @@ impl Ledger {
         run(Command::new(PROGRAM)
             .current_dir(&self.folder)
             .env_clear()
+            .envs(same_day())
             .args(["sign", "checkpoint.json", "--server", server])
             .args(["--server-ca", "ca.crt"])
             .args([

@@ -16,6 +16,8 @@ mod authority;
 #[path = "../deploy/cloud.rs"]
 mod cloud;
 mod facts;
+#[path = "../support/faketime.rs"]
+mod faketime;
 mod fargate;
 mod happenings;
 mod incidents;

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::faketime::same_day;
 use crate::installation::Installation;
 use crate::program::must;
 
@@ -40,6 +41,7 @@ pub fn signs_with_what_it_stole(installation: &mut Installation, secret: &str) -
         command
             .args(arguments)
             .env_clear()
+            .envs(same_day())
             .current_dir(folder.path());
         command
     };

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
+use crate::faketime::same_day;
 use crate::served::{Served, generate, program};
 use crate::{signals, wait};
 
@@ -78,7 +79,8 @@ async fn other_processes_of_the_same_user_cannot_read_its_memory() {
             .uid(NOBODY)
             .gid(NOBODY)
             .current_dir(folder.path())
-            .env_clear();
+            .env_clear()
+            .envs(same_day());
         command
     };
     // The folder of the build may be closed to others.

@@ -12,6 +12,8 @@
 
 #[path = "../aws/aws.rs"]
 mod aws;
+#[path = "../support/faketime.rs"]
+mod faketime;
 #[path = "../aws/proxy.rs"]
 mod proxy;
 #[path = "../support/python.rs"]

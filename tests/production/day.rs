@@ -10,7 +10,7 @@ use crate::{certificates, evidence, story};
 const SIGNING: &str = "amply.checkpoint.v1.SigningService";
 
 /// Longer than the service asks its database again before it refuses.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_night_in_which_everything_is_renewed_loses_no_call() {

@@ -32,7 +32,7 @@ const STREAMS: usize = 2;
 const ITEMS: usize = 30;
 
 /// Far longer than anything here should take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 struct Drained {
     folder: TempDir,

@@ -25,6 +25,8 @@ mod drain;
 #[path = "../client/environment.rs"]
 mod environment;
 mod evidence;
+#[path = "../support/faketime.rs"]
+mod faketime;
 #[path = "../support/history.rs"]
 mod history;
 #[path = "../support/judgement.rs"]

@@ -17,7 +17,7 @@ use crate::wait;
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
 /// Far longer than the 25 seconds that it gives to calls in flight.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What never changes between the lives of a replica.
 pub struct Settings<'a> {

@@ -31,7 +31,7 @@ roles = ["operator"]
 "#;
 
 /// How long to wait for what comes by itself, such as a file's being read again.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Site {
     pub folder: TempDir,

@@ -1,12 +1,14 @@
 //! The command line: the real binary, its output and its exit codes.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::wait::{line, watch};
 
 const EXAMPLE: &str = include_str!("../../examples/checkpoint.json");
 
@@ -56,11 +58,9 @@ impl Dev {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let server = line.trim().strip_prefix("gRPC on ").unwrap().to_owned();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let line = line(child.id(), &mut stdout, "where the service listens");
+        let server = line.strip_prefix("gRPC on ").unwrap().to_owned();
         std::fs::write(folder.path().join("checkpoint.json"), EXAMPLE).unwrap();
         Self {
             folder,
@@ -85,6 +85,7 @@ impl Dev {
     fn terminate(&mut self) -> i32 {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        let _ending = watch(self.child.id(), "SIGTERM to end the service");
         self.child.wait().unwrap().code().unwrap()
     }
 }

@@ -209,9 +209,10 @@ async fn a_clock_that_ran_ahead_for_a_while_leaves_the_key_in_force() {
     service.clock.set(at("2038-01-19"));
     assert!(!watched.next().await.unwrap().unwrap().keys[0].signing);
     service.clock.set(at("2025-06-01T13:00:00Z"));
-    while service.sign(checkpoint("chk_1", 1, "a")).await.is_err() {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    crate::wait::until("the key to sign again", async || {
+        service.sign(checkpoint("chk_1", 1, "a")).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -23,4 +23,7 @@ mod protocol;
 mod record;
 mod signing;
 mod streams;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../support/wait.rs"]
+mod wait;
 mod wrong_input;

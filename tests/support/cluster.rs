@@ -24,7 +24,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 const DEADLINE: Duration = Duration::from_secs(12);
 
 /// How long a client goes on retrying before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// One process of the service, always at the same address.
 pub struct Replica {

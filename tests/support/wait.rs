@@ -32,18 +32,6 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The same on a thread of its own.
-pub fn until_seen(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "waited {PATIENCE:?} in vain for: {what}"
-        );
-        std::thread::sleep(PAUSE);
-    }
-}
-
 /// While this lives, a program is given this long for something; then it is ended, so that reading from it or waiting for it
 /// ends too.
 pub struct Watch(Sender<()>);

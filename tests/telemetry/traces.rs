@@ -245,10 +245,10 @@ async fn a_call_that_the_caller_does_not_sample_is_not_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_costs_its_traces_and_nothing_else() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let (_folder, replica) = start(&["--otlp", &format!("http://{address}")]).await;
+    // Nobody listens there, and nobody will.
+    let away = crate::port::HeldPort::new();
+    let url = format!("http://127.0.0.1:{}", away.port);
+    let (_folder, replica) = start(&["--otlp", &url]).await;
     let mut client = SigningServiceClient::new(replica.channel());
     let warned = || {
         let log = replica.log();

@@ -29,7 +29,7 @@ async fn expect(log: &Log, expected: &[i64]) {
             tokio::task::yield_now().await;
         }
     };
-    let _ = tokio::time::timeout(Duration::from_secs(20), enough).await;
+    let _ = tokio::time::timeout(crate::wait::PATIENCE, enough).await;
     assert_eq!(told(log), expected);
 }
 
