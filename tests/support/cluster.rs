@@ -249,6 +249,10 @@ fn read(status: &Status, trouble: Trouble) -> Answer {
         (Code::Unavailable, "RECORD_STORE_UNAVAILABLE") if trouble != Trouble::None => {
             Answer::Unknown
         }
+        // On a slow machine a service that starts has not yet got its key on record.
+        (Code::FailedPrecondition, "NO_SIGNING_KEY") if trouble == Trouble::Service => {
+            Answer::Unknown
+        }
         (code, reason) => panic!("{code:?} {reason}: {}", status.message()),
     }
 }
