@@ -13,7 +13,7 @@ pub enum Fix {
     Late,
     /// A replica that has met a later timeline refuses the former primary.
     Former,
-    /// Whoever starts asks its peers where they sign, and signs on no earlier timeline.
+    /// Whoever starts asks its peers which timelines they have met, and signs on no earlier one. The program does not do that yet.
     HomeAtStart,
     /// What is read is given out when it is as durable as the database was told to make it.
     Barrier,
