@@ -233,7 +233,7 @@ impl List {
             }));
         }
         for key in &list.keys {
-            print_line(&key_text(key))?;
+            print_lines(key_text(key))?;
         }
         let calls = status.api_calls.map(|calls| format!(", {calls} API calls"));
         print_line(&format!(
@@ -263,14 +263,14 @@ fn algorithm(key: &Key) -> &'static str {
         .trim_start_matches("SIGNATURE_ALGORITHM_")
 }
 
-fn key_text(key: &Key) -> String {
+fn key_text(key: &Key) -> [String; 2] {
     let signs = if key.signing { "  <- signs now" } else { "" };
     let revoked = key.revocation.as_ref().map(|revocation| {
         let from = instant(revocation.distrust_after);
         format!("  distrusted from {from}: {}", revocation.reason)
     });
-    format!(
-        "{:<10} {:<28} {} <= t < {}  {} {} bits  {}{}{signs}\n{:<10} {}",
+    let line = format!(
+        "{:<10} {:<28} {} <= t < {}  {} {} bits  {}{}{signs}",
         state(key),
         key.key_id,
         instant(key.valid_from),
@@ -279,9 +279,8 @@ fn key_text(key: &Key) -> String {
         key.modulus_bits,
         key.version_stages.join(","),
         revoked.unwrap_or_default(),
-        "",
-        key.fingerprint,
-    )
+    );
+    [line, format!("{:<10} {}", "", key.fingerprint)]
 }
 
 fn key_json(key: &Key) -> Value {
@@ -323,7 +322,7 @@ impl Export {
                     key.public_key_pem
                 ))
             }),
-            KeyFormat::Text => keys.iter().try_for_each(|key| print_line(&key_text(key))),
+            KeyFormat::Text => keys.iter().try_for_each(|key| print_lines(key_text(key))),
             KeyFormat::Jwks => {
                 let jwks: Vec<&str> = keys.iter().map(|key| key.jwk.as_str()).collect();
                 print_json_text(&format!(r#"{{"keys":[{}]}}"#, jwks.join(",")))
@@ -493,7 +492,7 @@ impl Revoke {
         let key = answer.into_inner().key.unwrap_or_default();
         match self.format.format {
             Format::Json => print_json(&key_json(&key)),
-            Format::Text => print_line(&key_text(&key)),
+            Format::Text => print_lines(key_text(&key)),
         }
     }
 }
