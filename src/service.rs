@@ -278,7 +278,8 @@ async fn check_record(
     record: &dyn Record,
     clock: &Clock,
 ) -> Result<Option<DateTime<Utc>>, StartError> {
-    if let Some(problem) = record.check_store(Depth::Start).await?.into_iter().next() {
+    let found = record.check_store(Depth::Start).await?.problems;
+    if let Some(problem) = found.into_iter().next() {
         return Err(StartError::Store(problem));
     }
     let keyring: Keyring = record.keyring().await?;

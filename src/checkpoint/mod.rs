@@ -10,6 +10,7 @@ mod outline;
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
 pub use fields::{
@@ -27,6 +28,9 @@ use crate::fault::{self, Faults, FieldFault};
 /// published JSON), and the fields take up to 5.5 times their JSON; so it stays within the 4 MiB that gRPC
 /// clients accept by default.
 pub const MAX_PAYLOAD_BYTES: usize = 512 * 1024;
+
+/// How far a checkpoint's timestamp may be ahead of the clock.
+pub const TIMESTAMP_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// The member of the published JSON that the payload leaves out.
 pub const SIGNATURE_MEMBER: &str = "signature";

@@ -1,5 +1,7 @@
 //! `keys`: what operators do with keys.
 
+mod import;
+
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -7,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::place::RecordPlace;
+use super::record::TrustArgs;
 use super::{
     Failure, Format, FormatArg, ServerArg, input, print, print_json, print_json_text, print_line,
     print_lines,
@@ -14,10 +17,9 @@ use super::{
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::{Key, KeyState, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
 use crate::key::{
-    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyVersion, Keyring, KeyringEntry, MAX_KEYRING_BYTES,
-    PublicKey, ValidityWindow, WindowError, instant_text, parse_instant,
+    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyVersion, Keyring, MAX_KEYRING_BYTES, ValidityWindow,
+    WindowError, instant_text, parse_instant,
 };
-use crate::record::RegisterError;
 use crate::signature::Algorithm;
 use crate::visible::visible;
 
@@ -133,6 +135,8 @@ pub(super) struct Import {
     /// PS256 or RS256; for PEM, where PS256 is the default
     #[arg(long, env = "CHECKPOINT_SIGNER_ALGORITHM")]
     algorithm: Option<Algorithm>,
+    #[command(flatten)]
+    trust: TrustArgs,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -367,114 +371,6 @@ fn named(version: &KeyVersion) -> Value {
 
 fn fingerprint_text(version: &KeyVersion) -> String {
     format!("{} {}", version.fingerprint(), version.key_id)
-}
-
-/// What a file had put on record, for whoever has to compare it with what they know.
-fn imported(entry: &KeyringEntry) -> Value {
-    let version = entry.version();
-    json!({
-        "key_id": version.key_id.as_str(),
-        "fingerprint": version.fingerprint().to_string(),
-        "revoked": entry.revocation().map(|revocation| json!({
-            "distrust_after": instant_text(revocation.distrust_after),
-            "reason": revocation.reason,
-        })),
-    })
-}
-
-impl Import {
-    async fn run(self) -> Result<(), Failure> {
-        let record = self.record.open_beside().await?;
-        let keyring = self.keyring()?;
-        let now = crate::clock::Clock::system().now();
-        let mut keys = Vec::new();
-        for entry in keyring.entries() {
-            let version = entry.version();
-            let registered = record.register_key(version, entry.endorsement(), now).await;
-            registered.map_err(|error| {
-                let message = format!("{}: {error}", version.key_id);
-                match error {
-                    RegisterError::Conflict(_) => Failure::Negative(message),
-                    RegisterError::Store(_) => Failure::Impossible(message),
-                }
-            })?;
-            // A key that was revoked never comes back without that.
-            if let Some(revocation) = entry.revocation() {
-                let revoked = record.revoke_key(&version.key_id, revocation.clone()).await;
-                revoked.map_err(Failure::impossible)?;
-            }
-            keys.push(entry);
-        }
-        let file = self.file.display().to_string();
-        match self.format.format {
-            Format::Json => {
-                let keys: Vec<Value> = keys.into_iter().map(imported).collect();
-                print_json(&json!({ "on_record": keys, "by_the_word_of": file }))
-            }
-            Format::Text => {
-                print_line("on record:")?;
-                for entry in keys {
-                    let revoked = entry.revocation().map(|revocation| {
-                        let from = instant_text(revocation.distrust_after);
-                        format!(", revoked from {from} on: {}", revocation.reason)
-                    });
-                    let key = fingerprint_text(entry.version());
-                    print_line(&format!("{key}{}", revoked.unwrap_or_default()))?;
-                }
-                print_lines([
-                    format!("by the word of {file} alone: compare them with what you know"),
-                    "a running service sees them within some seconds".into(),
-                ])
-            }
-        }
-    }
-
-    fn keyring(&self) -> Result<Keyring, Failure> {
-        let wrong =
-            |problem: String| Failure::Impossible(format!("{}: {problem}", self.file.display()));
-        let text = input::read(&self.file, MAX_KEYRING_BYTES)?;
-        if !text.starts_with(b"-----BEGIN") && !text.starts_with(b"#") {
-            let given = [
-                ("--key-id", self.key_id.is_some()),
-                ("--valid-from", self.valid_from.is_some()),
-                ("--valid-until", self.valid_until.is_some()),
-                ("--algorithm", self.algorithm.is_some()),
-            ];
-            if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
-                let problem =
-                    format!("is no PEM, and says all of its keys itself; {flag} would not be used");
-                return Err(wrong(problem));
-            }
-            return Keyring::from_jwks(&text).map_err(|error| wrong(error.to_string()));
-        }
-        let (Some(key_id), Some(valid_from), Some(valid_until)) =
-            (&self.key_id, self.valid_from, self.valid_until)
-        else {
-            let problem =
-                "is PEM, which has no window; expected --key-id, --valid-from and --valid-until";
-            return Err(wrong(problem.into()));
-        };
-        let window = Window {
-            valid_from,
-            valid_until,
-        };
-        let pem: String = String::from_utf8_lossy(&text)
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .flat_map(|line| [line, "\n"])
-            .collect();
-        let mut keyring = Keyring::default();
-        let version = KeyVersion {
-            key_id: key_id.clone(),
-            window: window.read()?,
-            algorithm: self.algorithm.unwrap_or_default(),
-            public_key: PublicKey::from_pem(&pem).map_err(|error| wrong(error.to_string()))?,
-        };
-        keyring
-            .insert(version)
-            .map_err(|error| wrong(error.to_string()))?;
-        Ok(keyring)
-    }
 }
 
 impl Revoke {

@@ -13,6 +13,7 @@ use super::place::RecordPlace;
 use super::promotion::AcceptPromotion;
 use super::{Failure, Format, FormatArg, log, print_json, print_line, print_lines};
 use crate::clock::Clock;
+use crate::key::{Fingerprint, KeyId, Trust};
 use crate::record::AppendError;
 use crate::record::audit::audit;
 use crate::record::export::{ExportError, export};
@@ -59,6 +60,32 @@ pub(super) struct Place {
     pub(super) record: RecordPlace,
 }
 
+/// Whom to believe besides the record itself.
+#[derive(Args)]
+pub(super) struct TrustArgs {
+    /// Believe the key with this fingerprint, and those that it endorses; again for each. Keys that the record knows, and those
+    /// that they endorse, need none
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_TRUST",
+        value_name = "FINGERPRINT",
+        value_delimiter = ','
+    )]
+    trust: Vec<Fingerprint>,
+    /// Believe the file that a key which the record trusts is revoked; that cannot be taken back
+    #[arg(long, env = "CHECKPOINT_SIGNER_BELIEVE_REVOCATIONS")]
+    believe_revocations: bool,
+}
+
+impl TrustArgs {
+    pub(super) fn read(&self) -> Trust {
+        Trust {
+            fingerprints: self.trust.clone(),
+            revocations: self.believe_revocations,
+        }
+    }
+}
+
 #[derive(Args)]
 pub(super) struct Init {
     #[command(flatten)]
@@ -88,10 +115,12 @@ pub(super) struct Export {
 
 #[derive(Args)]
 pub(super) struct Import {
-    /// What `record export` wrote
+    /// What `record export` wrote: a file, since it is read twice
     file: PathBuf,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    trust: TrustArgs,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -130,11 +159,22 @@ impl Export {
         file.persist_noclobber(&self.out)
             .map_err(|e| failed(&e.error))?;
         let (rows, root) = (tree.size(), tree.root().to_string());
+        let keyring = record.keyring().await.map_err(Failure::impossible)?;
+        let entries = keyring.entries();
+        let prints = entries.iter().map(|entry| entry.version().fingerprint());
+        let prints: Vec<String> = prints.map(|print| print.to_string()).collect();
+        // The operator's word, which an import of a file that went through other hands takes.
+        let trust: String = prints
+            .iter()
+            .map(|print| format!(" --trust {print}"))
+            .collect();
         match self.format.format {
-            Format::Json => print_json(&json!({ "rows": rows, "root": root })),
+            Format::Json => {
+                print_json(&json!({ "rows": rows, "root": root, "fingerprints": prints }))
+            }
             Format::Text => print_lines([
                 format!("{out}: {rows} rows, root {root}"),
-                format!("next: checkpoint-signer record import {out} --record PLACE"),
+                format!("next: checkpoint-signer record import {out} --record PLACE{trust}"),
             ]),
         }
     }
@@ -144,12 +184,13 @@ impl Import {
     async fn run(self) -> Result<(), Failure> {
         let record = self.place.record.open().await?;
         let now = Clock::system().now();
-        let imported = import(record.as_ref(), &self.file, now).await;
+        let imported = import(record.as_ref(), &self.file, now, &self.trust.read()).await;
         let imported = imported.map_err(|error| {
             let message = format!("{}: {error}", self.file.display());
             match error {
                 ImportError::Wrong { .. }
                 | ImportError::OtherRows { .. }
+                | ImportError::NotAdmitted(_)
                 | ImportError::Revoked(_) => Failure::Negative(message),
                 _ => Failure::Impossible(message),
             }
@@ -157,8 +198,15 @@ impl Import {
         let (rows, root) = (imported.tree.size(), imported.tree.root().to_string());
         let found = imported.found;
         let place = &self.place.record;
+        let revoked: Vec<&str> = imported.revoked.iter().map(KeyId::as_str).collect();
+        if !revoked.is_empty() && self.format.format == Format::Text {
+            let revoked = revoked.join(", ");
+            print_line(&format!("revoked, as the export says: {revoked}"))?;
+        }
         match self.format.format {
-            Format::Json => print_json(&json!({ "rows": rows, "found": found, "root": root })),
+            Format::Json => print_json(
+                &json!({ "rows": rows, "found": found, "root": root, "revoked": revoked }),
+            ),
             Format::Text => print_lines([
                 format!("{place}: {rows} rows, {found} of them were there before, root {root}"),
                 "next: checkpoint-signer record verify, then serve, with this --record".into(),
@@ -170,11 +218,13 @@ impl Import {
 impl Restore {
     async fn run(self) -> Result<(), Failure> {
         let record = self.place.record.open().await?;
-        let restored = restore(record.as_ref(), &self.file).await;
+        let restored = restore(record.as_ref(), &self.file, Clock::system().now()).await;
         let restored = restored.map_err(|error| {
             let message = format!("{}: {error}", self.file.display());
             match error {
                 RestoreError::NotValid { .. }
+                | RestoreError::Future(..)
+                | RestoreError::Order { .. }
                 | RestoreError::Refused {
                     error: AppendError::Rule(_),
                     ..
@@ -183,7 +233,7 @@ impl Restore {
             }
         })?;
         let (rows, root) = (restored.tree.size(), restored.tree.root().to_string());
-        let (lines, added) = (restored.lines, rows.saturating_sub(restored.before));
+        let (lines, added) = (restored.lines, restored.added);
         let place = &self.place.record;
         match self.format.format {
             Format::Json => {
@@ -211,15 +261,22 @@ impl Verify {
                     "root": root,
                     "problems": audit.problems,
                     "told": told.map(ToString::to_string).collect::<Vec<_>>(),
+                    "not_checked": audit.unchecked,
                 }))?;
             }
             Format::Text => {
                 for problem in &audit.told {
                     print_line(&format!("WRONG {problem}"))?;
                 }
-                let found = match audit.problems {
-                    0 => "all is well".into(),
-                    problems => format!("{problems} PROBLEMS"),
+                for unchecked in &audit.unchecked {
+                    print_line(&format!("NOT CHECKED {unchecked}"))?;
+                }
+                let found = match (audit.problems, audit.unchecked.is_empty()) {
+                    (0, true) => "all is well".into(),
+                    (0, false) => {
+                        "nothing is wrong that could be checked, and NOT ALL WAS CHECKED".into()
+                    }
+                    (problems, _) => format!("{problems} PROBLEMS"),
                 };
                 print_line(&format!(
                     "{}: {rows} rows, root {root}: {found}",
@@ -227,8 +284,11 @@ impl Verify {
                 ))?;
             }
         }
-        match audit.problems {
-            0 => Ok(()),
+        match (audit.problems, audit.unchecked.is_empty()) {
+            (0, true) => Ok(()),
+            (0, false) => Err(Failure::Impossible(
+                "not all of the record was checked".into(),
+            )),
             _ => Err(Failure::Shown),
         }
     }

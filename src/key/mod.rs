@@ -4,6 +4,7 @@
 //! [`SigningKey`] holds the private half; it cannot be cloned or printed, and signs only through an
 //! [`OpenKey`], which exists only for an instant inside of the key's window. An expired key has no `sign`.
 
+mod admission;
 mod chain;
 mod coverage;
 mod endorsement;
@@ -19,6 +20,7 @@ mod window;
 use crate::identifier::identifier;
 use crate::signature::Algorithm;
 
+pub use admission::{Admission, NotAdmitted, Trust};
 pub use chain::{PinnedKeyring, UnknownPin};
 pub use coverage::{WARN_DAYS, covered_until};
 pub use endorsement::{Endorsement, EndorsementError};

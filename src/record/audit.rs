@@ -48,6 +48,8 @@ pub struct Audit {
     pub problems: u64,
     /// The first of them.
     pub told: Vec<Problem>,
+    /// What could not be checked, and why.
+    pub unchecked: Vec<String>,
 }
 
 impl Audit {
@@ -213,18 +215,19 @@ impl<'a> Auditor<'a> {
     /// # Errors
     /// [`RecordError`] when the record cannot be read.
     pub async fn start(record: &'a dyn Record) -> Result<Self, RecordError> {
-        let problems = match record.check_store(Depth::Whole).await {
-            Err(RecordError::Damaged(problem)) => vec![problem],
-            problems => problems?,
+        let found = match record.check_store(Depth::Whole).await {
+            Err(RecordError::Damaged(problem)) => vec![problem].into(),
+            found => found?,
         };
         let mut auditor = Self {
             head: record.head().await?,
             checker: Checker::new(record.keyring().await?),
             record,
         };
-        for problem in problems {
+        for problem in found.problems {
             auditor.checker.audit.note(None, problem);
         }
+        auditor.checker.audit.unchecked = found.unchecked;
         Ok(auditor)
     }
 
@@ -322,6 +325,8 @@ pub async fn audit(record: &dyn Record) -> Result<Audit, RecordError> {
         Err(RecordError::Damaged(problem)) => {
             let mut audit = Audit::default();
             audit.note(None, problem);
+            let unchecked = "the rows: the head and the keys of the record cannot be read";
+            audit.unchecked.push(unchecked.into());
             return Ok(audit);
         }
         auditor => auditor?,

@@ -2,7 +2,7 @@
 //!
 //! The export is read twice. Nothing is written before all of it was checked: every signature, the rules, and the
 //! root. An import that was interrupted is continued by running it again: the rows that are there must be the first
-//! ones of the export.
+//! ones of the export. The keyring in it is believed as far as the record or the operator vouches for its keys.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -12,10 +12,12 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{Audit, Checker};
 use super::export::{ExportReader, ReadError};
-use super::rules::MaxEntryJump;
+use super::rules::{CLOCK_TOLERANCE, MaxEntryJump};
 use super::tree::{Frontier, TreeHash};
 use super::{AppendError, Receipt, Record, RecordError, RegisterError};
-use crate::key::{KeyId, KeyringEntry};
+use crate::checkpoint::TIMESTAMP_TOLERANCE;
+use crate::key::{Admission, KeyId, Keyring, NotAdmitted, Trust, instant_text};
+use crate::signature::SignedCheckpoint;
 
 /// Rows that are checked, and recorded, at once.
 const BATCH: usize = 1000;
@@ -49,6 +51,9 @@ pub enum ImportError {
          this import"
     )]
     Revoked(KeyId),
+    /// The keys of the export are not believed.
+    #[error("{0}; nothing was imported")]
+    NotAdmitted(#[from] NotAdmitted),
     /// The record has other keys.
     #[error(transparent)]
     Key(#[from] RegisterError),
@@ -78,6 +83,8 @@ pub enum ImportError {
 pub struct Imported {
     /// Rows that were there already.
     pub found: u64,
+    /// Keys that were revoked by the word of the export.
+    pub revoked: Vec<KeyId>,
     /// The tree over all rows.
     pub tree: Frontier,
 }
@@ -85,7 +92,7 @@ pub struct Imported {
 type Export = ExportReader<BufReader<File>>;
 
 fn open(file: &Path) -> Result<Export, ImportError> {
-    let file = File::open(file).map_err(ReadError::Io)?;
+    let file = open_twice(file).map_err(ReadError::Io)?;
     Ok(ExportReader::open(BufReader::new(file))?)
 }
 
@@ -97,40 +104,60 @@ pub async fn import(
     record: &dyn Record,
     file: &Path,
     now: DateTime<Utc>,
+    trust: &Trust,
 ) -> Result<Imported, ImportError> {
-    check(open(file)?).await?;
+    let (before, known) = (record.head().await?, record.keyring().await?);
     let mut export = open(file)?;
-    let before = record.head().await?;
-    for entry in export.keyring.entries() {
-        let (version, endorsement) = (entry.version(), entry.endorsement());
+    let admission = known.admit(&export.keyring, trust)?;
+    check(open(file)?, &before, &known, now).await?;
+    for (version, endorsement) in &admission.keys {
+        let endorsement = endorsement.as_ref();
         record.register_key(version, endorsement, now).await?;
     }
-    if before.size() < export.rows {
-        let keyring = record.keyring().await?;
-        let revoked = |entry: &&KeyringEntry| entry.revocation().is_some();
-        if let Some(entry) = keyring.entries().into_iter().find(revoked) {
-            return Err(ImportError::Revoked(entry.version().key_id.clone()));
-        }
+    skip(&mut export, &before)?;
+    let tree = append(record, &mut export, before.clone()).await?;
+    // Last: no row by a key that is revoked would have been taken.
+    let Admission { revocations, .. } = admission;
+    let mut revoked = Vec::with_capacity(revocations.len());
+    for (key_id, revocation) in revocations {
+        record.revoke_key(&key_id, revocation).await?;
+        revoked.push(key_id);
     }
-    let mut tree = Frontier::default();
-    let other = ImportError::OtherRows {
+    Ok(Imported {
         found: before.size(),
-    };
+        revoked,
+        tree,
+    })
+}
+
+/// Reads the rows that are on record already.
+fn skip(export: &mut Export, before: &Frontier) -> Result<(), ImportError> {
+    let mut tree = Frontier::default();
     while tree.size() < before.size() {
         let left = usize::try_from(before.size() - tree.size()).unwrap_or(BATCH);
         let rows = export.next_rows(left.min(BATCH))?;
         if rows.is_empty() {
-            return Err(other);
+            break;
         }
         rows.iter().for_each(|row| tree.push(TreeHash::of(row)));
     }
-    if tree != before {
-        return Err(other);
+    match tree == *before {
+        true => Ok(()),
+        false => Err(ImportError::OtherRows {
+            found: before.size(),
+        }),
     }
+}
+
+async fn append(
+    record: &dyn Record,
+    export: &mut Export,
+    mut tree: Frontier,
+) -> Result<Frontier, ImportError> {
     loop {
         let rows = export.next_rows(BATCH)?;
         if rows.is_empty() {
-            break;
+            return Ok(tree);
         }
         for answer in record.append(rows, MaxEntryJump::ANY).await {
             let expected = tree.size() + 1;
@@ -149,38 +176,57 @@ pub async fn import(
             }
         }
     }
-    // Last: no row by a key that is revoked would have been taken.
-    for entry in export.keyring.entries() {
-        if let Some(revocation) = entry.revocation() {
-            let key_id = &entry.version().key_id;
-            record.revoke_key(key_id, revocation.clone()).await?;
-        }
-    }
-    Ok(Imported {
-        found: before.size(),
-        tree,
-    })
 }
 
-async fn check(mut export: Export) -> Result<(), ImportError> {
+/// Checks all of an export before anything is written: each row by the keys in it, which are believed by now, and the rows
+/// that the record has not yet by what it knows besides.
+async fn check(
+    mut export: Export,
+    before: &Frontier,
+    known: &Keyring,
+    now: DateTime<Utc>,
+) -> Result<(), ImportError> {
     let mut checker = Checker::new(export.keyring.clone());
     let mut position = 0;
+    let mut tree = Frontier::default();
     loop {
         let rows = export.next_rows(BATCH)?;
         if rows.is_empty() {
             break;
         }
-        let rows = rows.into_iter().map(|signed| {
+        for row in &rows {
             position += 1;
-            Some(Receipt { position, signed })
-        });
+            if position > before.size() {
+                let key_id = &row.jws.header().kid;
+                if known
+                    .get(key_id)
+                    .is_some_and(|entry| entry.revocation().is_some())
+                {
+                    return Err(ImportError::Revoked(key_id.clone()));
+                }
+            } else {
+                tree.push(TreeHash::of(row));
+            }
+            not_future(row, now).map_err(|problem| ImportError::Wrong {
+                problems: 1,
+                first: format!("row {position}: {problem}"),
+            })?;
+        }
+        let first = position - rows.len() as u64;
+        let rows = (first + 1..).zip(rows);
+        let rows = rows.map(|(position, signed)| Some(Receipt { position, signed }));
         checker.take(rows.collect()).await?;
+    }
+    if tree != *before {
+        let found = before.size();
+        return Err(ImportError::OtherRows { found });
     }
     let wrong = |problems, first| Err(ImportError::Wrong { problems, first });
     let Audit {
         problems,
         told,
         tree,
+        ..
     } = checker.audit;
     if let Some(first) = told.first() {
         return wrong(problems, first.to_string());
@@ -199,5 +245,35 @@ async fn check(mut export: Export) -> Result<(), ImportError> {
             1,
             format!("line 1: root: is {root}, but the rows make {}", tree.root()),
         ),
+    }
+}
+
+/// What was signed before is not dated after now: it would end its ledger, and all signing, until then.
+pub(super) fn not_future(row: &SignedCheckpoint, now: DateTime<Utc>) -> Result<(), String> {
+    let (signed_at, shown) = (row.jws.header().iat, instant_text(now));
+    if signed_at > now + CLOCK_TOLERANCE {
+        return Err(format!(
+            "is signed at {}, in the future: the clock shows {shown}",
+            instant_text(signed_at)
+        ));
+    }
+    let timestamp = row.checkpoint.fields().timestamp.instant();
+    match timestamp > now + TIMESTAMP_TOLERANCE {
+        true => Err(format!(
+            "timestamp: is {}, in the future: the clock shows {shown}",
+            instant_text(timestamp)
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Opens a file that is read twice: a pipe or a device would wait for ever, or give something else then.
+pub(super) fn open_twice(path: &Path) -> std::io::Result<File> {
+    match std::fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "is not a regular file; expected one, since it is read twice (write what comes through a pipe to a file first)",
+        )),
     }
 }

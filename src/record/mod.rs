@@ -59,6 +59,26 @@ pub enum Depth {
     Whole,
 }
 
+/// What was found in a store itself, a sentence each.
+#[derive(Clone, Debug, Default)]
+pub struct StoreCheck {
+    /// What is wrong.
+    pub problems: Vec<String>,
+    /// What could not be checked, and why.
+    pub unchecked: Vec<String>,
+}
+
+impl From<Vec<String>> for StoreCheck {
+    /// All was checked.
+    fn from(problems: Vec<String>) -> Self {
+        let unchecked = Vec::new();
+        Self {
+            problems,
+            unchecked,
+        }
+    }
+}
+
 /// Why the record cannot do something now.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RecordError {
@@ -170,9 +190,9 @@ pub trait Record: Send + Sync + 'static {
     /// Kept nodes of the tree: those of the level of `first`, from it on, in order.
     async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError>;
 
-    /// What is wrong with the store itself, a sentence each: what [`audit`] cannot see by reading the rows, such
-    /// as an index that does not find one of them.
-    async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError>;
+    /// What is wrong with the store itself: what [`audit`] cannot see by reading the rows, such as an index that does not find
+    /// one of them. At a start, one in which nothing can be recorded is an error.
+    async fn check_store(&self, depth: Depth) -> Result<StoreCheck, RecordError>;
 
     /// The newest rows, the newest first.
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError>;

@@ -2,19 +2,24 @@
 //!
 //! This is for the worst case: the newest state of the record is gone, and so is every export of it, but what it signed was
 //! published. Nothing is signed: each line must have a valid signature by a key of the record, and it is appended as it is,
-//! under the same rules as ever. A line that is there already changes nothing, so that it may be run again.
+//! under the same rules as ever, and all of that is checked before the first line goes in. A line that is there already changes
+//! nothing, so that it may be run again.
 //!
 //! The lines go in in the order of the file. In the order of the record, which `/v1/checkpoints` lists, the record becomes
 //! again what it was, and contains its heads. In another one its places are taken all the same, but its tree is another one.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
-use super::rules::MaxEntryJump;
-use super::tree::Frontier;
+use chrono::{DateTime, Utc};
+
+use super::import::{not_future, open_twice};
+use super::rules::{MaxEntryJump, Place, RuleViolation};
+use super::tree::{Frontier, TreeHash};
 use super::{AppendError, Record, RecordError};
-use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
+use crate::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES, Timestamp};
 use crate::key::Keyring;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, VerdictKind};
@@ -44,13 +49,31 @@ pub enum RestoreError {
         /// A sentence.
         explanation: String,
     },
-    /// The record refuses a line: what was signed since contradicts it, or the order is wrong. Those before it are recorded.
-    #[error("line {line}: {error}; the lines before it are recorded")]
+    /// It is dated in the future.
+    #[error("line {0}: {1}; nothing was restored")]
+    Future(u64, String),
+    /// A line contradicts what is on record, or one before it.
+    #[error(
+        "line {line}: {violation}; nothing was restored: expected the checkpoints of each ledger in the order in which they \
+         were signed, the oldest first"
+    )]
+    Order {
+        /// Where.
+        line: u64,
+        /// Why.
+        violation: RuleViolation,
+    },
+    /// The record refuses a line that it would have taken a moment ago.
+    #[error(
+        "line {line}: {error}; {added} checkpoints were added before: end what else signs on this record, and run it again"
+    )]
     Refused {
         /// Where.
         line: u64,
         /// Why.
         error: AppendError,
+        /// How many were added.
+        added: u64,
     },
     /// The record fails.
     #[error(transparent)]
@@ -62,8 +85,8 @@ pub enum RestoreError {
 pub struct Restored {
     /// Lines in the file.
     pub lines: u64,
-    /// Rows before.
-    pub before: u64,
+    /// Those that were not there before.
+    pub added: u64,
     /// The tree over all rows.
     pub tree: Frontier,
 }
@@ -78,7 +101,7 @@ struct Lines {
 impl Lines {
     fn open(path: &Path) -> Result<Self, RestoreError> {
         Ok(Self {
-            file: BufReader::new(File::open(path)?),
+            file: BufReader::new(open_twice(path)?),
             line: Vec::new(),
             count: 0,
         })
@@ -108,15 +131,20 @@ impl Lines {
 /// Restores the lines of a file of published checkpoints, one a line.
 ///
 /// # Errors
-/// [`RestoreError`]. All lines are verified before the first of them is recorded.
-pub async fn restore(record: &dyn Record, path: &Path) -> Result<Restored, RestoreError> {
+/// [`RestoreError`]. All lines are verified, and their order is, before the first of them is recorded.
+pub async fn restore(
+    record: &dyn Record,
+    path: &Path,
+    now: DateTime<Utc>,
+) -> Result<Restored, RestoreError> {
     let keyring = record.keyring().await?;
-    let checked = path.to_owned();
+    let (checked, keys) = (path.to_owned(), keyring.clone());
     // RSA is not for the reactor.
-    let checking = tokio::task::spawn_blocking(move || verify(&checked, &keyring));
+    let checking = tokio::task::spawn_blocking(move || verify(&checked, &keys, now));
     let ended = |_| RecordError::Unavailable("the task that verifies was ended".into());
     checking.await.map_err(ended)??;
-    let before = record.head().await?.size();
+    check_order(record, path, &keyring).await?;
+    let (mut newest, mut added) = (record.head().await?.size(), 0);
     let mut lines = Lines::open(path)?;
     loop {
         let (first, mut batch) = (lines.count + 1, Vec::new());
@@ -128,18 +156,29 @@ pub async fn restore(record: &dyn Record, path: &Path) -> Result<Restored, Resto
         if batch.is_empty() {
             break;
         }
+        let mut refused = None;
         for (line, answer) in (first..).zip(record.append(batch, MaxEntryJump::ANY).await) {
-            answer.map_err(|error| RestoreError::Refused { line, error })?;
+            match answer {
+                // One that was there, or came before in the file, is not beyond the newest.
+                Ok(receipt) if receipt.position > newest => {
+                    (newest, added) = (receipt.position, added + 1);
+                }
+                Ok(_) => {}
+                Err(error) => refused = refused.or(Some((line, error))),
+            }
+        }
+        if let Some((line, error)) = refused {
+            return Err(RestoreError::Refused { line, error, added });
         }
     }
     Ok(Restored {
         lines: lines.count,
-        before,
+        added,
         tree: record.head().await?,
     })
 }
 
-fn verify(path: &Path, keyring: &Keyring) -> Result<(), RestoreError> {
+fn verify(path: &Path, keyring: &Keyring, now: DateTime<Utc>) -> Result<(), RestoreError> {
     let mut lines = Lines::open(path)?;
     while let Some(signed) = lines.next()? {
         let verdict = verifier::verify(keyring, &signed);
@@ -150,6 +189,76 @@ fn verify(path: &Path, keyring: &Keyring) -> Result<(), RestoreError> {
                 explanation: verdict.explanation,
             });
         }
+        not_future(&signed, now).map_err(|problem| RestoreError::Future(lines.count, problem))?;
+    }
+    Ok(())
+}
+
+/// What the lines before one in the file make of its ledger.
+struct Newest {
+    place: Place,
+    entry_count: u64,
+    timestamp: Timestamp,
+}
+
+/// Judges every line as the record will: by what is on record, and what goes before it in the file.
+async fn check_order(
+    record: &dyn Record,
+    path: &Path,
+    keyring: &Keyring,
+) -> Result<(), RestoreError> {
+    let mut ledgers: HashMap<LedgerId, Newest> = HashMap::new();
+    let mut names: HashMap<(LedgerId, CheckpointId), TreeHash> = HashMap::new();
+    let mut newest_signed_at = None;
+    let mut lines = Lines::open(path)?;
+    while let Some(signed) = lines.next()? {
+        let (line, checkpoint, header) = (lines.count, &signed.checkpoint, signed.jws.header());
+        let fields = checkpoint.fields();
+        let (ledger_id, entry_count) = (&fields.ledger_id, fields.entry_count.get());
+        let mut standing = record
+            .standing(ledger_id, &fields.checkpoint_id, entry_count)
+            .await?;
+        let content = TreeHash::leaf(checkpoint.payload().as_bytes());
+        let name = (ledger_id.clone(), fields.checkpoint_id.clone());
+        // It changes nothing.
+        if standing.recorded(checkpoint).is_some() || names.get(&name) == Some(&content) {
+            continue;
+        }
+        let refused = |violation| RestoreError::Order { line, violation };
+        if names.contains_key(&name) {
+            let (ledger_id, checkpoint_id) = name;
+            let violation = RuleViolation::OtherContent {
+                ledger_id,
+                checkpoint_id,
+            };
+            return Err(refused(violation));
+        }
+        if keyring
+            .get(&header.kid)
+            .is_some_and(|entry| entry.revocation().is_some())
+        {
+            return Err(refused(RuleViolation::KeyRevoked(header.kid.clone())));
+        }
+        if let Some(newest) = ledgers.get(ledger_id) {
+            let same = newest.entry_count == entry_count;
+            standing.same_count = standing.same_count.or(same.then(|| newest.place.clone()));
+            standing.newest_count = Some(newest.entry_count);
+            standing.newest_timestamp = Some(newest.timestamp);
+        }
+        standing.newest_signed_at = standing.newest_signed_at.max(newest_signed_at);
+        standing.judge(checkpoint, header.iat).map_err(refused)?;
+        newest_signed_at = standing.newest_signed_at.max(Some(header.iat));
+        let newest = Newest {
+            place: Place {
+                checkpoint_id: fields.checkpoint_id.clone(),
+                cumulative_hash: fields.cumulative_hash,
+                total_volume: fields.total_volume.get(),
+            },
+            entry_count,
+            timestamp: fields.timestamp,
+        };
+        ledgers.insert(ledger_id.clone(), newest);
+        names.insert(name, content);
     }
     Ok(())
 }

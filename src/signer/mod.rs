@@ -20,11 +20,11 @@ mod selection;
 
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tracing::{Instrument as _, Span};
 
-use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
+use crate::checkpoint::{Checkpoint, InvalidCheckpoint, TIMESTAMP_TOLERANCE};
 use crate::clock::Clock;
 use crate::fault::FieldFault;
 use crate::key::{SignError, instant_text};
@@ -39,9 +39,6 @@ pub use selection::NoKey;
 use committer::{Committer, Queued, Waiting};
 use heads::Heads;
 use pool::SigningPool;
-
-/// How far a checkpoint's timestamp may be ahead of the clock.
-pub const TIMESTAMP_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// Checkpoints that may wait or be worked on at once, for each core: about half a second of RSA.
 const ROOM_PER_CORE: usize = 512;

@@ -111,6 +111,11 @@ fn everything_is_lost() {
     let keyring = story.installation.must(&["keys", "export"]);
     let desk = &story.installation.desk;
     std::fs::create_dir(desk.join("newest")).unwrap();
+    let keys = checkpoint_signer::key::Keyring::from_jwks(keyring.as_bytes()).unwrap();
+    let entries = keys.entries();
+    let prints = entries.iter().map(|entry| entry.version().fingerprint());
+    let prints: String = prints.map(|print| format!("{print}\n")).collect();
+    std::fs::write(desk.join("fingerprints.txt"), prints).unwrap();
     std::fs::write(desk.join("newest/keyring.json"), keyring).unwrap();
     std::fs::write(
         desk.join("published.ndjson"),

@@ -99,7 +99,7 @@ async fn what_is_not_valid_or_contradicts_the_record_is_not_restored() {
         (
             [&lines[0], &lines[2], &lines[1]],
             "line 3: entry_count: is 2",
-            2,
+            0,
         ),
     ];
     for (chosen, part, rows) in cases {

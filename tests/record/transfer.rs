@@ -90,6 +90,11 @@ fn export(place: &str, out: &Path) {
     assert!(told.contains("25 rows"), "{told}");
 }
 
+/// What is noted of the key another way than by the export.
+fn fingerprint() -> String {
+    key().version().fingerprint().to_string()
+}
+
 /// The place of a new, empty SQLite record.
 fn empty(folder: &TempDir, name: &str) -> String {
     let place = format!("sqlite:{}", folder.path().join(name).display());
@@ -102,13 +107,11 @@ async fn a_record_moves_to_postgres_and_back_and_stays_the_same() {
     let (folder, first) = exported().await;
     let url = Database::new().await.url();
     succeed(&["record", "init", "--record", &url]);
-    let told = succeed(&[
-        "record",
-        "import",
-        first.to_str().unwrap(),
-        "--record",
-        &url,
-    ]);
+    let (first_name, trust) = (first.to_str().unwrap(), fingerprint());
+    let import = [
+        "record", "import", first_name, "--record", &url, "--trust", &trust,
+    ];
+    let told = succeed(&import);
     assert!(
         told.contains("25 rows, 0 of them were there before"),
         "{told}"
@@ -122,7 +125,9 @@ async fn a_record_moves_to_postgres_and_back_and_stays_the_same() {
     export(&url, &second);
     let back = empty(&folder, "back.sqlite");
     let second = second.to_str().unwrap();
-    succeed(&["record", "import", second, "--record", &back]);
+    succeed(&[
+        "record", "import", second, "--record", &back, "--trust", &trust,
+    ]);
     let third = folder.path().join("third.ndjson");
     export(&back, &third);
     let [first, second, third] =
@@ -146,7 +151,16 @@ async fn an_import_that_was_interrupted_is_continued() {
     let first = lines.lines().skip(1).take(11);
     let first = first.map(|line| SignedCheckpoint::from_published_json(line.as_bytes()).unwrap());
     with_rows(&record, first.collect()).await;
-    let import = ["record", "import", export, "--record", &database.url()];
+    let url = database.url();
+    // The record knows the key by now, and is told of its revocation.
+    let import = [
+        "record",
+        "import",
+        export,
+        "--record",
+        &url,
+        "--believe-revocations",
+    ];
     let told = succeed(&import);
     assert!(
         told.contains("25 rows, 11 of them were there before"),
@@ -223,6 +237,8 @@ async fn nothing_is_written_of_an_export_that_is_wrong() {
             file.to_str().unwrap(),
             "--record",
             &place,
+            "--trust",
+            &fingerprint(),
         ]);
         assert!(
             found == Some(code) && message.to_lowercase().contains(&expected.to_lowercase()),
@@ -242,7 +258,14 @@ async fn other_rows_are_not_mixed_with_those_of_an_export() {
     let record = SqliteRecord::open(&folder.path().join("used.sqlite")).unwrap();
     with_rows(&record, rows().into_iter().take(3).collect()).await;
     drop(record);
-    let (code, message) = fail(&["record", "import", export, "--record", &place]);
+    let import = [
+        "record",
+        "import",
+        export,
+        "--believe-revocations",
+        "--record",
+    ];
+    let (code, message) = fail(&[&import[..], &[&place]].concat());
     assert_eq!(code, Some(1));
     assert!(message.contains("holds 3 rows"), "{message}");
 

@@ -260,10 +260,7 @@ fn no_flag_is_ignored_silently() {
         );
     }
     let (code, shown) = folder.run("keys import keys --record sqlite:record.sqlite");
-    assert!(
-        code == 0 && shown.contains("by the word of keys alone: "),
-        "{shown}"
-    );
+    assert!(code == 1 && shown.contains("--trust sha256:"), "{shown}");
     // The environment is set for many commands: it is told, but for where a service is.
     let mut command = folder.command("verify valid.json --keys keys");
     command.env("CHECKPOINT_SIGNER_SERVER", "http://127.0.0.1:1");

@@ -315,7 +315,11 @@ fn keys_are_listed_exported_imported_and_revoked() {
     );
     let import =
         |arguments: &[&str]| run(folder, &[&["keys", "import"], arguments, &record].concat());
-    assert_eq!(import(&["keys.json"]).0, 0);
+    let (code, _, error) = import(&["keys.json"]);
+    assert!(code == 1 && error.contains("--trust sha256:"), "{error}");
+    let trust = error.split("--trust ").nth(1).unwrap();
+    let trust = trust.split(';').next().unwrap();
+    assert_eq!(import(&["keys.json", "--trust", trust]).0, 0);
     assert_eq!(
         import(&["keys.json"]).0,
         0,

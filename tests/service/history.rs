@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use checkpoint_signer::grpc::proto::ListKeysRequest;
-use checkpoint_signer::key::{KeySecret, ValidityWindow};
+use checkpoint_signer::key::{KeySecret, Keyring, ValidityWindow};
 use checkpoint_signer::signature::Algorithm;
 
 use crate::support::{TestService, at, checkpoint, versions};
@@ -148,17 +148,18 @@ async fn an_import_brings_endorsements_and_revocations_along() {
     let jwks: Vec<_> = keys.iter().map(|key| key.jwk.clone()).collect();
     let other = TestService::with(&documents[2], "2026-06-01").await;
     let jwks = format!(r#"{{"keys":[{}]}}"#, jwks.join(","));
+    let keyring = Keyring::from_jwks(jwks.as_bytes()).unwrap();
     std::fs::write(other.folder.path().join("keyring.json"), jwks).unwrap();
-    let (code, shown) = run(
-        &other,
-        &[
-            "keys",
-            "import",
-            "keyring.json",
-            "--record",
-            "sqlite:record.sqlite",
-        ],
-    );
+    let place = "sqlite:record.sqlite";
+    let import = ["keys", "import", "keyring.json", "--record", place];
+    let (code, shown) = run(&other, &import);
+    assert!(code == 1 && shown.contains("--trust sha256:"), "{shown}");
+    let entries = keyring.entries();
+    let prints = entries
+        .iter()
+        .map(|entry| entry.version().fingerprint().to_string());
+    let trust = prints.collect::<Vec<_>>().join(",");
+    let (code, shown) = run(&other, &[&import[..], &["--trust", &trust]].concat());
     assert_eq!(code, 0, "{shown}");
     let mut other = other.restart().await;
     let keys = other

@@ -1,16 +1,22 @@
 //! Where the database is: a URL, as libpq or SQLAlchemy write it, and how its TLS is verified.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
-use url::Url;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+
+use super::parameters;
+use super::uri::Uri;
 
 /// How long one host may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The same where there are others to try.
+const NEXT_HOST_AFTER: Duration = Duration::from_secs(2);
 
 /// How long sent data may stay unacknowledged before the connection is given up.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -20,11 +26,12 @@ const PROBE_EVERY: Duration = Duration::from_secs(2);
 const PROBES: u32 = 3;
 
 /// What the server does by itself, in milliseconds: a statement, a wait for a lock, and a transaction whose client
-/// is silent (a frozen replica) are ended, so that the other replicas go on. A commit is answered when it is durable.
-const OPTIONS: &str = "-c search_path=checkpoint_signer -c synchronous_commit=on -c statement_timeout=4000 \
-                       -c lock_timeout=3000 -c idle_in_transaction_session_timeout=3000";
+/// is silent (a frozen replica) are ended, so that the other replicas go on. For what is read outside of a transaction: nothing
+/// that is promised rests on it, since a pooler may drop it (session.rs).
+const OPTIONS: &str =
+    "-c statement_timeout=4000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=3000";
 
-/// A database. Its password is never shown: the text is `postgres://host:port/name`.
+/// A database. Its password is never shown: the text is `postgres://host:port,host:port/name`.
 #[derive(Clone)]
 pub struct DatabaseAddress {
     pub(super) config: Config,
@@ -73,72 +80,91 @@ impl FromStr for DatabaseAddress {
         if !matches!(dialect, "postgres" | "postgresql") {
             return Err("expected postgres://USER:PASSWORD@HOST:PORT/DATABASE".into());
         }
-        let mut url = Url::parse(&format!("postgres://{rest}"))
-            .map_err(|error| format!("is not a URL ({error}); expected postgres://..."))?;
-        let (mut mode, mut roots, mut other) = (None, Roots::System, Vec::new());
-        for (name, value) in url.query_pairs() {
-            match name.as_ref() {
-                // asyncpg says "ssl", everybody else "sslmode".
-                "sslmode" | "ssl" => mode = Some(value.into_owned()),
-                "sslrootcert" => roots = Roots::File(value.as_ref().into()),
-                _ => other.push((name.into_owned(), value.into_owned())),
-            }
+        let uri = Uri::parse(rest)?;
+        if uri.database.is_empty() {
+            return Err("has no database; expected postgres://.../DATABASE".into());
         }
-        url.set_query(None);
-        if !other.is_empty() {
-            url.query_pairs_mut().extend_pairs(other);
+        let mut config = Config::new();
+        for target in &uri.targets {
+            config.host(&target.host).port(target.port);
         }
-        let mut config: Config = url
-            .as_str()
-            .parse()
-            .map_err(|error| format!("is not understood: {}", innermost(&error)))?;
-        if config.get_hosts().is_empty() || config.get_dbname().is_none_or(str::is_empty) {
-            return Err("has no host or no database; expected postgres://.../DATABASE".into());
+        for address in &uri.addresses {
+            config.hostaddr(*address);
         }
-        let local = config.get_hosts().iter().all(is_local);
-        let plain = match mode.as_deref() {
-            Some("disable" | "false") if local => true,
-            Some("disable" | "false") => {
-                return Err(
-                    "sslmode: is disable; expected require for a host that is not this machine"
-                        .into(),
-                );
-            }
-            None | Some("allow" | "prefer") => local,
-            Some("require" | "verify-ca" | "verify-full" | "true") => false,
-            Some(_) => {
-                return Err(
-                    "sslmode: is unknown; expected require, verify-ca, verify-full or disable"
-                        .into(),
-                );
-            }
+        let connect_timeout = match uri.targets.as_slice() {
+            [_] => CONNECT_TIMEOUT,
+            _ => NEXT_HOST_AFTER,
         };
-        config.ssl_mode(if plain {
-            SslMode::Disable
-        } else {
-            SslMode::Require
-        });
-        let options = config.get_options().map(|own| format!("{own} "));
-        config.options(format!("{}{OPTIONS}", options.unwrap_or_default()));
-        if config.get_application_name().is_none() {
-            config.application_name("checkpoint-signer");
-        }
         config
-            .connect_timeout(CONNECT_TIMEOUT)
+            .dbname(&uri.database)
+            .application_name("checkpoint-signer")
+            .connect_timeout(connect_timeout)
             .tcp_user_timeout(SILENCE)
             .keepalives_idle(SILENCE)
             .keepalives_interval(PROBE_EVERY)
-            .keepalives_retries(PROBES);
-        let host = url.host_str().unwrap_or("local");
-        let port = url
-            .port()
-            .map(|port| format!(":{port}"))
-            .unwrap_or_default();
+            .keepalives_retries(PROBES)
+            .options(OPTIONS);
+        if uri.targets.len() > 1 {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        if let Some(user) = &uri.user {
+            config.user(user);
+        }
+        if let Some(password) = &uri.password {
+            config.password(password);
+        }
+        let (mut mode, mut roots) = (None, Roots::System);
+        for (name, value) in &uri.parameters {
+            match name.as_str() {
+                // asyncpg says "ssl", everybody else "sslmode".
+                "sslmode" | "ssl" => mode = Some(value.as_str()),
+                "sslrootcert" if value == "system" => roots = Roots::System,
+                "sslrootcert" => roots = Roots::File(value.into()),
+                name => parameters::set(&mut config, name, value)?,
+            }
+        }
+        let local = config.get_hosts().iter().all(is_local)
+            && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
+        let plain = is_plain(mode, local)?;
+        config.ssl_mode(match plain {
+            true => SslMode::Disable,
+            false => SslMode::Require,
+        });
+        let shown: Vec<String> = uri.targets.iter().map(ToString::to_string).collect();
         Ok(Self {
-            shown: format!("postgres://{host}{port}{}", url.path()),
+            shown: format!("postgres://{}/{}", shown.join(","), uri.database),
             tls: (!plain).then_some(roots),
             config,
         })
+    }
+}
+
+impl DatabaseAddress {
+    /// How long it may take until one of the hosts is connected to, or none.
+    pub(super) fn connects_within(&self) -> Duration {
+        let each = self
+            .config
+            .get_connect_timeout()
+            .copied()
+            .unwrap_or(CONNECT_TIMEOUT);
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(1);
+        // As long again for the server to answer.
+        each * (hosts + 1)
+    }
+}
+
+/// Whether connections have no TLS, which is for this machine alone.
+fn is_plain(mode: Option<&str>, local: bool) -> Result<bool, String> {
+    match mode {
+        Some("disable" | "false") if local => Ok(true),
+        Some("disable" | "false") => {
+            Err("sslmode: is disable; expected require for a host that is not this machine".into())
+        }
+        None | Some("allow" | "prefer") => Ok(local),
+        Some("require" | "verify-ca" | "verify-full" | "true") => Ok(false),
+        Some(_) => {
+            Err("sslmode: is unknown; expected require, verify-ca, verify-full or disable".into())
+        }
     }
 }
 
@@ -150,15 +176,6 @@ fn is_local(host: &Host) -> bool {
             name == "localhost" || address.is_ok_and(|address| address.is_loopback())
         }
     }
-}
-
-/// The outer message of a connection string's error is always the same.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 #[cfg(test)]
@@ -201,6 +218,66 @@ mod tests {
         assert!(refused.contains("sslmode"), "{refused}");
         let address = read("postgres://u@db.example/d?sslrootcert=/rds.pem").unwrap();
         assert_eq!(address.tls, Some(Roots::File("/rds.pem".into())));
+    }
+
+    #[test]
+    fn several_hosts_are_tried_as_libpq_documents() {
+        for (text, shown, ports) in [
+            ("postgres://u@a:1,b:2/d", "postgres://a:1,b:2/d", [1, 2]),
+            ("postgres://u@a,b/d?port=7", "postgres://a:7,b:7/d", [7, 7]),
+            (
+                "postgres://u@/d?host=a,b&port=1,2",
+                "postgres://a:1,b:2/d",
+                [1, 2],
+            ),
+            (
+                "postgresql+psycopg://u@/d?host=a:1&host=b:2",
+                "postgres://a:1,b:2/d",
+                [1, 2],
+            ),
+            (
+                "postgres://u@[::1]:5,[fe80::1]/d?target_session_attrs=primary",
+                "postgres://[::1]:5,[fe80::1]/d",
+                [5, 5432],
+            ),
+            (
+                "postgres://u@a,b/d?hostaddr=10.0.0.1,10.0.0.2&load_balance_hosts=random",
+                "postgres://a,b/d",
+                [5432, 5432],
+            ),
+        ] {
+            let address = read(text).unwrap();
+            assert_eq!(address.to_string(), shown);
+            assert_eq!(address.config.get_ports(), ports, "{text}");
+            let attributes = address.config.get_target_session_attrs();
+            assert_eq!(attributes, TargetSessionAttrs::ReadWrite, "{text}");
+        }
+        let socket = read("postgres://u@%2Fvar%2Frun/d").unwrap();
+        assert_eq!(socket.tls, None);
+        assert_eq!(socket.config.get_hosts(), [Host::Unix("/var/run".into())]);
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named_and_never_left_out() {
+        for (query, named) in [
+            ("sslcert=secret", "sslcert"),
+            ("sslkey=secret", "sslkey"),
+            ("options=secret", "options"),
+            ("passfile=secret", "passfile"),
+            ("target_session_attrs=standby", "target_session_attrs"),
+            ("target_session_attrs=any", "target_session_attrs"),
+            ("load_balance_hosts=secret", "load_balance_hosts"),
+            ("connect_timeout=secret", "connect_timeout"),
+            ("port=1,2,3", "port"),
+            ("hostaddr=secret", "hostaddr"),
+            ("host=", "host"),
+        ] {
+            let refused = read(&format!("postgres://u@a,b/d?{query}")).unwrap_err();
+            assert!(
+                refused.contains(named) && !refused.contains("secret"),
+                "{query}: {refused}"
+            );
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use super::wire::Wire;
-use super::{DatabaseAddress, tls};
+use super::{DatabaseAddress, session, tls};
 use crate::record::RecordError;
 
 /// What connections are for: those of one purpose are never waited for by the other.
@@ -121,6 +121,16 @@ impl Connections {
         Ok(Self { pool, purpose })
     }
 
+    /// Refuses a pooler between that the service cannot use.
+    pub(super) async fn check(&self) -> Result<(), String> {
+        let told = |error: PoolError| match StoreError::from(error) {
+            StoreError::Slow(problem) | StoreError::Passing(problem) => problem,
+            StoreError::Final(error) => error.to_string(),
+        };
+        let (first, second) = tokio::join!(self.pool.get(), self.pool.get());
+        session::keeps_statements(&first.map_err(told)?, &mut second.map_err(told)?).await
+    }
+
     /// Does a job on a connection, and again on another one when that may help. The job may be done twice: every
     /// one here can be.
     pub(super) async fn run<T>(
@@ -214,7 +224,7 @@ pub(super) fn pool(address: &DatabaseAddress, purpose: Purpose) -> Result<Pool, 
         .max_size(purpose.connections())
         .timeouts(Timeouts {
             wait: Some(WAIT),
-            create: Some(ATTEMPT),
+            create: Some(address.connects_within().max(ATTEMPT)),
             recycle: Some(WAIT),
         })
         .runtime(Runtime::Tokio1)

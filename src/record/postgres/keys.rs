@@ -6,7 +6,8 @@ use tokio_postgres::types::ToSql;
 
 use super::StoreError;
 use super::knowledge::Rests;
-use super::rows::{LOCKED_HEAD, begin, read_head};
+use super::rows::{LOCKED_HEAD, read_head};
+use super::session::{begin, begin_reading};
 use super::view::{View, emit};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
 use crate::record::row::{instant, parse};
@@ -14,7 +15,7 @@ use crate::record::{RecordError, RegisterError, WentBack};
 
 /// The keyring, and what it rests on.
 pub(super) async fn read(client: &mut Object, view: &View) -> Result<(Keyring, Rests), StoreError> {
-    let transaction = begin(client).await?;
+    let transaction = begin_reading(client).await?;
     let keyring = keyring(&transaction).await?;
     // After it, so that all of it is counted.
     let found = view.look(&transaction, &view.mark()).await?;
@@ -22,9 +23,10 @@ pub(super) async fn read(client: &mut Object, view: &View) -> Result<(Keyring, R
 }
 
 async fn keyring(client: &impl GenericClient) -> Result<Keyring, StoreError> {
-    let versions = "SELECT key_id, public_key, algorithm, valid_from, valid_until FROM key_version";
-    let endorsements = "SELECT key_id, endorsement FROM key_endorsement";
-    let revocations = "SELECT key_id, distrust_after, reason, revoked_at FROM key_revocation";
+    let versions = "SELECT key_id, public_key, algorithm, valid_from, valid_until FROM checkpoint_signer.key_version";
+    let endorsements = "SELECT key_id, endorsement FROM checkpoint_signer.key_endorsement";
+    let revocations =
+        "SELECT key_id, distrust_after, reason, revoked_at FROM checkpoint_signer.key_revocation";
     let (versions, endorsements, revocations) = tokio::try_join!(
         client.query(versions, &[]),
         client.query(endorsements, &[]),
@@ -83,13 +85,14 @@ pub(super) async fn register_key(
             version.window.until().timestamp(),
         );
         let (der, algorithm) = (version.public_key.to_der(), version.algorithm.as_str());
-        let sql = "INSERT INTO key_version VALUES ($1, $2, $3, $4, $5, $6)";
+        let sql = "INSERT INTO checkpoint_signer.key_version VALUES ($1, $2, $3, $4, $5, $6)";
         let values: [&(dyn ToSql + Sync); 6] =
             [&key_id, &der, &algorithm, &from, &until, &now.timestamp()];
         transaction.execute(sql, &values).await?;
     }
     if let Some(endorsement) = endorsement {
-        let sql = "INSERT INTO key_endorsement VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let sql =
+            "INSERT INTO checkpoint_signer.key_endorsement VALUES ($1, $2) ON CONFLICT DO NOTHING";
         transaction
             .execute(sql, &[&key_id, &endorsement.compact()])
             .await?;
@@ -115,14 +118,14 @@ pub(super) async fn revoke_key(
         Err(would_be_lost) => return Err(would_be_lost.into()),
     }
     let distrust_after = revocation.distrust_after.timestamp();
-    let sql = "SELECT EXISTS (SELECT 1 FROM key_version WHERE key_id = $1), \
-               EXISTS (SELECT 1 FROM key_revocation WHERE key_id = $1 AND distrust_after <= $2)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM checkpoint_signer.key_version WHERE key_id = $1), \
+               EXISTS (SELECT 1 FROM checkpoint_signer.key_revocation WHERE key_id = $1 AND distrust_after <= $2)";
     let values: [&(dyn ToSql + Sync); 2] = [&key_id.as_str(), &distrust_after];
     let row = transaction.query_one(sql, &values).await?;
     // Repeating a revocation, or asking for a later instant, changes nothing.
     let (known, covered): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     if known && !covered {
-        let sql = "INSERT INTO key_revocation VALUES ($1, $2, $3, $4)";
+        let sql = "INSERT INTO checkpoint_signer.key_revocation VALUES ($1, $2, $3, $4)";
         let revoked_at = revocation.revoked_at.timestamp();
         let values: [&(dyn ToSql + Sync); 4] = [
             &key_id.as_str(),

@@ -6,7 +6,8 @@ use tokio_postgres::types::ToSql;
 
 use super::StoreError;
 use super::knowledge::Rests;
-use super::rows::{COLUMNS, begin, read_row};
+use super::rows::{COLUMNS, read_row};
+use super::session::begin_reading;
 use super::view::View;
 use crate::checkpoint::LedgerId;
 use crate::key::KeyId;
@@ -26,7 +27,7 @@ pub(super) async fn list(
     view: &View,
 ) -> Result<(Listing, Rests), StoreError> {
     let mark = view.mark();
-    let transaction = begin(client).await?;
+    let transaction = begin_reading(client).await?;
     let page = page(&transaction, filter, after, limit).await?;
     let last = page.rows.iter().map(|row| row.position).max();
     let found = view.look(&transaction, &mark).await?;
@@ -54,7 +55,7 @@ async fn page(
         Some(_) => "ledger_id = $3 AND entry_count BETWEEN $4 AND $5",
     };
     let sql = format!(
-        "SELECT {COLUMNS} FROM signed_checkpoint WHERE {positions} BETWEEN $1 AND $2 AND {ledger} \
+        "SELECT {COLUMNS} FROM checkpoint_signer.signed_checkpoint WHERE {positions} BETWEEN $1 AND $2 AND {ledger} \
          AND ($6::text IS NULL OR key_id = $6) \
          AND ($7::bigint IS NULL OR signed_at >= $7) AND ($8::bigint IS NULL OR signed_at < $8) \
          ORDER BY {order} LIMIT $9"
@@ -101,8 +102,7 @@ async fn span(
     };
     let (recorded, after) = (Recorded::of(filter, window), to_signed(after));
     // Of numbers and NULL, the greatest and the least are numbers.
-    let sql =
-        "SELECT 1 + greatest($1, rows_before($2)), least(size, rows_before($3)) FROM record_head";
+    let sql = "SELECT 1 + greatest($1, checkpoint_signer.rows_before($2)), least(size, checkpoint_signer.rows_before($3)) FROM checkpoint_signer.record_head";
     let statement = transaction.prepare_cached(sql).await?;
     let values: [&(dyn ToSql + Sync); 3] = [&after, &recorded.from, &recorded.until];
     let row = transaction.query_one(&statement, &values).await?;
@@ -122,7 +122,7 @@ async fn window(
     transaction: &Transaction<'_>,
     key_id: &str,
 ) -> Result<Option<(i64, i64)>, StoreError> {
-    let sql = "SELECT valid_from, valid_until FROM key_version WHERE key_id = $1";
+    let sql = "SELECT valid_from, valid_until FROM checkpoint_signer.key_version WHERE key_id = $1";
     let statement = transaction.prepare_cached(sql).await?;
     let row = transaction.query_opt(&statement, &[&key_id]).await?;
     row.map(pair).transpose()
@@ -134,7 +134,7 @@ async fn count_at(
     ledger_id: &str,
     position: i64,
 ) -> Result<i64, StoreError> {
-    let sql = "SELECT entry_count FROM signed_checkpoint WHERE position = $1 AND ledger_id = $2";
+    let sql = "SELECT entry_count FROM checkpoint_signer.signed_checkpoint WHERE position = $1 AND ledger_id = $2";
     let statement = transaction.prepare_cached(sql).await?;
     let values: [&(dyn ToSql + Sync); 2] = [&position, &ledger_id];
     let row = transaction.query_opt(&statement, &values).await?;
@@ -150,7 +150,7 @@ async fn end_of_page(
     begin: i64,
     after: i64,
 ) -> Result<Option<(i64, i64)>, StoreError> {
-    let sql = "SELECT entry_count, position FROM signed_checkpoint \
+    let sql = "SELECT entry_count, position FROM checkpoint_signer.signed_checkpoint \
                WHERE ledger_id = $1 AND (entry_count, position) > ($2, $3) \
                ORDER BY entry_count, position LIMIT 1 OFFSET $4";
     let statement = transaction.prepare_cached(sql).await?;

@@ -16,9 +16,12 @@ mod knowledge;
 mod listing;
 mod look;
 mod nodes;
+mod parameters;
 mod rows;
 mod schema;
+mod session;
 mod tls;
+mod uri;
 mod view;
 mod wire;
 
@@ -34,7 +37,8 @@ use super::home::{Acceptance, Moved};
 use super::rules::{MaxEntryJump, Standing};
 use super::tree::{Frontier, Node, NodeId};
 use super::{
-    AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, WentBack,
+    AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, StoreCheck,
+    WentBack,
 };
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
@@ -116,8 +120,10 @@ impl PostgresRecord {
             knowledge: Arc::new(Knowledge::none()),
             serves: true,
         };
+        let signing = connections(Purpose::Signing).map_err(unusable)?;
+        signing.check().await.map_err(unusable)?;
         let record = Self {
-            signing: connections(Purpose::Signing).map_err(unusable)?,
+            signing,
             reading: connections(Purpose::Reading).map_err(unusable)?,
             waiting: connections(Purpose::Waiting).map_err(unusable)?,
             view,
@@ -190,18 +196,25 @@ impl PostgresRecord {
 /// exist is made only by who may `create` it.
 async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenError> {
     let unusable = |problem: String| OpenError::Unusable(address.clone(), problem);
-    let failed_look = |error| match error {
+    let refused = |error: StoreError| match error {
         StoreError::Slow(problem) | StoreError::Passing(problem) => unusable(problem),
         StoreError::Final(error) => unusable(error.to_string()),
     };
-    let failed = |error: tokio_postgres::Error| failed_look(error.into());
+    let failed = |error: tokio_postgres::Error| refused(error.into());
     let pool = pool(address, Purpose::Signing).map_err(unusable)?;
     let mut client = match pool.get().await {
         Ok(client) => client,
         Err(PoolError::Backend(error)) => return Err(failed(error)),
         Err(error) => return Err(unusable(error.to_string())),
     };
-    let transaction = client.transaction().await.map_err(failed)?;
+    // A standby may be read.
+    let transaction = session::begin_reading(&mut client).await.map_err(refused)?;
+    for problem in session::unsafe_settings(&transaction)
+        .await
+        .map_err(refused)?
+    {
+        tracing::warn!("{problem}");
+    }
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])
         .await
@@ -233,7 +246,7 @@ async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenErr
         };
         look::accept_first(&transaction, &made)
             .await
-            .map_err(failed_look)?;
+            .map_err(refused)?;
     }
     if !steps.is_empty() {
         let version = "UPDATE checkpoint_signer.record_version SET version = $1";
@@ -365,15 +378,22 @@ impl Record for PostgresRecord {
             .await
     }
 
-    async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {
+    async fn check_store(&self, depth: Depth) -> Result<StoreCheck, RecordError> {
+        if depth == Depth::Start {
+            let writes = self
+                .signing
+                .run(|client| Box::pin(session::may_write(client)));
+            writes.await?;
+        }
         let head = self
             .reading
             .run(|client| Box::pin(check::record_head(client)));
-        let mut problems = Vec::from_iter(head.await?);
+        let mut found = StoreCheck::default();
         if depth == Depth::Whole {
             let schema = self.reading.run(|client| Box::pin(schema::compare(client)));
-            problems.extend(schema.await?);
+            found = schema.await?;
         }
+        found.problems.extend(head.await?);
         let mut after = (depth == Depth::Whole).then(String::new);
         while let Some(last) = after.take() {
             let page = self.reading.run(|client| {
@@ -383,11 +403,11 @@ impl Record for PostgresRecord {
             let page = page.await?;
             after = page.last().map(|(ledger_id, _)| ledger_id.clone());
             let wrong = page.into_iter().filter(|(_, right)| !right);
-            problems.extend(wrong.map(|(ledger_id, _)| {
+            found.problems.extend(wrong.map(|(ledger_id, _)| {
                 format!("ledger {ledger_id}: its ledger_head is not its newest row")
             }));
         }
-        Ok(problems)
+        Ok(found)
     }
 
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {

@@ -3,7 +3,7 @@
 use deadpool_postgres::{Object, Transaction};
 
 use super::StoreError;
-use super::rows::begin;
+use super::session::begin_reading;
 use super::view::View;
 use crate::record::RecordError;
 use crate::record::row::to_signed;
@@ -11,7 +11,7 @@ use crate::record::tree::{Node, NodeId, TreeHash};
 
 /// Writes the nodes that a batch completed.
 pub(super) async fn keep(transaction: &Transaction<'_>, nodes: &[Node]) -> Result<(), StoreError> {
-    let sql = "INSERT INTO tree_node (level, position, hash) \
+    let sql = "INSERT INTO checkpoint_signer.tree_node (level, position, hash) \
                SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bytea[])";
     let statement = transaction.prepare_cached(sql).await?;
     let ids = || nodes.iter().map(|node| node.id);
@@ -32,8 +32,8 @@ pub(super) async fn read(
     view: &View,
 ) -> Result<Vec<Node>, StoreError> {
     let mark = view.mark();
-    let transaction = begin(client).await?;
-    let sql = "SELECT position, hash FROM tree_node WHERE level = $1 AND position >= $2 \
+    let transaction = begin_reading(client).await?;
+    let sql = "SELECT position, hash FROM checkpoint_signer.tree_node WHERE level = $1 AND position >= $2 \
                ORDER BY position LIMIT $3";
     let statement = transaction.prepare_cached(sql).await?;
     let (level, position) = (i32::from(first.level), to_signed(first.position));

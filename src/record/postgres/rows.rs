@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{GenericClient, Object, Transaction};
+use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{IsolationLevel, Row as SqlRow};
 
 use super::knowledge::Rests;
+use super::session::{begin, begin_reading};
 use super::view::{View, emit};
 use super::{StoreError, nodes};
 use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, Timestamp};
@@ -47,9 +48,9 @@ pub(super) struct Head {
     newest_signed_at: Option<DateTime<Utc>>,
 }
 
-const HEAD: &str = "SELECT size, frontier, newest_signed_at FROM record_head";
+const HEAD: &str = "SELECT size, frontier, newest_signed_at FROM checkpoint_signer.record_head";
 pub(super) const LOCKED_HEAD: &str =
-    "SELECT size, frontier, newest_signed_at FROM record_head FOR UPDATE";
+    "SELECT size, frontier, newest_signed_at FROM checkpoint_signer.record_head FOR UPDATE";
 
 pub(super) async fn read_head(client: &impl GenericClient, sql: &str) -> Result<Head, StoreError> {
     let statement = client.prepare_cached(sql).await?;
@@ -67,7 +68,7 @@ pub(super) async fn head(
     view: &View,
 ) -> Result<(Frontier, Rests), StoreError> {
     let mark = view.mark();
-    let transaction = begin(client).await?;
+    let transaction = begin_reading(client).await?;
     let found = view.look(&transaction, &mark).await?;
     view.judge(&mark, &found)?;
     let rests = Rests::on_rows(&found, found.tree.size());
@@ -105,7 +106,7 @@ pub(super) async fn standing(
     view: &View,
 ) -> Result<(Standing, Rests), StoreError> {
     let mark = view.mark();
-    let transaction = begin(client).await?;
+    let transaction = begin_reading(client).await?;
     let wanted = std::slice::from_ref(wanted);
     // One round trip: they are sent one after the other, and answered in that order.
     let (head, standings, found) = tokio::try_join!(
@@ -133,10 +134,10 @@ async fn standings(
          taken.cumulative_hash, taken.total_volume \
          FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY \
            AS wanted (ledger_id, checkpoint_id, entry_count, place) \
-         LEFT JOIN ledger_head head ON head.ledger_id = wanted.ledger_id \
-         LEFT JOIN signed_checkpoint same ON same.ledger_id = wanted.ledger_id \
+         LEFT JOIN checkpoint_signer.ledger_head head ON head.ledger_id = wanted.ledger_id \
+         LEFT JOIN checkpoint_signer.signed_checkpoint same ON same.ledger_id = wanted.ledger_id \
            AND same.checkpoint_id = wanted.checkpoint_id \
-         LEFT JOIN LATERAL (SELECT checkpoint_id, cumulative_hash, total_volume FROM signed_checkpoint \
+         LEFT JOIN LATERAL (SELECT checkpoint_id, cumulative_hash, total_volume FROM checkpoint_signer.signed_checkpoint \
            WHERE ledger_id = wanted.ledger_id AND entry_count = wanted.entry_count \
            ORDER BY position LIMIT 1) taken ON true ORDER BY wanted.place",
         COLUMNS
@@ -295,17 +296,12 @@ pub(super) async fn append(
     Ok(answers)
 }
 
-pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    let transaction = client.build_transaction();
-    let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
-    Ok(transaction.start().await?)
-}
-
 async fn revoked(
     transaction: &Transaction<'_>,
     candidates: &[SignedCheckpoint],
 ) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT DISTINCT key_id FROM key_revocation WHERE key_id = ANY ($1)";
+    let sql =
+        "SELECT DISTINCT key_id FROM checkpoint_signer.key_revocation WHERE key_id = ANY ($1)";
     let statement = transaction.prepare_cached(sql).await?;
     let keys = candidates
         .iter()
@@ -322,7 +318,7 @@ async fn revoked(
 
 async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), StoreError> {
     let sql = format!(
-        "INSERT INTO signed_checkpoint ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], \
+        "INSERT INTO checkpoint_signer.signed_checkpoint ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], \
          $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::bytea[], $11::text[]) \
          ORDER BY 1"
     );
@@ -352,7 +348,8 @@ async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), Store
 }
 
 async fn update(transaction: &Transaction<'_>, head: &Head) -> Result<(), StoreError> {
-    let sql = "UPDATE record_head SET size = $1, frontier = $2, newest_signed_at = $3";
+    let sql =
+        "UPDATE checkpoint_signer.record_head SET size = $1, frontier = $2, newest_signed_at = $3";
     let statement = transaction.prepare_cached(sql).await?;
     let newest = head.newest_signed_at.map(|newest| newest.timestamp());
     let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());
@@ -369,9 +366,9 @@ pub(super) async fn by_id(
     view: &View,
 ) -> Result<(Option<Receipt>, Rests), StoreError> {
     let mark = view.mark();
-    let transaction = begin(client).await?;
+    let transaction = begin_reading(client).await?;
     let sql = format!(
-        "SELECT {COLUMNS} FROM signed_checkpoint WHERE ledger_id = $1 AND checkpoint_id = $2"
+        "SELECT {COLUMNS} FROM checkpoint_signer.signed_checkpoint WHERE ledger_id = $1 AND checkpoint_id = $2"
     );
     let statement = transaction.prepare_cached(&sql).await?;
     let values: [&(dyn ToSql + Sync); 2] = [&ledger_id.as_str(), &checkpoint_id.as_str()];
@@ -389,8 +386,10 @@ pub(super) async fn newest(
     view: &View,
 ) -> Result<(Vec<Receipt>, Rests), StoreError> {
     let mark = view.mark();
-    let transaction = begin(client).await?;
-    let sql = format!("SELECT {COLUMNS} FROM signed_checkpoint ORDER BY position DESC LIMIT $1");
+    let transaction = begin_reading(client).await?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM checkpoint_signer.signed_checkpoint ORDER BY position DESC LIMIT $1"
+    );
     let rows = transaction.query(&sql, &[&i64::from(limit)]).await?;
     let receipts: Vec<_> = rows.iter().map(receipt).collect::<Result<_, _>>()?;
     let newest = receipts.first().map(|receipt| receipt.position);

@@ -7,7 +7,9 @@ use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Row as SqlRow, Transaction};
 
+use super::session::begin_reading;
 use super::{MIGRATIONS, StoreError};
+use crate::record::StoreCheck;
 
 const SCHEMA: &str = "checkpoint_signer";
 const MODEL: &str = "checkpoint_signer_model";
@@ -34,17 +36,25 @@ const OBJECTS: &str = "\
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1 \
     ORDER BY 1";
 
-/// What is missing, was changed, or is not the service's; none is told when whoever asks may not make the model.
-pub(super) async fn compare(client: &mut Object) -> Result<Vec<String>, StoreError> {
-    let transaction = client.transaction().await?;
+/// What is missing, was changed, or is not the service's; or that whoever asks may not make the model.
+pub(super) async fn compare(client: &mut Object) -> Result<StoreCheck, StoreError> {
+    let transaction = begin_reading(client).await?;
     let compared = differences(&transaction).await;
     transaction.rollback().await?;
     match compared {
         Err(error) if may_not(&error) => {
-            tracing::warn!(%error, "the schema of the record is not compared: that takes the right to make one");
-            Ok(Vec::new())
+            let why = error
+                .as_db_error()
+                .map_or_else(|| error.to_string(), |db| db.message().into());
+            Ok(StoreCheck {
+                problems: Vec::new(),
+                unchecked: vec![format!(
+                    "schema: its triggers, functions and constraints are not compared with the service's, which takes a primary \
+                     and a role with CREATE on the database: {why}"
+                )],
+            })
         }
-        compared => Ok(compared?),
+        compared => Ok(compared?.into()),
     }
 }
 

@@ -3,7 +3,7 @@
 -- since 1970. In a schema of its own: the database may be the platform's.
 
 CREATE SCHEMA checkpoint_signer;
-SET LOCAL search_path = checkpoint_signer;
+SET LOCAL search_path = checkpoint_signer, pg_catalog, pg_temp; -- for the names of this file; none relies on it later
 
 CREATE TABLE record_version (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
@@ -11,7 +11,7 @@ CREATE TABLE record_version (
 );
 INSERT INTO record_version VALUES (1, 0);
 
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN RAISE 'rows are never changed or deleted'; END $$;
 
 CREATE TABLE key_version (
@@ -92,9 +92,9 @@ CREATE TABLE tree_node (
     PRIMARY KEY (level, position)
 );
 
-CREATE FUNCTION judge_node() RETURNS trigger LANGUAGE plpgsql SET search_path = checkpoint_signer AS $$
+CREATE FUNCTION judge_node() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NEW.position >= (SELECT coalesce(max(position), 0) FROM signed_checkpoint) >> NEW.level THEN
+    IF NEW.position >= (SELECT coalesce(max(position), 0) FROM checkpoint_signer.signed_checkpoint) >> NEW.level THEN
         RAISE 'the node is beyond the rows';
     END IF;
     RETURN NEW;
@@ -102,13 +102,13 @@ END $$;
 CREATE TRIGGER tree_node_judged BEFORE INSERT ON tree_node
 FOR EACH ROW EXECUTE FUNCTION judge_node();
 
-CREATE FUNCTION judge_row() RETURNS trigger LANGUAGE plpgsql SET search_path = checkpoint_signer AS $$
-DECLARE head ledger_head%ROWTYPE;
+CREATE FUNCTION judge_row() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE head checkpoint_signer.ledger_head%ROWTYPE;
 BEGIN
-    IF NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM signed_checkpoint) THEN
+    IF NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM checkpoint_signer.signed_checkpoint) THEN
         RAISE 'position leaves a gap';
     END IF;
-    SELECT * INTO head FROM ledger_head WHERE ledger_id = NEW.ledger_id FOR UPDATE;
+    SELECT * INTO head FROM checkpoint_signer.ledger_head WHERE ledger_id = NEW.ledger_id FOR UPDATE;
     IF FOUND AND NEW.entry_count < head.entry_count THEN
         RAISE 'a larger entry_count is on record';
     END IF;
@@ -119,16 +119,16 @@ BEGIN
         AND (NEW.cumulative_hash <> head.cumulative_hash OR NEW.total_volume <> head.total_volume) THEN
         RAISE 'another history is on record';
     END IF;
-    IF EXISTS (SELECT 1 FROM key_revocation WHERE key_id = NEW.key_id) THEN
+    IF EXISTS (SELECT 1 FROM checkpoint_signer.key_revocation WHERE key_id = NEW.key_id) THEN
         RAISE 'the key is revoked';
     END IF;
     IF NOT EXISTS (
-        SELECT 1 FROM key_version
+        SELECT 1 FROM checkpoint_signer.key_version
         WHERE key_id = NEW.key_id AND valid_from <= NEW.signed_at AND NEW.signed_at < valid_until
     ) THEN
         RAISE 'signed outside of the window of the key';
     END IF;
-    INSERT INTO ledger_head
+    INSERT INTO checkpoint_signer.ledger_head
     VALUES (NEW.ledger_id, NEW.entry_count, NEW.cumulative_hash, NEW.total_volume, NEW.timestamp)
     ON CONFLICT (ledger_id) DO UPDATE
     SET entry_count = NEW.entry_count, cumulative_hash = NEW.cumulative_hash, total_volume = NEW.total_volume,
@@ -138,9 +138,9 @@ END $$;
 CREATE TRIGGER signed_checkpoint_judged BEFORE INSERT ON signed_checkpoint
 FOR EACH ROW EXECUTE FUNCTION judge_row();
 
-CREATE FUNCTION follow_rows() RETURNS trigger LANGUAGE plpgsql SET search_path = checkpoint_signer AS $$
+CREATE FUNCTION follow_rows() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NEW.size <= OLD.size OR NEW.size <> (SELECT coalesce(max(position), 0) FROM signed_checkpoint) THEN
+    IF NEW.size <= OLD.size OR NEW.size <> (SELECT coalesce(max(position), 0) FROM checkpoint_signer.signed_checkpoint) THEN
         RAISE 'the head does not follow the rows';
     END IF;
     RETURN NEW;
@@ -148,7 +148,7 @@ END $$;
 CREATE TRIGGER record_head_follows BEFORE UPDATE ON record_head
 FOR EACH ROW EXECUTE FUNCTION follow_rows();
 
-CREATE FUNCTION go_forwards() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION go_forwards() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NEW.ledger_id <> OLD.ledger_id OR NEW.entry_count < OLD.entry_count
         OR NEW.timestamp < OLD.timestamp THEN
@@ -179,15 +179,15 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- How many of the first rows were signed before an instant, as far as their order tells: of two rows, the later
 -- one was signed no more than the tolerance of the clocks before the earlier. (No index by time is needed so.)
 CREATE FUNCTION rows_before(instant BIGINT) RETURNS BIGINT LANGUAGE plpgsql STABLE STRICT
-SET search_path = checkpoint_signer AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     low    BIGINT := 0;
-    high   BIGINT := (SELECT size + 1 FROM record_head);
+    high   BIGINT := (SELECT size + 1 FROM checkpoint_signer.record_head);
     middle BIGINT;
 BEGIN
     WHILE high - low > 1 LOOP
         middle := low + (high - low) / 2;
-        IF (SELECT signed_at FROM signed_checkpoint WHERE position = middle) < instant THEN
+        IF (SELECT signed_at FROM checkpoint_signer.signed_checkpoint WHERE position = middle) < instant THEN
             low := middle;
         ELSE
             high := middle;

@@ -32,7 +32,8 @@ use super::rules::{MaxEntryJump, Standing};
 use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
 use super::{
-    AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, WentBack,
+    AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, StoreCheck,
+    WentBack,
 };
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
@@ -463,9 +464,9 @@ impl Record for SqliteRecord {
             .await
     }
 
-    async fn check_store(&self, depth: Depth) -> Result<Vec<String>, RecordError> {
-        self.read(move |connection| check::check(connection, depth))
-            .await
+    async fn check_store(&self, depth: Depth) -> Result<StoreCheck, RecordError> {
+        let problems = self.read(move |connection| check::check(connection, depth));
+        Ok(problems.await?.into())
     }
 
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {

@@ -1,0 +1,140 @@
+//! What the promises rest on in a session of the database: set, and read back, inside of each transaction.
+//!
+//! What is asked for when a session begins may never reach the server (poolers drop it), may be another's who had the session
+//! before, and may be changed by the role's or the database's own settings. So none of it is relied on. Every name in a
+//! statement has its schema, so that no table in `public` or of the session alone is taken for one of the record.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Transaction};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{IsolationLevel, SimpleQueryMessage, SimpleQueryRow};
+
+use super::StoreError;
+
+/// Set first: the functions and operators of the statements after it are PostgreSQL's own.
+///
+/// In milliseconds: a statement, a wait for a lock, and a transaction whose client is silent (a frozen replica) are ended by
+/// the server, so that the other replicas go on. A policy that hides rows is an error. A commit is answered when it is
+/// durable, on a synchronous standby too; who asked for more keeps it.
+const SET: &str = "SET LOCAL search_path = pg_catalog, pg_temp; \
+    SET LOCAL statement_timeout = 4000; SET LOCAL lock_timeout = 3000; \
+    SET LOCAL idle_in_transaction_session_timeout = 3000; \
+    SET LOCAL standard_conforming_strings = on; SET LOCAL row_security = off; \
+    SELECT set_config('synchronous_commit', \
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true); \
+    SELECT current_setting('search_path') AS search_path, \
+        current_setting('synchronous_commit') AS synchronous_commit, \
+        current_setting('row_security') AS row_security, \
+        current_setting('standard_conforming_strings') AS standard_conforming_strings, \
+        current_setting('transaction_isolation') AS transaction_isolation, \
+        current_setting('session_replication_role') AS session_replication_role, \
+        current_setting('client_encoding') AS client_encoding, \
+        CASE WHEN pg_is_in_recovery() THEN 'on' ELSE 'off' END AS in_recovery, \
+        current_setting('transaction_read_only') AS transaction_read_only";
+
+/// What is read back, and what it may be.
+const DEMANDS: [(&str, &[&str]); 7] = [
+    ("search_path", &["pg_catalog, pg_temp"]),
+    ("synchronous_commit", &["on", "remote_apply"]),
+    ("row_security", &["off"]),
+    ("standard_conforming_strings", &["on"]),
+    ("transaction_isolation", &["read committed"]),
+    // As "replica", no trigger judges a row.
+    ("session_replication_role", &["origin", "local"]),
+    ("client_encoding", &["UTF8"]),
+];
+
+/// What is demanded besides of a session that writes.
+const WRITING: [(&str, &[&str]); 2] = [
+    // A standby: what it has is older than what the primary gave out.
+    ("in_recovery", &["off"]),
+    ("transaction_read_only", &["off"]),
+];
+
+/// Begins a transaction that may write, in a session that is as it must be.
+pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
+    let (transaction, row) = established(client).await?;
+    check(&row, &DEMANDS)?;
+    check(&row, &WRITING)?;
+    Ok(transaction)
+}
+
+/// Begins a transaction that only reads, also where nothing can be written.
+pub(super) async fn begin_reading(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
+    let (transaction, row) = established(client).await?;
+    check(&row, &DEMANDS)?;
+    Ok(transaction)
+}
+
+/// Whether anything can be recorded at all.
+pub(super) async fn may_write(client: &mut Object) -> Result<(), StoreError> {
+    begin(client).await.map(drop)
+}
+
+async fn established(client: &mut Object) -> Result<(Transaction<'_>, SimpleQueryRow), StoreError> {
+    let transaction = client.build_transaction();
+    let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
+    let transaction = transaction.start().await?;
+    let answers = transaction.simple_query(SET).await?;
+    let rows = answers.into_iter().filter_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let nothing = || StoreError::Passing("the session does not tell its settings".into());
+    let row = rows.last().ok_or_else(nothing)?;
+    Ok((transaction, row))
+}
+
+/// Another session may be right, so that it is asked again on another one.
+fn check(row: &SimpleQueryRow, demands: &[(&str, &[&str])]) -> Result<(), StoreError> {
+    for (name, expected) in demands {
+        let found = row.try_get(*name)?.unwrap_or("nothing");
+        if !expected.contains(&found) {
+            let expected = expected.join(" or ");
+            return Err(StoreError::Passing(format!(
+                "the database's session has {name} = {found}; expected {expected}, or what is promised does not hold"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What the server itself does not do for durability, a sentence each.
+pub(super) async fn unsafe_settings(
+    transaction: &Transaction<'_>,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes']) name WHERE current_setting(name) <> 'on'";
+    let rows = transaction.query(sql, &[]).await?;
+    let warn = |name: String| {
+        format!(
+            "the database server has {name} = off: a crash of its machine may lose signatures that were handed out"
+        )
+    };
+    let names = rows.iter().map(|row| row.try_get(0).map(warn));
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// How long a pooler may take to find a server for one of two transactions.
+const SECOND_SERVER_WITHIN: Duration = Duration::from_secs(3);
+
+/// Refuses a pooler that gives each transaction another session and does not keep prepared statements: while one session holds
+/// the server that the other one was just given, a statement that the other has prepared must still be there.
+pub(super) async fn keeps_statements(first: &Object, second: &mut Object) -> Result<(), String> {
+    let told = |error: tokio_postgres::Error| match StoreError::from(error) {
+        StoreError::Slow(problem) | StoreError::Passing(problem) => problem,
+        StoreError::Final(error) => error.to_string(),
+    };
+    let statement = first.prepare("SELECT 1").await.map_err(told)?;
+    let held = second.transaction().await.map_err(told)?;
+    held.batch_execute("SELECT 1").await.map_err(told)?;
+    let asked = tokio::time::timeout(SECOND_SERVER_WITHIN, first.query(&statement, &[])).await;
+    match asked {
+        Ok(Ok(_)) => held.rollback().await.map_err(told),
+        Ok(Err(error)) if error.code() != Some(&SqlState::INVALID_SQL_STATEMENT_NAME) => Err(told(error)),
+        _ => Err("a pooler between gives each transaction another session and keeps no prepared statements; expected one \
+                  whose sessions are clients' own (pgbouncer: pool_mode = session), or that keeps them \
+                  (max_prepared_statements, from pgbouncer 1.21 on)"
+            .into()),
+    }
+}
