@@ -90,7 +90,10 @@ pub async fn export(record: &dyn Record, out: &mut impl Write) -> Result<Frontie
     out.flush()?;
     let audit = auditor.finish().await?;
     for unchecked in &audit.unchecked {
-        tracing::warn!(unchecked, "the rows were checked, and not all of the store was");
+        tracing::warn!(
+            unchecked,
+            "the rows were checked, and not all of the store was"
+        );
     }
     match audit.told.into_iter().next() {
         None => Ok(audit.tree),
