@@ -62,12 +62,18 @@ impl Backup {
             tree,
             problems,
             told,
+            unchecked,
         } = verify(&copy).await?;
         if let Some(first) = told.first() {
             return Err(Failure::Negative(format!(
                 "the record is wrong, so it is not copied: {problems} problems, the first: {first}; `record verify` lists \
                  what is wrong"
             )));
+        }
+        if let Some(unchecked) = unchecked.first() {
+            let problem =
+                format!("not all of the copy was checked, so it is not kept: {unchecked}");
+            return Err(Failure::Impossible(problem));
         }
         keep(&copy, &self.file, folder).map_err(|e| failed(&e))?;
         let (rows, root) = (tree.size(), tree.root().to_string());
