@@ -22,7 +22,7 @@ fn imported(version: &KeyVersion, revocation: Option<&Revocation>) -> Value {
 }
 
 impl Import {
-    async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let record = self.record.open_beside().await?;
         let keyring = self.keyring()?;
         let now = crate::clock::Clock::system().now();
