@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::place::RecordPlace;
 use super::record::Place;
-use super::{Failure, Format, FormatArg, print_json, print_line};
+use super::{Failure, Format, FormatArg, print_json, print_lines};
 use crate::record::audit::{Audit, audit};
 use crate::record::sqlite::SqliteRecord;
 
@@ -79,10 +79,11 @@ impl Backup {
         let (rows, root) = (tree.size(), tree.root().to_string());
         match self.format.format {
             Format::Json => print_json(&json!({ "rows": rows, "root": root })),
-            Format::Text => print_line(&format!(
-                "{shown}: {rows} rows, root {root}\nnext: keep a head beside it, as `record head` prints it: only that tells \
-                 later whether it is the newest copy"
-            )),
+            Format::Text => print_lines([
+                format!("{shown}: {rows} rows, root {root}"),
+                "next: keep a head beside it, as `record head` prints it: only that tells later whether it is the newest copy"
+                    .into(),
+            ]),
         }
     }
 }

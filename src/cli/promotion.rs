@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::place::RecordPlace;
 use super::witnesses::WitnessArgs;
-use super::{Failure, Format, FormatArg, print_json, print_line};
+use super::{Failure, Format, FormatArg, print_json, print_line, print_lines};
 use crate::audit::{self, Outcome};
 use crate::clock::Clock;
 use crate::key::instant_text;
@@ -108,7 +108,7 @@ impl AcceptPromotion {
         }
         checked.map_err(|error| {
             Failure::Negative(format!(
-                "{error}\nnothing was accepted: put the missing rows back first (`record restore`), or leave out what they are \
+                "{error}; nothing was accepted: put the missing rows back first (`record restore`), or leave out what they are \
                  missing by, and give them up"
             ))
         })?;
@@ -138,10 +138,10 @@ impl AcceptPromotion {
                 "from": home(&moved), "to": moved.here.to_string(),
                 "who": who, "reason": acceptance.reason,
             })),
-            Format::Text => print_line(
-                "accepted: every replica that has seen no more than this signs again within seconds\n\
-                 next: checkpoint-signer health --service amply.checkpoint.v1.SigningService, for each replica",
-            ),
+            Format::Text => print_lines([
+                "accepted: every replica that has seen no more than this signs again within seconds".into(),
+                "next: checkpoint-signer health --service amply.checkpoint.v1.SigningService, for each replica".into(),
+            ]),
         }
     }
 }
