@@ -7,7 +7,7 @@ mod story;
 use chrono::{DateTime, Utc};
 use tonic_types::StatusExt;
 
-use super::{Failure, print_line};
+use super::{Failure, print, print_line};
 use crate::grpc::proto::{
     KeyState, RefreshKeysRequest, RevokeKeyRequest, SignedCheckpoint, VerdictKind,
 };
@@ -145,7 +145,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         )?;
     }
     story.end().await?;
-    print_line("\nEvery step was as it should be.")
+    print("\nEvery step was as it should be.\n")
 }
 
 fn expect(holds: bool, what: &str) -> Result<(), Failure> {

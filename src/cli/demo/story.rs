@@ -14,7 +14,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use zeroize::Zeroizing;
 
-use super::super::{Failure, print_line};
+use super::super::{Failure, print, print_line};
 use super::{at, expect};
 use crate::clock::Clock;
 use crate::grpc::access::Access;
@@ -107,7 +107,7 @@ impl Story {
     }
 
     pub(super) fn chapter(&self, title: &str) -> Result<(), Failure> {
-        print_line(&format!("\n{title}"))
+        print(&format!("\n{title}\n"))
     }
 
     pub(super) fn say(&self, what: &str) -> Result<(), Failure> {
