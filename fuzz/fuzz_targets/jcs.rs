@@ -32,7 +32,7 @@ fuzz_target!(|text: &[u8]| {
     ]);
     let summaries = fields.organization_summaries.iter();
     let summaries = summaries
-        .map(|summary| Value::Object(summary.as_map().clone()))
+        .map(|summary| Value::Object(summary.to_map()))
         .collect();
     members.insert("organization_summaries".into(), summaries);
 

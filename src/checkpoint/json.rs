@@ -6,9 +6,9 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
 
 use super::fields::{FieldError, MAX_SAFE_INTEGER};
+use super::tree::{JsonObject, JsonValue};
 use crate::fault::{FieldFault, excerpt};
 
 /// Largest JSON text in bytes: twice the largest payload, which leaves room for white space.
@@ -22,26 +22,8 @@ pub const MAX_NESTING: usize = 16;
 /// of an organisation's summary has twenty or so. In memory, each takes a hundred and more.
 pub const MAX_VALUES: usize = 65_536;
 
-/// A JSON object of which every reader has the same understanding.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct JsonObject(Map<String, Value>);
-
-impl JsonObject {
-    /// Wraps members that were checked already, here or by [`number`].
-    pub(crate) fn checked(members: Map<String, Value>) -> Self {
-        Self(members)
-    }
-
-    /// The members.
-    pub fn as_map(&self) -> &Map<String, Value> {
-        &self.0
-    }
-
-    /// The members.
-    pub fn into_map(self) -> Map<String, Value> {
-        self.0
-    }
-}
+/// The values of a published checkpoint beside those of its content: the object, its seven members, the signature.
+const FIXED_VALUES: usize = 9;
 
 /// Reads a JSON object strictly.
 ///
@@ -58,16 +40,18 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
         ));
     }
     let mut fault = None;
+    let mut left = MAX_VALUES + FIXED_VALUES;
     let mut reader = serde_json::Deserializer::from_slice(text);
     let seed = Strict {
         path: &mut Vec::new(),
         fault: &mut fault,
+        left: &mut left,
     };
     let value = seed
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value));
     match value {
-        Ok(Value::Object(members)) => Ok(JsonObject(members)),
+        Ok(JsonValue::Object(object)) => Ok(object),
         Ok(other) => Err(FieldFault::new(
             "json",
             format!("{}; expected an object", describe(&other)),
@@ -82,7 +66,7 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
 ///
 /// # Errors
 /// A sentence that says what is expected.
-pub fn number(found: f64) -> Result<Number, String> {
+pub fn number(found: f64) -> Result<JsonValue, String> {
     // Beyond this, neighbouring integers share a double, so that a reader cannot tell which was meant.
     if found.is_nan() || found.abs() > MAX_SAFE_INTEGER as f64 {
         return Err(format!(
@@ -90,24 +74,24 @@ pub fn number(found: f64) -> Result<Number, String> {
         ));
     }
     if found.fract() == 0.0 {
-        return Ok(Number::from(found as i64));
+        return Ok(JsonValue::Integer(found as i64));
     }
-    Number::from_f64(found).ok_or_else(|| "is not a number".into())
+    Ok(JsonValue::Fraction(found))
 }
 
 /// What a JSON value is, for an error message.
-pub(super) fn describe(value: &Value) -> &'static str {
+pub(super) fn describe(value: &JsonValue) -> &'static str {
     match value {
-        Value::Null => "is null",
-        Value::Bool(_) => "is a boolean",
-        Value::Number(_) => "is a number",
-        Value::String(_) => "is a string",
-        Value::Array(_) => "is an array",
-        Value::Object(_) => "is an object",
+        JsonValue::Null => "is null",
+        JsonValue::Bool(_) => "is a boolean",
+        JsonValue::Integer(_) | JsonValue::Fraction(_) => "is a number",
+        JsonValue::String(_) => "is a string",
+        JsonValue::Array(_) => "is an array",
+        JsonValue::Object(_) => "is an object",
     }
 }
 
-fn unexpected(found: Option<&Value>, expected: &'static str) -> FieldError {
+fn unexpected(found: Option<&JsonValue>, expected: &'static str) -> FieldError {
     match found {
         None => FieldError::Missing(expected),
         Some(value) => FieldError::Type {
@@ -117,30 +101,28 @@ fn unexpected(found: Option<&Value>, expected: &'static str) -> FieldError {
     }
 }
 
-pub(super) fn string(member: Option<Value>) -> Result<String, FieldError> {
+pub(super) fn string(member: Option<JsonValue>) -> Result<Box<str>, FieldError> {
     match member {
-        Some(Value::String(text)) => Ok(text),
+        Some(JsonValue::String(text)) => Ok(text),
         other => Err(unexpected(other.as_ref(), "a string")),
     }
 }
 
-pub(super) fn integer(member: Option<Value>) -> Result<i128, FieldError> {
+pub(super) fn integer(member: Option<JsonValue>) -> Result<i128, FieldError> {
     match member {
-        Some(Value::Number(number)) => number
-            .as_i64()
-            .map(i128::from)
-            .ok_or_else(|| FieldError::Fraction(number.to_string())),
+        Some(JsonValue::Integer(number)) => Ok(i128::from(number)),
+        Some(JsonValue::Fraction(number)) => Err(FieldError::Fraction(number.to_string())),
         other => Err(unexpected(other.as_ref(), "an integer")),
     }
 }
 
-pub(super) fn objects(member: Option<Value>) -> Result<Vec<JsonObject>, FieldError> {
+pub(super) fn objects(member: Option<JsonValue>) -> Result<Vec<JsonObject>, FieldError> {
     const EXPECTED: &str = "an array of objects";
     match member {
-        Some(Value::Array(items)) => items
+        Some(JsonValue::Array(items)) => items
             .into_iter()
             .map(|item| match item {
-                Value::Object(members) => Ok(JsonObject(members)),
+                JsonValue::Object(object) => Ok(object),
                 _ => Err(FieldError::Type {
                     found: "is an array with something else than objects in it",
                     expected: EXPECTED,
@@ -156,6 +138,8 @@ pub(super) fn objects(member: Option<Value>) -> Result<Vec<JsonObject>, FieldErr
 struct Strict<'a> {
     path: &'a mut Vec<String>,
     fault: &'a mut Option<FieldFault>,
+    /// Values that may still come.
+    left: &'a mut usize,
 }
 
 impl Strict<'_> {
@@ -163,6 +147,7 @@ impl Strict<'_> {
         Strict {
             path: self.path,
             fault: self.fault,
+            left: self.left,
         }
     }
 
@@ -190,48 +175,57 @@ impl Strict<'_> {
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = JsonValue;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        mut self,
+        reader: D,
+    ) -> Result<JsonValue, D::Error> {
+        match self.left.checked_sub(1) {
+            Some(left) => *self.left = left,
+            None => {
+                self.path.clear();
+                let problem = format!("has more than {MAX_VALUES} values; expected fewer");
+                return Err(self.refuse(problem));
+            }
+        }
         reader.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = JsonValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<JsonValue, E> {
+        Ok(JsonValue::Null)
     }
 
-    fn visit_bool<E>(self, found: bool) -> Result<Value, E> {
-        Ok(Value::Bool(found))
+    fn visit_bool<E>(self, found: bool) -> Result<JsonValue, E> {
+        Ok(JsonValue::Bool(found))
     }
 
-    fn visit_str<E>(self, found: &str) -> Result<Value, E> {
-        Ok(Value::String(found.into()))
+    fn visit_str<E>(self, found: &str) -> Result<JsonValue, E> {
+        Ok(JsonValue::String(found.into()))
     }
 
-    fn visit_i64<E: serde::de::Error>(self, found: i64) -> Result<Value, E> {
+    fn visit_i64<E: serde::de::Error>(self, found: i64) -> Result<JsonValue, E> {
         self.visit_f64(found as f64)
     }
 
-    fn visit_u64<E: serde::de::Error>(self, found: u64) -> Result<Value, E> {
+    fn visit_u64<E: serde::de::Error>(self, found: u64) -> Result<JsonValue, E> {
         self.visit_f64(found as f64)
     }
 
     /// Integers come here too: up to 2^53 a double holds each exactly, and the rest is refused.
-    fn visit_f64<E: serde::de::Error>(mut self, found: f64) -> Result<Value, E> {
-        number(found)
-            .map(Value::Number)
-            .map_err(|problem| self.refuse(problem))
+    fn visit_f64<E: serde::de::Error>(mut self, found: f64) -> Result<JsonValue, E> {
+        number(found).map_err(|problem| self.refuse(problem))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<JsonValue, A::Error> {
         self.check_nesting()?;
         let mut array = Vec::new();
         loop {
@@ -243,22 +237,25 @@ impl<'de> Visitor<'de> for Strict<'_> {
             array.push(item);
         }
         self.path.pop();
-        Ok(Value::Array(array))
+        Ok(JsonValue::Array(array.into()))
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<JsonValue, A::Error> {
         self.check_nesting()?;
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
+        let mut object = Vec::new();
+        while let Some(name) = members.next_key::<Box<str>>()? {
             self.path.push(format!(".{}", plain_name(&name)));
-            if object.contains_key(&name) {
-                return Err(self.refuse("stands there twice; expected each member once"));
-            }
             let value = members.next_value_seed(self.inner())?;
             self.path.pop();
-            object.insert(name, value);
+            object.push((name, value));
         }
-        Ok(Value::Object(object))
+        match JsonObject::new(object) {
+            Ok(object) => Ok(JsonValue::Object(object)),
+            Err(name) => {
+                self.path.push(format!(".{}", plain_name(&name)));
+                Err(self.refuse("stands there twice; expected each member once"))
+            }
+        }
     }
 }
 
@@ -273,6 +270,8 @@ pub fn plain_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn fault(text: &str) -> FieldFault {
@@ -283,11 +282,11 @@ mod tests {
     fn notations_of_one_number_are_one_number() {
         for text in ["100", "100.0", "1e2", "1E+2", "1000e-1"] {
             let object = parse_object(format!(r#"{{"a":{text}}}"#).as_bytes()).unwrap();
-            assert_eq!(object.as_map()["a"], Value::from(100), "{text}");
+            assert_eq!(object.to_map()["a"], Value::from(100), "{text}");
         }
         let object = parse_object(br#"{"a":-0.0,"b":0.1}"#).unwrap();
-        assert_eq!(object.as_map()["a"], Value::from(0));
-        assert_eq!(object.as_map()["b"], Value::from(0.1));
+        assert_eq!(object.to_map()["a"], Value::from(0));
+        assert_eq!(object.to_map()["b"], Value::from(0.1));
     }
 
     #[test]
@@ -317,6 +316,18 @@ mod tests {
         assert!(parse_object(nested(MAX_NESTING).as_bytes()).is_ok());
         assert_eq!(fault(&nested(MAX_NESTING + 1)).field, "a");
         assert_eq!(fault(&nested(10_000)).field, "a");
+    }
+
+    #[test]
+    fn values_have_a_bound_wherever_they_stand() {
+        let within = MAX_VALUES + FIXED_VALUES - 2;
+        for (item, values) in [("0", 1), ("[]", 1), ("{}", 1), (r#"{"":0}"#, 2)] {
+            let text = |count: usize| format!(r#"{{"a":[{}]}}"#, vec![item; count].join(","));
+            assert!(parse_object(text(within / values).as_bytes()).is_ok());
+            let fault = fault(&text(within / values + 1));
+            assert_eq!(fault.field, "json");
+            assert!(fault.problem.contains("more than 65536 values"), "{fault}");
+        }
     }
 
     #[test]

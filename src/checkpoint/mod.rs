@@ -4,25 +4,26 @@
 //! its [`Payload`] is within bounds. Whether it may be *signed* (its place in the ledger's history, its
 //! timestamp against the clock) is the signer's question, not asked here.
 
+mod canonical;
 mod fields;
 mod json;
 mod outline;
+mod tree;
 
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use serde_json::{Map, Value};
 
 pub use fields::{
     CheckpointId, CumulativeHash, EntryCount, FieldError, LedgerId, MAX_SAFE_INTEGER, Timestamp,
     TotalVolume,
 };
-pub use json::{
-    JsonObject, MAX_JSON_BYTES, MAX_NESTING, MAX_VALUES, number, parse_object, plain_name,
-};
+pub use json::{MAX_JSON_BYTES, MAX_NESTING, MAX_VALUES, number, parse_object, plain_name};
 pub use outline::{Outline, PublishedOutline};
+pub use tree::{JsonObject, JsonValue};
 
 use crate::fault::{self, Faults, FieldFault};
+use canonical::Part;
 
 /// Largest payload in bytes. A signed checkpoint holds its content three times (fields, payload,
 /// published JSON), and the fields take up to 5.5 times their JSON; so it stays within the 4 MiB that gRPC
@@ -140,16 +141,16 @@ impl Checkpoint {
     /// [`InvalidCheckpoint`] when an additional member has a reserved name, or the payload is larger than
     /// [`MAX_PAYLOAD_BYTES`].
     pub fn new(fields: CheckpointFields) -> Result<Self, InvalidCheckpoint> {
-        let members = fields.additional_members.as_map();
+        let members = &fields.additional_members;
         let mut reserved = MEMBERS.iter().chain([&SIGNATURE_MEMBER]);
-        if let Some(name) = reserved.find(|name| members.contains_key(**name)) {
+        if let Some(name) = reserved.find(|name| members.has(name)) {
             return Err(FieldFault::new(
                 format!("additional_members.{name}"),
                 "has the name of a member that stands elsewhere; expected another name",
             )
             .into());
         }
-        let payload = canonical_bytes(&fields.to_object())?;
+        let payload = fields.canonical(None);
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(FieldFault::new(
                 "checkpoint",
@@ -171,9 +172,9 @@ impl Checkpoint {
     /// # Errors
     /// [`InvalidCheckpoint`] names every member that is missing or wrong; a `signature` is one.
     pub fn from_json(text: &[u8]) -> Result<Self, InvalidCheckpoint> {
-        let mut members = parse_object(text)?.into_map();
+        let mut members = parse_object(text)?;
         let mut faults = Faults::default();
-        if members.remove(SIGNATURE_MEMBER).is_some() {
+        if members.take(SIGNATURE_MEMBER).is_some() {
             faults.push(FieldFault::new(
                 SIGNATURE_MEMBER,
                 "is there already; expected a checkpoint that is not signed yet",
@@ -187,10 +188,10 @@ impl Checkpoint {
     /// # Errors
     /// [`InvalidCheckpoint`] names every member that is missing or wrong.
     pub fn from_published_json(text: &[u8]) -> Result<(Self, String), InvalidCheckpoint> {
-        let mut members = parse_object(text)?.into_map();
+        let mut members = parse_object(text)?;
         let mut faults = Faults::default();
-        let signature = match members.remove(SIGNATURE_MEMBER) {
-            Some(Value::String(signature)) => signature,
+        let signature = match members.take(SIGNATURE_MEMBER) {
+            Some(JsonValue::String(signature)) => signature.into(),
             found => {
                 faults.push(FieldFault::new(
                     SIGNATURE_MEMBER,
@@ -207,36 +208,36 @@ impl Checkpoint {
 
     /// Reads the members but for the signature, whose `faults` are reported together with theirs.
     fn from_members(
-        mut members: Map<String, Value>,
+        mut members: JsonObject,
         mut faults: Faults,
     ) -> Result<Self, InvalidCheckpoint> {
         let checkpoint_id = faults.take(
             "checkpoint_id",
-            json::string(members.remove("checkpoint_id")).and_then(|id| Ok(id.parse()?)),
+            json::string(members.take("checkpoint_id")).and_then(|id| Ok(id.parse()?)),
         );
         let ledger_id = faults.take(
             "ledger_id",
-            json::string(members.remove("ledger_id")).and_then(|id| Ok(id.parse()?)),
+            json::string(members.take("ledger_id")).and_then(|id| Ok(id.parse()?)),
         );
         let timestamp = faults.take(
             "timestamp",
-            json::string(members.remove("timestamp")).and_then(|time| time.parse()),
+            json::string(members.take("timestamp")).and_then(|time| time.parse()),
         );
         let cumulative_hash = faults.take(
             "cumulative_hash",
-            json::string(members.remove("cumulative_hash")).and_then(|hash| hash.parse()),
+            json::string(members.take("cumulative_hash")).and_then(|hash| hash.parse()),
         );
         let entry_count = faults.take(
             "entry_count",
-            json::integer(members.remove("entry_count")).and_then(EntryCount::try_from),
+            json::integer(members.take("entry_count")).and_then(EntryCount::try_from),
         );
         let total_volume = faults.take(
             "total_volume",
-            json::integer(members.remove("total_volume")).and_then(TotalVolume::try_from),
+            json::integer(members.take("total_volume")).and_then(TotalVolume::try_from),
         );
         let organization_summaries = faults.take(
             "organization_summaries",
-            json::objects(members.remove("organization_summaries")),
+            json::objects(members.take("organization_summaries")),
         );
         Draft {
             checkpoint_id,
@@ -246,7 +247,7 @@ impl Checkpoint {
             entry_count,
             total_volume,
             organization_summaries,
-            additional_members: Some(JsonObject::checked(members)),
+            additional_members: Some(members),
         }
         .finish(faults)
     }
@@ -263,40 +264,34 @@ impl Checkpoint {
 
     /// The object to publish, in its JCS form: the payload's members and the signature.
     pub fn published_json(&self, signature: &str) -> String {
-        let mut object = self.fields.to_object();
-        object.insert(SIGNATURE_MEMBER.into(), signature.into());
-        // Every value was checked, so the canonical form exists; the plain form would verify as well.
-        canonical_bytes(&object)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .unwrap_or_else(|| Value::Object(object).to_string())
+        // It is made of strings.
+        String::from_utf8(self.fields.canonical(Some(signature))).unwrap_or_default()
     }
 }
 
 impl CheckpointFields {
-    fn to_object(&self) -> Map<String, Value> {
-        let summaries = self.organization_summaries.iter();
-        let summaries = summaries.map(|summary| Value::Object(summary.as_map().clone()));
-        let mut object = self.additional_members.as_map().clone();
-        object.extend([
-            ("checkpoint_id".into(), self.checkpoint_id.as_str().into()),
-            ("ledger_id".into(), self.ledger_id.as_str().into()),
-            ("timestamp".into(), self.timestamp.to_string().into()),
+    /// The RFC 8785 form of the whole object.
+    fn canonical(&self, signature: Option<&str>) -> Vec<u8> {
+        let (timestamp, hash) = (self.timestamp.to_string(), self.cumulative_hash.to_string());
+        let additional = self.additional_members.members();
+        let mut members: Vec<(&str, Part<'_>)> = additional
+            .map(|(name, value)| (name, Part::Value(value)))
+            .collect();
+        // Neither is beyond 2^53-1.
+        let entry_count = i64::try_from(self.entry_count.get()).unwrap_or(i64::MAX);
+        members.extend([
+            ("checkpoint_id", Part::Text(self.checkpoint_id.as_str())),
+            ("ledger_id", Part::Text(self.ledger_id.as_str())),
+            ("timestamp", Part::Text(&timestamp)),
+            ("cumulative_hash", Part::Text(&hash)),
+            ("entry_count", Part::Integer(entry_count)),
+            ("total_volume", Part::Integer(self.total_volume.get())),
             (
-                "cumulative_hash".into(),
-                self.cumulative_hash.to_string().into(),
+                "organization_summaries",
+                Part::Objects(&self.organization_summaries),
             ),
-            ("entry_count".into(), self.entry_count.get().into()),
-            ("total_volume".into(), self.total_volume.get().into()),
-            ("organization_summaries".into(), summaries.collect()),
         ]);
-        object
+        members.extend(signature.map(|text| (SIGNATURE_MEMBER, Part::Text(text))));
+        canonical::object(members)
     }
-}
-
-/// The RFC 8785 form. Fails only for numbers that JCS cannot write, which no [`JsonObject`] holds.
-fn canonical_bytes(object: &Map<String, Value>) -> Result<Vec<u8>, InvalidCheckpoint> {
-    serde_json_canonicalizer::to_vec(object).map_err(|error| {
-        FieldFault::new("checkpoint", format!("has no canonical form: {error}")).into()
-    })
 }

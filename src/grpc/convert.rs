@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Timestamp, Value as ProtoValue};
-use serde_json::{Map, Value};
 
 use super::proto;
 use crate::checkpoint::{
-    self, Checkpoint, Draft, EntryCount, InvalidCheckpoint, JsonObject, MAX_NESTING, TotalVolume,
+    self, Checkpoint, Draft, EntryCount, InvalidCheckpoint, JsonObject, JsonValue, MAX_NESTING,
+    TotalVolume,
 };
 use crate::fault::{Faults, FieldFault};
 use crate::signature::{Algorithm, DetachedJws, SignedCheckpoint};
@@ -51,13 +51,13 @@ impl TryFrom<proto::Checkpoint> for Checkpoint {
         for (index, summary) in wire.organization_summaries.into_iter().enumerate() {
             // The array is the first level of the member, the object the second.
             match object(summary, &format!("organization_summaries[{index}]"), 2) {
-                Ok(members) => organization_summaries.push(JsonObject::checked(members)),
+                Ok(summary) => organization_summaries.push(summary),
                 Err(fault) => faults.push(fault),
             }
         }
         let additional = wire.additional_members.unwrap_or_default();
         let additional_members = match object(additional, "additional_members", 0) {
-            Ok(members) => Some(JsonObject::checked(members)),
+            Ok(members) => Some(members),
             Err(fault) => {
                 faults.push(fault);
                 None
@@ -81,7 +81,7 @@ impl From<&Checkpoint> for proto::Checkpoint {
     fn from(checkpoint: &Checkpoint) -> Self {
         let fields = checkpoint.fields();
         let summaries = fields.organization_summaries.iter();
-        let additional = fields.additional_members.as_map();
+        let additional = &fields.additional_members;
         Self {
             checkpoint_id: fields.checkpoint_id.to_string(),
             ledger_id: fields.ledger_id.to_string(),
@@ -89,8 +89,8 @@ impl From<&Checkpoint> for proto::Checkpoint {
             cumulative_hash: fields.cumulative_hash.to_string(),
             entry_count: fields.entry_count.get(),
             total_volume: fields.total_volume.get(),
-            organization_summaries: summaries.map(|s| wire_object(s.as_map())).collect(),
-            additional_members: (!additional.is_empty()).then(|| wire_object(additional)),
+            organization_summaries: summaries.map(wire_object).collect(),
+            additional_members: (additional.members().len() > 0).then(|| wire_object(additional)),
         }
     }
 }
@@ -191,30 +191,33 @@ pub(super) fn verdict(verdict: Verdict, recorded: Option<bool>) -> proto::Verdic
 }
 
 /// `depth` counts the levels from the top-level member on, as the JSON reader does.
-fn object(wire: Struct, path: &str, depth: usize) -> Result<Map<String, Value>, FieldFault> {
+fn object(wire: Struct, path: &str, depth: usize) -> Result<JsonObject, FieldFault> {
     check_nesting(path, depth)?;
     let members = wire.fields.into_iter();
     let members = members.map(|(name, found)| {
         let path = format!("{path}.{}", checkpoint::plain_name(&name));
-        Ok((name, value(found, &path, depth + 1)?))
+        Ok((name.into(), value(found, &path, depth + 1)?))
     });
-    members.collect()
+    let members = members.collect::<Result<_, _>>()?;
+    // A map has each name once.
+    JsonObject::new(members).map_err(|_| FieldFault::new(path, "has a member twice"))
 }
 
-fn value(wire: ProtoValue, path: &str, depth: usize) -> Result<Value, FieldFault> {
+fn value(wire: ProtoValue, path: &str, depth: usize) -> Result<JsonValue, FieldFault> {
     match wire.kind {
-        Some(Kind::NullValue(_)) => Ok(Value::Null),
-        Some(Kind::BoolValue(found)) => Ok(Value::Bool(found)),
-        Some(Kind::StringValue(found)) => Ok(Value::String(found)),
-        Some(Kind::NumberValue(found)) => checkpoint::number(found)
-            .map(Value::Number)
-            .map_err(|problem| FieldFault::new(path, problem)),
-        Some(Kind::StructValue(found)) => object(found, path, depth).map(Value::Object),
+        Some(Kind::NullValue(_)) => Ok(JsonValue::Null),
+        Some(Kind::BoolValue(found)) => Ok(JsonValue::Bool(found)),
+        Some(Kind::StringValue(found)) => Ok(JsonValue::String(found.into())),
+        Some(Kind::NumberValue(found)) => {
+            checkpoint::number(found).map_err(|problem| FieldFault::new(path, problem))
+        }
+        Some(Kind::StructValue(found)) => object(found, path, depth).map(JsonValue::Object),
         Some(Kind::ListValue(ListValue { values })) => {
             check_nesting(path, depth)?;
             let values = values.into_iter().enumerate();
             let values = values.map(|(i, item)| value(item, &format!("{path}[{i}]"), depth + 1));
-            values.collect()
+            let values: Vec<JsonValue> = values.collect::<Result<_, _>>()?;
+            Ok(JsonValue::Array(values.into()))
         }
         None => Err(FieldFault::new(
             path,
@@ -236,26 +239,27 @@ fn check_nesting(path: &str, depth: usize) -> Result<(), FieldFault> {
     Ok(())
 }
 
-fn wire_object(members: &Map<String, Value>) -> Struct {
-    let members = members.iter();
+fn wire_object(object: &JsonObject) -> Struct {
+    let members = object.members();
     Struct {
         fields: members
-            .map(|(name, found)| (name.clone(), wire_value(found)))
+            .map(|(name, found)| (name.to_owned(), wire_value(found)))
             .collect(),
     }
 }
 
-fn wire_value(value: &Value) -> ProtoValue {
+fn wire_value(value: &JsonValue) -> ProtoValue {
     let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(found) => Kind::BoolValue(*found),
+        JsonValue::Null => Kind::NullValue(0),
+        JsonValue::Bool(found) => Kind::BoolValue(*found),
         // Never beyond 2^53-1, so that a double holds it exactly.
-        Value::Number(found) => Kind::NumberValue(found.as_f64().unwrap_or_default()),
-        Value::String(found) => Kind::StringValue(found.clone()),
-        Value::Array(items) => Kind::ListValue(ListValue {
+        JsonValue::Integer(found) => Kind::NumberValue(*found as f64),
+        JsonValue::Fraction(found) => Kind::NumberValue(*found),
+        JsonValue::String(found) => Kind::StringValue(found.to_string()),
+        JsonValue::Array(items) => Kind::ListValue(ListValue {
             values: items.iter().map(wire_value).collect(),
         }),
-        Value::Object(members) => Kind::StructValue(wire_object(members)),
+        JsonValue::Object(object) => Kind::StructValue(wire_object(object)),
     };
     ProtoValue { kind: Some(kind) }
 }

@@ -2,14 +2,17 @@
 //! of the service for a person or a load balancer; the latter and metrics on a port of the operator's own, too.
 //!
 //! It reads and never writes, and nothing behind it is secret. Its description is `openapi.json`, served as
-//! `/openapi.json`. Whatever is asked of it is bounded: connections and their time in `transport`, verifications at
+//! `/openapi.json`. Whatever is asked of it is bounded: connections and their time in `transport`, bodies and answers in `limits`, verifications at
 //! once, pages of the record, RSA signatures (`signed_keyring`).
 
 mod checkpoints;
 mod health;
+mod idle;
 mod keys;
+mod limits;
 mod metrics;
 mod page;
+mod patient;
 mod problem;
 mod query;
 mod representation;
@@ -24,7 +27,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -33,12 +36,12 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
 use url::Url;
 
-use crate::checkpoint::MAX_JSON_BYTES;
 use crate::clock::Clock;
 use crate::record::Record;
 use crate::signer::KeysInForce;
 use crate::telemetry::call::{CallContext, REQUEST_ID};
 use crate::telemetry::{Metrics, trace};
+use limits::Limits;
 pub use metrics::{MetricsPlace, NoPlace, Scraped, serve_metrics};
 use problem::Problem;
 use representation::{Keep, Representation};
@@ -114,6 +117,7 @@ pub struct Inner {
     clock: Clock,
     signed_keyring: SignedKeyring,
     verifications: Arc<Semaphore>,
+    limits: Limits,
     metrics: Arc<Metrics>,
 }
 
@@ -130,6 +134,7 @@ impl Inner {
         Self {
             signed_keyring: SignedKeyring::start(keys.clone(), clock.clone(), issuer),
             verifications: Arc::new(Semaphore::new(VERIFICATIONS_PER_CORE * cores)),
+            limits: Limits::default(),
             keys,
             record,
             clock,
@@ -159,6 +164,7 @@ fn router(inner: Inner, scraped: Option<Scraped>) -> Router {
         Some(scraped) => scraped.router(),
         None => Router::new().route(metrics::PATH, get(no_metrics)),
     };
+    let bounds = inner.limits.clone();
     Router::new()
         .route("/", get(page::page))
         .route("/.well-known/jwks.json", get(keys::jwks))
@@ -175,9 +181,11 @@ fn router(inner: Inner, scraped: Option<Scraped>) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .with_state(inner)
         .merge(metrics)
-        .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
+        .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
         .layer(from_fn(representation::spare_what_is_known))
+        .layer(from_fn(limits::check_head))
         .layer(from_fn(in_time))
+        .layer(from_fn_with_state(bounds, limits::bound_answers))
         .layer(cors)
         .layer(from_fn(protect))
         .layer(from_fn(named))

@@ -10,23 +10,27 @@ use serde_json::json;
 use std::sync::Arc;
 
 use super::Inner;
+use super::limits::{self, Asker};
 use super::problem::Problem;
-use crate::checkpoint::MAX_JSON_BYTES;
+use crate::budget::Part;
 use crate::fault::FieldFault;
 use crate::key::{KeyId, instant_text};
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, VerdictKind};
 
 /// The body, if it says that it is JSON and is within bounds.
-pub(super) struct PublishedJson(Bytes);
+pub(super) struct PublishedJson(Bytes, Option<Part>);
 
-impl<S: Send + Sync> FromRequest<S> for PublishedJson {
+impl FromRequest<Inner> for PublishedJson {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, inner: &Inner) -> Result<Self, Problem> {
         check_type(request.headers())?;
-        match Bytes::from_request(request, state).await {
-            Ok(body) => Ok(Self(body)),
+        let asker = request.extensions().get::<Asker>().cloned();
+        let headers = request.headers().clone();
+        let part = inner.limits.part_for_body(&headers, asker).await?;
+        match Bytes::from_request(request, inner).await {
+            Ok(body) => Ok(Self(body, part)),
             Err(rejection) => Err(refuse(&rejection)),
         }
     }
@@ -53,8 +57,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
 fn refuse(rejection: &BytesRejection) -> Problem {
     let status = rejection.status();
     if status == StatusCode::PAYLOAD_TOO_LARGE {
-        let detail = format!("body: is too large; expected at most {MAX_JSON_BYTES} bytes");
-        return Problem::new(status, "TOO_LARGE", detail);
+        return limits::too_large();
     }
     let problem = "cannot be read as it was announced; expected a published checkpoint";
     Problem::invalid(vec![FieldFault::new("body", problem)])
@@ -63,14 +66,15 @@ fn refuse(rejection: &BytesRejection) -> Problem {
 /// Whatever arrives as JSON gets a verdict; what is no checkpoint is MALFORMED, with the fields that are wrong.
 pub(super) async fn verify(
     State(inner): State<Inner>,
-    PublishedJson(body): PublishedJson,
+    PublishedJson(body, part): PublishedJson,
 ) -> Result<impl IntoResponse, Problem> {
+    let turn = inner.limits.turn(part.is_some()).await;
     let place = Arc::clone(&inner.verifications).try_acquire_owned();
     let place = place.map_err(|_| Problem::overloaded())?;
     let keys = Arc::clone(&inner.keys.borrow());
     // RSA does not run on the reactor. The place is held until it is done, also when the client has gone.
     let verified = tokio::task::spawn_blocking(move || {
-        let _place = place;
+        let _held = (place, part, turn);
         verifier::verify_published(&keys.keyring, &body)
     });
     let (verdict, signed) = verified.await.map_err(|_| Problem::shutting_down())?;

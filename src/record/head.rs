@@ -84,7 +84,7 @@ impl RecordHead {
 
     /// Reads the JSON text. Members that are not known are covered by the signature, and ignored.
     fn from_payload(text: &str) -> Result<Self, HeadError> {
-        let members = parse_object(text.as_bytes())?.into_map();
+        let members = parse_object(text.as_bytes())?.to_map();
         let string = |name| {
             let found = members.get(name).and_then(Value::as_str);
             found.ok_or(HeadError::Member(name, "a string"))

@@ -97,7 +97,7 @@ impl ProtectedHeader {
         if let Some(header) = Self::from_own_form(text, expected) {
             return Ok(header);
         }
-        let parameters = parse_object(text)?.into_map();
+        let parameters = parse_object(text)?.to_map();
         if parameters.contains_key("crit") {
             return Err(HeaderError::Critical);
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::asking::{self, Asking};
 use super::coverage;
 use super::refreshes::Refreshes;
 use crate::clock::Clock;
@@ -87,7 +88,7 @@ pub enum RevokeError {
 }
 
 enum Command {
-    Refresh(oneshot::Sender<Result<Arc<KeysInForce>, SourceError>>),
+    Refresh(oneshot::Sender<asking::Answer>),
     Revoke(
         KeyId,
         Revocation,
@@ -131,6 +132,7 @@ impl Custody {
             record,
             publisher,
             metrics,
+            asking: Asking::default(),
         };
         let (first, loaded) = oneshot::channel();
         let watched = keys.clone();
@@ -151,7 +153,8 @@ impl Custody {
         self.keys.clone()
     }
 
-    /// Reads the source now.
+    /// Reads the source. What others ask for meanwhile is answered by the same reading, and a source that charges for
+    /// its calls is not read for it more often than every few seconds.
     ///
     /// # Errors
     /// [`SourceError`] when it cannot be read or something in it is refused; the keys stay in force.
@@ -189,6 +192,7 @@ struct Custodian {
     publisher: watch::Sender<Arc<KeysInForce>>,
     refreshes: Refreshes,
     metrics: Arc<Metrics>,
+    asking: Asking,
 }
 
 impl Custodian {
@@ -196,11 +200,15 @@ impl Custodian {
         let mut record_due = tokio::time::interval(RECORD_EVERY);
         loop {
             let (edge, due) = self.next();
+            let may_read = self.asking.may_read(self.source.api_calls().is_some());
             tokio::select! {
                 command = queue.recv() => match command {
                     None => return,
                     Some(command) => self.obey(command).await,
                 },
+                () = tokio::time::sleep_until(may_read), if self.asking.are_there() => {
+                    self.answer_all().await;
+                }
                 () = self.source.changed() => drop(self.refresh().await),
                 () = self.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
                     drop(self.refresh().await);
@@ -230,13 +238,19 @@ impl Custodian {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Refresh(answer) => {
-                let refreshed = self.refresh().await;
-                let _ = answer.send(refreshed.map(|()| self.keys()));
-            }
+            Command::Refresh(answer) => self.asking.add(answer),
             Command::Revoke(key_id, revocation, answer) => {
                 let _ = answer.send(self.revoke(key_id, revocation).await);
             }
+        }
+    }
+
+    async fn answer_all(&mut self) {
+        let asking = self.asking.take();
+        let refreshed = self.refresh().await;
+        for answer in asking {
+            let refreshed = refreshed.clone().map(|()| self.keys());
+            let _ = answer.send(refreshed);
         }
     }
 
@@ -291,6 +305,7 @@ impl Custodian {
 
     /// Reads the source, takes over what is good, and logs what is not.
     async fn refresh(&mut self) -> Result<(), SourceError> {
+        self.asking.note();
         let refreshed = self.try_refresh().await;
         self.refreshes.note(self.clock.now(), refreshed.is_ok());
         self.metrics.refreshed(refreshed.is_ok());

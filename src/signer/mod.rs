@@ -10,6 +10,7 @@
 //! A signature that loses the race for its place is dropped unseen. A checkpoint that is recorded already gets its
 //! recorded signature, whatever the clock and the keys are now.
 
+mod asking;
 mod committer;
 mod coverage;
 mod custody;

@@ -16,7 +16,7 @@ pub use secrets_manager::{DEFAULT_SECRET, SecretsManagerSource};
 pub(crate) use secrets_manager::{innermost, parse_secret, secret_text};
 
 /// Why a source cannot be read. No variant holds key material.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
     /// It cannot be reached or read now.
     #[error("the key source cannot be read: {0}")]

@@ -18,6 +18,7 @@ mod connections;
 mod description;
 mod differential;
 mod endpoints;
+mod framing;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../support/history.rs"]
 mod history;

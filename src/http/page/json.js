@@ -3,6 +3,9 @@
 
 export const MAX_JSON_BYTES = 1024 * 1024;
 const MAX_NESTING = 16;
+// Those of a checkpoint's content, and nine: the object, its seven members, the signature.
+const MAX_VALUES = 65536;
+const FIXED_VALUES = 9;
 const MAX_DEPTH = 500;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const ESCAPES = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
@@ -15,6 +18,7 @@ class Reader {
     this.text = text;
     this.at = 0;
     this.lax = lax;
+    this.left = MAX_VALUES + FIXED_VALUES;
     this.spans = new Map();
   }
 
@@ -45,6 +49,8 @@ class Reader {
   }
 
   value(path, depth) {
+    this.left -= 1;
+    if (!this.lax && this.left < 0) this.refuse(`has more than ${MAX_VALUES} values`);
     this.space();
     const first = this.text[this.at];
     if (first === "{" || first === "[") {

@@ -17,6 +17,12 @@ MAX_JSON_BYTES = 1024 * 1024
 MAX_NESTING = 16
 """Deepest nesting of objects and arrays below a checkpoint's top level."""
 
+MAX_VALUES = 65_536
+"""Most values in a checkpoint's content: objects, arrays and what is in them."""
+
+FIXED_VALUES = 9
+"""The values of a published checkpoint beside these: the object, its seven members, the signature."""
+
 MAX_IDENTIFIER_BYTES = 128
 """Longest checkpoint_id, ledger_id and key_id."""
 

@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Union
 
-from ._bounds import MAX_JSON_BYTES, MAX_NESTING, MAX_SAFE_INTEGER, check_identifier, excerpt
+from ._bounds import (
+    FIXED_VALUES,
+    MAX_JSON_BYTES,
+    MAX_NESTING,
+    MAX_SAFE_INTEGER,
+    MAX_VALUES,
+    check_identifier,
+    excerpt,
+)
 
 JsonValue = Union[None, bool, int, float, str, Sequence["JsonValue"], Mapping[str, "JsonValue"]]
 """What may stand in a checkpoint's own members."""
@@ -45,7 +53,16 @@ def parse_object(text: str | bytes) -> dict[str, JsonValue]:
         raise Fault("json", f"is not JSON: {error}") from error
     if not isinstance(found, _Members):
         raise Fault("json", f"{describe(found)}; expected an object")
+    if _count(found) > MAX_VALUES + FIXED_VALUES:
+        raise Fault("json", f"has more than {MAX_VALUES} values; expected fewer")
     return _object(found, "", 0)
+
+
+def _count(value: object) -> int:
+    """Values in it, itself among them; json.loads has bounded the depth already."""
+    if isinstance(value, _Members):
+        return 1 + sum(_count(member) for _, member in value)
+    return 1 + sum(map(_count, value)) if isinstance(value, list) else 1
 
 
 def _no_constant(name: str) -> float:

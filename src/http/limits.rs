@@ -1,0 +1,207 @@
+//! What a request and its answer may take, and what of HTTP is not spoken.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::problem::Problem;
+use crate::budget::{Budget, Part};
+use crate::checkpoint::MAX_PAYLOAD_BYTES;
+use crate::fault::excerpt;
+
+/// Largest body, in bytes: the largest published checkpoint in its canonical form. Its signature by a key of 8192 bits has 1,366
+/// characters, the header before it some 300.
+pub(super) const MAX_BODY_BYTES: usize = MAX_PAYLOAD_BYTES + 4096;
+
+/// What a body may take for each of its bytes while it is verified: its values take up to eight, and they are made twice at the
+/// worst, when a list of them grows.
+const WEIGHT: usize = 16;
+
+/// A body of more bytes than this needs a part of the budget before it is read. Those below, as ordinary checkpoints are, need to wait
+/// for nobody.
+const LARGE_BODY_BYTES: usize = 16 * 1024;
+
+/// What all large bodies may take together, in KiB: seven of the largest.
+const BODIES_KIB: usize = 60 * 1024;
+
+/// What those of one address may take: five of the largest. Behind a load balancer, it is everybody's.
+const BODIES_SHARE_KIB: usize = 44 * 1024;
+
+/// How long a large body waits for its part.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An answer of more bytes than this needs a part of the budget of answers until the network has taken it.
+const LARGE_ANSWER_BYTES: usize = 16 * 1024;
+
+/// What all large answers that were not taken yet may have together, in KiB: some thirty of the largest pages.
+const ANSWERS_KIB: usize = 48 * 1024;
+
+/// Largest head of a request, in bytes: the longest path and query are below 1 KiB.
+pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// Who asks: the address of the connection.
+#[derive(Clone, Debug)]
+pub(super) struct Asker(pub(super) Arc<str>);
+
+impl Asker {
+    pub(super) fn of(address: IpAddr) -> Self {
+        Self(address.to_string().into())
+    }
+}
+
+/// What requests and answers may take.
+#[derive(Clone)]
+pub(super) struct Limits {
+    /// Large bodies that are verified at once: on half of the cores, so that the other half is for everybody else.
+    large: Arc<Semaphore>,
+    bodies: Arc<Budget>,
+    answers: Arc<Budget>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            large: Arc::new(Semaphore::new(cores.div_ceil(2))),
+            bodies: Budget::new(BODIES_KIB, BODIES_SHARE_KIB),
+            answers: Budget::new(ANSWERS_KIB, ANSWERS_KIB),
+        }
+    }
+}
+
+impl Limits {
+    /// A turn to be verified, for a body that is large.
+    pub(super) async fn turn(&self, is_large: bool) -> Option<OwnedSemaphorePermit> {
+        match is_large {
+            true => Arc::clone(&self.large).acquire_owned().await.ok(),
+            false => None,
+        }
+    }
+
+    /// The part that the body of a request needs, by what its head announces.
+    ///
+    /// # Errors
+    /// It is too large, or there is no room for it now.
+    pub(super) async fn part_for_body(
+        &self,
+        headers: &HeaderMap,
+        asker: Option<Asker>,
+    ) -> Result<Option<Part>, Problem> {
+        let announced = headers.get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+        let bytes: usize = announced.unwrap_or(MAX_BODY_BYTES);
+        match bytes {
+            0..=LARGE_BODY_BYTES => return Ok(None),
+            _ if bytes > MAX_BODY_BYTES => return Err(too_large()),
+            _ => {}
+        }
+        let asker = asker.map_or_else(|| Arc::from(""), |asker| asker.0);
+        let part = Arc::clone(&self.bodies).take(asker, bytes * WEIGHT);
+        match tokio::time::timeout(BUDGET_PATIENCE, part).await {
+            Ok(Some(part)) => Ok(Some(part)),
+            _ => Err(Problem::overloaded()),
+        }
+    }
+}
+
+/// The body is larger than any checkpoint.
+pub(super) fn too_large() -> Problem {
+    let detail = format!("body: is too large; expected at most {MAX_BODY_BYTES} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
+}
+
+/// Refuses what no answer could be right for: heads that are too large, and bodies in another coding.
+pub(super) async fn check_head(request: Request, next: Next) -> Response {
+    match check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn check(request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    let uri = request.uri().path_and_query();
+    let lines = headers.iter();
+    let size = lines.map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let size = size.sum::<usize>() + uri.map_or(0, |uri| uri.as_str().len());
+    if size > MAX_HEAD_BYTES {
+        let detail = format!("head: has {size} bytes; expected at most {MAX_HEAD_BYTES}");
+        return Err(Problem::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "HEAD_TOO_LARGE",
+            detail,
+        ));
+    }
+    if let Some(found) = other(headers, header::CONTENT_ENCODING, "identity") {
+        let detail = format!(
+            "Content-Encoding: is {}; expected none: bodies are taken uncompressed",
+            excerpt(&found)
+        );
+        let reason = "CONTENT_ENCODING_NOT_SUPPORTED";
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            reason,
+            detail,
+        ));
+    }
+    if let Some(found) = other(headers, header::TRANSFER_ENCODING, "chunked") {
+        let detail = format!(
+            "Transfer-Encoding: is {}; expected chunked, or none",
+            excerpt(&found)
+        );
+        let reason = "TRANSFER_ENCODING_NOT_SUPPORTED";
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, reason, detail));
+    }
+    Ok(())
+}
+
+/// What a header says beside the one thing that it may say.
+fn other(headers: &HeaderMap, name: header::HeaderName, known: &str) -> Option<String> {
+    let values = headers.get_all(name).iter();
+    let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let mut values = values.filter(|value| !value.trim().eq_ignore_ascii_case(known));
+    values.next()
+}
+
+/// Bytes of an answer, with their part of the budget: it is given back when the network has taken them.
+struct Held {
+    bytes: Bytes,
+    _part: Part,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Lets no more large answers wait for their readers than there is room for.
+pub(super) async fn bound_answers(
+    State(limits): State<Limits>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, body) = next.run(request).await.into_parts();
+    // It is in memory already, in one piece.
+    let Ok(bytes) = to_bytes(body, usize::MAX).await else {
+        return Problem::overloaded().into_response();
+    };
+    if bytes.len() <= LARGE_ANSWER_BYTES {
+        return Response::from_parts(head, Body::from(bytes));
+    }
+    match limits.answers.try_take(&Arc::from(""), bytes.len()) {
+        Some(part) => {
+            let held = Bytes::from_owner(Held { bytes, _part: part });
+            Response::from_parts(head, Body::from(held))
+        }
+        None => Problem::overloaded().into_response(),
+    }
+}
