@@ -101,19 +101,11 @@ impl Bench {
                 Arc::default(),
             );
             let custody = custody.await.unwrap();
-            let keys = custody.keys();
+            let log = "bench".parse().unwrap();
+            let signer = Signer::start(&custody, record, log, Default::default(), Arc::default());
             // The task that has custody lives as long as its handle.
             std::mem::forget(custody);
-            let log = "bench".parse().unwrap();
-            Signer::start(
-                self.clock.clone(),
-                keys,
-                record,
-                log,
-                Default::default(),
-                Arc::default(),
-            )
-            .unwrap()
+            signer.unwrap()
         })
     }
 

@@ -84,6 +84,21 @@ pub fn keys(act: &'static str, asked: Asked<'_>, key_id: &str, outcome: Outcome<
     );
 }
 
+/// Signing was let go on from the true time.
+pub fn clock(asked: Asked<'_>, said: &str, dry_run: bool, outcome: Outcome<'_>) {
+    tracing::info!(
+        target: TARGET,
+        message = outcome.says("the clock is resumed", "the clock is not resumed"),
+        act = "resume-clock",
+        who = asked.who,
+        request_id = asked.request_id,
+        said,
+        dry_run,
+        outcome = outcome.as_str(),
+        reason = outcome.0,
+    );
+}
+
 /// The rollover changed something in Secrets Manager, by this call. `key_id` is empty when labels moved alone.
 pub fn rollover(who: &str, call: &str, key_id: &str, outcome: Outcome<'_>) {
     tracing::info!(

@@ -41,6 +41,11 @@ impl Clock {
         }
     }
 
+    /// Whether it is the machine's.
+    pub fn is_system(&self) -> bool {
+        matches!(self.0, Source::System)
+    }
+
     /// Moves a simulated clock, forwards or back. The machine's clock is not moved.
     pub fn set(&self, time: DateTime<Utc>) {
         if let Source::Simulated(clock) = &self.0 {

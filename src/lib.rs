@@ -28,7 +28,7 @@
 //! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
 //! | [`service`] | puts all of it together |
-//! | [`clock`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; logs and metrics; who did what; no core dumps, memory locked |
+//! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
 //! | `budget` | the memory that clients may take, together and each of them |
 //! | [`fault`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of names; pages of the record; text that is safe to show |
 
@@ -51,5 +51,6 @@ pub mod signature;
 pub mod signer;
 pub mod source;
 pub mod telemetry;
+pub mod timekeeping;
 pub mod verifier;
 pub mod visible;

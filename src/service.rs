@@ -19,7 +19,7 @@ use crate::grpc::access::Access;
 use crate::http::{MetricsPlace, Scraped};
 use crate::key::Keyring;
 use crate::record::head::LogName;
-use crate::record::rules::{self, MaxEntryJump, RuleViolation};
+use crate::record::rules::MaxEntryJump;
 use crate::record::{Depth, Record, RecordError};
 use crate::signer::{Custody, Signer};
 use crate::source::KeySource;
@@ -67,9 +67,6 @@ pub enum StartError {
         /// A sentence.
         explanation: String,
     },
-    /// The clock is behind the record.
-    #[error(transparent)]
-    Clock(#[from] RuleViolation),
     /// The record was once larger than it is, or is another one.
     #[error(transparent)]
     Witness(#[from] WitnessError),
@@ -116,7 +113,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Verifies the newest rows of the record and the clock against them, asks the witnesses whether it is the newest state,
+    /// Verifies the newest rows of the record, asks the witnesses whether it is the newest state,
     /// loads the keys, and serves.
     ///
     /// # Errors
@@ -135,7 +132,7 @@ impl Service {
             ..
         } = parts;
         let bare = record.as_it_is().unwrap_or_else(|| Arc::clone(&record));
-        let newest = check_record(bare.as_ref(), &clock).await?;
+        let newest = check_record(bare.as_ref()).await?;
         witnesses.check(bare.as_ref(), &log).await?;
         let recorded = bare.keyring().await?;
         drop(bare);
@@ -159,8 +156,7 @@ impl Service {
         let loaded = Arc::clone(&custody.keys().borrow());
         witnesses::warn_of_unseen_keys(&recorded, &loaded.keyring, newest, clock.now());
         let signer = Signer::start(
-            clock.clone(),
-            custody.keys(),
+            &custody,
             Arc::clone(&record),
             log.clone(),
             max_entry_jump,
@@ -194,6 +190,7 @@ impl Service {
         }
         if let Some(listener) = http_listener {
             let inner = http::Inner::new(
+                &signer,
                 custody.keys(),
                 Arc::clone(&record),
                 clock.clone(),
@@ -272,12 +269,9 @@ fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-/// A record that was restored wrongly, damaged or edited, or a clock that is behind it, is found before
-/// anything is signed on top of it. Gives the time of the newest signature.
-async fn check_record(
-    record: &dyn Record,
-    clock: &Clock,
-) -> Result<Option<DateTime<Utc>>, StartError> {
+/// A record that was restored wrongly, damaged or edited is found before anything is signed on top of it. Gives the time of the
+/// newest signature.
+async fn check_record(record: &dyn Record) -> Result<Option<DateTime<Utc>>, StartError> {
     let found = record.check_store(Depth::Start).await?.problems;
     if let Some(problem) = found.into_iter().next() {
         return Err(StartError::Store(problem));
@@ -295,9 +289,5 @@ async fn check_record(
             });
         }
     }
-    let signed_at = newest.iter().map(|row| row.signed.jws.header().iat).max();
-    if let Some(newest) = signed_at {
-        rules::check_clock(clock.now(), newest)?;
-    }
-    Ok(signed_at)
+    Ok(newest.iter().map(|row| row.signed.jws.header().iat).max())
 }

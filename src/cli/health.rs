@@ -6,6 +6,10 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::grpc::proto::ListKeysRequest;
+use crate::grpc::proto::key_service_client::KeyServiceClient;
+use crate::grpc::proto::signing_service_server::SERVICE_NAME;
+
 use super::{Failure, Format, FormatArg, ServerArg, print_json, print_line};
 
 #[derive(Args)]
@@ -31,11 +35,28 @@ impl Health {
         let request = HealthCheckRequest {
             service: self.service,
         };
-        let answer = HealthClient::new(channel).check(request).await?;
+        let asks_for_signing = request.service == SERVICE_NAME;
+        let answer = HealthClient::new(channel.clone()).check(request).await?;
         let status = answer.into_inner().status();
+        let mut reason = String::new();
+        if asks_for_signing && status != ServingStatus::Serving {
+            // Who may not ask for the keys is told no reason.
+            let mut keys = KeyServiceClient::new(channel);
+            if let Ok(answer) = keys.list_keys(ListKeysRequest {}).await {
+                reason = answer.into_inner().signing_refused;
+            }
+        }
         match self.format.format {
-            Format::Json => print_json(&json!({ "status": status.as_str_name() }))?,
-            Format::Text => print_line(status.as_str_name())?,
+            Format::Json => print_json(&json!({
+                "status": status.as_str_name(),
+                "reason": (!reason.is_empty()).then_some(&reason),
+            }))?,
+            Format::Text => {
+                print_line(status.as_str_name())?;
+                if !reason.is_empty() {
+                    print_line(&reason)?;
+                }
+            }
         }
         match status {
             ServingStatus::Serving => Ok(()),

@@ -45,6 +45,8 @@ pub(super) enum RecordCommand {
     Proof(log::Proof),
     /// Ask a service for the proof that the record of a later head begins with all of an earlier one, and check it
     Consistency(log::Consistency),
+    /// Let signing go on from the true time, after a clock ran ahead and signed (CLOCK_WENT_BACK); recorded for ever, and public
+    ResumeClock(log::ResumeClock),
 }
 
 #[derive(Args)]
@@ -306,6 +308,7 @@ impl RecordCommand {
             Self::Head(head) => head.run().await,
             Self::Proof(proof) => proof.run().await,
             Self::Consistency(consistency) => consistency.run().await,
+            Self::ResumeClock(resume) => resume.run().await,
             Self::Init(Init {
                 place: Place { record },
                 format,

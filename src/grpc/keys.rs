@@ -114,6 +114,14 @@ impl KeyService for Keys {
         Ok(Response::new(ListKeysResponse {
             keys: wire_keys(&keys, self.0.clock.now()),
             source_status: wire_status(&keys),
+            signing_refused: self
+                .0
+                .signer
+                .readiness()
+                .why_not()
+                .map_or_else(String::new, |refusal| {
+                    format!("{}: {refusal}", status::of_refusal(&refusal).1)
+                }),
         }))
     }
 

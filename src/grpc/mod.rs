@@ -17,7 +17,6 @@ mod wire;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -26,8 +25,8 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::clock::Clock;
-use crate::record::{Record, WentBack};
-use crate::signer::{Custody, KeysInForce, Signer};
+use crate::record::Record;
+use crate::signer::{Custody, Readiness, Signer};
 use crate::telemetry::Metrics;
 use access::{Access, GateLayer};
 use transport::{MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
@@ -92,9 +91,7 @@ pub async fn serve(
     report_serving::<RecordServiceServer<record::Records>>(&health).await;
     let signing_health = tokio::spawn(report_signing(
         health,
-        inner.custody.keys(),
-        inner.record.wholeness(),
-        inner.clock.clone(),
+        inner.signer.readiness(),
         inner.shutdown.clone(),
     ));
     let gate = GateLayer::new(
@@ -145,34 +142,36 @@ async fn report_serving<S: NamedService>(health: &HealthReporter) {
         .await;
 }
 
-/// Keeps the health of the signing service true: SERVING while some key can sign, and the record did not go back.
+/// Keeps the health of the signing service true: SERVING while a checkpoint would be signed.
 async fn report_signing(
     health: HealthReporter,
-    mut keys: watch::Receiver<Arc<KeysInForce>>,
-    mut wholeness: watch::Receiver<Option<WentBack>>,
-    clock: Clock,
+    mut readiness: Readiness,
     shutdown: CancellationToken,
 ) {
+    let mut told = None;
     loop {
-        let (can_sign, edge) = {
-            let keys = keys.borrow_and_update();
-            let now = clock.now();
-            let is_whole = wholeness.borrow_and_update().is_none();
-            let can_sign = keys.select(now).is_ok() && is_whole && !shutdown.is_cancelled();
-            (can_sign, keys.keyring.next_edge(now))
-        };
-        let status = match can_sign {
+        let refusal = readiness.why_not();
+        let status = match refusal.is_none() && !shutdown.is_cancelled() {
             true => ServingStatus::Serving,
             false => ServingStatus::NotServing,
         };
+        let reason = refusal
+            .as_ref()
+            .map(|refusal| status::of_refusal(refusal).1);
+        match (&refusal, reason) {
+            (Some(refusal), Some(reason)) if told != Some(reason) => {
+                tracing::error!(reason, %refusal, "nothing can be signed");
+            }
+            (None, _) if told.is_some() => tracing::info!("checkpoints are signed again"),
+            _ => {}
+        }
+        told = reason;
         health.set_service_status(SIGNING, status).await;
         if shutdown.is_cancelled() {
             return end_watches(health).await;
         }
         tokio::select! {
-            changed = keys.changed() => if changed.is_err() { return },
-            changed = wholeness.changed() => if changed.is_err() { return },
-            () = clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {}
+            goes_on = readiness.changed() => if !goes_on { return },
             () = shutdown.cancelled() => {}
         }
     }

@@ -45,6 +45,8 @@ pub const REASONS: &[Reason] = &[
     ("NO_SIGNING_KEY", Code::FailedPrecondition, Retry::Later),
     ("KEY_REFUSED", Code::FailedPrecondition, Retry::Later),
     ("CLOCK_WENT_BACK", Code::FailedPrecondition, Retry::Later),
+    ("CLOCK_AHEAD", Code::FailedPrecondition, Retry::Later),
+    ("CLOCK_NOT_BEHIND", Code::FailedPrecondition, Retry::Never),
     ("KEY_SOURCE_UNAVAILABLE", Code::Unavailable, Retry::Soon),
     ("RECORD_STORE_UNAVAILABLE", Code::Unavailable, Retry::Soon),
     ("SHUTTING_DOWN", Code::Unavailable, Retry::Soon),

@@ -1,22 +1,30 @@
 //! `RecordService`.
 
+use chrono::{DateTime, Utc};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
+use super::access::Call;
 use super::proto::record_service_server::RecordService;
 use super::proto::{
-    GetRecordHeadRequest, GetRecordHeadResponse, GetSignedCheckpointRequest,
-    GetSignedCheckpointResponse, InclusionProof, ListSignedCheckpointsRequest,
-    ListSignedCheckpointsResponse, ProveConsistencyRequest, ProveConsistencyResponse, RecordHead,
-    SignedCheckpoint as WireSignedCheckpoint,
+    ClockResumption, GetRecordHeadRequest, GetRecordHeadResponse, GetSignedCheckpointRequest,
+    GetSignedCheckpointResponse, InclusionProof, ListClockResumptionsRequest,
+    ListClockResumptionsResponse, ListSignedCheckpointsRequest, ListSignedCheckpointsResponse,
+    ProveConsistencyRequest, ProveConsistencyResponse, RecordHead, ResumeClockRequest,
+    ResumeClockResponse, SignedCheckpoint as WireSignedCheckpoint,
 };
 use super::{Inner, convert, status};
+use crate::audit::{self, Outcome};
 use crate::identifier::IdentifierError;
+use crate::key::instant_text;
 use crate::paging::{self, FilterDigest};
 use crate::record::head::PublishedHead;
 use crate::record::proof::{ProofPlan, verify_inclusion};
+use crate::record::rules::{CLOCK_TOLERANCE, RuleViolation};
 use crate::record::tree::TreeHash;
-use crate::record::{Filter, Receipt, RecordError, prover};
+use crate::record::{Filter, Receipt, RecordError, ResumeOrder, Resumption, prover};
+use crate::signer::Refusal;
+use crate::timekeeping::uptime;
 
 /// In the metadata of an answer with a head: where the record lives.
 pub(crate) const RECORD_HOME: &str = "record-home";
@@ -104,6 +112,39 @@ impl RecordService for Records {
         Ok(Response::new(ProveConsistencyResponse { hashes }))
     }
 
+    async fn list_clock_resumptions(
+        &self,
+        _: Request<ListClockResumptionsRequest>,
+    ) -> Result<Response<ListClockResumptionsResponse>, Status> {
+        let resumptions = self.0.record.resumptions().await?;
+        Ok(Response::new(ListClockResumptionsResponse {
+            clock_resumptions: resumptions.iter().map(ClockResumption::from).collect(),
+        }))
+    }
+
+    async fn resume_clock(
+        &self,
+        request: Request<ResumeClockRequest>,
+    ) -> Result<Response<ResumeClockResponse>, Status> {
+        let call = Call::of(&request)?;
+        let (this, request) = (Self(self.0.clone()), request.into_inner());
+        let (by, spans) = (call.caller.name().to_string(), call.spans.clone());
+        // Done to its end, and told, even when the caller goes away meanwhile.
+        let whole = async move {
+            let (said, dry_run) = (request.reason.clone(), request.dry_run);
+            let done = this.resume(request, by).await;
+            let reason = done.as_ref().err().map(status::reason);
+            let outcome = reason.as_deref().map_or(Outcome::DONE, Outcome::refused);
+            audit::clock(call.asked(), &said, dry_run, outcome);
+            done
+        };
+        let whole = tokio::spawn(spans.around(whole));
+        let resumption = whole.await.map_err(|_| status::shutting_down())??;
+        Ok(Response::new(ResumeClockResponse {
+            clock_resumption: Some(ClockResumption::from(&resumption)),
+        }))
+    }
+
     async fn list_signed_checkpoints(
         &self,
         request: Request<ListSignedCheckpointsRequest>,
@@ -141,7 +182,45 @@ impl RecordService for Records {
     }
 }
 
+impl From<&Resumption> for ClockResumption {
+    fn from(resumption: &Resumption) -> Self {
+        Self {
+            after_rows: resumption.after_rows,
+            newest_signed_at: Some(convert::timestamp(resumption.newest_signed_at)),
+            resumed_from: Some(convert::timestamp(resumption.resumed_from)),
+            by: resumption.by.clone(),
+            reason: resumption.reason.clone(),
+        }
+    }
+}
+
 impl Records {
+    /// Every clock that can be asked must agree on what is true.
+    async fn resume(&self, request: ResumeClockRequest, by: String) -> Result<Resumption, Status> {
+        let wire = request.now.ok_or_else(|| {
+            let problem = "is missing; expected what the caller's own clock shows";
+            status::invalid_request("now", problem)
+        })?;
+        let claimed = convert::instant(wire)
+            .map_err(|error| status::invalid_request("now", &error.to_string()))?;
+        // Reads the store's clock.
+        let asked = uptime();
+        let pulse = self.0.record.pulse().await?;
+        let time = self.0.custody.time();
+        time.note_store(pulse.store_clock, asked);
+        let now = self.0.clock.now();
+        time.check(now).map_err(Refusal::from)?;
+        agree(now, claimed).map_err(Refusal::from)?;
+        let order = ResumeOrder {
+            now,
+            by,
+            reason: request.reason,
+            is_now: true,
+            dry_run: request.dry_run,
+        };
+        Ok(self.0.record.resume_clock(order).await?)
+    }
+
     /// A tree that there was: a proof for a later one would read rows that are not there.
     async fn check_rows(&self, field: &str, rows: u64) -> Result<(), Status> {
         let size = self.0.record.head().await?.size();
@@ -159,6 +238,25 @@ impl Records {
         let plan = ProofPlan::inclusion(position, tree_size)
             .map_err(|error| status::invalid_request("tree_size", &error.to_string()))?;
         Ok(prover::prove(self.0.record.as_ref(), &plan).await?)
+    }
+}
+
+/// The service's clock and the caller's.
+fn agree(now: DateTime<Utc>, claimed: DateTime<Utc>) -> Result<(), RuleViolation> {
+    let other = || format!("the caller's shows {}", instant_text(claimed));
+    let now_text = instant_text(now);
+    if now > claimed + CLOCK_TOLERANCE {
+        return Err(RuleViolation::ClockAhead {
+            now: now_text,
+            other: other(),
+        });
+    }
+    match now + CLOCK_TOLERANCE < claimed {
+        true => Err(RuleViolation::ClockBehind {
+            now: now_text,
+            other: other(),
+        }),
+        false => Ok(()),
     }
 }
 

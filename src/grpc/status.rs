@@ -12,7 +12,7 @@ use super::reasons::REASONS;
 use crate::checkpoint::{InvalidCheckpoint, LedgerId};
 use crate::fault::{FieldFault, excerpt};
 use crate::record::rules::RuleViolation;
-use crate::record::{RecordError, WentBack};
+use crate::record::{RecordError, ResumeError, WentBack};
 use crate::signer::{NoKey, Refusal, RevokeError};
 use crate::source::SourceError;
 
@@ -332,7 +332,7 @@ impl From<InvalidCheckpoint> for Status {
 }
 
 /// The code and the reason of a refusal.
-pub(super) fn of_refusal(refusal: &Refusal) -> (Code, &'static str) {
+pub(crate) fn of_refusal(refusal: &Refusal) -> (Code, &'static str) {
     match refusal {
         Refusal::Invalid(_) => (Code::InvalidArgument, INVALID_CHECKPOINT),
         Refusal::NoKey(no_key) => {
@@ -352,7 +352,10 @@ pub(super) fn of_refusal(refusal: &Refusal) -> (Code, &'static str) {
                 (Code::FailedPrecondition, "ROLLBACK")
             }
             RuleViolation::Jump { .. } => (Code::InvalidArgument, INVALID_CHECKPOINT),
-            RuleViolation::ClockWentBack { .. } => (Code::FailedPrecondition, "CLOCK_WENT_BACK"),
+            RuleViolation::ClockWentBack { .. } | RuleViolation::ClockBehind { .. } => {
+                (Code::FailedPrecondition, "CLOCK_WENT_BACK")
+            }
+            RuleViolation::ClockAhead { .. } => (Code::FailedPrecondition, "CLOCK_AHEAD"),
             RuleViolation::KeyRevoked(_) => (Code::FailedPrecondition, "KEY_REVOKED"),
         },
         Refusal::Record(_) => (Code::Unavailable, RECORD_STORE_UNAVAILABLE),
@@ -428,6 +431,20 @@ impl From<SourceError> for Status {
                 plain(Code::Unavailable, "KEY_SOURCE_UNAVAILABLE", message)
             }
             SourceError::Refused(_) => plain(Code::FailedPrecondition, "KEY_REFUSED", message),
+        }
+    }
+}
+
+impl From<ResumeError> for Status {
+    fn from(error: ResumeError) -> Self {
+        let message = error.to_string();
+        match error {
+            ResumeError::Invalid(fault) => invalid("INVALID_REQUEST", &[fault]),
+            ResumeError::NotBehind { .. } => {
+                plain(Code::FailedPrecondition, "CLOCK_NOT_BEHIND", message)
+            }
+            ResumeError::Clock(violation) => Refusal::from(violation).into(),
+            ResumeError::Store(error) => error.into(),
         }
     }
 }

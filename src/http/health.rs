@@ -4,41 +4,25 @@ use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::grpc::status::of_refusal;
 use crate::key::{KeyId, instant_text};
-use crate::record::Record;
-use crate::signer::KeysInForce;
+use crate::signer::{KeysInForce, Readiness};
 
 /// The path on either port.
 pub(super) const PATH: &str = "/health";
 
-/// Why nothing can be signed now: no key can, or the record went back. None while something can.
-pub(super) fn why_not(
-    keys: &KeysInForce,
-    record: &dyn Record,
-    now: DateTime<Utc>,
-) -> Option<String> {
-    match keys.select(now) {
-        Err(no_key) => Some(no_key.to_string()),
-        Ok(_) => record
-            .wholeness()
-            .borrow()
-            .as_ref()
-            .map(ToString::to_string),
-    }
-}
-
 /// 200 while something can be signed, 503 otherwise; the body says why, and how the key source is doing.
 pub(super) fn answer(
     keys: &watch::Receiver<Arc<KeysInForce>>,
-    record: &dyn Record,
+    readiness: &Readiness,
     clock: &Clock,
 ) -> Response {
+    let refusal = readiness.why_not();
     let (keys, now) = (keys.borrow(), clock.now());
-    let reason = why_not(&keys, record, now);
+    let reason = refusal.as_ref().map(ToString::to_string);
     let status = match reason {
         None => StatusCode::OK,
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -46,6 +30,7 @@ pub(super) fn answer(
     let body = serde_json::json!({
         "signing": reason.is_none(),
         "key_id": keys.signing_key_id(now).map(KeyId::as_str),
+        "refusal": refusal.as_ref().map(|refusal| of_refusal(refusal).1),
         "reason": reason,
         "source": {
             "name": keys.source.name,

@@ -113,7 +113,7 @@ impl Scraped {
         gauges.queue_capacity.set(capacity as f64);
         let keys = Arc::clone(&parts.keys.borrow());
         let now = parts.clock.now();
-        let reason = health::why_not(&keys, parts.record.as_ref(), now);
+        let reason = parts.signer.readiness().why_not();
         gauges.signing.set(f64::from(u8::from(reason.is_none())));
         show_keys(gauges, &keys, now);
         parts.metrics.text()
@@ -174,7 +174,7 @@ async fn show(State(scraped): State<Scraped>) -> Response {
 }
 
 async fn show_health(State(Scraped(parts)): State<Scraped>) -> Response {
-    health::answer(&parts.keys, parts.record.as_ref(), &parts.clock)
+    health::answer(&parts.keys, &parts.signer.readiness(), &parts.clock)
 }
 
 /// Serves metrics and health until the token is cancelled, with connections of their own: whatever the public does on its

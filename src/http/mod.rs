@@ -16,6 +16,7 @@ mod patient;
 mod problem;
 mod query;
 mod representation;
+mod resumptions;
 mod signed_keyring;
 mod transport;
 mod verdicts;
@@ -38,7 +39,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::record::Record;
-use crate::signer::KeysInForce;
+use crate::signer::{KeysInForce, Readiness, Signer};
 use crate::telemetry::call::{CallContext, REQUEST_ID};
 use crate::telemetry::{Metrics, trace};
 use limits::Limits;
@@ -119,11 +120,13 @@ pub struct Inner {
     verifications: Arc<Semaphore>,
     limits: Limits,
     metrics: Arc<Metrics>,
+    readiness: Readiness,
 }
 
 impl Inner {
     /// Takes the parts of a service; `issuer` is who the signed keyring says it is from.
     pub fn new(
+        signer: &Signer,
         keys: watch::Receiver<Arc<KeysInForce>>,
         record: Arc<dyn Record>,
         clock: Clock,
@@ -132,13 +135,14 @@ impl Inner {
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            signed_keyring: SignedKeyring::start(keys.clone(), clock.clone(), issuer),
+            signed_keyring: SignedKeyring::start(signer.warrant(), issuer),
             verifications: Arc::new(Semaphore::new(VERIFICATIONS_PER_CORE * cores)),
             limits: Limits::default(),
             keys,
             record,
             clock,
             metrics,
+            readiness: signer.readiness(),
         }
     }
 }
@@ -174,6 +178,7 @@ fn router(inner: Inner, scraped: Option<Scraped>) -> Router {
         .route("/v1/checkpoints", get(checkpoints::page))
         .route("/v1/checkpoints/newest", get(checkpoints::newest))
         .route("/v1/checkpoints/{ledger}/{id}", get(checkpoints::one))
+        .route("/v1/clock-resumptions", get(resumptions::list))
         .route("/v1/verify", post(verdicts::verify))
         .route("/openapi.json", get(description))
         .route(health::PATH, get(health))
@@ -246,5 +251,5 @@ async fn description() -> Representation {
 }
 
 async fn health(State(inner): State<Inner>) -> Response {
-    health::answer(&inner.keys, inner.record.as_ref(), &inner.clock)
+    health::answer(&inner.keys, &inner.readiness, &inner.clock)
 }

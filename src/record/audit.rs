@@ -1,6 +1,6 @@
 //! Checks a whole record: every signature, every rule, every place, and the tree.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::rules::{Place, Standing};
 use super::tree::{Frontier, HIGHEST_KEPT, KEPT_EVERY, Node, NodeId, TreeHash};
-use super::{Depth, Filter, Listing, Receipt, Record, RecordError};
+use super::{Depth, Filter, Listing, Receipt, Record, RecordError, Resumption};
 use crate::checkpoint::{LedgerId, Timestamp};
-use crate::key::Keyring;
+use crate::key::{Keyring, instant_text};
 use crate::verifier::{self, VerdictKind};
 
 /// Rows that are read at once.
@@ -78,9 +78,34 @@ struct History {
     /// 64 bits of a hash of each name: of ten million names, two are taken for one in one of 300,000 records.
     names: HashSet<u64>,
     newest_signed_at: Option<DateTime<Utc>>,
+    /// Where an operator let signing go on, the next first.
+    resumptions: VecDeque<Resumption>,
 }
 
 impl History {
+    /// Follows what an operator did after so many rows: from then on, times may begin again from the one that was named. One that
+    /// does not fit the rows explains nothing.
+    fn resume(&mut self, after_rows: u64) -> Vec<String> {
+        let mut problems = Vec::new();
+        while let Some(next) = self.resumptions.front()
+            && next.after_rows <= after_rows
+        {
+            let fits = next.after_rows == after_rows
+                && self.newest_signed_at == Some(next.newest_signed_at)
+                && next.resumed_from < next.newest_signed_at;
+            match fits {
+                true => self.newest_signed_at = Some(next.resumed_from),
+                false => problems.push(format!(
+                    "the resumption of the clock after row {} from {} does not fit the rows",
+                    next.after_rows,
+                    instant_text(next.resumed_from)
+                )),
+            }
+            self.resumptions.pop_front();
+        }
+        problems
+    }
+
     fn judge(&mut self, row: &Receipt) -> Result<(), String> {
         let (checkpoint, signed_at) = (&row.signed.checkpoint, row.signed.jws.header().iat);
         let fields = checkpoint.fields();
@@ -94,6 +119,7 @@ impl History {
             newest_count: newest.map(|newest| newest.entry_count),
             newest_timestamp: newest.map(|newest| newest.timestamp),
             newest_signed_at: self.newest_signed_at,
+            store_clock: None,
         };
         let judged = standing.judge(checkpoint, signed_at);
         self.newest_signed_at = self.newest_signed_at.max(Some(signed_at));
@@ -142,10 +168,13 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    pub(super) fn new(keyring: Keyring) -> Self {
+    pub(super) fn new(keyring: Keyring, resumptions: Vec<Resumption>) -> Self {
         Self {
             keyring: Arc::new(keyring),
-            history: History::default(),
+            history: History {
+                resumptions: resumptions.into(),
+                ..History::default()
+            },
             newest: 0,
             completed: Vec::new(),
             audit: Audit::default(),
@@ -183,6 +212,9 @@ impl Checker {
             if let Some(problem) = problem {
                 self.audit.note(position, problem);
             }
+            for problem in self.history.resume(row.position.saturating_sub(1)) {
+                self.audit.note(None, problem);
+            }
             if let Err(problem) = self.history.judge(row) {
                 self.audit.note(position, problem);
             }
@@ -190,8 +222,24 @@ impl Checker {
         Ok(rows)
     }
 
+    /// Follows what an operator did after the last row.
+    pub(super) fn follow_to_the_end(&mut self) {
+        let mut problems = self.history.resume(self.newest);
+        let beyond = std::mem::take(&mut self.history.resumptions);
+        problems.extend(beyond.iter().map(|resumption| {
+            format!(
+                "the resumption of the clock after row {} is beyond the rows",
+                resumption.after_rows
+            )
+        }));
+        for problem in problems {
+            self.audit.note(None, problem);
+        }
+    }
+
     /// Compares the tree with the root that it should have.
     pub(super) fn finish(mut self, root: TreeHash) -> Audit {
+        self.follow_to_the_end();
         let found = self.audit.tree.root();
         if found != root {
             let problem = format!("the head's root is {root}, but the rows make {found}");
@@ -206,6 +254,7 @@ impl Checker {
 pub struct Auditor<'a> {
     record: &'a dyn Record,
     head: Frontier,
+    resumptions: Vec<Resumption>,
     checker: Checker,
 }
 
@@ -221,9 +270,15 @@ impl<'a> Auditor<'a> {
         };
         let mut auditor = Self {
             head: record.head().await?,
-            checker: Checker::new(record.keyring().await?),
+            resumptions: Vec::new(),
+            checker: Checker::new(record.keyring().await?, Vec::new()),
             record,
         };
+        // Read after the head: those beyond it came meanwhile.
+        let mut resumptions = record.resumptions().await?;
+        resumptions.retain(|resumption| resumption.after_rows <= auditor.head.size());
+        auditor.resumptions.clone_from(&resumptions);
+        auditor.checker.history.resumptions = resumptions.into();
         for problem in found.problems {
             auditor.checker.audit.note(None, problem);
         }
@@ -239,6 +294,11 @@ impl<'a> Auditor<'a> {
     /// The keys on record.
     pub fn keyring(&self) -> &Keyring {
         &self.checker.keyring
+    }
+
+    /// Where an operator let signing go on, up to that tree.
+    pub fn resumptions(&self) -> &[Resumption] {
+        &self.resumptions
     }
 
     /// What was found so far.

@@ -5,12 +5,13 @@
 
 use std::io::{BufRead, Read as _, Write};
 
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::audit::{Auditor, Problem};
 use super::tree::Frontier;
-use super::{Record, RecordError};
+use super::{Record, RecordError, Resumption};
 use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
 use crate::key::{Keyring, KeyringFileError, MAX_KEYRING_BYTES};
 use crate::signature::SignedCheckpoint;
@@ -18,8 +19,8 @@ use crate::signature::SignedCheckpoint;
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// What the first line has besides the keyring, generously.
-const HEADER_BYTES: usize = 1024;
+/// What the first line has besides the keyring, generously: some hundred resumptions of the clock, each with its reason.
+const HEADER_BYTES: usize = 1 << 20;
 
 /// The first line: nothing but these members, so that no checkpoint is taken for one.
 #[derive(Serialize, Deserialize)]
@@ -31,6 +32,42 @@ pub struct ExportHeader {
     /// The root of the tree over them, in hexadecimal.
     pub root: String,
     keyring: Box<RawValue>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    clock_resumptions: Vec<Resumed>,
+}
+
+/// A [`Resumption`]; times are seconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Resumed {
+    after_rows: u64,
+    newest_signed_at: i64,
+    resumed_from: i64,
+    by: String,
+    reason: String,
+}
+
+impl From<&Resumption> for Resumed {
+    fn from(resumption: &Resumption) -> Self {
+        Self {
+            after_rows: resumption.after_rows,
+            newest_signed_at: resumption.newest_signed_at.timestamp(),
+            resumed_from: resumption.resumed_from.timestamp(),
+            by: resumption.by.clone(),
+            reason: resumption.reason.clone(),
+        }
+    }
+}
+
+impl Resumed {
+    fn read(self) -> Option<Resumption> {
+        Some(Resumption {
+            after_rows: self.after_rows,
+            newest_signed_at: DateTime::from_timestamp(self.newest_signed_at, 0)?,
+            resumed_from: DateTime::from_timestamp(self.resumed_from, 0)?,
+            by: self.by,
+            reason: self.reason,
+        })
+    }
 }
 
 impl ExportHeader {
@@ -77,6 +114,7 @@ pub async fn export(record: &dyn Record, out: &mut impl Write) -> Result<Frontie
         rows: auditor.head().size(),
         root: auditor.head().root().to_string(),
         keyring: RawValue::from_string(auditor.keyring().to_jwks())?,
+        clock_resumptions: auditor.resumptions().iter().map(Resumed::from).collect(),
     };
     writeln!(out, "{}", serde_json::to_string(&header)?)?;
     while let Some(rows) = auditor.next_page().await? {
@@ -138,6 +176,8 @@ pub struct ExportReader<R> {
     pub root: String,
     /// The keys.
     pub keyring: Keyring,
+    /// Where an operator let signing go on from the true time.
+    pub resumptions: Vec<Resumption>,
 }
 
 impl<R: BufRead> ExportReader<R> {
@@ -153,11 +193,15 @@ impl<R: BufRead> ExportReader<R> {
             rows: 0,
             root: String::new(),
             keyring: Keyring::default(),
+            resumptions: Vec::new(),
         };
         reader.read_line(MAX_KEYRING_BYTES + HEADER_BYTES)?;
         let header = ExportHeader::parse(&reader.line)?;
         reader.rows = header.rows;
         reader.root = header.root;
+        let resumed = header.clock_resumptions.into_iter().map(Resumed::read);
+        let no_time = || ReadError::NotAnExport("clock_resumptions: a time is out of range".into());
+        reader.resumptions = resumed.collect::<Option<_>>().ok_or_else(no_time)?;
         reader.keyring = Keyring::from_jwks(header.keyring.get().as_bytes())?;
         Ok(reader)
     }

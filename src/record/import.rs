@@ -4,6 +4,7 @@
 //! root. An import that was interrupted is continued by running it again: the rows that are there must be the first
 //! ones of the export. The keyring in it is believed as far as the record or the operator vouches for its keys.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -14,7 +15,9 @@ use super::audit::{Audit, Checker};
 use super::export::{ExportReader, ReadError};
 use super::rules::{CLOCK_TOLERANCE, MaxEntryJump};
 use super::tree::{Frontier, TreeHash};
-use super::{AppendError, Receipt, Record, RecordError, RegisterError};
+use super::{
+    AppendError, Receipt, Record, RecordError, RegisterError, ResumeError, ResumeOrder, Resumption,
+};
 use crate::checkpoint::TIMESTAMP_TOLERANCE;
 use crate::key::{Admission, KeyId, Keyring, NotAdmitted, Trust, instant_text};
 use crate::signature::SignedCheckpoint;
@@ -73,6 +76,9 @@ pub enum ImportError {
         /// Its place in the record.
         found: u64,
     },
+    /// A resumption of the clock is refused.
+    #[error("a resumption of the clock: {0}")]
+    Resumption(#[from] ResumeError),
     /// The record fails.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -154,8 +160,19 @@ async fn append(
     export: &mut Export,
     mut tree: Frontier,
 ) -> Result<Frontier, ImportError> {
+    let mut resumptions = VecDeque::from(std::mem::take(&mut export.resumptions));
     loop {
-        let rows = export.next_rows(BATCH)?;
+        // Those that an interrupted import has put there already are found to be no news.
+        let known = record.resumptions().await?;
+        while let Some(next) = resumptions.pop_front_if(|next| next.after_rows <= tree.size()) {
+            if !known.contains(&next) {
+                resume(record, next).await?;
+            }
+        }
+        let room = resumptions
+            .front()
+            .map_or(u64::MAX, |next| next.after_rows - tree.size());
+        let rows = export.next_rows(usize::try_from(room).unwrap_or(BATCH).min(BATCH))?;
         if rows.is_empty() {
             return Ok(tree);
         }
@@ -178,6 +195,25 @@ async fn append(
     }
 }
 
+/// Lets times begin again where they did in the export.
+async fn resume(record: &dyn Record, resumption: Resumption) -> Result<(), ImportError> {
+    let Resumption {
+        resumed_from,
+        by,
+        reason,
+        ..
+    } = resumption;
+    let order = ResumeOrder {
+        now: resumed_from,
+        by,
+        reason,
+        is_now: false,
+        dry_run: false,
+    };
+    record.resume_clock(order).await?;
+    Ok(())
+}
+
 /// Checks all of an export before anything is written: each row by the keys in it, which are believed by now, and the rows
 /// that the record has not yet by what it knows besides.
 async fn check(
@@ -186,7 +222,7 @@ async fn check(
     known: &Keyring,
     now: DateTime<Utc>,
 ) -> Result<(), ImportError> {
-    let mut checker = Checker::new(export.keyring.clone());
+    let mut checker = Checker::new(export.keyring.clone(), export.resumptions.clone());
     let mut position = 0;
     let mut tree = Frontier::default();
     loop {
@@ -207,6 +243,15 @@ async fn check(
             } else {
                 tree.push(TreeHash::of(row));
             }
+            // Where an operator has said since that a clock ran ahead, its rows are as they are.
+            let explained = export.resumptions.iter().any(|resumption| {
+                position <= resumption.after_rows
+                    && row.jws.header().iat <= resumption.newest_signed_at
+                    && resumption.resumed_from <= now + CLOCK_TOLERANCE
+            });
+            if explained {
+                continue;
+            }
             not_future(row, now).map_err(|problem| ImportError::Wrong {
                 problems: 1,
                 first: format!("row {position}: {problem}"),
@@ -221,6 +266,7 @@ async fn check(
         let found = before.size();
         return Err(ImportError::OtherRows { found });
     }
+    checker.follow_to_the_end();
     let wrong = |problems, first| Err(ImportError::Wrong { problems, first });
     let Audit {
         problems,

@@ -64,6 +64,14 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
+    /// Where the order of the rows does not tell: a clock ran ahead, and an operator let signing go on after it.
+    pub(super) fn anywhere() -> Self {
+        Self {
+            from: None,
+            until: None,
+        }
+    }
+
     /// `window` is that of the filter's key, which signs within it.
     pub(super) fn of(filter: &Filter, window: Option<(i64, i64)>) -> Self {
         // Of two rows, the later one was signed no more than this before the earlier.

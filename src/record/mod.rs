@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod proof;
 pub mod prover;
 pub mod restore;
+pub mod resumption;
 mod row;
 pub mod rules;
 mod seen;
@@ -39,6 +40,7 @@ use rules::{MaxEntryJump, RuleViolation, Standing};
 use tree::{Frontier, Node, NodeId};
 
 pub use listing::{Listing, MAX_LOOKED_AT};
+pub use resumption::{ResumeError, ResumeOrder, Resumption};
 pub use seen::WentBack;
 
 /// A recorded signature: the proof that it is durable.
@@ -48,6 +50,18 @@ pub struct Receipt {
     pub position: u64,
     /// What was signed, and the signature.
     pub signed: SignedCheckpoint,
+}
+
+/// What is cheap to ask of a store, so that it is asked all the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// What its own clock shows; none where it is the machine's.
+    pub store_clock: Option<DateTime<Utc>>,
+    /// The time of the newest signature, or from which an operator let signing go on.
+    pub newest_signed_at: Option<DateTime<Utc>>,
+    /// How many key versions, endorsements and revocations are on record. They are only ever added, so that whoever has read the
+    /// keys at this number knows them all.
+    pub key_rows: u64,
 }
 
 /// How much of a store is checked.
@@ -211,6 +225,15 @@ pub trait Record: Send + Sync + 'static {
 
     /// Ends the use of the store in order: what comes later is refused. A store in a file is one whole file then.
     async fn close(&self) {}
+
+    /// What changes while others sign, revoke and register.
+    async fn pulse(&self) -> Result<Pulse, RecordError>;
+
+    /// Every [`Resumption`], the oldest first.
+    async fn resumptions(&self) -> Result<Vec<Resumption>, RecordError>;
+
+    /// Puts a [`Resumption`] on record, for ever, or only judges it.
+    async fn resume_clock(&self, order: ResumeOrder) -> Result<Resumption, ResumeError>;
 
     /// Puts a revocation on record: no signature by this key is recorded after it. False when there is no
     /// such key.

@@ -93,6 +93,8 @@ pub(super) fn timestamp(seconds: i64) -> Result<Timestamp, RecordError> {
 pub(super) struct HeadClaim {
     pub(super) size: i64,
     pub(super) newest_signed_at: Option<i64>,
+    /// From when on an operator let signing go on, if no row was recorded since.
+    pub(super) resumed_from: Option<i64>,
 }
 
 /// Compares the head with the position and the time of the newest row, both read at one instant.
@@ -100,6 +102,7 @@ pub(super) fn check_head(claim: &HeadClaim, newest: Option<(i64, i64)>) -> Optio
     let HeadClaim {
         size,
         newest_signed_at,
+        resumed_from,
     } = *claim;
     let position = newest.map_or(0, |(position, _)| position);
     if position > size {
@@ -114,6 +117,7 @@ pub(super) fn check_head(claim: &HeadClaim, newest: Option<(i64, i64)>) -> Optio
     }
     // Each row is dated no more than the tolerance before the latest one so far.
     let fits = match (newest_signed_at, newest) {
+        _ if resumed_from.is_some() => newest_signed_at == resumed_from,
         (Some(head), Some((_, row))) => {
             (row..=row.saturating_add(CLOCK_TOLERANCE.num_seconds())).contains(&head)
         }

@@ -6,7 +6,8 @@
 //! 2. One `entry_count` of a ledger has one hash and one volume. A new `checkpoint_id` may repeat it: a day
 //!    without entries.
 //! 3. Neither the `entry_count` nor the `timestamp` falls below the ledger's newest.
-//! 4. No signature is dated more than [`CLOCK_TOLERANCE`] before the newest one on record.
+//! 4. No signature is dated more than [`CLOCK_TOLERANCE`] before the newest one on record, or, after a [`Resumption`](super::Resumption), before
+//!    the instant that it names and all later ones; and none so much ahead of the store's own clock, if it has one.
 //! 5. A revoked key signs nothing.
 //! 6. One checkpoint adds no more than [`MaxEntryJump`] entries, or one mistake would end the ledger for ever (by rule 3). It is
 //!    a setting, and asked when something is signed; a history in which it was a larger one is none the worse.
@@ -34,8 +35,14 @@ pub struct MaxEntryJump(u64);
 pub struct InvalidJump;
 
 impl MaxEntryJump {
-    /// For rows that were signed before: no count is further.
-    pub const ANY: Self = Self(MAX_SAFE_INTEGER);
+    /// For rows that were signed before, which are judged by no clock and no setting: no count is further, and no setting is
+    /// this.
+    pub const ANY: Self = Self(u64::MAX);
+
+    /// Whether the rows are being signed now, so that their time is that of the store's clock, too.
+    pub(super) fn is_for_new_rows(self) -> bool {
+        self != Self::ANY
+    }
 }
 
 impl Default for MaxEntryJump {
@@ -128,6 +135,28 @@ pub enum RuleViolation {
         /// The newest signature's time.
         newest: String,
     },
+    /// The clock is ahead of another one.
+    #[error(
+        "the signer's clock shows {now}, but {other}; expected no more than 5 s between them, and nothing is signed \
+         until they agree"
+    )]
+    ClockAhead {
+        /// What the clock shows.
+        now: String,
+        /// What the other one shows, and whose it is.
+        other: String,
+    },
+    /// The clock is behind the store's.
+    #[error(
+        "the signer's clock shows {now}, but {other}; expected no more than 5 s between them, and nothing is signed \
+         until they agree"
+    )]
+    ClockBehind {
+        /// What the clock shows.
+        now: String,
+        /// What the other one shows, and whose it is.
+        other: String,
+    },
     /// Rule 5.
     #[error("key {0} is revoked")]
     KeyRevoked(KeyId),
@@ -157,7 +186,10 @@ impl RuleViolation {
                 Some("entry_count")
             }
             Self::TimeRollback { .. } => Some("timestamp"),
-            Self::ClockWentBack { .. } | Self::KeyRevoked(_) => None,
+            Self::ClockWentBack { .. }
+            | Self::ClockAhead { .. }
+            | Self::ClockBehind { .. }
+            | Self::KeyRevoked(_) => None,
         }
     }
 }
@@ -173,8 +205,10 @@ pub struct Standing {
     pub newest_count: Option<u64>,
     /// The ledger's newest `timestamp`.
     pub newest_timestamp: Option<Timestamp>,
-    /// The time of the newest signature in the whole record.
+    /// The time of the newest signature in the whole record, or from which an operator let signing go on.
     pub newest_signed_at: Option<DateTime<Utc>>,
+    /// What the store's own clock showed; none where it is the machine's.
+    pub store_clock: Option<DateTime<Utc>>,
 }
 
 /// Who took an `entry_count`, and with what.
@@ -272,6 +306,34 @@ pub fn check_clock(now: DateTime<Utc>, newest: DateTime<Utc>) -> Result<(), Rule
         return Err(RuleViolation::ClockWentBack {
             now: instant_text(now),
             newest: instant_text(newest),
+        });
+    }
+    Ok(())
+}
+
+/// The clocks of signer and store.
+///
+/// # Errors
+/// [`RuleViolation::ClockAhead`] when `now` is too far ahead of what the store's clock shows.
+pub fn check_ahead(now: DateTime<Utc>, store: DateTime<Utc>) -> Result<(), RuleViolation> {
+    if now > store + CLOCK_TOLERANCE {
+        return Err(RuleViolation::ClockAhead {
+            now: instant_text(now),
+            other: format!("the record store's shows {}", instant_text(store)),
+        });
+    }
+    Ok(())
+}
+
+/// The same, to the other side: a signature is not dated back either.
+///
+/// # Errors
+/// [`RuleViolation::ClockBehind`] when `now` is too far behind what the store's clock shows.
+pub fn check_behind(now: DateTime<Utc>, store: DateTime<Utc>) -> Result<(), RuleViolation> {
+    if now + CLOCK_TOLERANCE < store {
+        return Err(RuleViolation::ClockBehind {
+            now: instant_text(now),
+            other: format!("the record store's shows {}", instant_text(store)),
         });
     }
     Ok(())

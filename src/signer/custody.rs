@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::asking::{self, Asking};
 use super::coverage;
-use super::refreshes::Refreshes;
+use super::heartbeat::{self, Beat};
+use super::refreshes::{Refreshes, Want};
 use crate::clock::Clock;
 use crate::key::{
     KeyId, Keyring, KeyringEntry, Revocation, SigningKey, StagingLabel, VersionSecret,
@@ -21,9 +22,10 @@ use crate::key::{
 use crate::record::{Record, RecordError, RegisterError};
 use crate::source::{KeySource, SourceError};
 use crate::telemetry::Metrics;
+use crate::timekeeping::Timekeeper;
 
-/// How often the record's keys are read again: revocations and imports by others show after that. (A
-/// revocation *holds* at once, since the record judges each signature.)
+/// How often the record's keys are read again in any case. What others bring, the heartbeat tells within moments; a revocation
+/// *holds* at once, since the record judges each signature.
 const RECORD_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a start waits for the first reading of the source.
@@ -56,6 +58,17 @@ pub struct KeysInForce {
 }
 
 impl KeysInForce {
+    /// What the record holds, with what only the source tells: the labels, and versions that are only staged.
+    pub(super) fn over(&self, mut recorded: Keyring) -> Keyring {
+        for entry in self.keyring.entries() {
+            // A version that is only staged is not on record, but still to be shown.
+            if !entry.stages().is_empty() {
+                recorded.adopt(entry);
+            }
+        }
+        recorded
+    }
+
     /// The key that would sign at `now`.
     pub fn signing_key_id(&self, now: DateTime<Utc>) -> Option<&KeyId> {
         self.select(now).ok().map(|key| key.key_id())
@@ -63,7 +76,7 @@ impl KeysInForce {
 
     /// Whether the source had faults, or a trusted key is missing whose window has not ended: a clock that ran
     /// ahead for a while had its private half wiped.
-    fn want_refresh(&self, now: DateTime<Utc>) -> bool {
+    fn want_refresh(&self, now: DateTime<Utc>) -> Want {
         let is_missing = |entry: &&KeyringEntry| {
             let version = entry.version();
             let is_loaded = |key: &Arc<SigningKey>| key.version().key_id == version.key_id;
@@ -72,7 +85,12 @@ impl KeysInForce {
                 && now < version.window.until()
                 && !self.signing.iter().any(is_loaded)
         };
-        !self.source.faults.is_empty() || self.keyring.entries().iter().any(is_missing)
+        if self.select(now).is_err() {
+            return Want::Urgently;
+        }
+        let wanted =
+            !self.source.faults.is_empty() || self.keyring.entries().iter().any(is_missing);
+        if wanted { Want::Soon } else { Want::AsEver }
     }
 }
 
@@ -99,8 +117,11 @@ enum Command {
 /// The handle on the task that has custody of the keys.
 #[derive(Clone)]
 pub struct Custody {
+    clock: Clock,
+    time: Arc<Timekeeper>,
     commands: mpsc::Sender<Command>,
     keys: watch::Receiver<Arc<KeysInForce>>,
+    beats: watch::Receiver<Beat>,
 }
 
 impl Custody {
@@ -125,17 +146,22 @@ impl Custody {
         };
         let (publisher, keys) = watch::channel(Arc::new(keys));
         let (commands, queue) = mpsc::channel(COMMANDS);
+        let time = Arc::new(Timekeeper::new(clock.clone(), source.second_clock()));
+        let beats = heartbeat::start(Arc::clone(&record), Arc::clone(&time)).await;
         let mut custodian = Custodian {
+            known: None,
+            beats: beats.clone(),
+            time: Arc::clone(&time),
             refreshes: Refreshes::new(source.poll_every()),
             clock: clock.clone(),
-            source,
+            source: source.into(),
             record,
             publisher,
             metrics,
             asking: Asking::default(),
         };
         let (first, loaded) = oneshot::channel();
-        let watched = keys.clone();
+        let (watched, own) = (keys.clone(), clock.clone());
         tokio::spawn(async move {
             // What is wrong shows in the status, and is retried.
             drop(custodian.refresh().await);
@@ -145,7 +171,28 @@ impl Custody {
         });
         // A source that is slow to answer does not keep the service from verifying.
         let _ = tokio::time::timeout(FIRST_PATIENCE, loaded).await;
-        Ok(Self { commands, keys })
+        Ok(Self {
+            clock: own,
+            time,
+            commands,
+            keys,
+            beats,
+        })
+    }
+
+    /// The clock that the keys go by.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// What judges it.
+    pub fn time(&self) -> Arc<Timekeeper> {
+        Arc::clone(&self.time)
+    }
+
+    /// What the record answers all the time.
+    pub(super) fn beats(&self) -> watch::Receiver<Beat> {
+        self.beats.clone()
     }
 
     /// The keys as they are now, and whenever they change.
@@ -187,12 +234,16 @@ impl Custody {
 /// Owns the private keys. Nobody else replaces them.
 struct Custodian {
     clock: Clock,
-    source: Box<dyn KeySource>,
+    source: Arc<dyn KeySource>,
     record: Arc<dyn Record>,
     publisher: watch::Sender<Arc<KeysInForce>>,
     refreshes: Refreshes,
     metrics: Arc<Metrics>,
     asking: Asking,
+    time: Arc<Timekeeper>,
+    beats: watch::Receiver<Beat>,
+    /// At how many rows the record's keys were read.
+    known: Option<u64>,
 }
 
 impl Custodian {
@@ -216,9 +267,15 @@ impl Custodian {
                 () = self.clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {
                     self.settle(self.keys().keyring.clone());
                 }
-                _ = record_due.tick() => {
-                    if let Err(error) = self.read_record().await {
-                        tracing::warn!(%error, "the record's keys cannot be read");
+                _ = record_due.tick() => self.follow_record().await,
+                changed = self.beats.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.follow_changes().await;
+                    // A clock that was set is compared with the source's at once.
+                    if self.time.was_set() {
+                        drop(self.refresh().await);
                     }
                 }
             }
@@ -290,16 +347,37 @@ impl Custodian {
         }
     }
 
+    /// Reads the record's keys if the heartbeat says that there are others.
+    async fn follow_changes(&mut self) {
+        let rows = self
+            .beats
+            .borrow_and_update()
+            .pulse
+            .as_ref()
+            .map(|pulse| pulse.key_rows);
+        if rows.is_some() && rows != self.known {
+            self.follow_record().await;
+        }
+    }
+
+    async fn follow_record(&mut self) {
+        if let Err(error) = self.read_record().await {
+            tracing::warn!(%error, "the record's keys cannot be read");
+        }
+    }
+
     /// Takes over what the record knows: versions and revocations that others brought.
     async fn read_record(&mut self) -> Result<(), RecordError> {
-        let mut keyring = self.record.keyring().await?;
-        for entry in self.keys().keyring.entries() {
-            // A version that is only staged is not on record, but still to be shown.
-            if !entry.stages().is_empty() {
-                keyring.adopt(entry);
-            }
-        }
-        self.settle(keyring);
+        // What is added while it is read is read once more.
+        let rows = self
+            .beats
+            .borrow()
+            .pulse
+            .as_ref()
+            .map(|pulse| pulse.key_rows);
+        let keyring = self.record.keyring().await?;
+        self.known = rows;
+        self.settle(self.keys().over(keyring));
         Ok(())
     }
 
@@ -316,6 +394,7 @@ impl Custodian {
     }
 
     async fn try_refresh(&mut self) -> Result<(), SourceError> {
+        let loaded = self.load().await;
         let before = self.keys();
         let mut next = Refresh {
             signing: Vec::new(),
@@ -329,7 +408,6 @@ impl Custodian {
                 }
             },
         };
-        let loaded = self.source.load().await;
         let mut outcome = Ok(());
         match loaded {
             Err(error) => {
@@ -365,6 +443,19 @@ impl Custodian {
             },
         });
         outcome
+    }
+
+    /// Reads the source. It may be slow; what others bring to the record is taken over meanwhile.
+    async fn load(&mut self) -> Result<Vec<VersionSecret>, SourceError> {
+        let source = Arc::clone(&self.source);
+        let loading = source.load();
+        tokio::pin!(loading);
+        loop {
+            tokio::select! {
+                loaded = &mut loading => return loaded,
+                Ok(()) = self.beats.changed() => self.follow_changes().await,
+            }
+        }
     }
 
     fn note_faults(&self, faults: Vec<String>) {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::pool::SigningPool;
-use super::{KeysInForce, NoKey, Refusal};
-use crate::clock::Clock;
+use super::{Refusal, Warrant};
+use crate::key::KeyId;
 use crate::record::head::{LogName, PublishedHead};
 use crate::record::proof::TreeHead;
 use crate::record::{Record, RecordError};
@@ -28,39 +28,55 @@ struct Newest {
 
 /// Signs heads of one record, one at a time.
 pub(super) struct Heads {
-    clock: Clock,
-    keys: watch::Receiver<Arc<KeysInForce>>,
+    warrant: Warrant,
     record: Arc<dyn Record>,
     pool: Arc<SigningPool>,
     log: LogName,
-    newest: Mutex<Option<Newest>>,
+    newest: Mutex<State>,
+}
+
+/// Owned by whoever holds the lock.
+#[derive(Default)]
+struct State {
+    newest: Option<Newest>,
+    /// The key that the record let sign, and when it began to be asked.
+    warranted: Option<(Instant, KeyId)>,
 }
 
 impl Heads {
     pub(super) fn new(
-        clock: Clock,
-        keys: watch::Receiver<Arc<KeysInForce>>,
+        warrant: Warrant,
         record: Arc<dyn Record>,
         pool: Arc<SigningPool>,
         log: LogName,
     ) -> Self {
         Self {
-            clock,
-            keys,
+            warrant,
             record,
             pool,
             log,
-            newest: Mutex::new(None),
+            newest: Mutex::default(),
         }
     }
 
     /// The newest head, or a newer one when it has fewer rows than `at_least`. What it covers is durable: it is read from
     /// the record.
     pub(super) async fn newest(&self, at_least: u64) -> Result<Arc<PublishedHead>, Refusal> {
+        let asked = Instant::now();
         // Whoever comes meanwhile waits, and is answered with what this one makes.
-        let mut newest = self.newest.lock().await;
-        let now = self.clock.now();
-        let key_id = self.keys.borrow().select(now)?.key_id().clone();
+        let mut state = self.newest.lock().await;
+        let State { newest, warranted } = &mut *state;
+        // Not even a head that was signed before is given out once another replica has revoked its key. One answer of the
+        // record is for all who asked before it was asked.
+        let key_id = match warranted {
+            Some((began, key_id)) if *began >= asked => key_id.clone(),
+            _ => {
+                let began = Instant::now();
+                let key_id = self.warrant.ask().await?.key_id;
+                *warranted = Some((began, key_id.clone()));
+                key_id
+            }
+        };
         let kept = newest.as_ref().filter(|newest| {
             let header = newest.head.signed.jws().header();
             header.kid == key_id && newest.head.signed.head().tree.size >= at_least
@@ -77,18 +93,14 @@ impl Heads {
         };
         if let Some(kept) = kept {
             let head = kept.head.signed.head();
-            let age = now - head.timestamp;
+            let age = self.warrant.clock.now() - head.timestamp;
             if head.tree == tree && age >= TimeDelta::zero() && age < UNCHANGED {
                 return Ok(Arc::clone(&kept.head));
             }
         }
-        // Another replica may have revoked it just now.
-        let keyring = self.record.keyring().await?;
-        let entry = keyring.get(&key_id);
-        if entry.is_some_and(|entry| entry.revocation().is_some()) {
-            return Err(NoKey::Revoked { key_id }.into());
-        }
         let head = Arc::new(self.pool.sign_head(self.log.clone(), tree).await?);
+        // It may have been revoked while it signed.
+        self.warrant.ask().await?;
         *newest = Some(Newest {
             head: Arc::clone(&head),
             signed: Instant::now(),

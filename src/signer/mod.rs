@@ -15,9 +15,12 @@ mod committer;
 mod coverage;
 mod custody;
 mod heads;
+mod heartbeat;
 mod pool;
+mod readiness;
 mod refreshes;
 mod selection;
+mod warrant;
 
 use std::sync::Arc;
 
@@ -33,9 +36,13 @@ use crate::record::head::{LogName, PublishedHead};
 use crate::record::rules::{MaxEntryJump, RuleViolation};
 use crate::record::{AppendError, Receipt, Record, RecordError};
 use crate::telemetry::{Metrics, trace};
+use crate::timekeeping::uptime;
 
 pub use custody::{Custody, KeysInForce, RevokeError, SourceStatus};
+pub use heartbeat::Beat;
+pub use readiness::Readiness;
 pub use selection::NoKey;
+pub use warrant::{Warrant, Warranted};
 
 use committer::{Committer, Queued, Waiting};
 use heads::Heads;
@@ -129,6 +136,8 @@ pub struct Signer {
     places: usize,
     queue: mpsc::UnboundedSender<Queued>,
     heads: Arc<Heads>,
+    warrant: Warrant,
+    readiness: Readiness,
 }
 
 impl Signer {
@@ -137,28 +146,38 @@ impl Signer {
     /// # Errors
     /// When the threads cannot be started.
     pub fn start(
-        clock: Clock,
-        keys: watch::Receiver<Arc<KeysInForce>>,
+        custody: &Custody,
         record: Arc<dyn Record>,
         log: LogName,
         max_jump: MaxEntryJump,
         metrics: Arc<Metrics>,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let (clock, time, keys) = (custody.clock(), custody.time(), custody.keys());
         let pool = Arc::new(SigningPool::start(
+            Arc::clone(&time),
             clock.clone(),
             keys.clone(),
             Arc::clone(&metrics),
         )?);
         let places = ROOM_PER_CORE * pool.width();
-        let heads = Heads::new(
-            clock.clone(),
-            keys.clone(),
-            Arc::clone(&record),
-            Arc::clone(&pool),
-            log,
-        );
+        let warrant = Warrant {
+            clock: clock.clone(),
+            time: Arc::clone(&time),
+            keys: keys.clone(),
+            record: Arc::clone(&record),
+        };
+        let readiness = Readiness {
+            clock: clock.clone(),
+            time,
+            keys: keys.clone(),
+            beats: custody.beats(),
+            wholeness: record.wholeness(),
+        };
+        let heads = Heads::new(warrant.clone(), Arc::clone(&record), Arc::clone(&pool), log);
         Ok(Self {
             heads: Arc::new(heads),
+            warrant,
+            readiness,
             queue: Committer::start(Arc::clone(&record), Arc::clone(&pool), max_jump, metrics),
             room: Arc::new(Semaphore::new(places)),
             pool,
@@ -204,6 +223,16 @@ impl Signer {
         self.heads.newest(at_least).await
     }
 
+    /// What is asked before anything else is signed.
+    pub fn warrant(&self) -> Warrant {
+        self.warrant.clone()
+    }
+
+    /// Whether anything would be signed now.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
     /// Everything that can be told without RSA. The record judges again when it appends.
     async fn admit(
         &self,
@@ -214,13 +243,17 @@ impl Signer {
         let fields = checkpoint.fields();
         let (ledger_id, checkpoint_id) = (&fields.ledger_id, &fields.checkpoint_id);
         let entry_count = fields.entry_count.get();
+        let asked = uptime();
         let standing = self.record.standing(ledger_id, checkpoint_id, entry_count);
         let standing = standing.instrument(trace::look_up(span)).await?;
         // A retry is answered before anything else is asked: it is safe for ever.
         if let Some(receipt) = standing.recorded(checkpoint) {
             return Ok(Admission::Recorded(Box::new(receipt.clone())));
         }
+        let time = &self.warrant.time;
+        time.note_store(standing.store_clock, asked);
         let now = self.clock.now();
+        time.check(now)?;
         check_timestamp(checkpoint, now)?;
         self.keys.borrow().select(now)?;
         // Not how far it goes beyond the newest: those that wait bring that nearer.

@@ -14,17 +14,20 @@ use crate::record::head::{LogName, PublishedHead};
 use crate::record::proof::TreeHead;
 use crate::signature::SignedCheckpoint;
 use crate::telemetry::{Metrics, trace};
+use crate::timekeeping::Timekeeper;
 
 /// Signs with the keys in force.
 pub(super) struct SigningPool {
     threads: rayon::ThreadPool,
     keys: watch::Receiver<Arc<KeysInForce>>,
+    time: Arc<Timekeeper>,
     clock: Clock,
     metrics: Arc<Metrics>,
 }
 
 impl SigningPool {
     pub(super) fn start(
+        time: Arc<Timekeeper>,
         clock: Clock,
         keys: watch::Receiver<Arc<KeysInForce>>,
         metrics: Arc<Metrics>,
@@ -35,6 +38,7 @@ impl SigningPool {
         Ok(Self {
             threads,
             keys,
+            time,
             clock,
             metrics,
         })
@@ -100,7 +104,9 @@ impl SigningPool {
     /// Signs with the key whose window holds now. The instant that selects the key is the one that is signed.
     fn sign(&self, checkpoint: Checkpoint) -> Result<SignedCheckpoint, Refusal> {
         let keys = Arc::clone(&self.keys.borrow());
-        let key = keys.select(self.clock.now())?;
+        let now = self.clock.now();
+        self.time.check(now)?;
+        let key = keys.select(now)?;
         let begun = Instant::now();
         let jws = key.sign(checkpoint.payload())?;
         self.metrics.made_rsa(begun.elapsed());

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 
 use crate::key::{SecretError, VersionSecret};
+use crate::timekeeping::SecondClock;
 
 pub(crate) use connections::unpooled;
 pub use file::FileSource;
@@ -47,6 +48,11 @@ pub trait KeySource: Send + Sync + 'static {
 
     /// How often to read a source that does not tell when it has changed.
     fn poll_every(&self) -> Option<TimeDelta> {
+        None
+    }
+
+    /// The clock of the service that it is, as far as its answers tell.
+    fn second_clock(&self) -> Option<SecondClock> {
         None
     }
 

@@ -3,8 +3,8 @@
 //! One load asks for two versions by their staging labels, AWSCURRENT and AWSPREVIOUS; AWSPENDING is never
 //! asked for. (A get without a label would follow AWSCURRENT as well, but says so less clearly.)
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,18 +12,22 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_secretsmanager::config::interceptors::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_secretsmanager::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::builders::GetSecretValueFluentBuilder;
 use aws_sdk_secretsmanager::operation::get_secret_value::{
     GetSecretValueError, GetSecretValueOutput,
 };
-use chrono::TimeDelta;
+use aws_sdk_secretsmanager::primitives::{DateTime as HttpDate, DateTimeFormat};
+use chrono::{DateTime, TimeDelta};
 use zeroize::Zeroizing;
 
 use super::{KeySource, SourceError, unpooled};
 use crate::key::{KeySecret, SecretError, StagingLabel, VersionSecret};
+use crate::timekeeping::{SecondClock, uptime};
 
 /// The secret's name where no environment is named.
 pub const DEFAULT_SECRET: &str = "amply/checkpoint-signing-key";
@@ -49,6 +53,7 @@ pub struct SecretsManagerSource {
     secret_id: String,
     client: Client,
     calls: Arc<AtomicU64>,
+    second_clock: SecondClock,
     /// Whether versions with other labels are still to be read once.
     older_wanted: AtomicBool,
 }
@@ -68,18 +73,23 @@ impl SecretsManagerSource {
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
-        let calls = Arc::new(AtomicU64::new(0));
+        let (calls, second_clock) = (Arc::new(AtomicU64::new(0)), SecondClock::default());
         let config = aws_sdk_secretsmanager::config::Builder::from(shared)
             .http_client(unpooled())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .interceptor(CallCounter(Arc::clone(&calls)))
+            .interceptor(DateReader {
+                clock: second_clock.clone(),
+                asked: Mutex::default(),
+            })
             .build();
         Self {
             name: format!("secretsmanager:{secret_id}"),
             secret_id: secret_id.into(),
             client: Client::from_conf(config),
             calls,
+            second_clock,
             older_wanted: AtomicBool::new(read_older),
         }
     }
@@ -207,6 +217,10 @@ impl KeySource for SecretsManagerSource {
         Some(POLL_EVERY)
     }
 
+    fn second_clock(&self) -> Option<SecondClock> {
+        Some(self.second_clock.clone())
+    }
+
     fn api_calls(&self) -> Option<u64> {
         Some(self.calls.load(Ordering::Relaxed))
     }
@@ -285,6 +299,45 @@ impl Intercept for CallCounter {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Reads the clock of Secrets Manager from each of its answers (RFC 9110, section 6.6.1).
+#[derive(Debug)]
+struct DateReader {
+    clock: SecondClock,
+    /// When the question was sent that is being answered: they are asked one after the other.
+    asked: Mutex<Duration>,
+}
+
+impl Intercept for DateReader {
+    fn name(&self) -> &'static str {
+        "DateReader"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = uptime();
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|text| HttpDate::from_str(text, DateTimeFormat::HttpDate).ok());
+        if let Some(date) = date.and_then(|date| DateTime::from_timestamp(date.secs(), 0)) {
+            self.clock.note(date, asked);
+        }
         Ok(())
     }
 }

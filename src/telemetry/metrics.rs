@@ -358,10 +358,11 @@ const FAILURE: &str = "failure";
 const GATE_REASONS: [&str; 3] = ["CERTIFICATE_REFUSED", "ROLE_REQUIRED", "TOO_MANY_CALLS"];
 
 /// Reasons that somebody must act on.
-const WATCHED_REASONS: [&str; 10] = [
+const WATCHED_REASONS: [&str; 11] = [
     "EQUIVOCATION",
     "ROLLBACK",
     "CLOCK_WENT_BACK",
+    "CLOCK_AHEAD",
     "KEY_REVOKED",
     "KEY_EXPIRED",
     "KEY_NOT_YET_VALID",

@@ -208,7 +208,7 @@ pub struct AwsService {
     pub channel: Channel,
     pub url: String,
     signing: SigningServiceClient<Channel>,
-    keys: KeyServiceClient<Channel>,
+    pub keys: KeyServiceClient<Channel>,
     _service: Service,
     _folder: TempDir,
 }

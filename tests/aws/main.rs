@@ -17,6 +17,7 @@ mod python;
 mod support;
 
 mod aws;
+mod clock;
 mod interrupted;
 mod lambda;
 mod live;

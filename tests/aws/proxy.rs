@@ -4,6 +4,7 @@
 //! AWSPENDING: a token that was used for another value is refused (AWS, PutSecretValue).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -41,6 +42,8 @@ struct Inner {
     mode: Arc<Mutex<Mode>>,
     asked: Arc<Mutex<Vec<String>>>,
     values: Arc<Mutex<HashMap<(String, String), String>>>,
+    /// By how many seconds its Date is behind the machine's clock.
+    date_behind: Arc<AtomicI64>,
     reached: Arc<Notify>,
     released: Arc<Notify>,
 }
@@ -57,6 +60,7 @@ impl Proxy {
             mode: Arc::new(Mutex::new(Mode::Open)),
             asked: Arc::default(),
             values: Arc::default(),
+            date_behind: Arc::default(),
             reached: Arc::default(),
             released: Arc::default(),
         };
@@ -69,6 +73,11 @@ impl Proxy {
 
     pub fn set(&self, mode: Mode) {
         self.inner.set(mode);
+    }
+
+    /// Shows another Date, so many seconds behind the machine's clock.
+    pub fn show_date(&self, behind: i64) {
+        self.inner.date_behind.store(behind, Ordering::Relaxed);
     }
 
     /// Returns once the request is there that is held or cut.
@@ -97,7 +106,7 @@ async fn pass(State(inner): State<Inner>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1024 * 1024).await.unwrap();
     let stage = serde_json::from_slice::<serde_json::Value>(&body).unwrap()["VersionStage"].clone();
-    let forward = || forward(&inner, &head, &body);
+    let forward = async || dated(&inner, forward(&inner, &head, &body).await);
     let mode = *inner.mode.lock().unwrap();
     let denied = mode == Mode::LeastPrivilege && action != "GetSecretValue";
     match mode {
@@ -155,6 +164,14 @@ fn error(status: u16, code: &str) -> Response {
         body,
     )
         .into_response()
+}
+
+fn dated(inner: &Inner, mut response: Response) -> Response {
+    let behind = inner.date_behind.load(Ordering::Relaxed);
+    let shown = chrono::Utc::now() - chrono::TimeDelta::seconds(behind);
+    let date = shown.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    response.headers_mut().insert("date", date.parse().unwrap());
+    response
 }
 
 /// One request, one connection: as plain as HTTP/1.1 can be.

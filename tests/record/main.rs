@@ -27,6 +27,7 @@ mod scrape;
 mod support;
 
 mod backup;
+mod clocks;
 mod copies;
 mod failover;
 mod faults;
@@ -46,6 +47,7 @@ mod postgres;
 mod queue;
 mod race;
 mod restore;
+mod revocations;
 mod stores;
 mod tls;
 mod transfer;

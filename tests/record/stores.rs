@@ -106,6 +106,8 @@ pub async fn append(record: &Arc<dyn Record>, rows: Vec<SignedCheckpoint>) -> Ve
                 RuleViolation::Rollback { .. } => "rollback".into(),
                 RuleViolation::TimeRollback { .. } => "time rollback".into(),
                 RuleViolation::Jump { .. } => "jump".into(),
+                RuleViolation::ClockAhead { .. } => "ahead".into(),
+                RuleViolation::ClockBehind { .. } => "behind".into(),
                 RuleViolation::ClockWentBack { .. } => "clock".into(),
                 RuleViolation::KeyRevoked(_) => "revoked".into(),
             },

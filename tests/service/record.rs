@@ -2,7 +2,8 @@
 
 use checkpoint_signer::clock::Clock;
 use checkpoint_signer::grpc::proto::{
-    GetSignedCheckpointRequest, ListSignedCheckpointsRequest, SignedCheckpoint,
+    GetSignedCheckpointRequest, ListKeysRequest, ListSignedCheckpointsRequest, SignedCheckpoint,
+    VerdictKind,
 };
 use checkpoint_signer::record::sqlite::{OpenError, SqliteRecord};
 use checkpoint_signer::service::StartError;
@@ -129,13 +130,28 @@ async fn a_tampered_row_is_found_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_clock_behind_the_record_is_refused_at_the_start() {
+async fn a_start_with_a_clock_behind_the_record_verifies_and_signs_nothing_until_the_clock_is_right()
+ {
     let mut service = TestService::new().await;
-    service.sign(checkpoint("chk_1", 1, "a")).await.unwrap();
+    let signed = service.sign(checkpoint("chk_1", 1, "a")).await.unwrap();
     let (folder, _) = service.stop().await;
     let yesterday = Clock::simulated(at("2025-05-31"));
-    let refused = TestService::start(folder, yesterday).await.err().unwrap();
-    assert!(matches!(refused, StartError::Clock(_)), "{refused}");
+    let mut service = TestService::start(folder, yesterday).await.unwrap();
+    let verdict = service.verify(&signed.published_json).await;
+    assert_eq!(verdict.kind(), VerdictKind::Valid);
+    let refusal = service.refusal(checkpoint("chk_2", 2, "b")).await;
+    let went_back = (Code::FailedPrecondition, "CLOCK_WENT_BACK".to_owned());
+    assert_eq!(refusal, went_back);
+    assert!(why_not(&mut service).await.starts_with("CLOCK_WENT_BACK: "));
+    service.clock.set(at("2025-06-02"));
+    service.sign(checkpoint("chk_2", 2, "b")).await.unwrap();
+    assert_eq!(why_not(&mut service).await, "");
+}
+
+/// What the service says of why it signs nothing.
+async fn why_not(service: &mut TestService) -> String {
+    let answer = service.keys.list_keys(ListKeysRequest {}).await.unwrap();
+    answer.into_inner().signing_refused
 }
 
 #[tokio::test]

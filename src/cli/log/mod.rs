@@ -4,6 +4,7 @@
 mod consistency;
 mod offline;
 mod online;
+mod resume;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use crate::verifier::{Verdict, VerdictKind};
 pub(super) use consistency::Consistency;
 pub(super) use offline::InLog;
 pub(super) use online::{Head, Proof};
+pub(super) use resume::ResumeClock;
 
 /// A head in a file, in either form.
 pub(super) fn read_head(path: &Path) -> Result<AnyHead, Failure> {

@@ -158,6 +158,18 @@ pub const RPCS: &[Rpc] = &[
         Lasts::Once,
     ),
     rpc(
+        "/amply.checkpoint.v1.RecordService/ListClockResumptions",
+        Takes::Few,
+        ANY_ROLE,
+        Lasts::Once,
+    ),
+    rpc(
+        "/amply.checkpoint.v1.RecordService/ResumeClock",
+        Takes::Few,
+        Need::OneOf(&[Operator]),
+        Lasts::Once,
+    ),
+    rpc(
         "/grpc.health.v1.Health/Check",
         Takes::Few,
         Need::LetIn,

@@ -8,13 +8,15 @@ use crate::record::row::{HeadClaim, check_head};
 
 /// Compares the head with the newest row, in one statement: one snapshot, whatever other replicas commit.
 pub(super) async fn record_head(client: &Object) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT head.size, head.newest_signed_at, newest.position, newest.signed_at \
+    let sql = "SELECT head.size, head.newest_signed_at, newest.position, newest.signed_at, \
+               (SELECT min(resumed_from) FROM checkpoint_signer.clock_resumption WHERE after_rows = head.size) \
                FROM checkpoint_signer.record_head head LEFT JOIN LATERAL (SELECT position, signed_at FROM checkpoint_signer.signed_checkpoint \
                ORDER BY position DESC LIMIT 1) newest ON true";
     let row = client.query_one(sql, &[]).await?;
     let claim = HeadClaim {
         size: row.try_get(0)?,
         newest_signed_at: row.try_get(1)?,
+        resumed_from: row.try_get(4)?,
     };
     let (position, signed_at): (Option<i64>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
     Ok(check_head(&claim, position.zip(signed_at)))

@@ -4,11 +4,11 @@ use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
-use super::StoreError;
 use super::knowledge::Rests;
 use super::rows::{COLUMNS, read_row};
 use super::session::begin_reading;
 use super::view::View;
+use super::{StoreError, pulse};
 use crate::checkpoint::LedgerId;
 use crate::key::KeyId;
 use crate::record::listing::{MAX_LOOKED_AT, Page, Recorded, Span};
@@ -100,7 +100,11 @@ async fn span(
             window => window,
         },
     };
-    let (recorded, after) = (Recorded::of(filter, window), to_signed(after));
+    let recorded = match pulse::went_back(transaction).await? {
+        true => Recorded::anywhere(),
+        false => Recorded::of(filter, window),
+    };
+    let after = to_signed(after);
     // Of numbers and NULL, the greatest and the least are numbers.
     let sql = "SELECT 1 + greatest($1, checkpoint_signer.rows_before($2)), least(size, checkpoint_signer.rows_before($3)) FROM checkpoint_signer.record_head";
     let statement = transaction.prepare_cached(sql).await?;

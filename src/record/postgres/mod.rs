@@ -17,6 +17,7 @@ mod listing;
 mod look;
 mod nodes;
 mod parameters;
+mod pulse;
 mod rows;
 mod schema;
 mod session;
@@ -37,8 +38,8 @@ use super::home::{Acceptance, Moved};
 use super::rules::{MaxEntryJump, Standing};
 use super::tree::{Frontier, Node, NodeId};
 use super::{
-    AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, StoreCheck,
-    WentBack,
+    AppendError, Depth, Filter, Listing, Pulse, Receipt, Record, RecordError, RegisterError,
+    ResumeError, ResumeOrder, Resumption, StoreCheck, WentBack,
 };
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
@@ -445,6 +446,27 @@ impl Record for PostgresRecord {
                 Box::pin(async move {
                     keys::register_key(client, &version, endorsement.as_ref(), now).await
                 })
+            })
+            .await?
+    }
+
+    async fn pulse(&self) -> Result<Pulse, RecordError> {
+        self.signing
+            .run(|client| Box::pin(pulse::pulse(client)))
+            .await
+    }
+
+    async fn resumptions(&self) -> Result<Vec<Resumption>, RecordError> {
+        self.signing
+            .run(|client| Box::pin(async move { pulse::resumptions(&*client).await }))
+            .await
+    }
+
+    async fn resume_clock(&self, order: ResumeOrder) -> Result<Resumption, ResumeError> {
+        self.signing
+            .run(|client| {
+                let (order, view) = (order.clone(), self.view.clone());
+                Box::pin(async move { pulse::resume_clock(client, &order, &view).await })
             })
             .await?
     }

@@ -9,12 +9,13 @@ use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
 use super::knowledge::Rests;
+use super::pulse::store_clock;
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
 use super::{StoreError, nodes};
 use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, Timestamp};
 use crate::record::row::{Row, instant, parse, timestamp, to_signed};
-use crate::record::rules::{MaxEntryJump, Place, RuleViolation, Standing};
+use crate::record::rules::{MaxEntryJump, Place, RuleViolation, Standing, check_ahead};
 use crate::record::tree::{Frontier, Node, TreeHash};
 use crate::record::{AppendError, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
@@ -44,13 +45,16 @@ fn receipt(row: &SqlRow) -> Result<Receipt, StoreError> {
 
 /// The tree, and the time of the newest signature.
 pub(super) struct Head {
-    frontier: Frontier,
-    newest_signed_at: Option<DateTime<Utc>>,
+    pub(super) frontier: Frontier,
+    pub(super) newest_signed_at: Option<DateTime<Utc>>,
+    /// What the database's clock showed.
+    pub(super) store_clock: Option<DateTime<Utc>>,
 }
 
-const HEAD: &str = "SELECT size, frontier, newest_signed_at FROM checkpoint_signer.record_head";
-pub(super) const LOCKED_HEAD: &str =
-    "SELECT size, frontier, newest_signed_at FROM checkpoint_signer.record_head FOR UPDATE";
+const HEAD: &str = "SELECT size, frontier, newest_signed_at, \
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head";
+pub(super) const LOCKED_HEAD: &str = "SELECT size, frontier, newest_signed_at, \
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head FOR UPDATE";
 
 pub(super) async fn read_head(client: &impl GenericClient, sql: &str) -> Result<Head, StoreError> {
     let statement = client.prepare_cached(sql).await?;
@@ -59,6 +63,7 @@ pub(super) async fn read_head(client: &impl GenericClient, sql: &str) -> Result<
     Ok(Head {
         frontier: frontier(row.try_get(0)?, row.try_get(1)?)?,
         newest_signed_at: newest.map(instant).transpose()?,
+        store_clock: Some(store_clock(&row, 3)?),
     })
 }
 
@@ -119,6 +124,7 @@ pub(super) async fn standing(
     let rests = view.guard(&transaction, &mark, &found, recorded).await?;
     let standing = Standing {
         newest_signed_at: head.newest_signed_at,
+        store_clock: head.store_clock,
         ..standing
     };
     Ok((standing, rests))
@@ -179,6 +185,7 @@ fn read_standing(row: &SqlRow) -> Result<Standing, StoreError> {
         newest_count: newest.map(i64::unsigned_abs),
         newest_timestamp: newest_timestamp.map(timestamp).transpose()?,
         newest_signed_at: None,
+        store_clock: None,
     })
 }
 
@@ -228,6 +235,9 @@ impl Batch {
         }
         if revoked.iter().any(|key_id| key_id == header.kid.as_str()) {
             return Err(RuleViolation::KeyRevoked(header.kid.clone()).into());
+        }
+        if let Some(store) = head.store_clock.filter(|_| max_jump.is_for_new_rows()) {
+            check_ahead(header.iat, store)?;
         }
         standing.judge(checkpoint, header.iat)?;
         standing.check_jump(checkpoint, max_jump)?;

@@ -138,9 +138,41 @@ END $$;
 CREATE TRIGGER signed_checkpoint_judged BEFORE INSERT ON signed_checkpoint
 FOR EACH ROW EXECUTE FUNCTION judge_row();
 
+-- Where an operator let signing go on from the true time, after a clock had run ahead (record/resumption.rs).
+CREATE TABLE clock_resumption (
+    after_rows       BIGINT NOT NULL,
+    newest_signed_at BIGINT NOT NULL,
+    resumed_from     BIGINT NOT NULL,
+    resumed_by       TEXT NOT NULL,
+    reason           TEXT NOT NULL,
+    PRIMARY KEY (after_rows, resumed_from),
+    CHECK (resumed_from < newest_signed_at)
+);
+
+CREATE FUNCTION judge_resumption() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM checkpoint_signer.record_head WHERE size = NEW.after_rows AND newest_signed_at = NEW.newest_signed_at
+    ) THEN
+        RAISE 'the head is another one';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER clock_resumption_judged BEFORE INSERT ON clock_resumption
+FOR EACH ROW EXECUTE FUNCTION judge_resumption();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON clock_resumption
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 CREATE FUNCTION follow_rows() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NEW.size <= OLD.size OR NEW.size <> (SELECT coalesce(max(position), 0) FROM checkpoint_signer.signed_checkpoint) THEN
+    IF NEW.size = OLD.size AND NEW.frontier = OLD.frontier AND EXISTS (
+        SELECT 1 FROM checkpoint_signer.clock_resumption WHERE after_rows = NEW.size
+          AND newest_signed_at = OLD.newest_signed_at AND resumed_from = NEW.newest_signed_at
+    ) THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.size <= OLD.size OR NEW.size <> (SELECT coalesce(max(position), 0) FROM checkpoint_signer.signed_checkpoint)
+        OR NEW.newest_signed_at < OLD.newest_signed_at THEN
         RAISE 'the head does not follow the rows';
     END IF;
     RETURN NEW;

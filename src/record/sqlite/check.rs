@@ -67,12 +67,14 @@ fn objects(connection: &Connection) -> Result<Vec<(String, String)>, RecordError
 
 /// The head is that of the rows, in number and time.
 fn head(connection: &Connection, problems: &mut Vec<String>) -> Result<(), RecordError> {
-    let sql = "SELECT head.size, head.newest_signed_at, newest.position, newest.signed_at FROM record_head head \
+    let sql = "SELECT head.size, head.newest_signed_at, newest.position, newest.signed_at, \
+               (SELECT min(resumed_from) FROM clock_resumption WHERE after_rows = head.size) FROM record_head head \
                LEFT JOIN (SELECT position, signed_at FROM signed_checkpoint ORDER BY position DESC LIMIT 1) newest";
     let (claim, newest) = connection.query_row(sql, [], |row| {
         let claim = HeadClaim {
             size: row.get(0)?,
             newest_signed_at: row.get(1)?,
+            resumed_from: row.get(4)?,
         };
         let newest: Option<i64> = row.get(2)?;
         let newest = newest.map(|position| Ok::<_, rusqlite::Error>((position, row.get(3)?)));

@@ -3,6 +3,7 @@
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use super::pulse;
 use super::rows::{read_head, read_row, select};
 use crate::checkpoint::LedgerId;
 use crate::record::listing::{MAX_LOOKED_AT, Page, Recorded, Span};
@@ -67,7 +68,11 @@ fn span(connection: &Connection, filter: &Filter, after: u64) -> Result<Option<S
             window => window,
         },
     };
-    let (recorded, after) = (Recorded::of(filter, window), to_signed(after));
+    let recorded = match pulse::went_back(connection)? {
+        true => Recorded::anywhere(),
+        false => Recorded::of(filter, window),
+    };
+    let after = to_signed(after);
     let size = to_signed(read_head(connection)?.frontier.size());
     let (mut first, mut last) = (after.saturating_add(1), size);
     if let Some(from) = recorded.from {

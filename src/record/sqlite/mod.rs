@@ -14,6 +14,7 @@ mod lane;
 mod listing;
 mod nodes;
 mod owner;
+mod pulse;
 mod rows;
 mod wal;
 mod whole;
@@ -32,8 +33,8 @@ use super::rules::{MaxEntryJump, Standing};
 use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
 use super::{
-    AppendError, Depth, Filter, Listing, Receipt, Record, RecordError, RegisterError, StoreCheck,
-    WentBack,
+    AppendError, Depth, Filter, Listing, Pulse, Receipt, Record, RecordError, RegisterError,
+    ResumeError, ResumeOrder, Resumption, StoreCheck, WentBack,
 };
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
@@ -47,7 +48,7 @@ use owner::Ownership;
 const APPLICATION_ID: i32 = 0x4143_5352;
 
 /// The version of `schema.sql` (`PRAGMA user_version`).
-const SCHEMA_VERSION: i32 = 4;
+const SCHEMA_VERSION: i32 = 6;
 
 /// How long a statement waits for another process that writes, in milliseconds.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -489,6 +490,20 @@ impl Record for SqliteRecord {
             Ok(keys::register_key(connection, &version, endorsement, now))
         })
         .await?
+    }
+
+    async fn pulse(&self) -> Result<Pulse, RecordError> {
+        self.look(|connection, _| pulse::pulse(connection)).await
+    }
+
+    async fn resumptions(&self) -> Result<Vec<Resumption>, RecordError> {
+        self.look(|connection, _| pulse::resumptions(connection))
+            .await
+    }
+
+    async fn resume_clock(&self, order: ResumeOrder) -> Result<Resumption, ResumeError> {
+        self.write(move |connection, seen| pulse::resume_clock(connection, &order, seen))
+            .await?
     }
 
     async fn revoke_key(

@@ -62,7 +62,7 @@ pub(super) fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {
 /// The head, and the time of the newest signature.
 pub(super) struct Head {
     pub(super) frontier: Frontier,
-    newest_signed_at: Option<DateTime<Utc>>,
+    pub(super) newest_signed_at: Option<DateTime<Utc>>,
     /// Nodes that rows of this transaction completed.
     completed: Vec<Node>,
     /// The signature of the newest row of this transaction.
@@ -98,7 +98,7 @@ pub(super) fn head(connection: &Connection, seen: &Seen) -> Result<Frontier, Rec
 }
 
 /// Compares the record as a transaction sees it with what was seen before it began.
-fn check_seen(
+pub(super) fn check_seen(
     transaction: &Transaction,
     seen: &Seen,
     mark: &Mark,
@@ -177,6 +177,7 @@ fn standing_after(
         newest_count: newest.map(|(entry_count, _)| entry_count.unsigned_abs()),
         newest_timestamp: newest.map(|(_, seconds)| timestamp(seconds)).transpose()?,
         newest_signed_at,
+        store_clock: None,
     })
 }
 

@@ -66,8 +66,35 @@ CREATE TRIGGER tree_node_of_rows BEFORE INSERT ON tree_node
 WHEN NEW.position >= (SELECT coalesce(max(position), 0) FROM signed_checkpoint) >> NEW.level
 BEGIN SELECT RAISE(ABORT, 'the node is beyond the rows'); END;
 
+-- Where an operator let signing go on from the true time, after a clock had run ahead (record/resumption.rs).
+CREATE TABLE clock_resumption (
+    after_rows       INTEGER NOT NULL,
+    newest_signed_at INTEGER NOT NULL,
+    resumed_from     INTEGER NOT NULL,
+    resumed_by       TEXT NOT NULL,
+    reason           TEXT NOT NULL,
+    PRIMARY KEY (after_rows, resumed_from),
+    CHECK (resumed_from < newest_signed_at)
+) STRICT;
+CREATE TRIGGER clock_resumption_of_head BEFORE INSERT ON clock_resumption
+WHEN NOT EXISTS (
+    SELECT 1 FROM record_head WHERE size = NEW.after_rows AND newest_signed_at = NEW.newest_signed_at
+)
+BEGIN SELECT RAISE(ABORT, 'the head is another one'); END;
+CREATE TRIGGER clock_resumption_no_update BEFORE UPDATE ON clock_resumption
+BEGIN SELECT RAISE(ABORT, 'rows are never changed'); END;
+CREATE TRIGGER clock_resumption_no_delete BEFORE DELETE ON clock_resumption
+BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;
+
 CREATE TRIGGER record_head_follows BEFORE UPDATE ON record_head
-WHEN NEW.size < OLD.size OR NEW.commits < OLD.commits OR NEW.record_id <> OLD.record_id OR NEW.size <> (SELECT coalesce(max(position), 0) FROM signed_checkpoint)
+WHEN NEW.size < OLD.size OR NEW.commits < OLD.commits OR NEW.record_id <> OLD.record_id
+  OR NEW.size <> (SELECT coalesce(max(position), 0) FROM signed_checkpoint)
+  OR NEW.newest_signed_at < OLD.newest_signed_at AND NOT (
+    NEW.size = OLD.size AND EXISTS (
+        SELECT 1 FROM clock_resumption WHERE after_rows = NEW.size
+          AND newest_signed_at = OLD.newest_signed_at AND resumed_from = NEW.newest_signed_at
+    )
+  )
 BEGIN SELECT RAISE(ABORT, 'the head does not follow the rows'); END;
 CREATE TRIGGER record_head_no_delete BEFORE DELETE ON record_head
 BEGIN SELECT RAISE(ABORT, 'rows are never deleted'); END;

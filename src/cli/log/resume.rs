@@ -1,0 +1,102 @@
+//! `record resume-clock`: an operator's word that a clock ran ahead.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::{Failure, Format, FormatArg, ServerArg, print_json, print_line};
+use crate::clock::Clock;
+use crate::grpc::proto::record_service_client::RecordServiceClient;
+use crate::grpc::proto::{ClockResumption, ResumeClockRequest};
+use crate::key::instant_text;
+
+#[derive(Args)]
+pub(in crate::cli) struct ResumeClock {
+    /// Why: which clock ran ahead, and how you know which time is true. It is published with the record
+    #[arg(long, env = "CHECKPOINT_SIGNER_REASON")]
+    reason: String,
+    /// Say what would be recorded, and record nothing
+    #[arg(long, env = "CHECKPOINT_SIGNER_DRY_RUN")]
+    dry_run: bool,
+    /// Do not ask on a terminal before it is recorded for ever
+    #[arg(long, env = "CHECKPOINT_SIGNER_YES")]
+    yes: bool,
+    #[command(flatten)]
+    server: ServerArg,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+impl ResumeClock {
+    pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
+        let mut client = RecordServiceClient::new(self.server.connect().await?);
+        let ask = |dry_run| {
+            let now = Clock::system().now().trunc_subsecs(0);
+            ResumeClockRequest {
+                reason: self.reason.clone(),
+                now: Some(wire(now)),
+                dry_run,
+            }
+        };
+        // First what it would be: also for the question.
+        let planned = client.resume_clock(ask(true)).await?.into_inner();
+        let mut resumption = planned.clock_resumption.unwrap_or_default();
+        if !self.dry_run {
+            if !self.yes && std::io::stdin().is_terminal() {
+                let question = text(&resumption, "would go on");
+                print_line(&format!(
+                    "{question}\nThis is recorded for ever, and public. Type yes to go on:"
+                ))?;
+                let mut answer = String::new();
+                let read = std::io::stdin().lock().read_line(&mut answer);
+                if read.is_err() || answer.trim() != "yes" {
+                    return Err(Failure::Negative("nothing was recorded".into()));
+                }
+            }
+            let done = client.resume_clock(ask(false)).await?.into_inner();
+            resumption = done.clock_resumption.unwrap_or_default();
+        }
+        let verb = if self.dry_run {
+            "would go on"
+        } else {
+            "goes on"
+        };
+        match self.format.format {
+            Format::Text => print_line(&text(&resumption, verb)),
+            Format::Json => print_json(&json!({
+                "dry_run": self.dry_run,
+                "after_rows": resumption.after_rows,
+                "newest_signed_at": instant(resumption.newest_signed_at),
+                "resumed_from": instant(resumption.resumed_from),
+                "by": resumption.by,
+                "reason": resumption.reason,
+            })),
+        }
+    }
+}
+
+fn wire(instant: DateTime<Utc>) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: instant.timestamp(),
+        nanos: 0,
+    }
+}
+
+fn instant(wire: Option<prost_types::Timestamp>) -> Option<String> {
+    let instant = DateTime::from_timestamp(wire?.seconds, 0)?;
+    Some(instant_text(instant))
+}
+
+fn text(resumption: &ClockResumption, verb: &str) -> String {
+    let time = |wire| instant(wire).unwrap_or_else(|| "no time".into());
+    format!(
+        "signing {verb} from {}, after row {}; the newest signature on record is of {}; by {}: {}",
+        time(resumption.resumed_from),
+        resumption.after_rows,
+        time(resumption.newest_signed_at),
+        resumption.by,
+        resumption.reason
+    )
+}
