@@ -1,13 +1,11 @@
-//! A replica on the same record whose clock is ahead.
+//! A row on record that a wrong clock dated ahead: the services refuse to make one, so it is put there past them.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use checkpoint_signer::clock::Clock;
-use checkpoint_signer::grpc::access::Access;
+use checkpoint_signer::checkpoint::Checkpoint;
+use checkpoint_signer::key::KeySecret;
+use checkpoint_signer::record::Record as _;
 use checkpoint_signer::record::postgres::{DatabaseAddress, PostgresRecord};
-use checkpoint_signer::service::{Parts, Service};
-use checkpoint_signer::source::FileSource;
+use checkpoint_signer::record::rules::MaxEntryJump;
+use checkpoint_signer::signature::SignedCheckpoint;
 use chrono::{TimeDelta, Utc};
 
 use crate::installation::Installation;
@@ -16,33 +14,23 @@ use crate::installation::Installation;
 const AHEAD: TimeDelta = TimeDelta::seconds(45);
 
 pub fn a_replica_signs_with_a_clock_that_is_ahead(installation: &mut Installation, secret: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let keys = folder.path().join("keys.json");
-    std::fs::write(&keys, crate::thief::first_value(installation, secret)).unwrap();
+    let document = crate::thief::first_value(installation, secret);
+    let key = KeySecret::parse(&document, None)
+        .unwrap()
+        .into_signing_key();
+    let json = serde_json::json!({
+        "checkpoint_id": "chk_ahead", "ledger_id": "org_ahead", "timestamp": "2025-01-15T23:59:59Z",
+        "cumulative_hash": format!("sha256:{}", "a".repeat(64)), "entry_count": 1, "total_volume": 1,
+        "organization_summaries": [],
+    });
+    let checkpoint = Checkpoint::from_json(json.to_string().as_bytes()).unwrap();
+    let open = key.open_at(Utc::now() + AHEAD).unwrap();
+    let jws = open.sign(checkpoint.payload()).unwrap();
+    let signed = SignedCheckpoint { checkpoint, jws };
     let address: DatabaseAddress = installation.record_url().parse().unwrap();
-    let replica = async {
-        let record = PostgresRecord::open(&address).await.unwrap();
-        let started = Service::start(Parts {
-            clock: Clock::simulated(Utc::now() + AHEAD),
-            source: Box::new(FileSource::new(&keys)),
-            record: Arc::new(record),
-            log: "amply-prod".parse().unwrap(),
-            max_entry_jump: Default::default(),
-            witnesses: Default::default(),
-            grpc: ([127, 0, 0, 1], 0).into(),
-            access: Access::Open,
-            http: None,
-            public_url: None,
-            metrics: None,
-        });
-        started.await.map_err(|error| error.to_string()).unwrap()
-    };
-    let replica = installation.runtime.block_on(replica);
-    installation
-        .ledger
-        .asks_plainly(&format!("http://{}", replica.grpc()), "org_2", 4);
     installation.runtime.block_on(async {
-        let ended = tokio::time::timeout(Duration::from_secs(60), replica.drain());
-        assert!(ended.await.unwrap());
+        let record = PostgresRecord::open(&address).await.unwrap();
+        let answers = record.append(vec![signed], MaxEntryJump::ANY).await;
+        answers.into_iter().next().unwrap().unwrap();
     });
 }

@@ -118,6 +118,12 @@ class ClockWentBack(CheckpointSignerError):
     retry_later = True
 
 
+class ClockAhead(CheckpointSignerError):
+    """The signer's clock is ahead of another one: tell the operators, and call again later."""
+
+    retry_later = True
+
+
 class Unavailable(CheckpointSignerError):
     """Nobody answered, or not now; retried until the deadline was over."""
 
@@ -233,6 +239,7 @@ BY_REASON: dict[str, type[CheckpointSignerError]] = {
     "KEY_REVOKED": KeyRevoked,
     "NO_SIGNING_KEY": NoSigningKey,
     "CLOCK_WENT_BACK": ClockWentBack,
+    "CLOCK_AHEAD": ClockAhead,
     "RECORD_STORE_UNAVAILABLE": RecordStoreUnavailable,
     "KEY_SOURCE_UNAVAILABLE": KeySourceUnavailable,
     "SHUTTING_DOWN": ShuttingDown,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ._errors import (
     CertificateRefused,
     CheckpointSignerError,
+    ClockAhead,
     ClockWentBack,
     KeyRevoked,
     NoKeyInForce,
@@ -112,4 +113,4 @@ def _may_differ_elsewhere(failure: CheckpointSignerError) -> bool:
     opens. Each is asked once; then no retry helps before an operator does, and the caller should hear of it. A
     revocation is one for all replicas.
     """
-    return isinstance(failure, (NoKeyInForce, ClockWentBack)) and not isinstance(failure, KeyRevoked)
+    return isinstance(failure, (NoKeyInForce, ClockAhead, ClockWentBack)) and not isinstance(failure, KeyRevoked)
