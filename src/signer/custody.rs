@@ -13,12 +13,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::asking::{self, Asking};
 use super::coverage;
 use super::heartbeat::{self, Beat};
+use super::refresh::Refresh;
 use super::refreshes::{Refreshes, Want};
 use crate::clock::Clock;
-use crate::key::{
-    KeyId, Keyring, KeyringEntry, Revocation, SigningKey, StagingLabel, VersionSecret,
-    is_only_staged,
-};
+use crate::key::{KeyId, Keyring, KeyringEntry, Revocation, SigningKey, VersionSecret};
 use crate::record::{Record, RecordError, RegisterError};
 use crate::source::{KeySource, SourceError};
 use crate::telemetry::Metrics;
@@ -489,90 +487,5 @@ impl Custodian {
             live && now < key.version().window.until()
         });
         self.publisher.send_replace(Arc::new(keys));
-    }
-}
-
-/// A refresh in the making.
-struct Refresh {
-    keyring: Keyring,
-    signing: Vec<Arc<SigningKey>>,
-    faults: Vec<String>,
-    metrics: Arc<Metrics>,
-}
-
-impl Refresh {
-    /// Takes one version of the source over, or notes why not.
-    async fn take(&mut self, version: VersionSecret, record: &dyn Record, now: DateTime<Utc>) {
-        if let Err(fault) = self.try_take(version, record, now).await {
-            self.faults.push(fault);
-        }
-    }
-
-    async fn try_take(
-        &mut self,
-        VersionSecret { stages, secret }: VersionSecret,
-        record: &dyn Record,
-        now: DateTime<Utc>,
-    ) -> Result<(), String> {
-        let labels: Vec<&str> = stages.iter().map(StagingLabel::as_str).collect();
-        let labels = labels.join(", ");
-        let secret = secret.map_err(|error| format!("{labels}: {error}"))?;
-        if !secret.unknown_members().is_empty() {
-            let members = secret.unknown_members().join(", ");
-            tracing::debug!(
-                labels,
-                members,
-                "members of the secret are not known and ignored"
-            );
-        }
-        let version = secret.version().clone();
-        let key_id = version.key_id.clone();
-        let fault = |error: &dyn std::fmt::Display| format!("{labels}: {error}");
-        if let Err(conflict) = self.keyring.check(&version) {
-            self.metrics.conflicted();
-            return Err(fault(&conflict));
-        }
-        // A version that is only staged may be given up again, so that it leaves no trace on record.
-        if !is_only_staged(&stages) {
-            let registered = record
-                .register_key(&version, secret.endorsement(), now)
-                .await;
-            if let Err(error) = registered {
-                if matches!(error, RegisterError::Conflict(_)) {
-                    self.metrics.conflicted();
-                }
-                return Err(fault(&error));
-            }
-        }
-        self.keyring
-            .label(version, stages)
-            .map_err(|error| fault(&error))?;
-        if let Some(endorsement) = secret.endorsement() {
-            self.keyring.endorse(&key_id, endorsement.clone());
-        }
-        if self
-            .keyring
-            .get(&key_id)
-            .is_some_and(|entry| entry.is_trusted())
-        {
-            self.signing.push(Arc::new(secret.into_signing_key()));
-        }
-        Ok(())
-    }
-
-    /// Keeps the versions of before that this refresh did not bring: it may only have failed to.
-    fn keep(&mut self, before: &KeysInForce) {
-        for known in before.keyring.entries() {
-            let key_id = &known.version().key_id;
-            let fresh = self.keyring.get(key_id);
-            let brought = fresh.is_some_and(|entry| !entry.stages().is_empty());
-            if brought || !self.keyring.adopt(known) {
-                continue;
-            }
-            let mut keys = before.signing.iter();
-            if let Some(key) = keys.find(|key| key.version().key_id == *key_id) {
-                self.signing.push(Arc::clone(key));
-            }
-        }
     }
 }

@@ -18,6 +18,7 @@ mod heads;
 mod heartbeat;
 mod pool;
 mod readiness;
+mod refresh;
 mod refreshes;
 mod selection;
 mod warrant;

@@ -1,0 +1,100 @@
+//! A refresh in the making: what of the source's versions is good, and what is not.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::KeysInForce;
+use crate::key::{Keyring, SigningKey, StagingLabel, VersionSecret, is_only_staged};
+use crate::record::{Record, RegisterError};
+use crate::telemetry::Metrics;
+
+/// A refresh in the making.
+pub(super) struct Refresh {
+    pub(super) keyring: Keyring,
+    pub(super) signing: Vec<Arc<SigningKey>>,
+    pub(super) faults: Vec<String>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Refresh {
+    /// Takes one version of the source over, or notes why not.
+    pub(super) async fn take(
+        &mut self,
+        version: VersionSecret,
+        record: &dyn Record,
+        now: DateTime<Utc>,
+    ) {
+        if let Err(fault) = self.try_take(version, record, now).await {
+            self.faults.push(fault);
+        }
+    }
+
+    async fn try_take(
+        &mut self,
+        VersionSecret { stages, secret }: VersionSecret,
+        record: &dyn Record,
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let labels: Vec<&str> = stages.iter().map(StagingLabel::as_str).collect();
+        let labels = labels.join(", ");
+        let secret = secret.map_err(|error| format!("{labels}: {error}"))?;
+        if !secret.unknown_members().is_empty() {
+            let members = secret.unknown_members().join(", ");
+            tracing::debug!(
+                labels,
+                members,
+                "members of the secret are not known and ignored"
+            );
+        }
+        let version = secret.version().clone();
+        let key_id = version.key_id.clone();
+        let fault = |error: &dyn std::fmt::Display| format!("{labels}: {error}");
+        if let Err(conflict) = self.keyring.check(&version) {
+            self.metrics.conflicted();
+            return Err(fault(&conflict));
+        }
+        // A version that is only staged may be given up again, so that it leaves no trace on record.
+        if !is_only_staged(&stages) {
+            let registered = record
+                .register_key(&version, secret.endorsement(), now)
+                .await;
+            if let Err(error) = registered {
+                if matches!(error, RegisterError::Conflict(_)) {
+                    self.metrics.conflicted();
+                }
+                return Err(fault(&error));
+            }
+        }
+        self.keyring
+            .label(version, stages)
+            .map_err(|error| fault(&error))?;
+        if let Some(endorsement) = secret.endorsement() {
+            self.keyring.endorse(&key_id, endorsement.clone());
+        }
+        if self
+            .keyring
+            .get(&key_id)
+            .is_some_and(|entry| entry.is_trusted())
+        {
+            self.signing.push(Arc::new(secret.into_signing_key()));
+        }
+        Ok(())
+    }
+
+    /// Keeps the versions of before that this refresh did not bring: it may only have failed to.
+    pub(super) fn keep(&mut self, before: &KeysInForce) {
+        for known in before.keyring.entries() {
+            let key_id = &known.version().key_id;
+            let fresh = self.keyring.get(key_id);
+            let brought = fresh.is_some_and(|entry| !entry.stages().is_empty());
+            if brought || !self.keyring.adopt(known) {
+                continue;
+            }
+            let mut keys = before.signing.iter();
+            if let Some(key) = keys.find(|key| key.version().key_id == *key_id) {
+                self.signing.push(Arc::clone(key));
+            }
+        }
+    }
+}
