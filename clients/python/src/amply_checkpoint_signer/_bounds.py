@@ -49,7 +49,7 @@ def _escaped(character: str) -> str:
 
 
 def visible(text: str) -> str:
-    """A text from elsewhere for a message: what is not seen, or changes how a terminal shows the rest, is written out."""
+    """A text from elsewhere for a message: what is unseen, or changes how a terminal shows the rest, is written out."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _NAMED.get(c, f"\\u{{{ord(c):x}}}") for c in text)
