@@ -160,7 +160,7 @@ def test_nothing_from_elsewhere_steers_a_terminal() -> None:
     assert verdict.kind == VerdictKind.KEY_REVOKED
     assert "x\\n\\rVALID \\u{1b}[2K" in verdict.explanation
     member = json.dumps(tricks)
-    malformed = verify(published("PS256").replace("{", "{%s:1e999," % member, 1), revoked)
+    malformed = verify(published("PS256").replace("{", "{" + member + ":1e999,", 1), revoked)
     assert malformed.kind == VerdictKind.MALFORMED
     with pytest.raises(KeyringError) as refused:
         keyring(**{"kid": tricks})
