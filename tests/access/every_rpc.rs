@@ -12,7 +12,7 @@ use crate::guarded::Guarded;
 use crate::support::{checkpoint, refusal};
 
 /// Who may call what: written down a second time, since the table of the service could be wrong.
-const MAY: [(&str, &str); 17] = [
+const MAY: [(&str, &str); 19] = [
     (
         "amply.checkpoint.v1.SigningService/SignCheckpoint",
         "ledger",
@@ -59,6 +59,11 @@ const MAY: [(&str, &str); 17] = [
         "amply.checkpoint.v1.RecordService/ProveConsistency",
         "ledger auditor operator",
     ),
+    (
+        "amply.checkpoint.v1.RecordService/ListClockResumptions",
+        "ledger auditor operator",
+    ),
+    ("amply.checkpoint.v1.RecordService/ResumeClock", "operator"),
     (
         "grpc.health.v1.Health/Check",
         "ledger auditor operator nobody",

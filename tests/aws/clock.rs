@@ -36,9 +36,9 @@ async fn a_clock_that_is_ahead_of_secrets_managers_signs_nothing_until_they_agre
 
 #[tokio::test]
 async fn a_key_that_is_put_when_none_could_sign_signs_within_seconds_without_being_told() {
-    boto3("create_secret", json!({ "Name": "late" }));
+    boto3("create_secret", json!({ "Name": "comes-late" }));
     let proxy = AwsService::proxy().await;
-    let mut service = AwsService::start_at(proxy, "late", Clock::system(), false).await;
+    let mut service = AwsService::start_at(proxy, "comes-late", Clock::system(), false).await;
     // So often that readings would be far between by now.
     wait::until("seven readings in vain", async || {
         service.proxy.asked().len() >= 7
@@ -47,7 +47,7 @@ async fn a_key_that_is_put_when_none_could_sign_signs_within_seconds_without_bei
     let before = service.proxy.asked().len();
     boto3(
         "put_secret_value",
-        json!({ "SecretId": "late", "SecretString": document() }),
+        json!({ "SecretId": "comes-late", "SecretString": document() }),
     );
     wait::until("the key to sign", async || service.sign(1).await.is_ok()).await;
     let looks = service.proxy.asked().len() - before;
