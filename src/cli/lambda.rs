@@ -24,6 +24,9 @@ const RUNTIME_VARIABLES: [&str; 4] = [
 pub(super) struct Lambda {
     #[command(flatten)]
     servers: Servers,
+    /// Have the key in force endorse the next one although no service can be asked whether it is revoked
+    #[arg(long)]
+    without_asking: bool,
 }
 
 impl Lambda {
@@ -47,7 +50,8 @@ impl Lambda {
 
     async fn handle(&self, shared: &SdkConfig, event: RotationEvent) -> Result<Value, Diagnostic> {
         let store = SecretStore::with_config(shared, &event.secret_id);
-        let rollover = Rollover::new(store, Clock::system(), self.servers.clone(), false);
+        let rollover = Rollover::new(store, Clock::system(), self.servers.clone(), false)
+            .without_asking(self.without_asking);
         let outcome = rollover
             .rotate(event.step, &event.client_request_token)
             .await;

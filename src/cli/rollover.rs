@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::place::Environment;
+use super::place::{Environment, RecordPlace};
 use super::{Failure, Format, FormatArg, print, print_json, timeline};
 use crate::clock::Clock;
 use crate::grpc::client::Servers;
@@ -93,6 +93,18 @@ pub(super) struct Stage {
     algorithm: Option<Algorithm>,
     #[command(flatten)]
     unendorsed: Unendorsed,
+    /// The record, which knows whether the key in force is revoked, where no service can be asked: sqlite:PATH,
+    /// postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that holds such an address
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_RECORD",
+        hide_env_values = true,
+        value_name = "PLACE"
+    )]
+    record: Option<RecordPlace>,
+    /// Have the key in force endorse the next one although nobody can be asked whether it is revoked
+    #[arg(long)]
+    without_asking: bool,
     #[command(flatten)]
     dry_run: DryRun,
     #[command(flatten)]
@@ -268,7 +280,15 @@ impl Stage {
             algorithm: self.algorithm,
             without_endorsement: self.unendorsed.without_endorsement,
         };
-        let report = self.place.open(dry_run).await.stage(&wanted).await?;
+        let mut rollover = self.place.open(dry_run).await;
+        rollover = rollover.without_asking(self.without_asking);
+        if let Some(place) = &self.record {
+            let record = place.open().await?;
+            let keyring = record.keyring().await.map_err(Failure::impossible)?;
+            record.close().await;
+            rollover = rollover.with_record(format!("--record {place}"), &keyring);
+        }
+        let report = rollover.stage(&wanted).await?;
         self.place.show(&report, dry_run)
     }
 }

@@ -87,6 +87,9 @@ impl Rollover {
         }
         let wanted = Wanted::default();
         let proposal = Proposal::new(&snapshot, &replicas, &wanted, self.clock.now())?;
+        if proposal.endorsed {
+            self.check_endorser(&snapshot.current()?.key()?.version, &replicas)?;
+        }
         let label = StagingLabel::Pending;
         let version = self.put(&snapshot, &proposal, token, &label).await?;
         let fingerprint = version.fingerprint();

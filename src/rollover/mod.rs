@@ -22,7 +22,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
 use crate::grpc::client::Servers;
-use crate::key::{PrivateKeyError, instant_text};
+use crate::key::{KeyVersion, Keyring, PrivateKeyError, instant_text};
 
 pub use crate::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
@@ -108,6 +108,10 @@ pub struct Rollover {
     store: SecretStore,
     clock: Clock,
     servers: Servers,
+    /// What the record itself says, where it is asked.
+    record: Option<Replica>,
+    /// Whether the key in force may endorse although nobody could be asked whether it is revoked.
+    without_asking: bool,
     dry_run: bool,
 }
 
@@ -118,8 +122,24 @@ impl Rollover {
             store,
             clock,
             servers,
+            record: None,
+            without_asking: false,
             dry_run,
         }
+    }
+
+    /// The keyring of a record, beside what services say.
+    #[must_use]
+    pub fn with_record(mut self, place: String, keyring: &Keyring) -> Self {
+        self.record = Some(Replica::of_record(place, keyring, self.clock.now()));
+        self
+    }
+
+    /// Lets the key in force endorse although nobody could be asked whether it is revoked.
+    #[must_use]
+    pub fn without_asking(mut self, without: bool) -> Self {
+        self.without_asking = without;
+        self
     }
 
     /// How things are: the secret's versions, what each service says, and what to know.
@@ -137,8 +157,39 @@ impl Rollover {
     }
 
     async fn look(&self) -> Result<(Snapshot, Vec<Replica>), RolloverError> {
-        let (snapshot, replicas) =
-            tokio::join!(self.store.read(), replicas::ask(&self.servers, false));
+        let (snapshot, replicas) = tokio::join!(self.store.read(), self.ask());
         Ok((snapshot?, replicas))
+    }
+
+    /// What the services say now, and the record.
+    async fn ask(&self) -> Vec<Replica> {
+        let mut replicas = replicas::ask(&self.servers, false).await;
+        replicas.extend(self.record.clone());
+        replicas
+    }
+
+    /// A key that is revoked endorses nothing, and only the record knows whether it is.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it is revoked, or nobody could be asked.
+    fn check_endorser(&self, current: &KeyVersion, replicas: &[Replica]) -> Result<(), Refusal> {
+        let key_id = || current.key_id.clone();
+        if let Some(replica) = replicas.iter().find(|r| r.says_revoked(current)) {
+            return Err(Refusal::CurrentRevoked {
+                key_id: key_id(),
+                url: replica.url.clone(),
+            });
+        }
+        let told = replicas.iter().any(|replica| replica.listing.is_ok());
+        match told || self.without_asking {
+            true => Ok(()),
+            false => Err(Refusal::NobodyAsked {
+                key_id: key_id(),
+                problems: replicas
+                    .iter()
+                    .filter_map(|r| Some(format!("{}: {}", r.url, r.listing.as_ref().err()?)))
+                    .collect(),
+            }),
+        }
     }
 }

@@ -75,6 +75,18 @@ pub enum Refusal {
         /// Who says so.
         url: String,
     },
+    /// Nobody said whether the key that must endorse is revoked.
+    #[error(
+        "whether {key_id}, which is AWSCURRENT, is revoked only the record knows, and nobody could be asked{}. Name the \
+         services (--server) or the record (--record); or add --without-asking to have it endorse all the same",
+        listed(.problems)
+    )]
+    NobodyAsked {
+        /// The key.
+        key_id: KeyId,
+        /// Why those who were asked did not say.
+        problems: Vec<String>,
+    },
     /// The name cannot be guessed.
     #[error("--key-id: is needed, since {0} does not end in a number")]
     NoNextName(KeyId),
@@ -152,4 +164,11 @@ pub enum Refusal {
         /// Which, and why.
         missing: Vec<String>,
     },
+}
+
+fn listed(problems: &[String]) -> String {
+    match problems.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", problems.join("; ")),
+    }
 }

@@ -1,7 +1,9 @@
 //! What the secret and the running services hold at one moment, without any private half: what all decisions are
 //! taken over.
 
-use crate::key::{Endorsement, KeyId, KeyState, KeyVersion, StagingLabel, ValidityWindow};
+use chrono::{DateTime, Utc};
+
+use crate::key::{Endorsement, KeyId, KeyState, KeyVersion, Keyring, StagingLabel, ValidityWindow};
 
 use super::Refusal;
 
@@ -155,6 +157,24 @@ pub struct ListedKey {
 }
 
 impl Replica {
+    /// What a record says, as a service on it would.
+    pub(super) fn of_record(place: String, keyring: &Keyring, now: DateTime<Utc>) -> Self {
+        let listed = keyring.entries().into_iter().map(|entry| ListedKey {
+            key_id: entry.version().key_id.to_string(),
+            thumbprint: entry.version().public_key.thumbprint(),
+            fingerprint: entry.version().fingerprint().to_string(),
+            state: entry.state(now),
+            signing: false,
+        });
+        Self {
+            url: place,
+            listing: Ok(Listing {
+                keys: listed.collect(),
+                faults: Vec::new(),
+            }),
+        }
+    }
+
     /// The keys that it told; none, if it did not answer.
     pub fn keys(&self) -> &[ListedKey] {
         self.listing

@@ -32,6 +32,9 @@ impl Rollover {
             });
         }
         let proposal = Proposal::new(&snapshot, &replicas, wanted, self.clock.now())?;
+        if proposal.endorsed {
+            self.check_endorser(&snapshot.current()?.key()?.version, &replicas)?;
+        }
         let token = snapshot.stage_token();
         let (label, next) = match snapshot.current() {
             Ok(_) => (StagingLabel::Pending, after_stage(&proposal.key_id)),
@@ -94,6 +97,10 @@ impl Rollover {
             Ok::<_, RolloverError>((made.0, made.1.version().clone()))
         });
         let (document, version) = made.await.map_err(|_| RolloverError::Ended)??;
+        if proposal.endorsed {
+            // It may have been revoked while the new key was made.
+            self.check_endorser(&snapshot.current()?.key()?.version, &self.ask().await)?;
+        }
         let put = self.store.put(token, label, document).await;
         let call = format!("PutSecretValue VersionStages={}", label.as_str());
         audited(&call, version.key_id.as_str(), &put);

@@ -260,6 +260,14 @@ impl AwsService {
         }
     }
 
+    /// Ends it, and gives the folder and the place of its record.
+    pub async fn stop(self) -> (TempDir, String) {
+        assert!(self._service.drain().await);
+        let place = self._folder.path().join("record.sqlite");
+        let place = format!("sqlite:{}", place.display());
+        (self._folder, place)
+    }
+
     pub async fn proxy() -> Proxy {
         Proxy::start(&MOTO.address).await
     }

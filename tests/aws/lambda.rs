@@ -53,7 +53,7 @@ impl Function {
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, router).await });
         let process = operator
-            .command(&["lambda"])
+            .command(&["lambda", "--without-asking"])
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "rotation")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")

@@ -1,7 +1,11 @@
 //! The operator's year: the command line against moto, with running services.
 
+use std::path::Path;
+
 use checkpoint_signer::clock::Clock;
-use checkpoint_signer::key::instant_text;
+use checkpoint_signer::key::{Revocation, instant_text};
+use checkpoint_signer::record::Record as _;
+use checkpoint_signer::record::sqlite::SqliteRecord;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -58,6 +62,9 @@ pub fn step<'a>(step: &'a str, secret: &'a str, more: &[&'a str]) -> Vec<&'a str
     let mut arguments = vec!["rollover", step, "--secret", secret];
     if step == "stage" {
         arguments.extend(["--bits", "2048"]);
+        if !more.contains(&"--server") {
+            arguments.push("--without-asking");
+        }
     }
     arguments.extend(more);
     arguments
@@ -252,7 +259,15 @@ async fn wishes_that_do_not_fit_are_refused_by_name() {
         );
     }
     let ended = operator
-        .run(&["rollover", "stage", "--secret", &secret, "--bits", "1024"])
+        .run(&[
+            "rollover",
+            "stage",
+            "--secret",
+            &secret,
+            "--bits",
+            "1024",
+            "--without-asking",
+        ])
         .await;
     assert_eq!(ended.code, 2);
     assert!(ended.text.contains("--bits"), "{}", ended.text);
@@ -294,6 +309,45 @@ async fn a_secret_that_cannot_be_read_is_told_plainly() {
         shown.contains("not every service lists it") && shown.contains("again"),
         "{shown}"
     );
+}
+
+#[tokio::test]
+async fn nothing_is_endorsed_while_nobody_says_whether_the_key_in_force_is_revoked() {
+    let (secret, operator) = (secret("unasked"), Operator::new().await);
+    let before = labels(&secret);
+    let mut service = service(&secret).await;
+    assert_eq!(service.key_of(1).await, OLD);
+    let stage = ["rollover", "stage", "--secret", &secret, "--bits", "2048"];
+    for nobody in [&[][..], &["--server", "http://127.0.0.1:1"]] {
+        let shown = operator.refused(&[&stage[..], nobody].concat()).await;
+        assert!(
+            shown.contains("nobody could be asked") && shown.contains("--without-asking"),
+            "{shown}"
+        );
+    }
+    // The record itself is asked where no service is there.
+    let (_folder, record) = service.stop().await;
+    let place = ["--record", record.as_str()];
+    let asked = [&stage[..], &place, &["--dry-run"]].concat();
+    let shown = operator.must(&asked).await;
+    assert!(shown.contains("would make"), "{shown}");
+    let opened = SqliteRecord::open(Path::new(record.trim_start_matches("sqlite:"))).unwrap();
+    let revocation = Revocation {
+        distrust_after: Utc::now(),
+        reason: "leaked".into(),
+        revoked_at: Utc::now(),
+    };
+    assert!(
+        opened
+            .revoke_key(&OLD.parse().unwrap(), revocation)
+            .await
+            .unwrap()
+    );
+    opened.close().await;
+    drop(opened);
+    let shown = operator.refused(&[&stage[..], &place].concat()).await;
+    assert!(shown.contains("is revoked, says --record"), "{shown}");
+    assert_eq!(labels(&secret), before);
 }
 
 #[tokio::test]

@@ -27,7 +27,15 @@ impl Installation {
     pub fn has_the_next_key(&self) -> DateTime<Utc> {
         let opens = Utc::now().with_nanosecond(0).unwrap() + UNTIL_NEW_YEAR;
         let from = opens.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let stage = ["rollover", "stage", "--valid-from", &from, "--bits", "2048"];
+        let stage = [
+            "rollover",
+            "stage",
+            "--valid-from",
+            &from,
+            "--bits",
+            "2048",
+            "--without-asking",
+        ];
         self.must_as_operator(&stage);
         self.must_as_operator(&["rollover", "promote"]);
         self.has_its_keys_read();

@@ -65,6 +65,7 @@ async fn a_rollover_that_logs_all_it_can_shows_no_key() {
         "stage",
         "--secret",
         "logged",
+        "--without-asking",
         "--bits",
         "2048",
         "--log-level",
