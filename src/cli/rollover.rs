@@ -10,7 +10,7 @@ use super::place::{Environment, RecordPlace};
 use super::{Failure, Format, FormatArg, print, print_json, timeline};
 use crate::clock::Clock;
 use crate::grpc::client::Servers;
-use crate::key::{KeyId, parse_instant};
+use crate::key::{KeyId, Keyring, parse_instant};
 use crate::rollover::{Report, Rollover, RolloverError, SecretStore, StoreError, Wanted};
 use crate::signature::Algorithm;
 use crate::visible::visible;
@@ -269,6 +269,15 @@ impl Status {
     }
 }
 
+/// The keys on record, or why they cannot be read.
+async fn recorded_keys(place: &RecordPlace) -> Result<Keyring, String> {
+    let unreadable = |failure: Failure| failure.message();
+    let record = place.open().await.map_err(unreadable)?;
+    let keyring = record.keyring().await.map_err(|error| error.to_string());
+    record.close().await;
+    keyring
+}
+
 impl Stage {
     async fn run(self) -> Result<(), Failure> {
         let dry_run = self.dry_run.dry_run;
@@ -283,10 +292,8 @@ impl Stage {
         let mut rollover = self.place.open(dry_run).await;
         rollover = rollover.without_asking(self.without_asking);
         if let Some(place) = &self.record {
-            let record = place.open().await?;
-            let keyring = record.keyring().await.map_err(Failure::impossible)?;
-            record.close().await;
-            rollover = rollover.with_record(format!("--record {place}"), &keyring);
+            let keyring = recorded_keys(place).await;
+            rollover = rollover.with_record(format!("--record {place}"), keyring);
         }
         let report = rollover.stage(&wanted).await?;
         self.place.show(&report, dry_run)

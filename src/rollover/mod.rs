@@ -128,10 +128,18 @@ impl Rollover {
         }
     }
 
-    /// The keyring of a record, beside what services say.
+    /// The keyring of a record, or why it cannot be read, beside what services say. It is one of those who can be asked, so that
+    /// where there are services, they need it not.
     #[must_use]
-    pub fn with_record(mut self, place: String, keyring: &Keyring) -> Self {
-        self.record = Some(Replica::of_record(place, keyring, self.clock.now()));
+    pub fn with_record(mut self, place: String, keyring: Result<Keyring, String>) -> Self {
+        self.record = match keyring {
+            Ok(keyring) => Some(Replica::of_record(place, &keyring, self.clock.now())),
+            Err(problem) if self.servers.urls.is_empty() => Some(Replica {
+                url: place,
+                listing: Err(problem),
+            }),
+            Err(_) => None,
+        };
         self
     }
 
