@@ -29,14 +29,16 @@
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
-//! | `budget` | the memory that clients may take, together and each of them |
+//! | `budget`, `counts`, `aside` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign |
 //! | [`fault`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of names; pages of the record; text that is safe to show |
 
+mod aside;
 pub mod audit;
 mod budget;
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;
+mod counts;
 pub mod fault;
 pub mod grpc;
 pub mod hardening;

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::aside::{Aside, Turns};
 use crate::clock::Clock;
 use crate::grpc::access::Access;
 use crate::http::{MetricsPlace, Scraped};
@@ -73,6 +74,9 @@ pub enum StartError {
     /// No threads.
     #[error("the signing threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
+    /// No threads for what the public asks.
+    #[error("the threads for verdicts and pages cannot be started: {0}")]
+    Aside(std::io::Error),
 }
 
 /// What a service is made of.
@@ -110,6 +114,8 @@ pub struct Service {
     edges: Vec<JoinHandle<()>>,
     watch: Watch,
     record: Arc<dyn Record>,
+    /// Ends with the service.
+    _aside: Aside,
 }
 
 impl Service {
@@ -178,6 +184,7 @@ impl Service {
         let watch = Watch::start(watched, signer.clone());
         let watch = watch.await.map_err(WitnessError::from)?;
         let shutdown = CancellationToken::new();
+        let aside = Aside::start().map_err(StartError::Aside)?;
         let grpc = local(&listener, parts.grpc);
         let http = http_listener.as_ref().zip(parts.http);
         let http = http.map(|(listener, asked)| local(listener, asked));
@@ -199,7 +206,7 @@ impl Service {
             );
             let scraped = (parts.metrics == Some(MetricsPlace::Http)).then_some(scraped);
             let serving = http::serve(listener, inner, scraped, shutdown.clone());
-            edges.push(tokio::spawn(serving));
+            edges.push(aside.threads().spawn(serving));
         }
         let serving = grpc::serve(
             listener,
@@ -211,6 +218,8 @@ impl Service {
                 clock,
                 shutdown: shutdown.clone(),
                 metrics,
+                aside: aside.threads(),
+                turns: Turns::default(),
             },
         );
         edges.push(tokio::spawn(async move {
@@ -226,6 +235,7 @@ impl Service {
             edges,
             watch,
             record,
+            _aside: aside,
         })
     }
 

@@ -17,6 +17,7 @@ mod wire;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -24,6 +25,7 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::aside::Turns;
 use crate::clock::Clock;
 use crate::record::Record;
 use crate::signer::{Custody, Readiness, Signer};
@@ -69,6 +71,10 @@ pub struct Inner {
     pub shutdown: CancellationToken,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// The threads on which everything is worked on that is not signing.
+    pub(crate) aside: Handle,
+    /// Turns to read what may be large.
+    pub(crate) turns: Turns,
 }
 
 /// Serves until the shutdown token is cancelled and what was in flight then is answered.
@@ -98,6 +104,7 @@ pub async fn serve(
         access.clone(),
         Arc::clone(&inner.metrics),
         inner.shutdown.clone(),
+        inner.aside.clone(),
     );
     let signing = SigningServiceServer::new(signing::Signing(inner.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);

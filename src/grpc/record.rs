@@ -14,6 +14,7 @@ use super::proto::{
     ResumeClockResponse, SignedCheckpoint as WireSignedCheckpoint,
 };
 use super::{Inner, convert, status};
+use crate::aside::Turn;
 use crate::audit::{self, Outcome};
 use crate::identifier::IdentifierError;
 use crate::key::instant_text;
@@ -41,6 +42,7 @@ impl RecordService for Records {
         &self,
         request: Request<GetSignedCheckpointRequest>,
     ) -> Result<Response<GetSignedCheckpointResponse>, Status> {
+        let turn = self.turn(&request).await?;
         let request = request.into_inner();
         let ledger_id = identifier("ledger_id", &request.ledger_id)?;
         let checkpoint_id = identifier("checkpoint_id", &request.checkpoint_id)?;
@@ -82,7 +84,7 @@ impl RecordService for Records {
                 answer.inclusion_proof = Some(wire_proof(tree_size, &proof));
             }
         }
-        Ok(Response::new(answer))
+        Ok(in_turn(answer, turn))
     }
 
     async fn get_record_head(
@@ -104,12 +106,13 @@ impl RecordService for Records {
         &self,
         request: Request<ProveConsistencyRequest>,
     ) -> Result<Response<ProveConsistencyResponse>, Status> {
+        let turn = self.turn(&request).await?;
         let ProveConsistencyRequest { from_rows, to_rows } = request.into_inner();
         self.check_rows("to_rows", to_rows).await?;
         let plan = ProofPlan::consistency(from_rows, to_rows)
             .map_err(|error| status::invalid_request("from_rows", &error.to_string()))?;
         let hashes = wire_hashes(&prover::prove(self.0.record.as_ref(), &plan).await?);
-        Ok(Response::new(ProveConsistencyResponse { hashes }))
+        Ok(in_turn(ProveConsistencyResponse { hashes }, turn))
     }
 
     async fn list_clock_resumptions(
@@ -149,6 +152,7 @@ impl RecordService for Records {
         &self,
         request: Request<ListSignedCheckpointsRequest>,
     ) -> Result<Response<ListSignedCheckpointsResponse>, Status> {
+        let turn = self.turn(&request).await?;
         let request = request.into_inner();
         let filter = filter(&request)?;
         let page_size = match u32::try_from(request.page_size) {
@@ -173,12 +177,13 @@ impl RecordService for Records {
         };
         let record = self.0.record.as_ref();
         let page = paging::read(record, &filter, after, page_size, show).await?;
-        Ok(Response::new(ListSignedCheckpointsResponse {
+        let answer = ListSignedCheckpointsResponse {
             signed_checkpoints: page.items,
             next_page_token: page
                 .next
                 .map_or_else(String::new, |last| digest.token(last)),
-        }))
+        };
+        Ok(in_turn(answer, turn))
     }
 }
 
@@ -195,6 +200,13 @@ impl From<&Resumption> for ClockResumption {
 }
 
 impl Records {
+    /// A turn to read what may be large.
+    async fn turn<T>(&self, request: &Request<T>) -> Result<Turn, Status> {
+        let call = Call::of(request)?;
+        let turn = self.0.turns.take(Some(call.judge.connection())).await;
+        turn.ok_or_else(status::too_much_is_read)
+    }
+
     /// Every clock that can be asked must agree on what is true.
     async fn resume(&self, request: ResumeClockRequest, by: String) -> Result<Resumption, Status> {
         let wire = request.now.ok_or_else(|| {
@@ -239,6 +251,13 @@ impl Records {
             .map_err(|error| status::invalid_request("tree_size", &error.to_string()))?;
         Ok(prover::prove(self.0.record.as_ref(), &plan).await?)
     }
+}
+
+/// The turn is over when the answer's bytes are made.
+fn in_turn<T>(answer: T, turn: Turn) -> Response<T> {
+    let mut response = Response::new(answer);
+    response.extensions_mut().insert(turn);
+    response
 }
 
 /// The service's clock and the caller's.

@@ -193,6 +193,19 @@ pub(super) fn too_much_at_once() -> Status {
     )
 }
 
+/// Too many wait to read the record.
+pub(super) fn too_much_is_read() -> Status {
+    let message = "too much of the record is read at once; retry later".into();
+    with_reason(
+        Code::ResourceExhausted,
+        "TOO_MUCH_AT_ONCE",
+        message,
+        |details| {
+            details.set_retry_info(Some(RETRY_DELAY));
+        },
+    )
+}
+
 /// A stream that has gone on for too long.
 pub(super) fn stream_too_long(limit: u64) -> Status {
     let message = format!("the stream has {limit} items; expected another stream for more");

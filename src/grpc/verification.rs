@@ -1,7 +1,10 @@
-//! `VerificationService`.
+//! `VerificationService`: on threads that give way to those that sign.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -51,14 +54,13 @@ impl From<verify_checkpoints_request::Subject> for Subject {
 
 impl Verification {
     async fn verdict(&self, subject: Subject) -> Result<WireVerdict, Status> {
-        let keys = std::sync::Arc::clone(&self.0.custody.keys().borrow());
+        let keys = Arc::clone(&self.0.custody.keys().borrow());
         // A message takes many times what it says: it is read before anything waits.
         let subject = match subject {
             Subject::Json(text) => Ok(text),
             Subject::Message(message) => Err(SignedCheckpoint::try_from(*message)),
         };
-        // RSA does not run on the reactor.
-        let verified = tokio::task::spawn_blocking(move || match subject {
+        let verified = self.0.aside.spawn_blocking(move || match subject {
             Ok(text) => verifier::verify_published(&keys.keyring, text.as_bytes()),
             Err(Ok(signed)) => (verifier::verify(&keys.keyring, &signed), Some(signed)),
             Err(Err(invalid)) => (Verdict::malformed(invalid), None),
@@ -108,7 +110,8 @@ impl VerificationService for Verification {
         request: Request<Streaming<VerifyCheckpointsRequest>>,
     ) -> Result<Response<Self::VerifyCheckpointsStream>, Status> {
         let this = self.clone();
-        let load = Call::of(&request)?.load;
+        let call = Call::of(&request)?;
+        let load = Arc::clone(&call.load);
         let shutdown = self.0.shutdown.clone();
         let requests = tokio_stream::StreamExt::timeout(request.into_inner(), ITEM_PATIENCE);
         let mut items = 0;
@@ -142,6 +145,25 @@ impl VerificationService for Verification {
         });
         // In order, and as many at once as there are cores, twice: one is read while another is verified.
         let verdicts = futures_util::StreamExt::buffered(verdicts, 2 * width);
-        Ok(Response::new(Box::pin(verdicts)))
+        let (told, answers) = mpsc::channel(1);
+        let spans = call.spans.clone();
+        let telling = tell(verdicts, told);
+        self.0.aside.spawn(spans.around(telling));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+}
+
+/// Reads, decodes and answers where it is run, and not where the answers are sent; ends when nobody wants them any more.
+async fn tell<T>(verdicts: impl Stream<Item = T>, told: mpsc::Sender<T>) {
+    let mut verdicts = pin!(verdicts);
+    loop {
+        let verdict = tokio::select! {
+            verdict = verdicts.next() => verdict,
+            () = told.closed() => return,
+        };
+        let Some(verdict) = verdict else { return };
+        if told.send(verdict).await.is_err() {
+            return;
+        }
     }
 }

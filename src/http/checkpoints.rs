@@ -7,6 +7,7 @@ use super::Inner;
 use super::problem::Problem;
 use super::query::{Query, Segments, identifier};
 use super::representation::{Keep, LIST_KEPT, Representation};
+use crate::aside::Turn;
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::parse_instant;
 use crate::paging::{self, FilterDigest};
@@ -25,6 +26,7 @@ pub(super) async fn one(
 ) -> Result<Representation, Problem> {
     let ledger_id: LedgerId = identifier("ledger", &ledger)?;
     let checkpoint_id: CheckpointId = identifier("id", &id)?;
+    let _turn = turn(&inner).await?;
     let receipt = inner.record.get(&ledger_id, &checkpoint_id).await?;
     let receipt = receipt.ok_or_else(|| {
         let detail = format!("id: ledger {ledger_id} has no signed checkpoint {checkpoint_id}");
@@ -36,6 +38,7 @@ pub(super) async fn one(
 
 /// `GET /v1/checkpoints/newest`: the newest first.
 pub(super) async fn newest(State(inner): State<Inner>) -> Result<Representation, Problem> {
+    let _turn = turn(&inner).await?;
     let rows = inner.record.newest(NEWEST).await?;
     let published: Vec<String> = rows.iter().map(|row| row.signed.published_json()).collect();
     Ok(list(&published, None))
@@ -66,9 +69,16 @@ pub(super) async fn page(
         let bytes = published.len();
         (published, bytes)
     };
+    let _turn = turn(&inner).await?;
     let page = paging::read(inner.record.as_ref(), &filter, after, PAGE, show).await?;
     let next = page.next.map(|last| digest.token(last));
     Ok(list(&page.items, next))
+}
+
+/// A turn to read what may be large: a connection asks for one at a time.
+async fn turn(inner: &Inner) -> Result<Turn, Problem> {
+    let turn = inner.turns.take(None).await;
+    turn.ok_or_else(Problem::overloaded)
 }
 
 fn no_such_page() -> Problem {

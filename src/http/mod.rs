@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
 use url::Url;
 
+use crate::aside::Turns;
 use crate::clock::Clock;
 use crate::record::Record;
 use crate::signer::{KeysInForce, Readiness, Signer};
@@ -119,6 +120,7 @@ pub struct Inner {
     signed_keyring: SignedKeyring,
     verifications: Arc<Semaphore>,
     limits: Limits,
+    turns: Turns,
     metrics: Arc<Metrics>,
     readiness: Readiness,
 }
@@ -138,6 +140,7 @@ impl Inner {
             signed_keyring: SignedKeyring::start(signer.warrant(), issuer),
             verifications: Arc::new(Semaphore::new(VERIFICATIONS_PER_CORE * cores)),
             limits: Limits::default(),
+            turns: Turns::default(),
             keys,
             record,
             clock,

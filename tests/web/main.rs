@@ -10,6 +10,7 @@
     unreachable_pub
 )]
 
+mod attack;
 mod client;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../support/cluster.rs"]

@@ -5,20 +5,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
+use http_body::Frame;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
 
-use super::{Access, Caller, Judge, Lasts, Peer, Rpc};
+use super::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs};
+use crate::aside::Turn;
 use crate::audit::Asked;
 use crate::budget::Budget;
+use crate::counts::{Counts, Place};
 use crate::grpc::protocol;
 use crate::grpc::status;
 use crate::grpc::transport::{
-    Answer, Arrival, Belongings, CALLS_KEPT_PER_CONNECTION, Counts, Ending, HANDLER_PATIENCE, Load,
-    MAX_CALLS_PER_PEER, Place, Unread, budget,
+    Answer, Arrival, Belongings, CALLS_KEPT_PER_CONNECTION, Ending, HANDLER_PATIENCE, Load,
+    MAX_CALLS_PER_PEER, Unread, budget,
 };
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
@@ -65,6 +71,9 @@ pub(in crate::grpc) struct GateLayer {
     kept: Arc<Counts>,
     budget: Arc<Budget>,
     unread: Unread,
+    /// Of those who sign, so that nobody else's answers take their place.
+    unread_signatures: Unread,
+    aside: Handle,
     metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 }
@@ -74,6 +83,7 @@ impl GateLayer {
         access: Access,
         metrics: Arc<Metrics>,
         shutdown: CancellationToken,
+        aside: Handle,
     ) -> Self {
         Self {
             access,
@@ -82,7 +92,9 @@ impl GateLayer {
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
             kept: Counts::up_to(CALLS_KEPT_PER_CONNECTION),
             budget: budget(),
-            unread: Unread::default(),
+            unread: Unread::of_all(),
+            unread_signatures: Unread::of_signatures(),
+            aside,
         }
     }
 }
@@ -109,6 +121,7 @@ impl<S> Service<Request<Body>> for Gate<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
     S::Future: Send + 'static,
+    S::Error: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -134,7 +147,10 @@ where
         let (peer, shutdown) = (&call.judge.peer, self.gate.shutdown.clone());
         let of = Belongings {
             answers: Arc::clone(peer.answers()),
-            unread: self.gate.unread.clone(),
+            unread: match rpc.signs() {
+                true => self.gate.unread_signatures.clone(),
+                false => self.gate.unread.clone(),
+            },
             connection: Arc::clone(peer.connection()),
             ending: ending(&call.judge, until),
             spans: call.spans.clone(),
@@ -148,24 +164,28 @@ where
         let request =
             request.map(|body| Body::new(Arrival::new(body, budget, rpc.takes, load, shutdown)));
         let spans = of.spans.clone();
-        let answered = spans.around(spans.within(|| self.inner.call(request)));
+        let answering = answer(
+            spans.within(|| self.inner.call(request)),
+            (rpc.lasts == Lasts::Once).then(|| (of.unread.clone(), Arc::clone(&of.connection))),
+        );
+        let answering = spans.around(answering);
+        let answered: Answering<S::Error> = match rpc.runs {
+            Runs::Here => Box::pin(answering),
+            Runs::Aside => {
+                let task = AbortOnDropHandle::new(self.gate.aside.spawn(answering));
+                Box::pin(async move { task.await.unwrap_or_else(|_| Ok(ended())) })
+            }
+        };
         Box::pin(async move {
             let latest = Instant::now() + HANDLER_PATIENCE;
             let waits_less = until.filter(|until| *until < latest);
             let answered = tokio::time::timeout_at(waits_less.unwrap_or(latest).into(), answered);
-            let (mut head, mut body) = match (answered.await, waits_less) {
+            let (mut head, (first, body)) = match (answered.await, waits_less) {
                 (Ok(answer), _) => answer?,
-                (Err(_), Some(_)) => status::deadline_expired().into_http(),
-                (Err(_), None) => status::too_slow("the request or its answer").into_http(),
+                (Err(_), Some(_)) => refused(status::deadline_expired()),
+                (Err(_), None) => refused(status::too_slow("the request or its answer")),
             }
             .into_parts();
-            let mut first = None;
-            if rpc.lasts == Lasts::Once {
-                match of.unread.make(&of.connection, &mut body).await {
-                    Ok(made) => first = made,
-                    Err(status) => (head, body) = status.into_http().into_parts(),
-                }
-            }
             status::give_reason(&mut head.headers);
             // A refusal has its status here, an answer after it.
             trace::grpc_answered(&spans.traced, &head.headers);
@@ -174,6 +194,37 @@ where
             Ok(Response::from_parts(head, body))
         })
     }
+}
+
+/// An answer, with what was made of its body already.
+type Made = Response<(Option<Frame<Bytes>>, Body)>;
+
+type Answering<E> = Pin<Box<dyn Future<Output = Result<Made, E>> + Send>>;
+
+/// Waits for an answer; one that is a single message is made now, and its turn is over then.
+async fn answer<E>(
+    answered: impl Future<Output = Result<Response<Body>, E>>,
+    once: Option<(Unread, Arc<str>)>,
+) -> Result<Made, E> {
+    let (mut head, mut body) = answered.await?.into_parts();
+    let mut first = None;
+    if let Some((unread, connection)) = once {
+        match unread.make(&connection, &mut body).await {
+            Ok(made) => first = made,
+            Err(status) => (head, body) = status.into_http().into_parts(),
+        }
+    }
+    head.extensions.remove::<Turn>();
+    Ok(Response::from_parts(head, (first, body)))
+}
+
+fn refused(status: Status) -> Made {
+    status.into_http().map(|body| (None, body))
+}
+
+/// The answer when its task has ended without one.
+fn ended() -> Made {
+    refused(status::shutting_down())
 }
 
 /// What ends the answer to a call before it is over: its caller's patience, and of a stream that nobody else ends, that its

@@ -39,6 +39,11 @@ impl Judge {
         }
     }
 
+    /// Under which name the connection of the call is counted.
+    pub(in crate::grpc) fn connection(&self) -> &Arc<str> {
+        self.peer.connection()
+    }
+
     fn turned_away(&self, who: &str, reason: &str) {
         self.metrics.turned_away(reason);
         let asked = Asked {

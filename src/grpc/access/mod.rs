@@ -16,7 +16,7 @@ mod rpcs;
 
 pub use files::{AccessFault, Authority, MinimumTls, TlsFiles};
 pub use roles::{Caller, Clients, Role};
-pub use rpcs::{Lasts, Need, RPCS, Rpc, Takes};
+pub use rpcs::{Lasts, Need, RPCS, Rpc, Runs, Takes};
 
 pub(super) use gate::{Call, GateLayer};
 pub(super) use judge::Judge;

@@ -25,6 +25,15 @@ pub enum Lasts {
     OpenForSigning,
 }
 
+/// On which threads a call is worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// On those that have the connections: it signs, or an operator asked for it, or it is over at once.
+    Here,
+    /// On those that give way to signing: whoever asks has what they have left.
+    Aside,
+}
+
 /// What a call's request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
@@ -64,6 +73,8 @@ pub struct Rpc {
     pub need: Need,
     /// How long a call may go on.
     pub lasts: Lasts,
+    /// Where it is worked on. A stream's items are looked after by its own service.
+    pub runs: Runs,
 }
 
 const fn rpc(path: &'static str, takes: Takes, need: Need, lasts: Lasts) -> Rpc {
@@ -72,6 +83,19 @@ const fn rpc(path: &'static str, takes: Takes, need: Need, lasts: Lasts) -> Rpc 
         takes,
         need,
         lasts,
+        runs: Runs::Here,
+    }
+}
+
+impl Rpc {
+    /// Whether it signs what it is given.
+    pub(super) fn signs(&self) -> bool {
+        self.path.starts_with("/amply.checkpoint.v1.SigningService/")
+    }
+
+    const fn aside(self) -> Self {
+        let runs = Runs::Aside;
+        Self { runs, ..self }
     }
 }
 
@@ -96,7 +120,8 @@ pub const RPCS: &[Rpc] = &[
         Takes::Checkpoint,
         ANY_ROLE,
         Lasts::Once,
-    ),
+    )
+    .aside(),
     rpc(
         "/amply.checkpoint.v1.VerificationService/VerifyCheckpoints",
         Takes::Checkpoints,
@@ -108,13 +133,15 @@ pub const RPCS: &[Rpc] = &[
         Takes::Few,
         ANY_ROLE,
         Lasts::Once,
-    ),
+    )
+    .aside(),
     rpc(
         "/amply.checkpoint.v1.KeyService/GetKey",
         Takes::Few,
         ANY_ROLE,
         Lasts::Once,
-    ),
+    )
+    .aside(),
     rpc(
         "/amply.checkpoint.v1.KeyService/WatchKeys",
         Takes::Few,
@@ -138,13 +165,15 @@ pub const RPCS: &[Rpc] = &[
         Takes::Few,
         ANY_ROLE,
         Lasts::Once,
-    ),
+    )
+    .aside(),
     rpc(
         "/amply.checkpoint.v1.RecordService/ListSignedCheckpoints",
         Takes::Few,
         Need::OneOf(&[Auditor, Operator]),
         Lasts::Once,
-    ),
+    )
+    .aside(),
     rpc(
         "/amply.checkpoint.v1.RecordService/GetRecordHead",
         Takes::Few,
@@ -156,7 +185,8 @@ pub const RPCS: &[Rpc] = &[
         Takes::Few,
         ANY_ROLE,
         Lasts::Once,
-    ),
+    )
+    .aside(),
     rpc(
         "/amply.checkpoint.v1.RecordService/ListClockResumptions",
         Takes::Few,

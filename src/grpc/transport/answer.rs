@@ -14,8 +14,9 @@ use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
 use super::super::status;
-use super::{ANSWER_PATIENCE, ANSWERS_KIB, ANSWERS_SHARE_KIB, LARGE_ANSWER_BYTES, Load, Place};
+use super::{ANSWER_PATIENCE, ANSWERS_KIB, ANSWERS_SHARE_KIB, LARGE_ANSWER_BYTES, Load, SIGNATURES_KIB};
 use crate::budget::{Budget, Part};
+use crate::counts::Place;
 use crate::telemetry::call::CallSpans;
 use crate::telemetry::trace;
 
@@ -54,12 +55,6 @@ pub(in crate::grpc) type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
 #[derive(Clone)]
 pub(in crate::grpc) struct Unread(Arc<Budget>);
 
-impl Default for Unread {
-    fn default() -> Self {
-        Self(Budget::new(ANSWERS_KIB, ANSWERS_SHARE_KIB))
-    }
-}
-
 /// Bytes of an answer, with their part of the budget: it is given back when the network has taken them.
 struct Held {
     bytes: Bytes,
@@ -77,6 +72,16 @@ fn held(bytes: Bytes, part: Part) -> Bytes {
 }
 
 impl Unread {
+    /// Answers to all but who sign.
+    pub(in crate::grpc) fn of_all() -> Self {
+        Self(Budget::new(ANSWERS_KIB, ANSWERS_SHARE_KIB))
+    }
+
+    /// Answers to who sign.
+    pub(in crate::grpc) fn of_signatures() -> Self {
+        Self(Budget::new(SIGNATURES_KIB, ANSWERS_SHARE_KIB))
+    }
+
     /// The only message of an answer, made now, so that what waits is its bytes and not what it is made of.
     ///
     /// # Errors

@@ -14,7 +14,8 @@ use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::{LINGER, Place, WRITE_PATIENCE};
+use super::{LINGER, WRITE_PATIENCE};
+use crate::counts::Place;
 use crate::grpc::access::Peer;
 
 /// How often a connection looks at what is overdue.

@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Stream;
 use super::{
-    Connection, Counts, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_NEWCOMERS, NEWCOMER_PATIENCE,
+    Connection, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_NEWCOMERS, NEWCOMER_PATIENCE,
 };
+use crate::counts::Counts;
 use crate::grpc::access::{Access, Peer};
 
 /// What a client of HTTP/2 says first (RFC 9113, section 3.4).

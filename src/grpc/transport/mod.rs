@@ -7,13 +7,11 @@
 mod answer;
 mod arrival;
 mod connection;
-mod counts;
 mod listen;
 
 pub(super) use answer::{Answer, Answers, Belongings, Ending, Unread};
 pub(super) use arrival::{Arrival, Load, budget};
 pub(super) use connection::Connection;
-pub(super) use counts::{Counts, Place};
 pub(super) use listen::listen;
 
 use std::time::Duration;
@@ -49,8 +47,11 @@ const MESSAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// ordinary checkpoint, are bounded by the calls that a peer may have.
 const LARGE_ANSWER_BYTES: usize = 16 * 1024;
 
-/// What all large answers that were not taken yet may have together, in KiB: eighteen of the largest.
-const ANSWERS_KIB: usize = 64 * 1024;
+/// What all large answers that were not taken yet may have together, in KiB: twelve of the largest.
+const ANSWERS_KIB: usize = 44 * 1024;
+
+/// What those to who sign may have, beside that: twelve of the largest.
+const SIGNATURES_KIB: usize = 20 * 1024;
 
 /// What those on one connection may have: a page of 3.5 MiB, and another meanwhile.
 const ANSWERS_SHARE_KIB: usize = 8 * 1024;

@@ -19,14 +19,16 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// `end` has the connection when all jobs are done, before it is closed.
+    /// `begin` is called on the thread; `end` has the connection when all jobs are done, before it is closed.
     pub(super) fn start(
         name: &str,
         mut connection: Connection,
+        begin: impl FnOnce() + Send + 'static,
         end: impl FnOnce(&mut Connection) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            begin();
             for job in queue {
                 job(&mut connection);
             }
@@ -105,7 +107,7 @@ mod tests {
     use super::*;
 
     fn lane() -> Lane {
-        Lane::start("test", Connection::open_in_memory().unwrap(), |_| {}).unwrap()
+        Lane::start("test", Connection::open_in_memory().unwrap(), || {}, |_| {}).unwrap()
     }
 
     fn count(connection: &mut Connection) -> Result<i64, RecordError> {

@@ -36,6 +36,7 @@ use super::{
     AppendError, Depth, Filter, Listing, Pulse, Receipt, Record, RecordError, RegisterError,
     ResumeError, ResumeOrder, Resumption, StoreCheck, WentBack,
 };
+use crate::aside::give_way;
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
@@ -53,7 +54,7 @@ const SCHEMA_VERSION: i32 = 6;
 /// How long a statement waits for another process that writes, in milliseconds.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Threads that read what anybody may ask for.
+/// Threads that read what anybody may ask for; they give way to those that sign.
 const READERS: usize = 2;
 
 /// Why a record cannot be opened or made.
@@ -194,8 +195,9 @@ impl SqliteRecord {
             never.map_err(sqlite)?;
         }
         let file = Arc::new(FileIdentity::of(path, real, owned).map_err(io)?);
-        let lane = |name, connection| Lane::start(name, connection, |_| {}).map_err(io);
-        let readers = (0..READERS).map(|_| lane("record-read", open()?));
+        let reader = || Lane::start("record-read", open()?, give_way, |_| {}).map_err(io);
+        let readers = (0..READERS).map(|_| reader());
+        let signing = Lane::start("record-sign", open()?, || {}, |_| {}).map_err(io)?;
         let (of_end, shown) = (Arc::clone(&file), path.to_owned());
         let end = move |connection: &mut Connection| match owned {
             true => end_owned(connection, &of_end, &shown),
@@ -203,8 +205,8 @@ impl SqliteRecord {
         };
         Ok(Self {
             readers: readers.collect::<Result<_, OpenError>>()?,
-            signing: lane("record-sign", open()?)?,
-            writer: Lane::start("record-write", writing, end).map_err(io)?,
+            signing,
+            writer: Lane::start("record-write", writing, || {}, end).map_err(io)?,
             next_reader: Default::default(),
             file,
             seen: Arc::new(Seen::nothing()),

@@ -1,16 +1,16 @@
-//! How many of something each peer has.
+//! How many of something each client has.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Counts by name, each up to a limit.
-pub(in crate::grpc) struct Counts {
+pub(crate) struct Counts {
     limit: usize,
     taken: Mutex<HashMap<Arc<str>, usize>>,
 }
 
 impl Counts {
-    pub(in crate::grpc) fn up_to(limit: usize) -> Arc<Self> {
+    pub(crate) fn up_to(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             limit,
             taken: Mutex::default(),
@@ -18,7 +18,7 @@ impl Counts {
     }
 
     /// A place for this name, until it is dropped; none when the limit is reached.
-    pub(in crate::grpc) fn take(self: &Arc<Self>, name: &Arc<str>) -> Option<Place> {
+    pub(crate) fn take(self: &Arc<Self>, name: &Arc<str>) -> Option<Place> {
         let mut all = self.all();
         let taken = all.entry(Arc::clone(name)).or_default();
         if *taken >= self.limit {
@@ -38,7 +38,7 @@ impl Counts {
 }
 
 /// A place that is taken.
-pub(in crate::grpc) struct Place {
+pub(crate) struct Place {
     counts: Arc<Counts>,
     name: Arc<str>,
 }
