@@ -14,6 +14,10 @@ use crate::counts::{Counts, Place};
 /// What is read of the record for one answer, at once: as many as there are connections to a SQLite record for it.
 const READ_AT_ONCE: usize = 2;
 
+/// Steps of nice(2) by which the threads give way: a third of the time of one that signs, when there is not enough for both, so that
+/// they always go on.
+const NICER: i32 = 5;
+
 /// How many may wait for that. Who waits holds a small request and nothing else.
 const WAITING: usize = 256;
 
@@ -58,11 +62,11 @@ impl Drop for Aside {
     }
 }
 
-/// Lets the thread that calls it run when those that sign leave it the time: ten steps of nice(2) are a tenth of it at the least, so
-/// that it always goes on. On other systems than Linux this would change the whole process.
+/// Lets the thread that calls it run when those that sign leave it the time. On other systems than Linux this would
+/// change the whole process.
 pub(crate) fn give_way() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+    if let Err(error) = rustix::process::setpriority_process(None, NICER) {
         tracing::debug!(%error, "a thread keeps its priority");
     }
 }
@@ -147,7 +151,10 @@ mod tests {
             assert!(poll!(&mut one).is_pending());
             waiting.push(one);
         }
-        assert!(turns.take(Some(&greedy)).await.is_none(), "its places are taken");
+        assert!(
+            turns.take(Some(&greedy)).await.is_none(),
+            "its places are taken"
+        );
         let other = client(1);
         let mut another = Box::pin(turns.take(Some(&other)));
         assert!(poll!(&mut another).is_pending(), "others have theirs");

@@ -374,7 +374,7 @@ async fn sixteen_attackers_of_each_kind_take_little_memory_and_keep_no_good_clie
     }
     let memory = memory_kib(service.id());
     done.over.store(true, Ordering::Relaxed);
-    eprintln!(
+    println!(
         "memory {before} -> {memory} KiB; median to sign and to verify {quiet:?} -> {attacked:?}; {done:?}"
     );
     assert!(memory < MOST_MEMORY_KIB, "it took {memory} KiB");
@@ -387,6 +387,6 @@ async fn sixteen_attackers_of_each_kind_take_little_memory_and_keep_no_good_clie
     .await
     .unwrap();
     let afterwards = go_on(&service, &http, 2000).await;
-    eprintln!("afterwards {afterwards:?}");
+    println!("afterwards {afterwards:?}");
     service.kill().await;
 }

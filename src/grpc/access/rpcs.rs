@@ -90,7 +90,8 @@ const fn rpc(path: &'static str, takes: Takes, need: Need, lasts: Lasts) -> Rpc 
 impl Rpc {
     /// Whether it signs what it is given.
     pub(super) fn signs(&self) -> bool {
-        self.path.starts_with("/amply.checkpoint.v1.SigningService/")
+        self.path
+            .starts_with("/amply.checkpoint.v1.SigningService/")
     }
 
     const fn aside(self) -> Self {

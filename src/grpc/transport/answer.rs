@@ -14,7 +14,9 @@ use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
 use super::super::status;
-use super::{ANSWER_PATIENCE, ANSWERS_KIB, ANSWERS_SHARE_KIB, LARGE_ANSWER_BYTES, Load, SIGNATURES_KIB};
+use super::{
+    ANSWER_PATIENCE, ANSWERS_KIB, ANSWERS_SHARE_KIB, LARGE_ANSWER_BYTES, Load, SIGNATURES_KIB,
+};
 use crate::budget::{Budget, Part};
 use crate::counts::Place;
 use crate::telemetry::call::CallSpans;

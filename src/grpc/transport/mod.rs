@@ -47,11 +47,11 @@ const MESSAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// ordinary checkpoint, are bounded by the calls that a peer may have.
 const LARGE_ANSWER_BYTES: usize = 16 * 1024;
 
-/// What all large answers that were not taken yet may have together, in KiB: twelve of the largest.
-const ANSWERS_KIB: usize = 44 * 1024;
+/// What all large answers that were not taken yet may have together, in KiB: eight of the largest.
+const ANSWERS_KIB: usize = 28 * 1024;
 
-/// What those to who sign may have, beside that: twelve of the largest.
-const SIGNATURES_KIB: usize = 20 * 1024;
+/// What those to who sign may have, beside that: ten of the largest.
+const SIGNATURES_KIB: usize = 16 * 1024;
 
 /// What those on one connection may have: a page of 3.5 MiB, and another meanwhile.
 const ANSWERS_SHARE_KIB: usize = 8 * 1024;
