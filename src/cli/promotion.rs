@@ -106,6 +106,9 @@ impl AcceptPromotion {
                 print_line(&format!("  {}", line(row)))?;
             }
         }
+        if let Err(RecordError::WentBack(WentBack::FormerHome(former))) = record.head().await {
+            return Err(Failure::Negative(format!("{former}; nothing was accepted")));
+        }
         checked.map_err(|error| {
             Failure::Negative(format!(
                 "{error}; nothing was accepted: put the missing rows back first (`record restore`), or leave out what they are \

@@ -27,8 +27,11 @@ use crate::record::{Filter, Receipt, RecordError, ResumeOrder, Resumption, prove
 use crate::signer::Refusal;
 use crate::timekeeping::uptime;
 
-/// In the metadata of an answer with a head: where the record lives.
+/// In the metadata of an answer with a head, and of a refusal: where the record lives.
 pub(crate) const RECORD_HOME: &str = "record-home";
+
+/// And what the record calls it: two servers can have been promoted at once.
+pub(crate) const RECORD_HOME_NAME: &str = "record-home-name";
 
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
@@ -91,15 +94,30 @@ impl RecordService for Records {
         &self,
         _: Request<GetRecordHeadRequest>,
     ) -> Result<Response<GetRecordHeadResponse>, Status> {
-        let head = self.0.signer.head(0).await?;
-        let record_head = Some(RecordHead::from(head.as_ref()));
-        let mut response = Response::new(GetRecordHeadResponse { record_head });
+        let mut answer = match self.0.signer.head(0).await {
+            Ok(head) => {
+                let record_head = Some(RecordHead::from(head.as_ref()));
+                Ok(Response::new(GetRecordHeadResponse { record_head }))
+            }
+            Err(refusal) => Err(Status::from(refusal)),
+        };
         // Peers that are asked by one another tell with it whether they write to the same database.
-        let home = self.0.record.home().and_then(|home| home.parse().ok());
-        if let Some(home) = home {
-            response.metadata_mut().insert(RECORD_HOME, home);
+        if let Some(accepted) = self.0.record.home() {
+            let metadata = match &mut answer {
+                Ok(response) => response.metadata_mut(),
+                Err(status) => status.metadata_mut(),
+            };
+            let told = [
+                (RECORD_HOME, accepted.home.to_string()),
+                (RECORD_HOME_NAME, accepted.name()),
+            ];
+            for (name, value) in told {
+                if let Ok(value) = value.parse() {
+                    metadata.insert(name, value);
+                }
+            }
         }
-        Ok(response)
+        answer
     }
 
     async fn prove_consistency(

@@ -27,7 +27,8 @@ impl Home {
         self.is_same_database(other) && self.timeline > other.timeline
     }
 
-    fn is_same_database(&self, other: &Self) -> bool {
+    /// Whether it is the same database, on whatever timeline.
+    pub fn is_same_database(&self, other: &Self) -> bool {
         (&self.system, self.database) == (&other.system, other.database)
     }
 }
@@ -46,6 +47,28 @@ impl std::fmt::Display for Home {
     }
 }
 
+/// The text is no home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected: timeline NUMBER of system NAME, database NUMBER")]
+pub struct HomeError;
+
+impl std::str::FromStr for Home {
+    type Err = HomeError;
+
+    fn from_str(text: &str) -> Result<Self, HomeError> {
+        let parts = || {
+            let (timeline, rest) = text.strip_prefix("timeline ")?.split_once(" of system ")?;
+            let (system, database) = rest.split_once(", database ")?;
+            Some(Self {
+                system: system.into(),
+                timeline: timeline.parse().ok()?,
+                database: database.parse().ok()?,
+            })
+        };
+        parts().ok_or(HomeError)
+    }
+}
+
 /// A home on which signing was let go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
@@ -55,6 +78,13 @@ pub struct Accepted {
     pub home: Home,
     /// Random: two servers that were promoted at the same time are accepted one by one.
     pub token: String,
+}
+
+impl Accepted {
+    /// Its number and token, for another process to compare.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.number, self.token)
+    }
 }
 
 /// Why signing goes on at another home.
@@ -86,9 +116,9 @@ pub struct Moved {
 impl Moved {
     /// Where this process was, for another one to compare; empty when it has begun here.
     pub fn was_at(&self) -> String {
-        self.settled.as_ref().map_or_else(String::new, |settled| {
-            format!("{} {}", settled.number, settled.token)
-        })
+        self.settled
+            .as_ref()
+            .map_or_else(String::new, Accepted::name)
     }
 
     /// Where it is, for another one to compare.
@@ -140,11 +170,11 @@ impl std::fmt::Display for Moved {
     }
 }
 
-/// A server answers whose place another one has taken, as this process has seen.
+/// A server answers whose place another one has taken, as this process or a peer of it has seen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the database is a former primary ({here}): this replica has seen {newer}; nothing is signed until that one answers again, \
-     or, if it was promoted by mistake, until all replicas were restarted"
+    "the database is a former primary ({here}): this replica or a peer of it has seen {newer}; nothing is signed until that one \
+     answers again, or, if it was promoted by mistake, until all replicas were ended and started again"
 )]
 pub struct FormerHome {
     /// How many rows this process has seen.
@@ -165,6 +195,15 @@ mod tests {
             system,
             timeline,
             database,
+        }
+    }
+
+    #[test]
+    fn a_home_is_read_back_and_nothing_else_is() {
+        let written = home("74", 2, 5);
+        assert_eq!(written.to_string().parse(), Ok(written));
+        for wrong in ["", "timeline 2", "timeline x of system 7, database 5"] {
+            assert_eq!(wrong.parse::<Home>(), Err(HomeError), "{wrong}");
         }
     }
 

@@ -35,7 +35,7 @@ use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
-use home::{Acceptance, Moved};
+use home::{Acceptance, Accepted, Home, Moved};
 use rules::{MaxEntryJump, RuleViolation, Standing};
 use tree::{Frontier, Node, NodeId};
 
@@ -187,8 +187,12 @@ pub trait Record: Send + Sync + 'static {
     /// was moved, or is durable): to compare it, and for the operator's tools. None when nothing of that is ever asked.
     fn as_it_is(&self) -> Option<Arc<dyn Record>>;
 
-    /// Where the store is, if that can change beneath a process.
-    fn home(&self) -> Option<String>;
+    /// Where this process signs, if the store can be moved beneath it.
+    fn home(&self) -> Option<Accepted>;
+
+    /// Notes where a peer has seen the store: a former primary of that is refused from now on. Who begins remembers nothing, and
+    /// so does not say of itself that it was where it is then.
+    fn meet(&self, seen: &Home, begins: bool);
 
     /// Lets this process sign where the store is now, after all that is known elsewhere was found in it; `accept` says why that
     /// holds for all replicas, and is recorded. Without it, the record must say so already.

@@ -12,7 +12,7 @@ use super::witnesses::{Answer, Vouched, WitnessError, Witnesses, ask_all, place}
 use crate::audit::{self, Outcome};
 use crate::clock::Clock;
 use crate::record::head::LogName;
-use crate::record::home::{Acceptance, Moved};
+use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::witness::{self, NotContained};
 use crate::record::{Record, RecordError};
 
@@ -50,14 +50,22 @@ pub(super) async fn follow(
     witnesses.check_kept(bare.as_ref(), log).await?;
     let answers = ask_all(witnesses).await;
     let mut unknown = None;
-    for (url, answer) in witnesses.peers.iter().zip(answers) {
-        let waits_for = match answer {
+    for (url, told) in witnesses.peers.iter().zip(answers) {
+        told.learn(record.as_ref(), url, false);
+        let met = |newest: &&Home| newest.is_promotion_of(&moved.here);
+        if let Some(newest) = told.newest.as_ref().filter(met) {
+            let place = place(url);
+            let problem = format!("{place}: has seen {newest}, and this is {}", moved.here);
+            return Err(Waits::Peer(problem));
+        }
+        let signs_here = told.signs_at.is_some_and(|(home, _)| home == moved.here);
+        let waits_for = match told.answer {
             Answer::Wrong(error) => return Err(error.into()),
             Answer::None(problem) => Some(format!("--peer {url}: {problem}")),
-            Answer::Head(head, home) => {
+            Answer::Head(head) => {
                 let contained = witness::check(bare.as_ref(), log, &head).await;
                 contained.map_err(WitnessError::from)?;
-                (home != moved.here.to_string()).then(|| {
+                (!signs_here).then(|| {
                     format!("--peer {url}: signs where the record was before; expected that it has followed")
                 })
             }
@@ -102,12 +110,13 @@ fn vouches(vouched: &Vouched, moved: &Moved) -> bool {
         == (moved.was_at().as_str(), moved.is_at().as_str())
 }
 
-/// Compares the record with what peers have: two databases that are both written to are found by that.
+/// Compares the record with what peers have, and where they sign: two databases that are both written to are found by that.
 pub(super) async fn compare(record: &Arc<dyn Record>, witnesses: &Witnesses, log: &LogName) {
     let mut problem = None;
-    for (url, answer) in witnesses.peers.iter().zip(ask_all(witnesses).await) {
-        let contained = match answer {
-            Answer::Head(head, _) => witness::check(record.as_ref(), log, &head).await,
+    for (url, told) in witnesses.peers.iter().zip(ask_all(witnesses).await) {
+        problem = told.learn(record.as_ref(), url, false).or(problem);
+        let contained = match told.answer {
+            Answer::Head(head) => witness::check(record.as_ref(), log, &head).await,
             Answer::Moved(vouched) => {
                 witness::check_seen(record.as_ref(), &place(url), vouched.seen).await
             }

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
+use tonic::metadata::MetadataMap;
 use tonic_types::StatusExt as _;
 
 use super::head_file::{HeadFile, HeadFileError};
 use crate::grpc::client::{self, ClientTls};
 use crate::grpc::proto::GetRecordHeadRequest;
 use crate::grpc::proto::record_service_client::RecordServiceClient;
-use crate::grpc::record::RECORD_HOME;
-use crate::grpc::status::{IS_AT, SEEN_ROOT, SEEN_ROWS, WAS_AT};
+use crate::grpc::record::{RECORD_HOME, RECORD_HOME_NAME};
+use crate::grpc::status::{IS_AT, NEWEST_HOME, SEEN_ROOT, SEEN_ROWS, WAS_AT};
 use crate::key::{Keyring, instant_text};
 use crate::record::Record;
 use crate::record::head::{LogName, SignedHead};
+use crate::record::home::Home;
 use crate::record::proof::TreeHead;
 use crate::record::witness::{self, KnownHead, NotContained};
 use crate::verifier::log::AnyHead;
@@ -72,10 +74,13 @@ impl Witnesses {
     pub async fn check(&self, record: &dyn Record, log: &LogName) -> Result<(), WitnessError> {
         self.check_kept(record, log).await?;
         let asked = ask_all(self).await;
-        for (url, answer) in self.peers.iter().zip(asked) {
-            match answer {
+        let mut elsewhere = None;
+        for (url, told) in self.peers.iter().zip(asked) {
+            // What is begun on a former primary serves, and signs nothing.
+            elsewhere = told.learn(record, url, true).or(elsewhere);
+            match told.answer {
                 // The record is read after the peer has answered: it may have grown since this began.
-                Answer::Head(head, _) => witness::check(record, log, &head).await?,
+                Answer::Head(head) => witness::check(record, log, &head).await?,
                 Answer::Moved(vouched) => {
                     witness::check_seen(record, &place(url), vouched.seen).await?;
                 }
@@ -85,6 +90,7 @@ impl Witnesses {
                 }
             }
         }
+        record.contradict(elsewhere);
         Ok(())
     }
 
@@ -107,10 +113,56 @@ impl Witnesses {
     }
 }
 
-/// What a peer says.
+/// What a peer says, and where.
+pub(super) struct Told {
+    pub(super) answer: Answer,
+    /// Where it signs, and what the record calls that.
+    pub(super) signs_at: Option<(Home, String)>,
+    /// The newest place where it has seen the record.
+    pub(super) newest: Option<Home>,
+}
+
+impl Told {
+    fn nothing(problem: String) -> Self {
+        Self {
+            answer: Answer::None(problem),
+            signs_at: None,
+            newest: None,
+        }
+    }
+
+    fn read(answer: Answer, metadata: &MetadataMap, seen_at: Option<&str>) -> Self {
+        let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
+        let home: Option<Home> = text(RECORD_HOME).and_then(|home| home.parse().ok());
+        let seen_at = seen_at.and_then(|home| home.parse().ok());
+        Self {
+            newest: seen_at.or_else(|| home.clone()),
+            signs_at: home.zip(text(RECORD_HOME_NAME).map(str::to_owned)),
+            answer,
+        }
+    }
+
+    /// Takes over where the peer has seen the record. Says what is wrong when it signs in another database than this replica.
+    pub(super) fn learn(&self, record: &dyn Record, url: &str, begins: bool) -> Option<String> {
+        record.meet(self.newest.as_ref()?, begins);
+        let (here, (there, name)) = (record.home()?, self.signs_at.as_ref()?);
+        let is_apart =
+            !there.is_same_database(&here.home) || (*there == here.home && *name != here.name());
+        is_apart.then(|| {
+            format!(
+                "{}: signs at {there} (accepted as {name}), and this replica at {} (accepted as {})",
+                place(url),
+                here.home,
+                here.name()
+            )
+        })
+    }
+}
+
+/// What a peer answers.
 pub(super) enum Answer {
-    /// Its head, and where its record lives.
-    Head(KnownHead, String),
+    /// Its head.
+    Head(KnownHead),
     /// What it has seen of a record that was moved.
     Moved(Vouched),
     Wrong(WitnessError),
@@ -148,7 +200,7 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Asks each peer.
-pub(super) async fn ask_all(witnesses: &Witnesses) -> Vec<Answer> {
+pub(super) async fn ask_all(witnesses: &Witnesses) -> Vec<Told> {
     let peers = witnesses.peers.iter();
     join_all(peers.map(|url| ask(url, &witnesses.peer_tls))).await
 }
@@ -158,53 +210,56 @@ pub(super) fn place(url: &str) -> String {
     format!("--peer {url}")
 }
 
-async fn ask(url: &str, tls: &ClientTls) -> Answer {
+async fn ask(url: &str, tls: &ClientTls) -> Told {
     let asked = async {
         let channel = client::connect(url, tls)
             .await
-            .map_err(|e| Answer::None(e.to_string()))?;
+            .map_err(|e| Told::nothing(e.to_string()))?;
         let mut client = RecordServiceClient::new(channel);
         let answer = client.get_record_head(GetRecordHeadRequest {}).await;
         answer.map_err(|status| refused(url, &status))
     };
     let answer = match tokio::time::timeout(PEER_PATIENCE, asked).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(answer)) => return answer,
-        Err(_) => return Answer::None("no answer in time".into()),
+        Ok(Err(told)) => return told,
+        Err(_) => return Told::nothing("no answer in time".into()),
     };
-    let home = answer.metadata().get(RECORD_HOME);
-    let home = home.and_then(|home| home.to_str().ok());
-    let home = home.unwrap_or_default().to_owned();
-    let head = answer.into_inner().record_head.unwrap_or_default();
-    match SignedHead::parse(&head.jws) {
+    let (metadata, answer, _) = answer.into_parts();
+    let head = answer.record_head.unwrap_or_default();
+    let answer = match SignedHead::parse(&head.jws) {
         Ok(head) => {
             let known = KnownHead {
                 place: place(url),
                 head: AnyHead::Jws(Box::new(head)),
             };
-            Answer::Head(known, home)
+            Answer::Head(known)
         }
         Err(error) => Answer::Wrong(WitnessError::WrongPeer {
             url: url.into(),
             problem: error.to_string(),
         }),
-    }
+    };
+    Told::read(answer, &metadata, None)
 }
 
-fn refused(url: &str, status: &tonic::Status) -> Answer {
+fn refused(url: &str, status: &tonic::Status) -> Told {
     let problem = status.message().to_owned();
     let info = status.get_details_error_info();
-    let metadata = info.map_or_else(HashMap::new, |info| info.metadata);
-    if let Some(vouched) = Vouched::read(&metadata) {
-        return Answer::Moved(vouched);
-    }
-    match metadata.contains_key(SEEN_ROWS) {
-        true => Answer::Wrong(WitnessError::WentBack {
+    let told = info.map_or_else(HashMap::new, |info| info.metadata);
+    let is_at = told
+        .get(IS_AT)
+        .and_then(|is_at| is_at.split_once(", started "));
+    let seen_at = is_at.map(|(home, _)| home);
+    let seen_at = seen_at.or_else(|| told.get(NEWEST_HOME).map(String::as_str));
+    let answer = match (Vouched::read(&told), told.contains_key(SEEN_ROWS)) {
+        (Some(vouched), _) => Answer::Moved(vouched),
+        (None, true) => Answer::Wrong(WitnessError::WentBack {
             url: url.into(),
             problem,
         }),
-        false => Answer::None(problem),
-    }
+        (None, false) => Answer::None(problem),
+    };
+    Told::read(answer, status.metadata(), seen_at)
 }
 
 /// Warns of keys that should be on record by now, and were not when the service started.

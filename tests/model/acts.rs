@@ -104,23 +104,23 @@ fn others(world: &World, replica: usize) -> impl Iterator<Item = &Replica> {
         .map(|(_, other)| other)
 }
 
-/// Whoever starts compares the record with what peers have seen, as far as they answer.
+/// Whoever starts compares the record with what peers have seen, as far as they answer. On a former primary of theirs it serves, and
+/// signs nothing.
 fn begins(world: &mut World, fixes: Fixes, replica: usize, server: usize) -> bool {
     let (found, timeline) = (
         world.servers[server].visible(),
         world.servers[server].timeline,
     );
-    let peers_agree = others(world, replica)
-        .filter(|peer| peer.serves)
-        .all(|peer| {
-            let contained = !fixes.has(Fix::Mark) || found.begins_with(&peer.mark);
-            let met_later = peer.newest > timeline;
-            contained && !(met_later && fixes.has(Fix::HomeAtStart))
-        });
+    let peers = || others(world, replica).filter(|peer| peer.serves);
+    let contained = |peer: &Replica| !fixes.has(Fix::Mark) || found.begins_with(&peer.mark);
+    let peers_agree = peers().all(contained);
+    let met = peers().map(|peer| peer.newest).max().unwrap_or(0);
+    let is_former = met > timeline && fixes.has(Fix::HomeAtStart);
     let remembers = &mut world.replicas[replica];
     remembers.serves = true;
-    remembers.newest = timeline;
-    if is_home(&found, timeline) {
+    remembers.newest = if is_former { met } else { timeline };
+    // What it gave out before, nobody knows there: it does not vouch.
+    if is_home(&found, timeline) && !is_former {
         remembers.settled = found.home();
         remembers.mark = found;
     }

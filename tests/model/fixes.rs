@@ -13,7 +13,7 @@ pub enum Fix {
     Late,
     /// A replica that has met a later timeline refuses the former primary.
     Former,
-    /// Whoever starts asks its peers which timelines they have met, and signs on no earlier one. The program does not do that yet.
+    /// Whoever starts asks its peers which timelines they have met, and signs on no earlier one.
     HomeAtStart,
     /// What is read is given out when it is as durable as the database was told to make it.
     Barrier,

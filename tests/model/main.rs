@@ -109,12 +109,12 @@ fn holds(bounds: &Bounds, states: usize) {
 
 #[test]
 fn a_failover_breaks_no_promise_whenever_a_replica_is_started_again() {
-    holds(&FAILOVER, 42_478);
+    holds(&FAILOVER, 45_074);
 }
 
 #[test]
 fn a_former_primary_that_returns_breaks_no_promise() {
-    holds(&RETURNS, 59_640);
+    holds(&RETURNS, 63_548);
 }
 
 #[test]

@@ -119,6 +119,23 @@ impl Knowledge {
         self.homes().settled = Some(accepted);
     }
 
+    /// Notes where a peer has seen the record. Who begins remembers nothing, so it cannot tell peers what it gave out on the
+    /// former primary.
+    pub(super) fn meet(&self, seen: &Home, begins: bool) {
+        let mut homes = self.homes();
+        let is_newer = match &homes.newest {
+            Some(newest) => seen.is_promotion_of(newest),
+            None => true,
+        };
+        if is_newer {
+            homes.newest = Some(seen.clone());
+        }
+        let was_left = |settled: &Accepted| seen.is_promotion_of(&settled.home);
+        if begins && homes.settled.as_ref().is_some_and(was_left) {
+            homes.settled = None;
+        }
+    }
+
     fn homes(&self) -> std::sync::MutexGuard<'_, Homes> {
         self.homes.lock().unwrap_or_else(PoisonError::into_inner)
     }

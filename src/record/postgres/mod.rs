@@ -34,7 +34,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::PoolError;
 use tokio::sync::watch;
 
-use super::home::{Acceptance, Moved};
+use super::home::{Acceptance, Accepted, Home, Moved};
 use super::rules::{MaxEntryJump, Standing};
 use super::tree::{Frontier, Node, NodeId};
 use super::{
@@ -348,9 +348,12 @@ impl Record for PostgresRecord {
         Some(Arc::new(bare))
     }
 
-    fn home(&self) -> Option<String> {
-        let settled = self.view.knowledge.settled()?;
-        Some(settled.home.to_string())
+    fn home(&self) -> Option<Accepted> {
+        self.view.knowledge.settled()
+    }
+
+    fn meet(&self, seen: &Home, begins: bool) {
+        self.view.knowledge.meet(seen, begins);
     }
 
     async fn settle(

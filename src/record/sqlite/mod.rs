@@ -28,7 +28,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 
-use super::home::{Acceptance, Moved};
+use super::home::{Acceptance, Accepted, Home, Moved};
 use super::rules::{MaxEntryJump, Standing};
 use super::seen::Seen;
 use super::tree::{Frontier, Node, NodeId};
@@ -445,9 +445,11 @@ impl Record for SqliteRecord {
         None
     }
 
-    fn home(&self) -> Option<String> {
+    fn home(&self) -> Option<Accepted> {
         None
     }
+
+    fn meet(&self, _: &Home, _: bool) {}
 
     async fn settle(
         &self,

@@ -9,7 +9,7 @@ use super::servers::Servers;
 use super::told::{Told, get, head, list, unavailable};
 
 /// `record accept-promotion`: exit code and what was printed.
-fn accept(servers: &Servers, further: &[&str]) -> (i32, String) {
+pub fn accept(servers: &Servers, further: &[&str]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
         .args(["record", "accept-promotion", "--record"])
         .arg(servers.place("clients"))
