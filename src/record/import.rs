@@ -115,7 +115,8 @@ pub async fn import(
     let (before, known) = (record.head().await?, record.keyring().await?);
     let mut export = open(file)?;
     let admission = known.admit(&export.keyring, trust)?;
-    check(open(file)?, &before, &known, now).await?;
+    let present = Present::of(record, now).await?;
+    check(open(file)?, &before, &known, present).await?;
     for (version, endorsement) in &admission.keys {
         let endorsement = endorsement.as_ref();
         record.register_key(version, endorsement, now).await?;
@@ -220,7 +221,7 @@ async fn check(
     mut export: Export,
     before: &Frontier,
     known: &Keyring,
-    now: DateTime<Utc>,
+    present: Present,
 ) -> Result<(), ImportError> {
     let mut checker = Checker::new(export.keyring.clone(), export.resumptions.clone());
     let mut position = 0;
@@ -247,12 +248,12 @@ async fn check(
             let explained = export.resumptions.iter().any(|resumption| {
                 position <= resumption.after_rows
                     && row.jws.header().iat <= resumption.newest_signed_at
-                    && resumption.resumed_from <= now + CLOCK_TOLERANCE
+                    && resumption.resumed_from <= present.at + CLOCK_TOLERANCE
             });
             if explained {
                 continue;
             }
-            not_future(row, now).map_err(|problem| ImportError::Wrong {
+            present.check(row).map_err(|problem| ImportError::Wrong {
                 problems: 1,
                 first: format!("row {position}: {problem}"),
             })?;
@@ -294,22 +295,46 @@ async fn check(
     }
 }
 
-/// What was signed before is not dated after now: it would end its ledger, and all signing, until then.
-pub(super) fn not_future(row: &SignedCheckpoint, now: DateTime<Utc>) -> Result<(), String> {
-    let (signed_at, shown) = (row.jws.header().iat, instant_text(now));
-    if signed_at > now + CLOCK_TOLERANCE {
-        return Err(format!(
-            "is signed at {}, in the future: the clock shows {shown}",
-            instant_text(signed_at)
-        ));
+/// What is now, by the earlier of two clocks: this machine's, and the store's where it has one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Present {
+    at: DateTime<Utc>,
+    clock: &'static str,
+}
+
+impl Present {
+    pub(super) async fn of(record: &dyn Record, own: DateTime<Utc>) -> Result<Self, RecordError> {
+        let store = record.pulse().await?.store_clock;
+        Ok(match store.filter(|store| *store < own) {
+            Some(at) => Self {
+                at,
+                clock: "the record store's clock",
+            },
+            None => Self {
+                at: own,
+                clock: "the clock",
+            },
+        })
     }
-    let timestamp = row.checkpoint.fields().timestamp.instant();
-    match timestamp > now + TIMESTAMP_TOLERANCE {
-        true => Err(format!(
-            "timestamp: is {}, in the future: the clock shows {shown}",
-            instant_text(timestamp)
-        )),
-        false => Ok(()),
+
+    /// What was signed before is not dated after now: it would end its ledger, and all signing, until then.
+    pub(super) fn check(&self, row: &SignedCheckpoint) -> Result<(), String> {
+        let future = |what: &str, found| {
+            let (found, shown) = (instant_text(found), instant_text(self.at));
+            let clock = self.clock;
+            Err(format!(
+                "{what} {found}, in the future: {clock} shows {shown}"
+            ))
+        };
+        let signed_at = row.jws.header().iat;
+        if signed_at > self.at + CLOCK_TOLERANCE {
+            return future("is signed at", signed_at);
+        }
+        let timestamp = row.checkpoint.fields().timestamp.instant();
+        match timestamp > self.at + TIMESTAMP_TOLERANCE {
+            true => future("timestamp: is", timestamp),
+            false => Ok(()),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::import::{not_future, open_twice};
+use super::import::{Present, open_twice};
 use super::rules::{MaxEntryJump, Place, RuleViolation};
 use super::tree::{Frontier, TreeHash};
 use super::{AppendError, Record, RecordError};
@@ -138,9 +138,10 @@ pub async fn restore(
     now: DateTime<Utc>,
 ) -> Result<Restored, RestoreError> {
     let keyring = record.keyring().await?;
+    let present = Present::of(record, now).await?;
     let (checked, keys) = (path.to_owned(), keyring.clone());
     // RSA is not for the reactor.
-    let checking = tokio::task::spawn_blocking(move || verify(&checked, &keys, now));
+    let checking = tokio::task::spawn_blocking(move || verify(&checked, &keys, present));
     let ended = |_| RecordError::Unavailable("the task that verifies was ended".into());
     checking.await.map_err(ended)??;
     check_order(record, path, &keyring).await?;
@@ -178,7 +179,7 @@ pub async fn restore(
     })
 }
 
-fn verify(path: &Path, keyring: &Keyring, now: DateTime<Utc>) -> Result<(), RestoreError> {
+fn verify(path: &Path, keyring: &Keyring, present: Present) -> Result<(), RestoreError> {
     let mut lines = Lines::open(path)?;
     while let Some(signed) = lines.next()? {
         let verdict = verifier::verify(keyring, &signed);
@@ -189,7 +190,8 @@ fn verify(path: &Path, keyring: &Keyring, now: DateTime<Utc>) -> Result<(), Rest
                 explanation: verdict.explanation,
             });
         }
-        not_future(&signed, now).map_err(|problem| RestoreError::Future(lines.count, problem))?;
+        let dated = present.check(&signed);
+        dated.map_err(|problem| RestoreError::Future(lines.count, problem))?;
     }
     Ok(())
 }

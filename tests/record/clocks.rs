@@ -318,3 +318,43 @@ async fn after_a_clock_ran_ahead_an_operator_lets_signing_go_on_for_ever_on_reco
         client.batch_execute(change).await.unwrap_err();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_knows_to_be_of_the_future_is_neither_imported_nor_restored() {
+    let folder = folder();
+    let path = ran_ahead(&folder).await;
+    let sqlite = format!("sqlite:{}", path.display());
+    let out = folder.path().join("ahead.ndjson");
+    let shown = out.display().to_string();
+    let (code, said) =
+        run_beside(&["record", "export", "--record", &sqlite, "--out", &shown]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let rows = SqliteRecord::open(&path).unwrap();
+    let (keyring, newest) = (
+        rows.keyring().await.unwrap(),
+        rows.newest(1).await.unwrap().remove(0),
+    );
+    rows.close().await;
+    let lines = folder.path().join("lines.ndjson");
+    std::fs::write(&lines, newest.signed.published_json()).unwrap();
+    let database = Database::new().await;
+    PostgresRecord::init(&database.address()).await.unwrap();
+    let postgres = PostgresRecord::open(&database.address()).await.unwrap();
+    for entry in keyring.entries() {
+        let registered = postgres.register_key(entry.version(), None, Utc::now());
+        registered.await.unwrap();
+    }
+    // The clock of the machine that does it is as wrong as the one that signed.
+    let wrong = Utc::now() + TimeDelta::days(301);
+    let trust = checkpoint_signer::key::Trust {
+        fingerprints: Vec::new(),
+        revocations: false,
+    };
+    let imported = checkpoint_signer::record::import::import(&postgres, &out, wrong, &trust).await;
+    let problem = imported.unwrap_err().to_string();
+    assert!(problem.contains("the record store's clock"), "{problem}");
+    let restored = checkpoint_signer::record::restore::restore(&postgres, &lines, wrong).await;
+    let problem = restored.unwrap_err().to_string();
+    assert!(problem.contains("the record store's clock"), "{problem}");
+    assert_eq!(postgres.head().await.unwrap().size(), 0, "nothing went in");
+}
