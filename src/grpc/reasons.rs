@@ -47,6 +47,7 @@ pub const REASONS: &[Reason] = &[
     ("CLOCK_WENT_BACK", Code::FailedPrecondition, Retry::Later),
     ("CLOCK_AHEAD", Code::FailedPrecondition, Retry::Later),
     ("CLOCK_NOT_BEHIND", Code::FailedPrecondition, Retry::Never),
+    ("KEYS_NOT_YET_READ", Code::Unavailable, Retry::Soon),
     ("KEY_SOURCE_UNAVAILABLE", Code::Unavailable, Retry::Soon),
     ("RECORD_STORE_UNAVAILABLE", Code::Unavailable, Retry::Soon),
     ("SHUTTING_DOWN", Code::Unavailable, Retry::Soon),

@@ -32,6 +32,8 @@ pub(crate) const SEEN_ROWS: &str = "seen_rows";
 pub(crate) const SEEN_ROOT: &str = "seen_root";
 pub(crate) const WAS_AT: &str = "was_at";
 pub(crate) const IS_AT: &str = "is_at";
+/// Where a replica has seen the record that is led to a former primary.
+pub(crate) const NEWEST_HOME: &str = "newest_home";
 
 /// The reason of [`too_many_calls`].
 pub(super) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";
@@ -354,6 +356,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> (Code, &'static str) {
                 NoKey::Expired { .. } => "KEY_EXPIRED",
                 NoKey::Revoked { .. } => "KEY_REVOKED",
                 NoKey::NoSigningKey(_) => "NO_SIGNING_KEY",
+                NoKey::NotYetRead(_) => return (Code::Unavailable, "KEYS_NOT_YET_READ"),
             };
             (Code::FailedPrecondition, reason)
         }
@@ -431,8 +434,9 @@ fn what_was_seen(went_back: &WentBack) -> Vec<(&'static str, String)> {
         | WentBack::OtherRows { .. }
         | WentBack::Replaced { .. }
         | WentBack::Disturbed { .. } => vec![seen],
-        // It says nothing of the rows that are missing.
-        WentBack::FormerHome(_) | WentBack::Contradicted { .. } => Vec::new(),
+        // They say nothing of the rows that are missing.
+        WentBack::FormerHome(former) => vec![(NEWEST_HOME, former.newer.to_string())],
+        WentBack::Contradicted { .. } => Vec::new(),
     }
 }
 

@@ -37,6 +37,8 @@ const COMMANDS: usize = 64;
 pub struct SourceStatus {
     /// What the operator calls it.
     pub name: String,
+    /// Whether its first reading has ended, well or badly, and the record told what it knows of the keys.
+    pub was_read: bool,
     /// When it was last read without a fault.
     pub last_success: Option<DateTime<Utc>>,
     /// What was wrong at the last reading.
@@ -435,6 +437,7 @@ impl Custodian {
             signing: next.signing,
             source: SourceStatus {
                 name: self.source.name().into(),
+                was_read: true,
                 last_success,
                 faults: next.faults,
                 api_calls: self.source.api_calls(),

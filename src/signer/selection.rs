@@ -32,6 +32,9 @@ pub enum NoKey {
         /// The key.
         key_id: KeyId,
     },
+    /// The service has begun, and no key can be told yet.
+    #[error("the keys are not read yet: {0}; retry soon")]
+    NotYetRead(String),
     /// There is no trusted key, or its private half could not be loaded.
     #[error("no signing key is loaded; {0}")]
     NoSigningKey(String),
@@ -57,6 +60,13 @@ impl KeysInForce {
     }
 
     fn why_none(&self, now: DateTime<Utc>) -> NoKey {
+        if !self.source.was_read {
+            let faults = self.source.faults.join("; ");
+            return NoKey::NotYetRead(match faults.is_empty() {
+                true => format!("{} is being read for the first time", self.source.name),
+                false => faults,
+            });
+        }
         let trusted: Vec<&KeyringEntry> = self.keyring.entries().into_iter().collect();
         let trusted = || trusted.iter().filter(|entry| entry.is_trusted());
         let live = || trusted().filter(|entry| entry.revocation().is_none());

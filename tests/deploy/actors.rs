@@ -66,9 +66,27 @@ pub fn serve(cloud: &Cloud, role: &str, folder: &TempDir) -> Serving {
     }
     let listen = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"];
     let serve = [&["serve"], &STAGING[..], &record, &listen].concat();
-    Serving::start(
+    let serving = Serving::start(
         as_role(cloud, role, folder.path(), &serve).env("CHECKPOINT_SIGNER_LOG_LEVEL", "info"),
-    )
+    );
+    reads_its_keys(cloud, folder, &serving);
+    serving
+}
+
+/// Waits until the first reading of the secret has ended, well or badly.
+fn reads_its_keys(cloud: &Cloud, folder: &TempDir, serving: &Serving) {
+    let signing = "amply.checkpoint.v1.SigningService";
+    let health = ["health", "--service", signing, "--server", &serving.grpc];
+    let begun = std::time::Instant::now();
+    while run(&mut as_role(cloud, "nobody", folder.path(), &health))
+        .text
+        .contains("KEYS_NOT_YET_READ")
+    {
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(120),
+            "waited in vain for the first reading of the secret"
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 """PostgreSQL servers on Unix sockets, in a temporary folder, for the tests of fail-overs.
 
 Takes one JSON object a line and answers each with one: {"do": "primary", "name": "a"}; {"do": "standby", "name": "b", "of": "a",
-"sync": true}; {"do": "start" | "stop" | "kill" | "freeze" | "thaw" | "promote", "name": ...}; {"do": "point", "at": "b", "name":
+"sync": true} ("through": a folder with the sockets of a proxy); {"do": "start" | "stop" | "kill" | "freeze" | "thaw" | "promote", "name": ...}; {"do": "point", "at": "b", "name":
 "clients"} lets the folder "clients" lead to the sockets of b. Begins with {"folder"}, and ends, and all servers with it, with its
 standard input. The programs of PostgreSQL are those that come with the tests, or those in the folder POSTGRES_PROGRAMS.
 """
@@ -76,9 +76,9 @@ def primary(name):
     start(name)
 
 
-def standby(name, of, sync=False):
+def standby(name, of, sync=False, through=None):
     run(binaries / "pg_basebackup", "-h", folder / f"s-{of}", "-U", "postgres", "-D", folder / name, "-X", "stream", "-c", "fast")
-    source = f"host={folder / f's-{of}'} user=postgres application_name={name}"
+    source = f"host={folder / (through or f's-{of}')} user=postgres application_name={name}"
     settings(name, primary_conninfo=source, synchronous_standby_names="")
     (folder / name / "standby.signal").touch()
     start(name)

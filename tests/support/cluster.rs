@@ -254,6 +254,8 @@ fn read(status: &Status, trouble: Trouble) -> Answer {
         (Code::Unavailable, "RECORD_STORE_UNAVAILABLE") if trouble != Trouble::None => {
             Answer::Unknown
         }
+        // One that has just begun still reads its keys.
+        (Code::Unavailable, "KEYS_NOT_YET_READ") => Answer::Unknown,
         // On a slow machine a service that starts has not yet got its key on record.
         (Code::FailedPrecondition, "NO_SIGNING_KEY") if trouble == Trouble::Service => {
             Answer::Unknown

@@ -71,6 +71,13 @@ impl Servers {
         assert_eq!(answer["done"], true, "{command}: {answer}");
     }
 
+    /// A synchronous standby that reaches the first primary by the sockets in a folder.
+    pub fn synchronous_through(&self, name: &str, through: &str) {
+        self.tell(
+            json!({"do": "standby", "name": name, "of": "a", "sync": true, "through": through}),
+        );
+    }
+
     /// `start`, `stop`, `kill`, `freeze`, `thaw` or `promote`.
     pub fn control(&self, name: &str, what: &str) {
         self.tell(json!({"do": what, "name": name}));

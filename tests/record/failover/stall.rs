@@ -17,7 +17,7 @@ use super::servers::Servers;
 use super::told::{PATIENCE, Told, get, head, list, sign, unavailable};
 
 /// Ends the waits of all backends for the standby by this function until it is told to stop.
-fn end_waits(
+pub fn end_waits(
     client: Client,
     how: &'static str,
     stop: Arc<AtomicBool>,
@@ -45,17 +45,23 @@ async fn rows_on(servers: &Servers, server: &str) -> i64 {
 }
 
 /// Two rows that the standby has, and then one more that is on the primary alone.
-async fn one_row_alone(
+async fn one_row_alone(servers: &Servers, replicas: [&Replica; 2], how: &'static str) -> Told {
+    one_row_away(servers, replicas, how, || servers.control("sync", "freeze")).await
+}
+
+/// The same, where something else takes the standby away.
+pub async fn one_row_away(
     servers: &Servers,
     [signer, reader]: [&Replica; 2],
     how: &'static str,
+    away: impl FnOnce(),
 ) -> Told {
     let mut told = Told::default();
     for count in 1..=2 {
         told.sign(signer, count).await.unwrap();
     }
     told.note("chk_2", get(reader, "chk_2").await.unwrap());
-    servers.control("sync", "freeze");
+    away();
     let stop = Arc::new(AtomicBool::new(false));
     let ending = match how {
         "restart" => None,
@@ -113,7 +119,7 @@ async fn wait_for_a_wait(servers: &Servers) {
 }
 
 /// Everything that could give the third row away does not.
-async fn keeps_it(replica: &Replica, published: Option<&str>) {
+pub async fn keeps_it(replica: &Replica, published: Option<&str>) {
     unavailable(sign(replica, &request(3)).await);
     unavailable(get(replica, "chk_3").await);
     unavailable(list(replica).await);

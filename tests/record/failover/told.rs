@@ -81,11 +81,28 @@ impl Told {
 }
 
 pub async fn sign(replica: &Replica, request: &Request) -> Result<String, Status> {
-    let checkpoint = Some(request.checkpoint());
     let mut client = SigningServiceClient::new(replica.channel());
-    let answer = client.sign_checkpoint(SignCheckpointRequest { checkpoint });
-    let signed = answer.await?.into_inner().signed_checkpoint.unwrap();
-    Ok(signed.published_json)
+    let begun = Instant::now();
+    loop {
+        let checkpoint = Some(request.checkpoint());
+        let answer = client.sign_checkpoint(SignCheckpointRequest { checkpoint });
+        match answer.await {
+            // It has just begun.
+            Err(status) if reads_keys(&status) => {
+                assert!(begun.elapsed() < PATIENCE, "it never reads its keys");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            answer => {
+                let signed = answer?.into_inner().signed_checkpoint.unwrap();
+                return Ok(signed.published_json);
+            }
+        }
+    }
+}
+
+fn reads_keys(status: &Status) -> bool {
+    let info = tonic_types::StatusExt::get_details_error_info(status);
+    info.is_some_and(|info| info.reason == "KEYS_NOT_YET_READ")
 }
 
 /// One of the ledger "org".

@@ -138,6 +138,10 @@ class KeySourceUnavailable(Unavailable):
     """The source of the keys cannot be read."""
 
 
+class KeysNotYetRead(Unavailable):
+    """The service has just begun, and still reads its keys."""
+
+
 class ShuttingDown(Unavailable):
     """This replica is ending."""
 
@@ -242,6 +246,7 @@ BY_REASON: dict[str, type[CheckpointSignerError]] = {
     "CLOCK_AHEAD": ClockAhead,
     "RECORD_STORE_UNAVAILABLE": RecordStoreUnavailable,
     "KEY_SOURCE_UNAVAILABLE": KeySourceUnavailable,
+    "KEYS_NOT_YET_READ": KeysNotYetRead,
     "SHUTTING_DOWN": ShuttingDown,
     "TOO_SLOW": TooSlow,
     "OVERLOADED": Overloaded,
