@@ -47,6 +47,8 @@ impl Load {
     }
 }
 
+type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
+
 type Coming = Pin<Box<dyn Future<Output = Option<Part>> + Send>>;
 
 /// The body of a request.
@@ -63,6 +65,11 @@ pub(in crate::grpc) struct Arrival {
     begun: u64,
     /// What came and was not followed yet.
     rest: Bytes,
+    /// The last piece of the only message, until the request has ended: what is decoded takes many times as much, and does not wait
+    /// for a client.
+    last: Bytes,
+    /// The end of the request, when it came before that piece went on.
+    end: Option<Frame<Bytes>>,
     waiting: Option<Coming>,
     /// Ends a large message that does not arrive, or does not get its part.
     late: Option<Pin<Box<Sleep>>>,
@@ -90,6 +97,8 @@ impl Arrival {
             missing: 0,
             begun: 0,
             rest: Bytes::new(),
+            last: Bytes::new(),
+            end: None,
             waiting: None,
             late: None,
         }
@@ -104,7 +113,8 @@ impl Arrival {
                 let there = self.missing.min(bytes.len() - at);
                 self.missing -= there;
                 at += there;
-                if self.missing == 0 {
+                // A request of one message has arrived when it has ended.
+                if self.missing == 0 && self.takes.many() {
                     self.late = None;
                 }
                 continue;
@@ -152,6 +162,17 @@ impl Arrival {
         }
     }
 
+    /// Whether the only message is there.
+    fn is_whole(&self) -> bool {
+        !self.takes.many() && self.rest.is_empty() && self.check_end().is_ok()
+    }
+
+    /// Lets the last piece of the only message go on.
+    fn go_on(&mut self) -> Polled {
+        let last = std::mem::take(&mut self.last);
+        Poll::Ready(Some(Ok(Frame::data(last))))
+    }
+
     fn wait_for(&mut self, length: usize) {
         let taken = Arc::clone(&self.budget).take(Arc::clone(&self.peer), length * WEIGHT);
         self.waiting = Some(Box::pin(taken));
@@ -188,8 +209,6 @@ impl Arrival {
     }
 }
 
-type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
-
 impl HttpBody for Arrival {
     type Data = Bytes;
     type Error = Status;
@@ -216,8 +235,15 @@ impl HttpBody for Arrival {
                 }
                 match piece.is_empty() {
                     true => continue,
+                    false if self.is_whole() => {
+                        self.last = piece;
+                        continue;
+                    }
                     false => return Poll::Ready(Some(Ok(Frame::data(piece)))),
                 }
+            }
+            if let Some(end) = self.end.take() {
+                return Poll::Ready(Some(Ok(end)));
             }
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending if self.is_ending(cx) => return refuse(status::shutting_down()),
@@ -226,10 +252,15 @@ impl HttpBody for Arrival {
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => self.rest = data,
+                    Err(trailers) if !self.last.is_empty() => {
+                        self.end = Some(trailers);
+                        return self.go_on();
+                    }
                     Err(trailers) => {
                         return Poll::Ready(Some(self.check_end().map(|()| trailers)));
                     }
                 },
+                Poll::Ready(None) if !self.last.is_empty() => return self.go_on(),
                 Poll::Ready(None) => {
                     return match self.check_end() {
                         Ok(()) => Poll::Ready(None),
@@ -248,7 +279,10 @@ impl HttpBody for Arrival {
 
     fn is_end_stream(&self) -> bool {
         // A request without a message has to be told so.
-        self.rest.is_empty() && self.body.is_end_stream() && self.check_end().is_ok()
+        self.rest.is_empty()
+            && self.last.is_empty()
+            && self.body.is_end_stream()
+            && self.check_end().is_ok()
     }
 
     fn size_hint(&self) -> SizeHint {
