@@ -31,12 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub(crate) struct Aside(Option<Runtime>);
 
 impl Aside {
-    /// Starts them: as many as there are cores, and as many again for RSA.
+    /// Starts them: as many as there are cores, and for RSA half as many, so that verification never takes all of them.
     pub(crate) fn start() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
             .worker_threads(cores)
-            .max_blocking_threads(cores)
+            .max_blocking_threads(cores.div_ceil(2))
             .thread_name("aside")
             .on_thread_start(give_way)
             .enable_all()

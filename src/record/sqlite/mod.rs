@@ -15,6 +15,7 @@ mod listing;
 mod nodes;
 mod owner;
 mod pulse;
+mod readers;
 mod rows;
 mod wal;
 mod whole;
@@ -36,7 +37,6 @@ use super::{
     AppendError, Depth, Filter, Listing, Pulse, Receipt, Record, RecordError, RegisterError,
     ResumeError, ResumeOrder, Resumption, StoreCheck, WentBack,
 };
-use crate::aside::give_way;
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
@@ -44,6 +44,7 @@ use crate::signature::SignedCheckpoint;
 use identity::FileIdentity;
 use lane::Lane;
 use owner::Ownership;
+use readers::Readers;
 
 /// "ACSR": tells a record from any other SQLite file (`PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x4143_5352;
@@ -53,9 +54,6 @@ const SCHEMA_VERSION: i32 = 6;
 
 /// How long a statement waits for another process that writes, in milliseconds.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// Threads that read what anybody may ask for; they give way to those that sign.
-const READERS: usize = 2;
 
 /// Why a record cannot be opened or made.
 #[derive(Debug, thiserror::Error)]
@@ -108,8 +106,7 @@ pub struct SqliteRecord {
     writer: Lane,
     /// Reads what it takes to sign, and waits for nothing that anybody may ask for.
     signing: Lane,
-    readers: Vec<Lane>,
-    next_reader: std::sync::atomic::AtomicUsize,
+    readers: Readers,
     file: Arc<FileIdentity>,
     seen: Arc<Seen>,
     /// Given back when the connections are closed.
@@ -195,8 +192,7 @@ impl SqliteRecord {
             never.map_err(sqlite)?;
         }
         let file = Arc::new(FileIdentity::of(path, real, owned).map_err(io)?);
-        let reader = || Lane::start("record-read", open()?, give_way, |_| {}).map_err(io);
-        let readers = (0..READERS).map(|_| reader());
+        let readers = Readers::start(open, io)?;
         let signing = Lane::start("record-sign", open()?, || {}, |_| {}).map_err(io)?;
         let (of_end, shown) = (Arc::clone(&file), path.to_owned());
         let end = move |connection: &mut Connection| match owned {
@@ -204,10 +200,9 @@ impl SqliteRecord {
             false => end_beside(connection),
         };
         Ok(Self {
-            readers: readers.collect::<Result<_, OpenError>>()?,
+            readers,
             signing,
             writer: Lane::start("record-write", writing, || {}, end).map_err(io)?,
-            next_reader: Default::default(),
             file,
             seen: Arc::new(Seen::nothing()),
             ownership: Mutex::new(ownership),
@@ -226,7 +221,7 @@ impl SqliteRecord {
 
     /// Ends all connections, the one that writes as the last; then the file may have another owner.
     fn end(&self) {
-        self.readers.iter().for_each(Lane::close);
+        self.readers.close();
         self.signing.close();
         self.writer.close();
         let mut ownership = self
@@ -266,23 +261,26 @@ impl SqliteRecord {
         self.signing.read(job).await
     }
 
+    /// Does what anybody may ask for.
     async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + 'static,
     ) -> Result<T, RecordError> {
-        use std::sync::atomic::Ordering::Relaxed;
-        let turn = self.next_reader.fetch_add(1, Relaxed) % self.readers.len().max(1);
+        self.read_on(self.readers.pages(), job).await
+    }
+
+    async fn read_on<T: Send + 'static>(
+        &self,
+        lane: &Lane,
+        job: impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, RecordError> {
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         // Rows that are lost are not handed out either.
         let job = move |connection: &mut Connection| {
             file.check(&seen)?;
             job(connection)
         };
-        self.readers
-            .get(turn)
-            .unwrap_or(&self.writer)
-            .read(job)
-            .await
+        lane.read(job).await
     }
 }
 
@@ -422,8 +420,9 @@ impl Record for SqliteRecord {
         checkpoint_id: &CheckpointId,
     ) -> Result<Option<Receipt>, RecordError> {
         let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
-        self.read(move |connection| rows::by_id(connection, &ledger_id, &checkpoint_id))
-            .await
+        let get =
+            move |connection: &mut Connection| rows::by_id(connection, &ledger_id, &checkpoint_id);
+        self.read_on(self.readers.rows(), get).await
     }
 
     async fn list(&self, filter: &Filter, after: u64, limit: u32) -> Result<Listing, RecordError> {
