@@ -1,5 +1,7 @@
 //! A SQLite record is one whole file after its service, and what is not whole is not signed on.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use checkpoint_signer::grpc::proto::{
 
 use crate::backup::{Store, sign_all};
 use crate::cluster::Replica;
-use crate::one_owner::{not_signed, sign, verify};
+use crate::one_owner::{not_signed, run, sign, verify};
 
 fn log_of(record: &Path) -> PathBuf {
     record.with_extension("sqlite-wal")
@@ -238,6 +240,40 @@ async fn what_is_done_to_its_files_is_noticed_at_the_next_call() {
                 next.stop().await;
             }
         }
+    }
+}
+
+fn names(folder: &Path) -> BTreeSet<OsString> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_deleted_beneath_its_service_is_not_made_anew_by_who_reads() {
+    for missing in ["-wal", "-shm"] {
+        let store = Store::new(false).await;
+        let (record, place) = (store.file("record.sqlite"), store.place());
+        let service = store.start(&place, &[]).await;
+        sign_all(&service, 1..=5).await;
+        let mut name = record.clone().into_os_string();
+        name.push(missing);
+        std::fs::remove_file(&name).unwrap();
+        let before = names(store.folder.path());
+        let out = store.file("out").display().to_string();
+        for command in [
+            &["record", "verify", "--record", &place][..],
+            &["record", "export", "--record", &place, "--out", &out],
+            &["record", "backup", &out, "--record", &place],
+        ] {
+            let (code, shown) = run(command);
+            assert_eq!(code, Some(2), "{command:?}: {shown}");
+            let expected = format!("the {missing} is missing: end the service first");
+            assert!(shown.contains(&expected), "{command:?}: {shown}");
+            assert_eq!(names(store.folder.path()), before, "{command:?}: {shown}");
+        }
+        service.stop().await;
+        let (code, shown) = verify(&place);
+        assert!(code == Some(0) && shown.contains("5 rows"), "{shown}");
     }
 }
 

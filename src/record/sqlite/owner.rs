@@ -12,9 +12,13 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::OpenError;
+use super::identity::beside;
 
 /// How long a start waits for a process that is just ending.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long an owner may be without a log: one that begins makes it, and one that ends takes it away.
+const LOG_WITHIN: Duration = Duration::from_secs(5);
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -82,13 +86,32 @@ impl Ownership {
         }
     }
 
-    /// Keeps owners away for a moment; none when there is one.
+    /// Keeps owners away for a moment; none when there is one, and its log is there. One that was taken away beneath its owner
+    /// must not be made anew by who reads: it would stand in the way of what is open still.
     pub(super) fn keep_away(path: &Path, real: &Path) -> Result<Option<Self>, OpenError> {
         let file = open(path, real)?;
-        match file.try_lock_shared() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(cannot_lock(path, &error)),
+        let begun = Instant::now();
+        loop {
+            match file.try_lock_shared() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(cannot_lock(path, &error)),
+            }
+            let missing = ["-wal", "-shm"]
+                .into_iter()
+                .find(|suffix| !beside(real, suffix).exists());
+            let Some(missing) = missing else {
+                return Ok(None);
+            };
+            if begun.elapsed() > LOG_WITHIN {
+                let holder = holder(&file);
+                let problem = format!(
+                    "is in use by {holder}, and the {missing} is missing: end the service first (SIGTERM), it puts the log back, \
+                     into the file. Nothing was opened or made: a new one would stand in its way"
+                );
+                return Err(OpenError::Place(path.into(), problem));
+            }
+            std::thread::sleep(PAUSE);
         }
     }
 }
