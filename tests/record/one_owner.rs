@@ -95,7 +95,11 @@ async fn a_second_service_is_refused_by_whatever_name_it_finds_the_record() {
     let keys = store.file("older.json");
     std::fs::write(&keys, keyring.to_jwks()).unwrap();
     let keys = keys.to_str().unwrap();
-    let (code, shown) = run(&["keys", "import", keys, "--record", &place]);
+    let print = key().version().fingerprint().to_string();
+    let import = [
+        "keys", "import", keys, "--trust", &print, "--record", &place,
+    ];
+    let (code, shown) = run(&import);
     assert_eq!(code, Some(0), "{shown}");
     sign_all(&service, 3..=4).await;
 
