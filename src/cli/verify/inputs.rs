@@ -319,8 +319,18 @@ mod tests {
         let numbers: Vec<_> = found.iter().map(|(line, ..)| line.unwrap()).collect();
         assert_eq!(numbers, [1, 2, 3]);
         assert!(found[1].2.len() > MAX_JSON_BYTES && found[1].2.len() < 2 * MAX_JSON_BYTES);
-        let document = texts("a.json", &[b'\n'; 3]);
-        assert_eq!(document.len(), 1);
+    }
+
+    #[test]
+    fn a_file_of_blank_lines_is_told_as_one_in_which_nothing_was_checked() {
+        for content in [&b""[..], b"\n\n\n", b" \r\n\t"] {
+            let (mut problems, mut content) = (Vec::new(), content);
+            read(Path::new("a.json"), true, &mut content, &mut |input| {
+                problems.extend(input.err());
+                true
+            });
+            assert_eq!(problems, ["a.json: is empty: nothing in it was checked"]);
+        }
     }
 
     #[test]
