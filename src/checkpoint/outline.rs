@@ -58,7 +58,7 @@ impl PublishedOutline {
     /// [`InvalidCheckpoint`] names every member that is missing or wrong.
     pub fn from_published_json(text: &[u8]) -> Result<Self, InvalidCheckpoint> {
         if let Some(canonical) = scan(text) {
-            return Ok(canonical);
+            return Ok(canonical.into());
         }
         let (checkpoint, signature) = Checkpoint::from_published_json(text)?;
         Ok(Self {
@@ -66,6 +66,37 @@ impl PublishedOutline {
             payload: checkpoint.payload().as_bytes().to_vec(),
             signature,
         })
+    }
+}
+
+impl Outline {
+    /// Reads the published JSON for its place alone.
+    ///
+    /// # Errors
+    /// [`InvalidCheckpoint`] names every member that is missing or wrong.
+    pub fn from_published_json(text: &[u8]) -> Result<Self, InvalidCheckpoint> {
+        match scan(text) {
+            Some(canonical) => Ok(canonical.outline),
+            None => Ok(Self::from(&Checkpoint::from_published_json(text)?.0)),
+        }
+    }
+}
+
+/// A canonical text that was read; nothing of it is copied yet.
+struct Scanned<'a> {
+    outline: Outline,
+    /// What is signed: what stands before the signature and behind it.
+    payload: [&'a str; 2],
+    signature: &'a str,
+}
+
+impl From<Scanned<'_>> for PublishedOutline {
+    fn from(scanned: Scanned<'_>) -> Self {
+        Self {
+            outline: scanned.outline,
+            payload: scanned.payload.concat().into_bytes(),
+            signature: scanned.signature.to_owned(),
+        }
     }
 }
 
@@ -83,7 +114,7 @@ struct Members<'a> {
 }
 
 /// Reads a text that is certainly canonical; none for every other, right or wrong.
-fn scan(text: &[u8]) -> Option<PublishedOutline> {
+fn scan(text: &[u8]) -> Option<Scanned<'_>> {
     if text.len() > MAX_JSON_BYTES {
         return None;
     }
@@ -132,7 +163,7 @@ fn scan(text: &[u8]) -> Option<PublishedOutline> {
     {
         return None;
     }
-    Some(PublishedOutline {
+    Some(Scanned {
         outline: Outline {
             checkpoint_id: members.checkpoint_id?.parse().ok()?,
             ledger_id: members.ledger_id?.parse().ok()?,
@@ -141,8 +172,8 @@ fn scan(text: &[u8]) -> Option<PublishedOutline> {
             entry_count: i128::from(members.entry_count?).try_into().ok()?,
             total_volume: i128::from(members.total_volume?).try_into().ok()?,
         },
-        payload: [before, after].concat().into_bytes(),
-        signature: members.signature?.to_owned(),
+        payload: [before, after],
+        signature: members.signature?,
     })
 }
 
@@ -165,11 +196,10 @@ impl<'a> Scanner<'a> {
     /// A string in which nothing is escaped.
     fn string(&mut self) -> Option<&'a str> {
         self.take('"')?;
-        let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-        let end = self.0.as_bytes().iter().position(special)?;
+        let end = memchr::memchr2(b'"', b'\\', self.0.as_bytes())?;
         let (text, rest) = self.0.split_at_checked(end)?;
         self.0 = rest.strip_prefix('"')?;
-        Some(text)
+        (!text.bytes().any(|byte| byte < 0x20)).then_some(text)
     }
 
     fn integer(&mut self) -> Option<i64> {
@@ -311,7 +341,7 @@ mod tests {
             let plain = serde_json::to_vec(&object).unwrap();
             let canonical = serde_json_canonicalizer::to_vec(&object).unwrap();
             for text in [plain, canonical] {
-                if let Some(found) = scan(&text) {
+                if let Some(found) = scan(&text).map(PublishedOutline::from) {
                     prop_assert_eq!(Some(found), published(&text));
                 }
             }
@@ -328,7 +358,7 @@ mod tests {
             } else {
                 text[at] = byte;
             }
-            if let Some(found) = scan(&text) {
+            if let Some(found) = scan(&text).map(PublishedOutline::from) {
                 prop_assert_eq!(Some(found), published(&text));
             }
         }

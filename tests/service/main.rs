@@ -21,6 +21,7 @@ mod log;
 mod planted;
 mod protocol;
 mod record;
+mod second_history;
 mod signing;
 mod streams;
 #[allow(dead_code, reason = "other tests use the rest of it")]

@@ -246,6 +246,12 @@ fn check(
                 let (kind, explanation) = (fault.kind.as_str(), &fault.explanation);
                 json!({ "line": fault.line, "verdict": kind, "explanation": explanation })
             });
+            let together = report.together.told.iter().map(|found| {
+                let [_, line] = found.lines;
+                json!({
+                    "line": line, "lines": found.lines, "finding": found.name, "explanation": found.explanation,
+                })
+            });
             let verdicts = report.verdicts.iter();
             let verdicts = verdicts.map(|(kind, count)| (kind.as_str(), count));
             let (promised, whole) = (&report.promised, report.whole);
@@ -260,7 +266,9 @@ fn check(
                 "covered": report.covered,
                 "verified_one_by_one": report.rows - report.covered,
                 "verdicts": verdicts.collect::<std::collections::BTreeMap<_, _>>(),
-                "faults": faults.collect::<Vec<_>>(),
+                "faults": faults.chain(together).collect::<Vec<_>>(),
+                "seen_together": report.together.count,
+                "clock_resumptions": report.together.resumed,
                 "export": {
                     "rows": promised.0,
                     "root": promised.1,
@@ -277,7 +285,7 @@ fn check(
             show(&report, export, head)?;
         }
     }
-    let is_good = report.faults.is_empty() && report.is_as_promised();
+    let is_good = report.faults.is_empty() && report.together.count == 0 && report.is_as_promised();
     match nothing {
         Some(nothing) if is_good => Err(Failure::Impossible(nothing)),
         _ if is_good && covered => Ok(()),
@@ -301,6 +309,23 @@ fn show(report: &ExportReport, export: &Path, head: &AnyHead) -> Result<(), Fail
             "{:<18} {place}: {more} more rows are not valid",
             "NOTE"
         ))?;
+    }
+    for found in &report.together.told {
+        let (name, [a, b]) = (found.name, found.lines);
+        print_line(&format!(
+            "{name:<18} {place}:{a}, {place}:{b}: {}",
+            found.explanation
+        ))?;
+    }
+    let more = report.together.count - report.together.told.len() as u64;
+    if more > 0 {
+        print_line(&format!(
+            "{:<18} {place}: {more} more such pairs of rows",
+            "NOTE"
+        ))?;
+    }
+    for resumed in &report.together.resumed {
+        print_line(&format!("{:<18} {place}: {resumed}", "NOTE"))?;
     }
     let rows = report.rows;
     if !report.is_as_promised() {
@@ -329,6 +354,7 @@ fn show(report: &ExportReport, export: &Path, head: &AnyHead) -> Result<(), Fail
             false => format!("its first {} rows make the root {root}", tree.size),
         };
         let each = match report.faults.as_slice() {
+            _ if report.together.count > 0 => "each was verified by its own signature",
             [] => "each signature is right by itself, so rows were taken away, added or moved",
             _ => "each signature was verified by itself",
         };

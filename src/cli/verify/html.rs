@@ -125,8 +125,10 @@ fn findings(title: &str, findings: &[Finding], count: u64) -> Markup {
                     thead { tr { th scope="col" { "What" } th scope="col" { "Where" } } }
                     tbody {
                         @for finding in findings {
-                            @let [first, second] = finding.members();
-                            tr { td.sentence { (visible(&finding.explanation())) } td { (visible(&first.source)) br; (visible(&second.source)) } }
+                            tr {
+                                td.sentence { (visible(&finding.explanation())) }
+                                td { @for member in finding.members() { (visible(&member.source)) br; } }
+                            }
                         }
                     }
                 }

@@ -10,8 +10,10 @@ use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 use walkdir::WalkDir;
 
+use super::pipeline::Outcome;
 use crate::checkpoint::MAX_JSON_BYTES;
 use crate::record::export::ExportHeader;
+use crate::record::tree::{Frontier, TreeHash};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 18;
@@ -40,8 +42,26 @@ impl Text {
     }
 }
 
-/// A text, or what cannot be read.
-pub(super) type Input = Result<Text, String>;
+/// What is wrong with a file as a whole, in a sentence.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It cannot be read.
+    Unread(String),
+    /// The rows of an export do not have the root that its first line tells.
+    NotWhole(String),
+}
+
+impl From<Trouble> for Outcome {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Unread(problem) => Self::Failed(problem),
+            Trouble::NotWhole(problem) => Self::NotWhole(problem),
+        }
+    }
+}
+
+/// A text, or what is wrong with a file.
+pub(super) type Input = Result<Text, Trouble>;
 
 /// Gives every text to `take` until that says stop.
 pub(super) fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Input) -> bool) {
@@ -92,14 +112,14 @@ fn files(folder: &Path) -> impl Iterator<Item = Result<PathBuf, String>> {
 fn read_folder(folder: &Path, take: &mut dyn FnMut(Input) -> bool) -> bool {
     files(folder).all(|file| match file {
         Ok(file) => read_file(&file, false, take),
-        Err(problem) => take(Err(problem)),
+        Err(problem) => take(Err(Trouble::Unread(problem))),
     })
 }
 
 fn read_file(path: &Path, named: bool, take: &mut dyn FnMut(Input) -> bool) -> bool {
     match File::open(path) {
         Ok(mut file) => read(path, named, &mut file, take),
-        Err(error) => take(Err(format!("{}: {error}", path.display()))),
+        Err(error) => take(Err(Trouble::Unread(format!("{}: {error}", path.display())))),
     }
 }
 
@@ -120,6 +140,7 @@ fn read(
             bytes,
         }))
     };
+    let mut not_whole = None;
     let mut read = || -> std::io::Result<bool> {
         let Some((number, first)) = lines.next()? else {
             return Err(std::io::Error::other("is empty: nothing in it was checked"));
@@ -143,25 +164,36 @@ fn read(
         if export.is_none() && !give(Some(number), false, first) {
             return Ok(false);
         }
-        let (mut next, mut rows) = (second, 0);
+        let (mut next, mut tree) = (second, Frontier::default());
         while let Some((number, line)) = next {
-            rows += 1;
+            if export.is_some() {
+                tree.push(TreeHash::leaf(&line));
+            }
             if !give(Some(number), false, line) {
                 return Ok(false);
             }
             next = lines.next()?;
         }
+        let (rows, root) = (tree.size(), tree.root().to_string());
         match export {
             Some(header) if header.rows != rows => Err(std::io::Error::other(format!(
                 "its first line says that {} rows were exported, and it has {rows}: the others were not checked",
                 header.rows
             ))),
+            Some(header) if header.root != root => {
+                not_whole = Some(format!(
+                    "{source}: its first line says that the {rows} rows have the root {}, and they have {root}: rows were \
+                     changed, exchanged or moved since it was written, or the first line was",
+                    header.root
+                ));
+                Ok(true)
+            }
             _ => Ok(true),
         }
     };
     match read() {
-        Ok(go_on) => go_on,
-        Err(error) => take(Err(format!("{source}: {error}"))),
+        Ok(go_on) => go_on && not_whole.is_none_or(|problem| take(Err(Trouble::NotWhole(problem)))),
+        Err(error) => take(Err(Trouble::Unread(format!("{source}: {error}")))),
     }
 }
 
@@ -270,7 +302,7 @@ mod tests {
         let mut found = Vec::new();
         let mut content = content;
         read(Path::new(name), true, &mut content, &mut |input| {
-            let text = input.unwrap();
+            let Ok(text) = input else { return true };
             let shown = String::from_utf8_lossy(&text.bytes).into_owned();
             found.push((text.line, text.alone, shown));
             true
@@ -329,7 +361,10 @@ mod tests {
                 problems.extend(input.err());
                 true
             });
-            assert_eq!(problems, ["a.json: is empty: nothing in it was checked"]);
+            let [Trouble::Unread(problem)] = problems.as_slice() else {
+                panic!("{problems:?}")
+            };
+            assert_eq!(problem, "a.json: is empty: nothing in it was checked");
         }
     }
 

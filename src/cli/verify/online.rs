@@ -49,7 +49,7 @@ impl Service {
     async fn ask(&self, input: Input) -> Outcome {
         let text = match input {
             Ok(text) => text,
-            Err(problem) => return Outcome::Failed(problem),
+            Err(trouble) => return trouble.into(),
         };
         let published = PublishedOutline::from_published_json(&text.bytes).ok();
         if published.is_some_and(|published| !self.selection.contains(&published.outline)) {

@@ -28,6 +28,8 @@ pub(super) enum Outcome {
     LeftOut(usize),
     /// It could not be read or asked for, because of this.
     Failed(String),
+    /// An export has not the rows of which its first line speaks.
+    NotWhole(String),
 }
 
 /// Takes outcomes; an error ends it all.
@@ -60,7 +62,7 @@ pub(super) fn run(
 
 fn check(judge: &Judge, explain_every: bool, input: Input) -> Outcome {
     match input {
-        Err(problem) => Outcome::Failed(problem),
+        Err(trouble) => trouble.into(),
         Ok(text) => match judge.check(&text.bytes, explain_every || text.alone) {
             Some(checked) => Outcome::Checked(text, Box::new(checked)),
             None => Outcome::LeftOut(text.bytes.len()),

@@ -121,6 +121,7 @@ impl Report {
         for outcome in outcomes {
             match outcome {
                 Outcome::Failed(problem) => self.failures.push(problem),
+                Outcome::NotWhole(problem) => self.faults.push(Finding::NotWhole(problem)),
                 Outcome::LeftOut(bytes) => {
                     self.tally.left_out += 1;
                     self.bar.inc(bytes as u64 + 1);
@@ -217,10 +218,14 @@ impl Report {
     fn to_text(&self) -> String {
         let mut text = self.pinned.as_ref().map(pinned_text).unwrap_or_default();
         for finding in self.faults.iter().chain(&self.notes) {
-            let [first, second] = finding.members();
             let (name, explanation) = (finding.name(), finding.explanation());
-            let (a, b) = (&first.source, &second.source);
-            let found = format!("{name:<18} {a}, {b}: {explanation}");
+            let sources = finding.members().iter();
+            let sources: Vec<_> = sources.map(|member| member.source.as_str()).collect();
+            let place = match sources.as_slice() {
+                [] => String::new(),
+                sources => format!("{}: ", sources.join(", ")),
+            };
+            let found = format!("{name:<18} {place}{explanation}");
             text.push_str(&format!("{}\n", visible(&found)));
         }
         if self.notes_count > self.notes.len() as u64 {

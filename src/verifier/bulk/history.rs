@@ -29,7 +29,7 @@ pub struct Member {
     pub entry_count: u64,
 }
 
-/// What two valid checkpoints of one ledger show together.
+/// What shows when they are seen together: mostly two valid checkpoints of one ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// Another hash or volume in one place.
@@ -40,6 +40,8 @@ pub enum Finding {
     EntryCountFell([Member; 2]),
     /// There is none for the days between. A note: a ledger may publish more rarely.
     Gap([Member; 2], u64),
+    /// The rows of an export do not have the root that its first line tells; a sentence that names the file.
+    NotWhole(String),
 }
 
 impl Finding {
@@ -50,16 +52,18 @@ impl Finding {
             Self::SecondContent(_) => "SECOND_CONTENT",
             Self::EntryCountFell(_) => "ENTRY_COUNT_FELL",
             Self::Gap(..) => "GAP",
+            Self::NotWhole(_) => "NOT_WHOLE",
         }
     }
 
-    /// The two checkpoints.
-    pub fn members(&self) -> &[Member; 2] {
+    /// The two checkpoints; none when it is about a file as a whole.
+    pub fn members(&self) -> &[Member] {
         match self {
             Self::SecondHistory(members)
             | Self::SecondContent(members)
             | Self::EntryCountFell(members)
             | Self::Gap(members, _) => members,
+            Self::NotWhole(_) => &[],
         }
     }
 
@@ -70,7 +74,13 @@ impl Finding {
 
     /// A sentence.
     pub fn explanation(&self) -> String {
-        let [first, second] = self.members();
+        let (first, second) = match self {
+            Self::NotWhole(problem) => return problem.clone(),
+            Self::SecondHistory([first, second])
+            | Self::SecondContent([first, second])
+            | Self::EntryCountFell([first, second])
+            | Self::Gap([first, second], _) => (first, second),
+        };
         let ledger = &first.ledger_id;
         let (a, b) = (&first.checkpoint_id, &second.checkpoint_id);
         match self {
@@ -85,6 +95,7 @@ impl Finding {
                 "ledger {ledger}: entry_count falls from {} ({a}, {}) to {} ({b}, {})",
                 first.entry_count, first.timestamp, second.entry_count, second.timestamp
             ),
+            Self::NotWhole(problem) => problem.clone(),
             Self::Gap(_, days) => {
                 let days = match days {
                     1 => "1 day".to_owned(),

@@ -14,6 +14,8 @@ use crate::fault::FieldFault;
 use crate::key::{KeyId, PinnedKeyring};
 use crate::signature::DetachedJws;
 
+pub(super) use spool::Spool;
+
 pub use history::{Finding, Histories, Member};
 pub use tally::{Counts, KeyTally, LedgerTally, Tally};
 
@@ -65,7 +67,7 @@ pub struct Checked {
 pub struct Fingerprints(RandomState);
 
 impl Fingerprints {
-    fn of(&self, value: impl std::hash::Hash) -> u64 {
+    pub(super) fn of(&self, value: impl std::hash::Hash) -> u64 {
         self.0.hash_one(value)
     }
 }

@@ -9,23 +9,21 @@ use std::os::unix::fs::FileExt;
 use rayon::slice::ParallelSliceMut as _;
 
 /// What is sorted: its columns are compared in an order of the caller's choice.
-pub(super) type Row = [u64; 7];
+pub(in crate::verifier) type Row<const N: usize = 7> = [u64; N];
 
-const ROW_BYTES: usize = size_of::<Row>();
-
-/// Rows in memory at once; 14 MiB.
+/// Rows in memory at once; 14 MiB of seven columns.
 const MOST: usize = 1 << 18;
 
 /// Takes rows in any order, then gives them sorted, as often as wanted.
-pub(super) struct Spool {
-    rows: Vec<Row>,
+pub(in crate::verifier) struct Spool<const N: usize = 7> {
+    rows: Vec<Row<N>>,
     /// Full loads of rows, one after the other, each of [`MOST`].
     file: Option<BufWriter<File>>,
     loads: u64,
 }
 
-impl Spool {
-    pub(super) fn new() -> Self {
+impl<const N: usize> Spool<N> {
+    pub(in crate::verifier) fn new() -> Self {
         Self {
             rows: Vec::new(),
             file: None,
@@ -33,7 +31,7 @@ impl Spool {
         }
     }
 
-    pub(super) fn push(&mut self, row: Row) -> std::io::Result<()> {
+    pub(in crate::verifier) fn push(&mut self, row: Row<N>) -> std::io::Result<()> {
         if self.rows.len() == MOST {
             write(file(&mut self.file)?, &self.rows)?;
             self.loads += 1;
@@ -44,10 +42,10 @@ impl Spool {
     }
 
     /// Gives every row to `take`, in the order of `key`.
-    pub(super) fn sorted<K: Ord + Copy + Send>(
+    pub(in crate::verifier) fn sorted<K: Ord + Copy + Send>(
         &mut self,
-        key: impl Fn(&Row) -> K + Sync,
-        mut take: impl FnMut(&Row) -> std::io::Result<()>,
+        key: impl Fn(&Row<N>) -> K + Sync,
+        mut take: impl FnMut(&Row<N>) -> std::io::Result<()>,
     ) -> std::io::Result<()> {
         self.rows.par_sort_unstable_by_key(&key);
         let Some(writer) = &mut self.file else {
@@ -69,7 +67,7 @@ impl Spool {
         }
         let sorted = sorted.into_inner().map_err(|error| error.into_error())?;
         let runs = (0..self.loads).map(|load| Run::open(&sorted, load));
-        let mut runs: Vec<Run> = runs.collect();
+        let mut runs: Vec<Run<'_, N>> = runs.collect();
         let mut heap = BinaryHeap::new();
         for (number, run) in runs.iter_mut().enumerate() {
             heap.extend(run.next()?.map(|row| Reverse((key(&row), row, number))));
@@ -96,17 +94,17 @@ fn file(file: &mut Option<BufWriter<File>>) -> std::io::Result<&mut BufWriter<Fi
 }
 
 /// A sorted load in the file.
-struct Run<'a> {
+struct Run<'a, const N: usize> {
     file: &'a File,
     next: u64,
     end: u64,
-    buffer: std::vec::IntoIter<Row>,
+    buffer: std::vec::IntoIter<Row<N>>,
 }
 
 /// Rows of each run in memory.
 const AHEAD: u64 = 256;
 
-impl<'a> Run<'a> {
+impl<'a, const N: usize> Run<'a, N> {
     fn open(file: &'a File, load: u64) -> Self {
         let rows = MOST as u64;
         Self {
@@ -117,14 +115,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn next(&mut self) -> std::io::Result<Option<Row>> {
+    fn next(&mut self) -> std::io::Result<Option<Row<N>>> {
         if let Some(row) = self.buffer.next() {
             return Ok(Some(row));
         }
         let count = AHEAD.min(self.end - self.next);
-        let mut bytes = vec![0; count as usize * ROW_BYTES];
+        let mut bytes = vec![0; count as usize * size_of::<Row<N>>()];
         self.file
-            .read_exact_at(&mut bytes, self.next * ROW_BYTES as u64)?;
+            .read_exact_at(&mut bytes, self.next * size_of::<Row<N>>() as u64)?;
         let mut bytes = bytes.as_slice();
         let rows = (0..count).map(|_| read(&mut bytes));
         self.buffer = rows.collect::<std::io::Result<Vec<_>>>()?.into_iter();
@@ -133,13 +131,13 @@ impl<'a> Run<'a> {
     }
 }
 
-fn write(file: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
+fn write<const N: usize>(file: &mut impl Write, rows: &[Row<N>]) -> std::io::Result<()> {
     let mut columns = rows.iter().flatten();
     columns.try_for_each(|column| file.write_all(&column.to_le_bytes()))
 }
 
-fn read(reader: &mut impl Read) -> std::io::Result<Row> {
-    let mut row = Row::default();
+fn read<const N: usize>(reader: &mut impl Read) -> std::io::Result<Row<N>> {
+    let mut row = [0; N];
     for column in &mut row {
         let mut bytes = [0; 8];
         reader.read_exact(&mut bytes)?;

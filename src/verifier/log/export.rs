@@ -5,6 +5,7 @@
 //! and the service records what it signed itself. Then each line is canonical JSON, and of its signature only the header is
 //! left to be judged: the key, its window, its revocation. Rows beyond the head are verified by their own signatures. When
 //! the roots differ, or the head counts no rows, nothing is taken from the head, and every signature is verified by itself.
+//! Whoever has the key can sign a head over anything: the valid rows are followed in their order as well (see `order.rs`).
 //! The keyring in the export is never believed; what its first line says of the rows is compared with them.
 
 use std::collections::BTreeMap;
@@ -12,10 +13,12 @@ use std::io::{BufRead, Read};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
+use chrono::{DateTime, Utc};
 use rayon::prelude::*;
 
-use super::headers::{Headers, Judged, KnownHeader};
-use crate::checkpoint::MAX_JSON_BYTES;
+use super::headers::{Headers, Judged, KnownHeader, malformed};
+use super::order::{Disorders, Names, Order};
+use crate::checkpoint::{MAX_JSON_BYTES, Outline};
 use crate::key::PinnedKeyring;
 use crate::record::export::{ExportReader, ReadError};
 use crate::record::proof::TreeHead;
@@ -33,10 +36,10 @@ const WAITING: usize = 1;
 const LEVEL: u8 = 8;
 
 /// The first line is the export's own.
-const FIRST_LINE: u64 = 2;
+pub(super) const FIRST_LINE: u64 = 2;
 
 /// Most faults that are told in full.
-const MAX_TOLD: usize = 100;
+pub(super) const MAX_TOLD: usize = 100;
 
 /// A row that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub struct ExportReport {
     pub verdicts: BTreeMap<VerdictKind, u64>,
     /// The first rows that are not valid.
     pub faults: Vec<Fault>,
+    /// What the valid rows show together.
+    pub together: Disorders,
 }
 
 impl ExportReport {
@@ -87,7 +92,12 @@ impl ExportReport {
     }
 
     /// Takes rows that the head may count.
-    fn take(&mut self, judged: JudgedGroup, tree: &mut Frontier) {
+    fn take(
+        &mut self,
+        judged: JudgedGroup,
+        tree: &mut Frontier,
+        order: &mut Order,
+    ) -> std::io::Result<()> {
         let first = tree.size() + FIRST_LINE;
         match judged.subtree {
             Subtree::Complete(root) => {
@@ -95,15 +105,33 @@ impl ExportReport {
             }
             Subtree::Leaves(leaves) => leaves.into_iter().for_each(|leaf| tree.push(leaf)),
         }
-        self.note_valid(judged.valid);
+        self.note_valid(judged.valid.len() as u64);
+        for (index, Place { outline, signed_at }) in judged.valid {
+            order.take(first + index, outline, signed_at)?;
+        }
         for (index, judged) in judged.invalid {
             self.note(first + index, judged);
+        }
+        Ok(())
+    }
+
+    /// Takes a row that was verified by its own signature.
+    fn take_one(&mut self, line: u64, row: Verified, order: &mut Order) -> std::io::Result<()> {
+        match row {
+            Ok(Place { outline, signed_at }) => {
+                self.note_valid(1);
+                order.take(line, outline, signed_at)
+            }
+            Err(judged) => {
+                self.note(line, judged);
+                Ok(())
+            }
         }
     }
 
     fn note(&mut self, line: u64, judged: Judged) {
         *self.verdicts.entry(judged.kind).or_default() += 1;
-        if judged.kind != VerdictKind::Valid && self.faults.len() < MAX_TOLD {
+        if self.faults.len() < MAX_TOLD {
             self.faults.push(Fault {
                 line,
                 kind: judged.kind,
@@ -132,11 +160,13 @@ pub fn check_export<R: BufRead + Send>(
     let reader = ExportReader::open(open()?)?;
     let (mut tree, mut report) = (Frontier::default(), ExportReport::default());
     report.promised = (reader.rows, reader.root.clone());
+    let resumptions = reader.resumptions.clone();
+    let mut order = Order::new(resumptions.clone());
     each_chunk(reader.into_rest(), &mut |lines| {
         let left = usize::try_from(head.size.saturating_sub(tree.size())).unwrap_or(usize::MAX);
         let (covered, beyond) = lines.split_at(left.min(lines.len()));
         for judged in judge_groups(covered, tree.size(), &known, keyring) {
-            report.take(judged, &mut tree);
+            report.take(judged, &mut tree, &mut order)?;
         }
         if tree.size() >= head.size {
             // Where the head ends, before anything is taken beyond it.
@@ -145,14 +175,16 @@ pub fn check_export<R: BufRead + Send>(
         for (line, judged) in beyond.iter().zip(judge_each(&judge, beyond)) {
             let number = tree.size() + FIRST_LINE;
             tree.push(TreeHash::leaf(line));
-            report.note(number, judged);
+            report.take_one(number, judged, &mut order)?;
         }
         report.rows += lines.len() as u64;
+        Ok(())
     })?;
     report.whole = Some(tree.root());
     report.root.get_or_insert_with(|| tree.root());
     if report.rows >= head.size && report.root == Some(head.root) {
         report.covered = head.size;
+        report.together = together(order, &open)?;
         return Ok(report);
     }
     let mut each = ExportReport {
@@ -161,24 +193,60 @@ pub fn check_export<R: BufRead + Send>(
         promised: report.promised,
         ..ExportReport::default()
     };
+    let mut order = Order::new(resumptions);
     let rows = ExportReader::open(open()?)?.into_rest();
     each_chunk(rows, &mut |lines| {
         for judged in judge_each(&judge, lines) {
             each.rows += 1;
-            each.note(each.rows + FIRST_LINE - 1, judged);
+            each.take_one(each.rows + FIRST_LINE - 1, judged, &mut order)?;
         }
+        Ok(())
     })?;
+    each.together = together(order, &open)?;
     Ok(each)
 }
 
+/// What the rows show together; the export is read once more where two seem to have one name.
+fn together<R: BufRead + Send>(
+    order: Order,
+    open: &impl Fn() -> std::io::Result<R>,
+) -> Result<Disorders, ReadError> {
+    let (pairs, mut found) = order.finish()?;
+    if !pairs.is_empty() {
+        let (mut names, mut next) = (Names::of(&pairs), FIRST_LINE);
+        let rows = ExportReader::open(open()?)?.into_rest();
+        each_chunk(rows, &mut |lines| {
+            names.take(next, lines);
+            next += lines.len() as u64;
+            Ok(())
+        })?;
+        names.tell(pairs, &mut found);
+    }
+    Ok(found)
+}
+
+/// Where a valid row stands in its ledger, and when it was signed.
+struct Place {
+    outline: Outline,
+    signed_at: DateTime<Utc>,
+}
+
+/// A valid row, or what is wrong with it.
+type Verified = Result<Place, Judged>;
+
 /// Verifies lines by their own signatures, on all cores.
-fn judge_each(judge: &Judge, lines: &[&[u8]]) -> Vec<Judged> {
+fn judge_each(judge: &Judge, lines: &[&[u8]]) -> Vec<Verified> {
     let judged = lines.par_iter().filter_map(|line| {
         let checked = judge.check(line, false)?;
-        Some(Judged {
-            kind: checked.kind,
-            explanation: checked.explanation,
-        })
+        match (checked.kind, checked.outline, checked.signed_at) {
+            (VerdictKind::Valid, Some(outline), Some(signed_at)) => {
+                Some(Ok(Place { outline, signed_at }))
+            }
+            (kind, ..) => Some(Err(Judged {
+                kind,
+                explanation: checked.explanation,
+            })),
+        }
     });
     judged.collect()
 }
@@ -192,7 +260,8 @@ enum Subtree {
 /// What was found of some lines.
 struct JudgedGroup {
     subtree: Subtree,
-    valid: u64,
+    /// The valid ones, by their index in the group.
+    valid: Vec<(u64, Place)>,
     /// The others, by their index in the group.
     invalid: Vec<(u64, Judged)>,
 }
@@ -215,12 +284,15 @@ fn judge_groups(
 
 fn judge_group(lines: &[&[u8]], headers: &mut Headers<'_>) -> JudgedGroup {
     let mut leaves = Vec::with_capacity(lines.len());
-    let (mut valid, mut invalid) = (0, Vec::new());
+    let (mut valid, mut invalid) = (Vec::with_capacity(lines.len()), Vec::new());
     for (index, line) in (0..).zip(lines) {
         leaves.push(TreeHash::leaf(line));
-        match headers.judge(line) {
-            None => valid += 1,
-            Some(judged) => invalid.push((index, judged)),
+        match headers
+            .judge(line)
+            .and_then(|signed_at| place(line, signed_at))
+        {
+            Ok(place) => valid.push((index, place)),
+            Err(judged) => invalid.push((index, judged)),
         }
     }
     let subtree = match leaves.len() == 1 << LEVEL {
@@ -238,8 +310,18 @@ fn judge_group(lines: &[&[u8]], headers: &mut Headers<'_>) -> JudgedGroup {
     }
 }
 
+fn place(line: &[u8], signed_at: i64) -> Verified {
+    let outline = Outline::from_published_json(line).map_err(|error| malformed(&error))?;
+    let signed_at = DateTime::from_timestamp(signed_at, 0)
+        .ok_or_else(|| malformed(&format!("signature: iat: is {signed_at}, which is no time")))?;
+    Ok(Place { outline, signed_at })
+}
+
 /// Gives all lines to `take`, in order, many at once; they are read meanwhile.
-fn each_chunk(mut rows: impl Read + Send, take: &mut dyn FnMut(&[&[u8]])) -> Result<(), ReadError> {
+fn each_chunk(
+    mut rows: impl Read + Send,
+    take: &mut dyn FnMut(&[&[u8]]) -> std::io::Result<()>,
+) -> Result<(), ReadError> {
     thread::scope(|scope| {
         let (to_take, chunks) = sync_channel(WAITING);
         let reader = scope.spawn(move || -> std::io::Result<()> {
@@ -273,7 +355,7 @@ fn each_chunk(mut rows: impl Read + Send, take: &mut dyn FnMut(&[&[u8]])) -> Res
                 lines.push(line);
                 (start, count) = (end + 1, count + 1);
             }
-            take(&lines);
+            take(&lines)?;
         }
         let ended = |_| std::io::Error::other("the thread that reads was ended");
         Ok(reader.join().map_err(ended)??)

@@ -54,7 +54,8 @@ impl KnownHeader {
         known.collect()
     }
 
-    fn is_valid(&self, header: &[u8]) -> bool {
+    /// When it was signed, if it is valid.
+    fn valid_at(&self, header: &[u8]) -> Option<i64> {
         let iat = header
             .strip_prefix(self.before.as_bytes())
             .and_then(|rest| rest.strip_suffix(self.after.as_bytes()));
@@ -62,10 +63,9 @@ impl KnownHeader {
         let number = |digits: &[u8]| {
             let digits = std::str::from_utf8(digits).ok()?;
             let plain = digits.starts_with(|c: char| matches!(c, '1'..='9'));
-            plain.then(|| digits.parse().ok()).flatten()
+            plain.then(|| digits.parse::<i64>().ok()).flatten()
         };
-        iat.and_then(number)
-            .is_some_and(|iat: i64| self.valid.contains(&iat))
+        iat.and_then(number).filter(|iat| self.valid.contains(iat))
     }
 }
 
@@ -77,7 +77,7 @@ pub(super) struct Headers<'a> {
     decoded: Vec<u8>,
     /// The last one that is not known to be valid at a glance: it is mostly that of the next line, too.
     last: Vec<u8>,
-    judged: Option<Judged>,
+    judged: Option<Result<i64, Judged>>,
 }
 
 impl<'a> Headers<'a> {
@@ -92,8 +92,8 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// None for a valid one. What is said of a line that is not canonical is worth nothing, and then the root is wrong.
-    pub(super) fn judge(&mut self, line: &[u8]) -> Option<Judged> {
+    /// When a valid one was signed. What is said of a line that is not canonical is worth nothing, and then the root is wrong.
+    pub(super) fn judge(&mut self, line: &[u8]) -> Result<i64, Judged> {
         let Some(signature) = self.only_signature(line) else {
             return self.judge_whole(line);
         };
@@ -101,21 +101,25 @@ impl<'a> Headers<'a> {
         let Some(header) = header else {
             return self.judge_whole(line);
         };
-        if self.is_known_to_be_valid(header) {
-            return None;
+        if let Some(signed_at) = self.known_to_be_valid_at(header) {
+            return Ok(signed_at);
         }
-        if header != self.last {
-            let text = String::from_utf8_lossy(signature);
-            self.judged = judge_signature(self.keyring, &text);
-            self.last = header.to_vec();
+        if let Some(judged) = &self.judged
+            && header == self.last
+        {
+            return judged.clone();
         }
-        self.judged.clone()
+        let judged = judge_signature(self.keyring, &String::from_utf8_lossy(signature));
+        self.last = header.to_vec();
+        self.judged.insert(judged).clone()
     }
 
-    fn is_known_to_be_valid(&mut self, header: &[u8]) -> bool {
+    fn known_to_be_valid_at(&mut self, header: &[u8]) -> Option<i64> {
         self.decoded.clear();
         let decoded = URL_SAFE_NO_PAD.decode_vec(header, &mut self.decoded);
-        decoded.is_ok() && self.known.iter().any(|known| known.is_valid(&self.decoded))
+        decoded.ok()?;
+        let mut known = self.known.iter();
+        known.find_map(|known| known.valid_at(&self.decoded))
     }
 
     /// The text of the signature, if no member elsewhere has its name.
@@ -128,33 +132,33 @@ impl<'a> Headers<'a> {
         text.get(..memchr::memchr(b'"', text)?)
     }
 
-    fn judge_whole(&self, line: &[u8]) -> Option<Judged> {
+    fn judge_whole(&self, line: &[u8]) -> Result<i64, Judged> {
         match PublishedOutline::from_published_json(line) {
             Ok(published) => judge_signature(self.keyring, &published.signature),
-            Err(error) => Some(malformed(&error)),
+            Err(error) => Err(malformed(&error)),
         }
     }
 }
 
-fn malformed(problem: &dyn std::fmt::Display) -> Judged {
+pub(super) fn malformed(problem: &dyn std::fmt::Display) -> Judged {
     Judged {
         kind: VerdictKind::Malformed,
         explanation: format!("this is not a signed checkpoint: {problem}"),
     }
 }
 
-/// The verdict on a signature that the key is known to have made if the key is known; none for a valid one.
-fn judge_signature(keyring: &PinnedKeyring, signature: &str) -> Option<Judged> {
+/// The verdict on a signature that the key is known to have made if the key is known, or when a valid one was made.
+fn judge_signature(keyring: &PinnedKeyring, signature: &str) -> Result<i64, Judged> {
     let jws = match DetachedJws::parse(signature) {
         Ok(jws) => jws,
-        Err(error) => return Some(malformed(&format!("signature: {error}"))),
+        Err(error) => return Err(malformed(&format!("signature: {error}"))),
     };
     let header = jws.header();
     let kind = judge_header(&keyring.trusted, header, |_| true);
     let explanation = match keyring.untrusted.get(&header.kid) {
-        _ if kind == VerdictKind::Valid => return None,
+        _ if kind == VerdictKind::Valid => return Ok(header.iat.timestamp()),
         Some(broken) => format!("no chain from the pinned key: {broken}"),
         None => explain(&keyring.trusted, kind, header),
     };
-    Some(Judged { kind, explanation })
+    Err(Judged { kind, explanation })
 }

@@ -5,6 +5,7 @@ mod any_head;
 mod bundle;
 mod export;
 mod headers;
+mod order;
 
 use super::{Verdict, VerdictKind, explain, judge_header};
 use crate::key::{Keyring, PublicKey};
@@ -17,6 +18,7 @@ use crate::signature::SignedCheckpoint;
 pub use any_head::{AnyHead, AnyHeadError};
 pub use bundle::{BundleError, InclusionBundle, MAX_BUNDLE_BYTES};
 pub use export::{ExportReport, Fault, check_export};
+pub use order::{Disorder, Disorders};
 
 /// The verdict on a signed head. This is RSA: tens of microseconds of work.
 pub fn verify_head(keyring: &Keyring, head: &SignedHead) -> Verdict {
