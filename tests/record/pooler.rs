@@ -43,7 +43,7 @@ fn program() -> (PathBuf, PathBuf) {
     (program, folder)
 }
 
-/// One that drops the options with which a session begins, as many are set up.
+/// One as it comes: it refuses options with which a session begins.
 struct Pooler {
     child: Child,
     port: HeldPort,
@@ -66,7 +66,7 @@ impl Pooler {
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\n\
              unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = {mode}\n\
-             ignore_startup_parameters = options\nserver_login_retry = 1\n{as_nobody}",
+             server_login_retry = 1\n{as_nobody}",
             server.port,
             port.port,
             users.display()
@@ -134,7 +134,7 @@ async fn count(client: &tokio_postgres::Client, table: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_signed_through_a_pooler_that_drops_options_outlives_a_crash_of_the_database() {
+async fn what_is_signed_through_a_pooler_that_takes_no_options_outlives_a_crash_of_the_database() {
     let server = Server::start();
     let database = server.database().await;
     let client = server.client("postgres").await;

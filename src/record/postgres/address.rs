@@ -25,12 +25,6 @@ const SILENCE: Duration = Duration::from_secs(5);
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 const PROBES: u32 = 3;
 
-/// What the server does by itself, in milliseconds: a statement, a wait for a lock, and a transaction whose client
-/// is silent (a frozen replica) are ended, so that the other replicas go on. For what is read outside of a transaction: nothing
-/// that is promised rests on it, since a pooler may drop it (session.rs).
-const OPTIONS: &str =
-    "-c statement_timeout=4000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=3000";
-
 /// A database. Its password is never shown: the text is `postgres://host:port,host:port/name`.
 #[derive(Clone)]
 pub struct DatabaseAddress {
@@ -102,8 +96,7 @@ impl FromStr for DatabaseAddress {
             .tcp_user_timeout(SILENCE)
             .keepalives_idle(SILENCE)
             .keepalives_interval(PROBE_EVERY)
-            .keepalives_retries(PROBES)
-            .options(OPTIONS);
+            .keepalives_retries(PROBES);
         if uri.targets.len() > 1 {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }

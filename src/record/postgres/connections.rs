@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    ClientWrapper as Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
+    RecyclingMethod, Runtime, Timeouts,
 };
 use scopeguard::ScopeGuard;
 use tokio::time::Instant;
@@ -41,8 +42,16 @@ impl Purpose {
 /// How long to wait for one of them.
 const WAIT: Duration = Duration::from_secs(3);
 
-/// How long one attempt may take. The server ends what is slower (address.rs), unless it cannot be heard.
+/// How long one attempt may take. The server ends what is slower ([`BY_ITSELF`], session.rs), unless it cannot be heard.
 const ATTEMPT: Duration = Duration::from_secs(6);
+
+/// What the server does by itself, in milliseconds: a statement, a wait for a lock, and a transaction whose client
+/// is silent (a frozen replica) are ended, so that the other replicas go on. For what is read outside of a transaction: nothing
+/// that is promised rests on it, since a pooler may give the session to another one (session.rs). Asked for after the connection
+/// is made: poolers refuse options at its start, or drop them.
+const BY_ITSELF: &str = "SET statement_timeout = 4000; SET lock_timeout = 3000; \
+    SET idle_in_transaction_session_timeout = 3000";
+const LIMIT_ATTEMPTS: u32 = 5;
 
 /// How long attempts go on: callers give up after ten seconds or so.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -71,7 +80,9 @@ impl From<RecordError> for StoreError {
 impl From<PoolError> for StoreError {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Backend(error) => error.into(),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                error.into()
+            }
             error => Self::Passing(error.to_string()),
         }
     }
@@ -228,6 +239,22 @@ pub(super) fn pool(address: &DatabaseAddress, purpose: Purpose) -> Result<Pool, 
             recycle: Some(WAIT),
         })
         .runtime(Runtime::Tokio1)
+        .post_create(Hook::async_fn(|client, _| {
+            Box::pin(async move { limit(client).await.map_err(HookError::Backend) })
+        }))
         .build()
         .map_err(|error| error.to_string())
+}
+
+/// The role's or the database's own limit may be so short that it ends even this, now and then.
+async fn limit(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let mut attempts = LIMIT_ATTEMPTS;
+    loop {
+        match client.batch_execute(BY_ITSELF).await {
+            Err(error) if 1 < attempts && error.code() == Some(&SqlState::QUERY_CANCELED) => {
+                attempts -= 1;
+            }
+            limited => return limited,
+        }
+    }
 }
