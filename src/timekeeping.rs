@@ -152,7 +152,7 @@ impl Timekeeper {
     }
 
     /// Whether the machine's clock was set since the last look, so that the source is to be read for its own: once in
-    /// [`SEND_AGAIN`] at most.
+    /// `SEND_AGAIN` at most.
     pub fn was_set(&self) -> bool {
         let forwards = self.set_forwards();
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);

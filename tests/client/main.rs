@@ -15,6 +15,10 @@
 mod authority;
 mod environment;
 mod files;
+#[path = "../record/postgres.rs"]
+mod postgres;
+#[path = "../support/python.rs"]
+mod python;
 
 use environment::{Environment, run};
 
@@ -23,6 +27,8 @@ fn hold(file: &str) {
     let environment = Environment::get();
     let folder = tempfile::tempdir().unwrap();
     files::write(folder.path());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(postgres::Database::new());
     let root = env!("CARGO_MANIFEST_DIR");
     run(
         environment
@@ -35,6 +41,7 @@ fn hold(file: &str) {
                 env!("CARGO_BIN_EXE_checkpoint-signer"),
             )
             .env("CLIENT_TEST_FOLDER", folder.path())
+            .env("CLIENT_TEST_DATABASE", database.url())
             .env("CLIENT_TEST_GOLDEN", format!("{root}/tests/golden")),
         "the client's tests must hold",
     );

@@ -14,7 +14,13 @@ PROGRAM = os.environ["CLIENT_TEST_PROGRAM"]
 FOLDER = Path(os.environ["CLIENT_TEST_FOLDER"])
 """Has keys.json, expired.json, scheduled.json, and for TLS ca.crt, server.*, ledger.*, auditor.*, roles.toml."""
 GOLDEN = Path(os.environ["CLIENT_TEST_GOLDEN"])
+DATABASE = os.environ["CLIENT_TEST_DATABASE"]
+"""The address of an empty PostgreSQL database: only there do several services share one record."""
 PATIENT = RetryPolicy(deadline=30, attempt=5)
+
+
+def make(record: str) -> None:
+    subprocess.run([PROGRAM, "record", "init", "--record", record], check=True, stdout=subprocess.DEVNULL)
 
 
 class Server:
@@ -27,7 +33,7 @@ class Server:
         self.keys = folder / "keys.json"
         self.record = record or f"sqlite:{folder / 'record.sqlite'}"
         if record is None:
-            subprocess.run([PROGRAM, "record", "init", "--record", self.record], check=True, stdout=subprocess.DEVNULL)
+            make(self.record)
         self._tls = []
         if tls:
             files = {"certificate": "server.crt", "key": "server.key", "client-ca": "ca.crt"}
@@ -84,6 +90,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield begin
     for server in servers:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_record() -> str:
+    make(DATABASE)
+    return DATABASE
 
 
 @pytest.fixture

@@ -103,9 +103,8 @@ def test_nobody_there_is_unavailable_after_the_deadline() -> None:
             list(client.sign_many([checkpoint()]))
 
 
-def test_another_replica_answers_for_one_that_is_away(start) -> None:
-    first = start()
-    second = start(record=first.record)
+def test_another_replica_answers_for_one_that_is_away(start, shared_record: str) -> None:
+    first, second = start(record=shared_record), start(record=shared_record)
     with Client([first.url, second.url], retry=PATIENT) as client:
         signed = client.sign(checkpoint(1))
         first.kill()
@@ -115,17 +114,17 @@ def test_another_replica_answers_for_one_that_is_away(start) -> None:
         first.start()
 
 
-def test_another_replica_answers_for_one_that_is_frozen(start) -> None:
-    first = start()
-    second = start(record=first.record)
+def test_another_replica_answers_for_one_that_is_frozen(start, shared_record: str) -> None:
+    first, second = start(record=shared_record), start(record=shared_record)
     quick = RetryPolicy(deadline=30, attempt=1)
 
     async def use() -> None:
         async with AsyncClient(f"{first.url},{second.url}", retry=quick) as client:
-            await client.sign(checkpoint(1))
+            await client.sign(checkpoint(1, "org_2"))
             os.kill(first.process.pid, signal.SIGSTOP)
             try:
-                outcomes = [one async for one in client.sign_many([checkpoint(2), checkpoint(3)])]
+                following = [checkpoint(n, "org_2") for n in (2, 3)]
+                outcomes = [one async for one in client.sign_many(following)]
             finally:
                 os.kill(first.process.pid, signal.SIGCONT)
             assert all(one.signed for one in outcomes)

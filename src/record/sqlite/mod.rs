@@ -3,8 +3,8 @@
 //! WAL and `synchronous=FULL`: a commit returns after its fsync. One thread owns the connection that writes,
 //! so that transactions queue in memory instead of fighting for the file's lock; others read.
 //!
-//! One process owns the file ([`owner`]); others read it, and add keys. What was opened is looked at again with each job
-//! ([`identity`]), and after an end in order all is in the one file, which says so ([`whole`]).
+//! One process owns the file (`owner`); others read it, and add keys. What was opened is looked at again with each job
+//! (`identity`), and after an end in order all is in the one file, which says so (`whole`).
 
 mod check;
 mod copy;
