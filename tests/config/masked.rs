@@ -16,8 +16,14 @@ const COMMANDS: [&[&str]; 8] = [
 
 /// Each is refused, and with what is said of it.
 const WRONG: [(&str, &str); 5] = [
-    ("postgres://u:HIDDEN@h/d?unknown=1", "is a parameter that this service does not support"),
-    ("postgres://u:1/HIDDEN@h/d?unknown=1", "is a parameter that this service does not support"),
+    (
+        "postgres://u:HIDDEN@h/d?unknown=1",
+        "is a parameter that this service does not support",
+    ),
+    (
+        "postgres://u:1/HIDDEN@h/d?unknown=1",
+        "is a parameter that this service does not support",
+    ),
     ("postgres://u:HIDDEN@h", "expected postgres://"),
     ("postgres:u:HIDDEN@h/d", "expected postgres://"),
     ("HIDDEN", "expected sqlite:PATH"),
