@@ -2,6 +2,7 @@
 
 mod head_file;
 mod moves;
+mod peer_keys;
 mod watch;
 mod witnesses;
 
@@ -180,6 +181,7 @@ impl Service {
             witnesses,
             log,
             clock: clock.clone(),
+            keys: custody.keys(),
         };
         let watch = Watch::start(watched, signer.clone());
         let watch = watch.await.map_err(WitnessError::from)?;

@@ -158,10 +158,12 @@ impl Export {
         };
         let file = writer.into_inner().map_err(|e| failed(&e))?;
         file.as_file().sync_all().map_err(|e| failed(&e))?;
-        file.persist_noclobber(&self.out)
-            .map_err(|e| failed(&e.error))?;
         let (rows, root) = (tree.size(), tree.root().to_string());
         let keyring = record.keyring().await.map_err(Failure::impossible)?;
+        // A promotion must not lose what is handed out.
+        record.confirm_read().await.map_err(Failure::impossible)?;
+        file.persist_noclobber(&self.out)
+            .map_err(|e| failed(&e.error))?;
         let entries = keyring.entries();
         let prints = entries.iter().map(|entry| entry.version().fingerprint());
         let prints: Vec<String> = prints.map(|print| print.to_string()).collect();
@@ -254,6 +256,8 @@ impl Verify {
     async fn run(self) -> Result<(), Failure> {
         let record = self.place.record.open_beside().await?;
         let audit = audit(record.as_ref()).await.map_err(Failure::impossible)?;
+        // What a promotion would lose is not said to be well.
+        record.confirm_read().await.map_err(Failure::impossible)?;
         let (rows, root) = (audit.tree.size(), audit.tree.root().to_string());
         match self.format.format {
             Format::Json => {

@@ -126,6 +126,11 @@ impl KeyringEntry {
         }
     }
 
+    /// Whether it is on record, from which nothing is taken back.
+    fn is_for_ever(&self) -> bool {
+        !self.is_pending() || self.revocation.is_some()
+    }
+
     /// Staged and nothing else. Another label means that it was trusted once, which does not end.
     fn is_pending(&self) -> bool {
         is_only_staged(&self.stages)
@@ -244,6 +249,38 @@ impl Keyring {
                 entry.revocation = Some(revocation);
             }
         }
+    }
+
+    /// Takes over what another ring knows for ever: the versions that are not only staged, their endorsements and revocations.
+    /// Labels are left as they are.
+    pub fn remember(&mut self, known: &Self) {
+        for entry in known.0.values().filter(|entry| entry.is_for_ever()) {
+            let key_id = &entry.version.key_id;
+            if self.insert(entry.version.clone()).is_err() {
+                continue;
+            }
+            if let Some(endorsement) = &entry.endorsement {
+                self.endorse(key_id, endorsement.clone());
+            }
+            if let Some(revocation) = &entry.revocation {
+                self.revoke(key_id, revocation.clone());
+            }
+        }
+    }
+
+    /// The versions of which another ring knows something for ever that this one does not.
+    pub fn lacks<'a>(&self, known: &'a Self) -> Vec<&'a KeyringEntry> {
+        let mut whole = self.clone();
+        whole.remember(known);
+        let for_ever = |ring: &Self, key_id: &KeyId| {
+            let entry = ring.get(key_id);
+            entry.map(|entry| (entry.revocation.clone(), entry.endorsement.clone()))
+        };
+        let differs = |entry: &&KeyringEntry| {
+            let key_id = &entry.version.key_id;
+            for_ever(self, key_id) != for_ever(&whole, key_id)
+        };
+        known.0.values().filter(differs).collect()
     }
 
     /// Notes the endorsement of a version. The first one stays.

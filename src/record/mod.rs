@@ -227,6 +227,11 @@ pub trait Record: Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> Result<(), RegisterError>;
 
+    /// Waits until all that was read is as durable as the store was told to make it.
+    async fn confirm_read(&self) -> Result<(), RecordError> {
+        Ok(())
+    }
+
     /// Ends the use of the store in order: what comes later is refused. A store in a file is one whole file then.
     async fn close(&self) {}
 

@@ -8,9 +8,12 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join;
+
+use super::peer_keys;
+use super::watch::Watched;
 use super::witnesses::{Answer, Vouched, WitnessError, Witnesses, ask_all, place};
 use crate::audit::{self, Outcome};
-use crate::clock::Clock;
 use crate::record::head::LogName;
 use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::witness::{self, NotContained};
@@ -25,6 +28,17 @@ pub(super) enum Waits {
     /// What is known elsewhere cannot be found out.
     #[error("{0}")]
     Peer(String),
+    /// A revocation that is known is not on record, or an endorsement, or a key version.
+    #[error(
+        "{place}: knows of key {key_id} what the record does not hold any more (a revocation, an endorsement, or the key itself); it is \
+             put on record again first"
+    )]
+    Keys {
+        /// Who knows it.
+        place: String,
+        /// The key.
+        key_id: String,
+    },
     /// Nobody can find it out.
     #[error("no peer can tell what was signed before: an operator has to")]
     Operator,
@@ -34,13 +48,14 @@ pub(super) enum Waits {
 }
 
 /// Compares, and lets this process sign again when nothing is missing.
-pub(super) async fn follow(
-    record: &Arc<dyn Record>,
-    witnesses: &Witnesses,
-    log: &LogName,
-    clock: &Clock,
-    moved: &Moved,
-) -> Result<(), Waits> {
+pub(super) async fn follow(watched: &Watched, moved: &Moved) -> Result<(), Waits> {
+    let Watched {
+        record,
+        witnesses,
+        log,
+        clock,
+        keys,
+    } = watched;
     let Some(bare) = record.as_it_is() else {
         return Ok(());
     };
@@ -48,7 +63,7 @@ pub(super) async fn follow(
         return Err(Waits::Operator);
     }
     witnesses.check_kept(bare.as_ref(), log).await?;
-    let answers = ask_all(witnesses).await;
+    let (answers, revoked) = join(ask_all(witnesses), peer_keys::ask_all(witnesses)).await;
     let mut unknown = None;
     for (url, told) in witnesses.peers.iter().zip(answers) {
         told.learn(record.as_ref(), url, false);
@@ -82,6 +97,27 @@ pub(super) async fn follow(
             }
         };
         unknown = unknown.or(waits_for);
+    }
+    let known = Arc::clone(&keys.borrow());
+    // Read after the peers have answered, each of which knows only what was on record.
+    let recorded = bare.keyring().await?;
+    let lost = |place: String, key_id: &str| Waits::Keys {
+        place,
+        key_id: key_id.into(),
+    };
+    if let Some(entry) = recorded.lacks(&known.keyring).first() {
+        let key_id = entry.version().key_id.as_str();
+        return Err(lost("this replica".into(), key_id));
+    }
+    for (url, revoked) in witnesses.peers.iter().zip(revoked) {
+        match revoked {
+            Ok(revoked) => {
+                if let Some(key_id) = peer_keys::missing(&recorded, &revoked) {
+                    return Err(lost(place(url), key_id));
+                }
+            }
+            Err(problem) => unknown = unknown.or(Some(problem)),
+        }
     }
     if moved.is_accepted() {
         // Somebody has answered for what peers that are down may know.

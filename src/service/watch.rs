@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use crate::record::head::LogName;
 use crate::record::home::Moved;
 use crate::record::proof::TreeHead;
 use crate::record::{Record, RecordError, WentBack};
-use crate::signer::Signer;
+use crate::signer::{KeysInForce, Signer};
 
 /// How often to look. Who appends looks as well.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -76,6 +77,7 @@ pub(super) struct Watched {
     pub(super) witnesses: Witnesses,
     pub(super) log: LogName,
     pub(super) clock: Clock,
+    pub(super) keys: watch::Receiver<Arc<KeysInForce>>,
 }
 
 async fn look(watched: Watched, mut keeper: Option<Keeper>, stop: CancellationToken) {
@@ -110,13 +112,7 @@ async fn look(watched: Watched, mut keeper: Option<Keeper>, stop: CancellationTo
 impl Watched {
     /// Tells once what is waited for.
     async fn follow(&self, moved: &Moved, waits: &mut String) {
-        let Self {
-            record,
-            witnesses,
-            log,
-            clock,
-        } = self;
-        let followed = moves::follow(record, witnesses, log, clock, moved).await;
+        let followed = moves::follow(self, moved).await;
         let problem = followed
             .err()
             .map_or_else(String::new, |error| error.to_string());

@@ -24,7 +24,7 @@ use crate::record::witness::{self, KnownHead, NotContained};
 use crate::verifier::log::AnyHead;
 
 /// How long a peer may take to answer: a start goes on without those that are down.
-const PEER_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PEER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where to learn how far the record once was. None need be given, and then nothing can be known.
 #[derive(Clone, Debug, Default)]

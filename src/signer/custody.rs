@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::asking::{self, Asking};
 use super::coverage;
 use super::heartbeat::{self, Beat};
+use super::memory;
 use super::refresh::Refresh;
 use super::refreshes::{Refreshes, Want};
 use crate::clock::Clock;
@@ -58,7 +59,8 @@ pub struct KeysInForce {
 }
 
 impl KeysInForce {
-    /// What the record holds, with what only the source tells: the labels, and versions that are only staged.
+    /// What the record holds, with what it held before, and what only the source tells: the labels, and versions that are only
+    /// staged.
     pub(super) fn over(&self, mut recorded: Keyring) -> Keyring {
         for entry in self.keyring.entries() {
             // A version that is only staged is not on record, but still to be shown.
@@ -66,6 +68,7 @@ impl KeysInForce {
                 recorded.adopt(entry);
             }
         }
+        recorded.remember(&self.keyring);
         recorded
     }
 
@@ -375,9 +378,13 @@ impl Custodian {
             .pulse
             .as_ref()
             .map(|pulse| pulse.key_rows);
-        let keyring = self.record.keyring().await?;
+        let (keyring, before) = (self.record.keyring().await?, self.keys());
+        self.settle(before.over(keyring.clone()));
+        // Until it is put right, it is read again with each change.
+        self.known = None;
+        let now = self.clock.now();
+        memory::put_right(self.record.as_ref(), &keyring, &before.keyring, now).await?;
         self.known = rows;
-        self.settle(self.keys().over(keyring));
         Ok(())
     }
 
@@ -481,9 +488,11 @@ impl Custodian {
         });
     }
 
-    /// Lets go of private halves that may sign no more: dropping the last reference wipes them.
+    /// Forgets nothing that is for ever, and lets go of private halves that may sign no more: dropping the last reference wipes
+    /// them.
     fn publish(&self, mut keys: KeysInForce) {
         let now = self.clock.now();
+        keys.keyring.remember(&self.keys().keyring);
         keys.signing.retain(|key| {
             let entry = keys.keyring.get(&key.version().key_id);
             let live = entry.is_some_and(|e| e.is_trusted() && e.revocation().is_none());

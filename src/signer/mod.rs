@@ -16,6 +16,7 @@ mod coverage;
 mod custody;
 mod heads;
 mod heartbeat;
+mod memory;
 mod pool;
 mod readiness;
 mod refresh;
@@ -258,7 +259,12 @@ impl Signer {
         check_timestamp(checkpoint, now)?;
         self.keys.borrow().select(now)?;
         // Not how far it goes beyond the newest: those that wait bring that nearer.
-        standing.judge(checkpoint, now)?;
+        if let Err(violation) = standing.judge(checkpoint, now) {
+            // By a row that may be on the primary alone: what a promotion loses is no reason to call a ledger false. The head is
+            // given when all of it is durable.
+            self.record.head().await?;
+            return Err(violation.into());
+        }
         let room = match when_full {
             WhenFull::Refuse => Arc::clone(&self.room)
                 .try_acquire_owned()

@@ -41,6 +41,8 @@ impl Warrant {
     /// # Errors
     /// [`Refusal`] when no key may sign, the clock is wrong, or the record cannot be read.
     pub async fn ask(&self) -> Result<Warranted, Refusal> {
+        // Of a record that went back, or where signing was not let go on, nothing is signed: revocations may be missing.
+        self.record.head().await?;
         let asked = uptime();
         let pulse = self.record.pulse().await?;
         self.time.note_store(pulse.store_clock, asked);

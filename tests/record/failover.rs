@@ -3,6 +3,7 @@
 
 mod former;
 mod promotion;
+mod revoked;
 mod servers;
 mod stall;
 mod told;

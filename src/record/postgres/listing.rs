@@ -31,7 +31,7 @@ pub(super) async fn list(
     let page = page(&transaction, filter, after, limit).await?;
     let last = page.rows.iter().map(|row| row.position).max();
     let found = view.look(&transaction, &mark).await?;
-    let rests = view.guard(&transaction, &mark, &found, last).await?;
+    let rests = view.guard_all(&mark, &found, last)?;
     Ok((page, rests))
 }
 

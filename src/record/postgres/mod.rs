@@ -162,14 +162,9 @@ impl PostgresRecord {
                 }
             }
         };
-        let late = |_| {
-            let problem = "what was read is not yet as durable as the database was told to make it: its synchronous standby does \
-                           not confirm; retry later";
-            Err(RecordError::Unavailable(problem.into()))
-        };
         tokio::time::timeout(DURABLE_WITHIN, covered)
             .await
-            .unwrap_or_else(late)
+            .unwrap_or_else(|_| Err(view::not_durable()))
     }
 
     /// Begins to wait for the standby, unless somebody does.
@@ -451,6 +446,16 @@ impl Record for PostgresRecord {
                 })
             })
             .await?
+    }
+
+    async fn confirm_read(&self) -> Result<(), RecordError> {
+        let wait = self.waiting.once(|client| {
+            let view = self.view.clone();
+            Box::pin(async move { view::wait_unless_standby(client, &view).await })
+        });
+        tokio::time::timeout(DURABLE_WITHIN, wait)
+            .await
+            .unwrap_or_else(|_| Err(view::not_durable()))
     }
 
     async fn pulse(&self) -> Result<Pulse, RecordError> {

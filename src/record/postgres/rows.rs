@@ -294,11 +294,10 @@ pub(super) async fn append(
             nodes::keep(&transaction, &batch.completed).await?;
         }
         update(&transaction, &head).await?;
-    } else if answers.iter().any(Result::is_ok) {
-        // Others have recorded it, or an earlier attempt whose commit was not confirmed: this one is to wait for that.
-        emit(&transaction).await?;
     } else {
-        return Ok(answers);
+        // Others have recorded it, or an earlier attempt whose commit was not confirmed: this one is to wait for that. So is a
+        // refusal, which a row is the reason for.
+        emit(&transaction).await?;
     }
     transaction.commit().await?;
     let newest = batch.rows.last().map(|row| row.signature.as_str());
@@ -404,6 +403,6 @@ pub(super) async fn newest(
     let receipts: Vec<_> = rows.iter().map(receipt).collect::<Result<_, _>>()?;
     let newest = receipts.first().map(|receipt| receipt.position);
     let found = view.look(&transaction, &mark).await?;
-    let rests = view.guard(&transaction, &mark, &found, newest).await?;
+    let rests = view.guard_all(&mark, &found, newest)?;
     Ok((receipts, rests))
 }

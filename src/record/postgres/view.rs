@@ -75,6 +75,19 @@ impl View {
         }
         Ok(Rests::on_rows(found, last.unwrap_or(0)))
     }
+
+    /// Whether rows up to `last` may be given out as a list, which says of what is not in it that it is not there.
+    pub(super) fn guard_all(
+        &self,
+        mark: &Mark,
+        found: &Look,
+        last: Option<u64>,
+    ) -> Result<Rests, RecordError> {
+        if self.serves {
+            self.judge(mark, found)?;
+        }
+        Ok(Rests::on_rows(found, last.unwrap_or(0)))
+    }
 }
 
 /// Something that is written, so that the commit waits until all before it is as durable as it.
@@ -98,6 +111,25 @@ pub(super) async fn wait(client: &mut Object, view: &View) -> Result<(), StoreEr
         Err(_) => view.knowledge.confirm_same(&mark, &found),
     }
     Ok(())
+}
+
+/// The standby does not confirm.
+pub(super) fn not_durable() -> RecordError {
+    let problem = "what was read is not yet as durable as the database was told to make it: its synchronous standby does not \
+                   confirm; retry later";
+    RecordError::Unavailable(problem.into())
+}
+
+/// The same, but for a standby, which has what it has.
+pub(super) async fn wait_unless_standby(
+    client: &mut Object,
+    view: &View,
+) -> Result<(), StoreError> {
+    let found = view.look(&*client, &view.mark()).await?;
+    match found.here.timeline {
+        0 => Ok(()),
+        _ => wait(client, view).await,
+    }
 }
 
 /// Lets this process sign where the record is, if it still is where it was compared.

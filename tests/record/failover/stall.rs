@@ -118,9 +118,37 @@ async fn wait_for_a_wait(servers: &Servers) {
     }
 }
 
+/// The operator's tools end with 2, and hand nothing out.
+fn is_not_exported(servers: &Servers) {
+    let out = servers.files().join("export.ndjson");
+    for further in [
+        vec!["verify"],
+        vec!["export", "--out", out.to_str().unwrap()],
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+            .arg("record")
+            .args(&further)
+            .args(["--record", &servers.place("clients")])
+            .output()
+            .unwrap();
+        let shown = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{further:?} {output:?}");
+        assert!(shown.contains("standby does not confirm"), "{shown}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+    assert!(!out.exists());
+}
+
 /// Everything that could give the third row away does not.
 pub async fn keeps_it(replica: &Replica, published: Option<&str>) {
     unavailable(sign(replica, &request(3)).await);
+    // Nor is its ledger called false by it.
+    let other = crate::history::Request {
+        checkpoint_id: "chk_other".into(),
+        ..request(3)
+    };
+    let message = unavailable(sign(replica, &other).await);
+    assert!(!message.contains("chk_3"), "{message}");
     unavailable(get(replica, "chk_3").await);
     unavailable(list(replica).await);
     match head(replica).await {
@@ -154,6 +182,7 @@ async fn nothing_on_the_primary_alone_is_given(how: &'static str) {
     let published = json.to_string();
     keeps_it(&signer, Some(&published)).await;
     keeps_it(&reader, Some(&published)).await;
+    is_not_exported(&servers);
     // What the standby has is given as ever.
     told.note("chk_2", get(&reader, "chk_2").await.unwrap());
     told.sign(&reader, 1).await.unwrap();
