@@ -11,14 +11,15 @@ use tempfile::NamedTempFile;
 use super::backup::Backup;
 use super::place::RecordPlace;
 use super::promotion::AcceptPromotion;
-use super::{Failure, Format, FormatArg, log, print_json, print_line, print_lines};
+use super::{Failure, Format, FormatArg, input, log, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::key::{Fingerprint, KeyId, Trust};
-use crate::record::AppendError;
 use crate::record::audit::audit;
 use crate::record::export::{ExportError, export};
 use crate::record::import::{ImportError, import};
 use crate::record::restore::{RestoreError, restore};
+use crate::record::resumption::from_published;
+use crate::record::{AppendError, Resumption};
 
 #[derive(Subcommand)]
 pub(super) enum RecordCommand {
@@ -123,6 +124,10 @@ pub(super) struct Import {
     place: Place,
     #[command(flatten)]
     trust: TrustArgs,
+    /// Believe the file where it says that an operator let times go back, after a clock ran ahead (its clock_resumptions, which
+    /// nothing signs); that goes on record, is published, and cannot be taken back
+    #[arg(long, env = "CHECKPOINT_SIGNER_BELIEVE_RESUMPTIONS")]
+    believe_resumptions: bool,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -133,8 +138,26 @@ pub(super) struct Restore {
     file: PathBuf,
     #[command(flatten)]
     place: Place,
+    /// Let times go back where this file says that an operator let signing go on, after a clock ran ahead: what
+    /// /v1/clock-resumptions gave. That goes on record again, and cannot be taken back
+    #[arg(long, env = "CHECKPOINT_SIGNER_RESUMPTIONS", value_name = "FILE")]
+    resumptions: Option<PathBuf>,
     #[command(flatten)]
     format: FormatArg,
+}
+
+/// What a file of resumptions may have.
+const MAX_RESUMPTIONS_BYTES: usize = 1 << 20;
+
+fn texts(resumptions: &[Resumption]) -> Vec<String> {
+    resumptions.iter().map(ToString::to_string).collect()
+}
+
+fn show_resumed(resumed: &[Resumption], word: &str) -> Result<(), Failure> {
+    for resumption in resumed {
+        print_line(&format!("the clock was resumed, {word}: {resumption}"))?;
+    }
+    Ok(())
 }
 
 impl Export {
@@ -172,13 +195,24 @@ impl Export {
             .iter()
             .map(|print| format!(" --trust {print}"))
             .collect();
+        let mut resumptions = record.resumptions().await.map_err(Failure::impossible)?;
+        resumptions.retain(|resumption| resumption.after_rows <= rows);
+        let believe = match resumptions.is_empty() {
+            true => "",
+            false => " --believe-resumptions",
+        };
         match self.format.format {
             Format::Json => {
-                print_json(&json!({ "rows": rows, "root": root, "fingerprints": prints }))
+                let resumed = texts(&resumptions);
+                print_json(
+                    &json!({ "rows": rows, "root": root, "fingerprints": prints, "clock_resumptions": resumed }),
+                )
             }
             Format::Text => print_lines([
                 format!("{out}: {rows} rows, root {root}"),
-                format!("next: checkpoint-signer record import {out} --record PLACE{trust}"),
+                format!(
+                    "next: checkpoint-signer record import {out} --record PLACE{trust}{believe}"
+                ),
             ]),
         }
     }
@@ -188,13 +222,15 @@ impl Import {
     async fn run(self) -> Result<(), Failure> {
         let record = self.place.record.open().await?;
         let now = Clock::system().now();
-        let imported = import(record.as_ref(), &self.file, now, &self.trust.read()).await;
+        let (trust, believe) = (self.trust.read(), self.believe_resumptions);
+        let imported = import(record.as_ref(), &self.file, now, &trust, believe).await;
         let imported = imported.map_err(|error| {
             let message = format!("{}: {error}", self.file.display());
             match error {
                 ImportError::Wrong { .. }
                 | ImportError::OtherRows { .. }
                 | ImportError::NotAdmitted(_)
+                | ImportError::Resumes(_)
                 | ImportError::Revoked(_) => Failure::Negative(message),
                 _ => Failure::Impossible(message),
             }
@@ -207,10 +243,18 @@ impl Import {
             let revoked = revoked.join(", ");
             print_line(&format!("revoked, as the export says: {revoked}"))?;
         }
+        let resumed = &imported.resumed;
+        if self.format.format == Format::Text {
+            show_resumed(resumed, "as the export says")?;
+        }
         match self.format.format {
-            Format::Json => print_json(
-                &json!({ "rows": rows, "found": found, "root": root, "revoked": revoked }),
-            ),
+            Format::Json => print_json(&json!({
+                "rows": rows,
+                "found": found,
+                "root": root,
+                "revoked": revoked,
+                "clock_resumptions": texts(resumed),
+            })),
             Format::Text => print_lines([
                 format!("{place}: {rows} rows, {found} of them were there before, root {root}"),
                 "next: checkpoint-signer record verify, then serve, with this --record".into(),
@@ -222,12 +266,20 @@ impl Import {
 impl Restore {
     async fn run(self) -> Result<(), Failure> {
         let record = self.place.record.open().await?;
-        let restored = restore(record.as_ref(), &self.file, Clock::system().now()).await;
+        let resumptions = match &self.resumptions {
+            None => Vec::new(),
+            Some(file) => from_published(&input::read(file, MAX_RESUMPTIONS_BYTES)?)
+                .map_err(|error| Failure::Impossible(format!("{}: {error}", file.display())))?,
+        };
+        let now = Clock::system().now();
+        let restored = restore(record.as_ref(), &self.file, now, resumptions).await;
         let restored = restored.map_err(|error| {
             let message = format!("{}: {error}", self.file.display());
             match error {
                 RestoreError::NotValid { .. }
                 | RestoreError::Future(..)
+                | RestoreError::WentBack { .. }
+                | RestoreError::Misfit { .. }
                 | RestoreError::Order { .. }
                 | RestoreError::Refused {
                     error: AppendError::Rule(_),
@@ -238,11 +290,18 @@ impl Restore {
         })?;
         let (rows, root) = (restored.tree.size(), restored.tree.root().to_string());
         let (lines, added) = (restored.lines, restored.added);
-        let place = &self.place.record;
+        let (place, resumed) = (&self.place.record, &restored.resumed);
+        if self.format.format == Format::Text {
+            show_resumed(resumed, "as you say")?;
+        }
         match self.format.format {
-            Format::Json => {
-                print_json(&json!({ "lines": lines, "added": added, "rows": rows, "root": root }))
-            }
+            Format::Json => print_json(&json!({
+                "lines": lines,
+                "added": added,
+                "rows": rows,
+                "root": root,
+                "clock_resumptions": texts(resumed),
+            })),
             Format::Text => print_lines([
                 format!("{place}: {added} of {lines} checkpoints were added, {rows} rows, root {root}"),
                 "next: checkpoint-signer serve, with this --record and every head that you have as --known-head"

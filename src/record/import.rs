@@ -2,7 +2,8 @@
 //!
 //! The export is read twice. Nothing is written before all of it was checked: every signature, the rules, and the
 //! root. An import that was interrupted is continued by running it again: the rows that are there must be the first
-//! ones of the export. The keyring in it is believed as far as the record or the operator vouches for its keys.
+//! ones of the export. The keyring in it is believed as far as the record or the operator vouches for its keys, and its
+//! resumptions of the clock, which nothing covers, by the operator's word alone.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,11 +14,10 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{Audit, Checker};
 use super::export::{ExportReader, ReadError};
+use super::resumption::list;
 use super::rules::{CLOCK_TOLERANCE, MaxEntryJump};
 use super::tree::{Frontier, TreeHash};
-use super::{
-    AppendError, Receipt, Record, RecordError, RegisterError, ResumeError, ResumeOrder, Resumption,
-};
+use super::{AppendError, Receipt, Record, RecordError, RegisterError, ResumeError, Resumption};
 use crate::checkpoint::TIMESTAMP_TOLERANCE;
 use crate::key::{Admission, KeyId, Keyring, NotAdmitted, Trust, instant_text};
 use crate::signature::SignedCheckpoint;
@@ -57,6 +57,13 @@ pub enum ImportError {
     /// The keys of the export are not believed.
     #[error("{0}; nothing was imported")]
     NotAdmitted(#[from] NotAdmitted),
+    /// Nobody vouches for a resumption of the clock.
+    #[error(
+        "the file says that an operator let times go back, and the record does not know that: {}; if it is true, say \
+         --believe-resumptions: it cannot be taken back, and is published as that operator's word; nothing was imported",
+        list(.0)
+    )]
+    Resumes(Vec<Resumption>),
     /// The record has other keys.
     #[error(transparent)]
     Key(#[from] RegisterError),
@@ -91,6 +98,8 @@ pub struct Imported {
     pub found: u64,
     /// Keys that were revoked by the word of the export.
     pub revoked: Vec<KeyId>,
+    /// Where times go back by the word of the export.
+    pub resumed: Vec<Resumption>,
     /// The tree over all rows.
     pub tree: Frontier,
 }
@@ -111,9 +120,14 @@ pub async fn import(
     file: &Path,
     now: DateTime<Utc>,
     trust: &Trust,
+    believe_resumptions: bool,
 ) -> Result<Imported, ImportError> {
     let (before, known) = (record.head().await?, record.keyring().await?);
     let mut export = open(file)?;
+    let resumed = news(&export, &before, &record.resumptions().await?)?;
+    if !resumed.is_empty() && !believe_resumptions {
+        return Err(ImportError::Resumes(resumed));
+    }
     let admission = known.admit(&export.keyring, trust)?;
     let present = Present::of(record, now).await?;
     check(open(file)?, &before, &known, present).await?;
@@ -122,7 +136,7 @@ pub async fn import(
         record.register_key(version, endorsement, now).await?;
     }
     skip(&mut export, &before)?;
-    let tree = append(record, &mut export, before.clone()).await?;
+    let tree = append(record, &mut export, before.clone(), resumed.clone()).await?;
     // Last: no row by a key that is revoked would have been taken.
     let Admission { revocations, .. } = admission;
     let mut revoked = Vec::with_capacity(revocations.len());
@@ -133,8 +147,37 @@ pub async fn import(
     Ok(Imported {
         found: before.size(),
         revoked,
+        resumed,
         tree,
     })
+}
+
+/// The resumptions that the record has not yet. They come after its rows: those of an import that was interrupted are the first.
+fn news(
+    export: &Export,
+    before: &Frontier,
+    known: &[Resumption],
+) -> Result<Vec<Resumption>, ImportError> {
+    let wrong = |resumption: &Resumption, problem: &str| ImportError::Wrong {
+        problems: 1,
+        first: format!("line 1: clock_resumptions: {resumption}: {problem}"),
+    };
+    for resumption in &export.resumptions {
+        resumption
+            .judge()
+            .map_err(|error| wrong(resumption, &error.to_string()))?;
+    }
+    let news = export.resumptions.strip_prefix(known).ok_or_else(|| {
+        let first = format!(
+            "line 1: clock_resumptions: lacks what the record has: {}",
+            list(known)
+        );
+        ImportError::Wrong { problems: 1, first }
+    })?;
+    match news.iter().find(|next| next.after_rows < before.size()) {
+        Some(next) => Err(wrong(next, "the record has this row, and not this")),
+        None => Ok(news.to_vec()),
+    }
 }
 
 /// Reads the rows that are on record already.
@@ -160,15 +203,12 @@ async fn append(
     record: &dyn Record,
     export: &mut Export,
     mut tree: Frontier,
+    resumed: Vec<Resumption>,
 ) -> Result<Frontier, ImportError> {
-    let mut resumptions = VecDeque::from(std::mem::take(&mut export.resumptions));
+    let mut resumptions = VecDeque::from(resumed);
     loop {
-        // Those that an interrupted import has put there already are found to be no news.
-        let known = record.resumptions().await?;
         while let Some(next) = resumptions.pop_front_if(|next| next.after_rows <= tree.size()) {
-            if !known.contains(&next) {
-                resume(record, next).await?;
-            }
+            record.resume_clock(next.order()).await?;
         }
         let room = resumptions
             .front()
@@ -194,25 +234,6 @@ async fn append(
             }
         }
     }
-}
-
-/// Lets times begin again where they did in the export.
-async fn resume(record: &dyn Record, resumption: Resumption) -> Result<(), ImportError> {
-    let Resumption {
-        resumed_from,
-        by,
-        reason,
-        ..
-    } = resumption;
-    let order = ResumeOrder {
-        now: resumed_from,
-        by,
-        reason,
-        is_now: false,
-        dry_run: false,
-    };
-    record.resume_clock(order).await?;
-    Ok(())
 }
 
 /// Checks all of an export before anything is written: each row by the keys in it, which are believed by now, and the rows
@@ -245,11 +266,11 @@ async fn check(
                 tree.push(TreeHash::of(row));
             }
             // Where an operator has said since that a clock ran ahead, its rows are as they are.
-            let explained = export.resumptions.iter().any(|resumption| {
-                position <= resumption.after_rows
-                    && row.jws.header().iat <= resumption.newest_signed_at
-                    && resumption.resumed_from <= present.at + CLOCK_TOLERANCE
-            });
+            let signed_at = row.jws.header().iat;
+            let explained = export
+                .resumptions
+                .iter()
+                .any(|resumption| resumption.explains(position, signed_at, present.at));
             if explained {
                 continue;
             }
@@ -298,7 +319,7 @@ async fn check(
 /// What is now, by the earlier of two clocks: this machine's, and the store's where it has one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Present {
-    at: DateTime<Utc>,
+    pub(super) at: DateTime<Utc>,
     clock: &'static str,
 }
 

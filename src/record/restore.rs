@@ -7,8 +7,11 @@
 //!
 //! The lines go in in the order of the file. In the order of the record, which `/v1/checkpoints` lists, the record becomes
 //! again what it was, and contains its heads. In another one its places are taken all the same, but its tree is another one.
+//!
+//! Where an operator had let signing go on after a clock ran ahead, times go back, and only the operator can say so: with the
+//! resumptions as they were published, which go on record again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -16,11 +19,11 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::import::{Present, open_twice};
-use super::rules::{MaxEntryJump, Place, RuleViolation};
+use super::rules::{MaxEntryJump, Place, RuleViolation, check_clock};
 use super::tree::{Frontier, TreeHash};
-use super::{AppendError, Record, RecordError};
+use super::{AppendError, Record, RecordError, ResumeError, Resumption};
 use crate::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES, Timestamp};
-use crate::key::Keyring;
+use crate::key::{Keyring, instant_text};
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, VerdictKind};
 
@@ -50,8 +53,36 @@ pub enum RestoreError {
         explanation: String,
     },
     /// It is dated in the future.
-    #[error("line {0}: {1}; nothing was restored")]
+    #[error(
+        "line {0}: {1}; nothing was restored: where a clock ran ahead and an operator let signing go on, say \
+         --resumptions FILE, with what /v1/clock-resumptions gave"
+    )]
     Future(u64, String),
+    /// Times go back where nobody says that they may.
+    #[error(
+        "line {line}: was signed at {found}, before what goes before it ({newest}); nothing was restored: expected the order in \
+         which they were signed, the oldest first; where a clock had run ahead and an operator let signing go on, say \
+         --resumptions FILE, with what /v1/clock-resumptions gave"
+    )]
+    WentBack {
+        /// Where.
+        line: u64,
+        /// The line's time.
+        found: String,
+        /// The newest before it.
+        newest: String,
+    },
+    /// A resumption of the clock does not fit the rows.
+    #[error("the resumption {resumption}: {problem}; nothing was restored")]
+    Misfit {
+        /// Which.
+        resumption: Box<Resumption>,
+        /// Why.
+        problem: String,
+    },
+    /// The record refuses a resumption that it would have taken a moment ago.
+    #[error("a resumption of the clock: {0}; run it again")]
+    Resumption(#[from] ResumeError),
     /// A line contradicts what is on record, or one before it.
     #[error(
         "line {line}: {violation}; nothing was restored: expected the checkpoints of each ledger in the order in which they \
@@ -87,6 +118,8 @@ pub struct Restored {
     pub lines: u64,
     /// Those that were not there before.
     pub added: u64,
+    /// Where times go back by the operator's word.
+    pub resumed: Vec<Resumption>,
     /// The tree over all rows.
     pub tree: Frontier,
 }
@@ -128,7 +161,7 @@ impl Lines {
     }
 }
 
-/// Restores the lines of a file of published checkpoints, one a line.
+/// Restores the lines of a file of published checkpoints, one a line; times go back where the resumptions say so.
 ///
 /// # Errors
 /// [`RestoreError`]. All lines are verified, and their order is, before the first of them is recorded.
@@ -136,20 +169,35 @@ pub async fn restore(
     record: &dyn Record,
     path: &Path,
     now: DateTime<Utc>,
+    resumptions: Vec<Resumption>,
 ) -> Result<Restored, RestoreError> {
     let keyring = record.keyring().await?;
     let present = Present::of(record, now).await?;
+    let known = record.resumptions().await?;
+    let explaining = [&known[..], &resumptions[..]].concat();
     let (checked, keys) = (path.to_owned(), keyring.clone());
     // RSA is not for the reactor.
-    let checking = tokio::task::spawn_blocking(move || verify(&checked, &keys, present));
+    let checking =
+        tokio::task::spawn_blocking(move || verify(&checked, &keys, &explaining, present));
     let ended = |_| RecordError::Unavailable("the task that verifies was ended".into());
     checking.await.map_err(ended)??;
-    check_order(record, path, &keyring).await?;
+    let mut resumptions = VecDeque::from(resumptions);
+    resumptions.retain(|resumption| !known.contains(resumption));
+    let resumed = Vec::from(resumptions.clone());
+    check_order(record, path, &keyring, resumptions.clone(), present).await?;
     let (mut newest, mut added) = (record.head().await?.size(), 0);
     let mut lines = Lines::open(path)?;
     loop {
+        while let Some(next) = resumptions.pop_front_if(|next| next.after_rows <= newest) {
+            record.resume_clock(next.order()).await?;
+        }
+        // A line makes a row at most.
+        let room = resumptions
+            .front()
+            .map_or(u64::MAX, |next| next.after_rows - newest);
+        let most = usize::try_from(room).unwrap_or(BATCH).min(BATCH);
         let (first, mut batch) = (lines.count + 1, Vec::new());
-        while batch.len() < BATCH
+        while batch.len() < most
             && let Some(signed) = lines.next()?
         {
             batch.push(signed);
@@ -175,11 +223,17 @@ pub async fn restore(
     Ok(Restored {
         lines: lines.count,
         added,
+        resumed,
         tree: record.head().await?,
     })
 }
 
-fn verify(path: &Path, keyring: &Keyring, present: Present) -> Result<(), RestoreError> {
+fn verify(
+    path: &Path,
+    keyring: &Keyring,
+    resumptions: &[Resumption],
+    present: Present,
+) -> Result<(), RestoreError> {
     let mut lines = Lines::open(path)?;
     while let Some(signed) = lines.next()? {
         let verdict = verifier::verify(keyring, &signed);
@@ -190,8 +244,15 @@ fn verify(path: &Path, keyring: &Keyring, present: Present) -> Result<(), Restor
                 explanation: verdict.explanation,
             });
         }
-        let dated = present.check(&signed);
-        dated.map_err(|problem| RestoreError::Future(lines.count, problem))?;
+        // Where it is in the record is not known yet.
+        let signed_at = signed.jws.header().iat;
+        if !resumptions
+            .iter()
+            .any(|resumption| resumption.explains(0, signed_at, present.at))
+        {
+            let dated = present.check(&signed);
+            dated.map_err(|problem| RestoreError::Future(lines.count, problem))?;
+        }
     }
     Ok(())
 }
@@ -208,10 +269,18 @@ async fn check_order(
     record: &dyn Record,
     path: &Path,
     keyring: &Keyring,
+    resumptions: VecDeque<Resumption>,
+    present: Present,
 ) -> Result<(), RestoreError> {
+    let mut times = Times {
+        rows: record.head().await?.size(),
+        newest: record.pulse().await?.newest_signed_at,
+        explained: Vec::from(resumptions.clone()),
+        resumptions,
+        present,
+    };
     let mut ledgers: HashMap<LedgerId, Newest> = HashMap::new();
     let mut names: HashMap<(LedgerId, CheckpointId), TreeHash> = HashMap::new();
-    let mut newest_signed_at = None;
     let mut lines = Lines::open(path)?;
     while let Some(signed) = lines.next()? {
         let (line, checkpoint, header) = (lines.count, &signed.checkpoint, signed.jws.header());
@@ -247,9 +316,10 @@ async fn check_order(
             standing.newest_count = Some(newest.entry_count);
             standing.newest_timestamp = Some(newest.timestamp);
         }
-        standing.newest_signed_at = standing.newest_signed_at.max(newest_signed_at);
+        times.take(line, &signed)?;
+        // The times were judged.
+        standing.newest_signed_at = None;
         standing.judge(checkpoint, header.iat).map_err(refused)?;
-        newest_signed_at = standing.newest_signed_at.max(Some(header.iat));
         let newest = Newest {
             place: Place {
                 checkpoint_id: fields.checkpoint_id.clone(),
@@ -262,5 +332,78 @@ async fn check_order(
         ledgers.insert(ledger_id.clone(), newest);
         names.insert(name, content);
     }
-    Ok(())
+    times.end()
+}
+
+/// Follows the times of the rows, and where they may go back.
+struct Times {
+    rows: u64,
+    newest: Option<DateTime<Utc>>,
+    /// Those that are still to come.
+    resumptions: VecDeque<Resumption>,
+    /// All of them.
+    explained: Vec<Resumption>,
+    present: Present,
+}
+
+impl Times {
+    fn resume(&mut self) -> Result<(), RestoreError> {
+        let rows = self.rows;
+        while let Some(next) = self
+            .resumptions
+            .pop_front_if(|next| next.after_rows <= rows)
+        {
+            let problem = match self.newest {
+                _ if next.after_rows < rows => format!("there are {rows} rows before it already"),
+                Some(newest) if newest == next.newest_signed_at => {
+                    self.newest = Some(next.resumed_from);
+                    continue;
+                }
+                Some(newest) => format!("the newest row before it is of {}", instant_text(newest)),
+                None => "there are no rows before it".into(),
+            };
+            let resumption = Box::new(next);
+            return Err(RestoreError::Misfit {
+                resumption,
+                problem,
+            });
+        }
+        Ok(())
+    }
+
+    /// A line that makes a row.
+    fn take(&mut self, line: u64, signed: &SignedCheckpoint) -> Result<(), RestoreError> {
+        self.resume()?;
+        self.rows += 1;
+        let (position, signed_at) = (self.rows, signed.jws.header().iat);
+        let mut all = self.explained.iter();
+        if !all.any(|resumption| resumption.explains(position, signed_at, self.present.at)) {
+            self.present
+                .check(signed)
+                .map_err(|problem| RestoreError::Future(line, problem))?;
+        }
+        if let Some(newest) = self.newest
+            && check_clock(signed_at, newest).is_err()
+        {
+            return Err(RestoreError::WentBack {
+                line,
+                found: instant_text(signed_at),
+                newest: instant_text(newest),
+            });
+        }
+        self.newest = self.newest.max(Some(signed_at));
+        Ok(())
+    }
+
+    /// After the last line.
+    fn end(mut self) -> Result<(), RestoreError> {
+        self.resume()?;
+        match self.resumptions.pop_front() {
+            None => Ok(()),
+            Some(next) => Err(RestoreError::Misfit {
+                resumption: Box::new(next),
+                problem: format!("there are only {} rows", self.rows),
+            }),
+        }
+    }
 }

@@ -5,7 +5,11 @@
 //! added, so whoever reads the record sees where its times go back, by whose word, and why; a reversal that none explains is
 //! damage.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::RecordError;
 use super::rules::{CLOCK_TOLERANCE, RuleViolation};
@@ -31,6 +35,122 @@ pub struct Resumption {
     pub by: String,
     /// The operator's words.
     pub reason: String,
+}
+
+impl Resumption {
+    /// The order that makes it again, elsewhere.
+    pub(super) fn order(&self) -> ResumeOrder {
+        ResumeOrder {
+            now: self.resumed_from,
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            is_now: false,
+            dry_run: false,
+        }
+    }
+
+    /// Whether a record would take it, where its rows are as it says.
+    pub(super) fn judge(&self) -> Result<(), ResumeError> {
+        let order = self.order();
+        order.judge(self.after_rows, Some(self.newest_signed_at))?;
+        Ok(())
+    }
+
+    /// Whether a row at a position may be dated after now: an operator has said since that the clock ran ahead.
+    pub(super) fn explains(
+        &self,
+        position: u64,
+        signed_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> bool {
+        position <= self.after_rows
+            && signed_at <= self.newest_signed_at
+            && self.resumed_from <= now + CLOCK_TOLERANCE
+    }
+}
+
+impl fmt::Display for Resumption {
+    /// In a line; what others wrote is written out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "after row {}, from {} back to {}, by {:?} ({:?})",
+            self.after_rows,
+            instant_text(self.newest_signed_at),
+            instant_text(self.resumed_from),
+            self.by,
+            self.reason
+        )
+    }
+}
+
+/// Several, in a line.
+pub fn list(resumptions: &[Resumption]) -> String {
+    let shown: Vec<String> = resumptions.iter().map(ToString::to_string).collect();
+    shown.join("; ")
+}
+
+/// What `/v1/clock-resumptions` gives.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Published {
+    clock_resumptions: Vec<PublishedResumption>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublishedResumption {
+    after_rows: u64,
+    newest_signed_at: String,
+    resumed_from: String,
+    by: String,
+    reason: String,
+}
+
+/// The published form: JSON.
+#[must_use]
+pub fn to_published(resumptions: &[Resumption]) -> String {
+    let show = |resumption: &Resumption| {
+        json!({
+            "after_rows": resumption.after_rows,
+            "newest_signed_at": instant_text(resumption.newest_signed_at),
+            "resumed_from": instant_text(resumption.resumed_from),
+            "by": resumption.by,
+            "reason": resumption.reason,
+        })
+    };
+    let shown: Vec<_> = resumptions.iter().map(show).collect();
+    json!({ "clock_resumptions": shown }).to_string()
+}
+
+/// Reads the published form.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn from_published(json: &[u8]) -> Result<Vec<Resumption>, String> {
+    let published: Published = serde_json::from_slice(json)
+        .map_err(|error| format!("is not what /v1/clock-resumptions gives: {error}"))?;
+    let mut found = Vec::with_capacity(published.clock_resumptions.len());
+    for (index, shown) in published.clock_resumptions.into_iter().enumerate() {
+        let time = |field: &str, text: &str| {
+            let parsed = DateTime::parse_from_rfc3339(text).map_err(|error| {
+                format!("clock_resumptions[{index}].{field}: is {text:?}: {error}")
+            })?;
+            Ok::<_, String>(whole_seconds(parsed.to_utc()))
+        };
+        let resumption = Resumption {
+            after_rows: shown.after_rows,
+            newest_signed_at: time("newest_signed_at", &shown.newest_signed_at)?,
+            resumed_from: time("resumed_from", &shown.resumed_from)?,
+            by: shown.by,
+            reason: shown.reason,
+        };
+        resumption
+            .judge()
+            .map_err(|error| format!("clock_resumptions[{index}]: {error}"))?;
+        found.push(resumption);
+    }
+    Ok(found)
 }
 
 /// What is to be put on record.

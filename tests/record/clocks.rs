@@ -100,7 +100,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(text).unwrap())
 }
 
-async fn run_beside(arguments: &[&str]) -> (Option<i32>, String) {
+pub async fn run_beside(arguments: &[&str]) -> (Option<i32>, String) {
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     let ran = tokio::task::spawn_blocking(move || {
         run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
@@ -167,7 +167,7 @@ async fn of_three_replicas_one_with_a_wrong_clock_signs_nothing_and_stops_nobody
 }
 
 /// A record on SQLite in whose rows a clock ran ahead by 300 days, and its path.
-async fn ran_ahead(folder: &TempDir) -> std::path::PathBuf {
+pub async fn ran_ahead(folder: &TempDir) -> std::path::PathBuf {
     let path = folder.path().join("record.sqlite");
     SqliteRecord::init(&path).unwrap();
     let record = Arc::new(SqliteRecord::open(&path).unwrap());
@@ -284,7 +284,14 @@ async fn after_a_clock_ran_ahead_an_operator_lets_signing_go_on_for_ever_on_reco
         run_beside(&["record", "init", "--record", &copy]).await;
         for _ in 0..2 {
             let (code, said) = run_beside(&[
-                "record", "import", &out, "--trust", &print, "--record", &copy,
+                "record",
+                "import",
+                &out,
+                "--trust",
+                &print,
+                "--record",
+                &copy,
+                "--believe-resumptions",
             ])
             .await;
             assert_eq!(code, Some(0), "{said}");

@@ -47,6 +47,7 @@ mod postgres;
 mod queue;
 mod race;
 mod restore;
+mod resumptions;
 mod revocations;
 mod stores;
 mod tls;
