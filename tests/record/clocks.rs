@@ -357,10 +357,12 @@ async fn what_the_database_knows_to_be_of_the_future_is_neither_imported_nor_res
         fingerprints: Vec::new(),
         revocations: false,
     };
-    let imported = checkpoint_signer::record::import::import(&postgres, &out, wrong, &trust).await;
+    let imported =
+        checkpoint_signer::record::import::import(&postgres, &out, wrong, &trust, false).await;
     let problem = imported.unwrap_err().to_string();
     assert!(problem.contains("the record store's clock"), "{problem}");
-    let restored = checkpoint_signer::record::restore::restore(&postgres, &lines, wrong).await;
+    let restored =
+        checkpoint_signer::record::restore::restore(&postgres, &lines, wrong, Vec::new()).await;
     let problem = restored.unwrap_err().to_string();
     assert!(problem.contains("the record store's clock"), "{problem}");
     assert_eq!(postgres.head().await.unwrap().size(), 0, "nothing went in");
