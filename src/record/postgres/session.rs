@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::{Object, Transaction, TransactionBuilder};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{IsolationLevel, SimpleQueryMessage, SimpleQueryRow};
 
@@ -54,7 +54,18 @@ const WRITING: [(&str, &[&str]); 2] = [
 
 /// Begins a transaction that may write, in a session that is as it must be.
 pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    let (transaction, row) = established(client).await?;
+    let transaction = client.build_transaction();
+    let (transaction, row) = established(transaction).await?;
+    check(&row, &DEMANDS)?;
+    check(&row, &WRITING)?;
+    Ok(transaction)
+}
+
+/// The same also for a role that otherwise only reads: to wait for the standby, something is written into the log. Not on a
+/// standby.
+pub(super) async fn begin_to_wait(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
+    let transaction = client.build_transaction().read_only(false);
+    let (transaction, row) = established(transaction).await?;
     check(&row, &DEMANDS)?;
     check(&row, &WRITING)?;
     Ok(transaction)
@@ -62,7 +73,8 @@ pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreE
 
 /// Begins a transaction that only reads, also where nothing can be written.
 pub(super) async fn begin_reading(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    let (transaction, row) = established(client).await?;
+    let transaction = client.build_transaction();
+    let (transaction, row) = established(transaction).await?;
     check(&row, &DEMANDS)?;
     Ok(transaction)
 }
@@ -72,8 +84,9 @@ pub(super) async fn may_write(client: &mut Object) -> Result<(), StoreError> {
     begin(client).await.map(drop)
 }
 
-async fn established(client: &mut Object) -> Result<(Transaction<'_>, SimpleQueryRow), StoreError> {
-    let transaction = client.build_transaction();
+async fn established(
+    transaction: TransactionBuilder<'_>,
+) -> Result<(Transaction<'_>, SimpleQueryRow), StoreError> {
     let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
     let transaction = transaction.start().await?;
     let answers = transaction.simple_query(SET).await?;

@@ -8,7 +8,7 @@ use super::StoreError;
 use super::knowledge::{Knowledge, Rests};
 use super::look::{Look, accept, acceptance_of, look};
 use super::rows::{LOCKED_HEAD, read_head};
-use super::session::begin;
+use super::session::{begin, begin_to_wait};
 use crate::record::RecordError;
 use crate::record::home::{Acceptance, Moved};
 use crate::record::seen::Mark;
@@ -100,8 +100,11 @@ pub(super) async fn emit(transaction: &Transaction<'_>) -> Result<(), StoreError
 
 /// Waits until everything that anybody has read so far is as durable as the database was told to make it.
 pub(super) async fn wait(client: &mut Object, view: &View) -> Result<(), StoreError> {
+    commit_and_wait(begin(client).await?, view).await
+}
+
+async fn commit_and_wait(transaction: Transaction<'_>, view: &View) -> Result<(), StoreError> {
     let mark = view.mark();
-    let transaction = begin(client).await?;
     let found = view.look(&transaction, &mark).await?;
     let judged = view.judge(&mark, &found);
     emit(&transaction).await?;
@@ -128,7 +131,7 @@ pub(super) async fn wait_unless_standby(
     let found = view.look(&*client, &view.mark()).await?;
     match found.here.timeline {
         0 => Ok(()),
-        _ => wait(client, view).await,
+        _ => commit_and_wait(begin_to_wait(client).await?, view).await,
     }
 }
 
