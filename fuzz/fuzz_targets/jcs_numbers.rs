@@ -28,7 +28,8 @@ fuzz_target!(|data: &[u8]| {
     };
     let other = other.expect("a number");
     assert!(other.abs() <= LARGEST, "{text} is taken");
-    let found = read.to_map().get("x").expect("the member");
+    let members = read.to_map();
+    let found = members.get("x").expect("the member");
     assert_eq!(found.as_f64(), Some(other + 0.0), "{text}");
     let ours = serde_json_canonicalizer::to_string(found).expect("it has a canonical form");
     assert_eq!(ours, ecmascript(other), "{text}");
