@@ -62,5 +62,5 @@ def test_each_reason_of_the_service_has_an_exception() -> None:
     literals = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+|EQUIVOCATION|ROLLBACK|OVERLOADED)"', sources))
     reasons = {name for name in literals if not name.startswith("CHECKPOINT_SIGNER_")}
     assert len(reasons) > 15
-    # KEY_REFUSED is for RefreshKeys and CLOCK_NOT_BEHIND for ResumeClock, which operators call; the other one is no reason.
+    # KEY_REFUSED is for RefreshKeys and CLOCK_NOT_BEHIND for ResumeClock, which operators call; OUT_DIR is no reason.
     assert reasons - set(BY_REASON) == {"CLOCK_NOT_BEHIND", "KEY_REFUSED", "OUT_DIR"}
