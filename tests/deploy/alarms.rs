@@ -111,6 +111,8 @@ fn a_service_that_cannot_read_its_key_writes_what_the_alarms_look_for() {
         let line: Value = serde_json::from_str(line).unwrap();
         rung.extend(fitting(&mut cloud, "/checkpoint-signer/staging", &line));
     }
+    // That nothing can be signed is an error like any other, where the service lives long enough to say it.
+    rung.retain(|metric| metric != "Errors");
     rung.sort();
     rung.dedup();
     assert_eq!(rung, ["NotRefreshed", "RolloverOverdue"], "{log}");
