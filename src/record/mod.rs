@@ -235,6 +235,10 @@ pub trait Record: Send + Sync + 'static {
     /// Ends the use of the store in order: what comes later is refused. A store in a file is one whole file then.
     async fn close(&self) {}
 
+    /// Whether anything can be recorded: by a write that does not count, as durable as a row. While nothing is `failing`, only
+    /// when a look that costs little gives reason to doubt it.
+    async fn probe(&self, failing: bool) -> Result<(), RecordError>;
+
     /// What changes while others sign, revoke and register.
     async fn pulse(&self) -> Result<Pulse, RecordError>;
 

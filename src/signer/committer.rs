@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::Span;
 
 use super::pool::SigningPool;
+use super::writes::Writes;
 use super::{Decision, OnDecision, Refusal};
 use crate::record::Record;
 use crate::record::rules::{MaxEntryJump, RuleViolation};
@@ -51,6 +52,7 @@ pub(super) struct Committer {
     pool: Arc<SigningPool>,
     max_jump: MaxEntryJump,
     metrics: Arc<Metrics>,
+    writes: Arc<Writes>,
     queue: mpsc::UnboundedReceiver<Queued>,
     /// The head of the queue, when a batch ended before it.
     next: Option<Queued>,
@@ -66,6 +68,7 @@ impl Committer {
         pool: Arc<SigningPool>,
         max_jump: MaxEntryJump,
         metrics: Arc<Metrics>,
+        writes: Arc<Writes>,
     ) -> mpsc::UnboundedSender<Queued> {
         let (sender, queue) = mpsc::unbounded_channel();
         let committer = Self {
@@ -73,6 +76,7 @@ impl Committer {
             pool,
             max_jump,
             metrics,
+            writes,
             queue,
             next: None,
         };
@@ -182,6 +186,7 @@ impl Committer {
         let begun = Instant::now();
         let answers = self.record.append(candidates, self.max_jump).await;
         self.metrics.committed(begun.elapsed());
+        self.writes.note(&answers);
         let refused = |answer: Result<_, _>| answer.map_err(Refusal::from);
         answers.into_iter().map(refused).collect()
     }

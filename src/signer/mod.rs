@@ -16,6 +16,7 @@ mod coverage;
 mod custody;
 mod heads;
 mod heartbeat;
+mod in_force;
 mod memory;
 mod pool;
 mod readiness;
@@ -23,6 +24,7 @@ mod refresh;
 mod refreshes;
 mod selection;
 mod warrant;
+mod writes;
 
 use std::sync::Arc;
 
@@ -40,11 +42,13 @@ use crate::record::{AppendError, Receipt, Record, RecordError};
 use crate::telemetry::{Metrics, trace};
 use crate::timekeeping::uptime;
 
-pub use custody::{Custody, KeysInForce, RevokeError, SourceStatus};
+pub use custody::{Custody, RevokeError};
 pub use heartbeat::Beat;
+pub use in_force::{KeysInForce, SourceStatus};
 pub use readiness::Readiness;
 pub use selection::NoKey;
 pub use warrant::{Warrant, Warranted};
+use writes::Writes;
 
 use committer::{Committer, Queued, Waiting};
 use heads::Heads;
@@ -168,19 +172,27 @@ impl Signer {
             keys: keys.clone(),
             record: Arc::clone(&record),
         };
+        let (writes, unwritable) = Writes::start(Arc::clone(&record));
         let readiness = Readiness {
             clock: clock.clone(),
             time,
             keys: keys.clone(),
             beats: custody.beats(),
             wholeness: record.wholeness(),
+            unwritable,
         };
         let heads = Heads::new(warrant.clone(), Arc::clone(&record), Arc::clone(&pool), log);
         Ok(Self {
             heads: Arc::new(heads),
             warrant,
             readiness,
-            queue: Committer::start(Arc::clone(&record), Arc::clone(&pool), max_jump, metrics),
+            queue: Committer::start(
+                Arc::clone(&record),
+                Arc::clone(&pool),
+                max_jump,
+                metrics,
+                writes,
+            ),
             room: Arc::new(Semaphore::new(places)),
             pool,
             places,

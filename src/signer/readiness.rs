@@ -20,6 +20,7 @@ pub struct Readiness {
     pub(super) keys: watch::Receiver<Arc<KeysInForce>>,
     pub(super) beats: watch::Receiver<Beat>,
     pub(super) wholeness: watch::Receiver<Option<WentBack>>,
+    pub(super) unwritable: watch::Receiver<Option<RecordError>>,
 }
 
 impl Readiness {
@@ -38,7 +39,7 @@ impl Readiness {
         if let Some(went_back) = self.wholeness.borrow().clone() {
             return Err(RecordError::WentBack(went_back).into());
         }
-        match beat.fault {
+        match beat.fault.or_else(|| self.unwritable.borrow().clone()) {
             Some(fault) => Err(fault.into()),
             None => Ok(()),
         }
@@ -52,6 +53,7 @@ impl Readiness {
             changed = self.keys.changed() => changed.is_ok(),
             changed = self.beats.changed() => changed.is_ok(),
             changed = self.wholeness.changed() => changed.is_ok(),
+            changed = self.unwritable.changed() => changed.is_ok(),
             () = self.clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => true,
         }
     }

@@ -13,6 +13,7 @@ use crate::backup::{Store, request, sign_all};
 use crate::cluster::Replica;
 use crate::stores::key;
 use crate::support::refusal;
+use crate::wait;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
@@ -172,6 +173,34 @@ async fn what_is_no_file_is_no_record_and_hangs_nobody() {
     service.stop().await;
     let (code, shown) = verify(&place);
     assert!(code == Some(0) && shown.contains("1 rows"), "{shown}");
+}
+
+async fn health_says(replica: &Replica, code: i32, expected: &str) {
+    let (service, url) = ("amply.checkpoint.v1.SigningService", replica.url());
+    wait::until(&format!("health to say {expected}"), async || {
+        let (found, said) = run(&["health", "--server", &url, "--service", service]);
+        found == Some(code) && said.contains(expected)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_tells_of_a_program_that_keeps_the_file_locked_before_anybody_calls() {
+    let store = Store::new(false).await;
+    let service = store.start(&store.place(), &[]).await;
+    sign_all(&service, 1..=1).await;
+    health_says(&service, 0, "SERVING").await;
+    let other = rusqlite::Connection::open(store.file("record.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let locked = "another program keeps the record's file locked";
+    health_says(&service, 1, locked).await;
+    not_signed(&service, 2, locked).await;
+    health_says(&service, 1, locked).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    health_says(&service, 0, "SERVING").await;
+    sign_all(&service, 1..=2).await;
+    drop(other);
+    service.stop().await;
 }
 
 /// A container that is given the file and not its folder: the log would lie in the container.

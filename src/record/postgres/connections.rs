@@ -106,6 +106,9 @@ impl From<tokio_postgres::Error> for StoreError {
             code if code.code().starts_with("42") || code.code().starts_with("28") => {
                 Self::Final(RecordError::Unavailable(message))
             }
+            &SqlState::LOCK_NOT_AVAILABLE => Self::Passing(format!(
+                "an earlier commit has not ended, and holds what this one needs: {message}"
+            )),
             &SqlState::QUERY_CANCELED => Self::Slow(message),
             _ => Self::Passing(message),
         }

@@ -21,13 +21,13 @@ mod pulse;
 mod rows;
 mod schema;
 mod session;
+mod standby;
 mod tls;
 mod uri;
 mod view;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -46,7 +46,8 @@ use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
 use connections::{Connections, Purpose, StoreError, pool};
-use knowledge::{Knowledge, Rests};
+use knowledge::Knowledge;
+use standby::{DURABLE_WITHIN, not_durable};
 use view::View;
 
 pub use address::DatabaseAddress;
@@ -84,9 +85,6 @@ pub enum OpenError {
     #[error("record: {0} cannot be used: {1}")]
     Unusable(DatabaseAddress, String),
 }
-
-/// How long an answer waits until what it rests on is durable: callers give up after ten seconds or so.
-const DURABLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A record in a PostgreSQL database.
 #[derive(Clone)]
@@ -139,52 +137,6 @@ impl PostgresRecord {
             .await
             .map_err(|error| OpenError::Unusable(address.clone(), error.to_string()))?;
         Ok(record)
-    }
-
-    /// Waits until all that an answer rests on is durable. One transaction waits for all who read before it began.
-    async fn confirm(&self, rests: Rests) -> Result<(), RecordError> {
-        let mut durable = self.view.knowledge.durable();
-        if !self.view.serves || durable.borrow_and_update().covers(&rests) {
-            return Ok(());
-        }
-        let ended = durable.borrow().ended;
-        let covered = async {
-            loop {
-                self.begin_to_wait(&rests);
-                if durable.changed().await.is_err() {
-                    return Err(RecordError::Unavailable("the service is ending".into()));
-                }
-                let durable = durable.borrow_and_update();
-                match &durable.failed {
-                    _ if durable.covers(&rests) => return Ok(()),
-                    Some(error) if durable.ended != ended => return Err(error.clone()),
-                    _ => {}
-                }
-            }
-        };
-        tokio::time::timeout(DURABLE_WITHIN, covered)
-            .await
-            .unwrap_or_else(|_| Err(view::not_durable()))
-    }
-
-    /// Begins to wait for the standby, unless somebody does.
-    fn begin_to_wait(&self, rests: &Rests) {
-        self.view.knowledge.begin_to_wait(rests, || {
-            let (waiting, view) = (Arc::clone(&self.waiting), self.view.clone());
-            let task = tokio::spawn(async move {
-                let asked = view.clone();
-                let wait = waiting
-                    .once(|client| Box::pin(async move { view::wait(client, &asked).await }));
-                view.knowledge.end_to_wait(wait.await);
-            });
-            task.abort_handle()
-        });
-    }
-
-    /// What was read, once it is durable.
-    async fn confirmed<T>(&self, (read, rests): (T, Rests)) -> Result<T, RecordError> {
-        self.confirm(rests).await?;
-        Ok(read)
     }
 }
 
@@ -286,6 +238,7 @@ impl Record for PostgresRecord {
             // A row that only the database refuses ends the whole transaction: its neighbours go on alone.
             Err(RecordError::Constraint(_)) if candidates.len() > 1 => {}
             Err(error) => {
+                let error = self.explained(error).await;
                 let fail = |_| Err(AppendError::Store(error.clone()));
                 return candidates.iter().map(fail).collect();
             }
@@ -455,7 +408,11 @@ impl Record for PostgresRecord {
         });
         tokio::time::timeout(DURABLE_WITHIN, wait)
             .await
-            .unwrap_or_else(|_| Err(view::not_durable()))
+            .unwrap_or_else(|_| Err(not_durable("read")))
+    }
+
+    async fn probe(&self, failing: bool) -> Result<(), RecordError> {
+        self.try_to_write(failing).await
     }
 
     async fn pulse(&self) -> Result<Pulse, RecordError> {

@@ -116,13 +116,6 @@ async fn commit_and_wait(transaction: Transaction<'_>, view: &View) -> Result<()
     Ok(())
 }
 
-/// The standby does not confirm.
-pub(super) fn not_durable() -> RecordError {
-    let problem = "what was read is not yet as durable as the database was told to make it: its synchronous standby does not \
-                   confirm; retry later";
-    RecordError::Unavailable(problem.into())
-}
-
 /// The same, but for a standby, which has what it has.
 pub(super) async fn wait_unless_standby(
     client: &mut Object,

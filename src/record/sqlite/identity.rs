@@ -22,6 +22,12 @@ pub(super) fn beside(record: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Bytes that a batch may take.
+const ROOM: u64 = 64 * 1024;
+
+/// Without these, the log cannot grow.
+const PAGE: u64 = 4096;
+
 /// A file as it was when it was last looked at.
 #[derive(Clone, Copy)]
 struct Known {
@@ -115,6 +121,28 @@ impl FileIdentity {
             known.bytes = found.bytes;
         }
         Ok(())
+    }
+
+    /// Whether the disk has room for a batch. What an append that failed has left of the log would be enough for a small one.
+    pub(super) fn check_room(&self) -> Result<(), RecordError> {
+        match self.room() {
+            Some(room) if room < ROOM => {
+                let problem = format!("the disk is full: fewer than {ROOM} bytes are free");
+                Err(RecordError::Unavailable(problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn is_on_a_full_disk(&self) -> bool {
+        self.room().is_some_and(|room| room < PAGE)
+    }
+
+    /// Bytes that are free, where the disk tells.
+    fn room(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.real).ok()?;
+        let tells = 0 < disk.f_blocks;
+        tells.then(|| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Whether nothing stands against putting the log into the file. A log that was only taken away is still open, and not lost

@@ -1,7 +1,10 @@
 //! What is cheap to ask, and where signing was let go on from the true time.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::connection::BUSY_TIMEOUT;
 use super::rows::{check_seen, read_head};
 use crate::record::row::{instant, to_signed};
 use crate::record::seen::Seen;
@@ -18,6 +21,33 @@ pub(super) fn pulse(connection: &Connection) -> Result<Pulse, RecordError> {
         newest_signed_at: newest.map(instant).transpose()?,
         key_rows: key_rows.unsigned_abs(),
     })
+}
+
+/// How long to wait for a lock that somebody has kept for longer than an append waits, so that appends are not kept from telling it.
+const KEPT_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Takes the lock that every write takes, and `writes` what changes nothing but the count of transactions, through to the disk.
+pub(super) fn probe(
+    connection: &mut Connection,
+    failing: bool,
+    writes: bool,
+) -> rusqlite::Result<()> {
+    if failing {
+        connection.busy_timeout(KEPT_TIMEOUT)?;
+    }
+    let probed = take_lock(connection, writes);
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    probed
+}
+
+fn take_lock(connection: &mut Connection, writes: bool) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if !writes {
+        return transaction.rollback();
+    }
+    let sql = "UPDATE record_head SET commits = commits + 1";
+    transaction.execute(sql, [])?;
+    transaction.commit()
 }
 
 pub(super) fn resumptions(connection: &Connection) -> Result<Vec<Resumption>, RecordError> {

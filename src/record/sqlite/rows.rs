@@ -19,12 +19,17 @@ const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulati
 
 impl From<rusqlite::Error> for RecordError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase};
+        use rusqlite::ErrorCode::{
+            ConstraintViolation, DatabaseBusy, DatabaseCorrupt, NotADatabase,
+        };
         match error.sqlite_error_code() {
             Some(ConstraintViolation) => Self::Constraint(error.to_string()),
             Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),
             // A value of another type than its column's, or text that is not UTF-8.
             None if is_value(&error) => Self::Damaged(error.to_string()),
+            Some(DatabaseBusy) => Self::Unavailable(format!(
+                "{error}: another program keeps the record's file locked, and nothing is signed until it lets go of it"
+            )),
             _ => Self::Unavailable(error.to_string()),
         }
     }

@@ -12,6 +12,8 @@ use tokio_postgres::Client;
 
 use crate::backup::request;
 use crate::cluster::Replica;
+use crate::one_owner::run;
+use crate::wait;
 
 use super::servers::Servers;
 use super::told::{PATIENCE, Told, get, head, list, sign, unavailable};
@@ -325,4 +327,45 @@ async fn busy_replicas_hand_out_nothing_that_a_promotion_loses() {
     for replica in replicas {
         replica.kill().await;
     }
+}
+
+const NOT_DURABLE: &str = "is not yet as durable as the database was told to make it";
+
+async fn health_says(replica: &Replica, code: i32, expected: &str) {
+    let service = "amply.checkpoint.v1.SigningService";
+    let url = replica.url();
+    wait::until(&format!("health to say {expected}"), async || {
+        let (found, said) = run(&["health", "--server", &url, "--service", service]);
+        found == Some(code) && said.contains(expected)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_every_refusal_tell_of_a_standby_that_is_away_and_health_of_one_that_is_back() {
+    let servers = Servers::new(&["sync"]).await;
+    let replica = servers.replica("clients", &[]).await;
+    let mut told = Told::default();
+    told.sign(&replica, 1).await.unwrap();
+    health_says(&replica, 0, "SERVING").await;
+    // Nobody calls.
+    servers.control("sync", "stop");
+    health_says(&replica, 1, NOT_DURABLE).await;
+    wait::until("a refusal that names the cause", async || {
+        let refused = sign(&replica, &request(2)).await;
+        refused.is_err_and(|status| status.message().contains(NOT_DURABLE))
+    })
+    .await;
+    health_says(&replica, 1, NOT_DURABLE).await;
+    servers.control("sync", "start");
+    health_says(&replica, 0, "SERVING").await;
+    told.sign_until_done(&replica, 2).await;
+    // One that is connected, and confirms nothing.
+    servers.control("sync", "freeze");
+    let refused = sign(&replica, &request(3)).await;
+    refused.expect_err("the standby confirms nothing");
+    health_says(&replica, 1, NOT_DURABLE).await;
+    servers.control("sync", "thaw");
+    health_says(&replica, 0, "SERVING").await;
+    told.sign_until_done(&replica, 3).await;
 }

@@ -5,6 +5,7 @@ use tonic::{Code, Status};
 
 use super::host::{DISK_BYTES, Host, Running, by_place};
 use crate::support::{checkpoint, refusal};
+use crate::wait;
 
 /// Left on the small disk when the service begins to sign.
 const ROOM: usize = 400 * 1024;
@@ -114,7 +115,15 @@ async fn fill_and_repair(host: &Host, service: Running, cause: &str, free: impl 
     let (code, shown) = host.run(&["health", "--server", &service.server]);
     assert_eq!(code, 0, "{shown}");
 
+    // Of a limit to the file alone, only who writes as much as was refused is told.
+    let follows = cause == "full";
+    if follows {
+        health_says(host, &service, 1, "full").await;
+    }
     free(&service);
+    if follows {
+        health_says(host, &service, 0, "SERVING").await;
+    }
     for (checkpoint, _) in refused {
         received.push(service.sign(checkpoint).await.unwrap());
     }
@@ -128,6 +137,16 @@ async fn fill_and_repair(host: &Host, service: Running, cause: &str, free: impl 
     received.sort_by_key(by_place);
     assert_eq!(again.all().await, received);
     again.end().await;
+}
+
+async fn health_says(host: &Host, service: &Running, code: i32, expected: &str) {
+    let signing = "amply.checkpoint.v1.SigningService";
+    let health = ["health", "--server", &service.server, "--service", signing];
+    wait::until(&format!("health to say {expected}"), async || {
+        let (found, said) = host.run(&health);
+        found == code && said.contains(expected)
+    })
+    .await;
 }
 
 #[tokio::test]
