@@ -4,7 +4,7 @@
 //! answers) is kept beside a count of time that nobody sets, by which it stays of use until the next. Where there is no other
 //! clock at all, that count still tells when the machine's was set forwards while the service ran.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -29,29 +29,56 @@ struct Reading {
     answered: Duration,
 }
 
+/// What it last showed, and why its newest answer showed nothing.
+#[derive(Debug, Default)]
+struct Readings {
+    last: Option<Reading>,
+    fault: Option<String>,
+}
+
 /// Another clock. Clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub struct SecondClock(Arc<Mutex<Option<Reading>>>);
+pub struct SecondClock(Arc<Mutex<Readings>>);
 
 impl SecondClock {
+    fn readings(&self) -> MutexGuard<'_, Readings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes what it showed, to a question that was asked at an [`uptime`], and was answered just now.
     pub fn note(&self, showed: DateTime<Utc>, asked: Duration) {
-        let reading = Reading {
-            showed,
-            asked,
-            answered: uptime(),
+        let answered = uptime();
+        *self.readings() = Readings {
+            last: Some(Reading {
+                showed,
+                asked,
+                answered,
+            }),
+            fault: None,
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
+    }
+
+    /// Notes why an answer did not show it; what it showed before stays of use. Logged when the answer before was better.
+    pub fn note_fault(&self, fault: String) {
+        let mut readings = self.readings();
+        if readings.fault.is_none() {
+            tracing::warn!("{fault}: the machine's clock is not judged by this answer");
+        }
+        readings.fault = Some(fault);
+    }
+
+    /// Why its newest answer did not show it.
+    pub fn fault(&self) -> Option<String> {
+        self.readings().fault.clone()
     }
 
     /// The earliest and the latest that it can show now; none before its first reading.
     pub fn bounds(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let reading = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Reading {
             showed,
             asked,
             answered,
-        } = reading?;
+        } = self.readings().last?;
         let now = uptime();
         let after = |since: Duration| showed + whole(now.saturating_sub(since));
         Some((after(answered), after(asked)))
@@ -63,7 +90,7 @@ fn whole(duration: Duration) -> TimeDelta {
 }
 
 /// How often the clock may send for another reading of the secret.
-const SEND_AGAIN: Duration = Duration::from_secs(30);
+const SEND_AGAIN: Duration = Duration::from_secs(10);
 
 /// Judges the machine's clock by all others.
 #[derive(Debug)]
@@ -102,26 +129,14 @@ impl Timekeeper {
     ///
     /// # Errors
     /// [`RuleViolation::ClockAhead`] when it is ahead of another clock, or was set forwards while no other one could be asked;
-    /// [`RuleViolation::ClockBehind`] when it is behind the store's.
+    /// [`RuleViolation::ClockBehind`] when it is behind another clock.
     pub fn check(&self, now: DateTime<Utc>) -> Result<(), RuleViolation> {
         let (store, source) = (self.store.bounds(), self.source());
         if let Some((earliest, latest)) = store {
             check_ahead(now, latest)?;
             check_behind(now, earliest)?;
         }
-        // Its Date has whole seconds.
-        let source = source.map(|(_, latest)| latest + TimeDelta::seconds(1));
-        if let Some(latest) = source
-            && now > latest + CLOCK_TOLERANCE
-        {
-            return Err(RuleViolation::ClockAhead {
-                now: instant_text(now),
-                other: format!(
-                    "Secrets Manager's shows {} (the Date of its answers)",
-                    instant_text(latest)
-                ),
-            });
-        }
+        check_source(now, source)?;
         let forwards = self.set_forwards();
         if store.is_none() && source.is_none() && forwards > CLOCK_TOLERANCE {
             return Err(RuleViolation::ClockAhead {
@@ -140,6 +155,11 @@ impl Timekeeper {
         self.source.as_ref()?.bounds()
     }
 
+    /// Why the key source's newest answer did not show its clock.
+    pub fn source_fault(&self) -> Option<String> {
+        self.source.as_ref()?.fault()
+    }
+
     /// By how much the machine's clock was set forwards since the start.
     fn set_forwards(&self) -> TimeDelta {
         if !self.clock.is_system() {
@@ -151,18 +171,22 @@ impl Timekeeper {
         now - showed - whole(uptime().saturating_sub(started))
     }
 
-    /// Whether the machine's clock was set since the last look, so that the source is to be read for its own: once in
-    /// `SEND_AGAIN` at most.
-    pub fn was_set(&self) -> bool {
+    /// Whether the source is to be read for its clock: the machine's was set since the last look, or the two do not agree, and
+    /// either may be right by now. Once in `SEND_AGAIN` at most.
+    pub fn wants_reading(&self) -> bool {
         let forwards = self.set_forwards();
+        let differ = check_source(self.clock.now(), self.source()).is_err();
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, sent) = *looked;
-        if (forwards - before).abs() <= TimeDelta::seconds(1) {
+        let was_set = (forwards - before).abs() > TimeDelta::seconds(1);
+        if !was_set && !differ {
             return false;
         }
-        looked.0 = forwards;
-        let seconds = (forwards - before).as_seconds_f64();
-        tracing::warn!(seconds, "the machine's clock was set");
+        if was_set {
+            looked.0 = forwards;
+            let seconds = (forwards - before).as_seconds_f64();
+            tracing::warn!(seconds, "the machine's clock was set");
+        }
         let now = uptime();
         let may_send = sent.is_none_or(|sent| now.saturating_sub(sent) >= SEND_AGAIN);
         if self.source.is_some() && may_send {
@@ -170,5 +194,34 @@ impl Timekeeper {
             return true;
         }
         false
+    }
+}
+
+/// The machine's clock by the source's, to either side. A `Date` has whole seconds, so that the clock behind it shows up to one more;
+/// an answer that came late makes the bounds wider, never narrower.
+fn check_source(
+    now: DateTime<Utc>,
+    bounds: Option<(DateTime<Utc>, DateTime<Utc>)>,
+) -> Result<(), RuleViolation> {
+    let Some((earliest, latest)) = bounds else {
+        return Ok(());
+    };
+    let latest = latest + TimeDelta::seconds(1);
+    let shows = |instant| {
+        let instant = instant_text(instant);
+        format!("Secrets Manager's shows {instant} (the Date of its answers)")
+    };
+    if now > latest + CLOCK_TOLERANCE {
+        return Err(RuleViolation::ClockAhead {
+            now: instant_text(now),
+            other: shows(latest),
+        });
+    }
+    match now + CLOCK_TOLERANCE < earliest {
+        true => Err(RuleViolation::ClockBehind {
+            now: instant_text(now),
+            other: shows(earliest),
+        }),
+        false => Ok(()),
     }
 }

@@ -233,6 +233,7 @@ impl List {
                     "name": status.source,
                     "faults": status.faults,
                     "api_calls": status.api_calls,
+                    "clock_fault": Some(status.clock_fault).filter(|fault| !fault.is_empty()),
                 },
             }));
         }
@@ -247,6 +248,9 @@ impl List {
         ))?;
         for fault in &status.faults {
             print_line(&format!("source has a fault: {fault}"))?;
+        }
+        if !status.clock_fault.is_empty() {
+            print_line(&format!("clock is not compared: {}", status.clock_fault))?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use super::{Inner, convert, status};
 use crate::audit::{self, Outcome};
 use crate::key::{Endorsement, KeyId, KeyState, KeyringEntry, Revocation, StagingLabel};
 use crate::signer::KeysInForce;
+use crate::timekeeping::Timekeeper;
 
 /// Longest reason of a revocation, in characters: it is published with the key.
 const MAX_REASON_CHARS: usize = 512;
@@ -95,12 +96,13 @@ fn wire_key(entry: &KeyringEntry, keys: &KeysInForce, now: DateTime<Utc>) -> pro
     }
 }
 
-fn wire_status(keys: &KeysInForce) -> Option<KeySourceStatus> {
+fn wire_status(keys: &KeysInForce, time: &Timekeeper) -> Option<KeySourceStatus> {
     Some(KeySourceStatus {
         source: keys.source.name.clone(),
         last_success: keys.source.last_success.map(convert::timestamp),
         faults: keys.source.faults.clone(),
         api_calls: keys.source.api_calls,
+        clock_fault: time.source_fault().unwrap_or_default(),
     })
 }
 
@@ -113,7 +115,7 @@ impl KeyService for Keys {
         let keys = self.snapshot();
         Ok(Response::new(ListKeysResponse {
             keys: wire_keys(&keys, self.0.clock.now()),
-            source_status: wire_status(&keys),
+            source_status: wire_status(&keys, &self.0.custody.time()),
             signing_refused: self
                 .0
                 .signer
@@ -164,7 +166,7 @@ impl KeyService for Keys {
         let keys = audited("refresh", call, "", refresh).await?;
         Ok(Response::new(RefreshKeysResponse {
             keys: wire_keys(&keys, self.0.clock.now()),
-            source_status: wire_status(&keys),
+            source_status: wire_status(&keys, &self.0.custody.time()),
         }))
     }
 
@@ -255,7 +257,7 @@ impl Watch {
                 let keys = self.keys.borrow_and_update();
                 let snapshot = WatchKeysResponse {
                     keys: wire_keys(&keys, now),
-                    source_status: wire_status(&keys),
+                    source_status: wire_status(&keys, &self.inner.custody.time()),
                 };
                 (snapshot, keys.keyring.next_edge(now))
             };

@@ -37,6 +37,7 @@ pub(super) fn answer(
             "last_success": keys.source.last_success.map(instant_text),
             "faults": keys.source.faults,
             "api_calls": keys.source.api_calls,
+            "clock_fault": readiness.clock_fault(),
         },
     });
     let headers = [(header::CACHE_CONTROL, "no-store")];

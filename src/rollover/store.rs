@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 use super::change::LabelChange;
 use super::snapshot::{Snapshot, StoredKey, StoredVersion};
 use crate::key::{KeySecret, SecretError, StagingLabel};
-use crate::source::{innermost, parse_secret, unpooled};
+use crate::source::{DateReader, innermost, parse_secret, unpooled};
+use crate::timekeeping::SecondClock;
 
 /// How long one attempt of a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -102,6 +103,7 @@ impl SecretStore {
             .http_client(unpooled())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .interceptor(DateReader::new(SecondClock::default()))
             .build();
         Self {
             secret: secret.into(),

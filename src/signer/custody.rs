@@ -213,8 +213,7 @@ impl Custodian {
                         return;
                     }
                     self.follow_changes().await;
-                    // A clock that was set is compared with the source's at once.
-                    if self.time.was_set() {
+                    if self.time.wants_reading() {
                         drop(self.refresh().await);
                     }
                 }

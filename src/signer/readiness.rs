@@ -29,6 +29,11 @@ impl Readiness {
         self.judge(self.clock.now()).err()
     }
 
+    /// Why the machine's clock is not compared with the key source's newest answer.
+    pub fn clock_fault(&self) -> Option<String> {
+        self.time.source_fault()
+    }
+
     fn judge(&self, now: DateTime<Utc>) -> Result<(), Refusal> {
         self.time.check(now)?;
         let beat = self.beats.borrow().clone();

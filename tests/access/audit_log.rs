@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
@@ -185,7 +184,7 @@ async fn the_command_line_shows_its_certificate() {
     let folder = folder.path();
     let running = Running::start(folder);
     let ask = |file: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+        let mut command = crate::starter::binary();
         command
             .current_dir(folder)
             .args(["keys", "list", "--server"]);

@@ -1,9 +1,9 @@
 //! A service that asks for certificates, its authority, and a client of each kind.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 
 use checkpoint_signer::clock::Clock;
@@ -150,12 +150,7 @@ impl Running {
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
         // The binary's clock is the machine's.
         write_keys(folder, &key_with("key-now", "2020-01-01", "2099-01-01", 0));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CHECKPOINT_SIGNER_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = crate::starter::binary();
         let mut child = command
             .current_dir(folder)
             .args(["--log-level", "error", "serve", "--grpc", "127.0.0.1:0"])
@@ -172,8 +167,9 @@ impl Running {
             .stderr(File::create(folder.join("log")).unwrap())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let what = "a service to say where it listens";
+        let line = crate::wait::line(child.id(), &mut stdout, what);
         let port = line.rsplit(':').next().unwrap().parse().unwrap();
         assert!(line.starts_with("gRPC on https://127.0.0.1:"), "{line}");
         Self { child, port }

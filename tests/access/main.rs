@@ -22,6 +22,8 @@ mod names;
 #[path = "../support/python.rs"]
 mod python;
 mod start;
+#[path = "../support/starter.rs"]
+mod starter;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,7 +1,6 @@
 //! The names in a certificate: each has the roles of its own type of name, and of no other.
 
 use std::path::Path;
-use std::process::Command;
 
 use checkpoint_signer::grpc::access::{Access, Clients};
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
@@ -206,7 +205,7 @@ async fn certificates_of_openssl_are_read_in_the_same_way() {
     let service = believing(&[]).await;
     let folder = service.folder.path();
     let openssl = |arguments: &str| {
-        let output = Command::new("openssl")
+        let output = crate::starter::program("openssl")
             .args(arguments.split_whitespace())
             .current_dir(folder)
             .output()

@@ -1,7 +1,7 @@
 //! What `serve` refuses to start with, and what it says.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 
 use checkpoint_signer::grpc::access::{Access, MinimumTls, OpenToAll, TlsFiles};
@@ -15,12 +15,7 @@ use crate::guarded::{Running, files, prepare};
 
 /// `serve` in a folder, which must not start.
 fn refused(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CHECKPOINT_SIGNER_") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = crate::starter::binary();
     let output: Output = command
         .current_dir(folder)
         .args([

@@ -1,9 +1,7 @@
 //! moto, its operator, and a service that takes its keys from there.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
@@ -25,52 +23,32 @@ use tonic::transport::Channel;
 use crate::faketime::same_day;
 use crate::proxy::Proxy;
 use crate::support::{at, checkpoint};
+use crate::talk::Talk;
+use crate::{starter, wait};
 
 /// One moto server for all tests of this process; each has secrets of its own.
 static MOTO: LazyLock<Moto> = LazyLock::new(Moto::start);
 
 struct Moto {
     address: String,
-    pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
-    _child: Child,
+    talk: Talk,
 }
 
 impl Moto {
     fn start() -> Self {
-        let script = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/python/secrets_manager.py"
-        );
-        let mut child = crate::python::python()
-            .arg(Path::new(script))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let started: Value = serde_json::from_str(&line).expect("moto tells its address");
+        let (talk, told) = Talk::start("secrets_manager.py");
         Self {
-            address: started["address"].as_str().unwrap().into(),
-            pipes: Mutex::new((stdin, stdout)),
-            _child: child,
+            address: told["address"].as_str().unwrap().into(),
+            talk,
         }
     }
 }
 
 /// A boto3 call as the operator.
 pub fn boto3(call: &str, arguments: Value) -> Value {
-    let mut pipes = MOTO.pipes.lock().unwrap();
     let request = json!({ "call": call, "arguments": arguments });
-    writeln!(pipes.0, "{request}").unwrap();
-    let mut line = String::new();
-    pipes.1.read_line(&mut line).unwrap();
-    let answer: Value = serde_json::from_str(&line).unwrap();
-    assert!(answer["error"].is_null(), "{call}: {}", answer["error"]);
-    answer["answer"].clone()
+    let answer = MOTO.talk.ask(&request);
+    answer.unwrap_or_else(|error| panic!("{call}: {error}"))
 }
 
 pub fn create(secret: &str, document: &str) {
@@ -147,14 +125,16 @@ impl Operator {
     }
 
     pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+        let mut command = tokio::process::Command::from(starter::binary());
         command.args(arguments);
         in_aws(&mut command, &self.proxy.url, self.folder.path());
         command
     }
 
     pub async fn run(&self, arguments: &[&str]) -> Ended {
-        let output = self.command(arguments).output().await.unwrap();
+        let what = format!("{arguments:?} to end");
+        let output = wait::within(&what, self.command(arguments).output());
+        let output = output.await.unwrap();
         let text = [output.stdout, output.stderr].concat();
         Ended {
             code: output.status.code().unwrap(),

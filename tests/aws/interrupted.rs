@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::aws::{Operator, boto3, create, rotate};
 use crate::proxy::Mode;
 use crate::rollover::{NEW, OLD, is, key, labels, secret, step};
+use crate::wait;
 
 type Prepare = fn(&str);
 
@@ -79,7 +80,7 @@ async fn a_step_that_is_killed_after_any_call_is_completed_by_running_it_again()
                 .stdout(std::process::Stdio::null())
                 .spawn()
                 .unwrap();
-            operator.proxy.reached().await;
+            wait::within("the call that is held", operator.proxy.reached()).await;
             child.kill().await.unwrap();
             operator.proxy.set(Mode::Open);
             operator.must(&step(name, &secret, named)).await;
@@ -131,7 +132,7 @@ async fn meanwhile(
     let arguments = step(held.0, secret, &[]);
     let first = operator.run(&arguments);
     let second = async {
-        operator.proxy.reached().await;
+        wait::within("the call that is held", operator.proxy.reached()).await;
         let ended = operator.run(&step(other, secret, &[])).await;
         operator.proxy.release();
         ended
@@ -208,7 +209,7 @@ async fn a_label_that_was_moved_by_hand_is_not_moved_again() {
     let arguments = step("promote", name, &[]);
     let held = operator.run(&arguments);
     let by_hand = async {
-        operator.proxy.reached().await;
+        wait::within("the call that is held", operator.proxy.reached()).await;
         let before = boto3(
             "get_secret_value",
             json!({ "SecretId": name, "VersionStage": "AWSCURRENT" }),

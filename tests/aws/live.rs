@@ -1,8 +1,7 @@
 //! A rollover under load: nobody notices but who looks at the key_id.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use checkpoint_signer::clock::Clock;
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
@@ -16,11 +15,17 @@ use tonic::transport::Channel;
 use crate::aws::{AwsService, Operator};
 use crate::rollover::{NEW, OLD, secret, step};
 use crate::support::checkpoint;
+use crate::wait;
 
 const CLIENTS: usize = 4;
 
-/// Signs one checkpoint after another, until told to end. A refusal ends the test.
-async fn client(channel: Channel, name: usize, end: Arc<AtomicBool>) -> Vec<SignedCheckpoint> {
+/// Signs one checkpoint after another, until told to end, and counts them. A refusal ends the test.
+async fn client(
+    channel: Channel,
+    name: usize,
+    end: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+) -> Vec<SignedCheckpoint> {
     let mut signing = SigningServiceClient::new(channel);
     let mut signed = Vec::new();
     while !end.load(Ordering::Relaxed) {
@@ -32,6 +37,7 @@ async fn client(channel: Channel, name: usize, end: Arc<AtomicBool>) -> Vec<Sign
         };
         let answer = signing.sign_checkpoint(request).await.unwrap();
         signed.push(answer.into_inner().signed_checkpoint.unwrap());
+        count.fetch_add(1, Ordering::Relaxed);
     }
     signed
 }
@@ -43,9 +49,12 @@ async fn clients_that_sign_without_pause_see_no_gap() {
     let proxy = AwsService::proxy().await;
     let service = AwsService::start_at(proxy, &secret, clock.clone(), false).await;
     let end = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|name| tokio::spawn(client(service.channel.clone(), name, Arc::clone(&end))))
-        .collect();
+    let counts: Vec<Arc<AtomicUsize>> = (0..CLIENTS).map(|_| Arc::default()).collect();
+    let clients = counts.iter().enumerate().map(|(name, count)| {
+        let (end, count) = (Arc::clone(&end), Arc::clone(count));
+        tokio::spawn(client(service.channel.clone(), name, end, count))
+    });
+    let clients: Vec<_> = clients.collect();
 
     let server = ["--server", service.url.as_str()];
     operator.must(&step("stage", &secret, &server)).await;
@@ -64,7 +73,11 @@ async fn clients_that_sign_without_pause_see_no_gap() {
     // Second by second over the boundary; at each, every client signs something.
     for second in -5..=5 {
         clock.set(boundary + TimeDelta::seconds(second));
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // The first of them may have been begun before.
+        let signed = || counts.iter().map(|count| count.load(Ordering::Relaxed));
+        let before: Vec<usize> = signed().collect();
+        let each_twice = async || signed().zip(&before).all(|(now, before)| now > before + 1);
+        wait::until("every client to sign at this second", each_twice).await;
     }
     end.store(true, Ordering::Relaxed);
 
@@ -83,5 +96,6 @@ async fn clients_that_sign_without_pause_see_no_gap() {
         used.dedup();
         assert_eq!(used, [OLD, NEW], "the key changes once");
     }
-    assert!(seconds.contains(&-1) && seconds.contains(&0), "{seconds:?}");
+    let all: Vec<i64> = seconds.range(-5..=5).copied().collect();
+    assert_eq!(all, (-5..=5).collect::<Vec<_>>());
 }

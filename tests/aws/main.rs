@@ -13,8 +13,12 @@
 mod faketime;
 #[path = "../support/python.rs"]
 mod python;
+#[path = "../support/starter.rs"]
+mod starter;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/talk.rs"]
+mod talk;
 
 mod aws;
 mod clock;

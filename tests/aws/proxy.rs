@@ -4,7 +4,6 @@
 //! AWSPENDING: a token that was used for another value is refused (AWS, PutSecretValue).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -13,6 +12,9 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -36,14 +38,24 @@ pub enum Mode {
     Hold(&'static str),
 }
 
+/// What its answers have for a `Date`.
+#[derive(Clone, Copy, Debug)]
+pub enum Dated {
+    /// So many seconds behind the machine's clock.
+    Behind(i64),
+    /// This text.
+    As(&'static str),
+    /// None.
+    Not,
+}
+
 #[derive(Clone)]
 struct Inner {
     upstream: String,
     mode: Arc<Mutex<Mode>>,
     asked: Arc<Mutex<Vec<String>>>,
     values: Arc<Mutex<HashMap<(String, String), String>>>,
-    /// By how many seconds its Date is behind the machine's clock.
-    date_behind: Arc<AtomicI64>,
+    dated: Arc<Mutex<Dated>>,
     reached: Arc<Notify>,
     released: Arc<Notify>,
 }
@@ -60,14 +72,14 @@ impl Proxy {
             mode: Arc::new(Mutex::new(Mode::Open)),
             asked: Arc::default(),
             values: Arc::default(),
-            date_behind: Arc::default(),
+            dated: Arc::new(Mutex::new(Dated::Behind(0))),
             reached: Arc::default(),
             released: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(pass).with_state(inner.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(serve(listener, router));
         Self { url, inner }
     }
 
@@ -75,9 +87,9 @@ impl Proxy {
         self.inner.set(mode);
     }
 
-    /// Shows another Date, so many seconds behind the machine's clock.
-    pub fn show_date(&self, behind: i64) {
-        self.inner.date_behind.store(behind, Ordering::Relaxed);
+    /// Shows another Date from now on.
+    pub fn show_date(&self, dated: Dated) {
+        *self.inner.dated.lock().unwrap() = dated;
     }
 
     /// Returns once the request is there that is held or cut.
@@ -96,7 +108,25 @@ impl Proxy {
     }
 }
 
+/// Without the `Date` that a server adds by itself.
+async fn serve(listener: TcpListener, router: Router) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let mut server = http1::Builder::new();
+            server.auto_date_header(false);
+            // A client that goes away is no matter.
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
 async fn pass(State(inner): State<Inner>, request: Request) -> Response {
+    let dated = inner.clone();
+    dated.date(answer(inner, request).await)
+}
+
+async fn answer(inner: Inner, request: Request) -> Response {
     let target = request.headers()["x-amz-target"]
         .to_str()
         .unwrap()
@@ -106,7 +136,7 @@ async fn pass(State(inner): State<Inner>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1024 * 1024).await.unwrap();
     let stage = serde_json::from_slice::<serde_json::Value>(&body).unwrap()["VersionStage"].clone();
-    let forward = async || dated(&inner, forward(&inner, &head, &body).await);
+    let forward = async || forward(&inner, &head, &body).await;
     let mode = *inner.mode.lock().unwrap();
     let denied = mode == Mode::LeastPrivilege && action != "GetSecretValue";
     match mode {
@@ -140,6 +170,19 @@ async fn pass(State(inner): State<Inner>, request: Request) -> Response {
 }
 
 impl Inner {
+    fn date(&self, mut response: Response) -> Response {
+        let date = match *self.dated.lock().unwrap() {
+            Dated::Not => return response,
+            Dated::As(text) => text.to_owned(),
+            Dated::Behind(seconds) => {
+                let shown = chrono::Utc::now() - chrono::TimeDelta::seconds(seconds);
+                shown.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+            }
+        };
+        response.headers_mut().insert("date", date.parse().unwrap());
+        response
+    }
+
     fn set(&self, mode: Mode) {
         *self.mode.lock().unwrap() = mode;
     }
@@ -164,14 +207,6 @@ fn error(status: u16, code: &str) -> Response {
         body,
     )
         .into_response()
-}
-
-fn dated(inner: &Inner, mut response: Response) -> Response {
-    let behind = inner.date_behind.load(Ordering::Relaxed);
-    let shown = chrono::Utc::now() - chrono::TimeDelta::seconds(behind);
-    let date = shown.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    response.headers_mut().insert("date", date.parse().unwrap());
-    response
 }
 
 /// One request, one connection: as plain as HTTP/1.1 can be.

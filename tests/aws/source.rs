@@ -1,7 +1,5 @@
 //! What the service does with what the secret holds, and when it cannot be had.
 
-use std::time::Duration;
-
 use checkpoint_signer::grpc::proto::RefreshKeysRequest;
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use chrono::TimeDelta;
@@ -13,7 +11,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::aws::{AwsService, boto3, create, make_current, promote, rotate, stage};
 use crate::proxy::Mode;
-use crate::support::{at, key_of, key_with, refusal};
+use crate::support::{at, key_of, key_with, refusal, wire};
+use crate::wait;
 
 const NOW: &str = "2025-06-01T12:00:00Z";
 
@@ -47,10 +46,9 @@ async fn a_rotation_is_followed_and_the_switch_is_at_the_window() {
     assert_eq!(service.key_of(2).await, "key-2026");
 }
 
-/// Waits for the request that is held, and until any other one that was sent beside it has its answer.
-async fn held_alone(service: &AwsService) {
-    service.proxy.reached().await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+/// Waits for the request that is held.
+async fn is_held(service: &AwsService) {
+    wait::within("the request that is held", service.proxy.reached()).await;
 }
 
 #[tokio::test]
@@ -64,7 +62,7 @@ async fn labels_that_move_while_they_are_read_leave_a_key_that_signs() {
         service.proxy.set(Mode::Hold(held));
         let mut reader = KeyServiceClient::new(service.channel.clone());
         let moved = async {
-            held_alone(&service).await;
+            is_held(&service).await;
             promote(&secret, &next);
             service.proxy.release();
         };
@@ -86,7 +84,7 @@ async fn a_promotion_that_is_taken_back_while_it_is_read_leaves_a_key_that_signs
     service.proxy.set(Mode::Hold("AWSPREVIOUS"));
     let mut reader = KeyServiceClient::new(service.channel.clone());
     let moved = async {
-        held_alone(&service).await;
+        is_held(&service).await;
         make_current("taken-back", first.as_str().unwrap());
         service.proxy.release();
     };
@@ -266,19 +264,19 @@ async fn without_a_secret_at_the_start_the_server_is_up_and_recovers() {
         answer.into_inner().status() == ServingStatus::Serving
     };
     assert!(!signing_serves().await);
-    let mut reason = "KEYS_NOT_YET_READ".to_owned();
-    while reason == "KEYS_NOT_YET_READ" {
+    let mut reason = String::new();
+    wait::until("the first reading", async || {
         reason = refusal(service.sign(1).await.unwrap_err()).1;
-    }
+        reason != "KEYS_NOT_YET_READ"
+    })
+    .await;
     assert_eq!(reason, "NO_SIGNING_KEY");
     create("late", &key_of(2025));
     // By itself, with the time.
     service
         .clock
         .set(service.clock.now() + TimeDelta::seconds(10));
-    while !signing_serves().await {
-        tokio::task::yield_now().await;
-    }
+    wait::until("the secret to be read", signing_serves).await;
     assert_eq!(service.key_of(1).await, "key-2025");
 }
 
@@ -305,23 +303,23 @@ async fn a_secret_that_does_not_answer_keeps_nobody_waiting() {
 async fn an_idle_hour_costs_what_the_contract_says() {
     create("idle", &key_of(2025));
     let mut service = AwsService::start("idle", NOW).await;
-    let start = service.proxy.asked().len();
-    for _ in 0..3600 / 10 {
-        service
-            .clock
-            .set(service.clock.now() + TimeDelta::seconds(10));
-        // The custodian wakes up, and the calls that it makes are answered.
-        let before = service.proxy.asked().len();
-        tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_millis(4)).await;
-        while service.status().await.api_calls != Some(service.proxy.asked().len() as u64)
-            || service.proxy.asked().len() % 2 == 1
-        {
-            tokio::task::yield_now().await;
+    // Of 300 s, give or take the jitter of a tenth: in an hour, twelve readings of two calls.
+    for _ in 0..12 {
+        let (begun, before) = (service.clock.now(), service.proxy.asked().len());
+        service.clock.set(begun + TimeDelta::seconds(269));
+        for _ in 0..20 {
+            service.status().await;
         }
-        assert!(service.proxy.asked().len() <= before + 2);
+        assert_eq!(service.proxy.asked().len(), before, "it is read too often");
+        service.clock.set(begun + TimeDelta::seconds(331));
+        let was_read = async || {
+            let calls = service.status().await.api_calls;
+            calls == Some(before as u64 + 2)
+        };
+        wait::until("the secret to be read again", was_read).await;
+        // When it was read is noted when the answers are taken over.
+        let read_at = Some(wire(service.clock.now()));
+        let taken_over = async || service.status().await.last_success == read_at;
+        wait::until("the answers to be taken over", taken_over).await;
     }
-    let calls = service.proxy.asked().len() - start;
-    // Twelve refreshes of two calls, give or take the jitter.
-    assert!((22..=28).contains(&calls), "{calls}");
 }

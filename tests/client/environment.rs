@@ -47,12 +47,12 @@ impl Environment {
 
     /// Python in it, free of what the tester's shell says.
     pub fn python(&self) -> Command {
-        without_settings(Command::new(self.folder.join("bin/python")))
+        in_utf8(crate::starter::program(self.folder.join("bin/python")))
     }
 
     fn make(&self, root: &Path) {
         run(
-            without_settings(Command::new("python3"))
+            in_utf8(crate::starter::program("python3"))
                 .args(["-m", "venv"])
                 .arg(&self.folder),
             "python3 with its venv module is needed (Debian: python3-venv)",
@@ -111,16 +111,7 @@ fn digest(root: &Path) -> String {
         .collect()
 }
 
-/// Variables that would change what Python imports or the program does; loopback needs no proxy.
-fn without_settings(mut command: Command) -> Command {
-    for (name, _) in std::env::vars_os() {
-        let shown = name.to_string_lossy().to_lowercase();
-        let unwanted = ["pythonpath", "pythonhome"].contains(&shown.as_str());
-        let proxy = shown.ends_with("_proxy");
-        if unwanted || proxy || shown.starts_with("checkpoint_signer_") {
-            command.env_remove(name);
-        }
-    }
+fn in_utf8(mut command: Command) -> Command {
     command
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUTF8", "1");

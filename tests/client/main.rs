@@ -19,6 +19,12 @@ mod files;
 mod postgres;
 #[path = "../support/python.rs"]
 mod python;
+#[path = "../support/starter.rs"]
+mod starter;
+#[path = "../support/talk.rs"]
+mod talk;
+#[path = "../support/wait.rs"]
+mod wait;
 
 use environment::{Environment, run};
 

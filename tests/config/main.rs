@@ -11,11 +11,12 @@
 
 #[path = "../support/authority.rs"]
 mod authority;
+#[path = "../support/starter.rs"]
+mod starter;
 
 mod masked;
 
 use std::path::Path;
-use std::process::Command;
 
 use authority::{Authority, replace};
 use proptest::prelude::*;
@@ -35,7 +36,7 @@ fn folder(settings: &str) -> TempDir {
 
 /// Exit code, standard output, standard error.
 fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+    let mut command = crate::starter::binary();
     command
         .args(arguments)
         .envs(variables.iter().copied())

@@ -24,8 +24,12 @@ mod port;
 mod postgres;
 #[path = "../support/python.rs"]
 mod python;
+#[path = "../support/starter.rs"]
+mod starter;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/talk.rs"]
+mod talk;
 #[path = "../support/wait.rs"]
 mod wait;
 #[path = "../support/workload.rs"]
@@ -33,7 +37,6 @@ mod workload;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -169,7 +172,6 @@ async fn retry_everything(workload: &Workload, channel: &[Channel]) {
 }
 
 fn program(arguments: &[&str]) {
-    let program = env!("CARGO_BIN_EXE_checkpoint-signer");
-    let output = Command::new(program).args(arguments).output().unwrap();
+    let output = wait::output(starter::binary().args(arguments));
     assert!(output.status.success(), "{arguments:?}: {output:?}");
 }

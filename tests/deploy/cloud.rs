@@ -1,13 +1,14 @@
 //! AWS on loopback: moto, with the stacks of `deploy/` and a guard that holds their policies.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
 use crate::faketime::same_day;
+use crate::starter;
+use crate::talk::Talk;
 
 /// A file of the repository.
 pub fn path(name: &str) -> PathBuf {
@@ -23,32 +24,16 @@ pub struct Cloud {
     pub address: String,
     /// The S3 version of the function's code.
     code: String,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-    _child: Child,
+    talk: Talk,
 }
 
 impl Cloud {
     pub fn start() -> Self {
-        let mut child = crate::python::python()
-            .arg(path("tests/python/cloud/server.py"))
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let started: Value = serde_json::from_str(&line).expect("moto tells its address");
+        let (talk, told) = Talk::start("cloud/server.py");
         Self {
-            address: started["address"].as_str().unwrap().into(),
+            address: told["address"].as_str().unwrap().into(),
             code: String::new(),
-            stdin,
-            stdout,
-            _child: child,
+            talk,
         }
     }
 
@@ -100,14 +85,7 @@ impl Cloud {
     /// A call of boto3 or of the script, by an administrator whom no policy stops.
     pub fn try_ask(&mut self, call: &str, arguments: Value) -> Result<Value, String> {
         let request = json!({ "call": call, "arguments": arguments });
-        writeln!(self.stdin, "{request}").unwrap();
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        match answer["error"].as_str() {
-            Some(error) => Err(error.into()),
-            None => Ok(answer["answer"].clone()),
-        }
+        self.talk.ask(&request)
     }
 
     pub fn ask(&mut self, call: &str, arguments: Value) -> Value {
@@ -219,7 +197,7 @@ impl Cloud {
 
     /// The environment of the program with a role's credentials, and nothing else.
     pub fn command(&self, caller: &str, program: &Path, folder: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = starter::program(program);
         command
             .current_dir(folder)
             .env_clear()

@@ -4,12 +4,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cloud::{Cloud, path};
 use crate::program::program;
+use crate::wait;
 
 pub struct Function {
     runtime: TcpListener,
@@ -53,8 +55,22 @@ impl Function {
         }
     }
 
+    fn accept(&self) -> TcpStream {
+        self.runtime.set_nonblocking(true).unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < wait::PATIENCE {
+            if let Ok((stream, _)) = self.runtime.accept() {
+                stream.set_nonblocking(false).unwrap();
+                stream.set_read_timeout(Some(wait::PATIENCE)).unwrap();
+                return stream;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the function does not ask for its next event, nor answer the last");
+    }
+
     fn request(&self) -> Request {
-        let (stream, _) = self.runtime.accept().unwrap();
+        let stream = self.accept();
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         let (mut head, mut length) = (Vec::new(), 0);
         loop {

@@ -18,6 +18,12 @@ mod client;
 mod faketime;
 #[path = "../support/python.rs"]
 mod python;
+#[path = "../support/starter.rs"]
+mod starter;
+#[path = "../support/talk.rs"]
+mod talk;
+#[path = "../support/wait.rs"]
+mod wait;
 
 mod actors;
 mod alarms;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::cloud::Cloud;
+use crate::wait;
 
 pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
@@ -18,7 +19,7 @@ pub struct Ended {
 }
 
 pub fn run(command: &mut Command) -> Ended {
-    let output = command.output().unwrap();
+    let output = wait::output(command);
     Ended {
         code: output.status.code().unwrap(),
         text: String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
@@ -64,8 +65,10 @@ impl Serving {
             .spawn()
             .unwrap();
         let mut shown = BufReader::new(child.stdout.take().unwrap()).lines();
+        let telling = wait::watch(child.id(), "a service to say where it listens");
         let grpc = address(&mut shown, "gRPC on ");
         let http = address(&mut shown, "HTTP on ");
+        drop(telling);
         let mut serving = Self {
             grpc: grpc.clone().unwrap_or_default(),
             http: http.clone().unwrap_or_default(),
@@ -81,6 +84,7 @@ impl Serving {
 
     /// Where its metrics are, on a port of their own.
     pub fn metrics(&mut self) -> String {
+        let _telling = wait::watch(self.child.id(), "a service to say where its metrics are");
         let metrics = address(&mut self.shown, "metrics on ").unwrap();
         metrics.trim_end_matches("/metrics").into()
     }

@@ -114,10 +114,7 @@ fn the_task_is_the_image_by_its_digest_without_rights_over_its_machine() {
 #[test]
 fn the_program_takes_every_variable_that_the_task_sets() {
     let help = |command: &str| {
-        let program = env!("CARGO_BIN_EXE_checkpoint-signer");
-        let output = std::process::Command::new(program)
-            .args([command, "--help"])
-            .output();
+        let output = crate::starter::binary().args([command, "--help"]).output();
         String::from_utf8(output.unwrap().stdout).unwrap()
     };
     let known = help("serve") + &help("health");

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -66,7 +65,7 @@ fn the_task_writes_its_files_starts_and_is_healthy() {
         .collect();
     // Giving the files away takes root; here they stay with whoever runs the test.
     let script = words[2].split("chown").next().unwrap();
-    let mut writer = Command::new(&words[0]);
+    let mut writer = crate::starter::program(&words[0]);
     writer.args([&words[1], script]);
     for secret in files["secrets"].as_array().unwrap() {
         let from = secret["valueFrom"].as_str().unwrap();

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cloud::Cloud;
 use crate::faketime::same_day;
 use crate::port::HeldPort;
-use crate::wait;
+use crate::{starter, wait};
 
 pub const CLUSTER: &str = "checkpoint-signer-prod";
 pub const SERVICE: &str = "checkpoint-signer";
@@ -158,7 +158,7 @@ impl Place {
             .open(self.log())
             .unwrap();
         let address = |held: &HeldPort| format!("127.0.0.1:{}", held.port);
-        let mut child = Command::new(PROGRAM)
+        let mut child = starter::program(PROGRAM)
             .arg("serve")
             .current_dir(&self.folder)
             .env_clear()

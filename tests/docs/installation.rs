@@ -184,7 +184,7 @@ impl Installation {
     /// A program on the operator's machine, as an administrator of the account.
     pub fn command(&self, program: &str) -> Command {
         let (home, path) = (self.home.path(), std::env::var("PATH").unwrap_or_default());
-        let mut command = Command::new(program);
+        let mut command = crate::starter::program(program);
         command
             .current_dir(&self.desk)
             .env_clear()

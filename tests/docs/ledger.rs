@@ -1,7 +1,6 @@
 //! The ledger's side: it signs forwards, asks again until it is answered, and keeps what it was handed.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -55,7 +54,7 @@ impl Ledger {
         });
         let file = self.folder.join("checkpoint.json");
         std::fs::write(&file, checkpoint.to_string()).unwrap();
-        run(Command::new(PROGRAM)
+        run(crate::starter::program(PROGRAM)
             .current_dir(&self.folder)
             .env_clear()
             .envs(same_day())

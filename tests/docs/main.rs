@@ -37,7 +37,11 @@ mod proxy;
 mod python;
 mod shape;
 mod shell;
+#[path = "../support/starter.rs"]
+mod starter;
 mod story;
+#[path = "../support/talk.rs"]
+mod talk;
 mod thief;
 mod tools;
 #[path = "../support/wait.rs"]

@@ -1,15 +1,14 @@
 //! Somebody who has the private key, and a service of their own.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::io::BufReader;
+use std::process::Stdio;
 
 use serde_json::json;
 
 use crate::faketime::same_day;
 use crate::installation::Installation;
 use crate::program::must;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
+use crate::{starter, wait};
 
 /// The secret's value that was AWSCURRENT first.
 pub fn first_value(installation: &mut Installation, secret: &str) -> String {
@@ -37,7 +36,7 @@ pub fn signs_with_what_it_stole(installation: &mut Installation, secret: &str) -
     let stolen = first_value(installation, secret);
     std::fs::write(folder.path().join("key.json"), stolen).unwrap();
     let program = |arguments: &[&str]| {
-        let mut command = Command::new(PROGRAM);
+        let mut command = starter::binary();
         command
             .args(arguments)
             .env_clear()
@@ -59,10 +58,12 @@ pub fn signs_with_what_it_stole(installation: &mut Installation, secret: &str) -
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut line = String::new();
-    BufReader::new(service.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    let mut stdout = BufReader::new(service.stdout.take().unwrap());
+    let line = wait::line(
+        service.id(),
+        &mut stdout,
+        "a service to say where it listens",
+    );
     let server = line.trim().rsplit(' ').next().unwrap();
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/checkpoint.json");
     let signed = must(&mut program(&["sign", example, "--server", server]));

@@ -8,14 +8,14 @@ use tokio::process::Command;
 
 use crate::faketime::same_day;
 use crate::served::{Served, generate, program};
-use crate::{signals, wait};
+use crate::{starter, wait};
 
 /// The user and group that own nothing (Debian, Alpine and the images made from them).
 const NOBODY: u32 = 65534;
 
 async fn serve(serve: Command) -> (Served, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    generate(folder.path(), "key", "2026-01-01", "2099-01-01").await;
+    generate(folder.path(), "key", "2020-01-01", "2199-01-01").await;
     let source = format!("file:{}", folder.path().join("key").display());
     let served = Served::start(serve, &source, folder.path()).await;
     (served, folder)
@@ -35,8 +35,7 @@ fn field(pid: u32, file: &str, name: &str) -> String {
 
 /// A shell that changes limits, and then becomes the program.
 fn under(limits: &str) -> Command {
-    let mut shell = Command::new("sh");
-    signals::give_defaults();
+    let mut shell = Command::from(starter::program("sh"));
     shell.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
     shell.arg(program().as_std().get_program());
     shell.kill_on_drop(true);
@@ -70,7 +69,7 @@ async fn a_service_that_crashes_leaves_no_core_file() {
 async fn other_processes_of_the_same_user_cannot_read_its_memory() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-    generate(folder.path(), "key", "2026-01-01", "2099-01-01").await;
+    generate(folder.path(), "key", "2020-01-01", "2199-01-01").await;
     let key = folder.path().join("key");
     std::os::unix::fs::chown(&key, Some(NOBODY), Some(NOBODY)).unwrap();
     let record = format!("sqlite:{}", folder.path().join("record.sqlite").display());
@@ -87,7 +86,7 @@ async fn other_processes_of_the_same_user_cannot_read_its_memory() {
     let binary = folder.path().join("program");
     std::fs::copy(program().as_std().get_program(), &binary).unwrap();
     let init = ["record", "init", "--record", &record];
-    let init = as_nobody(Command::new(&binary))
+    let init = as_nobody(starter::program(&binary).into())
         .args(init)
         .output()
         .await
@@ -103,24 +102,19 @@ async fn other_processes_of_the_same_user_cannot_read_its_memory() {
         "--grpc",
         "127.0.0.1:0",
     ];
-    let mut served = as_nobody(Command::new(&binary));
+    let mut served = as_nobody(starter::program(&binary).into());
     let served = served.args(serve).stdout(Stdio::piped()).kill_on_drop(true);
     let mut served = served.stderr(Stdio::null()).spawn().unwrap();
     use tokio::io::AsyncBufReadExt as _;
     let stdout = served.stdout.take().unwrap();
     let mut lines = tokio::io::BufReader::new(stdout).lines();
-    assert!(
-        lines
-            .next_line()
-            .await
-            .unwrap()
-            .unwrap()
-            .starts_with("gRPC on")
-    );
+    let line = wait::within("a service to say where it listens", lines.next_line());
+    let line = line.await.unwrap().unwrap();
+    assert!(line.starts_with("gRPC on"), "{line}");
     let pid = served.id().unwrap();
     for file in ["mem", "maps", "environ"] {
         let path = format!("/proc/{pid}/{file}");
-        let read = as_nobody(Command::new("cat"))
+        let read = as_nobody(starter::program("cat").into())
             .arg(&path)
             .output()
             .await
@@ -153,7 +147,7 @@ async fn memory_is_locked_where_that_is_permitted() {
 
 #[tokio::test]
 async fn where_memory_may_not_be_locked_the_log_says_so_once_and_the_service_signs() {
-    let mut command = Command::new("setpriv");
+    let mut command = Command::from(starter::program("setpriv"));
     command.args([
         "--bounding-set",
         "-ipc_lock",

@@ -1,7 +1,6 @@
 //! Keys from a file: one in force, one whose window ends, one that is revoked, and updates that are broken.
 
 use std::path::Path;
-use std::time::Duration;
 
 use checkpoint_signer::grpc::proto::KeyState;
 use chrono::{SecondsFormat, TimeDelta, Utc};
@@ -11,6 +10,7 @@ use crate::needles::{self, Form};
 use crate::rsa_library;
 use crate::served::{Served, generate, program};
 use crate::support::{versions, write_keys};
+use crate::wait;
 
 /// How long the key signs whose window ends.
 const WINDOW: TimeDelta = TimeDelta::seconds(4);
@@ -21,16 +21,16 @@ async fn a_dump_and_the_log_hold_the_key_in_force_only_where_the_rsa_library_kee
     let path = folder.path();
     let secrets = tempfile::tempdir().unwrap();
     let make = |key_id, from, until| generate(secrets.path(), key_id, from, until);
-    let in_force = make("in-force", "2026-01-01", "2099-01-01").await;
-    let ending = make("ending", "2026-01-02", "2099-01-01").await;
-    let revoked = make("revoked", "2026-01-03", "2099-01-01").await;
+    let in_force = make("in-force", "2020-01-01", "2199-01-01").await;
+    let ending = make("ending", "2020-01-02", "2199-01-01").await;
+    let revoked = make("revoked", "2020-01-03", "2199-01-01").await;
     let mut needles = needles::of("in-force", &in_force);
     needles.extend(needles::of("ending", &ending));
     needles.extend(needles::of("revoked", &revoked));
     let check = |image: &Image| rsa_library::check(image, &needles, "in-force");
 
     let end = (Utc::now() + WINDOW).to_rfc3339_opts(SecondsFormat::Secs, true);
-    let ending = ending.replace("2099-01-01T00:00:00Z", &end);
+    let ending = ending.replace("2199-01-01T00:00:00Z", &end);
     write_private(path, &[(&ending, "AWSCURRENT"), (&in_force, "AWSPREVIOUS")]);
     let source = format!("file:{}", path.join("keys.json").display());
     let mut served = Served::start(program(), &source, path).await;
@@ -42,9 +42,10 @@ async fn a_dump_and_the_log_hold_the_key_in_force_only_where_the_rsa_library_kee
         let found = counts(&before, key);
         assert!(found.contains_key(&("p", Form::Limbs)), "{key}: {found:?}");
     }
-    while served.state("ending").await != KeyState::Retired {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    wait::until("a window to end", async || {
+        served.state("ending").await == KeyState::Retired
+    })
+    .await;
     assert_eq!(served.sign().await, "in-force");
 
     write_private(

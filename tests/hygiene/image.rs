@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -63,7 +63,7 @@ impl Image {
     /// A core dump by gcore, or, on a machine that has no gdb, all that is mapped.
     pub fn of_core(pid: u32, folder: &Path) -> Self {
         let prefix = folder.join("core");
-        let dumped = Command::new("gcore")
+        let dumped = crate::starter::program("gcore")
             .args(["-a", "-o"])
             .arg(&prefix)
             .arg(pid.to_string())

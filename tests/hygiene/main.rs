@@ -18,10 +18,12 @@ mod faketime;
 mod proxy;
 #[path = "../support/python.rs"]
 mod python;
-#[path = "../support/signals.rs"]
-mod signals;
+#[path = "../support/starter.rs"]
+mod starter;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/talk.rs"]
+mod talk;
 
 mod crash;
 mod file;

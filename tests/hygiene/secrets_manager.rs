@@ -19,9 +19,9 @@ async fn what_came_by_tls_and_json_is_nowhere_but_in_the_rsa_library() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let secrets = tempfile::tempdir().unwrap();
-    let make = |key_id, from| generate(secrets.path(), key_id, from, "2099-01-01");
-    let old = make("revoked", "2026-01-01").await;
-    let new = make("in-force", "2026-01-02").await;
+    let make = |key_id, from| generate(secrets.path(), key_id, from, "2199-01-01");
+    let old = make("revoked", "2020-01-01").await;
+    let new = make("in-force", "2020-01-02").await;
     let mut needles = needles::of("revoked", &old);
     needles.extend(needles::of("in-force", &new));
     create("dumped", &old);
@@ -40,7 +40,7 @@ async fn what_came_by_tls_and_json_is_nowhere_but_in_the_rsa_library() {
     served.revoke("revoked").await;
     assert_eq!(served.sign().await, "in-force");
     let once = rsa_library::check(&Image::of_memory(served.pid()), &needles, "in-force");
-    rotate("dumped", &new.replace("2026", "broken"));
+    rotate("dumped", &new.replace("2020", "broken"));
     served.refresh().await.unwrap_err();
     rotate("dumped", &old);
     rotate("dumped", &new);

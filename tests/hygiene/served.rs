@@ -14,25 +14,19 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::support::checkpoint;
-use crate::wait;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
+use crate::{starter, wait};
 
 /// The program, free of what the tester's shell says about it.
 pub fn program() -> Command {
-    let mut command = Command::new(BINARY);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CHECKPOINT_SIGNER_") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = Command::from(starter::binary());
     command.kill_on_drop(true);
     command
 }
 
 /// Runs a command that is to end well.
 pub async fn run(command: &mut Command) {
-    let output = command.output().await.unwrap();
+    let what = format!("{:?} to end", command.as_std());
+    let output = wait::within(&what, command.output()).await.unwrap();
     assert!(output.status.success(), "{output:?}");
 }
 

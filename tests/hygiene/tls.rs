@@ -1,7 +1,6 @@
 //! TLS in front of a server that has none, as Secrets Manager has it: connections are kept.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -30,7 +29,7 @@ pub async fn in_front_of(http: &str, folder: &Path) -> String {
 }
 
 fn config(folder: &Path) -> ServerConfig {
-    let made = Command::new("openssl")
+    let made = crate::starter::program("openssl")
         .args([
             "req",
             "-x509",

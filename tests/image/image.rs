@@ -89,7 +89,7 @@ impl Image {
 
     /// A command in it: read-only but for /data, as the image's user, without new privileges.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("unshare");
+        let mut command = crate::starter::program("unshare");
         command
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")

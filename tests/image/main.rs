@@ -12,6 +12,10 @@
 
 #[path = "../support/python.rs"]
 mod python;
+#[path = "../support/starter.rs"]
+mod starter;
+#[path = "../support/wait.rs"]
+mod wait;
 
 mod dockerfile;
 mod image;

@@ -1,12 +1,13 @@
 //! The service in its image.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use crate::dockerfile::{last_stage, root};
 use crate::image::{Image, USER, ended};
+use crate::wait;
 
 /// `serve`, ended with this.
 struct Serving {
@@ -28,9 +29,8 @@ impl Serving {
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
+        let line = wait::line(child.id(), &mut stdout, "the image's service to listen");
         let grpc = line.trim().strip_prefix("gRPC on ").map(str::to_owned);
         let mut serving = Self {
             grpc: String::new(),

@@ -1,11 +1,10 @@
 //! `serve --dev`: what it tells a person to type is typed, to the letter.
 
 use std::path::Path;
-use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::server::{Serving, program, run_well, without_settings};
+use crate::server::{Serving, program, run_well};
 
 /// A service for trying out, in a folder that was empty.
 struct Dev {
@@ -45,7 +44,7 @@ impl Dev {
     }
 
     fn type_in(&self, command: &str) -> String {
-        let mut shell = without_settings(Command::new("sh"));
+        let mut shell = crate::starter::program("sh");
         run_well(shell.args(["-c", command]).current_dir(self.folder.path()))
     }
 

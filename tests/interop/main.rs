@@ -22,3 +22,7 @@ mod proofs;
 mod python;
 mod recipes;
 mod server;
+#[path = "../support/starter.rs"]
+mod starter;
+#[path = "../support/wait.rs"]
+mod wait;

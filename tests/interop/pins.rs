@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::python::python;
-use crate::server::{program, run, without_settings};
+use crate::server::{program, run};
 
 const RECIPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
@@ -292,7 +292,7 @@ fn the_recipe_for_openssl_finds_valid_what_the_pinned_key_signed_and_nothing_els
             continue;
         }
         std::fs::write(case.path("keys.pem"), pem(&keyring)).unwrap();
-        let mut shell = without_settings(std::process::Command::new("sh"));
+        let mut shell = crate::starter::program("sh");
         shell.arg(format!("{RECIPES}/verify-with-openssl.sh"));
         shell.args(["published.json", "keys.pem"]).args(&case.pin);
         let output = run(shell.current_dir(case.folder.path()));

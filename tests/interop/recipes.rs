@@ -1,11 +1,11 @@
 //! The recipes of `examples/` verify what the service signs, with none of its code.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use crate::openssl::{self, Form};
 use crate::python::python;
-use crate::server::{Server, run, run_well, without_settings};
+use crate::server::{Server, run, run_well};
 
 const CHECKPOINT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/checkpoint.json");
 const OPENSSL: &str = concat!(
@@ -54,7 +54,7 @@ impl Publication {
     }
 
     fn with_openssl(&self, published: &Path) -> Output {
-        let mut shell = without_settings(Command::new("sh"));
+        let mut shell = crate::starter::program("sh");
         run(shell.arg(OPENSSL).args([published, &self.pem]))
     }
 
@@ -186,7 +186,7 @@ fn of_several_exported_keys_the_recipes_take_the_one_that_signed() {
     let jwks = join("both.json", serde_json::json!({ "keys": both }).to_string());
     let published = &publication.published;
     run_well(
-        without_settings(Command::new("sh"))
+        crate::starter::program("sh")
             .arg(OPENSSL)
             .args([published, &pem]),
     );

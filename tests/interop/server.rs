@@ -1,7 +1,7 @@
 //! The real binary as a child process: a service in a folder of its own, and commands that ask it.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::BufReader;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -12,18 +12,7 @@ use crate::openssl::{self, Form};
 
 /// The program, free of what the tester's shell says about it.
 pub(crate) fn program() -> Command {
-    without_settings(Command::new(env!("CARGO_BIN_EXE_checkpoint-signer")))
-}
-
-/// Takes away the variables that configure the program, and proxies, which loopback does not need.
-pub(crate) fn without_settings(mut command: Command) -> Command {
-    for (name, _) in std::env::vars_os() {
-        let shown = name.to_string_lossy().to_lowercase();
-        if shown.starts_with("checkpoint_signer_") || shown.ends_with("_proxy") {
-            command.env_remove(name);
-        }
-    }
-    command
+    crate::starter::binary()
 }
 
 /// Runs it to its end.
@@ -77,13 +66,13 @@ impl Serving {
 
     /// The next line of its standard output.
     pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
-        let bytes = self.stdout.read_line(&mut line).expect("a line in UTF-8");
-        if bytes == 0 {
+        let what = "a service to say where it listens";
+        let line = crate::wait::line(self.child.id(), &mut self.stdout, what);
+        if line.is_empty() {
             let log = std::fs::read_to_string(&self.stderr).unwrap_or_default();
             panic!("the service ended: {log}");
         }
-        line.trim_end().to_owned()
+        line
     }
 
     /// What stands behind `prefix` on the next line.

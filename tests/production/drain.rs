@@ -130,7 +130,7 @@ impl Drained {
 }
 
 async fn program(folder: &TempDir, arguments: &[&str]) -> String {
-    let command = Command::new(PROGRAM)
+    let command = Command::from(crate::starter::program(PROGRAM))
         .current_dir(folder)
         .args(arguments)
         .output();

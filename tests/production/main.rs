@@ -43,9 +43,13 @@ mod replica;
 #[path = "../telemetry/scrape.rs"]
 mod scrape;
 mod site;
+#[path = "../support/starter.rs"]
+mod starter;
 mod store;
 mod story;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/talk.rs"]
+mod talk;
 #[path = "../support/wait.rs"]
 mod wait;

@@ -136,7 +136,7 @@ impl Replica {
 
 async fn spawn(start: &Start, port: u16, life: usize) -> Process {
     let log = Log(start.folder.join(format!("{}-{life}.log", start.name)));
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::from(crate::starter::program(PROGRAM));
     in_aws(&mut command, &start.aws, &start.folder);
     let mut child = command
         .args(["--log-level", "info", "serve"])

@@ -91,7 +91,7 @@ impl Site {
 
     /// A command of the operator, who shows a certificate and trusts an authority.
     pub async fn run(&self, identity: &str, ca: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::from(crate::starter::program(PROGRAM));
         in_aws(&mut command, &self.operator_aws.url, self.path());
         let file = |name: String| self.path().join(name);
         command

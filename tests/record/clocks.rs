@@ -1,6 +1,5 @@
 //! Replicas whose clocks are wrong, and the way out after one ran ahead.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use checkpoint_signer::clock::Clock;
@@ -91,7 +90,7 @@ pub fn folder() -> TempDir {
 
 /// Exit code, and what is printed to either.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let output = crate::starter::binary()
         .args(arguments)
         .stdin(std::process::Stdio::null())
         .output()

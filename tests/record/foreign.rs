@@ -14,10 +14,7 @@ use crate::support::{at, key_with};
 use crate::wait;
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    crate::starter::binary().args(arguments).output().unwrap()
 }
 
 /// Exit code, and everything that was shown.
@@ -298,7 +295,7 @@ async fn a_pipe_a_device_or_a_folder_is_refused_and_nobody_waits() {
             Path::new("/dev/zero"),
             records.folder.path(),
         ] {
-            let child = tokio::process::Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+            let child = tokio::process::Command::from(crate::starter::binary())
                 .args(["record", command])
                 .arg(path)
                 .args(["--record", &place])

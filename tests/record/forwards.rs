@@ -1,7 +1,6 @@
 //! A ledger goes forwards in time as well, and no single checkpoint takes it so far that it cannot go on.
 
 use std::path::Path;
-use std::process::Command;
 
 use checkpoint_signer::checkpoint::Checkpoint as Read;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
@@ -148,7 +147,7 @@ async fn no_count_ends_a_ledger(postgres: bool) {
     // What is on record already is answered as ever.
     sign(&strict, of(6000 * MILLION, same_day)).await.unwrap();
     strict.stop().await;
-    let verified = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let verified = crate::starter::binary()
         .args(["record", "verify", "--record", &place])
         .output();
     assert!(verified.unwrap().status.success(), "a jump is no fault");
@@ -193,7 +192,7 @@ fn rows(times: &[&str]) -> Vec<SignedCheckpoint> {
 
 /// Exit code, and everything that was shown.
 fn record(command: &str, file: &Path, place: &str) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let output = crate::starter::binary()
         .args(["record", command, file.to_str().unwrap()])
         .args(["--record", place])
         .output()

@@ -14,10 +14,7 @@ fn keys() -> tempfile::TempDir {
 }
 
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = crate::starter::binary().args(arguments).output().unwrap();
     let shown = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(shown).unwrap())
 }

@@ -2,7 +2,7 @@
 //! takes a row away, changes it or moves it is found out by two heads.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -287,10 +287,7 @@ async fn fill(place: &str, rows: Vec<SignedCheckpoint>) {
 }
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    crate::starter::binary().args(arguments).output().unwrap()
 }
 
 /// Exit code, and everything that was shown.

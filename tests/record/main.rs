@@ -23,8 +23,12 @@ mod port;
 mod python;
 #[path = "../telemetry/scrape.rs"]
 mod scrape;
+#[path = "../support/starter.rs"]
+mod starter;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/talk.rs"]
+mod talk;
 
 mod backup;
 mod clocks;

@@ -19,7 +19,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
 /// Exit code, and everything that was shown.
 pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+    let output = crate::starter::binary().args(arguments).output().unwrap();
     let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(!shown.contains("panicked"), "{shown}");
     (output.status.code(), shown)
@@ -162,7 +162,7 @@ async fn what_is_no_file_is_no_record_and_hangs_nobody() {
         assert!(code == Some(2) && shown.contains(expected), "{shown}");
     }
     // A name that SQLite would take for no file is one like any other.
-    let init = Command::new(PROGRAM)
+    let init = crate::starter::binary()
         .args(["record", "init", "--record", "sqlite::memory:"])
         .current_dir(&folder)
         .output();

@@ -110,10 +110,7 @@ impl Drop for Pooler {
 }
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    crate::starter::binary().args(arguments).output().unwrap()
 }
 
 fn init(place: &str) {

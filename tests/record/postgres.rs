@@ -1,54 +1,36 @@
 //! One PostgreSQL server for the tests of this process; each test has a database of its own.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex};
 
 use checkpoint_signer::record::postgres::DatabaseAddress;
 use tokio_postgres::NoTls;
+
+use crate::talk::Talk;
 
 static SHARED: LazyLock<Server> = LazyLock::new(Server::start);
 
 pub struct Server {
     pub port: u16,
     pub folder: PathBuf,
-    pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
-    _child: Child,
+    talk: Talk,
 }
 
 impl Server {
     /// A server of one's own, for who stops it.
     pub fn start() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/postgres.py");
-        let mut child = crate::python::python()
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let started: serde_json::Value =
-            serde_json::from_str(&line).expect("PostgreSQL tells its port");
+        let (talk, started) = Talk::start("postgres.py");
         Self {
             port: started["port"].as_u64().unwrap().try_into().unwrap(),
             folder: started["folder"].as_str().unwrap().into(),
-            pipes: Mutex::new((stdin, stdout)),
-            _child: child,
+            talk,
         }
     }
 
     /// `start`, `stop`, or `kill`; returns when it is done.
     pub fn control(&self, command: &str) {
-        let mut pipes = self.pipes.lock().unwrap();
-        writeln!(pipes.0, "{command}").unwrap();
-        let mut line = String::new();
-        pipes.1.read_line(&mut line).unwrap();
-        assert_eq!(line, "done\n", "{command}");
+        assert_eq!(self.talk.say(command), "done", "{command}");
     }
 
     pub fn url(&self, database: &str) -> String {

@@ -1,7 +1,6 @@
 //! `record restore`: what was published takes its places again.
 
 use std::path::Path;
-use std::process::Command;
 
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::record::{Filter, Record};
@@ -12,7 +11,7 @@ use crate::history::{Answer, Request};
 
 /// Exit code, and everything that was shown.
 fn restore(file: &Path, place: &str) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let output = crate::starter::binary()
         .args([
             "record",
             "restore",

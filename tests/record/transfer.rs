@@ -1,7 +1,7 @@
 //! `record export` and `record import`, as their user runs them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use checkpoint_signer::key::Revocation;
 use checkpoint_signer::record::Record;
@@ -19,10 +19,7 @@ const NOON: &str = "2025-06-01T12:00:00Z";
 const ROWS: u64 = 25;
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    crate::starter::binary().args(arguments).output().unwrap()
 }
 
 fn succeed(arguments: &[&str]) -> String {

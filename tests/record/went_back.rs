@@ -1,6 +1,5 @@
 //! A record that is put back to an older state beneath a service that runs.
 
-use std::process::Command;
 use std::time::Duration;
 
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
@@ -39,7 +38,7 @@ async fn no_head(replica: &Replica) -> String {
 
 fn is_healthy(replica: &Replica) -> bool {
     let service = "amply.checkpoint.v1.SigningService";
-    let health = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let health = crate::starter::binary()
         .args(["health", "--server", &replica.url(), "--service", service])
         .output()
         .unwrap();
@@ -130,7 +129,7 @@ async fn a_database_that_is_restored_beneath_its_replicas_is_not_signed_on() {
     // Another one that is told to fills the places.
     let blind = store.start(&store.place(), &[]).await;
     not_signed(&blind, 6).await;
-    let accept = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let accept = crate::starter::binary()
         .args(["record", "accept-restore", "--reason", "a test"])
         .args(["--record", &store.place()])
         .status();

@@ -1,7 +1,6 @@
 //! `verify` on an archive: what it reads, what it leaves out, and the forms of its report.
 
 use std::path::Path;
-use std::process::Command;
 
 use checkpoint_signer::grpc::proto::SignCheckpointRequest;
 use checkpoint_signer::key::{KeySecret, Keyring};
@@ -35,7 +34,7 @@ async fn archive() -> (TestService, TempDir, Vec<String>) {
 }
 
 fn verify(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let output = crate::starter::binary()
         .current_dir(folder)
         .arg("verify")
         .args(arguments)

@@ -49,7 +49,7 @@ impl Folder {
     }
 
     fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+        let mut command = crate::starter::binary();
         command
             .args(arguments.split(' '))
             .current_dir(self.0.path());

@@ -13,7 +13,7 @@ use crate::wait::{line, watch};
 const EXAMPLE: &str = include_str!("../../examples/checkpoint.json");
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+    let mut command = crate::starter::binary();
     command.args(arguments).current_dir(folder);
     command
 }

@@ -1,7 +1,5 @@
 //! The keyring's history: rebuilt from what is there, and believed from one pinned key on.
 
-use std::process::Command;
-
 use checkpoint_signer::grpc::proto::ListKeysRequest;
 use checkpoint_signer::key::{KeySecret, Keyring, ValidityWindow};
 use checkpoint_signer::signature::Algorithm;
@@ -27,7 +25,7 @@ fn documents() -> Vec<String> {
 }
 
 fn run(service: &TestService, arguments: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let output = crate::starter::binary()
         .args(arguments)
         .current_dir(service.folder.path())
         .output()

@@ -8,6 +8,8 @@
     unreachable_pub
 )]
 
+#[path = "../support/starter.rs"]
+mod starter;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use checkpoint_signer::checkpoint::Checkpoint;
 use checkpoint_signer::key::{KeySecret, Keyring, Revocation, SigningKey};
@@ -315,7 +315,7 @@ fn of_100_000_checkpoints_exactly_the_25_faults_are_named() {
 
 /// The report of `verify`, which ends in 1.
 fn verify(folder: &Path, arguments: &[&str], input: &str) -> Value {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let mut child = crate::starter::binary()
         .current_dir(folder)
         .args([
             "verify",

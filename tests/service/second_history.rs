@@ -1,7 +1,6 @@
 //! Whoever has the key in force can sign a second history, and a head over it: `verify --log` finds it all the same.
 
 use std::path::Path;
-use std::process::Command;
 
 use checkpoint_signer::checkpoint::Checkpoint;
 use checkpoint_signer::key::{KeySecret, Keyring, SigningKey, ValidityWindow, parse_instant};
@@ -79,7 +78,7 @@ impl Thief {
 }
 
 fn run(folder: &Path, arguments: &str) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+    let mut command = crate::starter::binary();
     let command = command.args(arguments.split(' ')).current_dir(folder);
     let output = command.output().unwrap();
     let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

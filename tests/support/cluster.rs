@@ -131,7 +131,7 @@ fn arguments(folder: &Path, record: &str, further: &[&str]) -> Vec<String> {
 
 /// What a start says that is refused; it must end by itself, with exit code 2.
 pub async fn refused(folder: &Path, record: &str, further: &[&str]) -> String {
-    let starting = Command::new(BINARY)
+    let starting = Command::from(crate::starter::program(BINARY))
         .args(arguments(folder, record, further))
         .args(["--grpc", "127.0.0.1:0"])
         .kill_on_drop(true)
@@ -157,7 +157,7 @@ async fn spawn(
         .append(true)
         .open(log)
         .unwrap();
-    let mut child = Command::new(BINARY)
+    let mut child = Command::from(crate::starter::program(BINARY))
         .args(arguments)
         .args(["--grpc", &format!("127.0.0.1:{port}")])
         .stdout(Stdio::piped())

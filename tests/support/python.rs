@@ -16,21 +16,15 @@ const REQUIREMENTS: &str = "tests/python/requirements.txt";
 /// googleapis-common-protos.
 const PROTOS: &str = "proto/amply/checkpoint/v1";
 
-/// Variables that would change what Python imports.
+/// Variables that would change what Python imports. What makes the environment keeps all others: it may need a proxy.
 const UNWANTED: [&str; 2] = ["PYTHONPATH", "PYTHONHOME"];
 
 /// Python in the environment. The folder of a script is not searched for modules, so that stubs which somebody
-/// generated beside it are not taken for ours; and loopback needs no proxy.
+/// generated beside it are not taken for ours.
 pub(crate) fn python() -> Command {
     static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(environment);
-    let mut command = Command::new(ENVIRONMENT.join("bin/python"));
-    for (name, _) in std::env::vars_os() {
-        let shown = name.to_string_lossy().to_lowercase();
-        if shown.ends_with("_proxy") || shown.starts_with("checkpoint_signer_") {
-            command.env_remove(name);
-        }
-    }
-    without_unwanted(&mut command)
+    let mut command = crate::starter::program(ENVIRONMENT.join("bin/python"));
+    command
         .env("PYTHONSAFEPATH", "1")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUTF8", "1");

@@ -1,6 +1,7 @@
 //! Waiting that ends: by what was waited for, or with a failure that says what that was.
 
 use std::io::BufRead;
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -56,4 +57,15 @@ pub fn line(pid: u32, printed: &mut impl BufRead, what: &str) -> String {
     let mut line = String::new();
     printed.read_line(&mut line).expect("a line in UTF-8");
     line.trim_end().to_owned()
+}
+
+/// Runs a program to its end, with nothing to read.
+pub fn output(command: &mut Command) -> Output {
+    let what = format!("{command:?} to end");
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn();
+    let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let _watch = watch(child.id(), &what);
+    child.wait_with_output().expect("its end")
 }

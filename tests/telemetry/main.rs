@@ -24,6 +24,8 @@ mod metrics;
 mod port;
 mod promtool;
 mod scrape;
+#[path = "../support/starter.rs"]
+mod starter;
 #[path = "../support/mod.rs"]
 mod support;
 mod traces;

@@ -187,7 +187,7 @@ async fn a_port_of_its_own_has_metrics_and_health_and_nothing_else() {
 
 #[test]
 fn metrics_on_a_port_that_is_not_served_are_refused() {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"));
+    let mut command = crate::starter::binary();
     let folder = tempfile::tempdir().unwrap();
     command
         .current_dir(&folder)

@@ -34,6 +34,9 @@ mod publication;
 mod python;
 mod recipe;
 #[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../support/starter.rs"]
+mod starter;
+#[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../support/mod.rs"]
 mod support;
 #[allow(dead_code, reason = "other tests use the rest of it")]

@@ -24,12 +24,7 @@ pub fn environment() -> &'static Path {
 pub fn node() -> Command {
     let environment = environment();
     let browser = std::fs::read_to_string(environment.join("complete")).unwrap();
-    let mut command = Command::new("node");
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().to_lowercase().ends_with("_proxy") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = crate::starter::program("node");
     command
         .env("MODULES", environment.join("node_modules"))
         .env("BROWSER", browser)

@@ -1,7 +1,5 @@
 //! A standby is promoted.
 
-use std::process::Command;
-
 use crate::client::get as get_http;
 use crate::cluster::Replica;
 use crate::went_back::becomes_healthy;
@@ -11,7 +9,7 @@ use super::told::{Told, get, head, list, unavailable};
 
 /// `record accept-promotion`: exit code and what was printed.
 pub fn accept(servers: &Servers, further: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let output = crate::starter::binary()
         .args(["record", "accept-promotion", "--record"])
         .arg(servers.place("clients"))
         .args(further)
@@ -86,7 +84,7 @@ async fn an_idle_replica_signs_no_second_history_on_a_standby_that_lagged() {
     // The operator puts back what the busy one has handed out, says so, and both sign again by themselves.
     let lost = servers.files().join("lost.ndjson");
     std::fs::write(&lost, told.published(6..=9)).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    let output = crate::starter::binary()
         .args(["record", "restore", lost.to_str().unwrap(), "--record"])
         .arg(servers.place("clients"))
         .output()

@@ -1,9 +1,6 @@
 //! A primary with its standbys, and replicas that are led to one of them.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::Mutex;
 
 use checkpoint_signer::record::postgres::PostgresRecord;
 use serde_json::{Value, json};
@@ -12,12 +9,12 @@ use tokio_postgres::NoTls;
 
 use crate::cluster::Replica;
 use crate::support::{key_with, write_keys};
+use crate::talk::Talk;
 
 /// The servers. "a" is the first primary.
 pub struct Servers {
     pub folder: PathBuf,
-    pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
-    _child: Child,
+    talk: Talk,
     /// Of the replicas: their keys and logs.
     pub files: TempDir,
 }
@@ -25,25 +22,13 @@ pub struct Servers {
 impl Servers {
     /// A primary with an empty record, and standbys of it; the synchronous ones have a name that begins with "sync".
     pub async fn new(standbys: &[&str]) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/standbys.py");
-        let mut child = crate::python::python()
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let told: Value = serde_json::from_str(&line).expect("the servers tell their folder");
+        let (talk, told) = Talk::start("standbys.py");
         let files = tempfile::tempdir().unwrap();
         let key = key_with("key", "2020-01-01", "2099-01-01", 0);
         write_keys(files.path(), &key);
         let servers = Self {
             folder: told["folder"].as_str().unwrap().into(),
-            pipes: Mutex::new((stdin, stdout)),
-            _child: child,
+            talk,
             files,
         };
         servers.tell(json!({"do": "primary", "name": "a"}));
@@ -63,11 +48,7 @@ impl Servers {
     }
 
     fn tell(&self, command: Value) {
-        let mut pipes = self.pipes.lock().unwrap();
-        writeln!(pipes.0, "{command}").unwrap();
-        let mut line = String::new();
-        pipes.1.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap();
+        let answer: Value = serde_json::from_str(&self.talk.say(&command)).unwrap();
         assert_eq!(answer["done"], true, "{command}: {answer}");
     }
 

@@ -1,6 +1,6 @@
 //! The service as a process, on a disk that the test spoils.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::support::{key_with, write_keys};
+use crate::{starter, wait};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
@@ -51,7 +52,7 @@ impl Host {
             true => "-m",
             false => "-Urm",
         };
-        let mut child = Command::new("unshare")
+        let mut child = starter::program("unshare")
             .args([flags, "--propagation", "private", "sh", "-c", script])
             .arg(host.folder.path().join("disk"))
             .arg(DISK_BYTES.to_string())
@@ -61,11 +62,10 @@ impl Host {
             .stderr(Stdio::null())
             .spawn()
             .ok()?;
-        let mut line = String::new();
-        let output = child.stdout.as_mut().unwrap();
-        BufReader::new(output).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let line = wait::line(child.id(), &mut output, "a small disk");
         host.namespace = Some(child);
-        (line == "mounted\n").then_some(host)
+        (line == "mounted").then_some(host)
     }
 
     /// As the service sees it.
@@ -91,9 +91,9 @@ impl Host {
     /// A program that sees the disk.
     pub fn command(&self, program: &str) -> Command {
         let Some(holder) = &self.namespace else {
-            return Command::new(program);
+            return starter::program(program);
         };
-        let mut command = Command::new("nsenter");
+        let mut command = starter::program("nsenter");
         command.args(["-m", "-t", &holder.id().to_string()]);
         if !rustix::process::geteuid().is_root() {
             command.args(["-U", "--preserve-credentials"]);
@@ -143,9 +143,9 @@ impl Host {
             .stderr(write_log.unwrap())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        let output = child.stdout.as_mut().unwrap();
-        BufReader::new(output).read_line(&mut line).unwrap();
+        let pid = child.id();
+        let mut output = BufReader::new(child.stdout.as_mut().unwrap());
+        let line = wait::line(pid, &mut output, "a service to say where it listens");
         let told = || std::fs::read_to_string(&log).unwrap();
         let server = line.trim().strip_prefix("gRPC on ");
         let server = server.unwrap_or_else(|| panic!("{}", told())).to_owned();
@@ -169,9 +169,8 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut shown = String::new();
-        let output = child.stdout.as_mut().unwrap();
-        BufReader::new(output).read_line(&mut shown).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut shown = wait::line(child.id(), &mut output, "a start to fail");
         if !shown.is_empty() {
             let _ = child.kill();
         }

@@ -1,7 +1,5 @@
 //! Rows that somebody edited who may do anything in the database: `record verify` names them.
 
-use std::process::Command;
-
 use checkpoint_signer::key::KeySecret;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::rules::MaxEntryJump;
@@ -9,7 +7,7 @@ use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::record::{Record, tree::Frontier};
 use rusqlite::Connection;
 
-use super::host::{Host, PROGRAM};
+use super::host::Host;
 use crate::postgres::Database;
 use crate::stores::{key, signed};
 use crate::support::{at, key_with};
@@ -123,7 +121,7 @@ async fn fill(record: &dyn Record, rows: u64) {
 }
 
 fn verify(place: &str) -> (i32, String) {
-    let mut command = Command::new(PROGRAM);
+    let mut command = crate::starter::binary();
     let output = command
         .args(["record", "verify", "--record", place])
         .output();
