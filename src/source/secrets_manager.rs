@@ -4,6 +4,7 @@
 //! asked for. (A get without a label would follow AWSCURRENT as well, but says so less clearly.)
 
 use std::ops::RangeInclusive;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::interceptors::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
 };
 use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_secretsmanager::error::{BoxError, ProvideErrorMetadata, SdkError};
@@ -24,6 +25,7 @@ use aws_sdk_secretsmanager::operation::get_secret_value::{
 };
 use aws_sdk_secretsmanager::primitives::{DateTime as HttpDate, DateTimeFormat};
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
+use futures_util::FutureExt as _;
 use zeroize::Zeroizing;
 
 use super::{KeySource, SourceError, unpooled};
@@ -87,7 +89,13 @@ impl SecretsManagerSource {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .interceptor(CallCounter(Arc::clone(&calls)))
-            .interceptor(DateReader::new(second_clock.clone()))
+            // It would date requests by what the answer before said, and panic where that fits no calendar. A clock so wrong that
+            // AWS refuses its requests signs nothing anyway.
+            .disable_clock_skew_correction(true)
+            .interceptor(DateReader {
+                clock: second_clock.clone(),
+                asked: Mutex::default(),
+            })
             .build();
         Self {
             name: format!("secretsmanager:{secret_id}"),
@@ -199,9 +207,16 @@ impl KeySource for SecretsManagerSource {
             let problem = format!("{}: no answer within {LOAD_TIMEOUT:?}", self.secret_id);
             SourceError::Unavailable(problem)
         };
+        // Whatever an answer has, what it does to the SDK does not end who owns the keys.
+        let reading = AssertUnwindSafe(reading).catch_unwind();
         let found = tokio::time::timeout(LOAD_TIMEOUT, reading)
             .await
-            .map_err(late)??;
+            .map_err(late)?;
+        let failed = |_| {
+            let problem = format!("{}: the SDK fails on the answer", self.secret_id);
+            SourceError::Unavailable(problem)
+        };
+        let found = found.map_err(failed)??;
         let name = self.secret_id.clone();
         // Validating keys is RSA arithmetic: not for the reactor.
         tokio::task::spawn_blocking(move || {
@@ -308,21 +323,12 @@ impl Intercept for CallCounter {
     }
 }
 
-/// Reads the clock of Secrets Manager from each of its answers (RFC 9110, section 6.6.1), and hides a `Date` that is none from the SDK,
-/// which would sign its next request with it, and panic where it does not fit a calendar.
+/// Reads the clock of Secrets Manager from each of its answers (RFC 9110, section 6.6.1).
 #[derive(Debug)]
-pub(crate) struct DateReader {
+struct DateReader {
     clock: SecondClock,
     /// When the question was sent that is being answered: they are asked one after the other.
     asked: Mutex<Duration>,
-}
-
-impl DateReader {
-    /// Notes what it reads.
-    pub(crate) fn new(clock: SecondClock) -> Self {
-        let asked = Mutex::default();
-        Self { clock, asked }
-    }
 }
 
 impl Intercept for DateReader {
@@ -340,19 +346,16 @@ impl Intercept for DateReader {
         Ok(())
     }
 
-    fn modify_before_deserialization(
+    fn read_before_deserialization(
         &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         match read_date(context.response().headers().get("date")) {
             Ok(date) => self.clock.note(date, asked),
-            Err(fault) => {
-                context.response_mut().headers_mut().remove("date");
-                self.clock.note_fault(fault);
-            }
+            Err(fault) => self.clock.note_fault(fault),
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! moto, its operator, and a service that takes its keys from there.
 
 use std::path::Path;
+use std::process::Output;
 use std::sync::{Arc, LazyLock};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -116,6 +117,16 @@ pub struct Ended {
     pub text: String,
 }
 
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = [output.stdout, output.stderr].concat();
+        Self {
+            code: output.status.code().unwrap(),
+            text: String::from_utf8(text).unwrap(),
+        }
+    }
+}
+
 impl Operator {
     pub async fn new() -> Self {
         Self {
@@ -134,12 +145,7 @@ impl Operator {
     pub async fn run(&self, arguments: &[&str]) -> Ended {
         let what = format!("{arguments:?} to end");
         let output = wait::within(&what, self.command(arguments).output());
-        let output = output.await.unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        Ended {
-            code: output.status.code().unwrap(),
-            text: String::from_utf8(text).unwrap(),
-        }
+        output.await.unwrap().into()
     }
 
     /// Runs a step that is to end well.

@@ -1,8 +1,11 @@
 //! Steps that are stopped after each of their calls, and two operators at the same time.
 
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::aws::{Operator, boto3, create, rotate};
+use crate::aws::{Ended, Operator, boto3, create, rotate};
 use crate::proxy::Mode;
 use crate::rollover::{NEW, OLD, is, key, labels, secret, step};
 use crate::wait;
@@ -121,29 +124,58 @@ async fn an_answer_that_is_lost_is_asked_for_again() {
     );
 }
 
-/// Starts a step and holds it at a call, lets another operator do something, and lets it go on.
+fn signal(child: &tokio::process::Child, signal: Signal) {
+    let pid = i32::try_from(child.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+fn change(step: &str) -> &'static str {
+    match step {
+        "stage" => "PutSecretValue",
+        _ => "UpdateSecretVersionStage",
+    }
+}
+
+/// Two operators have both got as far as the call that changes something; the second one makes it first. Gives how the first ended,
+/// and the second.
+///
+/// The second stands still until its turn, so that it need not be fast: who is not answered asks again.
 async fn meanwhile(
     secret: &str,
-    held: (&str, &'static str),
+    held: &str,
     other: &str,
 ) -> (crate::aws::Ended, crate::aws::Ended) {
-    let operator = Operator::new().await;
-    operator.proxy.set(Mode::Hold(held.1));
-    let arguments = step(held.0, secret, &[]);
-    let first = operator.run(&arguments);
-    let second = async {
-        wait::within("the call that is held", operator.proxy.reached()).await;
-        let ended = operator.run(&step(other, secret, &[])).await;
-        operator.proxy.release();
-        ended
+    let (operator, second) = (Operator::new().await, Operator::new().await);
+    let at_its_change = |operator: &Operator, step: &str| {
+        let what = format!("{step} to change something");
+        operator.proxy.set(Mode::Hold(change(step)));
+        (what, operator.proxy.clone())
     };
-    tokio::join!(first, second)
+    let (what, proxy) = at_its_change(&second, other);
+    let mut other = second.command(&step(other, secret, &[]));
+    other.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let other = other.spawn().unwrap();
+    wait::within(&what, proxy.reached()).await;
+    signal(&other, Signal::STOP);
+
+    let (what, proxy) = at_its_change(&operator, held);
+    let arguments = step(held, secret, &[]);
+    let first = operator.run(&arguments);
+    let then = async {
+        wait::within(&what, proxy.reached()).await;
+        signal(&other, Signal::CONT);
+        second.proxy.release();
+        let ended = wait::within("the second to end", other.wait_with_output()).await;
+        proxy.release();
+        Ended::from(ended.unwrap())
+    };
+    tokio::join!(first, then)
 }
 
 #[tokio::test]
 async fn of_two_operators_who_stage_one_wins_and_the_other_is_told() {
     let secret = secret("two-stage");
-    let (slow, fast) = meanwhile(&secret, ("stage", "PutSecretValue"), "stage").await;
+    let (slow, fast) = meanwhile(&secret, "stage", "stage").await;
     assert_eq!(fast.code, 0, "{}", fast.text);
     assert_eq!(slow.code, 1, "{}", slow.text);
     assert!(slow.text.contains("somebody else"), "{}", slow.text);
@@ -168,7 +200,7 @@ async fn of_two_operators_who_stage_one_wins_and_the_other_is_told() {
 async fn of_two_operators_who_promote_one_is_told() {
     let name = "two-promote";
     staged(name);
-    let (slow, fast) = meanwhile(name, ("promote", "UpdateSecretVersionStage"), "promote").await;
+    let (slow, fast) = meanwhile(name, "promote", "promote").await;
     assert_eq!((fast.code, slow.code), (0, 0), "{}", slow.text);
     assert!(
         slow.text.contains("somebody else did this"),
@@ -186,7 +218,7 @@ async fn promoting_against_giving_up() {
     // The promotion comes first: giving up says so.
     let name = "two-abort";
     staged(name);
-    let (slow, fast) = meanwhile(name, ("abort", "UpdateSecretVersionStage"), "promote").await;
+    let (slow, fast) = meanwhile(name, "abort", "promote").await;
     assert_eq!((fast.code, slow.code), (0, 1), "{}", slow.text);
     assert!(slow.text.contains("was promoted"), "{}", slow.text);
     let end = [is(OLD, &["AWSPREVIOUS"]), is(NEW, &["AWSCURRENT"])];
@@ -194,7 +226,7 @@ async fn promoting_against_giving_up() {
     // The other way round, Secrets Manager knows nothing of AWSPENDING when it moves AWSCURRENT: both are told.
     let name = "two-abort-late";
     staged(name);
-    let (slow, fast) = meanwhile(name, ("promote", "UpdateSecretVersionStage"), "abort").await;
+    let (slow, fast) = meanwhile(name, "promote", "abort").await;
     assert_eq!((fast.code, slow.code), (0, 0), "{}", slow.text);
     assert!(slow.text.contains("gave"), "{}", slow.text);
     assert_eq!(labels(name), end);

@@ -3,7 +3,7 @@
 //! It also holds AWS's rule that a version is never changed, which moto leaves out for versions that are
 //! AWSPENDING: a token that was used for another value is refused (AWS, PutSecretValue).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -34,9 +34,13 @@ pub enum Mode {
     CutAfter(usize),
     /// The next request for this action is carried out, and answered with a server's error.
     LoseAnswer(&'static str),
-    /// The next request for this action, or of this label, waits until [`Proxy::release`]; the others go through.
+    /// Requests for this action, or of this label, wait until [`Proxy::release`], also when they are sent again since they were not
+    /// answered in time; the others go through.
     Hold(&'static str),
 }
+
+/// The value that was put with a token into a secret of a server, whichever proxy it came by.
+static VALUES: Mutex<BTreeMap<(String, String, String), String>> = Mutex::new(BTreeMap::new());
 
 /// What its answers have for a `Date`.
 #[derive(Clone, Copy, Debug)]
@@ -54,12 +58,12 @@ struct Inner {
     upstream: String,
     mode: Arc<Mutex<Mode>>,
     asked: Arc<Mutex<Vec<String>>>,
-    values: Arc<Mutex<HashMap<(String, String), String>>>,
     dated: Arc<Mutex<Dated>>,
     reached: Arc<Notify>,
     released: Arc<Notify>,
 }
 
+#[derive(Clone)]
 pub struct Proxy {
     pub url: String,
     inner: Inner,
@@ -71,7 +75,6 @@ impl Proxy {
             upstream: upstream.into(),
             mode: Arc::new(Mutex::new(Mode::Open)),
             asked: Arc::default(),
-            values: Arc::default(),
             dated: Arc::new(Mutex::new(Dated::Behind(0))),
             reached: Arc::default(),
             released: Arc::default(),
@@ -97,9 +100,10 @@ impl Proxy {
         self.inner.reached.notified().await;
     }
 
-    /// Lets the request that is held go on.
+    /// Lets what is held go on, and all else.
     pub fn release(&self) {
-        self.inner.released.notify_one();
+        self.inner.set(Mode::Open);
+        self.inner.released.notify_waiters();
     }
 
     /// The actions asked for, in order.
@@ -155,9 +159,12 @@ async fn answer(inner: Inner, request: Request) -> Response {
             std::future::pending().await
         }
         Mode::Hold(held) if held == action || stage == held => {
-            inner.set(Mode::Open);
+            let mut released = std::pin::pin!(inner.released.notified());
+            released.as_mut().enable();
             inner.reached.notify_one();
-            inner.released.notified().await;
+            if *inner.mode.lock().unwrap() == mode {
+                released.await;
+            }
             forward().await
         }
         Mode::LoseAnswer(lost) if lost == action => {
@@ -191,8 +198,9 @@ impl Inner {
     fn may_put(&self, body: &[u8]) -> bool {
         let body: serde_json::Value = serde_json::from_slice(body).unwrap();
         let text = |name: &str| body[name].as_str().unwrap().to_owned();
-        let mut values = self.values.lock().unwrap();
-        let place = (text("SecretId"), text("ClientRequestToken"));
+        let mut values = VALUES.lock().unwrap();
+        let server = self.upstream.clone();
+        let place = (server, text("SecretId"), text("ClientRequestToken"));
         let value = text("SecretString");
         *values.entry(place).or_insert_with(|| value.clone()) == value
     }
