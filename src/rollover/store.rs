@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::change::LabelChange;
 use super::snapshot::{Snapshot, StoredKey, StoredVersion};
 use crate::key::{KeySecret, SecretError, StagingLabel};
-use crate::source::{innermost, parse_secret, unpooled};
+use crate::source::{innermost, missing_setting, parse_secret, unpooled};
 
 /// How long one attempt of a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +50,14 @@ pub enum StoreError {
         /// The call.
         call: &'static str,
         /// What Secrets Manager said.
+        problem: String,
+    },
+    /// The call was not made, for want of something that no repetition brings.
+    #[error("{call}: {problem}")]
+    NotMade {
+        /// The call.
+        call: &'static str,
+        /// What is missing, and what to do.
         problem: String,
     },
     /// There is no answer, or one that is not understood. The call may have been carried out.
@@ -277,7 +285,10 @@ impl SecretStore {
         let problem = match error {
             SdkError::TimeoutError(_) => "no answer in time".into(),
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                format!("cannot be reached: {}", innermost(error))
+                match missing_setting(error) {
+                    Some(problem) => return StoreError::NotMade { call, problem },
+                    None => format!("cannot be reached: {}", innermost(error)),
+                }
             }
             _ => match (error.code(), status) {
                 (Some("ResourceNotFoundException"), _) => return StoreError::NoSecret(secret()),

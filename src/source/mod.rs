@@ -14,7 +14,7 @@ use crate::timekeeping::SecondClock;
 pub(crate) use connections::unpooled;
 pub use file::FileSource;
 pub use secrets_manager::{DEFAULT_SECRET, SecretsManagerSource};
-pub(crate) use secrets_manager::{innermost, parse_secret, secret_text};
+pub(crate) use secrets_manager::{innermost, missing_setting, parse_secret, secret_text};
 
 /// Why a source cannot be read. No variant holds key material.
 #[derive(Clone, Debug, thiserror::Error)]

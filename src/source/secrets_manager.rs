@@ -175,7 +175,8 @@ impl SecretsManagerSource {
         let problem = match error {
             SdkError::TimeoutError(_) => "no answer in time".into(),
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                format!("cannot be reached: {}", innermost(error))
+                let reached = || format!("cannot be reached: {}", innermost(error));
+                missing_setting(error).unwrap_or_else(reached)
             }
             // A denial by moto has no code.
             _ if status == Some(403) || error.code() == Some("AccessDeniedException") => {
@@ -301,6 +302,29 @@ pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+/// What nobody told the SDK, so that it cannot make a call, and how it is told.
+pub(crate) fn missing_setting(error: &dyn std::error::Error) -> Option<String> {
+    let problem = innermost(error);
+    if problem.contains("Missing Region") {
+        return Some(
+            "the AWS region is not known; set AWS_REGION, or AWS_PROFILE to a profile that has one"
+                .into(),
+        );
+    }
+    if !problem.contains("no credentials found") {
+        return None;
+    }
+    let profile = std::env::var("AWS_PROFILE").unwrap_or_default();
+    let profile = match profile.is_empty() {
+        true => String::new(),
+        false => format!(" (AWS_PROFILE is {profile:?}: is it in ~/.aws/config?)"),
+    };
+    Some(format!(
+        "no AWS credentials are found{profile}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it where \
+         there is a role"
+    ))
 }
 
 /// Counts every request that is sent, retries among them.

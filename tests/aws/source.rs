@@ -9,7 +9,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::aws::{AwsService, boto3, create, make_current, promote, rotate, stage};
+use crate::aws::{AwsService, Operator, boto3, create, make_current, promote, rotate, stage};
 use crate::proxy::Mode;
 use crate::support::{at, key_of, key_with, refusal, wire};
 use crate::wait;
@@ -321,5 +321,28 @@ async fn an_idle_hour_costs_what_the_contract_says() {
         let read_at = Some(wire(service.clock.now()));
         let taken_over = async || service.status().await.last_success == read_at;
         wait::until("the answers to be taken over", taken_over).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_sdk_was_not_told_is_named_with_its_setting() {
+    let operator = Operator::new().await;
+    let said = async |without: &[&str], profile: &str| {
+        let mut command = operator.command(&["rollover", "status", "--secret", "any"]);
+        for variable in without {
+            command.env_remove(variable);
+        }
+        command.env("AWS_PROFILE", profile);
+        let output = wait::within("the command to end", command.output()).await;
+        String::from_utf8(output.unwrap().stderr).unwrap()
+    };
+    let no_region = said(&["AWS_REGION"], "").await;
+    assert!(no_region.contains("set AWS_REGION"), "{no_region}");
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let nobody = said(&keys, "nosuch").await;
+    assert!(nobody.contains("no AWS credentials"), "{nobody}");
+    assert!(nobody.contains("AWS_PROFILE is \"nosuch\""), "{nobody}");
+    for said in [no_region, nobody] {
+        assert!(!said.contains("again"), "it would be in vain: {said}");
     }
 }
