@@ -307,7 +307,9 @@ pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
 /// What nobody told the SDK, so that it cannot make a call, and how it is told.
 pub(crate) fn missing_setting(error: &dyn std::error::Error) -> Option<String> {
     let problem = innermost(error);
-    if problem.contains("Missing Region") {
+    // "Missing Region", or, where an endpoint is given, "missing signing region".
+    let folded = problem.to_lowercase();
+    if folded.contains("missing") && folded.contains("region") {
         return Some(
             "the AWS region is not known; set AWS_REGION, or AWS_PROFILE to a profile that has one"
                 .into(),

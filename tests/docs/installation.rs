@@ -195,6 +195,8 @@ impl Installation {
             .env("AWS_ENDPOINT_URL", &self.cloud.address)
             .env("AWS_DEFAULT_REGION", "eu-central-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            // Less than a block may take, so that it is told which service does not have the key.
+            .env("CHECKPOINT_SIGNER_WAIT", "200")
             .envs(self.variables());
         command
     }
