@@ -24,6 +24,15 @@ mod process;
 mod python;
 mod server;
 mod settings;
+#[path = "../../tests/support/starter.rs"]
+#[allow(dead_code)]
+mod starter;
+#[path = "../../tests/support/talk.rs"]
+#[allow(dead_code)]
+mod talk;
+#[path = "../../tests/support/wait.rs"]
+#[allow(dead_code)]
+mod wait;
 mod yardsticks;
 
 use std::time::{Duration, Instant};

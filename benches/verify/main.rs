@@ -16,6 +16,9 @@ mod log;
 mod process;
 #[path = "../../tests/support/python.rs"]
 mod python;
+#[path = "../../tests/support/starter.rs"]
+#[allow(dead_code)]
+mod starter;
 
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
