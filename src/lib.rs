@@ -30,6 +30,7 @@
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
 //! | `budget`, `counts`, `aside` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign |
+//! | `files` | which files are read: those that end |
 //! | [`fault`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of names; pages of the record; text that is safe to show |
 
 mod aside;
@@ -40,6 +41,7 @@ pub mod cli;
 pub mod clock;
 mod counts;
 pub mod fault;
+mod files;
 pub mod grpc;
 pub mod hardening;
 pub mod http;

@@ -1,23 +1,26 @@
 //! Reading files and standard input within bounds, and writing files that are nobody else's.
 
 use std::fs::OpenOptions;
-use std::io::{Read, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::Failure;
+use crate::files;
 
 /// Reads a file, or standard input for `-`, up to one byte more than `most`: the reader of the bytes then sees
 /// that it is too large.
 pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::Impossible(format!("{}: {error}", path.display()));
-    let limit = most as u64 + 1;
     let mut bytes = Vec::new();
-    let source: &mut dyn Read = match path.to_str() {
-        Some("-") => &mut std::io::stdin().lock(),
-        _ => &mut std::fs::File::open(path).map_err(failed)?,
+    match path.to_str() {
+        Some("-") => std::io::stdin()
+            .lock()
+            .take(most as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?,
+        _ => return files::read(path, most as u64).map_err(failed),
     };
-    source.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
 

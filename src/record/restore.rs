@@ -18,11 +18,12 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::import::{Present, open_twice};
+use super::import::Present;
 use super::rules::{MaxEntryJump, Place, RuleViolation, check_clock};
 use super::tree::{Frontier, TreeHash};
 use super::{AppendError, Record, RecordError, ResumeError, Resumption};
 use crate::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES, Timestamp};
+use crate::files;
 use crate::key::{Keyring, instant_text};
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, VerdictKind};
@@ -134,7 +135,7 @@ struct Lines {
 impl Lines {
     fn open(path: &Path) -> Result<Self, RestoreError> {
         Ok(Self {
-            file: BufReader::new(open_twice(path)?),
+            file: BufReader::new(files::open_regular(path)?),
             line: Vec::new(),
             count: 0,
         })

@@ -14,6 +14,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::record::head::{LogName, SignedHead};
 use crate::record::note::MAX_NOTE_BYTES;
 use crate::record::witness::{self, KnownHead, NotContained};
@@ -110,7 +111,7 @@ impl HeadFile {
             path: path(),
             error,
         };
-        let file = match File::open(&self.path) {
+        let file = match files::open_regular(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),

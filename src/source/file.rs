@@ -1,6 +1,6 @@
 //! Keys in a file: the same JSON as the secret, or an array of versions with their staging labels.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use zeroize::Zeroizing;
+
+use crate::files;
 
 use super::{KeySource, SourceError};
 use crate::key::{MAX_SECRET_BYTES, VersionSecret};
@@ -100,7 +102,7 @@ impl KeySource for FileSource {
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let shown = path.display();
     let failed = |error: std::io::Error| format!("{shown}: {error}");
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = files::open_regular(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.permissions().mode() & 0o077 != 0 {
         tracing::warn!(path = %shown, "the key file can be read by others; expected mode 0600");

@@ -20,12 +20,14 @@ mod history;
 mod http;
 mod keys;
 mod log;
+mod named_files;
 mod planted;
 mod protocol;
 mod record;
 mod second_history;
 mod signing;
 mod streams;
+mod third_parties;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../support/wait.rs"]
 mod wait;

@@ -50,15 +50,9 @@ fn flag(field: &str) -> String {
 
 fn unreadable(setting: &Setting) -> Vec<FieldFault> {
     let fault = |path| {
-        let error = std::fs::File::open(path)
-            .and_then(|file| file.metadata())
-            .map(|m| m.is_dir());
-        let problem = match error {
-            Ok(false) => return None,
-            Ok(true) => "is a folder; expected a file".into(),
-            Err(error) => error.to_string(),
-        };
-        let path = std::path::Path::new(path).display();
+        let path = std::path::Path::new(path);
+        let problem = crate::files::open_regular(path).err()?;
+        let path = path.display();
         Some(FieldFault::new(
             setting.field(),
             format!("{path}: {problem}"),

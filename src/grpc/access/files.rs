@@ -1,6 +1,7 @@
 //! The files that TLS is made of: read together, judged together, and in force together.
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -262,17 +263,21 @@ fn for_grpc(mut config: ServerConfig) -> ServerConfig {
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let length = std::fs::metadata(path)
-        .map_err(|error| error.to_string())?
-        .len();
+    let mut file = crate::files::open_regular(path).map_err(|error| error.to_string())?;
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
     if length > MAX_FILE_BYTES {
         return Err(format!(
             "has {length} bytes; expected at most {MAX_FILE_BYTES}"
         ));
     }
-    std::fs::read(path)
-        .map(Zeroizing::new)
-        .map_err(|error| error.to_string())
+    // With room for all from the start: a buffer that grows leaves copies behind.
+    let capacity = usize::try_from(length).unwrap_or_default() + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+    file.by_ref()
+        .take(length)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

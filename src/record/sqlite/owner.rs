@@ -5,7 +5,7 @@
 //! closing any descriptor of a file ends the process's other locks on it (`fcntl`'s), which are SQLite's.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::OpenError;
 use super::identity::beside;
+use crate::files;
 
 /// How long a start waits for a process that is just ending.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,12 +35,7 @@ pub(super) fn find(path: &Path) -> Result<PathBuf, OpenError> {
     let metadata = real.metadata().map_err(missing)?;
     let kind = metadata.file_type();
     if !kind.is_file() {
-        let found = match () {
-            () if kind.is_dir() => "a folder",
-            () if kind.is_fifo() => "a pipe",
-            () if kind.is_socket() => "a socket",
-            () => "a device",
-        };
+        let found = files::name_of(&metadata);
         return Err(refused(format!("is {found}; expected a file")));
     }
     if metadata.nlink() > 1 {
