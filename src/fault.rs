@@ -65,6 +65,25 @@ pub fn list(faults: &[FieldFault]) -> String {
     faults.join("; ")
 }
 
+/// A text of somebody's own that is kept for ever and shown: one line, and not empty.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_line(field: &str, text: &str, most: usize) -> Result<(), FieldFault> {
+    let (length, control) = (text.chars().count(), text.chars().any(char::is_control));
+    if (1..=most).contains(&length) && !control {
+        return Ok(());
+    }
+    let among = if control {
+        ", control characters among them"
+    } else {
+        ""
+    };
+    let problem =
+        format!("has {length} characters{among}; expected 1 to {most}, no control characters");
+    Err(FieldFault::new(field, problem))
+}
+
 /// Quotes the start of a caller's text, with control characters escaped, for an error message.
 pub fn excerpt(text: &str) -> String {
     let mut chars = text.chars();

@@ -20,9 +20,6 @@ use crate::key::{Endorsement, KeyId, KeyState, KeyringEntry, Revocation, Staging
 use crate::signer::KeysInForce;
 use crate::timekeeping::Timekeeper;
 
-/// Longest reason of a revocation, in characters: it is published with the key.
-const MAX_REASON_CHARS: usize = 512;
-
 /// Answers `KeyService`.
 #[derive(Clone)]
 pub(super) struct Keys(pub(super) Inner);
@@ -192,29 +189,12 @@ impl Keys {
             Some(wire) => convert::instant(wire)
                 .map_err(|e| status::invalid_request("distrust_after", &e.to_string()))?,
         };
-        if distrust_after > now {
-            let problem =
-                "lies in the future; expected now or earlier, since a revocation holds at once";
-            return Err(status::invalid_request("distrust_after", problem));
+        if request.reason.is_empty() {
+            let problem = "is empty; expected why, for everybody to read";
+            return Err(status::invalid_request("reason", problem));
         }
-        let length = request.reason.chars().count();
-        let control = request.reason.chars().any(char::is_control);
-        if !(1..=MAX_REASON_CHARS).contains(&length) || control {
-            let problem = format!(
-                "has {length} characters{}; expected 1 to {MAX_REASON_CHARS}, no control characters",
-                if control {
-                    ", control characters among them"
-                } else {
-                    ""
-                }
-            );
-            return Err(status::invalid_request("reason", &problem));
-        }
-        let revocation = Revocation {
-            distrust_after,
-            reason: request.reason,
-            revoked_at: now,
-        };
+        let revocation = Revocation::new(distrust_after, request.reason, now)
+            .map_err(|fault| status::invalid_request(&fault.field, &fault.problem))?;
         let keys = self.0.custody.revoke(key_id.clone(), revocation).await?;
         Ok(RevokeKeyResponse {
             key: Some(self.key(&keys, &key_id)?),

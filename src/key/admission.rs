@@ -3,6 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
+
+use crate::fault::FieldFault;
+
 use super::{Endorsement, Fingerprint, KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
 
 /// The operator's word about a keyring from elsewhere.
@@ -45,6 +49,14 @@ pub enum NotAdmitted {
     /// The operator vouches for a key that is not there.
     #[error("--trust {0}: no key of the file has this fingerprint")]
     Absent(Fingerprint),
+    /// A revocation in the file is none that a record keeps.
+    #[error("the revocation of {key_id} in the file cannot be put on record: {fault}")]
+    Revocation {
+        /// The key.
+        key_id: KeyId,
+        /// What is wrong with it.
+        fault: FieldFault,
+    },
     /// A known key would be revoked for ever, by the word of a file.
     #[error(
         "the file says that {key_id} is revoked from {} on ({reason:?}), and the record does not know that; if it is true, say \
@@ -54,18 +66,23 @@ pub enum NotAdmitted {
         /// The key.
         key_id: KeyId,
         /// From when on.
-        distrust_after: chrono::DateTime<chrono::Utc>,
+        distrust_after: DateTime<Utc>,
         /// The file's words.
         reason: String,
     },
 }
 
 impl Keyring {
-    /// What of another keyring may be added to this one: all of it, or nothing.
+    /// What of another keyring may be added to this one at `now`: all of it, or nothing.
     ///
     /// # Errors
     /// [`NotAdmitted`], the first of what keeps it out.
-    pub fn admit(&self, offered: &Keyring, trust: &Trust) -> Result<Admission, NotAdmitted> {
+    pub fn admit(
+        &self,
+        offered: &Keyring,
+        trust: &Trust,
+        now: DateTime<Utc>,
+    ) -> Result<Admission, NotAdmitted> {
         let mut both = self.clone();
         for entry in offered.entries() {
             both.check(entry.version())?;
@@ -114,6 +131,11 @@ impl Keyring {
                     reason: revocation.reason.clone(),
                 });
             }
+            let (from, reason) = (revocation.distrust_after, revocation.reason.clone());
+            Revocation::new(from, reason, now).map_err(|fault| NotAdmitted::Revocation {
+                key_id: key_id.clone(),
+                fault,
+            })?;
             admission
                 .revocations
                 .push((key_id.clone(), revocation.clone()));

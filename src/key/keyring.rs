@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
+use crate::fault::{FieldFault, check_line};
+
 use super::{Endorsement, KeyId, KeyVersion, StagingLabel, ValidityWindow};
 
 /// Why a version is refused. What was known before stays in force.
@@ -73,6 +75,36 @@ pub struct Revocation {
     pub reason: String,
     /// When the service was told.
     pub revoked_at: DateTime<Utc>,
+}
+
+/// Longest reason of a revocation, in characters: a sentence or two, which is published for ever.
+const MAX_REASON_CHARS: usize = 512;
+
+impl Revocation {
+    /// A revocation to put on record, or from there: its reason is published for ever, and it holds at once.
+    ///
+    /// # Errors
+    /// The field that is wrong: a reason of other characters than those of a line of text, or an instant after `revoked_at`.
+    pub fn new(
+        distrust_after: DateTime<Utc>,
+        reason: String,
+        revoked_at: DateTime<Utc>,
+    ) -> Result<Self, FieldFault> {
+        if distrust_after > revoked_at {
+            let problem =
+                "lies in the future; expected now or earlier, since a revocation holds at once";
+            return Err(FieldFault::new("distrust_after", problem));
+        }
+        // Who publishes a keyring may leave it out.
+        if !reason.is_empty() {
+            check_line("reason", &reason, MAX_REASON_CHARS)?;
+        }
+        Ok(Self {
+            distrust_after,
+            reason,
+            revoked_at,
+        })
+    }
 }
 
 /// A key version in the ring.

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::RecordError;
 use super::rules::{CLOCK_TOLERANCE, RuleViolation};
-use crate::fault::FieldFault;
+use crate::fault::{FieldFault, check_line};
 use crate::key::instant_text;
 
 /// Longest reason, in characters: it is published.
@@ -193,22 +193,6 @@ pub enum ResumeError {
     Store(#[from] RecordError),
 }
 
-/// A text of somebody's own that is kept for ever and shown.
-fn check_text(field: &str, text: &str, most: usize) -> Result<(), ResumeError> {
-    let (length, control) = (text.chars().count(), text.chars().any(char::is_control));
-    if (1..=most).contains(&length) && !control {
-        return Ok(());
-    }
-    let among = if control {
-        ", control characters among them"
-    } else {
-        ""
-    };
-    let problem =
-        format!("has {length} characters{among}; expected 1 to {most}, no control characters");
-    Err(ResumeError::Invalid(FieldFault::new(field, problem)))
-}
-
 impl ResumeOrder {
     /// What is recorded after so many rows, the newest of them of such a time.
     ///
@@ -219,8 +203,8 @@ impl ResumeOrder {
         after_rows: u64,
         newest: Option<DateTime<Utc>>,
     ) -> Result<Resumption, ResumeError> {
-        check_text("reason", &self.reason, MAX_REASON_CHARS)?;
-        check_text("by", &self.by, MAX_WHO_CHARS)?;
+        check_line("reason", &self.reason, MAX_REASON_CHARS).map_err(ResumeError::Invalid)?;
+        check_line("by", &self.by, MAX_WHO_CHARS).map_err(ResumeError::Invalid)?;
         let resumed_from = whole_seconds(self.now);
         match newest {
             Some(newest) if self.now + CLOCK_TOLERANCE < newest => Ok(Resumption {

@@ -55,11 +55,12 @@ async fn keyring(client: &impl GenericClient) -> Result<Keyring, StoreError> {
     }
     for row in revocations {
         let key_id: KeyId = parse("key_id", row.try_get(0)?)?;
-        let revocation = Revocation {
-            distrust_after: instant(row.try_get(1)?)?,
-            reason: row.try_get(2)?,
-            revoked_at: instant(row.try_get(3)?)?,
-        };
+        let revocation = Revocation::new(
+            instant(row.try_get(1)?)?,
+            row.try_get(2)?,
+            instant(row.try_get(3)?)?,
+        )
+        .map_err(|fault| RecordError::Damaged(format!("revocation of {key_id}: {fault}")))?;
         keyring.revoke(&key_id, revocation);
     }
     Ok(keyring)

@@ -45,11 +45,8 @@ pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let key_id: KeyId = parse("key_id", &row.get::<_, String>(0)?)?;
-        let revocation = Revocation {
-            distrust_after: instant(row.get(1)?)?,
-            reason: row.get(2)?,
-            revoked_at: instant(row.get(3)?)?,
-        };
+        let revocation = Revocation::new(instant(row.get(1)?)?, row.get(2)?, instant(row.get(3)?)?)
+            .map_err(|fault| RecordError::Damaged(format!("revocation of {key_id}: {fault}")))?;
         keyring.revoke(&key_id, revocation);
     }
     Ok(keyring)
