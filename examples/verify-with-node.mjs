@@ -33,6 +33,17 @@ function parseStrictly(text) {
 // Names that no key may have: what could be taken for a fingerprint or a thumbprint.
 const LIKE_FINGERPRINT = /^(.*:)?[\w-]{43}$|[0-9a-f]{40}|^sha-?\d+:|thumbprint|fingerprint/i;
 
+// Private members (RFC 7518, section 6): a keyring that is published has none.
+const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+
+// Whether a key is of the kind that signs here. The others are skipped (RFC 7517, section 5).
+function isKnown(key) {
+  const isPrivate = ["RSA", "EC", "OKP", "AKP"].includes(key.kty) && PRIVATE.some((name) => Object.hasOwn(key, name));
+  check(!isPrivate, "a private key stands in the keyring: whoever signs with it must roll it over");
+  const does = (key.use ?? "sig") === "sig" && (key.key_ops ?? ["verify"]).includes("verify");
+  return key.kty === "RSA" && does && ["PS256", "RS256", undefined].includes(key.alg);
+}
+
 function fingerprint({ alg, e, exp, kid, kty, n, nbf }) {
   const bound = canonicalize({ alg, e, exp, kid, kty, n, nbf, use: "sig" });
   return `sha256:${createHash("sha256").update(bound).digest("hex")}`;
@@ -42,7 +53,10 @@ async function verify(published, keyring, pin) {
   const { signature: detached, ...checkpoint } = parseStrictly(published);
   const [encodedHeader, signature] = detached.split("..");
   const kid = JSON.parse(Buffer.from(encodedHeader, "base64url")).kid;
-  const { keys } = parseStrictly(keyring);
+  const { keys: all } = parseStrictly(keyring);
+  const keys = all.filter(isKnown);
+  const skipped = all.length - keys.length;
+  if (skipped > 0) console.error(`${skipped} of ${all.length} keys were skipped, of kinds that are not known here`);
   const isOnce = (name) => new Set(keys.map((key) => key[name])).size === keys.length;
   check(isOnce("kid"), "two keys of the keyring have one name");
   check(isOnce("n"), "one key of the keyring has two names");

@@ -31,6 +31,18 @@ def once(members: list) -> dict:
     return dict(members)
 
 
+# Private members (RFC 7518, section 6): a keyring that is published has none.
+PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
+
+
+def is_known(key: dict) -> bool:
+    """Whether a key is of the kind that signs here. The others are skipped (RFC 7517, section 5)."""
+    private = key["kty"] in ("RSA", "EC", "OKP", "AKP") and PRIVATE & key.keys()
+    check(not private, "a private key stands in the keyring: whoever signs with it must roll it over")
+    does = key.get("use", "sig") == "sig" and "verify" in key.get("key_ops", ["verify"])
+    return key["kty"] == "RSA" and does and key["alg"] in ("PS256", "RS256")
+
+
 def fingerprint(key: dict) -> str:
     bound = {name: key[name] for name in ("alg", "e", "exp", "kid", "kty", "n", "nbf")}
     return "sha256:" + hashlib.sha256(rfc8785.dumps({**bound, "use": "sig"})).hexdigest()
@@ -43,6 +55,11 @@ def verify(published: bytes, keyring: bytes, pin: str | None = None) -> str:
 
     # The algorithm is the key's, never the header's. The header has an iat, which RFC 7515 does not list.
     jwks = json.loads(keyring, object_pairs_hook=once)
+    found = len(jwks["keys"])
+    jwks["keys"] = [key for key in jwks["keys"] if is_known(key)]
+    skipped = found - len(jwks["keys"])
+    if skipped:
+        print(f"{skipped} of {found} keys were skipped, of kinds that are not known here", file=sys.stderr)
     names = [key["kid"] for key in jwks["keys"]]
     check(len(set(names)) == len(names), "two keys of the keyring have one name")
     check(len({key["n"] for key in jwks["keys"]}) == len(names), "one key of the keyring has two names")

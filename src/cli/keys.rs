@@ -1,5 +1,6 @@
 //! `keys`: what operators do with keys.
 
+mod file;
 mod import;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::keyring::skipped_json;
 use super::place::RecordPlace;
 use super::record::TrustArgs;
 use super::{
@@ -17,11 +19,12 @@ use super::{
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::{Key, KeyState, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
 use crate::key::{
-    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyVersion, Keyring, MAX_KEYRING_BYTES, ValidityWindow,
-    WindowError, instant_text, parse_instant,
+    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyVersion, KeyringFile, ValidityWindow, WindowError,
+    instant_text, parse_instant,
 };
 use crate::signature::Algorithm;
 use crate::visible::visible;
+use file::KeyFile;
 
 #[derive(Subcommand)]
 pub(super) enum Keys {
@@ -113,8 +116,8 @@ pub(super) struct Export {
 
 #[derive(Args)]
 pub(super) struct Import {
-    /// A JWK Set as `keys export` writes it, or one public key as PEM
-    file: PathBuf,
+    #[command(flatten)]
+    file: KeyFile,
     /// The record: sqlite:PATH, postgres://..., or secretsmanager:NAME
     #[arg(
         long,
@@ -123,18 +126,6 @@ pub(super) struct Import {
         value_name = "PLACE"
     )]
     record: RecordPlace,
-    /// The name of the version; for PEM
-    #[arg(long, env = "CHECKPOINT_SIGNER_KEY_ID", requires_all = ["valid_from", "valid_until"])]
-    key_id: Option<KeyId>,
-    /// First instant at which it might sign; for PEM
-    #[arg(long, env = "CHECKPOINT_SIGNER_VALID_FROM", value_parser = parse_instant)]
-    valid_from: Option<DateTime<Utc>>,
-    /// First instant at which it might no longer sign; for PEM
-    #[arg(long, env = "CHECKPOINT_SIGNER_VALID_UNTIL", value_parser = parse_instant)]
-    valid_until: Option<DateTime<Utc>>,
-    /// PS256 or RS256; for PEM, where PS256 is the default
-    #[arg(long, env = "CHECKPOINT_SIGNER_ALGORITHM")]
-    algorithm: Option<Algorithm>,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -143,8 +134,8 @@ pub(super) struct Import {
 
 #[derive(Args)]
 pub(super) struct PrintFingerprints {
-    /// A JWK Set as `keys export` writes it, or /.well-known/jwks.json
-    file: PathBuf,
+    #[command(flatten)]
+    file: KeyFile,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -354,13 +345,14 @@ fn pem_comment(key: &Key) -> String {
 
 impl PrintFingerprints {
     fn run(self) -> Result<(), Failure> {
-        let text = input::read(&self.file, MAX_KEYRING_BYTES)?;
-        let keyring = Keyring::from_jwks(&text)
-            .map_err(|error| Failure::Impossible(format!("{}: {error}", self.file.display())))?;
+        let KeyringFile { keyring, skipped } = self.file.read()?;
         let versions = keyring.published();
         let versions = versions.iter().map(|entry| entry.version());
         match self.format.format {
-            Format::Json => print_json(&json!({ "keys": versions.map(named).collect::<Vec<_>>() })),
+            Format::Json => print_json(&json!({
+                "keys": versions.map(named).collect::<Vec<_>>(),
+                "keys_skipped": skipped_json(&skipped),
+            })),
             Format::Text => versions
                 .map(fingerprint_text)
                 .try_for_each(|line| print_line(&line)),

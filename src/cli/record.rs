@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::backup::Backup;
 use super::place::RecordPlace;
 use super::promotion::AcceptPromotion;
-use super::{Failure, Format, FormatArg, input, log, print_json, print_line, print_lines};
+use super::{Failure, Format, FormatArg, input, keyring, log, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::key::{Fingerprint, KeyId, Trust};
 use crate::record::audit::audit;
@@ -235,6 +235,7 @@ impl Import {
                 _ => Failure::Impossible(message),
             }
         })?;
+        keyring::tell_skipped(&imported.skipped, &self.file);
         let (rows, root) = (imported.tree.size(), imported.tree.root().to_string());
         let found = imported.found;
         let place = &self.place.record;
@@ -253,6 +254,7 @@ impl Import {
                 "found": found,
                 "root": root,
                 "revoked": revoked,
+                "keys_skipped": keyring::skipped_json(&imported.skipped),
                 "clock_resumptions": texts(resumed),
             })),
             Format::Text => print_lines([

@@ -4,8 +4,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use super::kind::{self, Kind, SkippedKey};
 use super::window::instant_of;
 use super::{
     Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, KeyringEntry, PublicKey, PublicKeyError,
@@ -23,8 +26,18 @@ pub enum KeyringFileError {
     #[error("keyring: has {0} bytes; expected at most {MAX_KEYRING_BYTES}")]
     TooLarge(usize),
     /// The file is not a JWK Set of keys with windows.
-    #[error("keyring: is not a JWK Set whose keys have kid, kty, n, e, alg, nbf and exp: {0}")]
+    #[error("keyring: is not a JWK Set: {0}")]
     Json(#[from] serde_json::Error),
+    /// A key in it has not the members of one.
+    #[error(
+        "keyring: keys[{index}]: {error}; expected kid, kty, n, e, alg, nbf and exp, as in RFC 7517"
+    )]
+    Members {
+        /// Which of the set.
+        index: usize,
+        /// What is wrong with them.
+        error: serde_json::Error,
+    },
     /// A key in it is wrong.
     #[error("keyring: keys[{index}]: {}", fault::list(.faults))]
     Key {
@@ -51,9 +64,26 @@ pub enum KeyringFileError {
     },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct JwkSet {
     keys: Vec<Jwk>,
+}
+
+/// A set whose keys were not looked at.
+#[derive(Deserialize)]
+struct RawSet<'a> {
+    /// Told apart by itself: a message of serde about a wrong type would repeat what stands there.
+    #[serde(borrow)]
+    keys: &'a RawValue,
+}
+
+/// A keyring file as it was read.
+#[derive(Clone, Debug, Default)]
+pub struct KeyringFile {
+    /// The keys.
+    pub keyring: Keyring,
+    /// Those of kinds that are not known here, which are none of the keyring.
+    pub skipped: Vec<SkippedKey>,
 }
 
 /// What a signed keyring says.
@@ -152,55 +182,86 @@ impl Keyring {
         published.map(KeyringEntry::jwk).collect()
     }
 
-    /// Reads a JWK Set. Every key in it is believed: whoever reads it trusts where it came from. One wrong key makes it no
-    /// keyring, which is told, so that no key is believed or left out in silence.
+    /// Reads a JWK Set as [`KeyringFile::read`], without telling what was skipped.
+    ///
+    /// # Errors
+    /// As [`KeyringFile::read`].
+    pub fn from_jwks(text: &[u8]) -> Result<Self, KeyringFileError> {
+        KeyringFile::read(text).map(|file| file.keyring)
+    }
+}
+
+impl KeyringFile {
+    /// Reads a JWK Set. Every key in it is believed: whoever reads it trusts where it came from. A key of a kind that is not
+    /// known here is skipped, and told. One wrong key of a kind that is known makes it no keyring, so that no key is believed or
+    /// left out in silence.
     ///
     /// # Errors
     /// [`KeyringFileError`] names the key and the member that is wrong.
-    pub fn from_jwks(text: &[u8]) -> Result<Self, KeyringFileError> {
+    pub fn read(text: &[u8]) -> Result<Self, KeyringFileError> {
         if text.len() > MAX_KEYRING_BYTES {
             return Err(KeyringFileError::TooLarge(text.len()));
         }
-        let set: JwkSet = serde_json::from_slice(text)?;
-        let mut keyring = Self::default();
-        for (index, jwk) in set.keys.into_iter().enumerate() {
-            let wrong = |faults| KeyringFileError::Key { index, faults };
-            let endorsement = match jwk.endorsement.as_deref().map(Endorsement::parse) {
-                None => None,
-                Some(Ok(endorsement)) => Some(endorsement),
-                Some(Err(error)) => {
-                    let fault = FieldFault::new("endorsement", error.to_string());
-                    return Err(wrong(vec![fault]));
-                }
+        if !text.trim_ascii_start().starts_with(b"{") {
+            let problem = "is no object with keys; expected the JSON of a JWK Set";
+            return Err(serde_json::Error::custom(problem).into());
+        }
+        let set: RawSet = serde_json::from_slice(text)?;
+        if !set.keys.get().starts_with('[') {
+            return Err(serde_json::Error::custom("keys: is no array; expected one").into());
+        }
+        let keys: Vec<&RawValue> = serde_json::from_str(set.keys.get())?;
+        let mut file = Self::default();
+        for (index, jwk) in keys.into_iter().enumerate() {
+            let wrong = |fault| KeyringFileError::Key {
+                index,
+                faults: vec![fault],
             };
-            let (version, revocation) = read(jwk).map_err(wrong)?;
-            let key_id = version.key_id.clone();
-            if keyring.get(&key_id).is_some() {
-                return Err(KeyringFileError::Twice { index, key_id });
-            }
-            keyring
-                .insert(version)
-                .map_err(|conflict| KeyringFileError::Conflict { index, conflict })?;
-            if let Some(revocation) = revocation {
-                keyring.revoke(&key_id, revocation);
-            }
-            if let Some(endorsement) = endorsement {
-                keyring.endorse(&key_id, endorsement);
+            let (kind, key_id) = kind::of(jwk.get()).map_err(wrong)?;
+            match kind {
+                Kind::Other(why) => file.skipped.push(SkippedKey { index, key_id, why }),
+                Kind::Known => {
+                    let jwk = serde_json::from_str(jwk.get());
+                    let jwk = jwk.map_err(|error| KeyringFileError::Members { index, error })?;
+                    file.keyring.take(index, jwk)?;
+                }
             }
         }
-        Ok(keyring)
+        Ok(file)
+    }
+}
+
+impl Keyring {
+    /// Takes a key from a set that it alone has come from.
+    fn take(&mut self, index: usize, jwk: Jwk) -> Result<(), KeyringFileError> {
+        let wrong = |faults| KeyringFileError::Key { index, faults };
+        let endorsement = match jwk.endorsement.as_deref().map(Endorsement::parse) {
+            None => None,
+            Some(Ok(endorsement)) => Some(endorsement),
+            Some(Err(error)) => {
+                let fault = FieldFault::new("endorsement", error.to_string());
+                return Err(wrong(vec![fault]));
+            }
+        };
+        let (version, revocation) = read(jwk).map_err(wrong)?;
+        let key_id = version.key_id.clone();
+        if self.get(&key_id).is_some() {
+            return Err(KeyringFileError::Twice { index, key_id });
+        }
+        self.insert(version)
+            .map_err(|conflict| KeyringFileError::Conflict { index, conflict })?;
+        if let Some(revocation) = revocation {
+            self.revoke(&key_id, revocation);
+        }
+        if let Some(endorsement) = endorsement {
+            self.endorse(&key_id, endorsement);
+        }
+        Ok(())
     }
 }
 
 fn read(jwk: Jwk) -> Result<(KeyVersion, Option<Revocation>), Vec<FieldFault>> {
     let mut faults = Faults::default();
-    if jwk.kty != "RSA" {
-        let problem = format!("is {}; expected RSA", fault::excerpt(&jwk.kty));
-        faults.push(FieldFault::new("kty", problem));
-    }
-    if jwk.key_use.as_deref().unwrap_or("sig") != "sig" {
-        faults.push(FieldFault::new("use", "is another use; expected sig"));
-    }
     let key_id = faults.take("kid", jwk.kid.parse());
     let algorithm = faults.take("alg", jwk.alg.parse());
     let (n, e) = (number(&jwk.n), number(&jwk.e));

@@ -11,6 +11,7 @@ mod endorsement;
 mod fingerprint;
 mod jwk;
 mod keyring;
+mod kind;
 mod private;
 mod public;
 mod secret;
@@ -25,9 +26,10 @@ pub use chain::{PinnedKeyring, UnknownPin};
 pub use coverage::{WARN_DAYS, covered_until};
 pub use endorsement::{Endorsement, EndorsementError};
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use jwk::{KeyringFileError, MAX_KEYRING_BYTES};
+pub use jwk::{KeyringFile, KeyringFileError, MAX_KEYRING_BYTES};
 pub(crate) use keyring::is_only_staged;
 pub use keyring::{KeyConflict, KeyState, Keyring, KeyringEntry, Revocation};
+pub use kind::SkippedKey;
 pub use private::{DEFAULT_MODULUS_BITS, PrivateKey, PrivateKeyError};
 pub use public::{
     MAX_MODULUS_BITS, MIN_MODULUS_BITS, MIN_PUBLIC_EXPONENT, PublicKey, PublicKeyError,

@@ -13,7 +13,7 @@ use super::audit::{Auditor, Problem};
 use super::tree::Frontier;
 use super::{Record, RecordError, Resumption};
 use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
-use crate::key::{Keyring, KeyringFileError, MAX_KEYRING_BYTES};
+use crate::key::{Keyring, KeyringFile, KeyringFileError, MAX_KEYRING_BYTES, SkippedKey};
 use crate::signature::SignedCheckpoint;
 
 /// The version of the format.
@@ -59,18 +59,29 @@ impl From<&Resumption> for Resumed {
 }
 
 impl Resumed {
-    fn read(self) -> Option<Resumption> {
+    fn read(&self) -> Option<Resumption> {
         Some(Resumption {
             after_rows: self.after_rows,
             newest_signed_at: DateTime::from_timestamp(self.newest_signed_at, 0)?,
             resumed_from: DateTime::from_timestamp(self.resumed_from, 0)?,
-            by: self.by,
-            reason: self.reason,
+            by: self.by.clone(),
+            reason: self.reason.clone(),
         })
     }
 }
 
 impl ExportHeader {
+    /// The resumptions of the clock that it tells of.
+    ///
+    /// # Errors
+    /// [`ReadError`] when one has a time that is none.
+    pub fn resumptions(&self) -> Result<Vec<Resumption>, ReadError> {
+        let read: Option<_> = self.clock_resumptions.iter().map(Resumed::read).collect();
+        read.ok_or_else(|| {
+            ReadError::NotAnExport("clock_resumptions: a time is out of range".into())
+        })
+    }
+
     /// Reads the line; the keyring is not looked at.
     ///
     /// # Errors
@@ -176,6 +187,8 @@ pub struct ExportReader<R> {
     pub root: String,
     /// The keys.
     pub keyring: Keyring,
+    /// Those of kinds that are not known here.
+    pub skipped: Vec<SkippedKey>,
     /// Where an operator let signing go on from the true time.
     pub resumptions: Vec<Resumption>,
 }
@@ -193,16 +206,16 @@ impl<R: BufRead> ExportReader<R> {
             rows: 0,
             root: String::new(),
             keyring: Keyring::default(),
+            skipped: Vec::new(),
             resumptions: Vec::new(),
         };
         reader.read_line(MAX_KEYRING_BYTES + HEADER_BYTES)?;
         let header = ExportHeader::parse(&reader.line)?;
+        reader.resumptions = header.resumptions()?;
         reader.rows = header.rows;
         reader.root = header.root;
-        let resumed = header.clock_resumptions.into_iter().map(Resumed::read);
-        let no_time = || ReadError::NotAnExport("clock_resumptions: a time is out of range".into());
-        reader.resumptions = resumed.collect::<Option<_>>().ok_or_else(no_time)?;
-        reader.keyring = Keyring::from_jwks(header.keyring.get().as_bytes())?;
+        let file = KeyringFile::read(header.keyring.get().as_bytes())?;
+        (reader.keyring, reader.skipped) = (file.keyring, file.skipped);
         Ok(reader)
     }
 

@@ -19,7 +19,8 @@ use super::rules::{CLOCK_TOLERANCE, MaxEntryJump};
 use super::tree::{Frontier, TreeHash};
 use super::{AppendError, Receipt, Record, RecordError, RegisterError, ResumeError, Resumption};
 use crate::checkpoint::TIMESTAMP_TOLERANCE;
-use crate::key::{Admission, KeyId, Keyring, NotAdmitted, Trust, instant_text};
+use crate::files;
+use crate::key::{Admission, KeyId, Keyring, NotAdmitted, SkippedKey, Trust, instant_text};
 use crate::signature::SignedCheckpoint;
 
 /// Rows that are checked, and recorded, at once.
@@ -57,6 +58,14 @@ pub enum ImportError {
     /// The keys of the export are not believed.
     #[error("{0}; nothing was imported")]
     NotAdmitted(#[from] NotAdmitted),
+    /// The export is refused, and keys of it were skipped, which may be why.
+    #[error("{error}; in its keyring, {} (of a kind that is not known here)", shown(.skipped))]
+    Skipped {
+        /// Why it is refused.
+        error: Box<ImportError>,
+        /// The keys.
+        skipped: Vec<SkippedKey>,
+    },
     /// Nobody vouches for a resumption of the clock.
     #[error(
         "the file says that an operator let times go back, and the record does not know that: {}; if it is true, say \
@@ -100,6 +109,8 @@ pub struct Imported {
     pub revoked: Vec<KeyId>,
     /// Where times go back by the word of the export.
     pub resumed: Vec<Resumption>,
+    /// Keys of the export that are of kinds that are not known here, and are not on record.
+    pub skipped: Vec<SkippedKey>,
     /// The tree over all rows.
     pub tree: Frontier,
 }
@@ -107,7 +118,7 @@ pub struct Imported {
 type Export = ExportReader<BufReader<File>>;
 
 fn open(file: &Path) -> Result<Export, ImportError> {
-    let file = open_twice(file).map_err(ReadError::Io)?;
+    let file = files::open_regular(file).map_err(ReadError::Io)?;
     Ok(ExportReader::open(BufReader::new(file))?)
 }
 
@@ -128,9 +139,21 @@ pub async fn import(
     if !resumed.is_empty() && !believe_resumptions {
         return Err(ImportError::Resumes(resumed));
     }
-    let admission = known.admit(&export.keyring, trust)?;
+    let skipped = std::mem::take(&mut export.skipped);
+    let or_skipped = |error: ImportError| match skipped.is_empty() {
+        true => error,
+        false => ImportError::Skipped {
+            error: Box::new(error),
+            skipped: skipped.clone(),
+        },
+    };
+    let admission = known
+        .admit(&export.keyring, trust, now)
+        .map_err(|error| or_skipped(error.into()))?;
     let present = Present::of(record, now).await?;
-    check(open(file)?, &before, &known, present).await?;
+    check(open(file)?, &before, &known, present)
+        .await
+        .map_err(or_skipped)?;
     for (version, endorsement) in &admission.keys {
         let endorsement = endorsement.as_ref();
         record.register_key(version, endorsement, now).await?;
@@ -148,8 +171,14 @@ pub async fn import(
         found: before.size(),
         revoked,
         resumed,
+        skipped,
         tree,
     })
+}
+
+fn shown(skipped: &[SkippedKey]) -> String {
+    let shown: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+    shown.join("; ")
 }
 
 /// The resumptions that the record has not yet. They come after its rows: those of an import that was interrupted are the first.
@@ -356,16 +385,5 @@ impl Present {
             true => future("timestamp: is", timestamp),
             false => Ok(()),
         }
-    }
-}
-
-/// Opens a file that is read twice: a pipe or a device would wait for ever, or give something else then.
-pub(super) fn open_twice(path: &Path) -> std::io::Result<File> {
-    match std::fs::metadata(path)?.is_file() {
-        true => File::open(path),
-        false => Err(std::io::Error::new(
-            std::io::ErrorKind::InvalidInput,
-            "is not a regular file; expected one, since it is read twice (write what comes through a pipe to a file first)",
-        )),
     }
 }

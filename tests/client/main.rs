@@ -79,6 +79,11 @@ fn a_pin_is_a_fingerprint_and_believes_no_impostor() {
 }
 
 #[test]
+fn keys_of_other_kinds_are_skipped_and_private_ones_refused() {
+    hold("test_kinds.py");
+}
+
+#[test]
 fn certificates_are_shown_and_taken_up_when_renewed() {
     hold("test_tls.py");
 }

@@ -17,6 +17,7 @@ mod headers;
 mod interoperability;
 mod jcs;
 mod keyring_file;
+mod kinds;
 mod log_export;
 mod pins;
 mod proofs;

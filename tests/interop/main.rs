@@ -15,6 +15,7 @@ mod api;
 mod dev;
 #[path = "../support/forest.rs"]
 mod forest;
+mod kinds;
 mod openssl;
 mod pins;
 mod proofs;

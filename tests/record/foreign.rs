@@ -150,6 +150,84 @@ async fn a_key_that_nobody_vouches_for_does_not_come_in_with_its_rows() {
 }
 
 #[tokio::test]
+async fn a_key_of_another_kind_in_an_export_is_told_and_not_put_on_record() {
+    let records = Records::new();
+    let place = records.with_rows("own.sqlite", &key(), 2).await;
+    let (file, _) = records.export(&place, "export.ndjson");
+    let export = std::fs::read_to_string(&file).unwrap();
+    let (first, rows) = export.split_once('\n').unwrap();
+    let mut header: serde_json::Value = serde_json::from_str(first).unwrap();
+    let keys = header["keyring"]["keys"].as_array_mut().unwrap();
+    keys.insert(0, serde_json::json!({ "kty": "FUTURE", "kid": "later" }));
+    let changed = records.file("changed.ndjson");
+    std::fs::write(&changed, format!("{header}\n{rows}")).unwrap();
+    let target = records.empty("target.sqlite");
+    let fingerprint = key().version().fingerprint().to_string();
+    let import = ["record", "import", changed.to_str().unwrap(), "--record"];
+    let (code, message) = shown(
+        &[
+            &import[..],
+            &[&target, "--trust", &fingerprint, "--format", "json"],
+        ]
+        .concat(),
+    );
+    assert!(
+        code == Some(0) && message.contains("keys[0] \"later\": kty is \"FUTURE\""),
+        "{message}"
+    );
+    assert!(message.contains("\"keys_skipped\": ["), "{message}");
+    records.has("target.sqlite", 1, 2).await;
+}
+
+#[tokio::test]
+async fn a_revocation_that_no_operator_could_make_comes_in_no_file() {
+    let records = Records::new();
+    let place = records.with_rows("own.sqlite", &key(), 2).await;
+    let (file, _) = records.export(&place, "export.ndjson");
+    let export = std::fs::read_to_string(&file).unwrap();
+    let (first, rows) = export.split_once('\n').unwrap();
+    let fingerprint = key().version().fingerprint().to_string();
+    for (name, revoked, part) in [
+        (
+            "control",
+            serde_json::json!({ "revoked_at": 1748736000, "reason": "x\u{1b}[2J" }),
+            "reason: has 5 characters, control characters among them",
+        ),
+        (
+            "long",
+            serde_json::json!({ "revoked_at": 1748736000, "reason": "x".repeat(513) }),
+            "reason: has 513 characters",
+        ),
+        (
+            "future",
+            serde_json::json!({ "revoked_at": 4102444800_i64, "reason": "leaked" }),
+            "distrust_after: lies in the future",
+        ),
+    ] {
+        let mut header: serde_json::Value = serde_json::from_str(first).unwrap();
+        header["keyring"]["keys"][0]["revoked"] = revoked;
+        let (export, ring) = (records.file("changed.ndjson"), records.file("ring.json"));
+        std::fs::write(&export, format!("{header}\n{rows}")).unwrap();
+        std::fs::write(&ring, header["keyring"].to_string()).unwrap();
+        let file = format!("{name}.sqlite");
+        let target = records.empty(&file);
+        for act in [["record", "import"], ["keys", "import"]] {
+            let from = if act[0] == "record" { &export } else { &ring };
+            let from = from.to_str().unwrap();
+            let rest = [from, "--record", &target, "--trust", &fingerprint];
+            let all = [&act[..], &rest, &["--believe-revocations"]].concat();
+            let (code, message) = shown(&all);
+            assert!(
+                code == Some(1) && message.contains(part),
+                "{name}: {message}"
+            );
+            assert!(!message.contains('\u{1b}'), "{message}");
+            records.has(&file, 0, 0).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_known_key_is_not_revoked_by_the_word_of_a_file() {
     let records = Records::new();
     let place = records.with_rows("own.sqlite", &key(), 2).await;

@@ -53,3 +53,12 @@ def test_a_refused_pin_is_told_the_fingerprint_to_compare(server: Server) -> Non
             verify(signed, ring, pin=wrong)
         assert f"{key.key_id} {key.fingerprint}" in str(refused.value)
         assert "only after comparing it" in str(refused.value)
+
+
+def test_a_fingerprint_of_no_key_is_told_as_that_and_as_a_whole() -> None:
+    ring = Keyring.from_jwks({"keys": [VECTORS["fingerprints"][0]["key"]]})
+    pin = "sha256:" + "0" * 64
+    with pytest.raises(KeyringError) as refused:
+        ring.trust_from(pin)
+    assert f"pin: {pin} is the fingerprint of no key of the keyring. The keyring says" in str(refused.value)
+    assert "hexadecimal" not in str(refused.value)

@@ -6,7 +6,7 @@ import { parseKeyring, pinnedKey } from "./keyring.js";
 import { verifyPublished } from "./verify.js";
 import { takeApart } from "./input.js";
 import { code, element, moment, visible } from "./words.js";
-import { byRing, drawRings, readRings } from "./rings.js";
+import { byRing, drawRings, readRings, skippedOf } from "./rings.js";
 import { drawTimeline } from "./timeline.js";
 import { showVerdicts, summaryOf } from "./results.js";
 
@@ -36,7 +36,7 @@ function showKeyring(ring) {
   if (ring === state.shown) return;
   state.shown = ring;
   const origin = ring?.isSite ? "from this site" : `from ${visible(ring?.name ?? "")}, which you chose`;
-  say(at("keyring"), ring ? `${ring.keys.size} ${ring.keys.size === 1 ? "key" : "keys"} ${origin}` : "none yet: drop or choose your keyring file");
+  say(at("keyring"), ring ? `${ring.keys.size} ${ring.keys.size === 1 ? "key" : "keys"} ${origin}.${visible(skippedOf(ring.keys))}` : "none yet: drop or choose your keyring file");
   at("timeline").hidden = !ring;
   if (ring) drawTimeline({ list: at("keys"), sentence: at("outlook"), axis: at("axis") }, ring.keys, now());
 }

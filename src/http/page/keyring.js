@@ -38,19 +38,45 @@ function checkNumbers(n, e, wrong) {
   return bits;
 }
 
-async function readKey(jwk, index) {
-  const wrong = (member, problem) => {
-    throw new Refusal(`keyring: keys[${index}]: ${member}: ${problem}`);
+// The private members of each kind (RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1; RFC 8037, section 2; RFC 9864).
+const PRIVATE = new Map([
+  ["RSA", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]],
+  ["EC", ["d"]],
+  ["OKP", ["d"]],
+  ["AKP", ["priv"]],
+]);
+
+// Why a key is of a kind that is not known here, which is skipped (RFC 7517, section 5), or null: the rule of src/key/kind.rs. What
+// is of a known kind is read as a whole or refused, and so is a private key.
+function skipped(jwk, wrong) {
+  if (!(jwk instanceof Map)) wrong("jwk", "is no object");
+  const text = (name) => {
+    const value = jwk.get(name) ?? null;
+    if (value !== null && typeof value !== "string") wrong(name, "is no text");
+    return value;
   };
-  if (!(jwk instanceof Map)) wrong("key", "is not an object");
+  const kty = text("kty") ?? wrong("kty", "is missing");
+  const secret = (PRIVATE.get(kty) ?? []).find((name) => jwk.has(name));
+  if (secret) {
+    wrong(secret, "is a member of private keys; expected the public half alone. Whoever has this file may have the key: if it signs anything, revoke it and roll it over");
+  }
+  if (kty === "oct") return 'kty is "oct", a secret, which has no place in a keyring that is published';
+  if (kty !== "RSA") return `kty is ${JSON.stringify(kty)}`;
+  if ((text("use") ?? "sig") !== "sig") return `use is ${JSON.stringify(text("use"))}`;
+  const acts = jwk.get("key_ops") ?? null;
+  if (acts !== null && !(Array.isArray(acts) && acts.every((act) => typeof act === "string"))) wrong("key_ops", "is no array of texts");
+  if (acts !== null && !acts.includes("verify")) return 'key_ops has no "verify"';
+  const alg = jwk.get("alg");
+  return typeof alg === "string" && !Object.hasOwn(ALGORITHMS, alg) ? `alg is ${JSON.stringify(alg)}` : null;
+}
+
+async function readKey(jwk, wrong) {
   const [kid, kty, alg, nbf, exp] = ["kid", "kty", "alg", "nbf", "exp"].map((name) => jwk.get(name));
   if (nameProblem(kid)) wrong("kid", nameProblem(kid));
-  if (kty !== "RSA") wrong("kty", "is not RSA");
-  if ((jwk.get("use") ?? "sig") !== "sig") wrong("use", "is not sig");
   if (!Object.hasOwn(ALGORITHMS, alg ?? "")) wrong("alg", "is not PS256 or RS256");
   for (const name of ["nbf", "exp"]) if (!isKeyTime(jwk.get(name))) wrong(name, "is not a time in whole seconds from 1970 to 9999");
   if (exp <= nbf) wrong("exp", "is not after nbf");
-  const [n, e] = ["n", "e"].map((name) => trim(fromBase64Url(String(jwk.get(name)), `keyring: keys[${index}]: ${name}`)));
+  const [n, e] = ["n", "e"].map((name) => trim(fromBase64Url(String(jwk.get(name)), wrong.place(name))));
   const bits = checkNumbers(n, e, wrong);
   const revoked = jwk.get("revoked") ?? null;
   if (revoked && !isKeyTime(revoked instanceof Map ? revoked.get("revoked_at") : null)) wrong("revoked.revoked_at", "is not a time in whole seconds from 1970 to 9999");
@@ -77,21 +103,32 @@ async function readKey(jwk, index) {
   };
 }
 
-// Reads a JWK Set: its keys by their names, the latest window first.
+// Reads a JWK Set: its keys by their names, the latest window first, and with them (`skipped`) why others are none of them.
 export async function parseKeyring(text) {
   if (bytesOf(text).length > MAX_KEYRING_BYTES) throw new Refusal("keyring: is larger than 16 MiB");
   const set = parseStrict(text);
   if (!(set instanceof Map) || !Array.isArray(set.get("keys"))) throw new Refusal("keyring: is not a JWK Set");
   const keys = new Map();
+  const others = [];
   for (const [index, jwk] of set.get("keys").entries()) {
-    const key = await readKey(jwk, index);
+    const place = (member) => `keyring: keys[${index}]: ${member}`;
+    const wrong = (member, problem) => {
+      throw new Refusal(`${place(member)}: ${problem}`);
+    };
+    wrong.place = place;
+    const why = skipped(jwk, wrong);
+    if (why) {
+      others.push({ index, kid: jwk.get("kid") ?? null, why });
+      continue;
+    }
+    const key = await readKey(jwk, wrong);
     if (keys.has(key.kid)) throw new Refusal(`keyring: keys[${index}]: kid: ${key.kid} stands there twice; expected each key once`);
     const same = [...keys.values()].find((other) => other.modulus === key.modulus);
     if (same) throw new Refusal(`keyring: keys[${index}]: is the key of ${same.kid} already; expected one name for one key`);
     keys.set(key.kid, key);
   }
   const latestFirst = [...keys.values()].sort((a, b) => b.nbf - a.nbf || (a.kid < b.kid ? 1 : -1));
-  return new Map(latestFirst.map((key) => [key.kid, key]));
+  return Object.assign(new Map(latestFirst.map((key) => [key.kid, key])), { skipped: others });
 }
 
 // Whether a key made a signature over a text.

@@ -16,7 +16,10 @@ function facts(pairs) {
   return list;
 }
 
-function content({ published, header, key }) {
+// Only a key that made the signature has signed anything: before that, the header alone says so.
+const IS_SIGNED = new Set(["VALID", "OUTSIDE_VALIDITY", "KEY_REVOKED"]);
+
+function content({ kind, published, header, key }) {
   const { members } = published;
   const number = (name) => members.get(name).toLocaleString("en-GB");
   return facts([
@@ -25,8 +28,8 @@ function content({ published, header, key }) {
     ["State of", moment(Date.parse(members.get("timestamp")) / 1000)],
     ["Entries", number("entry_count")],
     ["Total, in minor units", number("total_volume")],
-    ["Signed by", code(header.kid), `, ${header.alg}`],
-    ["Signed on", moment(header.iat)],
+    [IS_SIGNED.has(kind) ? "Signed by" : "Says it is signed by", code(header.kid), `, ${header.alg}`],
+    [IS_SIGNED.has(kind) ? "Signed on" : "Says it is signed on", moment(header.iat)],
     ...(key ? [["Time of the key", windowOf(key)], ["Fingerprint of the key", code(key.fingerprint)]] : []),
     ["Hash of the history", code(members.get("cumulative_hash"))],
   ]);

@@ -7,6 +7,14 @@ import { element, visible } from "./words.js";
 
 const MAX_NAMED = 5;
 
+// How many keys of a keyring were skipped, as a sentence behind others; nothing when none was.
+export function skippedOf({ skipped }) {
+  if (skipped.length === 0) return "";
+  const shown = skipped.slice(0, MAX_NAMED).map(({ kid, why }) => (typeof kid === "string" ? `${kid}: ${why}` : why)).join("; ");
+  const more = skipped.length > MAX_NAMED ? "; and others" : "";
+  return ` ${keysOf(skipped.length)} of ${skipped.length === 1 ? "a kind that is" : "kinds that are"} not known here ${skipped.length === 1 ? "was" : "were"} skipped (${shown}${more}).`;
+}
+
 const keysOf = (count) => `${count} ${count === 1 ? "key" : "keys"}`;
 
 // The keyrings in what was given, each with where it stands; the same one twice is one.
@@ -44,6 +52,10 @@ function differences(keys, site) {
 }
 
 function describe(ring, site) {
+  return `${compare(ring, site)}${skippedOf(ring.keys)}`;
+}
+
+function compare(ring, site) {
   if (ring.isSite) return `${keysOf(ring.keys.size)}, as this site publishes them.`;
   const count = keysOf(ring.keys.size);
   const names = [...ring.keys.values()].slice(0, MAX_NAMED).map(({ kid, fingerprint }) => `${kid} (${fingerprint})`).join(", ");

@@ -79,6 +79,18 @@ await withBrowser(async (browser) => {
     assert.deepEqual(await drop(page, ["keyring.json", "valid.json"]), ["VALID"]);
     assert.match(await rings(page), /None differs from this site's\./);
     await clear(page);
+    // Keys of other kinds are skipped and counted; a private one is refused, and not shown.
+    const more = { keys: [{ kty: "FUTURE", kid: "later" }, ...ring.keys, { kty: "EC", crv: "P-256", x: "AA", y: "AA" }] };
+    assert.deepEqual(await dropTexts(page, [["more.json", JSON.stringify(more)], ["a.json", read("valid.json")]]), ["VALID"]);
+    assert.match(await rings(page), /None differs from this site's\. 2 keys of kinds that are not known here were skipped \(later: kty is "FUTURE"; kty is "EC"\)/);
+    assert.deepEqual(await believe(page, "more.json"), ["VALID"]);
+    assert.match(await page.locator("#keyring").textContent(), /5 keys from more.json, which you chose\. 2 keys of kinds/);
+    await clear(page);
+    const secret = { keys: ring.keys.map((key) => ({ ...key, d: "c2VjcmV0" })) };
+    assert.deepEqual(await dropTexts(page, [["secret.json", JSON.stringify(secret)], ["a.json", read("valid.json")]]), []);
+    assert.match(await status(page), /secret.json: keyring: keys\[0\]: d: is a member of private keys.*revoke it and roll it over/);
+    assert.doesNotMatch(await page.locator("main").textContent(), /c2VjcmV0/);
+    await clear(page);
     const revoked = { keys: ring.keys.filter(({ kid }) => kid !== OF_SITE).map(({ revoked: _, ...key }) => key) };
     assert.deepEqual(await dropTexts(page, [["r.json", JSON.stringify(revoked)], ["a.json", read("revoked.json")]]), ["KEY_REVOKED"]);
     assert.match(await rings(page), /amply-checkpoint-key-2023 is withdrawn at another time, or in one of the two only\. It lacks 1 key of this site's/);

@@ -23,6 +23,11 @@ export async function everyVerdictIsRight(page) {
   for (const [name, kind, says] of EXPECTED) {
     assert.deepEqual(await paste(page, read(name)), [kind], name);
     assert.match(await sentence(page), says, name);
+    // Whose signature does not hold has signed nothing.
+    const facts = await page.locator(".verdict dt").allTextContents();
+    const holds = ["VALID", "KEY_REVOKED"].includes(kind);
+    assert.equal(facts.includes("Signed by"), holds, name);
+    assert.equal(facts.includes("Says it is signed by"), !holds && kind !== "MALFORMED", name);
   }
   await clear(page);
 }

@@ -41,7 +41,7 @@ from ._errors import (
     Unavailable,
     UnexpectedAnswer,
 )
-from ._keyring import Keyring, KeyringError, PublicKey
+from ._keyring import Keyring, KeyringError, PublicKey, SkippedKey
 from ._retry import RetryPolicy
 from ._stream import Outcome
 from ._transport import Tls
@@ -90,6 +90,7 @@ __all__ = [
     "ShuttingDown",
     "SignatureFailed",
     "SignedCheckpoint",
+    "SkippedKey",
     "StreamTooLong",
     "Tls",
     "TooManyCalls",

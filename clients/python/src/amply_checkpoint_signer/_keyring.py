@@ -27,6 +27,13 @@ _LAST_INSTANT = 253402300799  # 9999-12-31T23:59:59Z
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_TOLD = 10
 _SALT_BYTES = 32  # RFC 7518, section 3.5
+# The private members of each kind: RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1; RFC 8037, section 2; RFC 9864.
+_PRIVATE: dict[str, tuple[str, ...]] = {
+    "RSA": ("d", "p", "q", "dp", "dq", "qi", "oth", "k"),
+    "EC": ("d",),
+    "OKP": ("d",),
+    "AKP": ("priv",),
+}
 
 
 class KeyringError(ValueError):
@@ -108,13 +115,30 @@ class PublicKey:
         return encode(e), encode(n)
 
 
+@dataclass(frozen=True)
+class SkippedKey:
+    """A key of a JWK Set that is of a kind that is not known here (RFC 7517, section 5)."""
+
+    index: int
+    """Which of the set, from 0 on."""
+    key_id: str | None
+    why: str
+
+
 class Keyring:
     """Every key version that is believed, and why others are not."""
 
-    def __init__(self, keys: Iterable[PublicKey], untrusted: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        keys: Iterable[PublicKey],
+        untrusted: Mapping[str, str] | None = None,
+        skipped: Iterable[SkippedKey] = (),
+    ) -> None:
         self._keys = {key.key_id: key for key in keys}
         self.untrusted = dict(untrusted or {})
         """Why each key is not believed that no chain from the pinned one leads to."""
+        self.skipped = tuple(skipped)
+        """The keys of kinds that are not known here, which are none of this keyring."""
 
     def get(self, key_id: str) -> PublicKey | None:
         """One key version."""
@@ -128,23 +152,30 @@ class Keyring:
 
     @classmethod
     def from_jwks(cls, jwks: str | bytes | Mapping[str, object]) -> Keyring:
-        """Reads what `/.well-known/jwks.json` and `keys export` give. Every key in it is believed.
+        """Reads what `/.well-known/jwks.json` and `keys export` give. Every key in it is believed; one of a kind that
+        is not known here is skipped, and told by `skipped`.
 
-        Raises `KeyringError`.
+        Raises `KeyringError`, also when a private key stands in it.
         """
         found = jwks if isinstance(jwks, Mapping) else _parse(jwks)
         keys = found.get("keys")
         if not isinstance(keys, list) or not all(isinstance(key, Mapping) for key in keys):
             raise KeyringError("keyring: keys is not an array of objects; expected a JWK Set (RFC 7517)")
         ring: dict[str, PublicKey] = {}
+        skipped: list[SkippedKey] = []
         for index, jwk in enumerate(keys):
             try:
+                why = _other_kind(jwk)
+                if why is not None:
+                    kid = jwk.get("kid")
+                    skipped.append(SkippedKey(index, visible(kid) if isinstance(kid, str) else None, visible(why)))
+                    continue
                 key = _read(jwk)
                 _check_conflicts(key, ring)
             except ValueError as error:
                 raise KeyringError(f"keyring: keys[{index}]: {error}") from error
             ring.setdefault(key.key_id, key)
-        return cls(ring.values())
+        return cls(ring.values(), skipped=skipped)
 
     def trust_from(self, pin: str) -> Keyring:
         """Believes the key of this fingerprint, and those that an unbroken chain of endorsements leads to from it. Keys
@@ -156,17 +187,18 @@ class Keyring:
             raise KeyringError(self._no_pin(pin))
         broken = {key.key_id: self._chain(key.key_id, pinned.key_id) for key in self}
         untrusted = {key_id: why for key_id, why in broken.items() if why is not None}
-        return Keyring((key for key in self if key.key_id not in untrusted), untrusted)
+        return Keyring((key for key in self if key.key_id not in untrusted), untrusted, self.skipped)
 
     def _no_pin(self, pin: str) -> str:
         known = _FINGERPRINT.fullmatch(pin) is not None
-        problem = "is the fingerprint of no key of the keyring" if known else "is no fingerprint"
+        expected = "is no fingerprint; expected sha256: and 64 lowercase hexadecimal digits"
+        problem = "is the fingerprint of no key of the keyring" if known else expected
         meant = [key for key in self if pin in (key.key_id, key.thumbprint)] or list(self)
         told = ", ".join(f"{key.key_id} {key.fingerprint}" for key in meant[:_MAX_TOLD])
         return (
-            f"pin: {excerpt(pin)} {problem}; expected sha256: and 64 lowercase hexadecimal digits. The keyring says of "
-            f"itself: {told}. Pin one of these only after comparing it with the fingerprint that you noted, or had "
-            "from elsewhere than this keyring"
+            f"pin: {pin if known else excerpt(pin)} {problem}. The keyring says of itself: {told or 'no key'}. Pin one "
+            "of these only after comparing it with the fingerprint that you noted, or had from elsewhere than this "
+            "keyring"
         )
 
     def _chain(self, key_id: str, pinned: str) -> str | None:
@@ -232,17 +264,36 @@ def _parse(text: str | bytes) -> Mapping[str, object]:
     return found
 
 
+def _other_kind(jwk: Mapping[str, object]) -> str | None:
+    """Why a key is of a kind that is not known here, which is skipped. One of the known kind is read or refused."""
+    kty = _string(jwk, "kty")
+    private = next((name for name in _PRIVATE.get(kty, ()) if name in jwk), None)
+    if private is not None:
+        raise ValueError(
+            f"{private}: is a member of private keys; expected the public half alone. Whoever has this file may have "
+            "the key: if it signs anything, revoke it and roll it over, and delete the file wherever it is"
+        )
+    if kty == "oct":
+        return 'kty is "oct", a secret, which has no place in a keyring that is published'
+    if kty != "RSA":
+        return f"kty is {excerpt(kty)}"
+    if jwk.get("use") is not None and _string(jwk, "use") != "sig":
+        return f"use is {excerpt(_string(jwk, 'use'))}"
+    acts = jwk.get("key_ops")
+    if acts is not None:
+        if not isinstance(acts, (list, tuple)) or not all(isinstance(act, str) for act in acts):
+            raise ValueError(f"key_ops: {describe(acts)}; expected an array of texts")
+        if "verify" not in acts:
+            return 'key_ops has no "verify"'
+    alg = jwk.get("alg")
+    return f"alg is {excerpt(alg)}" if isinstance(alg, str) and alg not in ALGORITHMS else None
+
+
 def _read(jwk: Mapping[str, object]) -> PublicKey:
-    if _string(jwk, "kty") != "RSA":
-        raise ValueError(f"kty: is {excerpt(_string(jwk, 'kty'))}; expected RSA")
-    if jwk.get("use", "sig") not in ("sig", None):
-        raise ValueError("use: is another use; expected sig")
     key_id, algorithm = _string(jwk, "kid"), _string(jwk, "alg")
     wrong = check_key_id(key_id)
     if wrong is not None:
         raise ValueError(f"kid: {wrong}")
-    if algorithm not in ALGORITHMS:
-        raise ValueError(f"alg: is {excerpt(algorithm)}; expected PS256 or RS256")
     not_before, expires = _integer(jwk, "nbf"), _integer(jwk, "exp")
     if expires <= not_before:
         raise ValueError(f"exp: is {expires}, which is not after nbf {not_before}; expected a later instant")
