@@ -47,8 +47,11 @@ pub enum ProofError {
         /// How many it should have.
         expected: usize,
     },
-    /// It leads to another root than that of the earlier head.
-    #[error("the proof leads to {found} for the earlier head, whose root is {expected}")]
+    /// It leads to the later head, and to another root than that of the earlier one: whoever made it, the later tree begins with
+    /// other rows than the earlier head counts.
+    #[error(
+        "the later head's record begins with rows of the root {found}, and those of the earlier head have the root {expected}"
+    )]
     OtherEarlierRoot {
         /// Where it leads.
         found: TreeHash,
@@ -289,6 +292,50 @@ pub fn verify_consistency(
     later: TreeHead,
     proof: &[TreeHash],
 ) -> Result<(), ProofError> {
+    let (found_earlier, found) = roots(earlier, later, proof)?;
+    if found != later.root {
+        return Err(ProofError::OtherRoot {
+            found,
+            expected: later.root,
+        });
+    }
+    match found_earlier == earlier.root {
+        true => Ok(()),
+        false => Err(ProofError::OtherEarlierRoot {
+            found: found_earlier,
+            expected: earlier.root,
+        }),
+    }
+}
+
+/// Whether the first rows of the later tree are others than the earlier head counts, by a proof that the later tree has one row more
+/// than that ([`ProofPlan::consistency`]). It is for an earlier tree that is complete: a proof from that very head begins with its
+/// root, and shows nothing but that it does not fit.
+#[must_use]
+pub fn shows_other_rows(earlier: TreeHead, later: TreeHead, proof: &[TreeHash]) -> bool {
+    let Some(size) = earlier.size.checked_add(1) else {
+        return false;
+    };
+    // With a complete tree before it, the next row is a leaf by itself, and the first node of the proof.
+    let (true, Some(row)) = (!size.is_power_of_two(), proof.first()) else {
+        return false;
+    };
+    let begins = TreeHead {
+        size,
+        root: TreeHash::node(earlier.root, *row),
+    };
+    matches!(
+        verify_consistency(begins, later, proof),
+        Err(ProofError::OtherEarlierRoot { .. })
+    )
+}
+
+/// The roots of the earlier and of the later tree to which a proof leads.
+fn roots(
+    earlier: TreeHead,
+    later: TreeHead,
+    proof: &[TreeHash],
+) -> Result<(TreeHash, TreeHash), ProofError> {
     check_length(proof, &ProofPlan::consistency(earlier.size, later.size)?)?;
     let (mut found_earlier, mut found) = match (earlier.size, proof.first()) {
         (0, _) if later.size == 0 => (TreeHash::empty(), TreeHash::empty()),
@@ -313,19 +360,7 @@ pub fn verify_consistency(
         }
         (row, last) = (row >> 1, last >> 1);
     }
-    if found_earlier != earlier.root {
-        return Err(ProofError::OtherEarlierRoot {
-            found: found_earlier,
-            expected: earlier.root,
-        });
-    }
-    match found == later.root {
-        true => Ok(()),
-        false => Err(ProofError::OtherRoot {
-            found,
-            expected: later.root,
-        }),
-    }
+    Ok((found_earlier, found))
 }
 
 fn check_length(proof: &[TreeHash], plan: &ProofPlan) -> Result<(), ProofError> {

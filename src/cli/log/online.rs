@@ -43,7 +43,7 @@ pub(in crate::cli) struct Proof {
 }
 
 pub(super) fn wrong(problem: impl std::fmt::Display) -> Failure {
-    Failure::Negative(format!("the service's answer is wrong: {problem}"))
+    Failure::Impossible(format!("the service's answer is wrong: {problem}"))
 }
 
 pub(super) fn hashes(wire: Vec<Vec<u8>>) -> Result<Vec<TreeHash>, Failure> {
