@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::grpc::client;
+
 /// Why a command does not end in 0.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -52,6 +54,10 @@ impl From<Status> for Failure {
         let message = match status.get_details_error_info() {
             Some(info) => format!("{}: {}", info.reason, status.message()),
             None => format!("{:?}: {}", status.code(), status.message()),
+        };
+        let message = match client::advice(&status) {
+            Some(advice) => format!("{message}; {advice}"),
+            None => message,
         };
         match status.code() {
             Code::InvalidArgument

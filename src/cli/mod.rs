@@ -6,6 +6,7 @@ mod demo;
 mod failure;
 mod health;
 mod input;
+mod keyring;
 mod keys;
 mod lambda;
 mod log;
@@ -255,12 +256,16 @@ fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
         .block_on(task)
 }
 
-/// Writes to standard output. A closed pipe is an error here, not a panic as with `println!`.
+/// Writes to standard output. Who closed it (`| head`) wants no more of it: the work goes on, and the exit code is that of the
+/// work.
 fn write(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::Impossible(format!("standard output: {error}")))
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => {
+            written.map_err(|error| Failure::Impossible(format!("standard output: {error}")))
+        }
+    }
 }
 
 /// Prints lines for a person. What comes from elsewhere must be [`visible`] in them already: here its ends of lines are lost

@@ -31,14 +31,18 @@ impl Thief {
         Self(KeySecret::parse(&secret, None).unwrap().into_signing_key())
     }
 
-    fn row(&self, (id, day, count, volume, minute): Row) -> String {
+    fn row(&self, row: Row) -> String {
+        self.row_at(row, &format!("2025-02-01T00:{:02}:00Z", row.4))
+    }
+
+    fn row_at(&self, (id, day, count, volume, _): Row, signed_at: &str) -> String {
         let json = json!({
             "checkpoint_id": id, "ledger_id": "org_1", "timestamp": format!("2025-01-{day:02}T23:59:59Z"),
             "cumulative_hash": format!("sha256:{}", "0a".repeat(32)), "entry_count": count,
             "total_volume": volume, "organization_summaries": [],
         });
         let checkpoint = Checkpoint::from_json(json.to_string().as_bytes()).unwrap();
-        let iat = parse_instant(&format!("2025-02-01T00:{minute:02}:00Z")).unwrap();
+        let iat = parse_instant(signed_at).unwrap();
         let jws = self.0.open_at(iat).unwrap().sign(checkpoint.payload());
         let jws = jws.unwrap();
         SignedCheckpoint { checkpoint, jws }.published_json()
@@ -46,6 +50,17 @@ impl Thief {
 
     /// An export of these rows, and a head over the first of them.
     fn write(&self, folder: &Path, rows: &[String], covered: usize, resumptions: Value) {
+        self.write_at(folder, rows, covered, resumptions, "2025-03-01");
+    }
+
+    fn write_at(
+        &self,
+        folder: &Path,
+        rows: &[String],
+        covered: usize,
+        resumptions: Value,
+        signed_at: &str,
+    ) {
         let tree = |rows: &[String]| {
             let mut tree = Frontier::default();
             rows.iter()
@@ -63,10 +78,7 @@ impl Thief {
         }
         let text = format!("{first}\n{}\n", rows.join("\n"));
         std::fs::write(folder.join("export.ndjson"), text).unwrap();
-        let key = self
-            .0
-            .open_at(parse_instant("2025-03-01").unwrap())
-            .unwrap();
+        let key = self.0.open_at(parse_instant(signed_at).unwrap()).unwrap();
         let tree = tree(&rows[..covered]);
         let tree = TreeHead {
             size: tree.size(),
@@ -137,6 +149,51 @@ fn times_that_begin_again_where_the_first_line_says_so_are_told_with_whose_word_
     let (code, shown) = run(folder, IN_LOG);
     let told = "after row 3 the times begin again from 2025-02-01T00:00:30Z, by ops (ran ahead)";
     assert!(code == 0 && shown.contains(told), "{shown}");
+    // Without a head as well, in every form.
+    let plain = "verify export.ndjson --keys keys.json";
+    let (code, shown) = run(folder, plain);
+    let line = format!("CLOCK_RESUMED      export.ndjson: {told}");
+    assert!(code == 0 && shown.contains(&line), "{shown}");
+    let (code, shown) = run(folder, &format!("{plain} --format json"));
+    let found: Value = serde_json::from_str(&shown).unwrap();
+    let note = &found["notes"][0];
+    assert_eq!((code, &note["finding"]), (0, &json!("CLOCK_RESUMED")));
+    assert!(note["explanation"].as_str().unwrap().contains(told));
+    for format in ["ndjson", "html"] {
+        let (code, shown) = run(folder, &format!("{plain} --format {format}"));
+        assert!(code == 0 && shown.contains(told), "{shown}");
+    }
+}
+
+#[test]
+fn rows_that_are_dated_in_the_future_are_noted() {
+    let at = |text| parse_instant(text).unwrap();
+    let window = ValidityWindow::new(at("9000-01-01"), at("9001-01-01")).unwrap();
+    let name = "key-9000".parse().unwrap();
+    let (secret, _) = KeySecret::generate(name, window, Algorithm::Ps256, 2048, None).unwrap();
+    let key = KeySecret::parse(&secret, None).unwrap().into_signing_key();
+    let thief = Thief(key);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let row = thief.row_at(SOUND[0], "9000-02-01T00:00:00Z");
+    thief.write_at(folder, &[row], 1, json!([]), "9000-03-01");
+    let plain = "verify export.ndjson --keys keys.json";
+    let (code, shown) = run(folder, plain);
+    let told = "DATED_AHEAD        1 checkpoints are signed at times that are yet to come, the first in export.ndjson:2 at \
+                9000-02-01T00:00:00Z";
+    assert!(code == 0 && shown.contains(told), "{shown}");
+    let (code, shown) = run(folder, &format!("{plain} --format json"));
+    let found: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(
+        (code, &found["notes"][0]["finding"]),
+        (0, &json!("DATED_AHEAD"))
+    );
+    let (code, shown) = run(folder, IN_LOG);
+    let told = "NOTE               export.ndjson: line 2 is signed at 9000-02-01T00:00:00Z";
+    assert!(code == 0 && shown.contains(told), "{shown}");
+    let (code, shown) = run(folder, &format!("{IN_LOG} --format json"));
+    let found: Value = serde_json::from_str(&shown).unwrap();
+    assert!(code == 0 && found["dated_ahead"].is_string(), "{shown}");
 }
 
 #[test]

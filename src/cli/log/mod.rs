@@ -17,7 +17,7 @@ use crate::verifier::log::AnyHead;
 use crate::verifier::{Verdict, VerdictKind};
 
 pub(super) use consistency::Consistency;
-pub(super) use offline::InLog;
+pub(super) use offline::{Believed, InLog};
 pub(super) use online::{Head, Proof};
 pub(super) use resume::ResumeClock;
 

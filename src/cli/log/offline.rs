@@ -1,17 +1,20 @@
 //! The part of `verify` that asks whether published checkpoints, or an export, are what a signed head of the record says.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{expect_valid, read_head, time_text};
 use crate::checkpoint::MAX_JSON_BYTES;
+use crate::cli::keyring::skipped_json;
 use crate::cli::pin::{pinned_json, pinned_text};
 use crate::cli::{Failure, Format, input, print, print_json, print_line};
-use crate::key::PinnedKeyring;
+use crate::files;
+use crate::key::{PinnedKeyring, SkippedKey, instant_text};
+use crate::record::rules::CLOCK_TOLERANCE;
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::log::{
@@ -35,7 +38,6 @@ pub(in crate::cli) struct InLog {
         long = "log",
         env = "CHECKPOINT_SIGNER_RECORD_EXPORT",
         requires = "record_head",
-        conflicts_with_all = ["files", "proof"],
         value_name = "EXPORT"
     )]
     record_export: Option<PathBuf>,
@@ -90,6 +92,12 @@ impl Line {
     }
 }
 
+/// Whom to believe, and the keys that were skipped in the file.
+pub(in crate::cli) struct Believed {
+    pub(in crate::cli) keyring: PinnedKeyring,
+    pub(in crate::cli) skipped: Vec<SkippedKey>,
+}
+
 impl InLog {
     /// Whether anything is asked of the log.
     pub(in crate::cli) fn is_asked(&self) -> bool {
@@ -100,19 +108,27 @@ impl InLog {
     pub(in crate::cli) fn run(
         &self,
         files: &[PathBuf],
-        keyring: &PinnedKeyring,
+        believed: &Believed,
         format: Format,
+        now: DateTime<Utc>,
     ) -> Result<(), Failure> {
+        if self.record_export.is_some() && !(files.is_empty() && self.proof.is_empty()) {
+            return Err(Failure::Impossible(
+                "--log: all rows of the export are checked, and FILE or --proof beside it would not be; expected --log by itself, \
+                 and another `verify` for the others"
+                    .into(),
+            ));
+        }
         let head = match &self.record_head {
             Some(path) => Some((path, read_head(path)?)),
             None => None,
         };
         match (&self.record_export, &head) {
-            (Some(export), Some((path, head))) => check(export, path, head, keyring, format),
+            (Some(export), Some((path, head))) => check(export, path, head, believed, format, now),
             _ => self.prove(
                 files,
                 head.as_ref().map(|(path, head)| (*path, head)),
-                keyring,
+                believed,
                 format,
             ),
         }
@@ -122,9 +138,10 @@ impl InLog {
         &self,
         files: &[PathBuf],
         head: Option<(&PathBuf, &AnyHead)>,
-        keyring: &PinnedKeyring,
+        believed: &Believed,
         format: Format,
     ) -> Result<(), Failure> {
+        let Believed { keyring, skipped } = believed;
         let (mut lines, mut proved) = (Vec::new(), Vec::new());
         for path in &self.proof {
             let place = path.display().to_string();
@@ -166,7 +183,10 @@ impl InLog {
             Format::Json => {
                 let lines: Vec<_> = lines.iter().map(Line::to_json).collect();
                 let pinned = keyring.pinned.as_ref().map(pinned_json);
-                print_json(&json!({ "verdicts": lines, "pinned": pinned }))?;
+                let skipped = skipped_json(skipped);
+                print_json(
+                    &json!({ "verdicts": lines, "pinned": pinned, "keys_skipped": skipped }),
+                )?;
             }
             Format::Text => {
                 let text: String = lines.iter().map(Line::to_text).collect();
@@ -223,13 +243,15 @@ fn check(
     export: &Path,
     path: &Path,
     head: &AnyHead,
-    keyring: &PinnedKeyring,
+    believed: &Believed,
     format: Format,
+    now: DateTime<Utc>,
 ) -> Result<(), Failure> {
+    let Believed { keyring, skipped } = believed;
     let place = path.display().to_string();
     let verdict = expect_valid(head, &keyring.trusted, &place)?;
     let tree = head.tree();
-    let open = || Ok(BufReader::new(File::open(export)?));
+    let open = || Ok(BufReader::new(files::open_regular(export)?));
     let report = check_export(open, keyring, tree)
         .map_err(|error| Failure::Impossible(format!("{}: {error}", export.display())))?;
     let covered = report.is_covered(tree);
@@ -240,6 +262,7 @@ fn check(
     };
     let nothing = (tree.size == 0)
         .then(|| "the head counts 0 rows: it vouches for no row of the export".to_owned());
+    let ahead = dated_ahead(&report, now);
     match format {
         Format::Json => {
             let faults = report.faults.iter().map(|fault| {
@@ -269,6 +292,8 @@ fn check(
                 "faults": faults.chain(together).collect::<Vec<_>>(),
                 "seen_together": report.together.count,
                 "clock_resumptions": report.together.resumed,
+                "dated_ahead": ahead,
+                "keys_skipped": skipped_json(skipped),
                 "export": {
                     "rows": promised.0,
                     "root": promised.1,
@@ -282,7 +307,7 @@ fn check(
         Format::Text => {
             print(&line.to_text())?;
             print(&keyring.pinned.as_ref().map(pinned_text).unwrap_or_default())?;
-            show(&report, export, head)?;
+            show(&report, export, head, ahead.as_deref())?;
         }
     }
     let is_good = report.faults.is_empty() && report.together.count == 0 && report.is_as_promised();
@@ -293,7 +318,24 @@ fn check(
     }
 }
 
-fn show(report: &ExportReport, export: &Path, head: &AnyHead) -> Result<(), Failure> {
+/// What a clock that is wrong has signed, here or there, in a sentence.
+fn dated_ahead(report: &ExportReport, now: DateTime<Utc>) -> Option<String> {
+    let (latest, line) = report.together.latest?;
+    (latest > now + CLOCK_TOLERANCE).then(|| {
+        format!(
+            "line {line} is signed at {}, and the clock here shows {}: one of the two clocks is wrong",
+            instant_text(latest),
+            instant_text(now)
+        )
+    })
+}
+
+fn show(
+    report: &ExportReport,
+    export: &Path,
+    head: &AnyHead,
+    ahead: Option<&str>,
+) -> Result<(), Failure> {
     let (tree, place) = (head.tree(), export.display());
     for fault in &report.faults {
         let (kind, line) = (fault.kind, fault.line);
@@ -326,6 +368,9 @@ fn show(report: &ExportReport, export: &Path, head: &AnyHead) -> Result<(), Fail
     }
     for resumed in &report.together.resumed {
         print_line(&format!("{:<18} {place}: {resumed}", "NOTE"))?;
+    }
+    if let Some(ahead) = ahead {
+        print_line(&format!("{:<18} {place}: {ahead}", "NOTE"))?;
     }
     let rows = report.rows;
     if !report.is_as_promised() {

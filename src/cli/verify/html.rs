@@ -47,6 +47,7 @@ pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
                     (over_time(report))
                     (keys(report))
                     (ledgers(report))
+                    (findings("To be noted", &report.remarks, report.remarks.len() as u64))
                     (findings("Days without a checkpoint", &report.notes, report.notes_count))
                     (failures(&report.failures))
                 }

@@ -1,7 +1,6 @@
 //! Where published checkpoints come from: files with one, files with one a line, folders, standard input. They are
 //! streamed: nothing here grows with their number.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +11,10 @@ use walkdir::WalkDir;
 
 use super::pipeline::Outcome;
 use crate::checkpoint::MAX_JSON_BYTES;
+use crate::files;
 use crate::record::export::ExportHeader;
 use crate::record::tree::{Frontier, TreeHash};
+use crate::verifier::log::told_resumption;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 18;
@@ -49,6 +50,8 @@ pub(super) enum Trouble {
     Unread(String),
     /// The rows of an export do not have the root that its first line tells.
     NotWhole(String),
+    /// The first line of an export says that an operator let the clock go on from an earlier time.
+    Resumed(String),
 }
 
 impl From<Trouble> for Outcome {
@@ -56,6 +59,7 @@ impl From<Trouble> for Outcome {
         match trouble {
             Trouble::Unread(problem) => Self::Failed(problem),
             Trouble::NotWhole(problem) => Self::NotWhole(problem),
+            Trouble::Resumed(told) => Self::Resumed(told),
         }
     }
 }
@@ -117,7 +121,7 @@ fn read_folder(folder: &Path, take: &mut dyn FnMut(Input) -> bool) -> bool {
 }
 
 fn read_file(path: &Path, named: bool, take: &mut dyn FnMut(Input) -> bool) -> bool {
-    match File::open(path) {
+    match files::open(path) {
         Ok(mut file) => read(path, named, &mut file, take),
         Err(error) => take(Err(Trouble::Unread(format!("{}: {error}", path.display())))),
     }
@@ -140,7 +144,7 @@ fn read(
             bytes,
         }))
     };
-    let mut not_whole = None;
+    let (mut not_whole, mut resumed) = (None, Vec::new());
     let mut read = || -> std::io::Result<bool> {
         let Some((number, first)) = lines.next()? else {
             return Err(std::io::Error::other("is empty: nothing in it was checked"));
@@ -148,6 +152,10 @@ fn read(
         let second = lines.next()?;
         // What is not wholly the first line of an export is taken for a checkpoint, and judged.
         let export = ExportHeader::parse(&first).ok();
+        if let Some(header) = &export {
+            let resumptions = header.resumptions().map_err(std::io::Error::other)?;
+            resumed.extend(resumptions.iter().map(told_resumption));
+        }
         let one_a_line = match &second {
             _ if export.is_some() => true,
             _ if extension
@@ -191,8 +199,14 @@ fn read(
             _ => Ok(true),
         }
     };
-    match read() {
-        Ok(go_on) => go_on && not_whole.is_none_or(|problem| take(Err(Trouble::NotWhole(problem)))),
+    let found = read();
+    let go_on = resumed
+        .into_iter()
+        .all(|told| take(Err(Trouble::Resumed(format!("{source}: {told}")))));
+    match found {
+        Ok(read) => {
+            read && go_on && not_whole.is_none_or(|problem| take(Err(Trouble::NotWhole(problem))))
+        }
         Err(error) => take(Err(Trouble::Unread(format!("{source}: {error}")))),
     }
 }

@@ -11,13 +11,13 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 
-use super::log::InLog;
+use super::log::{Believed, InLog};
 use super::pin::PinArg;
-use super::{Failure, input};
+use super::{Failure, keyring};
 use crate::checkpoint::LedgerId;
 use crate::clock::Clock;
 use crate::grpc::client::{self, ClientTls};
-use crate::key::{Keyring, MAX_KEYRING_BYTES, parse_instant};
+use crate::key::{KeyringFile, parse_instant};
 use crate::verifier::bulk::{Fingerprints, Judge, Selection};
 use online::Service;
 use report::Report;
@@ -112,19 +112,19 @@ impl Verify {
             ));
         }
         let fingerprints = Fingerprints::default();
-        let mut report = Report::new(self.format, &self.files, &fingerprints)?;
+        let now = Clock::system().now();
+        let mut report = Report::new(self.format, &self.files, &fingerprints, now)?;
         match (self.by.keys, self.by.server) {
             (Some(path), _) => {
-                let text = input::read(&path, MAX_KEYRING_BYTES)?;
-                let keyring = Keyring::from_jwks(&text)
-                    .map_err(|error| Failure::Impossible(format!("{}: {error}", path.display())))?;
+                let KeyringFile { keyring, skipped } = keyring::read(&path)?;
                 let keyring = self.pin.of(keyring, &path.display().to_string())?;
-                report.believe(&keyring, &path);
+                report.believe(&keyring, &path, &skipped);
                 if self.in_log.is_asked() {
                     let format = self.format.of_log()?;
                     // It blocks, and nothing else goes on.
                     return tokio::task::block_in_place(|| {
-                        self.in_log.run(&self.files, &keyring, format)
+                        let believed = Believed { keyring, skipped };
+                        self.in_log.run(&self.files, &believed, format, now)
                     });
                 }
                 let judge = Judge {
@@ -156,6 +156,6 @@ impl Verify {
             // clap's group leaves no other case.
             (None, None) => return Err(Failure::Impossible("expected --keys or --server".into())),
         }
-        report.finish(Clock::system().now())
+        report.finish(now)
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Outcome {
     Failed(String),
     /// An export has not the rows of which its first line speaks.
     NotWhole(String),
+    /// An export tells of a resumption of the clock.
+    Resumed(String),
 }
 
 /// Takes outcomes; an error ends it all.

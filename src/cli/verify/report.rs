@@ -11,9 +11,13 @@ use super::Format;
 use super::html;
 use super::inputs::{Text, total_bytes};
 use super::pipeline::Outcome;
+use crate::cli::keyring::{self, skipped_json};
 use crate::cli::pin::{pinned_json, pinned_text};
 use crate::cli::{Failure, print, print_json, tell};
-use crate::key::{Fingerprint, KeyId, KeyVersion, KeyringEntry, PinnedKeyring, instant_text};
+use crate::key::{
+    Fingerprint, KeyId, KeyVersion, KeyringEntry, PinnedKeyring, SkippedKey, instant_text,
+};
+use crate::record::rules::CLOCK_TOLERANCE;
 use crate::verifier::VerdictKind;
 use crate::verifier::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Tally};
 use crate::visible::{visible, visible_json};
@@ -54,7 +58,14 @@ pub(super) struct Report {
     pub(super) failures: Vec<String>,
     pub(super) faults: Vec<Finding>,
     pub(super) notes: Vec<Finding>,
+    /// Gaps, also those that are not told in full.
     pub(super) notes_count: u64,
+    /// What is told besides, which is no fault.
+    pub(super) remarks: Vec<Finding>,
+    now: DateTime<Utc>,
+    /// Those that are signed at times that are yet to come: how many, and the first of them.
+    ahead: Option<(u64, String)>,
+    pub(super) skipped: Vec<SkippedKey>,
     /// There more than once, unchanged.
     pub(super) copies: u64,
     /// Those that are believed; none when a service was asked.
@@ -68,6 +79,7 @@ impl Report {
         format: Format,
         files: &[PathBuf],
         fingerprints: &Fingerprints,
+        now: DateTime<Utc>,
     ) -> Result<Self, Failure> {
         // Drawn on standard error, when that is a terminal.
         let bar = match total_bytes(files) {
@@ -90,6 +102,10 @@ impl Report {
             faults: Vec::new(),
             notes: Vec::new(),
             notes_count: 0,
+            remarks: Vec::new(),
+            now,
+            ahead: None,
+            skipped: Vec::new(),
             copies: 0,
             keys: Vec::new(),
             fingerprints: BTreeMap::new(),
@@ -98,14 +114,16 @@ impl Report {
     }
 
     /// Notes whom the verdicts rest on.
-    pub(super) fn believe(&mut self, keyring: &PinnedKeyring, path: &Path) {
+    pub(super) fn believe(&mut self, keyring: &PinnedKeyring, path: &Path, skipped: &[SkippedKey]) {
         self.keys = keyring.trusted.published().into_iter().cloned().collect();
         let versions = self.keys.iter().map(KeyringEntry::version);
         let fingerprint = |version: &KeyVersion| (version.key_id.clone(), version.fingerprint());
         self.fingerprints = versions.map(fingerprint).collect();
         self.pinned = keyring.pinned.clone();
+        self.skipped = skipped.to_vec();
+        let skipped = keyring::sentence(skipped).map(|sentence| format!(" {sentence}."));
         let path = path.display();
-        self.believed = match &keyring.pinned {
+        let believed = match &keyring.pinned {
             None => format!("Verified offline with the keys of {path}."),
             Some(pinned) => format!(
                 "Verified offline with the pinned key {} ({}) and those of {path} that it leads to.",
@@ -113,6 +131,7 @@ impl Report {
                 pinned.fingerprint()
             ),
         };
+        self.believed = believed + &skipped.unwrap_or_default();
     }
 
     /// Takes what was found of some inputs.
@@ -122,6 +141,7 @@ impl Report {
             match outcome {
                 Outcome::Failed(problem) => self.failures.push(problem),
                 Outcome::NotWhole(problem) => self.faults.push(Finding::NotWhole(problem)),
+                Outcome::Resumed(told) => self.remarks.push(Finding::ClockResumed(told)),
                 Outcome::LeftOut(bytes) => {
                     self.tally.left_out += 1;
                     self.bar.inc(bytes as u64 + 1);
@@ -130,6 +150,7 @@ impl Report {
                     self.bar.inc(text.bytes.len() as u64 + 1);
                     self.tally.add(&checked);
                     let place = text.place();
+                    self.look_ahead(&checked, &place);
                     self.histories.add(&checked, &place).map_err(temporary)?;
                     self.show(&text, place, *checked, &mut shown);
                 }
@@ -143,6 +164,16 @@ impl Report {
             return Ok(());
         }
         self.bar.suspend(|| print(&shown))
+    }
+
+    fn look_ahead(&mut self, checked: &Checked, place: &str) {
+        let Some(signed_at) = checked.signed_at else {
+            return;
+        };
+        if checked.kind == VerdictKind::Valid && signed_at > self.now + CLOCK_TOLERANCE {
+            let first = || (0, format!("{place} at {}", instant_text(signed_at)));
+            self.ahead.get_or_insert_with(first).0 += 1;
+        }
     }
 
     fn show(&mut self, text: &Text, place: String, checked: Checked, shown: &mut String) {
@@ -170,6 +201,13 @@ impl Report {
     pub(super) fn finish(mut self, now: DateTime<Utc>) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         self.look_at_histories()?;
+        if let Some((count, first)) = &self.ahead {
+            let now = instant_text(self.now);
+            self.remarks.push(Finding::DatedAhead(format!(
+                "{count} checkpoints are signed at times that are yet to come, the first in {first}; the clock here shows {now}: \
+                 one of the two clocks is wrong"
+            )));
+        }
         if self.tally.counts.all == 0 {
             let left_out = self.tally.left_out;
             self.failures.push(format!(
@@ -217,7 +255,7 @@ impl Report {
 
     fn to_text(&self) -> String {
         let mut text = self.pinned.as_ref().map(pinned_text).unwrap_or_default();
-        for finding in self.faults.iter().chain(&self.notes) {
+        for finding in self.faults.iter().chain(&self.remarks).chain(&self.notes) {
             let (name, explanation) = (finding.name(), finding.explanation());
             let sources = finding.members().iter();
             let sources: Vec<_> = sources.map(|member| member.source.as_str()).collect();
@@ -286,17 +324,19 @@ impl Report {
     fn to_json(&self) -> Value {
         let findings =
             |findings: &[Finding]| -> Vec<Value> { findings.iter().map(finding_json).collect() };
+        let notes = [findings(&self.remarks), findings(&self.notes)].concat();
         json!({
             "verdicts": self.verdicts,
             "faults": findings(&self.faults),
-            "notes": findings(&self.notes),
+            "notes": notes,
             "summary": self.summary(),
             "not_checked": self.failures,
         })
     }
 
     fn to_ndjson(&self) -> String {
-        let findings = self.faults.iter().chain(&self.notes).map(finding_json);
+        let findings = self.faults.iter().chain(&self.remarks).chain(&self.notes);
+        let findings = findings.map(finding_json);
         let summary = json!({ "summary": self.summary(), "not_checked": self.failures });
         let lines = findings.chain([summary]);
         lines.map(|line| json_line(&line)).collect()
@@ -332,7 +372,8 @@ impl Report {
             "left_out": tally.left_out,
             "copies": self.copies,
             "faults": self.faults.len(),
-            "notes": self.notes_count,
+            "notes": self.notes_count + self.remarks.len() as u64,
+            "keys_skipped": skipped_json(&self.skipped),
             "verdicts": object(verdicts.map(|(kind, n)| (kind.to_string(), json!(n))).collect()),
             "keys": object(keys.collect()),
             "ledgers": object(ledgers.collect()),

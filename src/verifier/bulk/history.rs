@@ -42,6 +42,10 @@ pub enum Finding {
     Gap([Member; 2], u64),
     /// The rows of an export do not have the root that its first line tells; a sentence that names the file.
     NotWhole(String),
+    /// An export says that times begin again; a sentence. A note: an operator's act.
+    ClockResumed(String),
+    /// Some are signed at times that are yet to come; a sentence. A note: one of two clocks is wrong.
+    DatedAhead(String),
 }
 
 impl Finding {
@@ -53,6 +57,8 @@ impl Finding {
             Self::EntryCountFell(_) => "ENTRY_COUNT_FELL",
             Self::Gap(..) => "GAP",
             Self::NotWhole(_) => "NOT_WHOLE",
+            Self::ClockResumed(_) => "CLOCK_RESUMED",
+            Self::DatedAhead(_) => "DATED_AHEAD",
         }
     }
 
@@ -63,19 +69,24 @@ impl Finding {
             | Self::SecondContent(members)
             | Self::EntryCountFell(members)
             | Self::Gap(members, _) => members,
-            Self::NotWhole(_) => &[],
+            Self::NotWhole(_) | Self::ClockResumed(_) | Self::DatedAhead(_) => &[],
         }
     }
 
     /// Whether it is a fault, and no mere note.
     pub fn is_fault(&self) -> bool {
-        !matches!(self, Self::Gap(..))
+        !matches!(
+            self,
+            Self::Gap(..) | Self::ClockResumed(_) | Self::DatedAhead(_)
+        )
     }
 
     /// A sentence.
     pub fn explanation(&self) -> String {
         let (first, second) = match self {
-            Self::NotWhole(problem) => return problem.clone(),
+            Self::NotWhole(told) | Self::ClockResumed(told) | Self::DatedAhead(told) => {
+                return told.clone();
+            }
             Self::SecondHistory([first, second])
             | Self::SecondContent([first, second])
             | Self::EntryCountFell([first, second])
@@ -95,7 +106,9 @@ impl Finding {
                 "ledger {ledger}: entry_count falls from {} ({a}, {}) to {} ({b}, {})",
                 first.entry_count, first.timestamp, second.entry_count, second.timestamp
             ),
-            Self::NotWhole(problem) => problem.clone(),
+            Self::NotWhole(told) | Self::ClockResumed(told) | Self::DatedAhead(told) => {
+                told.clone()
+            }
             Self::Gap(_, days) => {
                 let days = match days {
                     1 => "1 day".to_owned(),

@@ -18,7 +18,7 @@ use crate::signature::SignedCheckpoint;
 pub use any_head::{AnyHead, AnyHeadError};
 pub use bundle::{BundleError, InclusionBundle, MAX_BUNDLE_BYTES};
 pub use export::{ExportReport, Fault, check_export};
-pub use order::{Disorder, Disorders};
+pub use order::{Disorder, Disorders, told as told_resumption};
 
 /// The verdict on a signed head. This is RSA: tens of microseconds of work.
 pub fn verify_head(keyring: &Keyring, head: &SignedHead) -> Verdict {

@@ -32,6 +32,8 @@ pub struct Disorders {
     pub told: Vec<Disorder>,
     /// Where the times begin again by the word of the export's first line, each in a sentence. No signature covers it.
     pub resumed: Vec<String>,
+    /// The latest signature of all, with its line.
+    pub latest: Option<(DateTime<Utc>, u64)>,
 }
 
 impl Disorders {
@@ -45,6 +47,18 @@ impl Disorders {
             });
         }
     }
+}
+
+/// A resumption of the clock that an export tells of, in a sentence.
+#[must_use]
+pub fn told(resumption: &Resumption) -> String {
+    format!(
+        "after row {} the times begin again from {}, by {} ({}): so says the first line, which no signature covers",
+        resumption.after_rows,
+        instant_text(resumption.resumed_from),
+        resumption.by,
+        resumption.reason
+    )
 }
 
 /// Follows valid rows in their order. Its memory grows with the ledgers alone: the names go to a temporary file.
@@ -119,6 +133,13 @@ impl Order {
     }
 
     fn follow_clock(&mut self, line: u64, signed_at: DateTime<Utc>) {
+        if self
+            .found
+            .latest
+            .is_none_or(|(latest, _)| latest < signed_at)
+        {
+            self.found.latest = Some((signed_at, line));
+        }
         while let Some(next) = self.resumptions.front()
             && next.after_rows + FIRST_LINE <= line
         {
@@ -128,13 +149,7 @@ impl Order {
                 && newest <= next.newest_signed_at
             {
                 self.newest = Some((next.resumed_from, at));
-                self.found.resumed.push(format!(
-                    "after row {} the times begin again from {}, by {} ({}): so says the first line, which no signature covers",
-                    next.after_rows,
-                    instant_text(next.resumed_from),
-                    next.by,
-                    next.reason
-                ));
+                self.found.resumed.push(told(next));
             }
             self.resumptions.pop_front();
         }
