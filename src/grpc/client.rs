@@ -4,14 +4,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use rustls::CertificateError;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
+
+use crate::files;
 
 /// How long the command line waits for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the command line waits for an answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest file of certificates or of a key: all authorities of a machine have some 250 KiB.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How to speak TLS with a service whose URL begins with https.
 #[derive(Args, Clone, Debug, Default)]
@@ -105,7 +113,10 @@ pub async fn connect(url: &str, tls: &ClientTls) -> Result<Channel, ConnectError
     }
     let failed = |error: tonic::transport::Error| ConnectError::NoAnswer {
         url: url.into(),
-        reason: innermost(&error),
+        reason: match advice_on_connecting(&error, scheme.as_deref() == Some("https")) {
+            Some(advice) => format!("{}; {advice}", innermost(&error)),
+            None => innermost(&error),
+        },
     };
     match scheme.as_deref() {
         Some("http") => {
@@ -130,6 +141,63 @@ fn innermost(error: &dyn std::error::Error) -> String {
         reason = inner;
     }
     reason.to_string()
+}
+
+/// What to do about a call that ended without an answer of the service, which gives each of its refusals a reason: then gRPC's
+/// library tells of the connection, and the peer's alert has gone by.
+#[must_use]
+pub fn advice(status: &Status) -> Option<&'static str> {
+    let is_lost = matches!(
+        status.code(),
+        Code::Unknown | Code::Internal | Code::Cancelled
+    );
+    (is_lost && status.get_details_error_info().is_none()).then_some(
+        "the connection was ended before the service answered: where it speaks TLS, expected https://, and where it asks for \
+         certificates, --client-certificate and --client-key of an authority that it trusts (its log says what it refused)",
+    )
+}
+
+/// What to do when there is no connection, where that can be told.
+fn advice_on_connecting(error: &dyn std::error::Error, over_tls: bool) -> Option<&'static str> {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return advice_on_tls(found);
+        }
+        next = error.source();
+        let Some(failed) = error.downcast_ref::<std::io::Error>() else {
+            continue;
+        };
+        // An error of I/O gives the source of the one in it, and not that one.
+        if let Some(found) = failed.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return advice_on_tls(found);
+        }
+        let is_ended = matches!(
+            failed.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+        );
+        if over_tls && is_ended {
+            return Some("it may not speak TLS there; expected http:// then, or another port");
+        }
+    }
+    None
+}
+
+fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
+    match error {
+        rustls::Error::InvalidMessage(_) => {
+            Some("it does not speak TLS there; expected http://, or another port")
+        }
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            Some("expected --server-ca with the authority of its certificate")
+        }
+        rustls::Error::AlertReceived(_) => Some(
+            "it refused to speak with this client; expected --client-certificate and --client-key of an authority that it \
+             trusts",
+        ),
+        _ => None,
+    }
 }
 
 impl ClientTls {
@@ -160,10 +228,17 @@ impl ClientTls {
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, ConnectError> {
-    let read = std::fs::read(path).map_err(|error| ConnectError::File {
+    let failed = |problem: String| ConnectError::File {
         flag,
         path: path.into(),
-        problem: error.to_string(),
-    })?;
-    Ok(Zeroizing::new(read))
+        problem,
+    };
+    let read = files::read(path, MAX_FILE_BYTES).map_err(|error| failed(error.to_string()))?;
+    let read = Zeroizing::new(read);
+    match read.len() as u64 > MAX_FILE_BYTES {
+        true => Err(failed(format!(
+            "is too large; expected at most {MAX_FILE_BYTES} bytes"
+        ))),
+        false => Ok(read),
+    }
 }

@@ -152,11 +152,15 @@ pub(super) fn role_required(caller: &Caller, need: Need) -> Status {
         Need::OneOf(roles) => roles,
     };
     let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-    let message = format!(
-        "{} may not call this; expected a client with the role {}",
-        excerpt(caller.name()),
-        roles.join(" or ")
-    );
+    let roles = roles.join(" or ");
+    let name = excerpt(caller.name());
+    let message = match caller.is_named() {
+        true => format!("{name} may not call this; expected a client with the role {roles}"),
+        false => format!(
+            "the client at {name} may not call this: its certificate has no name that counts; expected a URI or a DNS name \
+             (subjectAltName) with the role {roles}"
+        ),
+    };
     plain(Code::PermissionDenied, ROLE_REQUIRED, message)
 }
 

@@ -27,5 +27,6 @@ mod starter;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 #[path = "../support/wait.rs"]
 mod wait;

@@ -258,6 +258,27 @@ async fn certificates_of_openssl_are_read_in_the_same_way() {
 }
 
 #[tokio::test]
+async fn a_certificate_without_a_name_that_counts_is_told_that() {
+    let free = Issuing::bound_to(None);
+    let service = believing(&[&free]).await;
+    free.issue(
+        service.folder.path(),
+        "nameless",
+        "operator.amply.example",
+        vec![],
+    );
+    let mut client = KeyServiceClient::new(service.client(Some("nameless")));
+    let status = client.list_keys(ListKeysRequest {}).await.unwrap_err();
+    let said = status.message();
+    for part in [
+        "has no name that counts",
+        "expected a URI or a DNS name (subjectAltName) with the role ",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_without_its_type_is_refused_with_what_to_write() {
     let (folder, _) = prepare();
     for (name, expected) in [

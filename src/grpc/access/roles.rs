@@ -189,6 +189,7 @@ impl Clients {
         };
         Caller {
             name: name.into(),
+            is_named: !names.is_empty(),
             grants,
         }
     }
@@ -249,6 +250,8 @@ fn read_grant(client: &str, wire: WireGrant) -> Result<Grant, Vec<FieldFault>> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     name: Arc<str>,
+    /// Whether the name is one in a certificate.
+    is_named: bool,
     grants: Vec<Grant>,
 }
 
@@ -258,6 +261,7 @@ impl Caller {
         let roles = vec![Role::Signer, Role::Auditor, Role::Operator];
         Self {
             name: address.into(),
+            is_named: false,
             grants: vec![Grant {
                 roles,
                 ledgers: Ledgers::All,
@@ -269,6 +273,11 @@ impl Caller {
     /// a caller without one.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Whether the certificate has a name of a type that roles are given to.
+    pub fn is_named(&self) -> bool {
+        self.is_named
     }
 
     /// Whether the caller has the role.
