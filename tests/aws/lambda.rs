@@ -14,9 +14,13 @@ use tokio::net::TcpListener;
 use tokio::process::Child;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::aws::{Operator, boto3};
+use checkpoint_signer::clock::Clock;
+use checkpoint_signer::grpc::proto::RevokeKeyRequest;
+
+use crate::aws::{AwsService, Operator, boto3};
 use crate::proxy::Mode;
 use crate::rollover::{NEW, OLD, is, labels, secret};
+use crate::wait;
 
 /// A token as Secrets Manager makes it.
 const TOKEN: &str = "4e2b6c5a-0f0e-4a0c-9a44-5d0f6a1a7d11";
@@ -39,6 +43,10 @@ struct Function {
 
 impl Function {
     async fn start(operator: &Operator) -> Self {
+        Self::start_with(operator, &["--without-asking"]).await
+    }
+
+    async fn start_with(operator: &Operator, arguments: &[&str]) -> Self {
         let (events, receiver) = mpsc::channel(1);
         let (sender, posted) = mpsc::channel(1);
         let inner = Inner {
@@ -53,7 +61,7 @@ impl Function {
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, router).await });
         let process = operator
-            .command(&["lambda", "--without-asking"])
+            .command(&[&["lambda"], arguments].concat())
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "rotation")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
@@ -71,7 +79,8 @@ impl Function {
 
     async fn call(&mut self, event: Value) -> Posted {
         self.events.send(event).await.unwrap();
-        self.posted.recv().await.unwrap()
+        let posted = wait::within("the function to answer an event", self.posted.recv());
+        posted.await.unwrap()
     }
 
     async fn step(&mut self, step: &str, secret: &str, token: &str) -> Posted {
@@ -166,6 +175,37 @@ async fn the_four_steps_rotate_the_secret_and_each_may_be_repeated() {
     }
     assert_eq!(labels(&secret), promoted);
     assert_eq!(operator.left_behind(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_revoked_key_endorses_nothing_whoever_makes_the_next_one() {
+    let (secret, operator) = (secret("rotation-revoked"), Operator::new().await);
+    begin_rotation(&secret);
+    let versions =
+        || boto3("list_secret_version_ids", json!({ "SecretId": secret }))["Versions"].clone();
+    let before = versions();
+    let mut unasked = Function::start_with(&operator, &[]).await;
+    let problem = unasked.refused(STEPS[0], &secret, TOKEN).await;
+    assert!(problem.contains("nobody could be asked"), "{problem}");
+    let proxy = AwsService::proxy().await;
+    let clock = Clock::simulated(chrono::Utc::now());
+    let mut service = AwsService::start_at(proxy, &secret, clock, false).await;
+    let revoke = RevokeKeyRequest {
+        key_id: OLD.into(),
+        reason: "leaked".into(),
+        distrust_after: None,
+    };
+    service.keys.revoke_key(revoke).await.unwrap();
+    let server = ["--server", service.url.as_str()];
+    for knowingly in [&[][..], &["--without-asking"]] {
+        let arguments = [&server[..], knowingly].concat();
+        let mut function = Function::start_with(&operator, &arguments).await;
+        let problem = function.refused(STEPS[0], &secret, TOKEN).await;
+        assert!(problem.contains("is revoked, says"), "{problem}");
+        let staged = [&["rollover", "stage", "--secret", &secret][..], &arguments].concat();
+        operator.refused(&staged).await;
+    }
+    assert_eq!(versions(), before);
 }
 
 #[tokio::test]

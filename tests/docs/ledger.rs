@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::faketime::same_day;
 use crate::program::{Ended, run};
+use crate::wait::PATIENCE;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
@@ -70,7 +71,8 @@ impl Ledger {
 
     /// Asks one replica and the other until it is signed, as a ledger does; gives what is to be published.
     pub fn signs(&self, ledger_id: &str, entry_count: u64) -> String {
-        for server in self.servers.iter().cycle().take(60) {
+        let begun = Instant::now();
+        for server in self.servers.iter().cycle() {
             let ended = self.asks_at(server, ledger_id, entry_count, 100 * entry_count);
             match ended.code {
                 0 => {
@@ -78,11 +80,11 @@ impl Ledger {
                     return ended.text;
                 }
                 // It could not be done. 1 would be: it may not be done.
-                2 => std::thread::sleep(Duration::from_millis(500)),
+                2 if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(500)),
                 _ => panic!("{ledger_id} {entry_count}: {}", ended.text),
             }
         }
-        panic!("{ledger_id} {entry_count} is not signed");
+        panic!("there is no server to ask");
     }
 
     /// All that was published, one a line.

@@ -67,12 +67,11 @@ impl Serving {
     /// The next line of its standard output.
     pub(crate) fn line(&mut self) -> String {
         let what = "a service to say where it listens";
-        let line = crate::wait::line(self.child.id(), &mut self.stdout, what);
-        if line.is_empty() {
+        let line = crate::wait::line_or_end(self.child.id(), &mut self.stdout, what);
+        line.unwrap_or_else(|| {
             let log = std::fs::read_to_string(&self.stderr).unwrap_or_default();
             panic!("the service ended: {log}");
-        }
-        line
+        })
     }
 
     /// What stands behind `prefix` on the next line.

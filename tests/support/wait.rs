@@ -51,12 +51,17 @@ pub fn watch(pid: u32, what: &str) -> Watch {
     Watch(over)
 }
 
-/// The next line that a child prints, without its end; empty if it has ended.
-pub fn line(pid: u32, printed: &mut impl BufRead, what: &str) -> String {
+/// The next line that a child prints, without its end; none if it has ended.
+pub fn line_or_end(pid: u32, printed: &mut impl BufRead, what: &str) -> Option<String> {
     let _watch = watch(pid, what);
     let mut line = String::new();
-    printed.read_line(&mut line).expect("a line in UTF-8");
-    line.trim_end().to_owned()
+    let bytes = printed.read_line(&mut line).expect("a line in UTF-8");
+    (bytes > 0).then(|| line.trim_end().to_owned())
+}
+
+/// The same, of a child that prints no empty line.
+pub fn line(pid: u32, printed: &mut impl BufRead, what: &str) -> String {
+    line_or_end(pid, printed, what).unwrap_or_default()
 }
 
 /// Runs a program to its end, with nothing to read.
