@@ -25,6 +25,7 @@ mod planted;
 mod protocol;
 mod record;
 mod second_history;
+mod shapes;
 mod signing;
 mod streams;
 mod third_parties;

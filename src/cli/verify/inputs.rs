@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use walkdir::WalkDir;
 
 use super::pipeline::Outcome;
@@ -136,9 +138,9 @@ fn read(
     let source: Arc<str> = path.to_string_lossy().into();
     let extension = path.extension().and_then(|name| name.to_str());
     let mut lines = Lines::new(reader);
-    let mut give = |line, alone, bytes| {
+    let mut give = |source: &Arc<str>, line, alone, bytes| {
         take(Ok(Text {
-            source: Arc::clone(&source),
+            source: Arc::clone(source),
             line,
             alone,
             bytes,
@@ -164,12 +166,26 @@ fn read(
                 true
             }
             None => false,
-            Some((_, second)) => second.starts_with(b"{") || is_json(&first),
+            Some(_) if is_json(&first) => true,
+            // One that is broken, before others; or one that stands on several lines.
+            Some((_, second)) => second.starts_with(b"{") && !lines.is_one(&first, second)?,
         };
         if !one_a_line {
-            return Ok(give(None, named, lines.document(first, second)?));
+            let document = lines.document(first, second)?;
+            let Some(listed) = listed(&document) else {
+                return Ok(give(&source, None, named, document));
+            };
+            if listed.is_empty() {
+                return Err(std::io::Error::other(
+                    "is a list of none: nothing in it was checked",
+                ));
+            }
+            return Ok(listed.into_iter().enumerate().all(|(index, one)| {
+                let source = format!("{source}: checkpoints[{index}]").into();
+                give(&source, None, false, one)
+            }));
         }
-        if export.is_none() && !give(Some(number), false, first) {
+        if export.is_none() && !give(&source, Some(number), false, first) {
             return Ok(false);
         }
         let (mut next, mut tree) = (second, Frontier::default());
@@ -177,7 +193,7 @@ fn read(
             if export.is_some() {
                 tree.push(TreeHash::leaf(&line));
             }
-            if !give(Some(number), false, line) {
+            if !give(&source, Some(number), false, line) {
                 return Ok(false);
             }
             next = lines.next()?;
@@ -215,6 +231,28 @@ fn is_known(extension: &str) -> bool {
     EXTENSIONS
         .iter()
         .any(|known| known.eq_ignore_ascii_case(extension))
+}
+
+/// What `/v1/checkpoints` gives, and nothing else: a text that has any other member is judged as a checkpoint.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List<'a> {
+    #[serde(borrow)]
+    checkpoints: Vec<&'a RawValue>,
+    #[serde(rename = "next_page", default)]
+    _next_page: IgnoredAny,
+}
+
+/// The checkpoints of a list, or of an array; none when it is neither.
+fn listed(document: &Bytes) -> Option<Vec<Bytes>> {
+    let checkpoints = match document.trim_ascii_start().first()? {
+        b'[' => serde_json::from_slice(document).ok()?,
+        b'{' => serde_json::from_slice::<List>(document).ok()?.checkpoints,
+        _ => return None,
+    };
+    let checkpoints: Vec<&RawValue> = checkpoints;
+    let bytes = |one: &&RawValue| document.slice_ref(one.get().as_bytes());
+    Some(checkpoints.iter().map(bytes).collect())
 }
 
 fn is_json(text: &[u8]) -> bool {
@@ -278,6 +316,16 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// Whether all of it is one JSON text, as far as one may be long.
+    fn is_one(&mut self, first: &[u8], second: &[u8]) -> std::io::Result<bool> {
+        while self.buffer.len() <= MAX_JSON_BYTES {
+            if !self.fill()? {
+                return Ok(is_json(&[first, second, self.buffer.as_ref()].join(&b'\n')));
+            }
+        }
+        Ok(false)
+    }
+
     /// All of it as one text, from its first two lines on; cut off behind the bound.
     fn document(&mut self, first: Bytes, second: Option<(u64, Bytes)>) -> std::io::Result<Bytes> {
         let Some((_, second)) = second else {
@@ -335,6 +383,8 @@ mod tests {
         let line = |number, text: &str| (Some(number), false, text.to_owned());
         let lines = vec![line(1, "{\"a\":1}"), line(3, "x"), line(4, "{\"b\":2}")];
         assert_eq!(texts("a.json", b"{\"a\":1}\r\n\nx\n{\"b\":2}"), lines);
+        let broken = "{\"a\":[\n{\"b\":2},\n{}]}\n";
+        assert_eq!(texts("a.json", broken.as_bytes()), one(broken));
         // The first line is broken, but the second begins an object.
         let lines = vec![line(1, "{\"a\":"), line(2, "{\"b\":2}")];
         assert_eq!(texts("a.json", b"{\"a\":\n{\"b\":2}\n"), lines);
