@@ -8,6 +8,10 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Roots;
+use crate::files;
+
+/// Largest file of authorities: all of a machine have some 250 KiB.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A connector that trusts these authorities.
 pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, String> {
@@ -15,14 +19,20 @@ pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, String> {
     let certificates = match roots {
         Roots::System => rustls_native_certs::load_native_certs().certs,
         Roots::File(path) => {
-            let wrong = |error: rustls::pki_types::pem::Error| {
+            let wrong = |error: &dyn std::fmt::Display| {
                 format!(
                     "sslrootcert: {}: {error}; expected PEM certificates",
                     path.display()
                 )
             };
-            let certificates = CertificateDer::pem_file_iter(path).map_err(wrong)?;
-            certificates.collect::<Result<_, _>>().map_err(wrong)?
+            let pem = files::read(path, MAX_FILE_BYTES).map_err(|error| wrong(&error))?;
+            if pem.len() as u64 > MAX_FILE_BYTES {
+                return Err(wrong(&format!("is longer than {MAX_FILE_BYTES} bytes")));
+            }
+            let certificates = CertificateDer::pem_slice_iter(&pem);
+            certificates
+                .collect::<Result<_, _>>()
+                .map_err(|error| wrong(&error))?
         }
     };
     store.add_parsable_certificates(certificates);
