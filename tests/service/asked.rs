@@ -168,6 +168,20 @@ fn a_record_that_went_back_is_found_by_its_heads_without_a_service() {
 }
 
 #[test]
+fn an_export_is_verified_by_itself_and_what_would_not_be_is_told() {
+    let folder = Folder::new();
+    let ask = "verify --log e_forged.ndjson --record-head h7.jws --keys kr.json";
+    for more in ["valid.json", "--proof valid.json"] {
+        let (code, shown) = folder.run(&format!("{ask} {more}"));
+        assert_eq!(code, 2, "{shown}");
+        assert!(
+            shown.contains("--log: all rows of the export are checked, and FILE or --proof"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
 fn no_flag_is_ignored_silently() {
     let folder = Folder::new();
     let refused = [

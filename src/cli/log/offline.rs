@@ -400,7 +400,9 @@ fn show(
         };
         let each = match report.faults.as_slice() {
             _ if report.together.count > 0 => "each was verified by its own signature",
-            [] => "each signature is right by itself, so rows were taken away, added or moved",
+            [] => {
+                "each signature is right by itself, so rows were taken away, added or moved, or the export is another record's"
+            }
             _ => "each signature was verified by itself",
         };
         return print_line(&format!(
