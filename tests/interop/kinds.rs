@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
+use checkpoint_signer::key::{Keyring, instant_text};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -136,4 +137,32 @@ fn keys_of_other_kinds_are_not_put_on_record_and_that_is_told() {
     let imported: Value = serde_json::from_slice(&imported.stdout).unwrap();
     assert_eq!(imported["on_record"].as_array().map(Vec::len), Some(2));
     assert_eq!(imported["keys_skipped"][0]["key_id"], "ec");
+}
+
+#[test]
+fn the_fingerprint_of_a_key_in_pem_is_told_as_that_of_its_jwk() {
+    let folder = folder(&json!({ "kty": "FUTURE" }), false);
+    let ring = std::fs::read(folder.path().join("keyring.json")).unwrap();
+    let ring: Value = serde_json::from_slice(&ring).unwrap();
+    let key = &ring["keys"][2];
+    assert_eq!(key["alg"], "PS256");
+    let read = Keyring::from_jwks(json!({ "keys": [key] }).to_string().as_bytes()).unwrap();
+    let version = read.entries()[0].version().clone();
+    let pem = version.public_key.to_pem();
+    std::fs::write(folder.path().join("key.pem"), pem).unwrap();
+    let (from, until) = (version.window.from(), version.window.until());
+    let told = cli(
+        &folder,
+        &format!(
+            "keys fingerprint key.pem --key-id {} --valid-from {} --valid-until {}",
+            version.key_id,
+            instant_text(from),
+            instant_text(until)
+        ),
+    );
+    let expected = format!("{} {}\n", version.fingerprint(), version.key_id);
+    assert_eq!(String::from_utf8(told.stdout).unwrap(), expected);
+    let refused = cli(&folder, "keys fingerprint key.pem");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("expected --key-id, --valid-from and --valid-until"));
 }

@@ -228,6 +228,40 @@ async fn a_revocation_that_no_operator_could_make_comes_in_no_file() {
 }
 
 #[tokio::test]
+async fn a_revocation_in_the_database_that_no_operator_could_make_is_damage() {
+    let records = Records::new();
+    for (name, instants, reason, part) in [
+        (
+            "control",
+            "1748736000",
+            "x\u{1b}[2J",
+            "reason: has 5 characters",
+        ),
+        (
+            "future",
+            "4102444800",
+            "leaked",
+            "distrust_after: lies in the future",
+        ),
+    ] {
+        let file = format!("{name}.sqlite");
+        let place = records.with_rows(&file, &key(), 2).await;
+        let sqlite = rusqlite::Connection::open(records.file(&file)).unwrap();
+        let sql = format!(
+            "INSERT INTO key_revocation (key_id, distrust_after, reason, revoked_at) VALUES ('key-2025', {instants}, ?1, 1748736000)"
+        );
+        sqlite.execute(&sql, [reason]).unwrap();
+        drop(sqlite);
+        let (code, message) = shown(&["record", "verify", "--record", &place]);
+        assert!(
+            code != Some(0) && message.contains(part) && message.contains("revocation of key-2025"),
+            "{name}: {code:?} {message}"
+        );
+        assert!(!message.contains('\u{1b}'), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_known_key_is_not_revoked_by_the_word_of_a_file() {
     let records = Records::new();
     let place = records.with_rows("own.sqlite", &key(), 2).await;
