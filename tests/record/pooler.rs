@@ -215,6 +215,19 @@ async fn nothing_is_signed_in_a_session_that_is_not_as_it_must_be() {
         "row_security = on",
         "statement_timeout = 1",
         "standard_conforming_strings = off",
+        "client_min_messages = error",
+        "quote_all_identifiers = on",
+        "DateStyle = 'German, DMY'",
+        "TimeZone = 'Pacific/Chatham'",
+        "IntervalStyle = 'iso_8601'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -5",
+        "array_nulls = off",
+        "transform_null_equals = on",
+        "default_transaction_isolation = serializable",
+        "default_transaction_deferrable = on",
+        "check_function_bodies = off",
+        "lc_messages = 'C'",
     ] {
         let set = format!("ALTER DATABASE {name} SET {setting}");
         client.batch_execute(&set).await.unwrap();
@@ -225,6 +238,13 @@ async fn nothing_is_signed_in_a_session_that_is_not_as_it_must_be() {
         count(&client, "checkpoint_signer.signed_checkpoint").await,
         2
     );
+    let verified = run(&["record", "verify", "--record", &database.url()]);
+    let shown = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(shown.contains("all is well"), "{shown} {verified:?}");
+    // Who looks at the server from another zone takes it for the same.
+    let reset = format!("ALTER DATABASE {name} SET TimeZone = 'UTC'");
+    client.batch_execute(&reset).await.unwrap();
+    sign_all(&replica, 3..=3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

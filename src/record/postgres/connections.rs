@@ -106,6 +106,12 @@ impl From<tokio_postgres::Error> for StoreError {
             code if code.code().starts_with("42") || code.code().starts_with("28") => {
                 Self::Final(RecordError::Unavailable(message))
             }
+            &SqlState::PROTOCOL_VIOLATION if message.contains("statement pooling") => {
+                Self::Final(RecordError::Unavailable(format!(
+                    "{message}: a pooler between gives each statement another session; expected one whose sessions are clients' own \
+                     (pgbouncer: pool_mode = session)"
+                )))
+            }
             &SqlState::LOCK_NOT_AVAILABLE => Self::Passing(format!(
                 "an earlier commit has not ended, and holds what this one needs: {message}"
             )),

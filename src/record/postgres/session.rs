@@ -16,8 +16,10 @@ use super::StoreError;
 ///
 /// In milliseconds: a statement, a wait for a lock, and a transaction whose client is silent (a frozen replica) are ended by
 /// the server, so that the other replicas go on. A policy that hides rows is an error. A commit is answered when it is
-/// durable, on a synchronous standby too; who asked for more keeps it.
-const SET: &str = "SET LOCAL search_path = pg_catalog, pg_temp; \
+/// durable, on a synchronous standby too; who asked for more keeps it. That a wait for the standby was ended is told by a warning,
+/// which the session must not keep to itself. Names that are read back are quoted only where they must be.
+const SET: &str = "SET LOCAL quote_all_identifiers = off; SET LOCAL search_path = pg_catalog, pg_temp; \
+    SET LOCAL client_min_messages = notice; \
     SET LOCAL statement_timeout = 4000; SET LOCAL lock_timeout = 3000; \
     SET LOCAL idle_in_transaction_session_timeout = 3000; \
     SET LOCAL standard_conforming_strings = on; SET LOCAL row_security = off; \
@@ -25,6 +27,7 @@ const SET: &str = "SET LOCAL search_path = pg_catalog, pg_temp; \
         CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true); \
     SELECT current_setting('search_path') AS search_path, \
         current_setting('synchronous_commit') AS synchronous_commit, \
+        current_setting('client_min_messages') AS client_min_messages, \
         current_setting('row_security') AS row_security, \
         current_setting('standard_conforming_strings') AS standard_conforming_strings, \
         current_setting('transaction_isolation') AS transaction_isolation, \
@@ -34,8 +37,9 @@ const SET: &str = "SET LOCAL search_path = pg_catalog, pg_temp; \
         current_setting('transaction_read_only') AS transaction_read_only";
 
 /// What is read back, and what it may be.
-const DEMANDS: [(&str, &[&str]); 7] = [
+const DEMANDS: [(&str, &[&str]); 8] = [
     ("search_path", &["pg_catalog, pg_temp"]),
+    ("client_min_messages", &["notice"]),
     ("synchronous_commit", &["on", "remote_apply"]),
     ("row_security", &["off"]),
     ("standard_conforming_strings", &["on"]),

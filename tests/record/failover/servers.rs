@@ -87,7 +87,7 @@ impl Servers {
         client
     }
 
-    async fn client_of(&self, server: &str, database: &str) -> tokio_postgres::Client {
+    pub async fn client_of(&self, server: &str, database: &str) -> tokio_postgres::Client {
         let sockets = self.folder.join(format!("s-{server}"));
         let config = format!("host={} user=postgres dbname={database}", sockets.display());
         let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();

@@ -170,7 +170,14 @@ pub async fn keeps_it(replica: &Replica, published: Option<&str>) {
 }
 
 async fn nothing_on_the_primary_alone_is_given(how: &'static str) {
+    nothing_on_the_primary_alone_is_given_where(how, "SELECT 1").await;
+}
+
+/// `set` is how the operator has set up the database.
+async fn nothing_on_the_primary_alone_is_given_where(how: &'static str, set: &str) {
     let servers = Servers::new(&["sync"]).await;
+    let postgres = servers.client_of("a", "postgres").await;
+    postgres.batch_execute(set).await.unwrap();
     let (signer, reader) = (
         servers.replica("clients", &[]).await,
         servers.replica("clients", &[]).await,
@@ -216,6 +223,16 @@ async fn nothing_on_the_primary_alone_is_given(how: &'static str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_whose_wait_was_cancelled_is_not_given_out() {
     nothing_on_the_primary_alone_is_given("pg_cancel_backend").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_wait_was_cancelled_is_not_given_out_where_the_database_keeps_warnings_to_itself()
+ {
+    nothing_on_the_primary_alone_is_given_where(
+        "pg_cancel_backend",
+        "ALTER DATABASE app SET client_min_messages = error",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
