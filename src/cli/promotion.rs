@@ -7,14 +7,15 @@ use clap::Args;
 use serde_json::json;
 
 use super::place::RecordPlace;
-use super::witnesses::WitnessArgs;
+use super::witnesses::ComparedArgs;
 use super::{Failure, Format, FormatArg, print_json, print_line, print_lines};
 use crate::audit::{self, Outcome};
 use crate::clock::Clock;
 use crate::key::instant_text;
 use crate::record::head::{DEFAULT_LOG, LogName};
-use crate::record::home::{Acceptance, Moved};
+use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::{Receipt, RecordError, WentBack};
+use crate::service::WitnessError;
 
 /// The newest rows among which each ledger's newest is looked for.
 const ROWS_LOOKED_AT: u32 = 500;
@@ -48,7 +49,7 @@ pub(super) struct AcceptPromotion {
     )]
     log_name: LogName,
     #[command(flatten)]
-    witnesses: WitnessArgs,
+    witnesses: ComparedArgs,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -78,26 +79,37 @@ impl AcceptPromotion {
             Err(error) => return Err(Failure::impossible(error)),
         };
         // One that was accepted before this began is where the record lives.
+        let acts = bare.acceptances().await.map_err(Failure::impossible)?;
+        let acts: Vec<String> = acts.iter().map(act).collect();
         let Some(moved) = moved.filter(|moved| !moved.is_accepted()) else {
             return match self.format.format {
-                Format::Json => print_json(&json!({ "accepted": false, "moved": false })),
-                Format::Text => print_line(&format!(
-                    "{}: the record lives where it is; there is nothing to accept",
-                    self.record
-                )),
+                Format::Json => {
+                    print_json(&json!({ "accepted": false, "moved": false, "acts": acts }))
+                }
+                Format::Text => {
+                    print_line(&format!(
+                        "{}: the record lives where it is; there is nothing to accept",
+                        self.record
+                    ))?;
+                    acts.iter().try_for_each(|act| print_line(act))
+                }
             };
         };
         let tree = bare.head().await.map_err(Failure::impossible)?;
         let newest = bare.newest(ROWS_LOOKED_AT).await;
         let newest = newest.map_err(Failure::impossible)?;
-        let compared = self.witnesses.read(None)?;
-        let checked = compared.check(bare.as_ref(), &self.log_name).await;
+        let compared = self.witnesses.read()?;
+        let mut checked = compared.check(bare.as_ref(), &self.log_name).await;
+        if checked.is_ok() {
+            checked = compared.check_revocations(bare.as_ref()).await;
+        }
         let (rows, root) = (tree.size(), tree.root().to_string());
         let home = |moved: &Moved| {
             let accepted = moved.accepted.as_ref();
             accepted.map_or_else(|| "nowhere".into(), |a| a.home.to_string())
         };
         if self.format.format == Format::Text {
+            acts.iter().try_for_each(|act| print_line(act))?;
             print_line(&format!("the record lives at  {}", home(&moved)))?;
             print_line(&format!("this database is     {}", moved.here))?;
             print_line(&format!("it has               {rows} rows, root {root}"))?;
@@ -110,10 +122,13 @@ impl AcceptPromotion {
             return Err(Failure::Negative(format!("{former}; nothing was accepted")));
         }
         checked.map_err(|error| {
-            Failure::Negative(format!(
-                "{error}; nothing was accepted: put the missing rows back first (`record restore`), or leave out what they are \
-                 missing by, and give them up"
-            ))
+            Failure::Negative(match error {
+                WitnessError::Revoked { .. } => format!("{error}; nothing was accepted"),
+                error => format!(
+                    "{error}; nothing was accepted: put the missing rows back first (`record restore`), or leave out what they are \
+                     missing by, and give them up"
+                ),
+            })
         })?;
         let Some(reason) = self.reason else {
             return Err(Failure::Impossible(
@@ -149,9 +164,29 @@ impl AcceptPromotion {
     }
 }
 
+/// The operator's name on this machine. Without one in the environment (a container, a job), the machine's list of users has it.
 fn who() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    user.unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
+    user.unwrap_or_else(|_| {
+        let uid = rustix::process::getuid().as_raw();
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let named = users.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)? == uid.to_string()).then(|| format!("{name} (uid {uid})"))
+        });
+        named.unwrap_or_else(|| format!("uid {uid}"))
+    })
+}
+
+/// A line for an act on record.
+fn act((home, acceptance): &(Home, Acceptance)) -> String {
+    let Acceptance { who, reason, at } = acceptance;
+    let by = match who.is_empty() {
+        true => String::new(),
+        false => format!(" by {who}"),
+    };
+    format!("on record: {} {home}{by}: {reason}", instant_text(*at))
 }
 
 fn newest_of_each(newest: &[Receipt]) -> Vec<&Receipt> {

@@ -41,6 +41,47 @@ pub(super) struct WitnessArgs {
     peer_tls: ClientTls,
 }
 
+/// What a record is compared with once.
+#[derive(Args)]
+pub(super) struct ComparedArgs {
+    /// A signed head that the record must contain: a file with what `record head` printed, in either form. Give it again for
+    /// further ones
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_KNOWN_HEAD",
+        value_delimiter = ',',
+        value_name = "HEAD"
+    )]
+    known_head: Vec<PathBuf>,
+    /// The head file of a replica (`serve --head-file`), whose head the record must contain; it is only read
+    #[arg(long, env = "CHECKPOINT_SIGNER_HEAD_FILE", value_name = "PATH")]
+    head_file: Option<PathBuf>,
+    /// A replica that runs: the record must contain its head, or what it has seen, and every revocation that it knows. One that
+    /// does not answer is left out. Give it again for further ones
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_PEER",
+        value_delimiter = ',',
+        value_name = "URL"
+    )]
+    peer: Vec<String>,
+    #[command(flatten)]
+    peer_tls: ClientTls,
+}
+
+impl ComparedArgs {
+    /// Reads the heads.
+    pub(super) fn read(self) -> Result<Witnesses, Failure> {
+        let args = WitnessArgs {
+            known_head: self.known_head,
+            head_file: self.head_file,
+            peer: self.peer,
+            peer_tls: self.peer_tls,
+        };
+        args.read(None)
+    }
+}
+
 impl WitnessArgs {
     /// Reads the heads. `dev` is the folder of --dev, if the record is there.
     pub(super) fn read(self, dev: Option<&Path>) -> Result<Witnesses, Failure> {

@@ -202,6 +202,11 @@ pub trait Record: Send + Sync + 'static {
         accept: Option<&Acceptance>,
     ) -> Result<Option<Acceptance>, RecordError>;
 
+    /// Every act by which signing was let go on at a place, the oldest first; none where the store cannot be moved.
+    async fn acceptances(&self) -> Result<Vec<(Home, Acceptance)>, RecordError> {
+        Ok(Vec::new())
+    }
+
     /// Notes what another replica has that this record has not: nothing is signed until it is noted that there is nothing.
     fn contradict(&self, problem: Option<String>);
 

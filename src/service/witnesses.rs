@@ -10,6 +10,7 @@ use tonic::metadata::MetadataMap;
 use tonic_types::StatusExt as _;
 
 use super::head_file::{HeadFile, HeadFileError};
+use super::peer_keys;
 use crate::grpc::client::{self, ClientTls};
 use crate::grpc::proto::GetRecordHeadRequest;
 use crate::grpc::proto::record_service_client::RecordServiceClient;
@@ -56,8 +57,19 @@ pub enum WitnessError {
         /// What is wrong.
         problem: String,
     },
+    /// A peer knows of a revocation.
+    #[error(
+        "{place}: knows that key {key_id} is revoked, and the record does not hold that, or from later on; it is put on record again \
+         first: `checkpoint-signer keys revoke {key_id}`, to a service on this record"
+    )]
+    Revoked {
+        /// Who knows it.
+        place: String,
+        /// The key.
+        key_id: String,
+    },
     /// A peer that runs has seen a newer state.
-    #[error("--peer {url}: says that {problem}; the same holds for this replica")]
+    #[error("--peer {url}: says of this same record: {problem}")]
     WentBack {
         /// The peer.
         url: String,
@@ -91,6 +103,30 @@ impl Witnesses {
             }
         }
         record.contradict(elsewhere);
+        Ok(())
+    }
+
+    /// Checks that the record holds what peers know of revocations, which no head counts.
+    ///
+    /// # Errors
+    /// [`WitnessError`], the first. A peer that does not answer is none.
+    pub async fn check_revocations(&self, record: &dyn Record) -> Result<(), WitnessError> {
+        let told = peer_keys::ask_all(self).await;
+        // Read after the peers have answered, each of which knows only what was on record.
+        let recorded = record.keyring().await.map_err(NotContained::from)?;
+        for (url, revoked) in self.peers.iter().zip(told) {
+            match revoked {
+                Ok(revoked) => {
+                    if let Some(key_id) = peer_keys::missing(&recorded, &revoked) {
+                        return Err(WitnessError::Revoked {
+                            place: place(url),
+                            key_id: key_id.into(),
+                        });
+                    }
+                }
+                Err(problem) => tracing::warn!(peer = url, problem, "the peer told no keys"),
+            }
+        }
         Ok(())
     }
 

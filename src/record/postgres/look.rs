@@ -1,11 +1,12 @@
 //! One look at the record: its head, the row that was the newest when this process looked last, and where it lives. It is taken
 //! in the transaction that it is about, so that it is of the same server.
 
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::Row as SqlRow;
 
 use super::StoreError;
 use super::rows::frontier;
+use super::session::begin_reading;
 use crate::record::RecordError;
 use crate::record::home::{Acceptance, Accepted, Home};
 use crate::record::row::{instant, to_signed};
@@ -33,7 +34,7 @@ const LOOK: &str = "\
       control.system_identifier::text, \
       CASE WHEN pg_is_in_recovery() THEN NULL ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END, \
       (SELECT oid::bigint FROM pg_database WHERE datname = current_database()), \
-      pg_postmaster_start_time()::text, home.number, home.system, home.timeline, home.database, home.token, \
+      to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), home.number, home.system, home.timeline, home.database, home.token, \
       (SELECT count(*) FROM checkpoint_signer.key_version) + (SELECT count(*) FROM checkpoint_signer.key_endorsement) \
         + (SELECT count(*) FROM checkpoint_signer.key_revocation) \
     FROM checkpoint_signer.record_head head CROSS JOIN pg_control_system() control \
@@ -52,7 +53,9 @@ pub(super) async fn look(client: &impl GenericClient, mark: &Mark) -> Result<Loo
         // A standby, which is only ever read.
         None => 0,
         Some(digits) => u32::from_str_radix(&digits, 16).map_err(|_| {
-            RecordError::Unavailable(format!("the timeline of the database is {digits:?}"))
+            RecordError::Unavailable(format!(
+                "the timeline of the database is {digits}, which is no hexadecimal number"
+            ))
         })?,
     };
     Ok(Look {
@@ -142,6 +145,29 @@ pub(super) async fn acceptance_of(
         reason: row.try_get(1)?,
         at: instant(row.try_get(2)?)?,
     })
+}
+
+/// All of them, the oldest first.
+pub(super) async fn acceptances(
+    client: &mut Object,
+) -> Result<Vec<(Home, Acceptance)>, StoreError> {
+    let sql = "SELECT system, timeline, database, who, reason, accepted_at FROM checkpoint_signer.record_home ORDER BY number";
+    let transaction = begin_reading(client).await?;
+    let rows = transaction.query(sql, &[]).await?;
+    let read = |row: &SqlRow| {
+        let home = Home {
+            system: row.try_get(0)?,
+            timeline: number(row.try_get(1)?),
+            database: number(row.try_get(2)?),
+        };
+        let acceptance = Acceptance {
+            who: row.try_get(3)?,
+            reason: row.try_get(4)?,
+            at: instant(row.try_get(5)?)?,
+        };
+        Ok((home, acceptance))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Writes down where a record is made.

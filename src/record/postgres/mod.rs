@@ -317,6 +317,12 @@ impl Record for PostgresRecord {
         settled.await.map(Some)
     }
 
+    async fn acceptances(&self) -> Result<Vec<(Home, Acceptance)>, RecordError> {
+        self.reading
+            .run(|client| Box::pin(look::acceptances(client)))
+            .await
+    }
+
     fn contradict(&self, problem: Option<String>) {
         self.view.knowledge.seen.contradict(problem);
     }

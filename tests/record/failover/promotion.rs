@@ -109,6 +109,11 @@ async fn an_idle_replica_signs_no_second_history_on_a_standby_that_lagged() {
     let (code, shown) = accept(&servers, &["--reason", "again"]);
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("nothing to accept"), "{shown}");
+    // The acts are on record, and shown.
+    assert!(
+        shown.contains("the record was made") && shown.contains("all is there again"),
+        "{shown}"
+    );
     idle.stop().await;
     busy.stop().await;
 }

@@ -2,13 +2,14 @@
 
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use checkpoint_signer::grpc::proto::{ListKeysRequest, RevokeKeyRequest};
+use checkpoint_signer::record::sqlite::SqliteRecord;
 
 use crate::client::get as get_http;
 use crate::cluster::Replica;
 use crate::support::refusal;
 use crate::wait;
 
-use super::promotion::fail_over;
+use super::promotion::{accept, fail_over};
 use super::servers::Servers;
 use super::told::Told;
 
@@ -140,4 +141,34 @@ async fn an_older_state_beneath_a_running_replica_does_not_undo_a_revocation() {
     .await;
     never_signs(&mut told, &[&replica]).await;
     replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_is_not_accepted_while_a_peer_knows_of_a_revocation_that_the_record_lacks() {
+    let servers = Servers::new(&["lags"]).await;
+    let mut told = Told::default();
+    let replica = servers.replica("clients", &[]).await;
+    for count in 1..=2 {
+        told.sign(&replica, count).await.unwrap();
+    }
+    servers.caught_up("lags").await;
+    servers.control("lags", "stop");
+    replica.stop().await;
+    // A replica that remembers it, and cannot put it on record.
+    let place = servers.files.path().join("elsewhere.sqlite");
+    SqliteRecord::init(&place).unwrap();
+    let place = format!("sqlite:{}", place.display());
+    let elsewhere = Replica::start(servers.files.path(), &place).await;
+    revoke(&[&elsewhere]).await;
+    fail_over(&servers);
+    let (code, shown) = accept(&servers, &["--peer", &elsewhere.url(), "--reason", "x"]);
+    assert_eq!(code, 1, "{shown}");
+    assert!(
+        shown.contains("is revoked, and the record does not hold that")
+            && shown.contains("nothing was accepted"),
+        "{shown}"
+    );
+    let (code, shown) = accept(&servers, &["--reason", "x"]);
+    assert_eq!(code, 0, "{shown}");
+    elsewhere.stop().await;
 }
