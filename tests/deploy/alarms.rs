@@ -158,6 +158,7 @@ fn each_line_rings_the_alarm_of_its_kind() {
         (refused("EQUIVOCATION"), &["SecondHistories"][..]),
         (refused("ROLLBACK"), &["SecondHistories"]),
         (refused("CLOCK_WENT_BACK"), &["SecondHistories"]),
+        (refused("CLOCK_AHEAD"), &["SecondHistories"]),
         (refused("KEY_EXPIRED"), &["CannotSign"]),
         (refused("NO_SIGNING_KEY"), &["CannotSign"]),
         (refused("RECORD_STORE_UNAVAILABLE"), &["CannotSign"]),
