@@ -56,7 +56,13 @@ impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         // The store's own words may name files and hosts, which are nobody's business outside.
         tracing::warn!(%error, "the record cannot be read for HTTP");
-        let detail = "the record cannot be read now; retry later";
+        let detail = match error {
+            RecordError::WentBack(_) => {
+                "the record is not as this service has seen it: an older state, another one, or in another place, so that what is \
+                 asked for may be missing from it. Its operator has to mend that; a retry alone does not help"
+            }
+            _ => "the record cannot be read now; retry later",
+        };
         let reason = "RECORD_STORE_UNAVAILABLE";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
     }

@@ -165,7 +165,8 @@ impl std::fmt::Display for Moved {
             f,
             "; rows may be missing, and nothing is signed until what is known elsewhere is in the record. After a promotion, \
              replicas that name one another by --peer find that out by themselves, once all of them answer; otherwise compare it, \
-             and say so: checkpoint-signer record accept-promotion --record PLACE --reason TEXT"
+             and say so: checkpoint-signer record accept-promotion --record PLACE --reason TEXT (docs/disaster-recovery.md, \"A standby was \
+             promoted\")"
         )
     }
 }

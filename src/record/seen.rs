@@ -23,13 +23,16 @@ use super::tree::Frontier;
 /// How many rows of the past are remembered, to tell how far a record that went back is still the same.
 const MOST_REMEMBERED: usize = 64;
 
+/// What to read then.
+const PAGE: &str = "docs/incidents.md, \"The record is lost\"";
+
 /// The record is not the one that this process has seen: an older state of it, or another one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WentBack {
     /// Rows are gone.
     #[error(
         "the record went back from {seen} rows to {found}: an older state was put in its place, and nothing is signed \
-         until the newest one is back"
+         until the newest one is back, or what is missing was put into it (`checkpoint-signer record restore`; {PAGE})"
     )]
     Fewer {
         /// How many rows were seen.
@@ -40,7 +43,7 @@ pub enum WentBack {
     /// Rows were replaced.
     #[error(
         "the record has {found} rows, but the first {seen} of them are not those that were seen: it went back to an older \
-         state and grew again, or is another one; nothing is signed until the one that was seen is back"
+         state and grew again, or is another one; nothing is signed until the one that was seen is back ({PAGE})"
     )]
     OtherRows {
         /// How many rows were seen.
@@ -51,7 +54,7 @@ pub enum WentBack {
     /// The file was replaced; what is written now would be lost with the old one.
     #[error(
         "the record {path} was replaced by another file, or taken away, after {seen} rows; nothing is signed until this \
-         service was restarted on the record that has them"
+         service was restarted on the record that has them ({PAGE})"
     )]
     Replaced {
         /// Where it was.
@@ -62,7 +65,7 @@ pub enum WentBack {
     /// A file of the record is not as this process left it: rows may be lost, or go to two places.
     #[error(
         "the record after {seen} rows: {path} {problem}; nothing is signed until this service was restarted on the record \
-         that has them"
+         that has them (docs/backup.md, \"SQLite, for one machine\")"
     )]
     Disturbed {
         /// Which file.
@@ -81,7 +84,7 @@ pub enum WentBack {
     /// Another replica has rows that this record has not.
     #[error(
         "{problem}: two databases are written to, or this one is an older state, and nothing is signed until the record has \
-         what that replica has"
+         what that replica has ({PAGE})"
     )]
     Contradicted {
         /// How many rows were seen.

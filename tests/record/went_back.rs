@@ -6,10 +6,11 @@ use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use checkpoint_signer::grpc::proto::record_service_client::RecordServiceClient;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
 use checkpoint_signer::grpc::proto::{
-    GetRecordHeadRequest, RevokeKeyRequest, SignCheckpointRequest,
+    GetRecordHeadRequest, ListSignedCheckpointsRequest, RevokeKeyRequest, SignCheckpointRequest,
 };
 
 use crate::backup::{Store, request, sign_all};
+use crate::client::get as get_http;
 use crate::cluster::Replica;
 use crate::support::refusal;
 
@@ -198,11 +199,36 @@ async fn rows_that_are_taken_out_of_a_record_file_are_noticed_at_the_next_call()
     sign_all(&first, 1..=5).await;
     first.stop().await;
     store.backup("backup.sqlite").await;
-    let service = store.start(&store.place(), &[]).await;
+    let mut service = store
+        .start(&store.place(), &["--http", "127.0.0.1:0"])
+        .await;
     sign_all(&service, 6..=9).await;
     restore_in_place(&store);
     let message = not_signed(&service, 10).await;
     assert!(message.contains("went back from 9 rows to 5"), "{message}");
+    // A list would end as if that were all.
+    let mut records = RecordServiceClient::new(service.channel());
+    let listed = records
+        .list_signed_checkpoints(ListSignedCheckpointsRequest::default())
+        .await;
+    let told = listed.unwrap_err().message().to_owned();
+    assert!(
+        told.contains("went back from 9 rows to 5") && told.contains("docs/incidents.md"),
+        "{told}"
+    );
+    let http = format!("http://{}", service.next_address().await);
+    for path in [
+        "/v1/checkpoints",
+        "/v1/checkpoints/newest",
+        "/.well-known/jwks.jwt",
+    ] {
+        let http = http.clone();
+        let answer = tokio::task::spawn_blocking(move || get_http(&http, path));
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status, 503, "{path}: {}", answer.body);
+        let helps = answer.body.contains("a retry alone does not help");
+        assert!(helps || path.ends_with("jwt"), "{}", answer.body);
+    }
     becomes_healthy(&service, false).await;
     service.stop().await;
 }

@@ -10,15 +10,14 @@ use crate::record::listing::{MAX_LOOKED_AT, Page, Recorded, Span};
 use crate::record::row::to_signed;
 use crate::record::{Filter, Listing, RecordError};
 
+/// A page, in the caller's snapshot.
 pub(super) fn list(
     connection: &Connection,
     filter: &Filter,
     after: u64,
     limit: u32,
 ) -> Result<Listing, RecordError> {
-    // One snapshot for all that is read.
-    let transaction = connection.unchecked_transaction()?;
-    let Some(span) = span(&transaction, filter, after)? else {
+    let Some(span) = span(connection, filter, after)? else {
         return Ok(Listing::default());
     };
     // Those of a ledger are found by its index, to which the plus leaves them.
@@ -48,7 +47,7 @@ pub(super) fn list(
         bound(" AND signed_at < ?", until.timestamp().into());
     }
     let sql = select(&format!("{conditions} ORDER BY {order} LIMIT {limit}"));
-    let mut statement = transaction.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut page = Page::new(limit);
     while let Some(row) = rows.next()? {

@@ -46,6 +46,7 @@ use identity::FileIdentity;
 use lane::Lane;
 use owner::Ownership;
 use readers::Readers;
+use rows::whole_as_seen;
 
 /// "ACSR": tells a record from any other SQLite file (`PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x4143_5352;
@@ -326,15 +327,23 @@ impl Record for SqliteRecord {
         checkpoint_id: &CheckpointId,
     ) -> Result<Option<Receipt>, RecordError> {
         let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
-        let get =
-            move |connection: &mut Connection| rows::by_id(connection, &ledger_id, &checkpoint_id);
+        let seen = Arc::clone(&self.seen);
+        let get = move |connection: &mut Connection| {
+            whole_as_seen(connection, &seen, |connection| {
+                rows::by_id(connection, &ledger_id, &checkpoint_id)
+            })
+        };
         self.read_on(self.readers.rows(), get).await
     }
 
     async fn list(&self, filter: &Filter, after: u64, limit: u32) -> Result<Listing, RecordError> {
-        let filter = filter.clone();
-        self.read(move |connection| listing::list(connection, &filter, after, limit))
-            .await
+        let (filter, seen) = (filter.clone(), Arc::clone(&self.seen));
+        self.read(move |connection| {
+            whole_as_seen(connection, &seen, |connection| {
+                listing::list(connection, &filter, after, limit)
+            })
+        })
+        .await
     }
 
     async fn head(&self) -> Result<Frontier, RecordError> {
@@ -380,8 +389,13 @@ impl Record for SqliteRecord {
     }
 
     async fn newest(&self, limit: u32) -> Result<Vec<Receipt>, RecordError> {
-        self.read(move |connection| rows::newest(connection, limit))
-            .await
+        let seen = Arc::clone(&self.seen);
+        self.read(move |connection| {
+            whole_as_seen(connection, &seen, |connection| {
+                rows::newest(connection, limit)
+            })
+        })
+        .await
     }
 
     async fn keyring(&self) -> Result<Keyring, RecordError> {

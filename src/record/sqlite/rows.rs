@@ -102,6 +102,19 @@ pub(super) fn head(connection: &Connection, seen: &Seen) -> Result<Frontier, Rec
     Ok(tree)
 }
 
+/// Reads, in one snapshot, what is given out only of a record that has all that was seen: a list ends as if that were all.
+pub(super) fn whole_as_seen<T>(
+    connection: &Connection,
+    seen: &Seen,
+    read: impl FnOnce(&Connection) -> Result<T, RecordError>,
+) -> Result<T, RecordError> {
+    let mark = seen.mark();
+    let transaction = connection.unchecked_transaction()?;
+    let tree = read_head(&transaction)?.frontier;
+    check_seen(&transaction, seen, &mark, &tree)?;
+    read(&transaction)
+}
+
 /// Compares the record as a transaction sees it with what was seen before it began.
 pub(super) fn check_seen(
     transaction: &Transaction,
