@@ -88,7 +88,10 @@ pub fn keys(act: &'static str, asked: Asked<'_>, key_id: &str, outcome: Outcome<
 pub fn clock(asked: Asked<'_>, said: &str, dry_run: bool, outcome: Outcome<'_>) {
     tracing::info!(
         target: TARGET,
-        message = outcome.says("the clock is resumed", "the clock is not resumed"),
+        message = match dry_run {
+            true => outcome.says("it is told what resuming the clock would do", "the clock would not be resumed"),
+            false => outcome.says("the clock is resumed", "the clock is not resumed"),
+        },
         act = "resume-clock",
         who = asked.who,
         request_id = asked.request_id,

@@ -12,7 +12,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::clock::Clock;
 use crate::key::instant_text;
-use crate::record::rules::{CLOCK_TOLERANCE, RuleViolation, check_ahead, check_behind};
+use crate::record::rules::{
+    CLOCK_TOLERANCE, RuleViolation, check_ahead, check_behind, other_clock,
+};
 
 /// The time since the machine was started, its sleep included. Setting the clock does not change it.
 pub fn uptime() -> Duration {
@@ -142,8 +144,8 @@ impl Timekeeper {
             return Err(RuleViolation::ClockAhead {
                 now: instant_text(now),
                 other: format!(
-                    "it was set forwards by {} s while the service ran, and no other clock says that this is right (when \
-                     it is, start the service anew)",
+                    "it was set forwards by {} s while the service ran, and there is no other clock that says that this is right; \
+                     nothing is signed until it is set back, or, when it is right, the service is started anew",
                     forwards.num_seconds()
                 ),
             });
@@ -207,10 +209,7 @@ fn check_source(
         return Ok(());
     };
     let latest = latest + TimeDelta::seconds(1);
-    let shows = |instant| {
-        let instant = instant_text(instant);
-        format!("Secrets Manager's shows {instant} (the Date of its answers)")
-    };
+    let shows = |instant| other_clock("Secrets Manager's (the Date of its answers)", instant);
     if now > latest + CLOCK_TOLERANCE {
         return Err(RuleViolation::ClockAhead {
             now: instant_text(now),

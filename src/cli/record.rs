@@ -13,13 +13,14 @@ use super::place::RecordPlace;
 use super::promotion::AcceptPromotion;
 use super::{Failure, Format, FormatArg, input, keyring, log, print_json, print_line, print_lines};
 use crate::clock::Clock;
-use crate::key::{Fingerprint, KeyId, Trust};
+use crate::key::{Fingerprint, KeyId, Trust, instant_text};
 use crate::record::audit::audit;
 use crate::record::export::{ExportError, export};
 use crate::record::import::{ImportError, import};
 use crate::record::restore::{RestoreError, restore};
 use crate::record::resumption::from_published;
-use crate::record::{AppendError, Resumption};
+use crate::record::rules::CLOCK_TOLERANCE;
+use crate::record::{AppendError, Record, Resumption};
 
 #[derive(Subcommand)]
 pub(super) enum RecordCommand {
@@ -322,10 +323,12 @@ impl Verify {
             record.confirm_read().await.map_err(Failure::impossible)?;
         }
         let (rows, root) = (audit.tree.size(), audit.tree.root().to_string());
+        let ahead = ahead_of_its_time(record.as_ref()).await;
         match self.format.format {
             Format::Json => {
                 let told = audit.told.iter();
                 print_json(&json!({
+                    "note": ahead,
                     "rows": rows,
                     "root": root,
                     "problems": audit.problems,
@@ -339,6 +342,9 @@ impl Verify {
                 }
                 for unchecked in &audit.unchecked {
                     print_line(&format!("NOT CHECKED {unchecked}"))?;
+                }
+                if let Some(note) = &ahead {
+                    print_line(&format!("NOTE {note}"))?;
                 }
                 let found = match (audit.problems, audit.unchecked.is_empty()) {
                     (0, true) => "all is well".into(),
@@ -361,6 +367,24 @@ impl Verify {
             _ => Err(Failure::Shown),
         }
     }
+}
+
+/// A sentence, when the newest signature is dated after now: no damage, but nothing is signed on such a record.
+async fn ahead_of_its_time(record: &dyn Record) -> Option<String> {
+    // Damage is told in any case.
+    let pulse = record.pulse().await.ok()?;
+    let now = pulse.store_clock.unwrap_or_else(|| Clock::system().now());
+    let newest = pulse
+        .newest_signed_at
+        .filter(|newest| *newest > now + CLOCK_TOLERANCE);
+    newest.map(|newest| {
+        format!(
+            "the newest signature is of {}, and now it is {}: a clock ran ahead, or this one is behind. Nothing is signed until \
+             then, or until an operator says `checkpoint-signer record resume-clock` (docs/incidents.md, \"The clock is wrong\")",
+            instant_text(newest),
+            instant_text(now)
+        )
+    })
 }
 
 impl RecordCommand {

@@ -21,7 +21,7 @@ use crate::key::instant_text;
 use crate::paging::{self, FilterDigest};
 use crate::record::head::PublishedHead;
 use crate::record::proof::{ProofPlan, verify_inclusion};
-use crate::record::rules::{CLOCK_TOLERANCE, RuleViolation};
+use crate::record::rules::{CLOCK_TOLERANCE, RuleViolation, other_clock};
 use crate::record::tree::TreeHash;
 use crate::record::{Filter, Receipt, RecordError, ResumeOrder, Resumption, prover};
 use crate::signer::Refusal;
@@ -248,7 +248,12 @@ impl Records {
             is_now: true,
             dry_run: request.dry_run,
         };
-        Ok(self.0.record.resume_clock(order).await?)
+        let resumption = self.0.record.resume_clock(order).await?;
+        if !request.dry_run {
+            // Who asks for the health next is not told of the time before.
+            self.0.custody.hear_of(resumption.resumed_from).await;
+        }
+        Ok(resumption)
     }
 
     /// A tree that there was: a proof for a later one would read rows that are not there.
@@ -280,7 +285,7 @@ fn in_turn<T>(answer: T, turn: Turn) -> Response<T> {
 
 /// The service's clock and the caller's.
 fn agree(now: DateTime<Utc>, claimed: DateTime<Utc>) -> Result<(), RuleViolation> {
-    let other = || format!("the caller's shows {}", instant_text(claimed));
+    let other = || other_clock("the caller's", claimed);
     let now_text = instant_text(now);
     if now > claimed + CLOCK_TOLERANCE {
         return Err(RuleViolation::ClockAhead {

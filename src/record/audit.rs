@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::rules::{Place, Standing};
+use super::rules::{Place, RuleViolation, Standing};
 use super::tree::{Frontier, HIGHEST_KEPT, KEPT_EVERY, Node, NodeId, TreeHash};
 use super::{Depth, Filter, Listing, Receipt, Record, RecordError, Resumption};
 use crate::checkpoint::{LedgerId, Timestamp};
@@ -134,7 +134,12 @@ impl History {
             timestamp: fields.timestamp,
         };
         self.ledgers.insert(fields.ledger_id.clone(), newest);
-        judged.map_err(|violation| violation.to_string())?;
+        judged.map_err(|violation| match violation {
+            RuleViolation::ClockWentBack { now, newest } => format!(
+                "was signed at {now}, before what goes before it ({newest}), and no resumption of the clock says that it may be"
+            ),
+            violation => violation.to_string(),
+        })?;
         match self.names.insert(name(row)) {
             true => Ok(()),
             false => Err(format!(

@@ -126,8 +126,9 @@ pub enum RuleViolation {
     },
     /// Rule 4.
     #[error(
-        "the signer's clock shows {now}, but the newest signature on record is of {newest}; nothing is \
-         signed until the clock is right"
+        "the signer's clock shows {now}, but the newest signature on record is of {newest}; nothing is signed until the clock \
+         is right. When it is, and another one ran ahead: until its time has come, or an operator says `checkpoint-signer record \
+         resume-clock` (docs/incidents.md, \"The clock is wrong\")"
     )]
     ClockWentBack {
         /// What the clock shows.
@@ -136,25 +137,19 @@ pub enum RuleViolation {
         newest: String,
     },
     /// The clock is ahead of another one.
-    #[error(
-        "the signer's clock shows {now}, but {other}; expected no more than 5 s between them, and nothing is signed \
-         until they agree"
-    )]
+    #[error("the signer's clock shows {now}, but {other}")]
     ClockAhead {
         /// What the clock shows.
         now: String,
-        /// What the other one shows, and whose it is.
+        /// What the other one shows, and whose it is; or how else that is known, and until when nothing is signed.
         other: String,
     },
     /// The clock is behind the store's.
-    #[error(
-        "the signer's clock shows {now}, but {other}; expected no more than 5 s between them, and nothing is signed \
-         until they agree"
-    )]
+    #[error("the signer's clock shows {now}, but {other}")]
     ClockBehind {
         /// What the clock shows.
         now: String,
-        /// What the other one shows, and whose it is.
+        /// What the other one shows, and whose it is; or how else that is known, and until when nothing is signed.
         other: String,
     },
     /// Rule 5.
@@ -311,6 +306,14 @@ pub fn check_clock(now: DateTime<Utc>, newest: DateTime<Utc>) -> Result<(), Rule
     Ok(())
 }
 
+/// What another clock shows, and until when nothing is signed.
+pub fn other_clock(whose: &str, shows: DateTime<Utc>) -> String {
+    format!(
+        "{whose} shows {}; expected no more than 5 s between the two, and nothing is signed until they agree",
+        instant_text(shows)
+    )
+}
+
 /// The clocks of signer and store.
 ///
 /// # Errors
@@ -319,7 +322,7 @@ pub fn check_ahead(now: DateTime<Utc>, store: DateTime<Utc>) -> Result<(), RuleV
     if now > store + CLOCK_TOLERANCE {
         return Err(RuleViolation::ClockAhead {
             now: instant_text(now),
-            other: format!("the record store's shows {}", instant_text(store)),
+            other: other_clock("the record store's", store),
         });
     }
     Ok(())
@@ -333,7 +336,7 @@ pub fn check_behind(now: DateTime<Utc>, store: DateTime<Utc>) -> Result<(), Rule
     if now + CLOCK_TOLERANCE < store {
         return Err(RuleViolation::ClockBehind {
             now: instant_text(now),
-            other: format!("the record store's shows {}", instant_text(store)),
+            other: other_clock("the record store's", store),
         });
     }
     Ok(())

@@ -39,7 +39,7 @@ pub struct KnownHead {
 pub enum NotContained {
     /// It is a head of something else.
     #[error(
-        "{place}: is a head of the record {found:?}, but this one is named {expected:?}; expected a head of this record, or \
+        "{place}: is a head of the record {found}, but this one is named {expected}; expected a head of this record, or \
          another --log-name"
     )]
     OtherLog {

@@ -31,6 +31,9 @@ const RECORD_EVERY: Duration = Duration::from_secs(10);
 /// How long a start waits for the first reading of the source.
 const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long the caller of an act waits until health tells of it: some heartbeats.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
+
 /// Commands that may wait for the task.
 const COMMANDS: usize = 64;
 
@@ -133,6 +136,16 @@ impl Custody {
     /// What the record answers all the time.
     pub(super) fn beats(&self) -> watch::Receiver<Beat> {
         self.beats.clone()
+    }
+
+    /// Waits, for a moment at most, until all that is told of the record knows that times go on from an instant.
+    pub async fn hear_of(&self, resumed_from: DateTime<Utc>) {
+        let mut beats = self.beats.clone();
+        let heard = beats.wait_for(|beat| {
+            let newest = beat.pulse.as_ref().and_then(|pulse| pulse.newest_signed_at);
+            newest.is_none_or(|newest| newest <= resumed_from)
+        });
+        let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
     }
 
     /// The keys as they are now, and whenever they change.

@@ -31,12 +31,26 @@ impl Resumed {
     async fn new() -> Self {
         let folder = folder();
         let path = ran_ahead(&folder).await;
+        let place = format!("sqlite:{}", path.display());
+        let verify = ["record", "verify", "--record", &place];
+        let (code, said) = run_beside(&verify).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains("NOTE the newest signature is of") && said.contains("resume-clock"),
+            "{said}"
+        );
         let record = Arc::new(SqliteRecord::open(&path).unwrap());
         let replica = Replica::start(&folder, record.clone(), Clock::system()).await;
         let (url, reason) = (replica.url(), "NTP of host 3 was wrong");
         let resume = ["record", "resume-clock", "--server", &url];
         let (code, said) = run_beside(&[&resume[..], &["--reason", reason]].concat()).await;
         assert_eq!(code, Some(0), "{said}");
+        let service = ["--service", "amply.checkpoint.v1.SigningService"];
+        let health = [&["health", "--server", &url][..], &service].concat();
+        let (code, said) = run_beside(&health).await;
+        assert_eq!(code, Some(0), "at once: {said}");
+        let (_, said) = run_beside(&verify).await;
+        assert!(!said.contains("NOTE"), "{said}");
         for entry_count in 2..=4 {
             replica.sign(entry_count).await.unwrap();
         }
@@ -47,7 +61,6 @@ impl Resumed {
         let lines = rows.iter().map(|row| row.signed.published_json()).collect();
         assert!(replica.service.drain().await);
         drop(record);
-        let place = format!("sqlite:{}", path.display());
         let export = folder.path().join("export.ndjson").display().to_string();
         let (code, said) =
             run_beside(&["record", "export", "--record", &place, "--out", &export]).await;
