@@ -16,7 +16,10 @@ const READ_AT_ONCE: usize = 2;
 
 /// Steps of nice(2) by which the threads give way: a third of the time of one that signs, when there is not enough for both, so that
 /// they always go on.
-const NICER: i32 = 5;
+pub(crate) const NICER: i32 = 5;
+
+/// Threads beside one for each core that may wait at once for what is large, or for files.
+const SPARE: usize = 8;
 
 /// How many may wait for that. Who waits holds a small request and nothing else.
 const WAITING: usize = 256;
@@ -31,14 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub(crate) struct Aside(Option<Runtime>);
 
 impl Aside {
-    /// Starts them: as many as there are cores, and for RSA half as many, so that verification never takes all of them.
+    /// Starts them: as many as there are cores, and some that take their place while they wait for what is large.
     pub(crate) fn start() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
             .worker_threads(cores)
-            .max_blocking_threads(cores.div_ceil(2))
+            .max_blocking_threads(2 * cores + SPARE)
             .thread_name("aside")
-            .on_thread_start(give_way)
+            .on_thread_start(|| give_way(NICER))
             .enable_all()
             .build()?;
         Ok(Self(Some(runtime)))
@@ -62,11 +65,11 @@ impl Drop for Aside {
     }
 }
 
-/// Lets the thread that calls it run when those that sign leave it the time. On other systems than Linux this would
+/// Lets the thread that calls it run when those of fewer steps leave it the time. On other systems than Linux this would
 /// change the whole process.
-pub(crate) fn give_way() {
+pub(crate) fn give_way(nicer: i32) {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICER) {
+    if let Err(error) = rustix::process::setpriority_process(None, nicer) {
         tracing::debug!(%error, "a thread keeps its priority");
     }
 }

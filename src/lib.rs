@@ -29,7 +29,7 @@
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
-//! | `budget`, `counts`, `aside` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign |
+//! | `budget`, `counts`, `aside`, `lanes` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign, and of these those for what is large |
 //! | `files` | which files are read: those that end |
 //! | [`fault`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of names; pages of the record; text that is safe to show |
 
@@ -47,6 +47,7 @@ pub mod hardening;
 pub mod http;
 pub mod identifier;
 pub mod key;
+mod lanes;
 pub mod paging;
 pub mod record;
 pub mod rollover;

@@ -1,11 +1,14 @@
 //! Protobuf as tonic's own codec does it, except that a message that cannot be decoded is the sender's
-//! fault: INVALID_ARGUMENT, where tonic says INTERNAL; and that its values are counted before it is.
+//! fault: INVALID_ARGUMENT, where tonic says INTERNAL; that its values are counted before it is; and that what is large is
+//! decoded aside.
 
 use bytes::Buf as _;
 use prost::Message;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic::{Code, Status};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+
+use crate::lanes::Lane;
 
 /// The codec of all services of this crate.
 #[derive(Debug, Clone)]
@@ -40,23 +43,29 @@ where
 #[derive(Debug)]
 pub struct StrictDecoder<U>(ProstDecoder<U>);
 
-impl<U: Message + Default + 'static> Decoder for StrictDecoder<U> {
+impl<U: Message + Default + Send + 'static> Decoder for StrictDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        // tonic keeps a message in one piece.
-        super::wire::check::<U>(buffer.chunk())
-            .map_err(|problem| super::status::invalid_request("message", &problem))?;
-        self.0.decode(buffer).map_err(|status| match status.code() {
-            Code::Internal => super::status::invalid_request(
-                "message",
-                &format!(
-                    "is not the protobuf message that is expected, or nests too deep: {}",
-                    status.message()
-                ),
-            ),
-            _ => status,
+        Lane::of(buffer.remaining()).read(|| {
+            // tonic keeps a message in one piece.
+            super::wire::check::<U>(buffer.chunk())
+                .map_err(|problem| super::status::invalid_request("message", &problem))?;
+            self.0.decode(buffer).map_err(explained)
         })
+    }
+}
+
+fn explained(status: Status) -> Status {
+    match status.code() {
+        Code::Internal => super::status::invalid_request(
+            "message",
+            &format!(
+                "is not the protobuf message that is expected, or nests too deep: {}",
+                status.message()
+            ),
+        ),
+        _ => status,
     }
 }

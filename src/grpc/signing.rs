@@ -24,6 +24,7 @@ use crate::audit::{self, Asked, Outcome, Subject};
 use crate::budget::Part;
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
+use crate::lanes::Lane;
 use crate::record::Receipt;
 use crate::signer::{OnDecision, Submission, WhenFull};
 use crate::telemetry::Metrics;
@@ -40,6 +41,7 @@ impl SigningService for Signing {
     ) -> Result<Response<SignCheckpointResponse>, Status> {
         let call = Call::of(&request)?;
         let checkpoint = read(request.into_inner().checkpoint);
+        call.load.is_read(1);
         let told = Told::of(&self.0, &call, Arc::clone(&call.request_id));
         let pending = Pending::submit(&self.0, &call, checkpoint, told, WhenFull::Refuse).await;
         let receipt = pending.outcome().await?;
@@ -72,8 +74,9 @@ impl SigningService for Signing {
 }
 
 fn read(wire: Option<WireCheckpoint>) -> Result<Checkpoint, InvalidCheckpoint> {
-    wire.ok_or_else(|| FieldFault::new("checkpoint", "is missing; expected a checkpoint"))?
-        .try_into()
+    let wire =
+        wire.ok_or_else(|| FieldFault::new("checkpoint", "is missing; expected a checkpoint"))?;
+    Lane::of(wire.encoded_len()).read(|| wire.try_into())
 }
 
 /// Tells the audit log and the metrics how a checkpoint's way ended.
@@ -213,6 +216,7 @@ async fn take_in(
                 let checkpoint = fit
                     .map_err(InvalidCheckpoint::from)
                     .and_then(|()| read(request.checkpoint));
+                call.load.is_read(items);
                 // It waits as what it is, and not as what it came as, which takes many times that. It is never closed.
                 let Ok(part) = part.await else { return };
                 let told = Told::of(&inner, &call, name);

@@ -3,6 +3,7 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
@@ -17,6 +18,7 @@ use super::proto::{
 };
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, convert, status};
+use crate::lanes::Lane;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, Verdict, VerdictKind};
 
@@ -30,6 +32,15 @@ pub(super) struct Verification(pub(super) Inner);
 enum Subject {
     Message(Box<WireSignedCheckpoint>),
     Json(String),
+}
+
+impl Subject {
+    fn lane(&self) -> Lane {
+        Lane::of(match self {
+            Self::Message(message) => message.encoded_len(),
+            Self::Json(text) => text.len(),
+        })
+    }
 }
 
 impl From<verify_checkpoint_request::Subject> for Subject {
@@ -53,19 +64,26 @@ impl From<verify_checkpoints_request::Subject> for Subject {
 }
 
 impl Verification {
-    async fn verdict(&self, subject: Subject) -> Result<WireVerdict, Status> {
+    /// `is_read` is called when the message is no longer held.
+    async fn verdict(
+        &self,
+        subject: Subject,
+        is_read: impl FnOnce(),
+    ) -> Result<WireVerdict, Status> {
         let keys = Arc::clone(&self.0.custody.keys().borrow());
+        let lane = subject.lane();
         // A message takes many times what it says: it is read before anything waits.
         let subject = match subject {
             Subject::Json(text) => Ok(text),
-            Subject::Message(message) => Err(SignedCheckpoint::try_from(*message)),
+            Subject::Message(message) => Err(lane.read(|| SignedCheckpoint::try_from(*message))),
         };
-        let verified = self.0.aside.spawn_blocking(move || match subject {
+        is_read();
+        let verified = lane.work(move || match subject {
             Ok(text) => verifier::verify_published(&keys.keyring, text.as_bytes()),
             Err(Ok(signed)) => (verifier::verify(&keys.keyring, &signed), Some(signed)),
             Err(Err(invalid)) => (Verdict::malformed(invalid), None),
         });
-        let (verdict, signed) = verified.await.map_err(|_| status::shutting_down())?;
+        let (verdict, signed) = verified.await.ok_or_else(status::shutting_down)?;
         self.0.metrics.judged(verdict.kind);
         let recorded = match &signed {
             Some(signed) if verdict.kind == VerdictKind::Valid => {
@@ -95,10 +113,11 @@ impl VerificationService for Verification {
         &self,
         request: Request<VerifyCheckpointRequest>,
     ) -> Result<Response<VerifyCheckpointResponse>, Status> {
+        let load = Arc::clone(&Call::of(&request)?.load);
         let subject = request.into_inner().subject;
         let subject = subject.ok_or_else(|| status::invalid_request("subject", NO_SUBJECT))?;
         Ok(Response::new(VerifyCheckpointResponse {
-            verdict: Some(self.verdict(subject.into()).await?),
+            verdict: Some(self.verdict(subject.into(), || load.is_read(1)).await?),
         }))
     }
 
@@ -112,6 +131,7 @@ impl VerificationService for Verification {
         let this = self.clone();
         let call = Call::of(&request)?;
         let load = Arc::clone(&call.load);
+        let reading = Arc::clone(&load);
         let shutdown = self.0.shutdown.clone();
         let requests = tokio_stream::StreamExt::timeout(request.into_inner(), ITEM_PATIENCE);
         let mut items = 0;
@@ -122,18 +142,20 @@ impl VerificationService for Verification {
                 Err(_) => Err(status::too_slow("the stream's next item")),
                 Ok(_) if items > MAX_STREAM_ITEMS => Err(status::stream_too_long(MAX_STREAM_ITEMS)),
                 // With what it holds until it is answered.
-                Ok(request) => request.map(|request| (load.part_of(items), request)),
+                Ok(request) => request.map(|request| (load.part_of(items), items, request)),
             }
         });
         let width = std::thread::available_parallelism().map_or(1, usize::from);
         let verdicts = requests.map(move |request| {
-            let this = this.clone();
+            let (this, load) = (this.clone(), Arc::clone(&reading));
             async move {
-                let (_held, request) = request?;
+                let (_held, item, request) = request?;
                 let request_id = request.request_id;
                 // An item that cannot be verified does not end the stream.
                 let verdict = match (status::check_request_id(&request_id), request.subject) {
-                    (Ok(()), Some(subject)) => this.verdict(subject.into()).await?,
+                    (Ok(()), Some(subject)) => {
+                        this.verdict(subject.into(), || load.is_read(item)).await?
+                    }
                     (Ok(()), None) => this.malformed(&format!("subject: {NO_SUBJECT}")),
                     (Err(fault), _) => this.malformed(&fault),
                 };

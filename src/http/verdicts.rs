@@ -15,6 +15,7 @@ use super::problem::Problem;
 use crate::budget::Part;
 use crate::fault::FieldFault;
 use crate::key::{KeyId, instant_text};
+use crate::lanes::Lane;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, VerdictKind};
 
@@ -73,11 +74,11 @@ pub(super) async fn verify(
     let place = place.map_err(|_| Problem::overloaded())?;
     let keys = Arc::clone(&inner.keys.borrow());
     // RSA does not run on the reactor. The place is held until it is done, also when the client has gone.
-    let verified = tokio::task::spawn_blocking(move || {
+    let verified = Lane::of(body.len()).work(move || {
         let _held = (place, part, turn);
         verifier::verify_published(&keys.keyring, &body)
     });
-    let (verdict, signed) = verified.await.map_err(|_| Problem::shutting_down())?;
+    let (verdict, signed) = verified.await.ok_or_else(Problem::shutting_down)?;
     inner.metrics.judged(verdict.kind);
     let recorded = match &signed {
         Some(signed) if verdict.kind == VerdictKind::Valid => {

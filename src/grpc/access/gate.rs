@@ -18,13 +18,12 @@ use tower::{Layer, Service};
 use super::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs};
 use crate::aside::Turn;
 use crate::audit::Asked;
-use crate::budget::Budget;
 use crate::counts::{Counts, Place};
 use crate::grpc::protocol;
 use crate::grpc::status;
 use crate::grpc::transport::{
     Answer, Arrival, Belongings, CALLS_KEPT_PER_CONNECTION, Ending, HANDLER_PATIENCE, Load,
-    MAX_CALLS_PER_PEER, Unread, budget,
+    MAX_CALLS_PER_PEER, Room, Unread,
 };
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
@@ -69,7 +68,7 @@ pub(in crate::grpc) struct GateLayer {
     access: Access,
     calls: Arc<Counts>,
     kept: Arc<Counts>,
-    budget: Arc<Budget>,
+    room: Room,
     unread: Unread,
     /// Of those who sign, so that nobody else's answers take their place.
     unread_signatures: Unread,
@@ -91,7 +90,7 @@ impl GateLayer {
             shutdown,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
             kept: Counts::up_to(CALLS_KEPT_PER_CONNECTION),
-            budget: budget(),
+            room: Room::default(),
             unread: Unread::of_all(),
             unread_signatures: Unread::of_signatures(),
             aside,
@@ -158,11 +157,11 @@ where
             _place: place,
         };
         let shutdown = (rpc.lasts == Lasts::Open).then_some(shutdown);
-        let budget = (Arc::clone(&self.gate.budget), Arc::clone(peer.counted_as()));
+        let room = (self.gate.room.clone(), Arc::clone(peer.counted_as()));
         request.extensions_mut().insert(call);
         let load = Arc::clone(&of.load);
         let request =
-            request.map(|body| Body::new(Arrival::new(body, budget, rpc.takes, load, shutdown)));
+            request.map(|body| Body::new(Arrival::new(body, room, rpc.takes, load, shutdown)));
         let spans = of.spans.clone();
         let answering = answer(
             spans.within(|| self.inner.call(request)),

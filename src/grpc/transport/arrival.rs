@@ -1,6 +1,7 @@
 //! Requests on their way in. Their messages are followed by the lengths that they announce, before they are there: what is
 //! too large, or not framed as gRPC has it, is refused at once, and what is large waits for its part of the memory that
-//! its peer may have. The part is held until the call is over; in a stream, until its item is.
+//! its peer may have. The part is held until the call is over; in a stream, until its item is. The end of what is large waits for
+//! its turn as well: decoded, a message may take seventy times its bytes until a checkpoint is made of it.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -9,6 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
@@ -16,45 +18,84 @@ use tonic::body::Body;
 
 use super::super::access::Takes;
 use super::super::status;
-use super::{BUDGET_KIB, BUDGET_PATIENCE, BUDGET_SHARE_KIB, LARGE_BYTES, MESSAGE_PATIENCE, WEIGHT};
+use super::{
+    BUDGET_KIB, BUDGET_PATIENCE, BUDGET_SHARE_KIB, LARGE_AT_ONCE, LARGE_BYTES, MESSAGE_PATIENCE,
+    WEIGHT,
+};
 use crate::budget::{Budget, Part};
 
 /// Before each message: one byte for compression, four for the length (gRPC over HTTP/2, "Length-Prefixed-Message").
 const PREFIX: usize = 5;
 
 /// What all large messages may take.
-pub(in crate::grpc) fn budget() -> Arc<Budget> {
-    Budget::new(BUDGET_KIB, BUDGET_SHARE_KIB)
+#[derive(Clone)]
+pub(in crate::grpc) struct Room {
+    budget: Arc<Budget>,
+    turns: Arc<Semaphore>,
 }
 
-/// The parts of the budget that a call's messages hold, by their places in the stream.
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            budget: Budget::new(BUDGET_KIB, BUDGET_SHARE_KIB),
+            turns: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+        }
+    }
+}
+
+/// What a call's large messages hold, by their places in the stream.
 #[derive(Default)]
-pub(in crate::grpc) struct Load(Mutex<VecDeque<(u64, Part)>>);
+pub(in crate::grpc) struct Load {
+    parts: Mutex<VecDeque<(u64, Part)>>,
+    turns: Mutex<VecDeque<(u64, OwnedSemaphorePermit)>>,
+}
 
 impl Load {
-    fn hold(&self, place: u64, part: Part) {
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.push_back((place, part));
-    }
-
     /// The part of the message at this place, counted from 1; whoever answers it holds it until then.
     pub(in crate::grpc) fn part_of(&self, place: u64) -> Option<Part> {
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match parts.front() {
-            Some((first, _)) if *first <= place => parts.pop_front().map(|(_, part)| part),
-            _ => None,
-        }
+        taken(&self.parts, place)
+    }
+
+    /// A checkpoint was made of the message at this place, or it is known that none can be.
+    pub(in crate::grpc) fn is_read(&self, place: u64) {
+        drop(taken(&self.turns, place));
+    }
+}
+
+fn hold<T>(held: &Mutex<VecDeque<(u64, T)>>, place: u64, what: T) {
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    held.push_back((place, what));
+}
+
+fn taken<T>(held: &Mutex<VecDeque<(u64, T)>>, place: u64) -> Option<T> {
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    match held.front() {
+        Some((first, _)) if *first <= place => held.pop_front().map(|(_, what)| what),
+        _ => None,
     }
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
 
-type Coming = Pin<Box<dyn Future<Output = Option<Part>> + Send>>;
+/// What a large message waits for, with its length where it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    Part(usize),
+    Turn,
+}
+
+/// What it was given. None when the service ends.
+enum Given {
+    Part(Part),
+    Turn(OwnedSemaphorePermit),
+}
+
+type Coming = Pin<Box<dyn Future<Output = Option<Given>> + Send>>;
 
 /// The body of a request.
 pub(in crate::grpc) struct Arrival {
     body: Body,
-    budget: Arc<Budget>,
+    room: Room,
     peer: Arc<str>,
     takes: Takes,
     load: Arc<Load>,
@@ -63,12 +104,16 @@ pub(in crate::grpc) struct Arrival {
     missing: usize,
     /// Messages that have begun.
     begun: u64,
+    /// Whether the newest of them has to wait for its turn yet.
+    is_large: bool,
     /// What came and was not followed yet.
     rest: Bytes,
     /// The last piece of the only message, until the request has ended: what is decoded takes many times as much, and does not wait
     /// for a client.
     last: Bytes,
-    /// The end of the request, when it came before that piece went on.
+    /// Whether the request has ended before that piece went on ...
+    has_ended: bool,
+    /// ... and with what.
     end: Option<Frame<Bytes>>,
     waiting: Option<Coming>,
     /// Ends a large message that does not arrive, or does not get its part.
@@ -81,7 +126,7 @@ impl Arrival {
     /// A stream of a client is given the token with which it is to end.
     pub(in crate::grpc) fn new(
         body: Body,
-        (budget, peer): (Arc<Budget>, Arc<str>),
+        (room, peer): (Room, Arc<str>),
         takes: Takes,
         load: Arc<Load>,
         shutdown: Option<CancellationToken>,
@@ -89,28 +134,35 @@ impl Arrival {
         Self {
             shutdown: shutdown.map(|shutdown| Box::pin(shutdown.cancelled_owned())),
             body,
-            budget,
+            room,
             peer,
             takes,
             load,
             prefix: Vec::with_capacity(PREFIX),
             missing: 0,
             begun: 0,
+            is_large: false,
             rest: Bytes::new(),
             last: Bytes::new(),
+            has_ended: false,
             end: None,
             waiting: None,
             late: None,
         }
     }
 
-    /// Follows the messages through the bytes: how many of them may go on, and the length of the message that begins
-    /// after them and needs a part of the budget first.
-    fn follow(&mut self, bytes: &[u8]) -> Result<(usize, Option<usize>), Status> {
+    /// Follows the messages through the bytes: how many of them may go on, and what is needed before those after them may: a part of
+    /// the budget for the message that begins there, or a turn for the one that ends there.
+    fn follow(&mut self, bytes: &[u8]) -> Result<(usize, Option<Needs>), Status> {
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             if self.missing > 0 {
                 let there = self.missing.min(bytes.len() - at);
+                // A request of one message takes its turn when it has ended.
+                if self.is_large && there == self.missing && self.takes.many() {
+                    (self.missing, self.is_large) = (1, false);
+                    return Ok((at + there - 1, Some(Needs::Turn)));
+                }
                 self.missing -= there;
                 at += there;
                 // A request of one message has arrived when it has ended.
@@ -127,7 +179,8 @@ impl Arrival {
                 if length > LARGE_BYTES {
                     // The last byte of the prefix goes on with the message: nobody makes room for it before.
                     self.missing += 1;
-                    return Ok((at, Some(length)));
+                    self.is_large = true;
+                    return Ok((at, Some(Needs::Part(length))));
                 }
             }
             at += 1;
@@ -173,9 +226,15 @@ impl Arrival {
         Poll::Ready(Some(Ok(Frame::data(last))))
     }
 
-    fn wait_for(&mut self, length: usize) {
-        let taken = Arc::clone(&self.budget).take(Arc::clone(&self.peer), length * WEIGHT);
-        self.waiting = Some(Box::pin(taken));
+    fn wait_for(&mut self, needs: Needs) {
+        let room = self.room.clone();
+        self.waiting = Some(match needs {
+            Needs::Part(length) => {
+                let taken = room.budget.take(Arc::clone(&self.peer), length * WEIGHT);
+                Box::pin(async { taken.await.map(Given::Part) })
+            }
+            Needs::Turn => Box::pin(async { room.turns.acquire_owned().await.ok().map(Given::Turn) }),
+        });
         self.late = Some(Box::pin(tokio::time::sleep(BUDGET_PATIENCE)));
     }
 
@@ -184,10 +243,16 @@ impl Arrival {
             return Poll::Ready(Ok(()));
         };
         match waiting.as_mut().poll(cx) {
-            Poll::Ready(Some(part)) => {
-                self.load.hold(self.begun, part);
+            Poll::Ready(Some(given)) => {
+                self.late = None;
+                match given {
+                    Given::Part(part) => {
+                        hold(&self.load.parts, self.begun, part);
+                        self.late = Some(Box::pin(tokio::time::sleep(MESSAGE_PATIENCE)));
+                    }
+                    Given::Turn(turn) => hold(&self.load.turns, self.begun, turn),
+                }
                 self.waiting = None;
-                self.late = Some(Box::pin(tokio::time::sleep(MESSAGE_PATIENCE)));
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(None) => Poll::Ready(Err(status::too_much_at_once())),
@@ -230,8 +295,8 @@ impl HttpBody for Arrival {
                 };
                 let piece = rest.split_to(on);
                 self.rest = rest;
-                if let Some(length) = needs {
-                    self.wait_for(length);
+                if let Some(needs) = needs {
+                    self.wait_for(needs);
                 }
                 match piece.is_empty() {
                     true => continue,
@@ -241,6 +306,13 @@ impl HttpBody for Arrival {
                     }
                     false => return Poll::Ready(Some(Ok(Frame::data(piece)))),
                 }
+            }
+            if self.has_ended && !self.last.is_empty() {
+                if std::mem::take(&mut self.is_large) {
+                    self.wait_for(Needs::Turn);
+                    continue;
+                }
+                return self.go_on();
             }
             if let Some(end) = self.end.take() {
                 return Poll::Ready(Some(Ok(end)));
@@ -253,14 +325,13 @@ impl HttpBody for Arrival {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => self.rest = data,
                     Err(trailers) if !self.last.is_empty() => {
-                        self.end = Some(trailers);
-                        return self.go_on();
+                        (self.end, self.has_ended) = (Some(trailers), true);
                     }
                     Err(trailers) => {
                         return Poll::Ready(Some(self.check_end().map(|()| trailers)));
                     }
                 },
-                Poll::Ready(None) if !self.last.is_empty() => return self.go_on(),
+                Poll::Ready(None) if !self.last.is_empty() => self.has_ended = true,
                 Poll::Ready(None) => {
                     return match self.check_end() {
                         Ok(()) => Poll::Ready(None),
@@ -307,7 +378,7 @@ mod tests {
     }
 
     fn arrival(takes: Takes) -> Arrival {
-        let peer = (budget(), Arc::from("peer"));
+        let peer = (Room::default(), Arc::from("peer"));
         Arrival::new(Body::empty(), peer, takes, Arc::default(), None)
     }
 
@@ -318,12 +389,13 @@ mod tests {
             cut in 1usize..20_000,
         ) {
             let mut arrival = arrival(Takes::Checkpoints);
-            let (mut large, mut on) = (0, 0);
+            let (mut large, mut turns, mut on) = (0, 0, 0);
             let all = framed(&lengths);
             for mut piece in all.chunks(cut) {
                 while !piece.is_empty() {
                     let (there, needs) = arrival.follow(piece).unwrap();
-                    large += usize::from(needs.is_some());
+                    large += usize::from(matches!(needs, Some(Needs::Part(_))));
+                    turns += usize::from(needs == Some(Needs::Turn));
                     on += there;
                     piece = &piece[there..];
                 }
@@ -331,6 +403,7 @@ mod tests {
             prop_assert_eq!((arrival.missing, arrival.prefix.len(), on), (0, 0, all.len()));
             prop_assert_eq!(arrival.begun, lengths.len() as u64);
             prop_assert_eq!(large, lengths.iter().filter(|length| **length > LARGE_BYTES).count());
+            prop_assert_eq!(turns, large);
         }
     }
 

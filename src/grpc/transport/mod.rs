@@ -10,7 +10,7 @@ mod connection;
 mod listen;
 
 pub(super) use answer::{Answer, Answers, Belongings, Ending, Unread};
-pub(super) use arrival::{Arrival, Load, budget};
+pub(super) use arrival::{Arrival, Load, Room};
 pub(super) use connection::Connection;
 pub(super) use listen::listen;
 
@@ -31,8 +31,11 @@ const LARGE_BYTES: usize = 8 * 1024;
 /// What a large message may take for each of its bytes until it is answered: itself, its content in memory, its payload, its answer.
 const WEIGHT: usize = 4;
 
-/// What all large messages may take together, in KiB: five of the largest.
-const BUDGET_KIB: usize = 64 * 1024;
+/// What all large messages may take together, in KiB: four of the largest.
+const BUDGET_KIB: usize = 48 * 1024;
+
+/// Large messages that are read at once: decoded, 32,000 objects of one member each take 25 MiB.
+const LARGE_AT_ONCE: usize = 2;
 
 /// What those of one peer may take: one of the largest.
 const BUDGET_SHARE_KIB: usize = 16 * 1024;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::OpenError;
 use super::lane::Lane;
-use crate::aside::give_way;
+use crate::aside::{NICER, give_way};
 
 /// See the module.
 pub(super) struct Readers {
@@ -21,7 +21,7 @@ impl Readers {
         open: impl Fn() -> Result<Connection, OpenError>,
         failed: impl Fn(std::io::Error) -> OpenError,
     ) -> Result<Self, OpenError> {
-        let lane = |name| Lane::start(name, open()?, give_way, |_| {}).map_err(&failed);
+        let lane = |name| Lane::start(name, open()?, || give_way(NICER), |_| {}).map_err(&failed);
         Ok(Self {
             pages: (lane("record-read")?, lane("record-read")?),
             turn: AtomicBool::default(),

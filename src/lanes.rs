@@ -1,0 +1,124 @@
+//! What anybody may ask to be verified or read, on two lanes by its size: what is small never stands behind what is large, and
+//! neither takes time from those that sign.
+
+use std::sync::LazyLock;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
+
+use crate::aside::{NICER, give_way};
+
+/// A message of more bytes than this is large. The most values that fit in fewer are read in a millisecond.
+pub(crate) const LARGE_BYTES: usize = 16 * 1024;
+
+static SMALL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| start("small", NICER));
+
+/// These give way to the others as those do to whoever signs: an ordinary verdict takes less than a millisecond, and the largest
+/// checkpoint many.
+static LARGE: LazyLock<Option<ThreadPool>> = LazyLock::new(|| start("large", 2 * NICER));
+
+/// Half as many threads as there are cores: neither lane ever takes all of them.
+fn start(name: &'static str, nicer: i32) -> Option<ThreadPool> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = ThreadPoolBuilder::new()
+        .num_threads(cores.div_ceil(2))
+        .thread_name(move |index| format!("{name}-{index}"))
+        .start_handler(move |_| give_way(nicer));
+    match threads.build() {
+        Ok(threads) => Some(threads),
+        Err(error) => {
+            tracing::warn!(%error, "there are no threads for the lane {name}: its work is done where it comes up");
+            None
+        }
+    }
+}
+
+/// Where work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Ordinary checkpoints.
+    Small,
+    /// More than [`LARGE_BYTES`].
+    Large,
+}
+
+impl Lane {
+    /// The lane of a message of so many bytes.
+    pub(crate) const fn of(bytes: usize) -> Self {
+        match bytes > LARGE_BYTES {
+            true => Self::Large,
+            false => Self::Small,
+        }
+    }
+
+    fn threads(self) -> Option<&'static ThreadPool> {
+        match self {
+            Self::Small => SMALL.as_ref(),
+            Self::Large => LARGE.as_ref(),
+        }
+    }
+
+    /// Does it there. None when it panicked.
+    pub(crate) async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (done, result) = oneshot::channel();
+        let work = move || {
+            let _ = done.send(work());
+        };
+        match self.threads() {
+            Some(threads) => threads.spawn_fifo(work),
+            None => work(),
+        }
+        result.await.ok()
+    }
+
+    /// Reads a message, on the spot when it is small. Otherwise this thread's other tasks go on on another one meanwhile.
+    pub(crate) fn read<T: Send>(self, read: impl FnOnce() -> T + Send) -> T {
+        let (Self::Large, Some(threads)) = (self, LARGE.as_ref()) else {
+            return read();
+        };
+        let read = || threads.install(read);
+        match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(read),
+            _ => read(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here() -> Option<String> {
+        std::thread::current().name().map(str::to_owned)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_is_large_is_done_elsewhere_and_the_only_thread_goes_on_meanwhile() {
+        let (begin, begun) = oneshot::channel();
+        let other = tokio::spawn(async move { begin.send(()) });
+        let reads = tokio::spawn(async {
+            Lane::of(LARGE_BYTES + 1).read(|| begun.blocking_recv().map(|()| here()))
+        });
+        assert_eq!(reads.await.unwrap().unwrap().as_deref(), Some("large-0"));
+        other.await.unwrap().unwrap();
+        let small = Lane::of(LARGE_BYTES);
+        assert_eq!(small.read(here), here());
+        assert!(
+            small
+                .work(here)
+                .await
+                .unwrap()
+                .unwrap()
+                .starts_with("small")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_runtime_of_one_thread_waits() {
+        assert!(Lane::Large.read(here).unwrap().starts_with("large"));
+    }
+}
