@@ -8,6 +8,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 use crate::aside::{NICER, give_way};
+use crate::signature::SignedCheckpoint;
 
 /// A message of more bytes than this is large. The most values that fit in fewer are read in a millisecond.
 pub(crate) const LARGE_BYTES: usize = 16 * 1024;
@@ -50,6 +51,11 @@ impl Lane {
             true => Self::Large,
             false => Self::Small,
         }
+    }
+
+    /// The lane of whoever shows a checkpoint.
+    pub(crate) fn of_signed(signed: &SignedCheckpoint) -> Self {
+        Self::of(signed.checkpoint.payload().as_bytes().len())
     }
 
     fn threads(self) -> Option<&'static ThreadPool> {

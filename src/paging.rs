@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::lanes::Lane;
 use crate::record::{Filter, Receipt, Record, RecordError};
 
 /// Largest page in bytes, so that it stays below the 4 MiB that gRPC clients accept by default. One item is always
@@ -28,19 +29,19 @@ pub struct Page<T> {
 ///
 /// # Errors
 /// [`RecordError`] when the record cannot be read.
-pub async fn read<T>(
+pub async fn read<T: Send>(
     record: &dyn Record,
     filter: &Filter,
     after: u64,
     limit: u32,
-    show: impl Fn(&Receipt) -> (T, usize),
+    show: impl Fn(&Receipt) -> (T, usize) + Sync,
 ) -> Result<Page<T>, RecordError> {
     // One more than asked for tells whether there is a next page.
     let listing = record.list(filter, after, limit.saturating_add(1)).await?;
     let (mut items, mut bytes, mut last) = (Vec::new(), 0, after);
     let mut rows = listing.rows.iter().peekable();
     while let Some(row) = rows.next_if(|_| items.len() < limit as usize) {
-        let (item, size) = show(row);
+        let (item, size) = Lane::of_signed(&row.signed).read(|| show(row));
         bytes += size;
         if bytes > MAX_PAGE_BYTES && !items.is_empty() {
             let next = Some(last);

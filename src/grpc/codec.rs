@@ -1,10 +1,10 @@
 //! Protobuf as tonic's own codec does it, except that a message that cannot be decoded is the sender's
 //! fault: INVALID_ARGUMENT, where tonic says INTERNAL; that its values are counted before it is; and that what is large is
-//! decoded aside.
+//! decoded and encoded aside.
 
 use bytes::Buf as _;
 use prost::Message;
-use tonic::codec::{Codec, DecodeBuf, Decoder};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Status};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
@@ -27,15 +27,28 @@ where
 {
     type Encode = T;
     type Decode = U;
-    type Encoder = ProstEncoder<T>;
+    type Encoder = StrictEncoder<T>;
     type Decoder = StrictDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        self.0.encoder()
+        StrictEncoder(self.0.encoder())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
         StrictDecoder(self.0.decoder())
+    }
+}
+
+/// See [`StrictCodec`].
+#[derive(Debug)]
+pub struct StrictEncoder<T>(ProstEncoder<T>);
+
+impl<T: Message + Send + 'static> Encoder for StrictEncoder<T> {
+    type Item = T;
+    type Error = Status;
+
+    fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        Lane::of(item.encoded_len()).read(|| self.0.encode(item, buffer))
     }
 }
 

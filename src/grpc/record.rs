@@ -18,6 +18,7 @@ use crate::aside::Turn;
 use crate::audit::{self, Outcome};
 use crate::identifier::IdentifierError;
 use crate::key::instant_text;
+use crate::lanes::Lane;
 use crate::paging::{self, FilterDigest};
 use crate::record::head::PublishedHead;
 use crate::record::proof::{ProofPlan, verify_inclusion};
@@ -59,7 +60,9 @@ impl RecordService for Records {
             )
         })?;
         let mut answer = GetSignedCheckpointResponse {
-            signed_checkpoint: Some((&receipt.signed).into()),
+            signed_checkpoint: Some(
+                Lane::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
+            ),
             position: receipt.position,
             inclusion_proof: None,
             record_head: None,

@@ -46,7 +46,9 @@ impl SigningService for Signing {
         let pending = Pending::submit(&self.0, &call, checkpoint, told, WhenFull::Refuse).await;
         let receipt = pending.outcome().await?;
         Ok(Response::new(SignCheckpointResponse {
-            signed_checkpoint: Some((&receipt.signed).into()),
+            signed_checkpoint: Some(
+                Lane::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
+            ),
         }))
     }
 
@@ -234,7 +236,9 @@ async fn take_in(
 
 fn answer(request_id: String, outcome: Result<Receipt, Status>) -> SignCheckpointsResponse {
     let outcome = match outcome {
-        Ok(receipt) => WireOutcome::SignedCheckpoint((&receipt.signed).into()),
+        Ok(receipt) => WireOutcome::SignedCheckpoint(
+            Lane::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
+        ),
         Err(status) => WireOutcome::Refusal(rpc_status(&status)),
     };
     SignCheckpointsResponse {

@@ -10,6 +10,7 @@ use super::representation::{Keep, LIST_KEPT, Representation};
 use crate::aside::Turn;
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::parse_instant;
+use crate::lanes::Lane;
 use crate::paging::{self, FilterDigest};
 use crate::record::{Filter, Receipt};
 
@@ -32,7 +33,7 @@ pub(super) async fn one(
         let detail = format!("id: ledger {ledger_id} has no signed checkpoint {checkpoint_id}");
         Problem::new(StatusCode::NOT_FOUND, "CHECKPOINT_NOT_FOUND", detail)
     })?;
-    let published = receipt.signed.published_json();
+    let published = Lane::of_signed(&receipt.signed).read(|| receipt.signed.published_json());
     Ok(Representation::json(Keep::Immutable, published))
 }
 
@@ -40,7 +41,8 @@ pub(super) async fn one(
 pub(super) async fn newest(State(inner): State<Inner>) -> Result<Representation, Problem> {
     let _turn = turn(&inner).await?;
     let rows = inner.record.newest(NEWEST).await?;
-    let published: Vec<String> = rows.iter().map(|row| row.signed.published_json()).collect();
+    let shown = |row: &Receipt| Lane::of_signed(&row.signed).read(|| row.signed.published_json());
+    let published: Vec<String> = rows.iter().map(shown).collect();
     Ok(list(&published, None))
 }
 

@@ -11,6 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::lanes::Lane;
+
 /// How long a cache may keep the keys: a new key is promoted days before it signs.
 pub(super) const KEYS_KEPT: Duration = Duration::from_secs(300);
 
@@ -48,7 +50,8 @@ impl Representation {
 
 impl IntoResponse for Representation {
     fn into_response(self) -> Response {
-        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&self.body)));
+        let digest = Lane::of(self.body.len()).read(|| Sha256::digest(&self.body));
+        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest));
         let cache_control = match self.keep {
             Keep::For(time) => format!("public, max-age={}", time.as_secs()),
             Keep::Immutable => format!("public, max-age={}, immutable", IMMUTABLE_KEPT.as_secs()),

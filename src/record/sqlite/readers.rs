@@ -21,11 +21,14 @@ impl Readers {
         open: impl Fn() -> Result<Connection, OpenError>,
         failed: impl Fn(std::io::Error) -> OpenError,
     ) -> Result<Self, OpenError> {
-        let lane = |name| Lane::start(name, open()?, || give_way(NICER), |_| {}).map_err(&failed);
+        let lane = |name, nicer| {
+            Lane::start(name, open()?, move || give_way(nicer), |_| {}).map_err(&failed)
+        };
+        let pages = || lane("record-read", 2 * NICER);
         Ok(Self {
-            pages: (lane("record-read")?, lane("record-read")?),
+            pages: (pages()?, pages()?),
             turn: AtomicBool::default(),
-            rows: lane("record-row")?,
+            rows: lane("record-row", NICER)?,
         })
     }
 
