@@ -233,7 +233,9 @@ impl Arrival {
                 let taken = room.budget.take(Arc::clone(&self.peer), length * WEIGHT);
                 Box::pin(async { taken.await.map(Given::Part) })
             }
-            Needs::Turn => Box::pin(async { room.turns.acquire_owned().await.ok().map(Given::Turn) }),
+            Needs::Turn => {
+                Box::pin(async { room.turns.acquire_owned().await.ok().map(Given::Turn) })
+            }
         });
         self.late = Some(Box::pin(tokio::time::sleep(BUDGET_PATIENCE)));
     }
