@@ -1,5 +1,5 @@
 //! The one table of the reasons that a status carries (`google.rpc.ErrorInfo`, domain `checkpoint-signer`), each with its
-//! code. README.md tells of each what to do; a test holds the two against each other.
+//! code. docs/reasons.md tells of each what to do; a test holds the two against each other.
 
 use tonic::Code;
 
@@ -69,10 +69,10 @@ pub const REASONS: &[Reason] = &[
 mod tests {
     use super::*;
 
-    /// The reasons of README.md's table, with the names of their codes.
+    /// The reasons of docs/reasons.md, with the names of their codes.
     fn told() -> Vec<(String, String)> {
-        let readme = include_str!("../../README.md");
-        let rows = readme.lines().filter_map(|line| {
+        let page = include_str!("../../docs/reasons.md");
+        let rows = page.lines().filter_map(|line| {
             let mut cells = line.strip_prefix("| ")?.split(" | ");
             let code = cells.next()?;
             let is_code = code.chars().all(|c| c.is_ascii_uppercase() || c == '_');
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_tells_of_each_reason_with_its_code_and_of_no_other() {
+    fn the_page_of_reasons_tells_of_each_with_its_code_and_of_no_other() {
         let name = |code: Code| {
             let camel = format!("{code:?}");
             let mut snake = String::new();

@@ -23,7 +23,7 @@ use crate::verifier::VerdictKind;
 use crate::verifier::log::AnyHead;
 
 /// What to do about a record that is older than a head.
-const ADVICE: &str = "restore a newer state of it; where there is none, see \"When the newest state is lost\" in the README";
+const ADVICE: &str = "restore a newer state of it; where there is none, see \"When the newest state is lost\" in docs/guide/record.md";
 
 /// A head that the record must contain.
 #[derive(Clone, Debug)]

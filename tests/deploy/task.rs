@@ -95,7 +95,7 @@ fn the_task_writes_its_files_starts_and_is_healthy() {
         command.envs(variables);
         command
     };
-    // As the one-off task of README.md.
+    // As the one-off task of deploy/README.md.
     must(&mut command(&variables, &["record", "init"]));
     let serve: Vec<&str> = signer["command"]
         .as_array()

@@ -23,6 +23,7 @@ mod happenings;
 mod incidents;
 mod installation;
 mod ledger;
+mod links;
 mod page;
 mod pages;
 #[path = "../support/port.rs"]

@@ -1,11 +1,9 @@
 //! The pages that are no incidents.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use crate::installation::{KEY, SECRET};
-use crate::page::{Page, folder};
+use crate::page::Page;
 use crate::story::Story;
 
 #[test]
@@ -138,38 +136,6 @@ fn every_section_with_commands_has_its_story() {
         {
             let is_told = whole || section.title.is_empty() || told(&section.title);
             assert!(is_told, "{}: nobody tells {:?}", page.name, section.title);
-        }
-    }
-}
-
-/// As GitHub makes it of a heading.
-fn anchor(title: &str) -> String {
-    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-    title
-        .to_lowercase()
-        .chars()
-        .filter(kept)
-        .map(|c| if c == ' ' { '-' } else { c })
-        .collect()
-}
-
-#[test]
-fn every_link_leads_somewhere() {
-    for page in Page::all() {
-        let text = std::fs::read_to_string(folder().join(&page.name)).unwrap();
-        let links = text
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap());
-        for link in links.filter(|link| !link.contains("://")) {
-            let (file, section) = link.split_once('#').unwrap_or((link, ""));
-            let file = if file.is_empty() { &page.name } else { file };
-            assert!(folder().join(file).exists(), "{}: {link}", page.name);
-            if !section.is_empty() {
-                let titles = Page::read(file).sections;
-                let titles: BTreeSet<String> = titles.iter().map(|s| anchor(&s.title)).collect();
-                assert!(titles.contains(section), "{}: {link}", page.name);
-            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The recipe for Node, as the README prints it.
+//! The recipe for Node, as the auditor's guide prints it.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,16 +8,16 @@ use tempfile::TempDir;
 use crate::node::{environment, node, run};
 use crate::publication::Publication;
 
-const README: &str = include_str!("../../README.md");
+const GUIDE: &str = include_str!("../../docs/guide/auditor.md");
 const SCRIPT: &str = include_str!("../../examples/verify-with-node.mjs");
 const PACKAGES: &str = include_str!("package.json");
 
-/// The line of the README that begins like this.
+/// The line of the guide that begins like this.
 fn printed(begins: &str) -> &'static str {
-    let mut lines = README.lines();
+    let mut lines = GUIDE.lines();
     lines
         .find(|line| line.starts_with(begins))
-        .unwrap_or_else(|| panic!("the README prints {begins}"))
+        .unwrap_or_else(|| panic!("the guide prints {begins}"))
 }
 
 /// Runs the printed command where the packages are installed, on a file of this text.
