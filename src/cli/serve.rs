@@ -9,7 +9,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::config::ConfigFile;
 use super::place::{Environment, RecordPlace, SourcePlace};
 use super::tls::TlsArgs;
 use super::witnesses::WitnessArgs;
@@ -35,8 +34,16 @@ const EXAMPLE: &str = include_str!("../../examples/checkpoint.json");
 
 #[derive(Args)]
 pub(super) struct Serve {
-    #[command(flatten)]
-    _config: ConfigFile,
+    /// A TOML file with settings: the names of the flags without the dashes. A flag goes before the environment, and
+    /// the environment before the file. No file is read that is not named here
+    // It was read before clap saw the line (`config::start`).
+    #[arg(
+        id = "config",
+        long,
+        env = "CHECKPOINT_SIGNER_CONFIG",
+        value_name = "FILE"
+    )]
+    _config: Option<PathBuf>,
     /// For trying out: makes a key for this year and a record in the data folder when there are none, listens
     /// on loopback, and prints the commands to try next
     #[arg(long, env = "CHECKPOINT_SIGNER_DEV")]

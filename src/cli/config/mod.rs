@@ -8,7 +8,6 @@ mod line;
 mod settings;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Subcommand};
 
@@ -16,20 +15,6 @@ use super::serve::Serve;
 use super::{Cli, Failure, FormatArg};
 use line::Line;
 use settings::Settings;
-
-/// Where the file is.
-#[derive(Args)]
-pub(super) struct ConfigFile {
-    /// A TOML file with settings: the names of the flags without the dashes. A flag goes before the environment, and
-    /// the environment before the file. No file is read that is not named here
-    #[arg(
-        id = "config",
-        long,
-        env = "CHECKPOINT_SIGNER_CONFIG",
-        value_name = "FILE"
-    )]
-    _config: Option<PathBuf>,
-}
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
