@@ -9,8 +9,7 @@ use clap::Args;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 
-use super::place::RecordPlace;
-use super::record::Place;
+use super::place::{Place, RecordPlace};
 use super::{Failure, Format, FormatArg, print_json, print_lines};
 use crate::record::audit::{Audit, audit};
 use crate::record::sqlite::SqliteRecord;

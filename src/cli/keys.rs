@@ -10,8 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::keyring::skipped_json;
-use super::place::RecordPlace;
-use super::record::TrustArgs;
+use super::place::{RecordPlace, TrustArgs};
 use super::{
     Failure, Format, FormatArg, ServerArg, input, print, print_json, print_json_text, print_line,
     print_lines,

@@ -1,10 +1,13 @@
-//! Where keys and the record are: `secretsmanager:NAME`, `file:PATH`; `sqlite:PATH`, `postgres://...`.
+//! Where keys and the record are: `secretsmanager:NAME`, `file:PATH`; `sqlite:PATH`, `postgres://...`; and whom to believe besides.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use clap::Args;
+
 use super::Failure;
+use crate::key::{Fingerprint, Trust};
 use crate::record::Record;
 use crate::record::postgres::{DatabaseAddress, PostgresRecord};
 use crate::record::sqlite::SqliteRecord;
@@ -63,6 +66,45 @@ impl Environment {
             Some(Self::Prod) => "amply/prod/checkpoint-signing-key",
             Some(Self::Staging) => "amply/staging/checkpoint-signing-key",
             Some(Self::Sandbox) => "amply/sandbox/checkpoint-signing-key",
+        }
+    }
+}
+
+#[derive(Args)]
+pub(super) struct Place {
+    /// Which record: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that
+    /// holds such an address
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_RECORD",
+        hide_env_values = true,
+        value_name = "PLACE"
+    )]
+    pub(super) record: RecordPlace,
+}
+
+/// Whom to believe besides the record itself.
+#[derive(Args)]
+pub(super) struct TrustArgs {
+    /// Believe the key with this fingerprint, and those that it endorses; again for each. Keys that the record knows, and those
+    /// that they endorse, need none
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_TRUST",
+        value_name = "FINGERPRINT",
+        value_delimiter = ','
+    )]
+    trust: Vec<Fingerprint>,
+    /// Believe the file that a key which the record trusts is revoked; that cannot be taken back
+    #[arg(long, env = "CHECKPOINT_SIGNER_BELIEVE_REVOCATIONS")]
+    believe_revocations: bool,
+}
+
+impl TrustArgs {
+    pub(super) fn read(&self) -> Trust {
+        Trust {
+            fingerprints: self.trust.clone(),
+            revocations: self.believe_revocations,
         }
     }
 }

@@ -9,11 +9,11 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::backup::Backup;
-use super::place::RecordPlace;
+use super::place::{Place, TrustArgs};
 use super::promotion::AcceptPromotion;
 use super::{Failure, Format, FormatArg, input, keyring, log, print_json, print_line, print_lines};
 use crate::clock::Clock;
-use crate::key::{Fingerprint, KeyId, Trust, instant_text};
+use crate::key::{KeyId, instant_text};
 use crate::record::audit::audit;
 use crate::record::export::{ExportError, export};
 use crate::record::import::{ImportError, import};
@@ -49,45 +49,6 @@ pub(super) enum RecordCommand {
     Consistency(log::Consistency),
     /// Let signing go on from the true time, after a clock ran ahead and signed (CLOCK_WENT_BACK); recorded for ever, and public
     ResumeClock(log::ResumeClock),
-}
-
-#[derive(Args)]
-pub(super) struct Place {
-    /// Which record: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that
-    /// holds such an address
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_RECORD",
-        hide_env_values = true,
-        value_name = "PLACE"
-    )]
-    pub(super) record: RecordPlace,
-}
-
-/// Whom to believe besides the record itself.
-#[derive(Args)]
-pub(super) struct TrustArgs {
-    /// Believe the key with this fingerprint, and those that it endorses; again for each. Keys that the record knows, and those
-    /// that they endorse, need none
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_TRUST",
-        value_name = "FINGERPRINT",
-        value_delimiter = ','
-    )]
-    trust: Vec<Fingerprint>,
-    /// Believe the file that a key which the record trusts is revoked; that cannot be taken back
-    #[arg(long, env = "CHECKPOINT_SIGNER_BELIEVE_REVOCATIONS")]
-    believe_revocations: bool,
-}
-
-impl TrustArgs {
-    pub(super) fn read(&self) -> Trust {
-        Trust {
-            fingerprints: self.trust.clone(),
-            revocations: self.believe_revocations,
-        }
-    }
 }
 
 #[derive(Args)]
