@@ -5,9 +5,9 @@ use clap::Args;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
+use super::server::ServersArgs;
 use super::{Failure, print};
 use crate::clock::Clock;
-use crate::grpc::client::Servers;
 use crate::rollover::{Report, Rollover, RolloverError, RotationEvent, SecretStore};
 use crate::visible::visible;
 
@@ -23,7 +23,7 @@ const RUNTIME_VARIABLES: [&str; 4] = [
 #[derive(Args)]
 pub(super) struct Lambda {
     #[command(flatten)]
-    servers: Servers,
+    servers: ServersArgs,
     /// Have the key in force endorse the next one although no service can be asked whether it is revoked
     #[arg(long)]
     without_asking: bool,
@@ -50,7 +50,7 @@ impl Lambda {
 
     async fn handle(&self, shared: &SdkConfig, event: RotationEvent) -> Result<Value, Diagnostic> {
         let store = SecretStore::with_config(shared, &event.secret_id);
-        let rollover = Rollover::new(store, Clock::system(), self.servers.clone(), false)
+        let rollover = Rollover::new(store, Clock::system(), self.servers.named(), false)
             .without_asking(self.without_asking);
         let outcome = rollover
             .rotate(event.step, &event.client_request_token)

@@ -16,6 +16,7 @@ mod promotion;
 mod record;
 mod rollover;
 mod serve;
+mod server;
 mod shown;
 mod sign;
 mod timeline;
@@ -31,10 +32,8 @@ use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueE
 
 use crate::hardening::Hardening;
 use failure::Failure;
+use server::ServerArg;
 
-use tonic::transport::Channel;
-
-use crate::grpc::client::{self, ClientTls, ConnectError};
 use crate::telemetry::{self, Audit, Collector};
 use crate::visible::{visible, visible_json, visible_lines};
 
@@ -159,26 +158,6 @@ struct FormatArg {
         default_value = "text"
     )]
     format: Format,
-}
-
-#[derive(Args)]
-struct ServerArg {
-    /// The service to ask
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_SERVER",
-        default_value = "http://127.0.0.1:50051",
-        value_name = "URL"
-    )]
-    server: String,
-    #[command(flatten)]
-    tls: ClientTls,
-}
-
-impl ServerArg {
-    async fn connect(&self) -> Result<Channel, ConnectError> {
-        client::connect(&self.server, &self.tls).await
-    }
 }
 
 /// Runs the command that the process was started with.

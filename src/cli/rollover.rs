@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::place::{Environment, RecordPlace};
+use super::server::ServersArgs;
 use super::{Failure, Format, FormatArg, print, print_json, timeline};
 use crate::clock::Clock;
-use crate::grpc::client::Servers;
 use crate::key::{KeyId, Keyring, parse_instant};
 use crate::rollover::{Report, Rollover, RolloverError, SecretStore, StoreError, Wanted};
 use crate::signature::Algorithm;
@@ -45,7 +45,7 @@ struct Place {
     #[arg(long, value_enum, env = "CHECKPOINT_SIGNER_ENVIRONMENT")]
     environment: Option<Environment>,
     #[command(flatten)]
-    servers: Servers,
+    servers: ServersArgs,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -172,7 +172,7 @@ impl Place {
             None => Environment::secret_name(self.environment).into(),
         };
         let store = SecretStore::new(&secret).await;
-        Rollover::new(store, Clock::system(), self.servers.clone(), dry_run)
+        Rollover::new(store, Clock::system(), self.servers.named(), dry_run)
     }
 
     fn show(&self, report: &Report, dry_run: bool) -> Result<(), Failure> {

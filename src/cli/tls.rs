@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
@@ -62,7 +62,7 @@ pub(super) struct TlsArgs {
         value_name = "VERSION",
         requires = "tls_certificate"
     )]
-    tls_minimum: MinimumTls,
+    tls_minimum: Minimum,
     /// Serve gRPC without TLS beyond loopback: whoever reaches the address can sign and revoke. For a network
     /// where something else lets in the right ones only, such as a service mesh
     #[arg(
@@ -71,6 +71,16 @@ pub(super) struct TlsArgs {
         conflicts_with = "tls_certificate"
     )]
     allow_anyone_without_tls: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Minimum {
+    /// TLS 1.3 (RFC 8446) alone.
+    #[value(name = "1.3")]
+    Tls13,
+    /// TLS 1.2 (RFC 5246) as well, for clients that know no better.
+    #[value(name = "1.2")]
+    Tls12,
 }
 
 impl TlsArgs {
@@ -103,7 +113,10 @@ impl TlsArgs {
             client_ca,
             client_crl: self.tls_client_crl,
             roles,
-            minimum: self.tls_minimum,
+            minimum: match self.tls_minimum {
+                Minimum::Tls13 => MinimumTls::Tls13,
+                Minimum::Tls12 => MinimumTls::Tls12,
+            },
         };
         Access::certificates(files, shutdown)
             .await

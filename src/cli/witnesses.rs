@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::server::ClientTlsArgs;
 use super::{Failure, log};
-use crate::grpc::client::ClientTls;
 use crate::record::witness::KnownHead;
 use crate::service::{HeadFile, WhenMissing, Witnesses};
 
@@ -38,7 +38,7 @@ pub(super) struct WitnessArgs {
     )]
     peer: Vec<String>,
     #[command(flatten)]
-    peer_tls: ClientTls,
+    peer_tls: ClientTlsArgs,
 }
 
 /// What a record is compared with once.
@@ -66,7 +66,7 @@ pub(super) struct ComparedArgs {
     )]
     peer: Vec<String>,
     #[command(flatten)]
-    peer_tls: ClientTls,
+    peer_tls: ClientTlsArgs,
 }
 
 impl ComparedArgs {
@@ -107,7 +107,7 @@ impl WitnessArgs {
             known_heads: known_heads.collect::<Result<_, Failure>>()?,
             head_file: head_file.or_else(dev_file),
             peers: self.peer,
-            peer_tls: self.peer_tls,
+            peer_tls: self.peer_tls.named(),
         })
     }
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
 use rustls::CertificateError;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
@@ -22,43 +21,22 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How to speak TLS with a service whose URL begins with https.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ClientTls {
-    /// The authority of the service's certificate, PEM; without it, the machine's authorities
-    #[arg(long, env = "CHECKPOINT_SIGNER_SERVER_CA", value_name = "FILE")]
-    server_ca: Option<PathBuf>,
-    /// The certificate to show to the service, and those above it, PEM
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_CLIENT_CERTIFICATE",
-        value_name = "FILE",
-        requires = "client_key"
-    )]
-    client_certificate: Option<PathBuf>,
-    /// Its private key, PEM
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_CLIENT_KEY",
-        value_name = "FILE",
-        requires = "client_certificate"
-    )]
-    client_key: Option<PathBuf>,
+    /// The authority of the service's certificate, PEM; without it, the machine's authorities.
+    pub server_ca: Option<PathBuf>,
+    /// The certificate to show to the service, and those above it, PEM; with its key, or not at all.
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub client_key: Option<PathBuf>,
 }
 
 /// All running services.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Servers {
-    /// A running service, asked what it says of the keys; give each replica, several times or with commas
-    #[arg(
-        id = "servers",
-        long = "server",
-        env = "CHECKPOINT_SIGNER_SERVERS",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
+    /// Where each replica is.
     pub urls: Vec<String>,
     /// How to speak with them.
-    #[command(flatten)]
     pub tls: ClientTls,
 }
 

@@ -13,10 +13,11 @@ use clap::{Args, ValueEnum};
 
 use super::log::{Believed, InLog};
 use super::pin::PinArg;
+use super::server::ClientTlsArgs;
 use super::{Failure, keyring};
 use crate::checkpoint::LedgerId;
 use crate::clock::Clock;
-use crate::grpc::client::{self, ClientTls};
+use crate::grpc::client;
 use crate::key::{KeyringFile, parse_instant};
 use crate::verifier::bulk::{Fingerprints, Judge, Selection};
 use online::Service;
@@ -34,7 +35,7 @@ pub(super) struct Verify {
     #[command(flatten)]
     pin: PinArg,
     #[command(flatten)]
-    tls: ClientTls,
+    tls: ClientTlsArgs,
     #[command(flatten)]
     in_log: InLog,
     /// Only checkpoints whose timestamp is at or after this day or RFC 3339 instant
@@ -142,7 +143,7 @@ impl Verify {
             }
             (None, Some(url)) => {
                 let service = Service::new(
-                    client::connect(&url, &self.tls).await?,
+                    client::connect(&url, &self.tls.named()).await?,
                     selection,
                     fingerprints,
                 );

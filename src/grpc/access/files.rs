@@ -24,13 +24,11 @@ const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 static TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
 /// The oldest TLS that is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MinimumTls {
     /// TLS 1.3 (RFC 8446) alone.
-    #[value(name = "1.3")]
     Tls13,
     /// TLS 1.2 (RFC 5246) as well, for clients that know no better.
-    #[value(name = "1.2")]
     Tls12,
 }
 
