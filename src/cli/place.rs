@@ -96,7 +96,7 @@ pub(super) struct TrustArgs {
     )]
     trust: Vec<Fingerprint>,
     /// Believe the file that a key which the record trusts is revoked; that cannot be taken back
-    #[arg(long, env = "CHECKPOINT_SIGNER_BELIEVE_REVOCATIONS")]
+    #[arg(long)]
     believe_revocations: bool,
 }
 

@@ -88,7 +88,7 @@ pub(super) struct Import {
     trust: TrustArgs,
     /// Believe the file where it says that an operator let times go back, after a clock ran ahead (its clock_resumptions, which
     /// nothing signs); that goes on record, is published, and cannot be taken back
-    #[arg(long, env = "CHECKPOINT_SIGNER_BELIEVE_RESUMPTIONS")]
+    #[arg(long)]
     believe_resumptions: bool,
     #[command(flatten)]
     format: FormatArg,

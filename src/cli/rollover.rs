@@ -62,14 +62,14 @@ pub(super) struct Status {
 #[derive(Args)]
 struct DryRun {
     /// Say what would be done, and change nothing
-    #[arg(long, env = "CHECKPOINT_SIGNER_DRY_RUN")]
+    #[arg(long)]
     dry_run: bool,
 }
 
 #[derive(Args)]
 struct Unendorsed {
     /// Go on although the key in force does not endorse the new one, since it has ended or is revoked
-    #[arg(long, env = "CHECKPOINT_SIGNER_WITHOUT_ENDORSEMENT")]
+    #[arg(long)]
     without_endorsement: bool,
 }
 

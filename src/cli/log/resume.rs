@@ -18,10 +18,10 @@ pub(in crate::cli) struct ResumeClock {
     #[arg(long, env = "CHECKPOINT_SIGNER_REASON")]
     reason: String,
     /// Say what would be recorded, and record nothing
-    #[arg(long, env = "CHECKPOINT_SIGNER_DRY_RUN")]
+    #[arg(long)]
     dry_run: bool,
     /// Do not ask on a terminal before it is recorded for ever
-    #[arg(long, env = "CHECKPOINT_SIGNER_YES")]
+    #[arg(long)]
     yes: bool,
     #[command(flatten)]
     server: ServerArg,
