@@ -163,10 +163,10 @@ struct FormatArg {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let outcome = config::start(std::env::args_os().collect()).and_then(|start| match start {
-        config::Start::Check(line) => {
+        config::Start::Check(given) => {
             // It reads the key file, if there is one.
             Hardening::apply();
-            block_on(line.check())
+            block_on(config::check(given))
         }
         config::Start::Arguments(arguments) => {
             let parsed = Cli::command().try_get_matches_from(arguments);

@@ -1,17 +1,17 @@
 //! `config check`: shows the settings and everything that is wrong with them and with the files they name.
 
-use clap::{Command, ValueEnum as _};
+use clap::{ArgMatches, ValueEnum as _};
 use serde_json::json;
 
-use super::line::Line;
 use super::settings::{Origin, Setting, Settings};
 use crate::cli::{Failure, Format, print, print_json};
 use crate::fault::FieldFault;
 use crate::visible::visible;
 
-pub(super) async fn run(command: &Command, line: &Line) -> Result<(), Failure> {
-    let format = format(line)?;
-    let settings = Settings::gather(command, line)?;
+/// `config check`, by what is given on its line and in the environment.
+pub(in crate::cli) async fn run(given: ArgMatches) -> Result<(), Failure> {
+    let format = format(&given)?;
+    let settings = Settings::gather(&given)?;
     let (mut faults, serve) = settings.judge();
     for setting in &settings.all {
         faults.extend(unreadable(setting));
@@ -33,12 +33,9 @@ pub(super) async fn run(command: &Command, line: &Line) -> Result<(), Failure> {
     }
 }
 
-fn format(line: &Line) -> Result<Format, Failure> {
-    let given = line
-        .values("format")
-        .and_then(|values| values.into_iter().next_back());
-    let given = given.or_else(|| std::env::var_os("CHECKPOINT_SIGNER_FORMAT"));
-    let text = given.unwrap_or_else(|| "text".into());
+fn format(given: &ArgMatches) -> Result<Format, Failure> {
+    let mut texts = given.get_raw("format").into_iter().flatten();
+    let text = texts.next_back().unwrap_or_default();
     Format::from_str(&text.to_string_lossy(), false)
         .map_err(|_| Failure::Impossible(format!("--format: is {text:?}; expected text or json")))
 }

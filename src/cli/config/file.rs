@@ -4,10 +4,9 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, ArgMatches};
 use toml::de::{DeTable, DeValue};
 
-use super::line::Line;
 use crate::cli::Failure;
 use crate::cli::shown::{has_password, is_reference};
 use crate::fault::{FieldFault, excerpt};
@@ -17,9 +16,6 @@ const MAX_FILE_BYTES: u64 = 256 * 1024;
 
 /// How alike a name must be to be proposed: what clap takes for its own proposals.
 const LIKENESS: f64 = 0.7;
-
-/// The variable that names the file.
-const VARIABLE: &str = "CHECKPOINT_SIGNER_CONFIG";
 
 /// The flag that names the file; no setting of the file itself.
 pub(super) const FLAG: &str = "config";
@@ -35,13 +31,8 @@ pub(super) struct Entry {
 }
 
 /// The file that the flag or the variable names.
-pub(super) fn named(line: &Line) -> Option<PathBuf> {
-    let given = line
-        .values(FLAG)
-        .and_then(|values| values.into_iter().next_back());
-    given
-        .or_else(|| std::env::var_os(VARIABLE))
-        .map(PathBuf::from)
+pub(super) fn named(given: &ArgMatches) -> Option<PathBuf> {
+    given.get_raw(FLAG)?.next_back().map(PathBuf::from)
 }
 
 /// Reads the file.

@@ -4,16 +4,16 @@
 
 mod check;
 mod file;
-mod line;
 mod settings;
 
 use std::ffi::OsString;
 
-use clap::{Args, CommandFactory as _, Subcommand};
+use clap::builder::{Resettable, ValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory as _, Id, Subcommand};
 
 use super::serve::Serve;
 use super::{Cli, Failure, FormatArg};
-use line::Line;
+pub(super) use check::run as check;
 use settings::Settings;
 
 #[derive(Subcommand)]
@@ -36,7 +36,7 @@ pub(super) enum Start {
     /// The arguments for clap, with those of the file.
     Arguments(Vec<OsString>),
     /// `config check`, which must see faulty values that clap would refuse one at a time.
-    Check(Line),
+    Check(ArgMatches),
 }
 
 /// Reads the file where the command is `serve` and one is named.
@@ -44,33 +44,48 @@ pub(super) enum Start {
 /// # Errors
 /// Everything that is wrong with the settings, a line each.
 pub(super) fn start(mut arguments: Vec<OsString>) -> Result<Start, Failure> {
-    let mut command = Cli::command();
-    command.build();
-    // What the line does not make sense of is for clap to explain.
-    let Some(line) = Line::read(&command, arguments.get(1..).unwrap_or_default()) else {
+    // What is no flag, or lacks its value, is for the strict command to explain.
+    let Ok(matches) = lenient().try_get_matches_from(&arguments) else {
         return Ok(Start::Arguments(arguments));
     };
-    match line.path().as_slice() {
-        ["config", "check"] => Ok(Start::Check(line)),
-        ["serve"] if file::named(&line).is_some() => {
-            let settings = Settings::gather(&command, &line)?;
-            let faults = settings.faults();
-            if !faults.is_empty() {
-                let faults = faults.iter().map(ToString::to_string);
-                return Err(Failure::Faults(faults.collect()));
-            }
-            arguments.extend(settings.of_file());
-            Ok(Start::Arguments(arguments))
-        }
-        _ => Ok(Start::Arguments(arguments)),
+    let config = matches.subcommand_matches("config");
+    if let Some(given) = config.and_then(|config| config.subcommand_matches("check")) {
+        return Ok(Start::Check(given.clone()));
     }
+    if let Some(given) = matches.subcommand_matches("serve")
+        && file::named(given).is_some()
+    {
+        let settings = Settings::gather(given)?;
+        let faults = settings.faults();
+        if !faults.is_empty() {
+            let faults = faults.iter().map(ToString::to_string);
+            return Err(Failure::Faults(faults.collect()));
+        }
+        arguments.extend(settings.of_file());
+    }
+    Ok(Start::Arguments(arguments))
 }
 
-impl Line {
-    /// `config check`.
-    pub(super) async fn check(self) -> Result<(), Failure> {
-        let mut command = Cli::command();
-        command.build();
-        check::run(&command, &self).await
-    }
+/// The command line that takes any value of a setting, also several and none of those that belong together: what is set and
+/// by whom, right or wrong.
+fn lenient() -> Command {
+    let none = || Resettable::<Id>::Reset;
+    let any = |flag: Arg| {
+        let flag = flag
+            .required_unless_present(none())
+            .requires(none())
+            .conflicts_with(none())
+            .value_delimiter(None::<char>)
+            .value_parser(ValueParser::os_string());
+        match flag.get_action() {
+            ArgAction::Set | ArgAction::Append => {
+                flag.action(ArgAction::Append).allow_hyphen_values(true)
+            }
+            _ => flag,
+        }
+    };
+    let check = |config: Command| config.mut_subcommand("check", |check| check.mut_args(any));
+    Cli::command()
+        .mut_subcommand("serve", |serve| serve.mut_args(any))
+        .mut_subcommand("config", check)
 }

@@ -6,10 +6,10 @@ use std::ffi::OsString;
 use std::fmt;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::file;
-use super::line::{Line, is_clap_s};
 use crate::cli::serve::Serve;
 use crate::cli::shown::shown;
 use crate::cli::unused;
@@ -101,11 +101,13 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Gathers them from the line, the environment and the file.
+    /// Gathers them from what is given on the line and in the environment, and from the file.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn gather(command: &Command, line: &Line) -> Result<Self, Failure> {
+    pub(super) fn gather(given: &ArgMatches) -> Result<Self, Failure> {
+        let mut command = Cli::command();
+        command.build();
         let serve = command.find_subcommand("serve");
         let is_setting = |flag: &&Arg| {
             flag.get_long().is_some_and(|name| name != file::FLAG) && !is_clap_s(flag)
@@ -115,33 +117,30 @@ impl Settings {
             .flat_map(Command::get_arguments)
             .filter(is_setting)
             .collect();
-        let (entries, file_faults) = match file::named(line) {
+        let (entries, file_faults) = match file::named(given) {
             Some(path) => file::parse(&file::read(&path)?, &path, &flags),
             None => (Vec::new(), Vec::new()),
         };
         let gather = |flag: &&Arg| {
-            let name = flag.get_long().unwrap_or_default();
-            let (values, origin) = if let Some(mut values) = line.values(name) {
-                if values.is_empty() {
-                    values.push("true".into());
+            let id = flag.get_id().as_str();
+            let values = given.get_raw(id).into_iter().flatten();
+            let values = values.map(OsString::from).collect();
+            let entry = entries
+                .iter()
+                .find(|entry| flag.get_long() == Some(&entry.name));
+            let (values, origin) = match (given.value_source(id), entry) {
+                (Some(ValueSource::CommandLine), _) => (values, Origin::Flag),
+                (Some(ValueSource::EnvVariable), _) => {
+                    let variable = flag.get_env().unwrap_or_default().to_string_lossy();
+                    (values, Origin::Environment(variable.into_owned()))
                 }
-                (values, Origin::Flag)
-            } else if let Some(variable) = flag.get_env()
-                && let Some(value) = std::env::var_os(variable)
-            {
-                let variable = variable.to_string_lossy().into_owned();
-                (vec![value], Origin::Environment(variable))
-            } else if let Some(entry) = entries.iter().find(|entry| entry.name == name) {
-                let values = entry.values.iter().map(OsString::from).collect();
-                (values, Origin::File(entry.place.clone()))
-            } else if flag.get_default_values().is_empty() || !flag.get_action().takes_values() {
-                (Vec::new(), Origin::Nowhere)
-            } else {
-                let values = flag
-                    .get_default_values()
-                    .iter()
-                    .map(|value| value.to_os_string());
-                (values.collect(), Origin::Default)
+                (_, Some(entry)) => {
+                    let values = entry.values.iter().map(OsString::from).collect();
+                    (values, Origin::File(entry.place.clone()))
+                }
+                // A switch that is off.
+                (Some(_), None) if flag.get_action().takes_values() => (values, Origin::Default),
+                _ => (Vec::new(), Origin::Nowhere),
             };
             Setting {
                 flag: (*flag).clone(),
@@ -278,6 +277,11 @@ impl Settings {
             },
         }
     }
+}
+
+/// `--help` and `--version`.
+fn is_clap_s(flag: &Arg) -> bool {
+    matches!(flag.get_id().as_str(), "help" | "version")
 }
 
 /// The command line without the environment, which is among the settings already.
