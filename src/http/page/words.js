@@ -10,7 +10,7 @@ export function moment(seconds) {
   return seconds % 86_400 === 0 ? day : `${day}, ${TIME.format(date)} UTC`;
 }
 
-// Controls, ends of lines and what Unicode calls format characters (directions, joiners): written out, as src/visible.rs does.
+// Controls, ends of lines and what Unicode calls format characters (directions, joiners): written out, as the core's visible.rs does.
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 export const visible = (text) => String(text).replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 

@@ -29,7 +29,7 @@ pub enum IdentifierError {
 ///
 /// # Errors
 /// [`IdentifierError`] says which bound does not hold.
-pub(crate) fn check(text: &str) -> Result<(), IdentifierError> {
+pub fn check(text: &str) -> Result<(), IdentifierError> {
     if text.is_empty() {
         return Err(IdentifierError::Empty);
     }
@@ -46,7 +46,9 @@ pub(crate) fn check(text: &str) -> Result<(), IdentifierError> {
 }
 
 /// Makes a newtype of an identifier whose only constructor is `FromStr`; `but` is one more check of its own.
-macro_rules! identifier {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __identifier {
     ($(#[$doc:meta])* $name:ident $(but $check:path)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,4 +78,5 @@ macro_rules! identifier {
         }
     };
 }
-pub(crate) use identifier;
+#[doc(hidden)]
+pub use __identifier as identifier;

@@ -1,0 +1,7 @@
+//! Signed checkpoints of a ledger, for whoever makes, keeps or verifies them.
+//!
+//! Nothing here reads a file, asks a clock or waits for anything: what is needed is passed in.
+
+pub mod fault;
+pub mod identifier;
+pub mod visible;
