@@ -36,7 +36,6 @@
 mod aside;
 pub mod audit;
 mod budget;
-pub mod checkpoint;
 pub mod cli;
 pub mod clock;
 mod counts;
@@ -44,17 +43,15 @@ mod files;
 pub mod grpc;
 pub mod hardening;
 pub mod http;
-pub mod key;
 mod lanes;
 pub mod paging;
 pub mod record;
 pub mod rollover;
 pub mod service;
-pub mod signature;
 pub mod signer;
 pub mod source;
 pub mod telemetry;
 pub mod timekeeping;
 pub mod verifier;
 
-pub use ::checkpoint::{fault, identifier, visible};
+pub use ::checkpoint::{checkpoint, fault, identifier, key, signature, visible};

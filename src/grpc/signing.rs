@@ -141,7 +141,7 @@ impl Pending {
         };
         let checkpoint = match checkpoint {
             Ok(checkpoint) => checkpoint,
-            Err(invalid) => return refused(told, invalid.into()),
+            Err(invalid) => return refused(told, status::invalid_checkpoint(invalid)),
         };
         let fields = checkpoint.fields();
         told.subject = Subject {

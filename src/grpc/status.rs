@@ -344,10 +344,9 @@ pub(super) fn shutting_down() -> Status {
     Refusal::ShuttingDown.into()
 }
 
-impl From<InvalidCheckpoint> for Status {
-    fn from(InvalidCheckpoint(faults): InvalidCheckpoint) -> Self {
-        invalid(INVALID_CHECKPOINT, &faults)
-    }
+/// A request holds no checkpoint.
+pub(super) fn invalid_checkpoint(InvalidCheckpoint(faults): InvalidCheckpoint) -> Status {
+    invalid(INVALID_CHECKPOINT, &faults)
 }
 
 /// The code and the reason of a refusal.
@@ -389,7 +388,7 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let ((code, reason), message) = (of_refusal(&refusal), refusal.to_string());
         match refusal {
-            Refusal::Invalid(invalid) => invalid.into(),
+            Refusal::Invalid(invalid) => invalid_checkpoint(invalid),
             Refusal::Record(error) => error.into(),
             Refusal::Overloaded(_) => with_reason(code, reason, message, |details| {
                 details.set_retry_info(Some(RETRY_DELAY));

@@ -2,6 +2,9 @@
 //!
 //! Nothing here reads a file, asks a clock or waits for anything: what is needed is passed in.
 
+pub mod checkpoint;
 pub mod fault;
 pub mod identifier;
+pub mod key;
+pub mod signature;
 pub mod visible;

@@ -1,4 +1,4 @@
-// A published checkpoint and its detached JWS, taken apart: the rules of src/checkpoint and src/signature.
+// A published checkpoint and its detached JWS, taken apart: the rules of the core's checkpoint and signature.
 
 import { Refusal, bytesOf, canonical, parseObject, textOf } from "./json.js";
 
@@ -18,7 +18,7 @@ function isIdentifier(value) {
   return typeof value === "string" && IDENTIFIER.test(value);
 }
 
-// Names that could be taken for a fingerprint or a thumbprint: the rule of src/key/fingerprint.rs. Words; a hash's name before
+// Names that could be taken for a fingerprint or a thumbprint: the rule of the core's key/fingerprint.rs. Words; a hash's name before
 // a colon; 43 characters of base64url alone or more behind a hash's name; 40 hexadecimal digits, or as many with separators.
 const HASH_NAME = "(?:sha|shake|blake|md)[-_]?[0-9]";
 const LIKE_FINGERPRINT = new RegExp(

@@ -1,5 +1,5 @@
 // JSON read strictly, and written as RFC 8785 has it: what two readers could understand differently is refused, as
-// src/checkpoint/json.rs does. Objects are Maps, so that no name is special.
+// the core's checkpoint/json.rs does. Objects are Maps, so that no name is special.
 
 export const MAX_JSON_BYTES = 1024 * 1024;
 const MAX_NESTING = 16;

@@ -1,4 +1,4 @@
-// The verdict: what was found, in the order of the checks of src/verifier.
+// The verdict: what was found, in the order of the checks of the core's verdict.rs.
 
 import { Refusal } from "./json.js";
 import { parsePublished } from "./checkpoint.js";

@@ -366,13 +366,13 @@ mod tests {
 
     #[test]
     fn published_checkpoints_are_scanned() {
-        let golden = include_bytes!("../../tests/golden/PS256.published.json");
+        let golden = include_bytes!("../../../../tests/golden/PS256.published.json");
         assert!(scan(golden.trim_ascii_end()).is_some());
     }
 
     #[test]
     fn other_forms_go_the_ordinary_way() {
-        let golden = include_str!("../../tests/golden/PS256.published.json").trim_end();
+        let golden = include_str!("../../../../tests/golden/PS256.published.json").trim_end();
         let expected = published(golden.as_bytes()).unwrap();
         for other in [
             golden.replacen(':', ": ", 1),

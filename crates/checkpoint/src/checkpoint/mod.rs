@@ -91,20 +91,31 @@ pub struct CheckpointFields {
 }
 
 /// The parts of a checkpoint as far as they are good: what is missing here is among the faults.
-pub(crate) struct Draft {
-    pub(crate) checkpoint_id: Option<CheckpointId>,
-    pub(crate) ledger_id: Option<LedgerId>,
-    pub(crate) timestamp: Option<Timestamp>,
-    pub(crate) cumulative_hash: Option<CumulativeHash>,
-    pub(crate) entry_count: Option<EntryCount>,
-    pub(crate) total_volume: Option<TotalVolume>,
-    pub(crate) organization_summaries: Option<Vec<JsonObject>>,
-    pub(crate) additional_members: Option<JsonObject>,
+pub struct Draft {
+    /// Its name within the ledger.
+    pub checkpoint_id: Option<CheckpointId>,
+    /// The ledger.
+    pub ledger_id: Option<LedgerId>,
+    /// When the ledger took it.
+    pub timestamp: Option<Timestamp>,
+    /// The head of the hash chain.
+    pub cumulative_hash: Option<CumulativeHash>,
+    /// Entries up to here.
+    pub entry_count: Option<EntryCount>,
+    /// Sum of the entries, in minor units.
+    pub total_volume: Option<TotalVolume>,
+    /// One object an organisation.
+    pub organization_summaries: Option<Vec<JsonObject>>,
+    /// Every other member of the published JSON.
+    pub additional_members: Option<JsonObject>,
 }
 
 impl Draft {
     /// The checkpoint, if there are no faults; all faults at once otherwise.
-    pub(crate) fn finish(self, faults: Faults) -> Result<Checkpoint, InvalidCheckpoint> {
+    ///
+    /// # Errors
+    /// [`InvalidCheckpoint`] has `faults`; without any, what makes no checkpoint of the parts.
+    pub fn finish(self, faults: Faults) -> Result<Checkpoint, InvalidCheckpoint> {
         let faults = faults.into_vec();
         if !faults.is_empty() {
             return Err(InvalidCheckpoint(faults));

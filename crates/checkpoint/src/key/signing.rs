@@ -109,7 +109,10 @@ impl<'a> OpenKey<'a> {
 
     /// Signs text that has its own form for that, and can never be taken for the signing input of a JWS, which is one
     /// line: this has several.
-    pub(crate) fn sign_lines(&self, text: &str) -> Result<Vec<u8>, SignError> {
+    ///
+    /// # Errors
+    /// [`SignError`] when the RSA library fails.
+    pub fn sign_lines(&self, text: &str) -> Result<Vec<u8>, SignError> {
         let version = &self.key.version;
         let signature = self.key.private.sign(version.algorithm, text.as_bytes());
         let bits = version.public_key.bits();
@@ -132,7 +135,11 @@ impl<'a> OpenKey<'a> {
         Ok(EmbeddedJws::new(jws, claims).compact())
     }
 
-    pub(crate) fn sign_as(&self, typ: JwsType, payload: &[u8]) -> Result<DetachedJws, SignError> {
+    /// Signs a payload of the type `typ`.
+    ///
+    /// # Errors
+    /// [`SignError`] when the RSA library fails.
+    pub fn sign_as(&self, typ: JwsType, payload: &[u8]) -> Result<DetachedJws, SignError> {
         let version = &self.key.version;
         let header = ProtectedHeader {
             alg: version.algorithm,

@@ -170,7 +170,7 @@ impl KeyringEntry {
 }
 
 /// Whether AWSPENDING is the only label.
-pub(crate) fn is_only_staged(stages: &[StagingLabel]) -> bool {
+pub fn is_only_staged(stages: &[StagingLabel]) -> bool {
     stages == [StagingLabel::Pending]
 }
 

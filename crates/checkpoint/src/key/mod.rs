@@ -27,8 +27,7 @@ pub use coverage::{WARN_DAYS, covered_until};
 pub use endorsement::{Endorsement, EndorsementError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use jwk::{KeyringFile, KeyringFileError, MAX_KEYRING_BYTES};
-pub(crate) use keyring::is_only_staged;
-pub use keyring::{KeyConflict, KeyState, Keyring, KeyringEntry, Revocation};
+pub use keyring::{KeyConflict, KeyState, Keyring, KeyringEntry, Revocation, is_only_staged};
 pub use kind::SkippedKey;
 pub use private::{DEFAULT_MODULUS_BITS, PrivateKey, PrivateKeyError};
 pub use public::{
