@@ -12,7 +12,7 @@ use super::reasons::REASONS;
 use crate::checkpoint::{InvalidCheckpoint, LedgerId};
 use crate::fault::{FieldFault, excerpt};
 use crate::record::rules::RuleViolation;
-use crate::record::{RecordError, ResumeError, WentBack};
+use crate::record::{NotResumed, RecordError, ResumeError, WentBack};
 use crate::signer::{NoKey, Refusal, RevokeError};
 use crate::source::SourceError;
 
@@ -459,8 +459,10 @@ impl From<ResumeError> for Status {
     fn from(error: ResumeError) -> Self {
         let message = error.to_string();
         match error {
-            ResumeError::Invalid(fault) => invalid("INVALID_REQUEST", &[fault]),
-            ResumeError::NotBehind { .. } => {
+            ResumeError::NotResumed(NotResumed::Invalid(fault)) => {
+                invalid("INVALID_REQUEST", &[fault])
+            }
+            ResumeError::NotResumed(NotResumed::NotBehind { .. }) => {
                 plain(Code::FailedPrecondition, "CLOCK_NOT_BEHIND", message)
             }
             ResumeError::Clock(violation) => Refusal::from(violation).into(),

@@ -8,21 +8,16 @@
 
 pub mod audit;
 pub mod export;
-pub mod head;
 pub mod home;
 pub mod import;
 mod listing;
-pub mod note;
 pub mod postgres;
-pub mod proof;
 pub mod prover;
 pub mod restore;
-pub mod resumption;
+mod resume;
 mod row;
-pub mod rules;
 mod seen;
 pub mod sqlite;
-pub mod tree;
 pub mod witness;
 
 use std::sync::Arc;
@@ -39,18 +34,11 @@ use home::{Acceptance, Accepted, Home, Moved};
 use rules::{MaxEntryJump, RuleViolation, Standing};
 use tree::{Frontier, Node, NodeId};
 
+pub use ::checkpoint::history::{NotResumed, Receipt, ResumeOrder, Resumption, resumption, rules};
+pub use ::checkpoint::log::{head, note, proof, tree};
 pub use listing::{Listing, MAX_LOOKED_AT};
-pub use resumption::{ResumeError, ResumeOrder, Resumption};
+pub use resume::ResumeError;
 pub use seen::WentBack;
-
-/// A recorded signature: the proof that it is durable.
-#[derive(Clone, Debug)]
-pub struct Receipt {
-    /// Its place in the record: 1 for the first, without a gap.
-    pub position: u64,
-    /// What was signed, and the signature.
-    pub signed: SignedCheckpoint,
-}
 
 /// What is cheap to ask of a store, so that it is asked all the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -46,9 +46,7 @@ pub fn check(text: &str) -> Result<(), IdentifierError> {
 }
 
 /// Makes a newtype of an identifier whose only constructor is `FromStr`; `but` is one more check of its own.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __identifier {
+macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident $(but $check:path)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,5 +76,4 @@ macro_rules! __identifier {
         }
     };
 }
-#[doc(hidden)]
-pub use __identifier as identifier;
+pub(crate) use identifier;

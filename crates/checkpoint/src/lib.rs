@@ -4,7 +4,10 @@
 
 pub mod checkpoint;
 pub mod fault;
+pub mod history;
 pub mod identifier;
 pub mod key;
+pub mod log;
 pub mod signature;
+pub mod verdict;
 pub mod visible;

@@ -11,7 +11,7 @@ use super::session::begin;
 use super::view::View;
 use crate::record::row::{instant, to_signed};
 use crate::record::rules::{check_ahead, check_behind};
-use crate::record::{Pulse, RecordError, ResumeError, ResumeOrder, Resumption};
+use crate::record::{NotResumed, Pulse, RecordError, ResumeError, ResumeOrder, Resumption};
 
 /// The database's clock, in milliseconds since 1970: that of the moment (`clock_timestamp`), not of the transaction's begin.
 pub(super) fn store_clock(row: &SqlRow, column: usize) -> Result<DateTime<Utc>, StoreError> {
@@ -82,17 +82,17 @@ pub(super) async fn resume_clock(
     let resumption = match order.judge(head.frontier.size(), head.newest_signed_at) {
         Ok(resumption) if !order.dry_run => resumption,
         // The answer to a commit may have been lost, and this be asked again.
-        Err(ResumeError::NotBehind { now, newest }) => {
+        Err(NotResumed::NotBehind { now, newest }) => {
             let done = resumptions(&transaction).await?.pop();
             let is_this = |done: &Resumption| {
                 done.after_rows == head.frontier.size()
                     && done.resumed_from.timestamp() == order.now.timestamp()
                     && (&done.by, &done.reason) == (&order.by, &order.reason)
             };
-            let not_behind = ResumeError::NotBehind { now, newest };
-            return Ok(done.filter(is_this).ok_or(not_behind));
+            let not_behind = NotResumed::NotBehind { now, newest };
+            return Ok(done.filter(is_this).ok_or(not_behind.into()));
         }
-        judged => return Ok(judged),
+        judged => return Ok(judged.map_err(ResumeError::from)),
     };
     let resumed_from = resumption.resumed_from.timestamp();
     let sql = "INSERT INTO checkpoint_signer.clock_resumption \

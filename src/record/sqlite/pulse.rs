@@ -88,7 +88,7 @@ pub(super) fn resume_clock(
     check_seen(&transaction, seen, &mark, &head.frontier)?;
     let resumption = match order.judge(head.frontier.size(), head.newest_signed_at) {
         Ok(resumption) if !order.dry_run => resumption,
-        judged => return Ok(judged),
+        judged => return Ok(judged.map_err(ResumeError::from)),
     };
     let resumed_from = resumption.resumed_from.timestamp();
     transaction.execute(

@@ -109,10 +109,7 @@ impl<'a> OpenKey<'a> {
 
     /// Signs text that has its own form for that, and can never be taken for the signing input of a JWS, which is one
     /// line: this has several.
-    ///
-    /// # Errors
-    /// [`SignError`] when the RSA library fails.
-    pub fn sign_lines(&self, text: &str) -> Result<Vec<u8>, SignError> {
+    pub(crate) fn sign_lines(&self, text: &str) -> Result<Vec<u8>, SignError> {
         let version = &self.key.version;
         let signature = self.key.private.sign(version.algorithm, text.as_bytes());
         let bits = version.public_key.bits();
@@ -135,11 +132,7 @@ impl<'a> OpenKey<'a> {
         Ok(EmbeddedJws::new(jws, claims).compact())
     }
 
-    /// Signs a payload of the type `typ`.
-    ///
-    /// # Errors
-    /// [`SignError`] when the RSA library fails.
-    pub fn sign_as(&self, typ: JwsType, payload: &[u8]) -> Result<DetachedJws, SignError> {
+    pub(crate) fn sign_as(&self, typ: JwsType, payload: &[u8]) -> Result<DetachedJws, SignError> {
         let version = &self.key.version;
         let header = ProtectedHeader {
             alg: version.algorithm,

@@ -14,7 +14,7 @@ pub struct EmbeddedJws {
 
 impl EmbeddedJws {
     /// Puts a payload to the signature over it.
-    pub fn new(jws: DetachedJws, payload: String) -> Self {
+    pub(crate) fn new(jws: DetachedJws, payload: String) -> Self {
         Self { jws, payload }
     }
 

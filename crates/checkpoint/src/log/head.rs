@@ -105,7 +105,7 @@ impl RecordHead {
     }
 }
 
-/// A head whose form is right. Whether a key made it: see [`crate::verifier::log`].
+/// A head whose form is right. Whether a key made it: see [`super::verify_head`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedHead {
     head: RecordHead,

@@ -11,8 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::RecordError;
-use super::rules::{CLOCK_TOLERANCE, RuleViolation};
+use super::rules::CLOCK_TOLERANCE;
 use crate::fault::{FieldFault, check_line};
 use crate::key::instant_text;
 
@@ -39,7 +38,7 @@ pub struct Resumption {
 
 impl Resumption {
     /// The order that makes it again, elsewhere.
-    pub(super) fn order(&self) -> ResumeOrder {
+    pub fn order(&self) -> ResumeOrder {
         ResumeOrder {
             now: self.resumed_from,
             by: self.by.clone(),
@@ -50,19 +49,17 @@ impl Resumption {
     }
 
     /// Whether a record would take it, where its rows are as it says.
-    pub(super) fn judge(&self) -> Result<(), ResumeError> {
+    ///
+    /// # Errors
+    /// [`NotResumed`] says why it would not.
+    pub fn judge(&self) -> Result<(), NotResumed> {
         let order = self.order();
         order.judge(self.after_rows, Some(self.newest_signed_at))?;
         Ok(())
     }
 
     /// Whether a row at a position may be dated after now: an operator has said since that the clock ran ahead.
-    pub(super) fn explains(
-        &self,
-        position: u64,
-        signed_at: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> bool {
+    pub fn explains(&self, position: u64, signed_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         position <= self.after_rows
             && signed_at <= self.newest_signed_at
             && self.resumed_from <= now + CLOCK_TOLERANCE
@@ -168,9 +165,9 @@ pub struct ResumeOrder {
     pub dry_run: bool,
 }
 
-/// Why signing is not resumed.
+/// Why an order is not followed.
 #[derive(Debug, thiserror::Error)]
-pub enum ResumeError {
+pub enum NotResumed {
     /// The request is not as it must be.
     #[error("{0}")]
     Invalid(FieldFault),
@@ -185,26 +182,20 @@ pub enum ResumeError {
         /// The newest signature's time; none without signatures.
         newest: String,
     },
-    /// The clocks do not agree.
-    #[error(transparent)]
-    Clock(#[from] RuleViolation),
-    /// The store fails.
-    #[error(transparent)]
-    Store(#[from] RecordError),
 }
 
 impl ResumeOrder {
     /// What is recorded after so many rows, the newest of them of such a time.
     ///
     /// # Errors
-    /// [`ResumeError`] when the texts are out of bounds, or the clock is not behind.
-    pub(super) fn judge(
+    /// [`NotResumed`] when the texts are out of bounds, or the clock is not behind.
+    pub fn judge(
         &self,
         after_rows: u64,
         newest: Option<DateTime<Utc>>,
-    ) -> Result<Resumption, ResumeError> {
-        check_line("reason", &self.reason, MAX_REASON_CHARS).map_err(ResumeError::Invalid)?;
-        check_line("by", &self.by, MAX_WHO_CHARS).map_err(ResumeError::Invalid)?;
+    ) -> Result<Resumption, NotResumed> {
+        check_line("reason", &self.reason, MAX_REASON_CHARS).map_err(NotResumed::Invalid)?;
+        check_line("by", &self.by, MAX_WHO_CHARS).map_err(NotResumed::Invalid)?;
         let resumed_from = whole_seconds(self.now);
         match newest {
             Some(newest) if self.now + CLOCK_TOLERANCE < newest => Ok(Resumption {
@@ -214,7 +205,7 @@ impl ResumeOrder {
                 by: self.by.clone(),
                 reason: self.reason.clone(),
             }),
-            newest => Err(ResumeError::NotBehind {
+            newest => Err(NotResumed::NotBehind {
                 now: instant_text(self.now),
                 newest: newest.map_or_else(|| "no time at all".into(), instant_text),
             }),

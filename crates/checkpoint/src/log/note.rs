@@ -69,7 +69,7 @@ pub struct NoteSignature {
     pub signature: Vec<u8>,
 }
 
-/// A note whose form is right. Whether a key made it: see [`crate::verifier::log`].
+/// A note whose form is right. Whether a key made it: see [`super::verify_note`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// Of which record.

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::head::{HeadError, MAX_HEAD_BYTES, SignedHead};
+use super::proof::{MAX_PROOF_HASHES, ProofError};
+use super::tree::{NotAHash, TreeHash};
 use super::verify_included;
 use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
-use crate::record::head::{HeadError, MAX_HEAD_BYTES, SignedHead};
-use crate::record::proof::{MAX_PROOF_HASHES, ProofError};
-use crate::record::tree::{NotAHash, TreeHash};
 use crate::signature::SignedCheckpoint;
 
 /// The version of the format.

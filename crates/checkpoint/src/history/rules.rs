@@ -40,7 +40,7 @@ impl MaxEntryJump {
     pub const ANY: Self = Self(u64::MAX);
 
     /// Whether the rows are being signed now, so that their time is that of the store's clock, too.
-    pub(super) fn is_for_new_rows(self) -> bool {
+    pub fn is_for_new_rows(self) -> bool {
         self != Self::ANY
     }
 }

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
+use super::head::{HeadError, LogName, SignedHead};
+use super::note::{Note, NoteError};
+use super::proof::TreeHead;
 use super::{verify_head, verify_note};
 use crate::key::Keyring;
-use crate::record::head::{HeadError, LogName, SignedHead};
-use crate::record::note::{Note, NoteError};
-use crate::record::proof::TreeHead;
-use crate::verifier::Verdict;
+use crate::verdict::Verdict;
 
 /// Why a text is a head in neither form.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum AnyHead {
 }
 
 impl AnyHead {
-    /// Reads either form; [`crate::record::note::MAX_NOTE_BYTES`] bounds both.
+    /// Reads either form; [`super::note::MAX_NOTE_BYTES`] bounds both.
     ///
     /// # Errors
     /// [`AnyHeadError`] says what is wrong with its form.

@@ -1,0 +1,221 @@
+//! A record as a file of lines (NDJSON), to move it to another store or to hand it to an auditor.
+//!
+//! The first line is an object with the number of rows, the root of the tree over them and the keyring (a JWK Set);
+//! each further line is the published JSON of a row, in the order of the record: the leaves of the tree.
+
+use std::io::{BufRead, Read as _};
+
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::tree::Frontier;
+use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
+use crate::history::Resumption;
+use crate::key::{Keyring, KeyringFile, KeyringFileError, MAX_KEYRING_BYTES, SkippedKey};
+use crate::signature::SignedCheckpoint;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// What the first line has besides the keyring, generously: some hundred resumptions of the clock, each with its reason.
+const HEADER_BYTES: usize = 1 << 20;
+
+/// The first line: nothing but these members, so that no checkpoint is taken for one.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportHeader {
+    record_export: u32,
+    /// How many rows follow.
+    pub rows: u64,
+    /// The root of the tree over them, in hexadecimal.
+    pub root: String,
+    keyring: Box<RawValue>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    clock_resumptions: Vec<Resumed>,
+}
+
+/// A [`Resumption`]; times are seconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Resumed {
+    after_rows: u64,
+    newest_signed_at: i64,
+    resumed_from: i64,
+    by: String,
+    reason: String,
+}
+
+impl From<&Resumption> for Resumed {
+    fn from(resumption: &Resumption) -> Self {
+        Self {
+            after_rows: resumption.after_rows,
+            newest_signed_at: resumption.newest_signed_at.timestamp(),
+            resumed_from: resumption.resumed_from.timestamp(),
+            by: resumption.by.clone(),
+            reason: resumption.reason.clone(),
+        }
+    }
+}
+
+impl Resumed {
+    fn read(&self) -> Option<Resumption> {
+        Some(Resumption {
+            after_rows: self.after_rows,
+            newest_signed_at: DateTime::from_timestamp(self.newest_signed_at, 0)?,
+            resumed_from: DateTime::from_timestamp(self.resumed_from, 0)?,
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+        })
+    }
+}
+
+impl ExportHeader {
+    /// That of a record with these rows, keys and resumptions of the clock.
+    ///
+    /// # Errors
+    /// When the keyring has no JSON form.
+    pub fn new(
+        rows: &Frontier,
+        keyring: &Keyring,
+        resumptions: &[Resumption],
+    ) -> serde_json::Result<Self> {
+        Ok(Self {
+            record_export: VERSION,
+            rows: rows.size(),
+            root: rows.root().to_string(),
+            keyring: RawValue::from_string(keyring.to_jwks())?,
+            clock_resumptions: resumptions.iter().map(Resumed::from).collect(),
+        })
+    }
+
+    /// The resumptions of the clock that it tells of.
+    ///
+    /// # Errors
+    /// [`ReadError`] when one has a time that is none.
+    pub fn resumptions(&self) -> Result<Vec<Resumption>, ReadError> {
+        let read: Option<_> = self.clock_resumptions.iter().map(Resumed::read).collect();
+        read.ok_or_else(|| {
+            ReadError::NotAnExport("clock_resumptions: a time is out of range".into())
+        })
+    }
+
+    /// Reads the line; the keyring is not looked at.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it is anything else, or of another version.
+    pub fn parse(line: &[u8]) -> Result<Self, ReadError> {
+        let header: Self = serde_json::from_slice(line)
+            .map_err(|error| ReadError::NotAnExport(error.to_string()))?;
+        match header.record_export {
+            VERSION => Ok(header),
+            other => Err(ReadError::Version(other)),
+        }
+    }
+}
+
+/// Why an export cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file fails.
+    #[error("the export cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// It is something else.
+    #[error(
+        "line 1: is not the first line of a record's export: {0}; expected what `record export` wrote"
+    )]
+    NotAnExport(String),
+    /// A later program wrote it.
+    #[error("line 1: record_export: is {0}; this program knows {VERSION}")]
+    Version(u32),
+    /// The keyring is wrong.
+    #[error("line 1: keyring: {0}")]
+    Keyring(#[from] KeyringFileError),
+    /// A line is longer than any that was written.
+    #[error("line {0}: is longer than {1} bytes")]
+    TooLong(u64, usize),
+    /// A row is none.
+    #[error("line {0}: {1}")]
+    Row(u64, InvalidCheckpoint),
+}
+
+/// Reads an export, row by row.
+pub struct ExportReader<R> {
+    lines: R,
+    line: Vec<u8>,
+    /// Lines read so far.
+    count: u64,
+    /// How many rows the first line promises.
+    pub rows: u64,
+    /// The root of the tree over them, in hexadecimal.
+    pub root: String,
+    /// The keys.
+    pub keyring: Keyring,
+    /// Those of kinds that are not known here.
+    pub skipped: Vec<SkippedKey>,
+    /// Where an operator let signing go on from the true time.
+    pub resumptions: Vec<Resumption>,
+}
+
+impl<R: BufRead> ExportReader<R> {
+    /// Reads the first line.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it is not that of an export.
+    pub fn open(lines: R) -> Result<Self, ReadError> {
+        let mut reader = Self {
+            lines,
+            line: Vec::new(),
+            count: 0,
+            rows: 0,
+            root: String::new(),
+            keyring: Keyring::default(),
+            skipped: Vec::new(),
+            resumptions: Vec::new(),
+        };
+        reader.read_line(MAX_KEYRING_BYTES + HEADER_BYTES)?;
+        let header = ExportHeader::parse(&reader.line)?;
+        reader.resumptions = header.resumptions()?;
+        reader.rows = header.rows;
+        reader.root = header.root;
+        let file = KeyringFile::read(header.keyring.get().as_bytes())?;
+        (reader.keyring, reader.skipped) = (file.keyring, file.skipped);
+        Ok(reader)
+    }
+
+    /// The next rows, up to `most`; none at the end.
+    ///
+    /// # Errors
+    /// [`ReadError`] names the line.
+    pub fn next_rows(&mut self, most: usize) -> Result<Vec<SignedCheckpoint>, ReadError> {
+        let mut rows = Vec::with_capacity(most);
+        while rows.len() < most && self.read_line(MAX_JSON_BYTES)? {
+            let row = SignedCheckpoint::from_published_json(&self.line);
+            rows.push(row.map_err(|error| ReadError::Row(self.count, error))?);
+        }
+        Ok(rows)
+    }
+
+    /// What follows the lines that were read.
+    pub fn into_rest(self) -> R {
+        self.lines
+    }
+
+    /// Reads a line within its bound; false at the end.
+    fn read_line(&mut self, most: usize) -> Result<bool, ReadError> {
+        self.line.clear();
+        // One more for the end of the line, and one to see that it is too long.
+        let mut bounded = (&mut self.lines).take(most as u64 + 2);
+        bounded.read_until(b'\n', &mut self.line)?;
+        if self.line.is_empty() {
+            return Ok(false);
+        }
+        self.count += 1;
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
+        }
+        match self.line.len() > most {
+            true => Err(ReadError::TooLong(self.count, most)),
+            false => Ok(true),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Why a store does not resume signing.
+
+use super::rules::RuleViolation;
+use super::{NotResumed, RecordError};
+
+/// Why signing is not resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// By what the order says.
+    #[error(transparent)]
+    NotResumed(#[from] NotResumed),
+    /// The clocks do not agree.
+    #[error(transparent)]
+    Clock(#[from] RuleViolation),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] RecordError),
+}
