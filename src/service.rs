@@ -30,7 +30,7 @@ use crate::verifier::{self, VerdictKind};
 use crate::{grpc, http};
 
 pub use head_file::{HeadFile, HeadFileError, WhenMissing};
-pub use witnesses::{WitnessError, Witnesses};
+pub use witnesses::{Untold, WitnessError, Witnesses};
 
 use watch::{Watch, Watched};
 

@@ -153,6 +153,13 @@ impl Timekeeper {
         Ok(())
     }
 
+    /// The other clocks that [`Timekeeper::check`] judges by now.
+    pub fn others(&self) -> Vec<&'static str> {
+        let store = self.store.bounds().map(|_| "the database");
+        let source = self.source().map(|_| "Secrets Manager");
+        store.into_iter().chain(source).collect()
+    }
+
     fn source(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         self.source.as_ref()?.bounds()
     }

@@ -144,7 +144,7 @@ pub(super) struct Revoke {
     /// The version to distrust
     key_id: KeyId,
     /// Why; it is published with the key
-    #[arg(long, env = "CHECKPOINT_SIGNER_REASON")]
+    #[arg(long)]
     reason: String,
     /// Signatures made at or after this instant are not trusted: a date (midnight UTC) or an RFC 3339 instant;
     /// now, if it is not given
@@ -373,7 +373,7 @@ impl Revoke {
         let channel = self.server.connect().await?;
         let request = RevokeKeyRequest {
             key_id: self.key_id.to_string(),
-            reason: self.reason,
+            reason: self.reason.clone(),
             distrust_after: self.distrust_after.map(|instant| prost_types::Timestamp {
                 seconds: instant.timestamp(),
                 nanos: 0,
@@ -381,9 +381,22 @@ impl Revoke {
         };
         let answer = KeyServiceClient::new(channel).revoke_key(request).await?;
         let key = answer.into_inner().key.unwrap_or_default();
+        let stands = key.revocation.as_ref();
+        let from = stands.and_then(|stands| stands.distrust_after.as_ref());
+        let asked = self.distrust_after.map(|instant| instant.timestamp());
+        let stood = stands.is_some_and(|stands| stands.reason != self.reason)
+            || asked.is_some_and(|asked| from.map(|from| from.seconds) != Some(asked));
         match self.format.format {
             Format::Json => print_json(&key_json(&key)),
-            Format::Text => print_lines(key_text(&key)),
+            Format::Text => {
+                print_lines(key_text(&key))?;
+                match stood {
+                    true => print_line(
+                        "NOTE nothing was changed: it was revoked before, from that instant on, for that reason",
+                    ),
+                    false => Ok(()),
+                }
+            }
         }
     }
 }

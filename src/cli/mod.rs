@@ -301,12 +301,14 @@ mod tests {
 
     /// What goes on knowingly is typed each time: a variable that was left in a shell would say it for what comes later. So
     /// would one for `--dry-run`, which would have the next command change nothing.
-    const TYPED: [&str; 6] = [
+    const TYPED: [&str; 8] = [
         "believe_resumptions",
         "believe_revocations",
         "dry_run",
+        "reason",
         "without_asking",
         "without_endorsement",
+        "without_peer",
         "yes",
     ];
 
@@ -318,8 +320,7 @@ mod tests {
                 if argument.is_positional() || matches!(name, "help" | "version") {
                     continue;
                 }
-                if TYPED.contains(&name) || (path.ends_with("accept-promotion") && name == "reason")
-                {
+                if TYPED.contains(&name) {
                     assert!(argument.get_env().is_none(), "{path} --{name}");
                     continue;
                 }

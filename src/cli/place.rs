@@ -118,9 +118,30 @@ pub(super) enum RecordPlace {
     Postgres(Box<DatabaseAddress>),
     /// `secretsmanager:NAME`: the secret holds the address of the database.
     Secret(String),
+    /// One host of several, and what it is shown as.
+    Host(String, Box<DatabaseAddress>),
 }
 
 impl RecordPlace {
+    /// Of an address with several hosts, the one that is meant: all that a command does is done there, and told of it.
+    pub(super) async fn choose(&mut self) -> Result<(), Failure> {
+        let address = match self {
+            Self::Postgres(address) => (**address).clone(),
+            Self::Secret(name) => database(name).await?,
+            Self::Sqlite(_) | Self::Host(..) => return Ok(()),
+        };
+        let wrong = |problem| Failure::Impossible(format!("--record: {problem}"));
+        let chosen = address.choose().await.map_err(wrong)?;
+        if chosen.to_string() != address.to_string() {
+            let shown = match self {
+                Self::Secret(_) => format!("{self} ({chosen})"),
+                _ => chosen.to_string(),
+            };
+            *self = Self::Host(shown, Box::new(chosen));
+        }
+        Ok(())
+    }
+
     /// As it is: for the operator's tools.
     pub(super) async fn open(&self) -> Result<Arc<dyn Record>, Failure> {
         let record = self.serve().await?;
@@ -131,7 +152,9 @@ impl RecordPlace {
     pub(super) async fn serve(&self) -> Result<Arc<dyn Record>, Failure> {
         Ok(match self {
             Self::Sqlite(path) => Arc::new(SqliteRecord::open(path).map_err(Failure::impossible)?),
-            Self::Postgres(address) => Arc::new(open_postgres(address).await?),
+            Self::Postgres(address) | Self::Host(_, address) => {
+                Arc::new(open_postgres(address).await?)
+            }
             Self::Secret(name) => Arc::new(open_postgres(&database(name).await?).await?),
         })
     }
@@ -147,10 +170,18 @@ impl RecordPlace {
         }
     }
 
+    /// For a command that is shown: what was given, unless that has a password.
+    pub(super) fn flag(&self) -> String {
+        match self {
+            Self::Sqlite(_) | Self::Secret(_) => format!("--record {self}"),
+            Self::Postgres(_) | Self::Host(..) => "--record PLACE".into(),
+        }
+    }
+
     pub(super) async fn init(&self) -> Result<(), Failure> {
         match self {
             Self::Sqlite(path) => SqliteRecord::init(path).map_err(Failure::impossible),
-            Self::Postgres(address) => init_postgres(address).await,
+            Self::Postgres(address) | Self::Host(_, address) => init_postgres(address).await,
             Self::Secret(name) => init_postgres(&database(name).await?).await,
         }
     }
@@ -194,6 +225,7 @@ impl std::fmt::Display for RecordPlace {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Postgres(address) => address.fmt(f),
             Self::Secret(name) => write!(f, "secretsmanager:{name}"),
+            Self::Host(shown, _) => f.write_str(shown),
         }
     }
 }

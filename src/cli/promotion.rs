@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::place::RecordPlace;
 use super::witnesses::ComparedArgs;
@@ -15,7 +15,6 @@ use crate::key::instant_text;
 use crate::record::head::{DEFAULT_LOG, LogName};
 use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::{Receipt, RecordError, WentBack};
-use crate::service::WitnessError;
 
 /// The newest rows among which each ledger's newest is looked for.
 const ROWS_LOOKED_AT: u32 = 500;
@@ -65,7 +64,8 @@ fn reason(text: &str) -> Result<String, String> {
 }
 
 impl AcceptPromotion {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
+        self.record.choose().await?;
         let record = self.record.serve().await?;
         let bare = record.as_it_is().ok_or_else(|| {
             Failure::Impossible(format!(
@@ -82,56 +82,62 @@ impl AcceptPromotion {
         let acts = bare.acceptances().await.map_err(Failure::impossible)?;
         let acts: Vec<String> = acts.iter().map(act).collect();
         let Some(moved) = moved.filter(|moved| !moved.is_accepted()) else {
-            return match self.format.format {
-                Format::Json => {
-                    print_json(&json!({ "accepted": false, "moved": false, "acts": acts }))
-                }
-                Format::Text => {
-                    print_line(&format!(
-                        "{}: the record lives where it is; there is nothing to accept",
-                        self.record
-                    ))?;
-                    acts.iter().try_for_each(|act| print_line(act))
-                }
-            };
+            return self.nothing_to_accept(&acts);
         };
         let tree = bare.head().await.map_err(Failure::impossible)?;
         let newest = bare.newest(ROWS_LOOKED_AT).await;
         let newest = newest.map_err(Failure::impossible)?;
         let compared = self.witnesses.read()?;
-        let mut checked = compared.check(bare.as_ref(), &self.log_name).await;
-        if checked.is_ok() {
-            checked = compared.check_revocations(bare.as_ref()).await;
-        }
-        let (rows, root) = (tree.size(), tree.root().to_string());
-        let home = |moved: &Moved| {
-            let accepted = moved.accepted.as_ref();
-            accepted.map_or_else(|| "nowhere".into(), |a| a.home.to_string())
+        let checked = compared.check(bare.as_ref(), &self.log_name).await;
+        let shown = Shown {
+            acts,
+            record: self.record.to_string(),
+            moved: *moved,
+            rows: tree.size(),
+            root: tree.root().to_string(),
+            newest,
+            not_checked: checked
+                .as_ref()
+                .map_or_else(|_| Vec::new(), |(open, known)| [&open[..], known].concat()),
         };
-        if self.format.format == Format::Text {
-            acts.iter().try_for_each(|act| print_line(act))?;
-            print_line(&format!("the record lives at  {}", home(&moved)))?;
-            print_line(&format!("this database is     {}", moved.here))?;
-            print_line(&format!("it has               {rows} rows, root {root}"))?;
-            print_line("the newest of each ledger, the newest first:")?;
-            for row in newest_of_each(&newest) {
-                print_line(&format!("  {}", line(row)))?;
+        let format = self.format.format;
+        if format == Format::Text {
+            shown.print_text()?;
+        }
+        // With --format json, what there is to compare is the answer also when nothing is accepted.
+        let refuse = |failure| {
+            if format == Format::Json {
+                print_json(&shown.json(None))?;
             }
-        }
+            Err(failure)
+        };
         if let Err(RecordError::WentBack(WentBack::FormerHome(former))) = record.head().await {
-            return Err(Failure::Negative(format!("{former}; nothing was accepted")));
+            return refuse(Failure::Negative(format!("{former}; nothing was accepted")));
         }
-        checked.map_err(|error| {
-            Failure::Negative(match error {
-                WitnessError::Revoked { .. } => format!("{error}; nothing was accepted"),
-                error => format!(
+        match checked {
+            Err(error) if error.is_of_missing_rows() => {
+                return refuse(Failure::Negative(format!(
                     "{error}; nothing was accepted: put the missing rows back first (`record restore`), or leave out what they are \
                      missing by, and give them up"
-                ),
-            })
-        })?;
+                )));
+            }
+            Err(error) => {
+                return refuse(Failure::Negative(format!("{error}; nothing was accepted")));
+            }
+            Ok((open, _)) if !open.is_empty() => {
+                let unasked = open.into_iter().map(|told| format!("NOT CHECKED {told}"));
+                let mut told: Vec<String> = unasked.collect();
+                told.push(
+                    "nothing was accepted: expected an answer of each --peer; for one that was ended, and whose newest signatures \
+                     are compared otherwise, go on by --without-peer URL"
+                        .into(),
+                );
+                return refuse(Failure::Faults(told));
+            }
+            Ok(_) => {}
+        }
         let Some(reason) = self.reason else {
-            return Err(Failure::Impossible(
+            return refuse(Failure::Impossible(
                 "nothing is changed yet: compare this with what each ledger was handed last, and with the heads that were \
                  published; then say why nothing is missing, by --reason TEXT"
                     .into(),
@@ -143,24 +149,90 @@ impl AcceptPromotion {
             reason,
             at: Clock::system().now(),
         };
-        let settled = record.settle(&moved, Some(&acceptance)).await;
+        let settled = record.settle(&shown.moved, Some(&acceptance)).await;
         let outcome = match &settled {
             Ok(_) => Outcome::DONE,
             Err(_) => Outcome::refused("RECORD_STORE_UNAVAILABLE"),
         };
-        audit::promotion(&who, &moved.here.to_string(), &acceptance.reason, outcome);
+        let here = shown.moved.here.to_string();
+        audit::promotion(&who, &here, &acceptance.reason, outcome);
         settled.map_err(Failure::impossible)?;
-        match self.format.format {
-            Format::Json => print_json(&json!({
-                "accepted": true, "moved": true, "rows": rows, "root": root,
-                "from": home(&moved), "to": moved.here.to_string(),
-                "who": who, "reason": acceptance.reason,
-            })),
+        match format {
+            Format::Json => print_json(&shown.json(Some(&acceptance))),
             Format::Text => print_lines([
                 "accepted: every replica that has seen no more than this signs again within seconds".into(),
                 "next: checkpoint-signer health --service amply.checkpoint.v1.SigningService, for each replica".into(),
             ]),
         }
+    }
+
+    fn nothing_to_accept(&self, acts: &[String]) -> Result<(), Failure> {
+        match self.format.format {
+            Format::Json => print_json(&json!({
+                "accepted": false, "moved": false, "record": self.record.to_string(), "acts": acts,
+            })),
+            Format::Text => {
+                let dropped = match &self.reason {
+                    Some(_) => "; the reason was not recorded",
+                    None => "",
+                };
+                print_line(&format!(
+                    "{}: the record lives where it is; there is nothing to accept{dropped}",
+                    self.record
+                ))?;
+                acts.iter().try_for_each(|act| print_line(act))
+            }
+        }
+    }
+}
+
+/// What there is to compare.
+struct Shown {
+    record: String,
+    acts: Vec<String>,
+    moved: Moved,
+    rows: u64,
+    root: String,
+    newest: Vec<Receipt>,
+    not_checked: Vec<String>,
+}
+
+impl Shown {
+    /// Where the record says that it lives.
+    fn from(&self) -> String {
+        let accepted = self.moved.accepted.as_ref();
+        accepted.map_or_else(|| "nowhere".into(), |a| a.home.to_string())
+    }
+
+    fn print_text(&self) -> Result<(), Failure> {
+        self.acts.iter().try_for_each(|act| print_line(act))?;
+        print_line(&format!("the record lives at  {}", self.from()))?;
+        print_line(&format!(
+            "this database is     {}, {}",
+            self.moved.here, self.record
+        ))?;
+        let (rows, root) = (self.rows, &self.root);
+        print_line(&format!("it has               {rows} rows, root {root}"))?;
+        print_line("the newest of each ledger, the newest first:")?;
+        for row in newest_of_each(&self.newest) {
+            print_line(&format!("  {}", line(row)))?;
+        }
+        let not_checked = self.not_checked.iter();
+        not_checked
+            .map(|told| format!("not checked: {told}"))
+            .try_for_each(|told| print_line(&told))
+    }
+
+    fn json(&self, acceptance: Option<&Acceptance>) -> Value {
+        let newest = newest_of_each(&self.newest);
+        let newest: Vec<Value> = newest.into_iter().map(row).collect();
+        json!({
+            "accepted": acceptance.is_some(), "moved": true, "record": self.record, "acts": self.acts,
+            "from": self.from(), "to": self.moved.here.to_string(),
+            "rows": self.rows, "root": self.root, "newest": newest, "not_checked": self.not_checked,
+            "who": acceptance.map(|acceptance| &acceptance.who),
+            "reason": acceptance.map(|acceptance| &acceptance.reason),
+        })
     }
 }
 
@@ -196,6 +268,15 @@ fn newest_of_each(newest: &[Receipt]) -> Vec<&Receipt> {
         .filter(|row| ledgers.insert(row.signed.checkpoint.fields().ledger_id.clone()))
         .take(LEDGERS_SHOWN)
         .collect()
+}
+
+fn row(row: &Receipt) -> Value {
+    let fields = row.signed.checkpoint.fields();
+    json!({
+        "ledger_id": fields.ledger_id.as_str(), "checkpoint_id": fields.checkpoint_id.as_str(),
+        "entry_count": fields.entry_count.get(), "row": row.position,
+        "signed_at": instant_text(row.signed.jws.header().iat),
+    })
 }
 
 fn line(row: &Receipt) -> String {

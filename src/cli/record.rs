@@ -123,7 +123,8 @@ fn show_resumed(resumed: &[Resumption], word: &str) -> Result<(), Failure> {
 }
 
 impl Export {
-    async fn run(self) -> Result<(), Failure> {
+    async fn run(mut self) -> Result<(), Failure> {
+        self.place.record.choose().await?;
         let record = self.place.record.open_beside().await?;
         let out = self.out.display();
         let failed = |error: &dyn Display| Failure::Impossible(format!("{out}: {error}"));
@@ -181,7 +182,8 @@ impl Export {
 }
 
 impl Import {
-    async fn run(self) -> Result<(), Failure> {
+    async fn run(mut self) -> Result<(), Failure> {
+        self.place.record.choose().await?;
         let record = self.place.record.open().await?;
         let now = Clock::system().now();
         let (trust, believe) = (self.trust.read(), self.believe_resumptions);
@@ -212,6 +214,7 @@ impl Import {
         }
         match self.format.format {
             Format::Json => print_json(&json!({
+                "record": place.to_string(),
                 "rows": rows,
                 "found": found,
                 "root": root,
@@ -221,14 +224,15 @@ impl Import {
             })),
             Format::Text => print_lines([
                 format!("{place}: {rows} rows, {found} of them were there before, root {root}"),
-                "next: checkpoint-signer record verify, then serve, with this --record".into(),
+                format!("next: checkpoint-signer record verify {}", place.flag()),
             ]),
         }
     }
 }
 
 impl Restore {
-    async fn run(self) -> Result<(), Failure> {
+    async fn run(mut self) -> Result<(), Failure> {
+        self.place.record.choose().await?;
         let record = self.place.record.open().await?;
         let resumptions = match &self.resumptions {
             None => Vec::new(),
@@ -260,6 +264,7 @@ impl Restore {
         }
         match self.format.format {
             Format::Json => print_json(&json!({
+                "record": place.to_string(),
                 "lines": lines,
                 "added": added,
                 "rows": rows,
@@ -267,16 +272,22 @@ impl Restore {
                 "clock_resumptions": texts(resumed),
             })),
             Format::Text => print_lines([
-                format!("{place}: {added} of {lines} checkpoints were added, {rows} rows, root {root}"),
-                "next: checkpoint-signer serve, with this --record and every head that you have as --known-head"
-                    .into(),
+                format!(
+                    "{place}: {added} of {lines} checkpoints were added, {rows} rows, root {root}"
+                ),
+                format!(
+                    "next: services that run on it go on by themselves; else checkpoint-signer serve {} --known-head HEAD, with every \
+                     head that you have",
+                    place.flag()
+                ),
             ]),
         }
     }
 }
 
 impl Verify {
-    async fn run(self) -> Result<(), Failure> {
+    async fn run(mut self) -> Result<(), Failure> {
+        self.place.record.choose().await?;
         let record = self.place.record.open_beside().await?;
         let audit = audit(record.as_ref()).await.map_err(Failure::impossible)?;
         // What a promotion would lose is not said to be well. What is wrong is told in any case.
@@ -289,6 +300,7 @@ impl Verify {
             Format::Json => {
                 let told = audit.told.iter();
                 print_json(&json!({
+                    "record": self.place.record.to_string(),
                     "note": ahead,
                     "rows": rows,
                     "root": root,
@@ -370,7 +382,7 @@ impl RecordCommand {
                     Format::Json => print_json(&json!({ "made": record.to_string() })),
                     Format::Text => print_lines([
                         format!("made an empty record: {record}"),
-                        "next: checkpoint-signer serve, with the same --record".into(),
+                        format!("next: checkpoint-signer serve {}", record.flag()),
                     ]),
                 }
             }

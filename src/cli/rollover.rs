@@ -272,7 +272,10 @@ impl Status {
 /// The keys on record, or why they cannot be read.
 async fn recorded_keys(place: &RecordPlace) -> Result<Keyring, String> {
     let unreadable = |failure: Failure| failure.message();
-    let record = place.open().await.map_err(unreadable)?;
+    let mut place = place.clone();
+    place.choose().await.map_err(unreadable)?;
+    // It is only read, also beside the service.
+    let record = place.open_beside().await.map_err(unreadable)?;
     let keyring = record.keyring().await.map_err(|error| error.to_string());
     record.close().await;
     keyring

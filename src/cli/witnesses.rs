@@ -6,8 +6,10 @@ use clap::Args;
 
 use super::server::ClientTlsArgs;
 use super::{Failure, log};
+use crate::record::Record;
+use crate::record::head::LogName;
 use crate::record::witness::KnownHead;
-use crate::service::{HeadFile, WhenMissing, Witnesses};
+use crate::service::{HeadFile, Untold, WhenMissing, WitnessError, Witnesses};
 
 /// The head file in the folder of --dev.
 const DEV_HEAD_FILE: &str = "record-head.jws";
@@ -56,8 +58,8 @@ pub(super) struct ComparedArgs {
     /// The head file of a replica (`serve --head-file`), whose head the record must contain; it is only read
     #[arg(long, env = "CHECKPOINT_SIGNER_HEAD_FILE", value_name = "PATH")]
     head_file: Option<PathBuf>,
-    /// A replica that runs: the record must contain its head, or what it has seen, and every revocation that it knows. One that
-    /// does not answer is left out. Give it again for further ones
+    /// A replica that runs: the record must contain its head, or what it has seen, and every revocation that it knows. When one
+    /// does not answer, nothing is accepted (see --without-peer). Give it again for further ones
     #[arg(
         long,
         env = "CHECKPOINT_SIGNER_PEER",
@@ -65,20 +67,63 @@ pub(super) struct ComparedArgs {
         value_name = "URL"
     )]
     peer: Vec<String>,
+    /// Go on knowingly when this --peer does not answer: one that was ended, and what it has seen is known otherwise. Give it
+    /// again for further ones
+    #[arg(long, value_name = "URL")]
+    without_peer: Vec<String>,
     #[command(flatten)]
     peer_tls: ClientTlsArgs,
 }
 
 impl ComparedArgs {
     /// Reads the heads.
-    pub(super) fn read(self) -> Result<Witnesses, Failure> {
+    pub(super) fn read(self) -> Result<Compared, Failure> {
+        if let Some(path) = self.head_file.as_ref().filter(|path| !path.exists()) {
+            return Err(Failure::Impossible(format!(
+                "--head-file {}: is missing; expected the head file of a replica, or leave it out",
+                path.display()
+            )));
+        }
+        let is_peer = |url: &&String| self.peer.contains(url);
+        if let Some(url) = self.without_peer.iter().find(|url| !is_peer(url)) {
+            return Err(Failure::Impossible(format!(
+                "--without-peer {url}: expected one of --peer ({})",
+                self.peer.join(", ")
+            )));
+        }
+        let without = self.without_peer;
         let args = WitnessArgs {
             known_head: self.known_head,
             head_file: self.head_file,
             peer: self.peer,
             peer_tls: self.peer_tls,
         };
-        args.read(None)
+        let witnesses = args.read(None)?;
+        Ok(Compared { witnesses, without })
+    }
+}
+
+/// What a record is compared with once, and the peers that need not answer.
+pub(super) struct Compared {
+    witnesses: Witnesses,
+    without: Vec<String>,
+}
+
+impl Compared {
+    /// Compares the record with all of it. Gives what could not be compared: what stands against going on, and what was left out
+    /// knowingly.
+    pub(super) async fn check(
+        &self,
+        record: &dyn Record,
+        log: &LogName,
+    ) -> Result<(Vec<String>, Vec<String>), WitnessError> {
+        let mut untold = self.witnesses.check(record, log).await?;
+        untold.extend(self.witnesses.check_revocations(record).await?);
+        let (known, open): (Vec<Untold>, Vec<Untold>) = untold
+            .into_iter()
+            .partition(|untold| self.without.contains(&untold.url));
+        let problems = |untold: Vec<Untold>| untold.into_iter().map(|one| one.problem).collect();
+        Ok((problems(open), problems(known)))
     }
 }
 

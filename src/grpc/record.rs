@@ -28,6 +28,9 @@ use crate::record::{Filter, Receipt, RecordError, ResumeOrder, Resumption, prove
 use crate::signer::Refusal;
 use crate::timekeeping::uptime;
 
+/// In the metadata of the answer of ResumeClock: which other clocks agree with the service's, by name.
+pub(crate) const COMPARED_CLOCKS: &str = "compared-clocks";
+
 /// In the metadata of an answer with a head, and of a refusal: where the record lives.
 pub(crate) const RECORD_HOME: &str = "record-home";
 
@@ -164,9 +167,14 @@ impl RecordService for Records {
         };
         let whole = tokio::spawn(spans.around(whole));
         let resumption = whole.await.map_err(|_| status::shutting_down())??;
-        Ok(Response::new(ResumeClockResponse {
+        let mut response = Response::new(ResumeClockResponse {
             clock_resumption: Some(ClockResumption::from(&resumption)),
-        }))
+        });
+        let clocks = self.0.custody.time().others().join(", ");
+        if let Ok(clocks) = clocks.parse() {
+            response.metadata_mut().insert(COMPARED_CLOCKS, clocks);
+        }
+        Ok(response)
     }
 
     async fn list_signed_checkpoints(

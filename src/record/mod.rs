@@ -88,7 +88,7 @@ pub enum RecordError {
     #[error("the record store fails: {0}")]
     Unavailable(String),
     /// The database's own constraints refuse a row that the rules let pass.
-    #[error("the record's constraints refuse the row: {0}")]
+    #[error("the record's constraints refuse the row: {0}; `record verify` names what is wrong")]
     Constraint(String),
     /// A row is not what this service writes: the file was damaged or edited.
     #[error("the record is damaged: {0}")]
@@ -96,6 +96,24 @@ pub enum RecordError {
     /// It is not the record any more that this process has seen.
     #[error(transparent)]
     WentBack(#[from] WentBack),
+}
+
+/// The tables of a store, their triggers and keys, are not what they were made as.
+fn unjudged<'a>(names: impl IntoIterator<Item = &'a str>, page: &str) -> RecordError {
+    let names: Vec<&str> = names.into_iter().collect();
+    RecordError::Unavailable(format!(
+        "the tables of the record are not set up as the service made them: switched off, taken away or changed: {}; nothing is \
+         signed until that is put back as it was; `record verify` compares all of it (docs/incidents.md, \"{page}\")",
+        names.join(", ")
+    ))
+}
+
+/// The head is not that of the rows, so that no further row fits it.
+fn damaged(problem: impl std::fmt::Display) -> RecordError {
+    RecordError::Unavailable(format!(
+        "the record is damaged: {problem}; nothing is signed until it is restored from its backup (docs/incidents.md, \"The record is \
+         lost\")"
+    ))
 }
 
 /// Why one candidate was not recorded.

@@ -26,13 +26,17 @@ const MOST_REMEMBERED: usize = 64;
 /// What to read then.
 const PAGE: &str = "docs/incidents.md, \"The record is lost\"";
 
+/// The same where it may be that a standby was promoted.
+const PAGES: &str = "after a failover of the database restart no replica, and see docs/disaster-recovery.md, \"A standby was \
+                     promoted\"; else see docs/incidents.md, \"The record is lost\"";
+
 /// The record is not the one that this process has seen: an older state of it, or another one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WentBack {
     /// Rows are gone.
     #[error(
         "the record went back from {seen} rows to {found}: an older state was put in its place, and nothing is signed \
-         until the newest one is back, or what is missing was put into it (`checkpoint-signer record restore`; {PAGE})"
+         until the newest one is back, or what is missing was put into it (`checkpoint-signer record restore`; {PAGES})"
     )]
     Fewer {
         /// How many rows were seen.
@@ -43,7 +47,7 @@ pub enum WentBack {
     /// Rows were replaced.
     #[error(
         "the record has {found} rows, but the first {seen} of them are not those that were seen: it went back to an older \
-         state and grew again, or is another one; nothing is signed until the one that was seen is back ({PAGE})"
+         state and grew again, or is another one; nothing is signed until the one that was seen is back ({PAGES})"
     )]
     OtherRows {
         /// How many rows were seen.
@@ -84,7 +88,7 @@ pub enum WentBack {
     /// Another replica has rows that this record has not.
     #[error(
         "{problem}: two databases are written to, or this one is an older state, and nothing is signed until the record has \
-         what that replica has ({PAGE})"
+         what that replica has ({PAGES})"
     )]
     Contradicted {
         /// How many rows were seen.

@@ -23,7 +23,8 @@ use crate::verifier::VerdictKind;
 use crate::verifier::log::AnyHead;
 
 /// What to do about a record that is older than a head.
-const ADVICE: &str = "restore a newer state of it; where there is none, see \"When the newest state is lost\" in docs/guide/record.md";
+const ADVICE: &str = "after a failover of the database see docs/disaster-recovery.md, \"A standby was promoted\"; else restore a newer \
+                      state of it; where there is none, see \"When the newest state is lost\" in docs/guide/record.md";
 
 /// A head that the record must contain.
 #[derive(Clone, Debug)]
@@ -104,6 +105,16 @@ pub enum NotContained {
     /// The record cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+impl NotContained {
+    /// Whether it says that the record has not all rows.
+    pub fn is_of_missing_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownKey { .. } | Self::Older { .. } | Self::OtherRows { .. }
+        )
+    }
 }
 
 /// What a head says, in words.

@@ -19,7 +19,7 @@ use crate::grpc::status::{IS_AT, NEWEST_HOME, SEEN_ROOT, SEEN_ROWS, WAS_AT};
 use crate::key::{Keyring, instant_text};
 use crate::record::Record;
 use crate::record::head::{LogName, SignedHead};
-use crate::record::home::Home;
+use crate::record::home::{Accepted, Home};
 use crate::record::proof::TreeHead;
 use crate::record::witness::{self, KnownHead, NotContained};
 use crate::verifier::log::AnyHead;
@@ -78,39 +78,84 @@ pub enum WitnessError {
     },
 }
 
+/// A peer that did not tell what it was asked for.
+#[derive(Clone, Debug)]
+pub struct Untold {
+    /// The peer.
+    pub url: String,
+    /// What it did not tell, and why.
+    pub problem: String,
+}
+
+impl Untold {
+    fn by(url: &str, problem: String) -> Self {
+        let url = url.to_owned();
+        Self { url, problem }
+    }
+}
+
+impl WitnessError {
+    /// Whether rows may be missing from the record, which can be put back.
+    pub fn is_of_missing_rows(&self) -> bool {
+        match self {
+            Self::NotContained(error) | Self::HeadFile(HeadFileError::NotContained(error)) => {
+                error.is_of_missing_rows()
+            }
+            Self::WentBack { .. } => true,
+            Self::HeadFile(_) | Self::WrongPeer { .. } | Self::Revoked { .. } => false,
+        }
+    }
+}
+
 impl Witnesses {
-    /// Checks the record against all of them.
+    /// Checks the record against all of them. Gives the peers that told nothing, and why.
     ///
     /// # Errors
     /// [`WitnessError`], the first. A peer that does not answer is none.
-    pub async fn check(&self, record: &dyn Record, log: &LogName) -> Result<(), WitnessError> {
+    pub async fn check(
+        &self,
+        record: &dyn Record,
+        log: &LogName,
+    ) -> Result<Vec<Untold>, WitnessError> {
         self.check_kept(record, log).await?;
         let asked = ask_all(self).await;
-        let mut elsewhere = None;
+        let (mut elsewhere, mut untold) = (None, Vec::new());
+        let here = record.home();
         for (url, told) in self.peers.iter().zip(asked) {
+            let newer = told.has_left(here.as_ref());
             // What is begun on a former primary serves, and signs nothing.
             elsewhere = told.learn(record, url, true).or(elsewhere);
             match told.answer {
                 // The record is read after the peer has answered: it may have grown since this began.
-                Answer::Head(head) => witness::check(record, log, &head).await?,
+                Answer::Head(head) => {
+                    let checked = witness::check(record, log, &head).await;
+                    unless_former(url, newer, checked)?;
+                }
                 Answer::Moved(vouched) => {
-                    witness::check_seen(record, &place(url), vouched.seen).await?;
+                    let checked = witness::check_seen(record, &place(url), vouched.seen).await;
+                    unless_former(url, newer, checked)?;
                 }
                 Answer::Wrong(error) => return Err(error),
                 Answer::None(problem) => {
                     tracing::warn!(peer = url, problem, "the peer gave no head of the record");
+                    let problem = format!("{}: gave no head of the record: {problem}", place(url));
+                    untold.push(Untold::by(url, problem));
                 }
             }
         }
         record.contradict(elsewhere);
-        Ok(())
+        Ok(untold)
     }
 
-    /// Checks that the record holds what peers know of revocations, which no head counts.
+    /// Checks that the record holds what peers know of revocations, which no head counts. Gives the peers that told nothing.
     ///
     /// # Errors
     /// [`WitnessError`], the first. A peer that does not answer is none.
-    pub async fn check_revocations(&self, record: &dyn Record) -> Result<(), WitnessError> {
+    pub async fn check_revocations(
+        &self,
+        record: &dyn Record,
+    ) -> Result<Vec<Untold>, WitnessError> {
+        let mut untold = Vec::new();
         let told = peer_keys::ask_all(self).await;
         // Read after the peers have answered, each of which knows only what was on record.
         let recorded = record.keyring().await.map_err(NotContained::from)?;
@@ -124,10 +169,13 @@ impl Witnesses {
                         });
                     }
                 }
-                Err(problem) => tracing::warn!(peer = url, problem, "the peer told no keys"),
+                Err(problem) => {
+                    tracing::warn!(peer = url, problem, "the peer told no keys");
+                    untold.push(Untold::by(url, problem));
+                }
             }
         }
-        Ok(())
+        Ok(untold)
     }
 
     /// Checks the record against the heads that are kept.
@@ -178,6 +226,12 @@ impl Told {
         }
     }
 
+    /// Where the peer has seen the record since, when that has taken the place of `here`.
+    fn has_left(&self, here: Option<&Accepted>) -> Option<Home> {
+        let is_newer = |newest: &&Home| here.is_some_and(|here| newest.is_promotion_of(&here.home));
+        self.newest.as_ref().filter(is_newer).cloned()
+    }
+
     /// Takes over where the peer has seen the record. Says what is wrong when it signs in another database than this replica.
     pub(super) fn learn(&self, record: &dyn Record, url: &str, begins: bool) -> Option<String> {
         record.meet(self.newest.as_ref()?, begins);
@@ -192,6 +246,25 @@ impl Told {
                 here.name()
             )
         })
+    }
+}
+
+/// A former primary lacks what was signed since another one took its place: no state of it to be restored, but the wrong server.
+fn unless_former(
+    url: &str,
+    newer: Option<Home>,
+    checked: Result<(), NotContained>,
+) -> Result<(), NotContained> {
+    match (checked, newer) {
+        (Err(error), Some(newer)) if error.is_of_missing_rows() => {
+            tracing::error!(
+                peer = url, %newer, %error,
+                "this replica was led to a former primary: its peer has seen the one that took its place. Nothing is signed here; \
+                 keys and verification are served. Lead it to the new primary, and restore nothing"
+            );
+            Ok(())
+        }
+        (checked, _) => checked,
     }
 }
 

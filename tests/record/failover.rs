@@ -2,6 +2,7 @@
 //! was handed out is lost, and no place is given twice.
 
 mod former;
+mod hosts;
 mod promotion;
 mod revoked;
 mod servers;

@@ -38,6 +38,7 @@ mod faults;
 mod flood;
 mod foreign;
 mod forwards;
+mod guards;
 mod histories;
 mod hosts;
 mod log;

@@ -45,6 +45,10 @@ impl Resumed {
         let resume = ["record", "resume-clock", "--server", &url];
         let (code, said) = run_beside(&[&resume[..], &["--reason", reason]].concat()).await;
         assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains("compared: the clocks of this machine, the service; no other clock"),
+            "{said}"
+        );
         let service = ["--service", "amply.checkpoint.v1.SigningService"];
         let health = [&["health", "--server", &url][..], &service].concat();
         let (code, said) = run_beside(&health).await;

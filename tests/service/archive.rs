@@ -147,6 +147,16 @@ async fn what_is_not_selected_is_left_out() {
 }
 
 #[tokio::test]
+async fn one_valid_checkpoint_is_told_whatever_the_file_is_called() {
+    let (_service, folder, published) = archive().await;
+    for name in ["one.ndjson", "one.jsonl", "one.json"] {
+        std::fs::write(folder.path().join(name), &published[0]).unwrap();
+        let (code, shown) = verify(folder.path(), &[&[name], &KEYS[..]].concat());
+        assert!(code == 0 && shown.contains("VALID"), "{name}: {shown}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_folder_is_no_good_news() {
     let (_service, folder, _) = archive().await;
     std::fs::create_dir(folder.path().join("empty")).unwrap();

@@ -335,6 +335,11 @@ fn keys_are_listed_exported_imported_and_revoked() {
         "keys", "revoke", &key_id, "--reason", "a drill", "--format", "json",
     ]);
     assert_eq!((code, json(&out)["state"].as_str()), (0, Some("REVOKED")));
+    let again = ["keys", "revoke", &key_id, "--reason"];
+    let (_, out, _) = dev.run(&[&again[..], &["a drill"]].concat());
+    assert!(!out.contains("NOTE"), "{out}");
+    let (code, out, _) = dev.run(&[&again[..], &["another reason"]].concat());
+    assert!(code == 0 && out.contains("nothing was changed"), "{out}");
     let health = ["health", "--service", "amply.checkpoint.v1.SigningService"];
     assert_eq!(dev.run(&health).0, 1);
     assert_eq!(dev.run(&["health"]).0, 0);

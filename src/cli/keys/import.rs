@@ -23,7 +23,8 @@ fn imported(version: &KeyVersion, revocation: Option<&Revocation>) -> Value {
 }
 
 impl Import {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
+        self.record.choose().await?;
         let record = self.record.open_beside().await?;
         let KeyringFile { keyring, skipped } = self.file.read()?;
         let now = crate::clock::Clock::system().now();

@@ -5,17 +5,19 @@ use std::io::{BufRead as _, IsTerminal as _};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use clap::Args;
 use serde_json::json;
+use tonic::metadata::MetadataMap;
 
 use crate::cli::{Failure, Format, FormatArg, ServerArg, print_json, print_line};
 use crate::clock::Clock;
 use crate::grpc::proto::record_service_client::RecordServiceClient;
 use crate::grpc::proto::{ClockResumption, ResumeClockRequest};
+use crate::grpc::record::COMPARED_CLOCKS;
 use crate::key::instant_text;
 
 #[derive(Args)]
 pub(in crate::cli) struct ResumeClock {
     /// Why: which clock ran ahead, and how you know which time is true. It is published with the record
-    #[arg(long, env = "CHECKPOINT_SIGNER_REASON")]
+    #[arg(long)]
     reason: String,
     /// Say what would be recorded, and record nothing
     #[arg(long)]
@@ -41,13 +43,15 @@ impl ResumeClock {
             }
         };
         // First what it would be: also for the question.
-        let planned = client.resume_clock(ask(true)).await?.into_inner();
-        let mut resumption = planned.clock_resumption.unwrap_or_default();
+        let planned = client.resume_clock(ask(true)).await?;
+        let clocks = clocks(planned.metadata());
+        let mut resumption = planned.into_inner().clock_resumption.unwrap_or_default();
         if !self.dry_run {
             if !self.yes && std::io::stdin().is_terminal() {
                 let question = text(&resumption, "would go on");
                 print_line(&format!(
-                    "{question}\nThis is recorded for ever, and public. Type yes to go on:"
+                    "{question}\n{}\nThis is recorded for ever, and public. Type yes to go on:",
+                    compared(&clocks)
                 ))?;
                 let mut answer = String::new();
                 let read = std::io::stdin().lock().read_line(&mut answer);
@@ -64,9 +68,13 @@ impl ResumeClock {
             "goes on"
         };
         match self.format.format {
-            Format::Text => print_line(&text(&resumption, verb)),
+            Format::Text => {
+                print_line(&text(&resumption, verb))?;
+                print_line(&compared(&clocks))
+            }
             Format::Json => print_json(&json!({
                 "dry_run": self.dry_run,
+                "compared_clocks": clocks,
                 "after_rows": resumption.after_rows,
                 "newest_signed_at": instant(resumption.newest_signed_at),
                 "resumed_from": instant(resumption.resumed_from),
@@ -75,6 +83,26 @@ impl ResumeClock {
             })),
         }
     }
+}
+
+/// Whose clocks agree with one another.
+fn clocks(metadata: &MetadataMap) -> Vec<String> {
+    let others = metadata.get(COMPARED_CLOCKS);
+    let others = others.and_then(|clocks| clocks.to_str().ok());
+    let others = others.unwrap_or_default().split(", ");
+    let others = others.filter(|clock| !clock.is_empty());
+    let clocks = ["this machine", "the service"].into_iter().chain(others);
+    clocks.map(str::to_owned).collect()
+}
+
+fn compared(clocks: &[String]) -> String {
+    let alone = match clocks.len() {
+        0..=2 => {
+            "; no other clock: where both are one machine, it was compared with itself, so compare it with a clock that you trust"
+        }
+        _ => "",
+    };
+    format!("compared: the clocks of {}{alone}", clocks.join(", "))
 }
 
 fn wire(instant: DateTime<Utc>) -> prost_types::Timestamp {

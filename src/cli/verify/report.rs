@@ -55,6 +55,8 @@ pub(super) struct Report {
     /// Those that are not valid, as far as they are told.
     pub(super) bad: Vec<Line>,
     verdicts: Vec<Value>,
+    /// Whether any verdict was told by itself.
+    told: bool,
     pub(super) failures: Vec<String>,
     pub(super) faults: Vec<Finding>,
     pub(super) notes: Vec<Finding>,
@@ -106,6 +108,7 @@ impl Report {
             now,
             ahead: None,
             skipped: Vec::new(),
+            told: false,
             copies: 0,
             keys: Vec::new(),
             fingerprints: BTreeMap::new(),
@@ -178,6 +181,7 @@ impl Report {
 
     fn show(&mut self, text: &Text, place: String, checked: Checked, shown: &mut String) {
         let told = text.alone || checked.kind != VerdictKind::Valid;
+        self.told |= told;
         let key_id = checked.key_id.as_ref();
         let line = Line {
             fingerprint: key_id.and_then(|key_id| self.fingerprints.get(key_id).copied()),
@@ -274,8 +278,9 @@ impl Report {
         if !self.failures.is_empty() {
             text.push_str(&format!("NOT CHECKED: {}\n", self.failures.len()));
         }
-        // One file with one checkpoint has said it all.
-        if self.inputs.len() == 1 && tally.counts.all <= 1 && tally.left_out == 0 {
+        // One file with one checkpoint has said it all, unless that is an export, of which no valid line is told.
+        let said = self.told || tally.counts.all == 0;
+        if said && self.inputs.len() == 1 && tally.counts.all <= 1 && tally.left_out == 0 {
             return text;
         }
         let mut verdicts = Vec::new();

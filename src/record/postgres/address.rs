@@ -4,11 +4,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
+use super::hosts::Heard;
 use super::parameters;
 use super::uri::Uri;
 
@@ -32,6 +34,10 @@ pub struct DatabaseAddress {
     /// None for a plain connection.
     pub(super) tls: Option<Roots>,
     shown: String,
+    /// Each host by itself, if there are several.
+    pub(super) hosts: Vec<DatabaseAddress>,
+    /// What became of them.
+    pub(super) heard: Arc<Heard>,
 }
 
 /// Which certificate authorities are trusted. The server's name is always checked.
@@ -78,6 +84,28 @@ impl FromStr for DatabaseAddress {
         if uri.database.is_empty() {
             return Err("has no database; expected postgres://.../DATABASE".into());
         }
+        let mut address = Self::read(&uri)?;
+        if uri.targets.len() > 1 {
+            for (at, target) in uri.targets.iter().enumerate() {
+                let alone = Uri {
+                    targets: vec![target.clone()],
+                    addresses: uri.addresses.get(at).into_iter().copied().collect(),
+                    ..uri.clone()
+                };
+                let mut host = Self::read(&alone)?;
+                // Whether it is this machine is asked of all of them.
+                host.config.ssl_mode(address.config.get_ssl_mode());
+                host.tls.clone_from(&address.tls);
+                host.config.target_session_attrs(TargetSessionAttrs::Any);
+                address.hosts.push(host);
+            }
+        }
+        Ok(address)
+    }
+}
+
+impl DatabaseAddress {
+    fn read(uri: &Uri) -> Result<Self, String> {
         let mut config = Config::new();
         for target in &uri.targets {
             config.host(&target.host).port(target.port);
@@ -128,11 +156,11 @@ impl FromStr for DatabaseAddress {
             shown: format!("postgres://{}/{}", shown.join(","), uri.database),
             tls: (!plain).then_some(roots),
             config,
+            hosts: Vec::new(),
+            heard: Arc::default(),
         })
     }
-}
 
-impl DatabaseAddress {
     /// How long it may take until one of the hosts is connected to, or none.
     pub(super) fn connects_within(&self) -> Duration {
         let each = self

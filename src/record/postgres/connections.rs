@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
+use super::hosts::Heard;
 use super::wire::Wire;
 use super::{DatabaseAddress, session, tls};
 use crate::record::RecordError;
@@ -122,7 +124,10 @@ impl From<tokio_postgres::Error> for StoreError {
 }
 
 /// What is at the bottom of an error; the outer message only names the step.
-fn describe(error: &tokio_postgres::Error) -> String {
+pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return format!("{} ({})", db.message(), db.code().code());
+    }
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -133,12 +138,16 @@ fn describe(error: &tokio_postgres::Error) -> String {
 pub(super) struct Connections {
     pool: Pool,
     purpose: Purpose,
+    heard: Arc<Heard>,
 }
 
 impl Connections {
     pub(super) fn new(address: &DatabaseAddress, purpose: Purpose) -> Result<Self, String> {
-        let pool = pool(address, purpose)?;
-        Ok(Self { pool, purpose })
+        Ok(Self {
+            pool: pool(address, purpose)?,
+            purpose,
+            heard: Arc::clone(&address.heard),
+        })
     }
 
     /// Refuses a pooler between that the service cannot use.
@@ -147,6 +156,7 @@ impl Connections {
             StoreError::Slow(problem) | StoreError::Passing(problem) => problem,
             StoreError::Final(error) => error.to_string(),
         };
+        let told = |error| self.heard.explain(told(error));
         let (first, second) = tokio::join!(self.pool.get(), self.pool.get());
         session::keeps_statements(&first.map_err(told)?, &mut second.map_err(told)?).await
     }
@@ -171,7 +181,16 @@ impl Connections {
                 }
                 Err(StoreError::Slow(problem) | StoreError::Passing(problem)) => problem,
             };
-            tracing::warn!(problem, "the database did not do it; it is asked again");
+            match self.heard.at() {
+                Some(host) => {
+                    tracing::warn!(
+                        problem,
+                        host,
+                        "the database did not do it; it is asked again"
+                    );
+                }
+                None => tracing::warn!(problem, "the database did not do it; it is asked again"),
+            }
             if start.elapsed() + pause > PATIENCE {
                 return Err(RecordError::Unavailable(problem));
             }
@@ -190,11 +209,23 @@ impl Connections {
             -> Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>,
     ) -> Result<T, RecordError> {
         let pooled = self.pool.get().await;
-        let pooled = pooled.map_err(|error| unavailable(error.into()))?;
+        let pooled = pooled.map_err(|error| unavailable(self.unconnected(error)))?;
         let mut client = scopeguard::guard(pooled, |client| drop(Object::take(client)));
         let done = job(&mut client).await.map_err(unavailable)?;
         drop(ScopeGuard::into_inner(client));
         Ok(done)
+    }
+
+    /// Why there is no connection, by the name of each host.
+    fn unconnected(&self, error: PoolError) -> StoreError {
+        let explain = |problem| self.heard.explain(problem);
+        match StoreError::from(error) {
+            StoreError::Passing(problem) => StoreError::Passing(explain(problem)),
+            StoreError::Final(RecordError::Unavailable(problem)) => {
+                RecordError::Unavailable(explain(problem)).into()
+            }
+            error => error,
+        }
     }
 
     async fn attempt<T>(
@@ -206,7 +237,9 @@ impl Connections {
     ) -> Result<T, StoreError> {
         // What was asked may be under way when it fails, is late, or nobody waits for it any more: then the connection is
         // closed, or the next one to use it would wait for that.
-        let mut client = scopeguard::guard(self.pool.get().await?, |client| {
+        let pooled = self.pool.get().await;
+        let pooled = pooled.map_err(|error| self.unconnected(error))?;
+        let mut client = scopeguard::guard(pooled, |client| {
             drop(Object::take(client));
         });
         let answered = tokio::time::timeout(ATTEMPT, job(&mut client)).await;
@@ -234,9 +267,9 @@ pub(super) fn pool(address: &DatabaseAddress, purpose: Purpose) -> Result<Pool, 
         recycling_method: RecyclingMethod::Fast,
     };
     let manager = match &address.tls {
-        None => Manager::from_connect(address.config.clone(), Wire(NoTls), config),
+        None => Manager::from_connect(address.config.clone(), wire(NoTls, address), config),
         Some(roots) => {
-            let tls = Wire(tls::connector(roots)?);
+            let tls = wire(tls::connector(roots)?, address);
             Manager::from_connect(address.config.clone(), tls, config)
         }
     };
@@ -253,6 +286,11 @@ pub(super) fn pool(address: &DatabaseAddress, purpose: Purpose) -> Result<Pool, 
         }))
         .build()
         .map_err(|error| error.to_string())
+}
+
+fn wire<T>(tls: T, address: &DatabaseAddress) -> Wire<T> {
+    let address = address.clone();
+    Wire { tls, address }
 }
 
 /// The role's or the database's own limit may be so short that it ends even this, now and then.

@@ -11,6 +11,8 @@
 mod address;
 mod check;
 mod connections;
+mod guards;
+mod hosts;
 mod keys;
 mod knowledge;
 mod listing;
@@ -143,7 +145,8 @@ impl PostgresRecord {
 /// Brings the schema up to date, one program at a time, and gives the version that was found. A record that does not
 /// exist is made only by who may `create` it.
 async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenError> {
-    let unusable = |problem: String| OpenError::Unusable(address.clone(), problem);
+    let unusable =
+        |problem: String| OpenError::Unusable(address.clone(), address.heard.explain(problem));
     let refused = |error: StoreError| match error {
         StoreError::Slow(problem) | StoreError::Passing(problem) => unusable(problem),
         StoreError::Final(error) => unusable(error.to_string()),

@@ -12,7 +12,7 @@ use super::knowledge::Rests;
 use super::pulse::store_clock;
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
-use super::{StoreError, nodes};
+use super::{StoreError, guards, nodes};
 use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, Timestamp};
 use crate::record::row::{Row, instant, parse, timestamp, to_signed};
 use crate::record::rules::{MaxEntryJump, Place, RuleViolation, Standing, check_ahead};
@@ -130,17 +130,19 @@ pub(super) async fn standing(
     Ok((standing, rests))
 }
 
-/// What the record holds for each place, but for the time of its newest signature.
+/// What the record holds for each place, but for the time of its newest signature. By the rows alone: `ledger_head` is written by
+/// the trigger that reads it.
 async fn standings(
     client: &impl GenericClient,
     wanted: &[Wanted],
 ) -> Result<Vec<Standing>, StoreError> {
     let sql = format!(
-        "SELECT {}, wanted.place, head.entry_count, head.timestamp, taken.checkpoint_id, \
+        "SELECT {}, wanted.place, newest.entry_count, newest.timestamp, taken.checkpoint_id, \
          taken.cumulative_hash, taken.total_volume \
          FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY \
            AS wanted (ledger_id, checkpoint_id, entry_count, place) \
-         LEFT JOIN checkpoint_signer.ledger_head head ON head.ledger_id = wanted.ledger_id \
+         LEFT JOIN LATERAL (SELECT entry_count, timestamp FROM checkpoint_signer.signed_checkpoint \
+           WHERE ledger_id = wanted.ledger_id ORDER BY entry_count DESC, position DESC LIMIT 1) newest ON true \
          LEFT JOIN checkpoint_signer.signed_checkpoint same ON same.ledger_id = wanted.ledger_id \
            AND same.checkpoint_id = wanted.checkpoint_id \
          LEFT JOIN LATERAL (SELECT checkpoint_id, cumulative_hash, total_volume FROM checkpoint_signer.signed_checkpoint \
@@ -289,7 +291,16 @@ pub(super) async fn append(
         .map(|(candidate, standing)| batch.take(candidate, standing, &mut head, &revoked, max_jump))
         .collect();
     if head.frontier.size() > before {
-        insert(&transaction, &batch.rows).await?;
+        // After the rows: whoever switches a trigger off waits until they are committed.
+        let (taken, ()) = tokio::try_join!(
+            insert(&transaction, &batch.rows),
+            guards::check(&transaction)
+        )?;
+        if usize::try_from(taken) != Ok(batch.rows.len()) {
+            let rows = batch.rows.len();
+            let problem = format!("the database took {taken} rows of {rows}");
+            return Err(RecordError::Unavailable(problem).into());
+        }
         if !batch.completed.is_empty() {
             nodes::keep(&transaction, &batch.completed).await?;
         }
@@ -325,7 +336,8 @@ async fn revoked(
         .collect::<Result<_, _>>()?)
 }
 
-async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), StoreError> {
+/// Gives how many were taken.
+async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<u64, StoreError> {
     let sql = format!(
         "INSERT INTO checkpoint_signer.signed_checkpoint ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], \
          $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::bytea[], $11::text[]) \
@@ -335,7 +347,7 @@ async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), Store
     let number = |number: fn(&Row) -> i64| rows.iter().map(number).collect::<Vec<_>>();
     let text = |text: fn(&Row) -> &str| rows.iter().map(text).collect::<Vec<_>>();
     let bytes = |bytes: fn(&Row) -> &[u8]| rows.iter().map(bytes).collect::<Vec<_>>();
-    transaction
+    let taken = transaction
         .execute(
             &statement,
             &[
@@ -353,7 +365,7 @@ async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), Store
             ],
         )
         .await?;
-    Ok(())
+    Ok(taken)
 }
 
 async fn update(transaction: &Transaction<'_>, head: &Head) -> Result<(), StoreError> {

@@ -16,9 +16,9 @@ const MODEL: &str = "checkpoint_signer_model";
 
 /// One row for each thing in a schema. Internal triggers are those of foreign keys, which can be switched off as well.
 const OBJECTS: &str = "\
-    WITH of AS (SELECT c.oid, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WITH of AS (SELECT c.oid, c.relname, concat_ws(' ', c.relpersistence, c.relrowsecurity, c.relforcerowsecurity) AS kept FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v')) \
-    SELECT 'table ' || relname, '' FROM of \
+    SELECT 'table ' || relname, kept FROM of \
     UNION ALL SELECT 'column ' || relname || '.' || a.attname, \
         concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attcollation::regcollation, \
             pg_get_expr(d.adbin, d.adrelid)) \

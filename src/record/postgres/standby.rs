@@ -7,7 +7,7 @@ use deadpool_postgres::Object;
 
 use super::knowledge::Rests;
 use super::session::begin_reading;
-use super::{PostgresRecord, StoreError, rows, view};
+use super::{PostgresRecord, StoreError, guards, rows, view};
 use crate::record::RecordError;
 
 /// Whether a synchronous standby is to confirm, and a commit waits for it now or none is connected. Sessions of the own role can
@@ -94,6 +94,10 @@ impl PostgresRecord {
 
     /// Writes, and waits until that is durable.
     pub(super) async fn try_to_write(&self, failing: bool) -> Result<(), RecordError> {
+        let guards = self.signing.run(|client| Box::pin(guards::ask(client)));
+        if let Ok(Some(error)) = guards.await {
+            return Err(error);
+        }
         // That it cannot be read is told by who reads.
         if !failing && !self.is_in_doubt().await.unwrap_or_default() {
             return Ok(());

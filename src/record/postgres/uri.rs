@@ -31,7 +31,7 @@ impl std::fmt::Display for Target {
 }
 
 /// The parts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Uri {
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,

@@ -14,8 +14,14 @@ use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 
-/// Makes connections by a TLS connector.
-pub(super) struct Wire<T>(pub(super) T);
+use super::DatabaseAddress;
+use super::connections::describe;
+
+/// Makes connections by a TLS connector, to the first host of an address that takes rows.
+pub(super) struct Wire<T> {
+    pub(super) tls: T,
+    pub(super) address: DatabaseAddress,
+}
 
 type Connecting<'a> =
     Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + 'a>>;
@@ -28,9 +34,9 @@ where
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
 {
     fn connect(&self, config: &Config) -> Connecting<'_> {
-        let (tls, config) = (self.0.clone(), config.clone());
+        let config = config.clone();
         Box::pin(async move {
-            let (client, mut connection) = config.connect(tls).await?;
+            let (client, mut connection) = self.first_that_answers(&config).await?;
             // What the server tells at the start of a session is about no commit.
             poll_fn(|context| {
                 while let Poll::Ready(Some(Ok(_))) = connection.poll_message(context) {}
@@ -39,6 +45,34 @@ where
             .await;
             Ok((client, tokio::spawn(keep(connection))))
         })
+    }
+}
+
+impl<T> Wire<T>
+where
+    T: MakeTlsConnect<Socket> + Clone,
+{
+    async fn first_that_answers(
+        &self,
+        config: &Config,
+    ) -> Result<(Client, Connection<Socket, T::Stream>), Error> {
+        let mut failed = None;
+        for (host, config) in self.address.in_order() {
+            match config.connect(self.tls.clone()).await {
+                Ok(connected) => {
+                    self.address.heard.answers(&host);
+                    return Ok(connected);
+                }
+                Err(error) => {
+                    self.address.heard.fails(&host, describe(&error));
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => config.connect(self.tls.clone()).await,
+        }
     }
 }
 

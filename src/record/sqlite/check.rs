@@ -1,9 +1,11 @@
 //! Checks the file itself: its pages, its indexes, its constraints and triggers, and its head.
 
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
 use rusqlite::Connection;
 
 use crate::record::row::{HeadClaim, check_head};
-use crate::record::{Depth, RecordError};
+use crate::record::{Depth, RecordError, damaged, unjudged};
 
 /// One row for each thing that is there; what SQLite makes for itself (`sqlite_...`) is its own.
 const OBJECTS: &str = "SELECT type || ' ' || name, sql FROM sqlite_schema \
@@ -44,19 +46,63 @@ fn pages(connection: &Connection, problems: &mut Vec<String>) -> Result<(), Reco
 
 /// The tables, indexes and triggers are those of `schema.sql`: a trigger that is gone no longer refuses anything.
 fn schema(connection: &Connection, problems: &mut Vec<String>) -> Result<(), RecordError> {
+    for (name, problem) in differences(connection)? {
+        problems.push(format!("schema: {name} {problem}"));
+    }
+    Ok(())
+}
+
+/// Whether the head is that of the rows.
+pub(super) fn check_head_fits(connection: &Connection) -> Result<(), RecordError> {
+    let mut problems = Vec::new();
+    head(connection, &mut problems)?;
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(damaged(problems.join("; "))),
+    }
+}
+
+/// Names, with what is wrong.
+fn differences(connection: &Connection) -> Result<Vec<(String, &'static str)>, RecordError> {
+    let mut problems = Vec::new();
     let model = Connection::open_in_memory()?;
     model.execute_batch(include_str!("schema.sql"))?;
     let (expected, found) = (objects(&model)?, objects(connection)?);
     let differs =
         |object: &&(String, String), others: &[(String, String)]| !others.contains(object);
     for (name, _) in expected.iter().filter(|object| differs(object, &found)) {
-        problems.push(format!("schema: {name} is missing or was changed"));
+        problems.push((name.clone(), "is missing or was changed"));
     }
     let known = |name: &String| expected.iter().any(|(expected, _)| expected == name);
     for (name, _) in found.iter().filter(|(name, _)| !known(name)) {
-        problems.push(format!("schema: {name} is not the service's"));
+        problems.push((name.clone(), "is not the service's"));
     }
-    Ok(())
+    Ok(problems)
+}
+
+/// The version that SQLite gives the schema, when it was last found to be right.
+pub(super) struct Compared(AtomicI64);
+
+impl Compared {
+    pub(super) fn never() -> Self {
+        Self(AtomicI64::new(-1))
+    }
+
+    /// Compares the schema, in the transaction that is to rest on it, when anybody has changed it since.
+    pub(super) fn check(&self, connection: &Connection) -> Result<(), RecordError> {
+        let version =
+            connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0))?;
+        if self.0.load(Relaxed) == version {
+            return Ok(());
+        }
+        let problems = differences(connection)?;
+        if !problems.is_empty() {
+            let names = problems.iter().map(|(name, _)| name.as_str());
+            return Err(unjudged(names, "The record is lost"));
+        }
+        self.0.store(version, Relaxed);
+        Ok(())
+    }
 }
 
 fn objects(connection: &Connection) -> Result<Vec<(String, String)>, RecordError> {

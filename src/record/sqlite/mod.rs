@@ -41,6 +41,7 @@ use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
+use check::Compared;
 use connection::{check_identity, check_log, connect, end_beside, end_owned, refused};
 use identity::FileIdentity;
 use lane::Lane;
@@ -107,6 +108,7 @@ pub struct SqliteRecord {
     signing: Lane,
     readers: Readers,
     file: Arc<FileIdentity>,
+    schema: Arc<Compared>,
     seen: Arc<Seen>,
     /// Given back when the connections are closed.
     ownership: Mutex<Option<Ownership>>,
@@ -203,6 +205,7 @@ impl SqliteRecord {
             signing,
             writer: Lane::start("record-write", writing, || {}, end).map_err(io)?,
             file,
+            schema: Arc::new(Compared::never()),
             seen: Arc::new(Seen::nothing()),
             ownership: Mutex::new(ownership),
         })
@@ -314,8 +317,9 @@ impl Record for SqliteRecord {
             let fail = |_| Err(AppendError::Store(error.clone()));
             (0..count).map(fail).collect()
         };
+        let schema = Arc::clone(&self.schema);
         let append = move |connection: &mut Connection, seen: &Seen| {
-            rows::append(connection, candidates, max_jump, seen)
+            rows::append(connection, candidates, max_jump, seen, &schema)
         };
         let appended = self.write(append).await;
         appended.unwrap_or_else(|error| failed(&error))
@@ -421,8 +425,13 @@ impl Record for SqliteRecord {
         }
         // A disk that is full may have room left in the log: only a write tells.
         let writes = failing || self.file.is_on_a_full_disk();
-        self.write(move |connection, _| Ok(pulse::probe(connection, failing, writes)?))
-            .await
+        let schema = Arc::clone(&self.schema);
+        let probe = move |connection: &mut Connection, _: &Seen| {
+            schema.check(connection)?;
+            check::check_head_fits(connection)?;
+            Ok(pulse::probe(connection, failing, writes)?)
+        };
+        self.write(probe).await
     }
 
     async fn pulse(&self) -> Result<Pulse, RecordError> {

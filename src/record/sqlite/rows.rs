@@ -5,6 +5,7 @@ use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, Transaction, TransactionBehavior, params,
 };
 
+use super::check::Compared;
 use super::nodes;
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::record::row::{Row, instant, parse, timestamp, to_signed};
@@ -214,6 +215,7 @@ pub(super) fn append(
     candidates: Vec<SignedCheckpoint>,
     max_jump: MaxEntryJump,
     seen: &Seen,
+    schema: &Compared,
 ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
     let mark = seen.mark();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -231,6 +233,7 @@ pub(super) fn append(
         answers.push(answer);
     }
     if head.frontier.size() > before {
+        schema.check(&transaction)?;
         nodes::keep(&transaction, &head.completed)?;
         let newest = head.newest_signed_at.map(|newest| newest.timestamp());
         let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());

@@ -75,6 +75,21 @@ async fn a_replica_that_starts_on_the_former_primary_of_its_peers_signs_nothing_
     let keys = keys.list_keys(ListKeysRequest::default()).await.unwrap();
     assert_eq!(keys.into_inner().keys.len(), 1, "keys are told as ever");
     told.sign(&one, 4).await.unwrap();
+    // The head of the second before may be given again.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    // Also when the new primary has more rows by now: it starts, says where it was led to, and serves keys.
+    two.kill_and_restart().await;
+    let log = two.log();
+    assert!(
+        log.contains("led to a former primary") && log.contains("timeline 2"),
+        "{log}"
+    );
+    let message = unavailable(told.sign(&two, 5).await);
+    assert!(message.contains("former primary"), "{message}");
+    becomes_healthy(&two, false).await;
+    let mut keys = KeyServiceClient::new(two.channel());
+    let keys = keys.list_keys(ListKeysRequest::default()).await.unwrap();
+    assert_eq!(keys.into_inner().keys.len(), 1);
     // Led to where its peer is, it signs by itself.
     servers.point("two", "lags");
     end_sessions(&servers, "a").await;

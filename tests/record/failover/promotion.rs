@@ -22,6 +22,12 @@ pub fn accept(servers: &Servers, further: &[&str]) -> (i32, String) {
     )
 }
 
+/// The answer, before what was said on standard error.
+fn first_json(shown: &str) -> serde_json::Value {
+    let mut values = serde_json::Deserializer::from_str(shown).into_iter();
+    values.next().unwrap().unwrap()
+}
+
 /// A standby that lags by the last rows takes the place of the primary.
 pub fn fail_over(servers: &Servers) {
     servers.control("a", "kill");
@@ -159,6 +165,60 @@ async fn peers_find_out_together_that_nothing_is_missing_and_sign_again() {
     for replica in [first, second, third] {
         replica.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_answer_is_not_taken_for_one_that_agrees() {
+    let servers = Servers::new(&["lags"]).await;
+    let mut told = Told::default();
+    let replica = servers.replica("clients", &[]).await;
+    told.sign(&replica, 1).await.unwrap();
+    servers.caught_up("lags").await;
+    servers.control("lags", "stop");
+    fail_over(&servers);
+    let nobody = format!("http://127.0.0.1:{}", crate::port::HeldPort::new().port);
+    let peers = ["--peer", &nobody, "--peer", &replica.url()];
+    let with = |further: &[&str]| accept(&servers, &[&peers[..], further].concat());
+    let (code, shown) = with(&["--reason", "compared with all replicas"]);
+    assert_eq!(code, 2, "{shown}");
+    assert!(
+        shown.contains(&format!("NOT CHECKED --peer {nobody}")) && shown.contains("--without-peer"),
+        "{shown}"
+    );
+    let quiet = ["--format", "json", "--log-level", "off"];
+    let (code, shown) = with(&[&quiet[..], &["--reason", "compared"]].concat());
+    let found = first_json(&shown);
+    assert_eq!((code, &found["accepted"]), (2, &false.into()), "{shown}");
+    let not_checked = found["not_checked"][0].as_str().unwrap();
+    assert!(not_checked.contains(&nobody), "{shown}");
+    // Without a reason, JSON shows what there is to compare, too.
+    let (code, shown) = accept(&servers, &quiet);
+    let found = first_json(&shown);
+    assert_eq!((code, &found["accepted"]), (2, &false.into()), "{shown}");
+    assert_eq!(found["newest"][0]["checkpoint_id"], "chk_1", "{shown}");
+    // A flag that would do nothing, and one that names what is not there.
+    for (wrong, named) in [
+        (
+            ["--without-peer", "http://127.0.0.1:1"],
+            "expected one of --peer",
+        ),
+        (["--head-file", "/nowhere/head.jws"], "is missing"),
+    ] {
+        let (code, shown) = with(&[&wrong[..], &["--reason", "x"]].concat());
+        assert!(code == 2 && shown.contains(named), "{shown}");
+        assert!(
+            !shown.contains("record restore"),
+            "no row is missing: {shown}"
+        );
+    }
+    unavailable(told.sign(&replica, 2).await);
+    let (code, shown) = with(&["--without-peer", &nobody, "--reason", "it was ended"]);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("not checked: --peer"), "{shown}");
+    told.sign_until_done(&replica, 2).await;
+    let (code, shown) = accept(&servers, &["--reason", "again"]);
+    assert!(code == 0 && shown.contains("was not recorded"), "{shown}");
+    replica.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

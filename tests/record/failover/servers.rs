@@ -79,6 +79,18 @@ impl Servers {
         self.url_of(name)
     }
 
+    /// An address with the hosts of several servers, and how each is shown.
+    pub fn several(&self, servers: &[&str]) -> (String, Vec<String>) {
+        let hosts = servers.iter().map(|server| {
+            let host = self.folder.join(format!("s-{server}"));
+            host.display().to_string().replace('/', "%2F")
+        });
+        let hosts: Vec<String> = hosts.collect();
+        let place = format!("postgres://app@{}/app", hosts.join(","));
+        let shown = hosts.iter().map(|host| format!("postgres://{host}/app"));
+        (place, shown.collect())
+    }
+
     /// A client of the test's own, with all rights.
     pub async fn client(&self, server: &str) -> tokio_postgres::Client {
         let client = self.client_of(server, "app").await;

@@ -265,6 +265,10 @@ async fn a_schema_that_was_changed_in_postgres_is_found() {
             "schema: rule key_revocation.silent is not the service's",
         ),
         (
+            "ALTER TABLE tree_node SET UNLOGGED",
+            "schema: table tree_node is missing or was changed",
+        ),
+        (
             "CREATE TABLE notes (text TEXT)",
             "schema: table notes is not the service's",
         ),
