@@ -11,6 +11,7 @@ use tokio_postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 
 use super::connections::{Purpose, pool};
 use super::{DatabaseAddress, StoreError};
+use crate::record::RecordError;
 
 /// What became of the hosts of an address when they were connected to last.
 #[derive(Debug, Default)]
@@ -172,7 +173,9 @@ fn unclear(what: &str, hosts: &[(&DatabaseAddress, &Answer)]) -> String {
 
 async fn ask(host: &DatabaseAddress) -> Result<Answer, String> {
     let told = |error: StoreError| match error {
-        StoreError::Slow(problem) | StoreError::Passing(problem) => problem,
+        StoreError::Slow(problem)
+        | StoreError::Passing(problem)
+        | StoreError::Final(RecordError::Unavailable(problem)) => problem,
         StoreError::Final(error) => error.to_string(),
     };
     let asked = async {
