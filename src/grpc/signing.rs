@@ -150,7 +150,7 @@ impl Pending {
             entry_count: fields.entry_count.get(),
         };
         if !call.caller.may_sign(&told.subject.ledger_id) {
-            let status = status::ledger_not_permitted(&call.caller, &fields.ledger_id);
+            let status = status::ledger_not_permitted(call.caller.name(), &fields.ledger_id);
             return refused(told, status);
         }
         // Whoever called may be gone by then: what is recorded is told all the same.

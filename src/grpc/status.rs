@@ -7,7 +7,6 @@ use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use super::access::{Caller, Need};
 use super::reasons::REASONS;
 use crate::checkpoint::{InvalidCheckpoint, LedgerId};
 use crate::fault::{FieldFault, excerpt};
@@ -145,16 +144,10 @@ pub(super) fn not_let_in(problem: &str) -> Status {
     plain(Code::Unauthenticated, CERTIFICATE_REFUSED, problem.into())
 }
 
-/// The caller has none of the roles that the RPC needs.
-pub(super) fn role_required(caller: &Caller, need: Need) -> Status {
-    let roles = match need {
-        Need::LetIn => &[],
-        Need::OneOf(roles) => roles,
-    };
-    let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-    let roles = roles.join(" or ");
-    let name = excerpt(caller.name());
-    let message = match caller.is_named() {
+/// The caller has none of the roles that the RPC needs. One that has no name is told by its address.
+pub(super) fn role_required(caller: &str, is_named: bool, roles: &str) -> Status {
+    let name = excerpt(caller);
+    let message = match is_named {
         true => format!("{name} may not call this; expected a client with the role {roles}"),
         false => format!(
             "the client at {name} may not call this: its certificate has no name that counts; expected a URI or a DNS name \
@@ -165,10 +158,10 @@ pub(super) fn role_required(caller: &Caller, need: Need) -> Status {
 }
 
 /// The caller signs other ledgers.
-pub(super) fn ledger_not_permitted(caller: &Caller, ledger_id: &LedgerId) -> Status {
+pub(super) fn ledger_not_permitted(caller: &str, ledger_id: &LedgerId) -> Status {
     let message = format!(
         "ledger_id: {} may not have {ledger_id} signed",
-        excerpt(caller.name())
+        excerpt(caller)
     );
     plain(Code::PermissionDenied, "LEDGER_NOT_PERMITTED", message)
 }

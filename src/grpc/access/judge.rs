@@ -34,7 +34,9 @@ impl Judge {
             true => Ok(caller),
             false => {
                 self.turned_away(caller.name(), status::ROLE_REQUIRED);
-                Err(status::role_required(&caller, self.rpc.need))
+                let roles = self.rpc.need.to_string();
+                let (name, is_named) = (caller.name(), caller.is_named());
+                Err(status::role_required(name, is_named, &roles))
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The one table of RPCs and the roles that may call them. What does not stand here cannot be called.
 
+use std::fmt;
+
 use super::roles::{Caller, Role};
 use crate::grpc::transport::{MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
 use Role::{Auditor, Operator, Signer};
@@ -240,6 +242,18 @@ impl Need {
             Self::LetIn => true,
             Self::OneOf(roles) => roles.iter().any(|role| caller.has(*role)),
         }
+    }
+}
+
+/// The roles, of which one is needed.
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let roles: &[Role] = match self {
+            Self::LetIn => &[],
+            Self::OneOf(roles) => roles,
+        };
+        let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+        f.write_str(&roles.join(" or "))
     }
 }
 
