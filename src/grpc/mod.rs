@@ -30,8 +30,7 @@ use crate::clock::Clock;
 use crate::record::Record;
 use crate::signer::{Custody, Readiness, Signer};
 use crate::telemetry::Metrics;
-use access::{Access, GateLayer};
-use transport::{MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
+use access::{Access, GateLayer, MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
 
 /// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::missing_errors_doc)]

@@ -16,14 +16,6 @@ pub(super) use listen::listen;
 
 use std::time::Duration;
 
-/// Largest message with a checkpoint, in bytes. A checkpoint's payload has at most 512 KiB and its content at most 65,536 values
-/// (`checkpoint::MAX_VALUES`). As protobuf, a value takes up to 20 bytes beside its text: 1.75 MiB at most. To be verified it comes with
-/// its payload and its published JSON, another 1.1 MiB: 2.9 MiB, and this is more.
-pub(in crate::grpc) const MAX_REQUEST_BYTES: usize = 3 * 1024 * 1024;
-
-/// Largest message of every other RPC: names, numbers, a page token, a sentence of 512 characters.
-pub(in crate::grpc) const MAX_SMALL_REQUEST_BYTES: usize = 64 * 1024;
-
 /// A message of more bytes than this is large, and needs a part of the budget. Those below, as ordinary checkpoints are, need to wait for
 /// nobody: the calls that a peer may have bound them.
 const LARGE_BYTES: usize = 8 * 1024;
