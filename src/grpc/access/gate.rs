@@ -15,15 +15,15 @@ use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
 
-use super::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs};
+use super::{Access, Caller, Judge, Lasts, Rpc, Runs};
 use crate::aside::Turn;
 use crate::audit::Asked;
 use crate::counts::{Counts, Place};
 use crate::grpc::protocol;
 use crate::grpc::status;
 use crate::grpc::transport::{
-    Answer, Arrival, Belongings, CALLS_KEPT_PER_CONNECTION, Ending, HANDLER_PATIENCE, Load,
-    MAX_CALLS_PER_PEER, Room, Unread,
+    Answer, Answers, Arrival, Belongings, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending,
+    HANDLER_PATIENCE, Load, MAX_CALLS_PER_PEER, Room, Unread,
 };
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
@@ -134,7 +134,7 @@ where
         let context = CallContext::of(request.headers());
         let admitted = protocol::check(&request)
             .and_then(|until| Ok((until, self.gate.admit(&request, &context)?)));
-        let (until, (call, place)) = match admitted {
+        let (until, (call, answers, place)) = match admitted {
             Ok(admitted) => admitted,
             Err(unfit) => {
                 let mut answer = unfit.into_answer();
@@ -145,7 +145,7 @@ where
         let rpc = call.judge.rpc;
         let (peer, shutdown) = (&call.judge.peer, self.gate.shutdown.clone());
         let of = Belongings {
-            answers: Arc::clone(peer.answers()),
+            answers,
             unread: match rpc.signs() {
                 true => self.gate.unread_signatures.clone(),
                 false => self.gate.unread.clone(),
@@ -254,9 +254,10 @@ impl GateLayer {
         &self,
         request: &Request<Body>,
         context: &CallContext,
-    ) -> Result<(Call, Place), Status> {
-        let peer = request.extensions().get::<Arc<Peer>>();
-        let peer = peer.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
+    ) -> Result<(Call, Arc<Answers>, Place), Status> {
+        let connection = request.extensions().get::<ConnectInfo>();
+        let ConnectInfo { peer, answers } =
+            connection.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
         let path = request.uri().path();
         let rpc = Rpc::of(path).ok_or_else(|| status::unknown_method(path))?;
         let judge = Judge {
@@ -280,6 +281,6 @@ impl GateLayer {
             spans: context.spans(path, |id| trace::grpc_call(path, id)),
             load: Arc::default(),
         };
-        Ok((call, place))
+        Ok((call, Arc::clone(answers), place))
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::names::ClientName;
 use super::{Access, Authority, Caller};
-use crate::grpc::transport::Answers;
 use rustls::pki_types::CertificateDer;
 
 /// How long a verified certificate is believed on an open connection: past it, its end and its revocation are looked at
@@ -20,7 +19,6 @@ pub(in crate::grpc) struct Peer {
     names: Vec<ClientName>,
     counted_as: Arc<str>,
     connection: Arc<str>,
-    answers: Arc<Answers>,
     /// Who the peer was when it was last looked at.
     known: Mutex<Option<Known>>,
 }
@@ -67,7 +65,6 @@ impl Peer {
             names,
             counted_as,
             connection: address.to_string().into(),
-            answers: Arc::default(),
             known: Mutex::default(),
         }
     }
@@ -80,11 +77,6 @@ impl Peer {
     /// Under which name this connection is counted, whoever it is.
     pub(in crate::grpc) fn connection(&self) -> &Arc<str> {
         &self.connection
-    }
-
-    /// The answers that this peer has yet to take, on this connection.
-    pub(in crate::grpc) fn answers(&self) -> &Arc<Answers> {
-        &self.answers
     }
 
     /// The caller, by the certificates and roles in force now.

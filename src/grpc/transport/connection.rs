@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::{LINGER, WRITE_PATIENCE};
+use super::{Answers, LINGER, WRITE_PATIENCE};
 use crate::counts::Place;
 use crate::grpc::access::Peer;
 
@@ -27,12 +27,21 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// What a call knows of its connection.
+#[derive(Clone)]
+pub(in crate::grpc) struct ConnectInfo {
+    /// The other end.
+    pub(in crate::grpc) peer: Arc<Peer>,
+    /// The answers that it has yet to take.
+    pub(in crate::grpc) answers: Arc<Answers>,
+}
+
 /// A connection that has begun to speak HTTP/2.
 pub(in crate::grpc) struct Connection {
     stream: Stream,
     /// What was read to see that it speaks HTTP/2.
     read_ahead: Bytes,
-    peer: Arc<Peer>,
+    info: ConnectInfo,
     look: Pin<Box<Sleep>>,
     unsent_since: Option<Instant>,
     /// Everything is said; until then the client may close its end.
@@ -47,10 +56,11 @@ impl Connection {
         peer: Arc<Peer>,
         places: (OwnedSemaphorePermit, Place),
     ) -> Self {
+        let answers = Arc::default();
         Self {
             stream,
             read_ahead,
-            peer,
+            info: ConnectInfo { peer, answers },
             look: Box::pin(tokio::time::sleep(LOOK_EVERY)),
             unsent_since: None,
             lingering: None,
@@ -66,7 +76,7 @@ impl Connection {
             let unsent = self
                 .unsent_since
                 .is_some_and(|since| since.elapsed() > WRITE_PATIENCE);
-            if unsent || self.peer.answers().are_overdue() {
+            if unsent || self.info.answers.are_overdue() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
         }
@@ -189,9 +199,9 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = Arc<Peer>;
+    type ConnectInfo = ConnectInfo;
 
-    fn connect_info(&self) -> Arc<Peer> {
-        Arc::clone(&self.peer)
+    fn connect_info(&self) -> ConnectInfo {
+        self.info.clone()
     }
 }

@@ -11,7 +11,7 @@ mod listen;
 
 pub(super) use answer::{Answer, Answers, Belongings, Ending, Unread};
 pub(super) use arrival::{Arrival, Load, Room};
-pub(super) use connection::Connection;
+pub(super) use connection::{ConnectInfo, Connection};
 pub(super) use listen::listen;
 
 use std::time::Duration;
