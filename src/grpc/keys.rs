@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::access::Call;
+use super::gate::Call;
 use super::proto::key_service_server::KeyService;
 use super::proto::{
     self, GetKeyRequest, GetKeyResponse, KeySourceStatus, ListKeysRequest, ListKeysResponse,

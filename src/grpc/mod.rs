@@ -4,6 +4,7 @@ pub mod access;
 pub mod client;
 pub mod codec;
 mod convert;
+mod gate;
 mod keys;
 mod protocol;
 pub mod reasons;
@@ -30,7 +31,8 @@ use crate::clock::Clock;
 use crate::record::Record;
 use crate::signer::{Custody, Readiness, Signer};
 use crate::telemetry::Metrics;
-use access::{Access, GateLayer, MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
+use access::{Access, MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
+use gate::GateLayer;
 
 /// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::missing_errors_doc)]

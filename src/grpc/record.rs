@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
-use super::access::Call;
+use super::gate::Call;
 use super::proto::record_service_server::RecordService;
 use super::proto::{
     ClockResumption, GetRecordHeadRequest, GetRecordHeadResponse, GetSignedCheckpointRequest,

@@ -11,7 +11,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_types::{Status as RpcStatus, pb};
 
-use super::access::Call;
+use super::gate::Call;
 use super::proto::sign_checkpoints_response::Outcome as WireOutcome;
 use super::proto::signing_service_server::SigningService;
 use super::proto::{

@@ -13,11 +13,11 @@ use crate::telemetry::Metrics;
 /// Judges one call, as often as it is asked.
 #[derive(Clone)]
 pub(in crate::grpc) struct Judge {
-    pub(super) peer: Arc<Peer>,
-    pub(super) access: Access,
-    pub(super) rpc: &'static Rpc,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) request_id: Arc<str>,
+    pub(in crate::grpc) peer: Arc<Peer>,
+    pub(in crate::grpc) access: Access,
+    pub(in crate::grpc) rpc: &'static Rpc,
+    pub(in crate::grpc) metrics: Arc<Metrics>,
+    pub(in crate::grpc) request_id: Arc<str>,
 }
 
 impl Judge {
@@ -56,7 +56,7 @@ impl Judge {
     }
 
     /// Waits until the caller may not go on.
-    pub(super) async fn until_turned_away(mut self) -> Status {
+    pub(in crate::grpc) async fn until_turned_away(mut self) -> Status {
         loop {
             if let Err(status) = self.judge() {
                 return status;

@@ -7,7 +7,6 @@
 //! decided here on what a checkpoint says; the bound on a signer's ledgers is given to whoever signs.
 
 mod files;
-mod gate;
 mod judge;
 mod names;
 mod peer;
@@ -18,7 +17,6 @@ pub use files::{AccessFault, Authority, MinimumTls, TlsFiles};
 pub use roles::{Caller, Clients, Role};
 pub use rpcs::{Lasts, Need, RPCS, Rpc, Runs, Takes};
 
-pub(super) use gate::{Call, GateLayer};
 pub(super) use judge::Judge;
 pub(super) use peer::Peer;
 pub(super) use rpcs::{MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};

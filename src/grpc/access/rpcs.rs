@@ -98,7 +98,7 @@ const fn rpc(path: &'static str, takes: Takes, need: Need, lasts: Lasts) -> Rpc 
 
 impl Rpc {
     /// Whether it signs what it is given.
-    pub(super) fn signs(&self) -> bool {
+    pub(in crate::grpc) fn signs(&self) -> bool {
         self.path
             .starts_with("/amply.checkpoint.v1.SigningService/")
     }
@@ -237,7 +237,7 @@ pub const RPCS: &[Rpc] = &[
 
 impl Rpc {
     /// The RPC of this path; none when there is no such RPC.
-    pub(super) fn of(path: &str) -> Option<&'static Self> {
+    pub(in crate::grpc) fn of(path: &str) -> Option<&'static Self> {
         RPCS.iter().find(|rpc| rpc.path == path)
     }
 }

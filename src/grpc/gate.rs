@@ -15,32 +15,31 @@ use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
 
-use super::{Access, Caller, Judge, Lasts, Rpc, Runs};
-use crate::aside::Turn;
-use crate::audit::Asked;
-use crate::counts::{Counts, Place};
-use crate::grpc::protocol;
-use crate::grpc::status;
-use crate::grpc::transport::{
+use super::access::{Access, Caller, Judge, Lasts, Rpc, Runs};
+use super::transport::{
     Answer, Answers, Arrival, Belongings, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending,
     HANDLER_PATIENCE, Load, MAX_CALLS_PER_PEER, Room, Unread,
 };
+use super::{protocol, status};
+use crate::aside::Turn;
+use crate::audit::Asked;
+use crate::counts::{Counts, Place};
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
 
 /// What is known of a call, for the handler and for the audit log.
 #[derive(Clone)]
-pub(in crate::grpc) struct Call {
+pub(super) struct Call {
     /// Who called.
-    pub(in crate::grpc) caller: Arc<Caller>,
+    pub(super) caller: Arc<Caller>,
     /// Whether they still may.
-    pub(in crate::grpc) judge: Judge,
+    pub(super) judge: Judge,
     /// The call's name: visible ASCII.
-    pub(in crate::grpc) request_id: Arc<str>,
+    pub(super) request_id: Arc<str>,
     /// For what goes on in other tasks.
-    pub(in crate::grpc) spans: CallSpans,
+    pub(super) spans: CallSpans,
     /// What its messages hold.
-    pub(in crate::grpc) load: Arc<Load>,
+    pub(super) load: Arc<Load>,
 }
 
 impl Call {
@@ -48,13 +47,13 @@ impl Call {
     ///
     /// # Errors
     /// None came through it: then nobody knows who calls.
-    pub(in crate::grpc) fn of<T>(request: &tonic::Request<T>) -> Result<Self, Status> {
+    pub(super) fn of<T>(request: &tonic::Request<T>) -> Result<Self, Status> {
         let call = request.extensions().get::<Self>().cloned();
         call.ok_or_else(|| status::not_let_in("nobody knows who calls"))
     }
 
     /// For the audit log.
-    pub(in crate::grpc) fn asked(&self) -> Asked<'_> {
+    pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
             who: self.caller.name(),
             request_id: &self.request_id,
@@ -64,7 +63,7 @@ impl Call {
 
 /// Puts the gate before a service.
 #[derive(Clone)]
-pub(in crate::grpc) struct GateLayer {
+pub(super) struct GateLayer {
     access: Access,
     calls: Arc<Counts>,
     kept: Arc<Counts>,
@@ -78,7 +77,7 @@ pub(in crate::grpc) struct GateLayer {
 }
 
 impl GateLayer {
-    pub(in crate::grpc) fn new(
+    pub(super) fn new(
         access: Access,
         metrics: Arc<Metrics>,
         shutdown: CancellationToken,
@@ -111,7 +110,7 @@ impl<S> Layer<S> for GateLayer {
 
 /// See [`GateLayer`].
 #[derive(Clone)]
-pub(in crate::grpc) struct Gate<S> {
+pub(super) struct Gate<S> {
     inner: S,
     gate: GateLayer,
 }
