@@ -27,6 +27,7 @@
 //! | [`verifier`] | verdicts on published checkpoints |
 //! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
+//! | [`client`] | speaks with running services: for the command line, and for replicas among each other |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
 //! | `budget`, `counts`, `aside`, `lanes` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign, and of these those for what is large |
@@ -37,6 +38,7 @@ mod aside;
 pub mod audit;
 mod budget;
 pub mod cli;
+pub mod client;
 pub mod clock;
 mod counts;
 mod files;

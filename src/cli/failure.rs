@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::grpc::client;
+use crate::client;
 
 /// Why a command does not end in 0.
 #[derive(Debug)]
@@ -70,8 +70,8 @@ impl From<Status> for Failure {
     }
 }
 
-impl From<crate::grpc::client::ConnectError> for Failure {
-    fn from(error: crate::grpc::client::ConnectError) -> Self {
+impl From<crate::client::ConnectError> for Failure {
+    fn from(error: crate::client::ConnectError) -> Self {
         Self::impossible(error)
     }
 }

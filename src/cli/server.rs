@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tonic::transport::Channel;
 
-use crate::grpc::client::{self, ClientTls, ConnectError, Servers};
+use crate::client::{self, ClientTls, ConnectError, Servers};
 
 /// How to speak TLS with a service whose URL begins with https.
 #[derive(Args)]

@@ -1,7 +1,6 @@
 //! The gRPC edge: translate, call inward, map errors. No decision is taken here.
 
 pub mod access;
-pub mod client;
 pub mod codec;
 mod convert;
 mod gate;

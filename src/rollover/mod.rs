@@ -20,8 +20,8 @@ mod timeline;
 
 use chrono::{DateTime, Utc};
 
+use crate::client::Servers;
 use crate::clock::Clock;
-use crate::grpc::client::Servers;
 use crate::key::{KeyVersion, Keyring, PrivateKeyError, instant_text};
 
 pub use crate::key::{WARN_DAYS, covered_until};

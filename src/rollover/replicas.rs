@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::Status;
 
 use super::snapshot::{ListedKey, Listing, Replica};
-use crate::grpc::client::{self, ClientTls, ConnectError, Servers};
+use crate::client::{self, ClientTls, ConnectError, Servers};
 use crate::grpc::proto;
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::{ListKeysRequest, RefreshKeysRequest};

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 
 use super::Witnesses;
 use super::witnesses::{PEER_PATIENCE, place};
-use crate::grpc::client::{self, ClientTls};
+use crate::client::{self, ClientTls};
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::{self, ListKeysRequest};
 use crate::key::Keyring;

@@ -11,7 +11,7 @@ use tonic_types::StatusExt as _;
 
 use super::head_file::{HeadFile, HeadFileError};
 use super::peer_keys;
-use crate::grpc::client::{self, ClientTls};
+use crate::client::{self, ClientTls};
 use crate::grpc::proto::GetRecordHeadRequest;
 use crate::grpc::proto::record_service_client::RecordServiceClient;
 use crate::grpc::record::{RECORD_HOME, RECORD_HOME_NAME};

@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 
 use super::super::{Failure, print, print_line};
 use super::{at, expect};
+use crate::client::{self, ClientTls};
 use crate::clock::Clock;
 use crate::grpc::access::Access;
-use crate::grpc::client::{self, ClientTls};
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::signing_service_client::SigningServiceClient;
 use crate::grpc::proto::verification_service_client::VerificationServiceClient;
