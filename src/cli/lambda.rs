@@ -50,8 +50,13 @@ impl Lambda {
 
     async fn handle(&self, shared: &SdkConfig, event: RotationEvent) -> Result<Value, Diagnostic> {
         let store = SecretStore::with_config(shared, &event.secret_id);
-        let rollover = Rollover::new(store, Clock::system(), self.servers.named(), false)
-            .without_asking(self.without_asking);
+        let rollover = Rollover::new(
+            store,
+            Clock::system(),
+            Box::new(self.servers.named()),
+            false,
+        )
+        .without_asking(self.without_asking);
         let outcome = rollover
             .rotate(event.step, &event.client_request_token)
             .await;

@@ -172,7 +172,12 @@ impl Place {
             None => Environment::secret_name(self.environment).into(),
         };
         let store = SecretStore::new(&secret).await;
-        Rollover::new(store, Clock::system(), self.servers.named(), dry_run)
+        Rollover::new(
+            store,
+            Clock::system(),
+            Box::new(self.servers.named()),
+            dry_run,
+        )
     }
 
     fn show(&self, report: &Report, dry_run: bool) -> Result<(), Failure> {

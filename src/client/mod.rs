@@ -1,5 +1,7 @@
 //! Connecting to a running service, for the command line and for replicas.
 
+mod services;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -132,7 +132,7 @@ impl Rollover {
             report
                 .told
                 .push(format!("{name} has the fingerprint {fingerprint}"));
-            let replicas = replicas::ask(&self.servers, true).await;
+            let replicas = self.services.ask(true).await;
             let missing = |replica| replicas::missing(replica, &promoted);
             report.told.extend(replicas.iter().filter_map(missing));
         }

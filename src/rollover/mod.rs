@@ -20,7 +20,6 @@ mod timeline;
 
 use chrono::{DateTime, Utc};
 
-use crate::client::Servers;
 use crate::clock::Clock;
 use crate::key::{KeyVersion, Keyring, PrivateKeyError, instant_text};
 
@@ -29,6 +28,7 @@ pub use checks::{Check, check_staged};
 pub use lambda::{RotationEvent, RotationStep};
 pub use proposal::{Proposal, Wanted};
 pub use refusal::Refusal;
+pub use replicas::Services;
 pub use snapshot::{ListedKey, Listing, Replica, Snapshot, StoredKey, StoredVersion};
 pub use store::{SecretStore, StoreError};
 pub use timeline::{Phase, Span, Timeline, Warning, days};
@@ -107,7 +107,7 @@ impl Status {
 pub struct Rollover {
     store: SecretStore,
     clock: Clock,
-    servers: Servers,
+    services: Box<dyn Services>,
     /// What the record itself says, where it is asked.
     record: Option<Replica>,
     /// Whether the key in force may endorse although nobody could be asked whether it is revoked.
@@ -116,12 +116,17 @@ pub struct Rollover {
 }
 
 impl Rollover {
-    /// `servers` are all running services; with `dry_run`, nothing is changed.
-    pub fn new(store: SecretStore, clock: Clock, servers: Servers, dry_run: bool) -> Self {
+    /// With `dry_run`, nothing is changed.
+    pub fn new(
+        store: SecretStore,
+        clock: Clock,
+        services: Box<dyn Services>,
+        dry_run: bool,
+    ) -> Self {
         Self {
             store,
             clock,
-            servers,
+            services,
             record: None,
             without_asking: false,
             dry_run,
@@ -134,7 +139,7 @@ impl Rollover {
     pub fn with_record(mut self, place: String, keyring: Result<Keyring, String>) -> Self {
         self.record = match keyring {
             Ok(keyring) => Some(Replica::of_record(place, &keyring, self.clock.now())),
-            Err(problem) if self.servers.urls.is_empty() => Some(Replica {
+            Err(problem) if self.services.is_empty() => Some(Replica {
                 url: place,
                 listing: Err(problem),
             }),
@@ -171,7 +176,7 @@ impl Rollover {
 
     /// What the services say now, and the record.
     async fn ask(&self) -> Vec<Replica> {
-        let mut replicas = replicas::ask(&self.servers, false).await;
+        let mut replicas = self.services.ask(false).await;
         replicas.extend(self.record.clone());
         replicas
     }

@@ -256,13 +256,13 @@ impl Rollover {
         report: &mut Report,
     ) -> Result<(), RolloverError> {
         let name = &promoted.key_id;
-        if self.servers.urls.is_empty() {
+        if self.services.is_empty() {
             report.told.push(format!(
                 "no --server was given: that every service has {name} was not looked at"
             ));
             return Ok(());
         }
-        let waited = replicas::wait_for(&self.servers, promoted, patience).await;
+        let waited = replicas::wait_for(self.services.as_ref(), promoted, patience).await;
         let replicas = waited.map_err(|missing| Refusal::NotListed {
             key_id: name.clone(),
             missing,

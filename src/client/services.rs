@@ -1,0 +1,67 @@
+//! What the running services say of their keys, for the rollover: asked over gRPC, all at the same time.
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tonic::Status;
+
+use super::{ClientTls, ConnectError, Servers};
+use crate::grpc::proto;
+use crate::grpc::proto::key_service_client::KeyServiceClient;
+use crate::grpc::proto::{ListKeysRequest, RefreshKeysRequest};
+use crate::key::KeyState;
+use crate::rollover::{ListedKey, Listing, Replica, Services};
+
+#[async_trait]
+impl Services for Servers {
+    fn is_empty(&self) -> bool {
+        self.urls.is_empty()
+    }
+
+    async fn ask(&self, refresh: bool) -> Vec<Replica> {
+        let asked = self.urls.iter().map(async |url| Replica {
+            url: url.clone(),
+            listing: listing(url, &self.tls, refresh).await,
+        });
+        join_all(asked).await
+    }
+}
+
+async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<Listing, String> {
+    let channel = super::connect(url, tls).await;
+    let channel = channel.map_err(|error| match error {
+        ConnectError::NoAnswer { reason, .. } => format!("does not answer: {reason}"),
+        ConnectError::Url(_) => "is not the URL of a service".into(),
+        ours @ (ConnectError::File { .. } | ConnectError::Unused { .. }) => ours.to_string(),
+    })?;
+    let mut client = KeyServiceClient::new(channel);
+    if refresh {
+        // What is wrong with its source, it lists as well.
+        let _ = client.refresh_keys(RefreshKeysRequest {}).await;
+    }
+    let told = |status: Status| format!("does not tell its keys: {}", status.message());
+    let answer = client.list_keys(ListKeysRequest {}).await.map_err(told)?;
+    let answer = answer.into_inner();
+    Ok(Listing {
+        keys: answer.keys.into_iter().filter_map(listed).collect(),
+        faults: answer.source_status.unwrap_or_default().faults,
+    })
+}
+
+/// None for a state that this program does not know.
+fn listed(key: proto::Key) -> Option<ListedKey> {
+    let state = match key.state() {
+        proto::KeyState::Unspecified => return None,
+        proto::KeyState::Pending => KeyState::Pending,
+        proto::KeyState::Scheduled => KeyState::Scheduled,
+        proto::KeyState::Active => KeyState::Active,
+        proto::KeyState::Retired => KeyState::Retired,
+        proto::KeyState::Revoked => KeyState::Revoked,
+    };
+    Some(ListedKey {
+        key_id: key.key_id,
+        thumbprint: key.thumbprint,
+        fingerprint: key.fingerprint,
+        state,
+        signing: key.signing,
+    })
+}
