@@ -28,7 +28,7 @@ use tonic_health::server::HealthReporter;
 use crate::aside::Turns;
 use crate::clock::Clock;
 use crate::record::Record;
-use crate::signer::{Custody, Readiness, Signer};
+use crate::signer::{Custody, NoKey, Readiness, Refusal, Signer};
 use crate::telemetry::Metrics;
 use access::{Access, MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
 use gate::GateLayer;
@@ -166,9 +166,13 @@ async fn report_signing(
             .as_ref()
             .map(|refusal| status::of_refusal(refusal).1);
         match (&refusal, reason) {
-            (Some(refusal), Some(reason)) if told != Some(reason) => {
-                tracing::error!(reason, %refusal, "nothing can be signed");
-            }
+            (Some(refusal), Some(reason)) if told != Some(reason) => match refusal {
+                // It has just begun: nobody is to be woken for that.
+                Refusal::NoKey(NoKey::NotYetRead { failed: false, .. }) => {
+                    tracing::info!(reason, %refusal, "nothing can be signed yet");
+                }
+                refusal => tracing::error!(reason, %refusal, "nothing can be signed"),
+            },
             (None, _) if told.is_some() => tracing::info!("checkpoints are signed again"),
             _ => {}
         }

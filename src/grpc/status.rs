@@ -352,7 +352,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> (Code, &'static str) {
                 NoKey::Expired { .. } => "KEY_EXPIRED",
                 NoKey::Revoked { .. } => "KEY_REVOKED",
                 NoKey::NoSigningKey(_) => "NO_SIGNING_KEY",
-                NoKey::NotYetRead(_) => return (Code::Unavailable, "KEYS_NOT_YET_READ"),
+                NoKey::NotYetRead { .. } => return (Code::Unavailable, "KEYS_NOT_YET_READ"),
             };
             (Code::FailedPrecondition, reason)
         }

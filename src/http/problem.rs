@@ -71,11 +71,13 @@ impl From<RecordError> for Problem {
 impl From<NoKey> for Problem {
     fn from(no_key: NoKey) -> Self {
         let reason = match no_key {
-            NoKey::NotYetRead(_) => "KEYS_NOT_YET_READ",
+            NoKey::NotYetRead { .. } => "KEYS_NOT_YET_READ",
             _ => "NO_SIGNING_KEY",
         };
         let detail = match no_key {
-            NoKey::NotYetRead(_) => "the keys are being read for the first time; retry soon".into(),
+            NoKey::NotYetRead { .. } => {
+                "the keys are being read for the first time; retry soon".into()
+            }
             // The source's faults are for the operator.
             NoKey::NoSigningKey(_) => "no signing key is loaded".into(),
             other => other.to_string(),

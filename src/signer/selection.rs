@@ -33,8 +33,13 @@ pub enum NoKey {
         key_id: KeyId,
     },
     /// The service has begun, and no key can be told yet.
-    #[error("the keys are not read yet: {0}; retry soon")]
-    NotYetRead(String),
+    #[error("the keys are not read yet: {problem}; retry soon")]
+    NotYetRead {
+        /// What it waits for.
+        problem: String,
+        /// Whether that has failed already.
+        failed: bool,
+    },
     /// There is no trusted key, or its private half could not be loaded.
     #[error("no signing key is loaded; {0}")]
     NoSigningKey(String),
@@ -62,10 +67,12 @@ impl KeysInForce {
     fn why_none(&self, now: DateTime<Utc>) -> NoKey {
         if !self.source.was_read {
             let faults = self.source.faults.join("; ");
-            return NoKey::NotYetRead(match faults.is_empty() {
-                true => format!("{} is being read for the first time", self.source.name),
-                false => faults,
-            });
+            let failed = !faults.is_empty();
+            let problem = match failed {
+                false => format!("{} is being read for the first time", self.source.name),
+                true => faults,
+            };
+            return NoKey::NotYetRead { problem, failed };
         }
         let trusted: Vec<&KeyringEntry> = self.keyring.entries().into_iter().collect();
         let trusted = || trusted.iter().filter(|entry| entry.is_trusted());

@@ -79,8 +79,12 @@ impl Ledger {
                     self.published.lock().unwrap().push(ended.text.clone());
                     return ended.text;
                 }
-                // It could not be done. 1 would be: it may not be done.
-                2 if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(500)),
+                // It could not be done, or the keys could not be read in time. Any other 1 would be: it may not be done.
+                code if begun.elapsed() < PATIENCE
+                    && (code == 2 || ended.text.contains("the key source cannot be read")) =>
+                {
+                    std::thread::sleep(Duration::from_millis(500));
+                }
                 _ => panic!("{ledger_id} {entry_count}: {}", ended.text),
             }
         }
