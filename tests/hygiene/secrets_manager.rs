@@ -6,6 +6,7 @@ use crate::needles::{self, Needle};
 use crate::rsa_library;
 use crate::served::{Served, generate, program};
 use crate::tls;
+use chrono::{Datelike as _, Utc};
 use serde_json::json;
 
 fn in_log(log: Vec<u8>, needles: &[Needle]) {
@@ -57,7 +58,9 @@ async fn what_came_by_tls_and_json_is_nowhere_but_in_the_rsa_library() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollover_that_logs_all_it_can_shows_no_key() {
     let secrets = tempfile::tempdir().unwrap();
-    let old = generate(secrets.path(), "key-2026", "2026-01-01", "2027-01-01").await;
+    let year = Utc::now().year();
+    let (from, until) = (format!("{year}-01-01"), format!("{}-01-01", year + 1));
+    let old = generate(secrets.path(), &format!("key-{year}"), &from, &until).await;
     create("logged", &old);
     let operator = Operator::new().await;
     let stage = [

@@ -39,6 +39,11 @@ async fn start() -> (TempDir, PathBuf, Replica) {
     (folder, path, replica)
 }
 
+/// A connection whose calls wait as long as it takes: there are many, and one core or two.
+fn patient(replica: &Replica) -> Channel {
+    Endpoint::from_shared(replica.url()).unwrap().connect_lazy()
+}
+
 async fn sign(channel: Channel, ledger: String, timeout: Option<Duration>) -> Result<(), Status> {
     let mut checkpoint = checkpoint("chk_1", 1, "x");
     checkpoint.ledger_id = ledger;
@@ -77,7 +82,7 @@ async fn what_is_too_much_is_refused_and_may_be_retried() {
     let lock = other
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .unwrap();
-    let calls = calls(&|| replica.channel(), "org", room + too_many, None);
+    let calls = calls(&|| patient(&replica), "org", room + too_many, None);
     let calls: Vec<_> = calls.into_iter().map(tokio::spawn).collect();
     while calls.iter().filter(|call| call.is_finished()).count() < too_many {
         tokio::time::sleep(Duration::from_millis(5)).await;

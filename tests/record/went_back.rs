@@ -110,9 +110,10 @@ async fn a_database_that_is_restored_beneath_its_replicas_is_not_signed_on() {
 
     let message = not_signed(&two, 10).await;
     assert!(message.contains("went back from 9 rows to 5"), "{message}");
-    // It never heard of the ninth row.
+    // It may have heard of the ninth row before that.
     let message = not_signed(&one, 10).await;
-    assert!(message.contains("went back from 8 rows to 5"), "{message}");
+    let seen = ["went back from 8 rows to 5", "went back from 9 rows to 5"];
+    assert!(seen.iter().any(|seen| message.contains(seen)), "{message}");
     assert!(
         two.log().contains("went back from 9 rows to 5"),
         "{}",
