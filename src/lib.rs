@@ -41,7 +41,6 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 mod counts;
-mod files;
 pub mod grpc;
 pub mod hardening;
 pub mod http;
@@ -54,6 +53,19 @@ pub mod signer;
 pub mod source;
 pub mod telemetry;
 pub mod timekeeping;
-pub mod verifier;
+
+use ::checkpoint_verify::files;
 
 pub use ::checkpoint::{checkpoint, fault, identifier, key, signature, visible};
+
+/// Verdicts on published checkpoints: one by one, many, and on the record that they are in.
+pub mod verifier {
+    pub use ::checkpoint::verdict::*;
+    pub use ::checkpoint_verify::bulk;
+
+    /// The record as a transparency log, checked offline.
+    pub mod log {
+        pub use ::checkpoint::log::*;
+        pub use ::checkpoint_verify::log::*;
+    }
+}

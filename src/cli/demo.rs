@@ -7,7 +7,7 @@ mod story;
 use chrono::{DateTime, Utc};
 use tonic_types::StatusExt;
 
-use super::{Failure, print, print_line};
+use super::{Failure, print, print_line, refused};
 use crate::grpc::proto::{
     KeyState, RefreshKeysRequest, RevokeKeyRequest, SignedCheckpoint, VerdictKind,
 };
@@ -219,7 +219,11 @@ impl Story {
 
     async fn keys(&mut self, versions: &[(&str, &str)]) -> Result<(), Failure> {
         self.write_keys(versions)?;
-        let refreshed = self.key_service.refresh_keys(RefreshKeysRequest {}).await?;
+        let refreshed = self
+            .key_service
+            .refresh_keys(RefreshKeysRequest {})
+            .await
+            .map_err(refused)?;
         let shown: Vec<String> = refreshed
             .into_inner()
             .keys
@@ -239,7 +243,10 @@ impl Story {
             }),
             reason: reason.into(),
         };
-        self.key_service.revoke_key(request).await?;
+        self.key_service
+            .revoke_key(request)
+            .await
+            .map_err(refused)?;
         self.say(&format!("{key_id} is distrusted from {from} on: {reason}"))?;
         self.expect_state(key_id, KeyState::Revoked).await
     }

@@ -10,7 +10,7 @@ use crate::grpc::proto::ListKeysRequest;
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::signing_service_server::SERVICE_NAME;
 
-use super::{Failure, Format, FormatArg, ServerArg, print_json, print_line};
+use super::{Failure, Format, FormatArg, ServerArg, print_json, print_line, refused};
 
 #[derive(Args)]
 pub(super) struct Health {
@@ -36,7 +36,10 @@ impl Health {
             service: self.service,
         };
         let asks_for_signing = request.service == SERVICE_NAME;
-        let answer = HealthClient::new(channel.clone()).check(request).await?;
+        let answer = HealthClient::new(channel.clone())
+            .check(request)
+            .await
+            .map_err(refused)?;
         let status = answer.into_inner().status();
         let mut reason = String::new();
         if asks_for_signing && status != ServingStatus::Serving {

@@ -5,15 +5,15 @@ mod import;
 
 use std::path::PathBuf;
 
+use checkpoint_verify::cli::keyring::skipped_json;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::keyring::skipped_json;
 use super::place::{RecordPlace, TrustArgs};
 use super::{
     Failure, Format, FormatArg, ServerArg, input, print, print_json, print_json_text, print_line,
-    print_lines,
+    print_lines, refused,
 };
 use crate::grpc::proto::key_service_client::KeyServiceClient;
 use crate::grpc::proto::{Key, KeyState, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
@@ -208,7 +208,11 @@ impl Generate {
 async fn fetch(server: &ServerArg) -> Result<ListKeysResponse, Failure> {
     let channel = server.connect().await?;
     let mut client = KeyServiceClient::new(channel);
-    Ok(client.list_keys(ListKeysRequest {}).await?.into_inner())
+    Ok(client
+        .list_keys(ListKeysRequest {})
+        .await
+        .map_err(refused)?
+        .into_inner())
 }
 
 impl List {
@@ -379,7 +383,10 @@ impl Revoke {
                 nanos: 0,
             }),
         };
-        let answer = KeyServiceClient::new(channel).revoke_key(request).await?;
+        let answer = KeyServiceClient::new(channel)
+            .revoke_key(request)
+            .await
+            .map_err(refused)?;
         let key = answer.into_inner().key.unwrap_or_default();
         let stands = key.revocation.as_ref();
         let from = stands.and_then(|stands| stands.distrust_after.as_ref());

@@ -6,11 +6,9 @@ mod demo;
 mod failure;
 mod health;
 mod input;
-mod keyring;
 mod keys;
 mod lambda;
 mod log;
-mod pin;
 mod place;
 mod promotion;
 mod record;
@@ -25,17 +23,22 @@ mod unused;
 mod verify;
 mod witnesses;
 
-use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use checkpoint_verify::cli::show::{
+    Program, print, print_document, print_json, print_json_text, print_line, print_lines,
+};
+use checkpoint_verify::cli::{Format, FormatArg};
+use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 use crate::hardening::Hardening;
-use failure::Failure;
+use failure::{Failure, refused};
 use server::ServerArg;
 
 use crate::telemetry::{self, Audit, Collector};
-use crate::visible::{visible, visible_json, visible_lines};
+
+/// As it calls itself on standard error.
+const PROGRAM: Program = Program("checkpoint-signer");
 
 /// What was built from what, for `--version` (see `build.rs`).
 const BUILD: &str = concat!(
@@ -139,27 +142,6 @@ impl Command {
     }
 }
 
-/// How to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a person
-    Text,
-    /// For a program
-    Json,
-}
-
-#[derive(Args)]
-struct FormatArg {
-    /// How to print
-    #[arg(
-        long,
-        value_enum,
-        env = "CHECKPOINT_SIGNER_FORMAT",
-        default_value = "text"
-    )]
-    format: Format,
-}
-
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let outcome = config::start(std::env::args_os().collect()).and_then(|start| match start {
@@ -187,16 +169,7 @@ pub fn main() -> ExitCode {
                 })
         }
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            for message in failure.messages() {
-                let message = visible(message);
-                let _ = writeln!(std::io::stderr(), "checkpoint-signer: {message}");
-            }
-            failure.exit_code()
-        }
-    }
+    PROGRAM.end(outcome)
 }
 
 fn run(command: Command) -> Result<(), Failure> {
@@ -233,61 +206,6 @@ fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
     tokio::runtime::Runtime::new()
         .map_err(Failure::impossible)?
         .block_on(task)
-}
-
-/// Writes to standard output. Who closed it (`| head`) wants no more of it: the work goes on, and the exit code is that of the
-/// work.
-fn write(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => {
-            written.map_err(|error| Failure::Impossible(format!("standard output: {error}")))
-        }
-    }
-}
-
-/// Prints lines for a person. What comes from elsewhere must be [`visible`] in them already: here its ends of lines are lost
-/// among those of the text.
-fn print(text: &str) -> Result<(), Failure> {
-    write(&visible_lines(text))
-}
-
-/// Prints one line for a person, whatever is in it.
-fn print_line(line: &str) -> Result<(), Failure> {
-    write(&format!("{}\n", visible(line)))
-}
-
-/// Prints lines for a person, whatever is in each.
-fn print_lines<const N: usize>(lines: [String; N]) -> Result<(), Failure> {
-    lines.iter().try_for_each(|line| print_line(line))
-}
-
-/// Prints a JSON document.
-fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
-    print_json_text(&format!("{value:#}"))
-}
-
-/// Prints JSON as it stands; what is unseen is escaped in its strings.
-fn print_json_text(text: &str) -> Result<(), Failure> {
-    write(&format!("{}\n", visible_json(text)))
-}
-
-/// Prints one document byte for byte, for a file or a program; on a terminal nothing in it moves the cursor.
-fn print_document(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().is_terminal() {
-        true => print(text),
-        false => write(text),
-    }
-}
-
-/// Tells something on standard error that changes no outcome.
-fn tell(note: &str) {
-    let _ = writeln!(
-        std::io::stderr(),
-        "checkpoint-signer: note: {}",
-        visible(note)
-    );
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use checkpoint_verify::cli::keyring;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -11,7 +12,7 @@ use tempfile::NamedTempFile;
 use super::backup::Backup;
 use super::place::{Place, TrustArgs};
 use super::promotion::AcceptPromotion;
-use super::{Failure, Format, FormatArg, input, keyring, log, print_json, print_line, print_lines};
+use super::{Failure, Format, FormatArg, PROGRAM, input, log, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::key::{KeyId, instant_text};
 use crate::record::audit::audit;
@@ -199,7 +200,7 @@ impl Import {
                 _ => Failure::Impossible(message),
             }
         })?;
-        keyring::tell_skipped(&imported.skipped, &self.file);
+        keyring::tell_skipped(PROGRAM, &imported.skipped, &self.file);
         let (rows, root) = (imported.tree.size(), imported.tree.root().to_string());
         let found = imported.found;
         let place = &self.place.record;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use tonic::transport::Channel;
 
-use crate::client::{self, ClientTls, ConnectError, Servers};
+use super::Failure;
+use crate::client::{self, ClientTls, Servers};
 
 /// How to speak TLS with a service whose URL begins with https.
 #[derive(Args)]
@@ -58,8 +59,9 @@ pub(super) struct ServerArg {
 }
 
 impl ServerArg {
-    pub(super) async fn connect(&self) -> Result<Channel, ConnectError> {
-        client::connect(&self.server, &self.tls.named()).await
+    pub(super) async fn connect(&self) -> Result<Channel, Failure> {
+        let channel = client::connect(&self.server, &self.tls.named()).await;
+        channel.map_err(Failure::impossible)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, FormatArg, ServerArg, input, print_document};
+use super::{Failure, FormatArg, ServerArg, input, print_document, refused};
 use crate::checkpoint::{Checkpoint, MAX_JSON_BYTES};
 use crate::grpc::proto::SignCheckpointRequest;
 use crate::grpc::proto::signing_service_client::SigningServiceClient;
@@ -31,7 +31,8 @@ impl Sign {
         };
         let answer = SigningServiceClient::new(channel)
             .sign_checkpoint(request)
-            .await?;
+            .await
+            .map_err(refused)?;
         let signed = answer.into_inner().signed_checkpoint.unwrap_or_default();
         print_document(&format!("{}\n", signed.published_json))
     }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use checkpoint_verify::cli::head::read_head;
 use clap::Args;
 
+use super::Failure;
 use super::server::ClientTlsArgs;
-use super::{Failure, log};
 use crate::record::Record;
 use crate::record::head::LogName;
 use crate::record::witness::KnownHead;
@@ -132,7 +133,7 @@ impl WitnessArgs {
     pub(super) fn read(self, dev: Option<&Path>) -> Result<Witnesses, Failure> {
         let known_head = |path: PathBuf| {
             let place = format!("--known-head {}", path.display());
-            let head = log::read_head(&path).map_err(|failure| {
+            let head = read_head(&path).map_err(|failure| {
                 Failure::Impossible(format!("--known-head {}", failure.message()))
             })?;
             Ok(KnownHead { place, head })

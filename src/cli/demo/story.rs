@@ -14,7 +14,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use zeroize::Zeroizing;
 
-use super::super::{Failure, print, print_line};
+use super::super::{Failure, print, print_line, refused};
 use super::{at, expect};
 use crate::client::{self, ClientTls};
 use crate::clock::Clock;
@@ -81,8 +81,9 @@ impl Story {
         })
         .await
         .map_err(Failure::impossible)?;
-        let channel =
-            client::connect(&format!("http://{}", service.grpc()), &ClientTls::default()).await?;
+        let channel = client::connect(&format!("http://{}", service.grpc()), &ClientTls::default())
+            .await
+            .map_err(Failure::impossible)?;
         print_line(&format!(
             "A service runs on {}; its record is a SQLite file, its keys are in a file, and its clock is \
              moved by hand.",
@@ -157,7 +158,10 @@ impl Story {
         entry_count: u64,
         history: &str,
     ) -> Result<SignedCheckpoint, Failure> {
-        let signed = self.try_sign(checkpoint_id, entry_count, history).await?;
+        let signed = self
+            .try_sign(checkpoint_id, entry_count, history)
+            .await
+            .map_err(refused)?;
         let excerpt: String = signed.signature.chars().rev().take(12).collect();
         let excerpt: String = excerpt.chars().rev().collect();
         self.say(&format!(
@@ -171,7 +175,11 @@ impl Story {
         let request = VerifyCheckpointRequest {
             subject: Some(Subject::PublishedJson(published_json.into())),
         };
-        let answer = self.verification.verify_checkpoint(request).await?;
+        let answer = self
+            .verification
+            .verify_checkpoint(request)
+            .await
+            .map_err(refused)?;
         Ok(answer.into_inner().verdict.unwrap_or_default())
     }
 
@@ -179,13 +187,17 @@ impl Story {
         let request = GetKeyRequest {
             key_id: key_id.into(),
         };
-        let answer = self.key_service.get_key(request).await?;
+        let answer = self.key_service.get_key(request).await.map_err(refused)?;
         Ok(answer.into_inner().key.unwrap_or_default().state())
     }
 
     /// The keyring as it is published.
     pub(super) async fn jwks(&mut self) -> Result<String, Failure> {
-        let answer = self.key_service.list_keys(ListKeysRequest {}).await?;
+        let answer = self
+            .key_service
+            .list_keys(ListKeysRequest {})
+            .await
+            .map_err(refused)?;
         let keys = answer.into_inner().keys;
         let keys: Result<Vec<Value>, _> = keys
             .iter()
@@ -209,7 +221,7 @@ impl Story {
             Ok::<_, Status>(())
         };
         match tokio::time::timeout(HEALTH_PATIENCE, asking).await {
-            Ok(asked) => asked?,
+            Ok(asked) => asked.map_err(refused)?,
             Err(_) => return Ok(!expected),
         }
         Ok(expected)

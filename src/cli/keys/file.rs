@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use checkpoint_verify::cli::keyring;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::Window;
-use crate::cli::{Failure, input, keyring};
+use crate::cli::{Failure, PROGRAM, input};
 use crate::key::{
     KeyId, KeyVersion, Keyring, KeyringFile, MAX_KEYRING_BYTES, PublicKey, parse_instant,
 };
@@ -47,7 +48,7 @@ impl KeyFile {
                     format!("is no PEM, and says all of its keys itself; {flag} would not be used");
                 return Err(wrong(problem));
             }
-            return keyring::parse(&text, &self.file);
+            return keyring::parse(PROGRAM, &text, &self.file);
         }
         let (Some(key_id), Some(valid_from), Some(valid_until)) =
             (&self.key_id, self.valid_from, self.valid_until)

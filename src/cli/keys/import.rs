@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use checkpoint_verify::cli::keyring::skipped_json;
 use serde_json::{Value, json};
 
-use super::super::keyring::skipped_json;
 use super::super::{Failure, Format, print_json, print_line};
 use super::{Import, fingerprint_text};
 use crate::key::{KeyVersion, KeyringFile, Revocation, instant_text};

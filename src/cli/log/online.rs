@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use checkpoint_verify::cli::head::read_head;
 use clap::Args;
 use serde_json::json;
 
-use super::read_head;
 use crate::cli::{
-    Failure, Format, FormatArg, ServerArg, print, print_document, print_json, print_line,
+    Failure, Format, FormatArg, ServerArg, print, print_document, print_json, print_line, refused,
 };
 use crate::grpc::proto::record_service_client::RecordServiceClient;
 use crate::grpc::proto::{GetRecordHeadRequest, GetSignedCheckpointRequest};
@@ -55,7 +55,10 @@ pub(super) fn hashes(wire: Vec<Vec<u8>>) -> Result<Vec<TreeHash>, Failure> {
 impl Head {
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
         let mut client = RecordServiceClient::new(self.server.connect().await?);
-        let answer = client.get_record_head(GetRecordHeadRequest {}).await?;
+        let answer = client
+            .get_record_head(GetRecordHeadRequest {})
+            .await
+            .map_err(refused)?;
         let wire = answer.into_inner().record_head.unwrap_or_default();
         let signed = SignedHead::parse(&wire.jws).map_err(wrong)?;
         let (head, jws) = (signed.head(), signed.jws());
@@ -98,7 +101,11 @@ impl Proof {
             include_proof: true,
             tree_size: known.as_ref().map_or(0, |head| head.head().tree.size),
         };
-        let answer = client.get_signed_checkpoint(request).await?.into_inner();
+        let answer = client
+            .get_signed_checkpoint(request)
+            .await
+            .map_err(refused)?
+            .into_inner();
         let published = answer.signed_checkpoint.unwrap_or_default().published_json;
         let bundle = InclusionBundle {
             signed: SignedCheckpoint::from_published_json(published.as_bytes()).map_err(wrong)?,

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 use tonic::metadata::MetadataMap;
 
-use crate::cli::{Failure, Format, FormatArg, ServerArg, print_json, print_line};
+use crate::cli::{Failure, Format, FormatArg, ServerArg, print_json, print_line, refused};
 use crate::clock::Clock;
 use crate::grpc::proto::record_service_client::RecordServiceClient;
 use crate::grpc::proto::{ClockResumption, ResumeClockRequest};
@@ -43,7 +43,7 @@ impl ResumeClock {
             }
         };
         // First what it would be: also for the question.
-        let planned = client.resume_clock(ask(true)).await?;
+        let planned = client.resume_clock(ask(true)).await.map_err(refused)?;
         let clocks = clocks(planned.metadata());
         let mut resumption = planned.into_inner().clock_resumption.unwrap_or_default();
         if !self.dry_run {
@@ -59,7 +59,11 @@ impl ResumeClock {
                     return Err(Failure::Negative("nothing was recorded".into()));
                 }
             }
-            let done = client.resume_clock(ask(false)).await?.into_inner();
+            let done = client
+                .resume_clock(ask(false))
+                .await
+                .map_err(refused)?
+                .into_inner();
             resumption = done.clock_resumption.unwrap_or_default();
         }
         let verb = if self.dry_run {

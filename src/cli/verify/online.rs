@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
+use checkpoint_verify::cli::inputs::{Input, Text};
+use checkpoint_verify::cli::pipeline::{Outcome, Take, batch};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tonic::transport::Channel;
 
-use super::inputs::{Input, Text};
-use super::pipeline::{Outcome, Take, batch};
 use crate::checkpoint::PublishedOutline;
 use crate::cli::Failure;
+use crate::cli::failure::refused;
 use crate::grpc::proto::verification_service_client::VerificationServiceClient;
 use crate::grpc::proto::verify_checkpoint_request::Subject;
 use crate::grpc::proto::{VerdictKind as WireKind, VerifyCheckpointRequest};
@@ -73,7 +74,7 @@ impl Service {
             subject: Some(Subject::PublishedJson(published)),
         };
         let answer = self.client.clone().verify_checkpoint(request).await;
-        let answer = answer.map_err(|status| Failure::from(status).message())?;
+        let answer = answer.map_err(|status| refused(status).message())?;
         let verdict = answer.into_inner().verdict.unwrap_or_default();
         let recorded = verdict.recorded;
         let signed_at = verdict.signed_at.map(|t| t.seconds);

@@ -7,9 +7,9 @@ use std::thread;
 
 use rayon::prelude::*;
 
-use super::inputs::{Input, Text, read_all};
-use crate::cli::Failure;
-use crate::verifier::bulk::{Checked, Judge};
+use super::Failure;
+use super::inputs::{Input, Text, Trouble, read_all};
+use crate::bulk::{Checked, Judge};
 
 /// Texts of a batch, at most.
 const BATCH_TEXTS: usize = 1024;
@@ -21,7 +21,7 @@ const BATCH_BYTES: usize = 1 << 20;
 const WAITING: usize = 2;
 
 /// What became of one input.
-pub(super) enum Outcome {
+pub enum Outcome {
     /// It was verified.
     Checked(Text, Box<Checked>),
     /// It was not selected; so many bytes.
@@ -34,11 +34,24 @@ pub(super) enum Outcome {
     Resumed(String),
 }
 
+impl From<Trouble> for Outcome {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Unread(problem) => Self::Failed(problem),
+            Trouble::NotWhole(problem) => Self::NotWhole(problem),
+            Trouble::Resumed(told) => Self::Resumed(told),
+        }
+    }
+}
+
 /// Takes outcomes; an error ends it all.
-pub(super) type Take<'a> = &'a mut dyn FnMut(Vec<Outcome>) -> Result<(), Failure>;
+pub type Take<'a> = &'a mut dyn FnMut(Vec<Outcome>) -> Result<(), Failure>;
 
 /// Verifies everything; `explain_every` valid one, or those alone that are printed one by one.
-pub(super) fn run(
+///
+/// # Errors
+/// That of `take`.
+pub fn run(
     paths: &[PathBuf],
     judge: &Judge,
     explain_every: bool,
@@ -73,7 +86,7 @@ fn check(judge: &Judge, explain_every: bool, input: Input) -> Outcome {
 }
 
 /// Gives the inputs in batches to `send` until that says stop.
-pub(super) fn batch(paths: &[PathBuf], send: &mut dyn FnMut(Vec<Input>) -> bool) {
+pub fn batch(paths: &[PathBuf], send: &mut dyn FnMut(Vec<Input>) -> bool) {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut stopped = false;
     read_all(paths, &mut |input| {

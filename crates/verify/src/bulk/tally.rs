@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, Utc};
 
 use super::Checked;
-use crate::checkpoint::LedgerId;
-use crate::key::KeyId;
-use crate::verifier::VerdictKind;
+use checkpoint::checkpoint::LedgerId;
+use checkpoint::key::KeyId;
+use checkpoint::verdict::VerdictKind;
 
 /// How many of them, and how many of those are valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,13 +4,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Failure;
-use crate::key::{Fingerprint, KeyVersion, Keyring, PinnedKeyring};
+use checkpoint::key::{Fingerprint, KeyVersion, Keyring, PinnedKeyring};
 
 /// Keys that a refusal tells the fingerprints of.
 const MAX_TOLD: usize = 10;
 
-#[derive(Args)]
-pub(super) struct PinArg {
+/// `--pin`.
+#[derive(Args, Debug)]
+pub struct PinArg {
     /// Believe no key of the keyring but the one with this fingerprint (sha256: and 64 lowercase hexadecimal digits) that
     /// you noted before, and those that an unbroken chain of endorsements leads to from it. It binds the key, its name,
     /// window and algorithm; a name or a thumbprint is refused. Given once
@@ -25,7 +26,10 @@ pub(super) struct PinArg {
 
 impl PinArg {
     /// The keyring of this place, as somebody sees it who pinned that key.
-    pub(super) fn of(&self, keyring: Keyring, place: &str) -> Result<PinnedKeyring, Failure> {
+    ///
+    /// # Errors
+    /// When none of its keys is the one.
+    pub fn of(&self, keyring: Keyring, place: &str) -> Result<PinnedKeyring, Failure> {
         let Some(pin) = &self.pin else {
             return Ok(PinnedKeyring::unpinned(keyring));
         };

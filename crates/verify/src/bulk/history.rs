@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::spool::{Row, Spool};
 use super::{Checked, Fingerprints};
-use crate::checkpoint::LedgerId;
-use crate::verifier::VerdictKind;
+use checkpoint::checkpoint::LedgerId;
+use checkpoint::verdict::VerdictKind;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
 
@@ -316,7 +316,7 @@ impl Names {
             source: serde_json::from_str(source)?,
             ledger_id: ledger_id.into(),
             checkpoint_id: checkpoint_id.into(),
-            timestamp: crate::key::instant_text(time),
+            timestamp: checkpoint::key::instant_text(time),
             entry_count: row[COUNT],
         })
     }

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use memchr::memmem;
 
-use crate::checkpoint::PublishedOutline;
-use crate::key::{Keyring, PinnedKeyring};
-use crate::signature::{DetachedJws, JwsType, ProtectedHeader};
-use crate::verifier::{VerdictKind, explain, judge_header};
+use checkpoint::checkpoint::PublishedOutline;
+use checkpoint::key::{Keyring, PinnedKeyring};
+use checkpoint::signature::{DetachedJws, JwsType, ProtectedHeader};
+use checkpoint::verdict::{VerdictKind, explain, judge_header};
 
 /// How the signature stands in canonical JSON: never first, as `checkpoint_id` goes before it. In canonical JSON these
 /// bytes are always a member's name: within a string a quotation mark has a backslash before it.

@@ -8,13 +8,13 @@ use std::hash::{BuildHasher, RandomState};
 
 use chrono::{DateTime, Utc};
 
-use super::{Verdict, VerdictKind, explain, judge};
-use crate::checkpoint::{LedgerId, Outline, PublishedOutline};
-use crate::fault::FieldFault;
-use crate::key::{KeyId, PinnedKeyring};
-use crate::signature::DetachedJws;
+use checkpoint::checkpoint::{LedgerId, Outline, PublishedOutline};
+use checkpoint::fault::FieldFault;
+use checkpoint::key::{KeyId, PinnedKeyring};
+use checkpoint::signature::DetachedJws;
+use checkpoint::verdict::{Verdict, VerdictKind, explain, judge};
 
-pub(super) use spool::Spool;
+pub(crate) use spool::Spool;
 
 pub use history::{Finding, Histories, Member};
 pub use tally::{Counts, KeyTally, LedgerTally, Tally};
@@ -67,7 +67,7 @@ pub struct Checked {
 pub struct Fingerprints(RandomState);
 
 impl Fingerprints {
-    pub(super) fn of(&self, value: impl std::hash::Hash) -> u64 {
+    pub(crate) fn of(&self, value: impl std::hash::Hash) -> u64 {
         self.0.hash_one(value)
     }
 }

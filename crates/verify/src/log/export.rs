@@ -18,13 +18,13 @@ use rayon::prelude::*;
 
 use super::headers::{Headers, Judged, KnownHeader, malformed};
 use super::order::{Disorders, Names, Order};
-use crate::checkpoint::{MAX_JSON_BYTES, Outline};
-use crate::key::PinnedKeyring;
-use crate::record::export::{ExportReader, ReadError};
-use crate::record::proof::TreeHead;
-use crate::record::tree::{Frontier, TreeHash};
-use crate::verifier::VerdictKind;
-use crate::verifier::bulk::{Fingerprints, Judge, Selection};
+use crate::bulk::{Fingerprints, Judge, Selection};
+use checkpoint::checkpoint::{MAX_JSON_BYTES, Outline};
+use checkpoint::key::PinnedKeyring;
+use checkpoint::log::export::{ExportReader, ReadError};
+use checkpoint::log::proof::TreeHead;
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint::verdict::VerdictKind;
 
 /// Bytes of lines that are worked on at once.
 const CHUNK: usize = 1 << 22;

@@ -13,7 +13,7 @@ const OPEN_ALREADY: [&str; 3] = ["/dev/fd", "/proc/self/fd", "/dev/stdin"];
 ///
 /// # Errors
 /// When it is anything else, or cannot be opened.
-pub(crate) fn open(path: &Path) -> Result<File> {
+pub fn open(path: &Path) -> Result<File> {
     let kind = std::fs::metadata(path)?.file_type();
     let is_open = kind.is_fifo() && OPEN_ALREADY.iter().any(|given| path.starts_with(given));
     if !kind.is_file() && !is_open {
@@ -29,7 +29,7 @@ pub(crate) fn open(path: &Path) -> Result<File> {
 ///
 /// # Errors
 /// When it is no regular file, or cannot be opened.
-pub(crate) fn open_regular(path: &Path) -> Result<File> {
+pub fn open_regular(path: &Path) -> Result<File> {
     let kind = std::fs::metadata(path)?.file_type();
     if !kind.is_file() {
         let found = name(kind);
@@ -45,7 +45,7 @@ pub(crate) fn open_regular(path: &Path) -> Result<File> {
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     open(path)?.take(most + 1).read_to_end(&mut bytes)?;
@@ -53,7 +53,7 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
 }
 
 /// What a path leads to, for a person.
-pub(crate) fn name_of(file: &Metadata) -> &'static str {
+pub fn name_of(file: &Metadata) -> &'static str {
     name(file.file_type())
 }
 

@@ -7,24 +7,25 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{expect_valid, read_head, time_text};
-use crate::checkpoint::MAX_JSON_BYTES;
-use crate::cli::keyring::skipped_json;
-use crate::cli::pin::{pinned_json, pinned_text};
-use crate::cli::{Failure, Format, input, print, print_json, print_line};
+use super::head::{expect_valid, read_head, time_text};
+use super::keyring::skipped_json;
+use super::pin::{pinned_json, pinned_text};
+use super::show::{print, print_json, print_line};
+use super::{Failure, Format, input};
 use crate::files;
-use crate::key::{PinnedKeyring, SkippedKey, instant_text};
-use crate::record::rules::CLOCK_TOLERANCE;
-use crate::record::tree::TreeHash;
-use crate::signature::SignedCheckpoint;
-use crate::verifier::log::{
-    AnyHead, ExportReport, InclusionBundle, MAX_BUNDLE_BYTES, check_export, verify_included,
-};
-use crate::verifier::{Verdict, VerdictKind, verify};
-use crate::visible::visible;
+use crate::log::{ExportReport, check_export};
+use checkpoint::checkpoint::MAX_JSON_BYTES;
+use checkpoint::history::rules::CLOCK_TOLERANCE;
+use checkpoint::key::{PinnedKeyring, SkippedKey, instant_text};
+use checkpoint::log::tree::TreeHash;
+use checkpoint::log::{AnyHead, InclusionBundle, MAX_BUNDLE_BYTES, verify_included};
+use checkpoint::signature::SignedCheckpoint;
+use checkpoint::verdict::{Verdict, VerdictKind, verify};
+use checkpoint::visible::visible;
 
-#[derive(Args)]
-pub(in crate::cli) struct InLog {
+/// What is asked of the log.
+#[derive(Args, Debug)]
+pub(super) struct InLog {
     /// A signed head of the record, from `record head`: believe what it covers. As JWS or as note
     #[arg(
         long,
@@ -93,19 +94,19 @@ impl Line {
 }
 
 /// Whom to believe, and the keys that were skipped in the file.
-pub(in crate::cli) struct Believed {
-    pub(in crate::cli) keyring: PinnedKeyring,
-    pub(in crate::cli) skipped: Vec<SkippedKey>,
+pub(super) struct Believed {
+    pub(super) keyring: PinnedKeyring,
+    pub(super) skipped: Vec<SkippedKey>,
 }
 
 impl InLog {
     /// Whether anything is asked of the log.
-    pub(in crate::cli) fn is_asked(&self) -> bool {
+    pub(super) fn is_asked(&self) -> bool {
         self.record_export.is_some() || !self.proof.is_empty()
     }
 
     /// Verifies; `files` must be the checkpoints of the proofs.
-    pub(in crate::cli) fn run(
+    pub(super) fn run(
         &self,
         files: &[PathBuf],
         believed: &Believed,

@@ -7,20 +7,19 @@ use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::Format;
-use super::html;
 use super::inputs::{Text, total_bytes};
+use super::keyring::{self, skipped_json};
+use super::pin::{pinned_json, pinned_text};
 use super::pipeline::Outcome;
-use crate::cli::keyring::{self, skipped_json};
-use crate::cli::pin::{pinned_json, pinned_text};
-use crate::cli::{Failure, print, print_json, tell};
-use crate::key::{
+use super::show::{Program, print};
+use super::{Failure, ReportFormat};
+use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Tally};
+use checkpoint::history::rules::CLOCK_TOLERANCE;
+use checkpoint::key::{
     Fingerprint, KeyId, KeyVersion, KeyringEntry, PinnedKeyring, SkippedKey, instant_text,
 };
-use crate::record::rules::CLOCK_TOLERANCE;
-use crate::verifier::VerdictKind;
-use crate::verifier::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Tally};
-use crate::visible::{visible, visible_json};
+use checkpoint::verdict::VerdictKind;
+use checkpoint::visible::{visible, visible_json};
 
 /// Notes that the text and the page tell in full.
 const MAX_NOTES: usize = 100;
@@ -42,8 +41,10 @@ pub(super) struct Line {
     fingerprint: Option<Fingerprint>,
 }
 
-pub(super) struct Report {
-    format: Format,
+/// What is told of all checkpoints.
+pub struct Report {
+    pub(super) program: Program,
+    pub(super) format: ReportFormat,
     bar: ProgressBar,
     histories: Histories,
     pub(super) inputs: Vec<String>,
@@ -78,7 +79,8 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(
-        format: Format,
+        program: Program,
+        format: ReportFormat,
         files: &[PathBuf],
         fingerprints: &Fingerprints,
         now: DateTime<Utc>,
@@ -91,6 +93,7 @@ impl Report {
         let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left");
         bar.set_style(style.map_err(Failure::impossible)?);
         Ok(Self {
+            program,
             format,
             bar,
             histories: Histories::new(fingerprints.clone()).map_err(temporary)?,
@@ -137,8 +140,17 @@ impl Report {
         self.believed = believed + &skipped.unwrap_or_default();
     }
 
+    /// Notes that the verdicts rest on the word of a service.
+    pub fn trust_service(&mut self, url: &str) {
+        self.believed = format!("The verdicts are those of the service {url}.");
+        self.told_by = Some(url.to_owned());
+    }
+
     /// Takes what was found of some inputs.
-    pub(super) fn take(&mut self, outcomes: Vec<Outcome>) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// When it cannot be printed, or temporary files cannot be written.
+    pub fn take(&mut self, outcomes: Vec<Outcome>) -> Result<(), Failure> {
         let mut shown = String::new();
         for outcome in outcomes {
             match outcome {
@@ -189,20 +201,20 @@ impl Report {
             checked,
         };
         match self.format {
-            Format::Text if told => shown.push_str(&line.to_text(self.told_by.as_deref())),
-            Format::Json if told => self.verdicts.push(line.to_json(text)),
-            Format::Ndjson => shown.push_str(&json_line(&line.to_json(text))),
-            Format::Html if line.checked.kind != VerdictKind::Valid => {
+            ReportFormat::Text if told => shown.push_str(&line.to_text(self.told_by.as_deref())),
+            ReportFormat::Json if told => self.verdicts.push(line.to_json(text)),
+            ReportFormat::Ndjson => shown.push_str(&json_line(&line.to_json(text))),
+            ReportFormat::Html if line.checked.kind != VerdictKind::Valid => {
                 if self.bad.len() < MAX_ON_PAGE {
                     self.bad.push(line);
                 }
             }
-            Format::Text | Format::Json | Format::Html => {}
+            ReportFormat::Text | ReportFormat::Json | ReportFormat::Html => {}
         }
     }
 
-    /// Prints the rest, and says how it went.
-    pub(super) fn finish(mut self, now: DateTime<Utc>) -> Result<(), Failure> {
+    /// Adds what shows only now that all were taken.
+    pub(super) fn complete(&mut self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         self.look_at_histories()?;
         if let Some((count, first)) = &self.ahead {
@@ -218,19 +230,18 @@ impl Report {
                 "nothing was checked: there was no checkpoint to verify ({left_out} were left out)"
             ));
         }
-        match self.format {
-            Format::Text => print(&self.to_text())?,
-            Format::Json => print_json(&self.to_json())?,
-            Format::Ndjson => print(&self.to_ndjson())?,
-            Format::Html => print(&html::page(&self, now))?,
-        }
+        Ok(())
+    }
+
+    /// How it went.
+    pub(super) fn outcome(&self) -> Result<(), Failure> {
         let bad = self.tally.counts.invalid() > 0 || !self.faults.is_empty();
         match (bad, self.failures.as_slice()) {
             (false, []) => Ok(()),
             (false, failures) => Err(Failure::Faults(not_checked(failures).collect())),
             (true, []) => Err(Failure::Shown),
             (true, failures) => {
-                not_checked(failures).for_each(|told| tell(&told));
+                not_checked(failures).for_each(|told| self.program.tell(&told));
                 Err(Failure::Shown)
             }
         }
@@ -241,7 +252,7 @@ impl Report {
             &mut self.histories,
             Histories::new(Fingerprints::default()).map_err(temporary)?,
         );
-        let all = matches!(self.format, Format::Json | Format::Ndjson);
+        let all = matches!(self.format, ReportFormat::Json | ReportFormat::Ndjson);
         let copies = histories.finish(|finding| {
             if finding.is_fault() {
                 self.faults.push(finding);
@@ -257,7 +268,7 @@ impl Report {
         Ok(())
     }
 
-    fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut text = self.pinned.as_ref().map(pinned_text).unwrap_or_default();
         for finding in self.faults.iter().chain(&self.remarks).chain(&self.notes) {
             let (name, explanation) = (finding.name(), finding.explanation());
@@ -326,7 +337,7 @@ impl Report {
         text
     }
 
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let findings =
             |findings: &[Finding]| -> Vec<Value> { findings.iter().map(finding_json).collect() };
         let notes = [findings(&self.remarks), findings(&self.notes)].concat();
@@ -339,7 +350,7 @@ impl Report {
         })
     }
 
-    fn to_ndjson(&self) -> String {
+    pub(super) fn to_ndjson(&self) -> String {
         let findings = self.faults.iter().chain(&self.remarks).chain(&self.notes);
         let findings = findings.map(finding_json);
         let summary = json!({ "summary": self.summary(), "not_checked": self.failures });

@@ -9,13 +9,13 @@ use std::os::unix::fs::FileExt;
 use rayon::slice::ParallelSliceMut as _;
 
 /// What is sorted: its columns are compared in an order of the caller's choice.
-pub(in crate::verifier) type Row<const N: usize = 7> = [u64; N];
+pub(crate) type Row<const N: usize = 7> = [u64; N];
 
 /// Rows in memory at once; 14 MiB of seven columns.
 const MOST: usize = 1 << 18;
 
 /// Takes rows in any order, then gives them sorted, as often as wanted.
-pub(in crate::verifier) struct Spool<const N: usize = 7> {
+pub(crate) struct Spool<const N: usize = 7> {
     rows: Vec<Row<N>>,
     /// Full loads of rows, one after the other, each of [`MOST`].
     file: Option<BufWriter<File>>,
@@ -23,7 +23,7 @@ pub(in crate::verifier) struct Spool<const N: usize = 7> {
 }
 
 impl<const N: usize> Spool<N> {
-    pub(in crate::verifier) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             rows: Vec::new(),
             file: None,
@@ -31,7 +31,7 @@ impl<const N: usize> Spool<N> {
         }
     }
 
-    pub(in crate::verifier) fn push(&mut self, row: Row<N>) -> std::io::Result<()> {
+    pub(crate) fn push(&mut self, row: Row<N>) -> std::io::Result<()> {
         if self.rows.len() == MOST {
             write(file(&mut self.file)?, &self.rows)?;
             self.loads += 1;
@@ -42,7 +42,7 @@ impl<const N: usize> Spool<N> {
     }
 
     /// Gives every row to `take`, in the order of `key`.
-    pub(in crate::verifier) fn sorted<K: Ord + Copy + Send>(
+    pub(crate) fn sorted<K: Ord + Copy + Send>(
         &mut self,
         key: impl Fn(&Row<N>) -> K + Sync,
         mut take: impl FnMut(&Row<N>) -> std::io::Result<()>,

@@ -11,12 +11,11 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use walkdir::WalkDir;
 
-use super::pipeline::Outcome;
-use crate::checkpoint::MAX_JSON_BYTES;
 use crate::files;
-use crate::record::export::ExportHeader;
-use crate::record::tree::{Frontier, TreeHash};
-use crate::verifier::log::told_resumption;
+use crate::log::told_resumption;
+use checkpoint::checkpoint::MAX_JSON_BYTES;
+use checkpoint::log::export::ExportHeader;
+use checkpoint::log::tree::{Frontier, TreeHash};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 18;
@@ -25,19 +24,20 @@ const CHUNK: usize = 1 << 18;
 const EXTENSIONS: [&str; 3] = ["json", "ndjson", "jsonl"];
 
 /// One text that should be a published checkpoint.
-pub(super) struct Text {
+pub struct Text {
     /// The file, or `-`.
-    pub(super) source: Arc<str>,
+    pub source: Arc<str>,
     /// Its line, from 1 on, in a file that has one checkpoint a line.
-    pub(super) line: Option<u64>,
+    pub line: Option<u64>,
     /// Whether the user named the file, and it holds this one alone.
-    pub(super) alone: bool,
-    pub(super) bytes: Bytes,
+    pub alone: bool,
+    /// The bytes of it.
+    pub bytes: Bytes,
 }
 
 impl Text {
     /// The file, and the line if there is one.
-    pub(super) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match self.line {
             Some(line) => format!("{}:{line}", self.source),
             None => self.source.to_string(),
@@ -47,7 +47,7 @@ impl Text {
 
 /// What is wrong with a file as a whole, in a sentence.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub enum Trouble {
     /// It cannot be read.
     Unread(String),
     /// The rows of an export do not have the root that its first line tells.
@@ -56,21 +56,11 @@ pub(super) enum Trouble {
     Resumed(String),
 }
 
-impl From<Trouble> for Outcome {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Unread(problem) => Self::Failed(problem),
-            Trouble::NotWhole(problem) => Self::NotWhole(problem),
-            Trouble::Resumed(told) => Self::Resumed(told),
-        }
-    }
-}
-
 /// A text, or what is wrong with a file.
-pub(super) type Input = Result<Text, Trouble>;
+pub type Input = Result<Text, Trouble>;
 
 /// Gives every text to `take` until that says stop.
-pub(super) fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Input) -> bool) {
+pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Input) -> bool) {
     for path in paths {
         let go_on = match path.to_str() {
             Some("-") => read(path, true, &mut std::io::stdin().lock(), take),
@@ -84,7 +74,7 @@ pub(super) fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Input) -> bool) {
 }
 
 /// How many bytes there are to read; none when that cannot be known.
-pub(super) fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
+pub fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
     let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
     paths
         .iter()

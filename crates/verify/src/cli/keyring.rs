@@ -4,27 +4,34 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Failure, input, tell};
-use crate::key::{KeyringFile, MAX_KEYRING_BYTES, SkippedKey};
+use super::show::Program;
+use super::{Failure, input};
+use checkpoint::key::{KeyringFile, MAX_KEYRING_BYTES, SkippedKey};
 
 /// Skipped keys that standard error names.
 const MAX_TOLD: usize = 10;
 
 /// Reads a keyring file, and tells on standard error which keys are of a kind that is not known here.
-pub(super) fn read(path: &Path) -> Result<KeyringFile, Failure> {
-    parse(&input::read(path, MAX_KEYRING_BYTES)?, path)
+///
+/// # Errors
+/// When it is none.
+pub fn read(program: Program, path: &Path) -> Result<KeyringFile, Failure> {
+    parse(program, &input::read(path, MAX_KEYRING_BYTES)?, path)
 }
 
 /// Reads what was in a keyring file.
-pub(super) fn parse(text: &[u8], path: &Path) -> Result<KeyringFile, Failure> {
+///
+/// # Errors
+/// When it is none.
+pub fn parse(program: Program, text: &[u8], path: &Path) -> Result<KeyringFile, Failure> {
     let file = KeyringFile::read(text)
         .map_err(|error| Failure::Impossible(format!("{}: {error}", path.display())))?;
-    tell_skipped(&file.skipped, path);
+    tell_skipped(program, &file.skipped, path);
     Ok(file)
 }
 
 /// Tells on standard error what was skipped, if anything was.
-pub(super) fn tell_skipped(skipped: &[SkippedKey], path: &Path) {
+pub fn tell_skipped(program: Program, skipped: &[SkippedKey], path: &Path) {
     let Some(sentence) = sentence(skipped) else {
         return;
     };
@@ -35,7 +42,7 @@ pub(super) fn tell_skipped(skipped: &[SkippedKey], path: &Path) {
         more => format!("; and {more} more"),
     };
     let path = path.display();
-    tell(&format!("{path}: {sentence} ({}{more})", shown.join("; ")));
+    program.tell(&format!("{path}: {sentence} ({}{more})", shown.join("; ")));
 }
 
 /// How many were skipped, for a person; none when all were read.
@@ -50,7 +57,7 @@ pub(super) fn sentence(skipped: &[SkippedKey]) -> Option<String> {
 }
 
 /// The skipped keys, for a program.
-pub(super) fn skipped_json(skipped: &[SkippedKey]) -> Value {
+pub fn skipped_json(skipped: &[SkippedKey]) -> Value {
     let skipped = skipped
         .iter()
         .map(|key| json!({ "index": key.index, "key_id": key.key_id, "why": key.why }));

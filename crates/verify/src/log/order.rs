@@ -1,16 +1,16 @@
 //! What only shows when the rows of an export are seen in their order: whether they keep the rules by which a record takes rows
-//! (see [`crate::record::rules`]). Whoever has the key in force can sign a second history, and a head over it: its rows are all valid.
+//! (see [`checkpoint::history::rules`]). Whoever has the key in force can sign a second history, and a head over it: its rows are all valid.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 
 use super::export::{FIRST_LINE, MAX_TOLD};
-use crate::checkpoint::{Outline, PublishedOutline};
-use crate::key::instant_text;
-use crate::record::Resumption;
-use crate::record::rules::check_clock;
-use crate::verifier::bulk::{Fingerprints, Spool};
+use crate::bulk::{Fingerprints, Spool};
+use checkpoint::checkpoint::{Outline, PublishedOutline};
+use checkpoint::history::Resumption;
+use checkpoint::history::rules::check_clock;
+use checkpoint::key::instant_text;
 
 /// Two rows that no record has.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::report::Report;
-use crate::key::{KeyringEntry, instant_text};
-use crate::verifier::VerdictKind;
-use crate::verifier::bulk::{Counts, Finding};
-use crate::visible::visible;
+use crate::bulk::{Counts, Finding};
+use checkpoint::key::{KeyringEntry, instant_text};
+use checkpoint::verdict::VerdictKind;
+use checkpoint::visible::visible;
 
 /// Units of the drawings.
 const WIDTH: f64 = 1000.0;
@@ -35,7 +35,7 @@ pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
             }
             body {
                 header {
-                    p.made { "Verification report, made " (instant_text(now)) " by checkpoint-signer " (env!("CARGO_PKG_VERSION")) }
+                    p.made { "Verification report, made " (instant_text(now)) " by " (report.program.0) " " (env!("CARGO_PKG_VERSION")) }
                     h1.good[bad == 0 && report.failures.is_empty()] { (title) }
                     (summary(report))
                     p.sentence { "Read: " (visible(&report.inputs.join(", "))) ". " (visible(&report.believed)) }

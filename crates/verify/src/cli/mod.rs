@@ -1,0 +1,25 @@
+//! The command line of an auditor. It parses, calls inward, prints, and chooses an exit code.
+
+pub mod consistency;
+mod failure;
+mod finish;
+mod format;
+pub mod head;
+mod html;
+mod in_log;
+pub mod input;
+pub mod inputs;
+pub mod keyring;
+mod offline;
+pub mod pin;
+pub mod pipeline;
+mod program;
+mod report;
+pub mod show;
+pub mod unused;
+
+pub use failure::Failure;
+pub use format::{Format, FormatArg, ReportFormat};
+pub use offline::{Asked, Offline};
+pub use program::main;
+pub use report::Report;
