@@ -1,4 +1,5 @@
 //! The program as an auditor runs it: what it says, and how it ends.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
