@@ -2,6 +2,7 @@
 
 mod head_file;
 mod moves;
+mod peer;
 mod peer_keys;
 mod watch;
 mod witnesses;
@@ -30,6 +31,8 @@ use crate::verifier::{self, VerdictKind};
 use crate::{grpc, http};
 
 pub use head_file::{HeadFile, HeadFileError, WhenMissing};
+pub(crate) use peer::place;
+pub use peer::{Answer, Peer, Revoked, Told, Vouched, Wrong};
 pub use witnesses::{Untold, WitnessError, Witnesses};
 
 use watch::{Watch, Watched};

@@ -1,16 +1,18 @@
 //! The flags of `serve` that tell how far the record once was.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use checkpoint_verify::cli::head::read_head;
 use clap::Args;
 
 use super::Failure;
 use super::server::ClientTlsArgs;
+use crate::client::RemotePeer;
 use crate::record::Record;
 use crate::record::head::LogName;
 use crate::record::witness::KnownHead;
-use crate::service::{HeadFile, Untold, WhenMissing, WitnessError, Witnesses};
+use crate::service::{HeadFile, Peer, Untold, WhenMissing, WitnessError, Witnesses};
 
 /// The head file in the folder of --dev.
 const DEV_HEAD_FILE: &str = "record-head.jws";
@@ -149,11 +151,15 @@ impl WitnessArgs {
             path,
             when_missing: WhenMissing::BeginWhenEmpty,
         });
+        let tls = self.peer_tls.named();
+        let peers = self.peer.into_iter().map(|url| {
+            let tls = tls.clone();
+            Arc::new(RemotePeer { url, tls }) as Arc<dyn Peer>
+        });
         Ok(Witnesses {
             known_heads: known_heads.collect::<Result<_, Failure>>()?,
             head_file: head_file.or_else(dev_file),
-            peers: self.peer,
-            peer_tls: self.peer_tls.named(),
+            peers: peers.collect(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Connecting to a running service, for the command line and for replicas.
 
+mod peers;
 mod services;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
 use crate::files;
+
+pub use peers::RemotePeer;
 
 /// How long the command line waits for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use futures_util::future::join;
 
+use super::peer::{Answer, Vouched, place};
 use super::peer_keys;
 use super::watch::Watched;
-use super::witnesses::{Answer, Vouched, WitnessError, Witnesses, ask_all, place};
+use super::witnesses::{WitnessError, Witnesses, ask_all};
 use crate::audit::{self, Outcome};
 use crate::record::head::LogName;
 use crate::record::home::{Acceptance, Home, Moved};
@@ -63,9 +64,10 @@ pub(super) async fn follow(watched: &Watched, moved: &Moved) -> Result<(), Waits
         return Err(Waits::Operator);
     }
     witnesses.check_kept(bare.as_ref(), log).await?;
-    let (answers, revoked) = join(ask_all(witnesses), peer_keys::ask_all(witnesses)).await;
+    let (answers, revoked) = join(ask_all(witnesses), peer_keys::ask_all(&witnesses.peers)).await;
     let mut unknown = None;
-    for (url, told) in witnesses.peers.iter().zip(answers) {
+    for (peer, told) in witnesses.peers.iter().zip(answers) {
+        let url = peer.url();
         told.learn(record.as_ref(), url, false);
         let met = |newest: &&Home| newest.is_promotion_of(&moved.here);
         if let Some(newest) = told.newest.as_ref().filter(met) {
@@ -75,7 +77,7 @@ pub(super) async fn follow(watched: &Watched, moved: &Moved) -> Result<(), Waits
         }
         let signs_here = told.signs_at.is_some_and(|(home, _)| home == moved.here);
         let waits_for = match told.answer {
-            Answer::Wrong(error) => return Err(error.into()),
+            Answer::Wrong(wrong) => return Err(WitnessError::wrong(url, wrong).into()),
             Answer::None(problem) => Some(format!("--peer {url}: {problem}")),
             Answer::Head(head) => {
                 let contained = witness::check(bare.as_ref(), log, &head).await;
@@ -109,7 +111,8 @@ pub(super) async fn follow(watched: &Watched, moved: &Moved) -> Result<(), Waits
         let key_id = entry.version().key_id.as_str();
         return Err(lost("this replica".into(), key_id));
     }
-    for (url, revoked) in witnesses.peers.iter().zip(revoked) {
+    for (peer, revoked) in witnesses.peers.iter().zip(revoked) {
+        let url = peer.url();
         match revoked {
             Ok(revoked) => {
                 if let Some(key_id) = peer_keys::missing(&recorded, &revoked) {
@@ -149,15 +152,16 @@ fn vouches(vouched: &Vouched, moved: &Moved) -> bool {
 /// Compares the record with what peers have, and where they sign: two databases that are both written to are found by that.
 pub(super) async fn compare(record: &Arc<dyn Record>, witnesses: &Witnesses, log: &LogName) {
     let mut problem = None;
-    for (url, told) in witnesses.peers.iter().zip(ask_all(witnesses).await) {
+    for (peer, told) in witnesses.peers.iter().zip(ask_all(witnesses).await) {
+        let url = peer.url();
         problem = told.learn(record.as_ref(), url, false).or(problem);
         let contained = match told.answer {
             Answer::Head(head) => witness::check(record.as_ref(), log, &head).await,
             Answer::Moved(vouched) => {
                 witness::check_seen(record.as_ref(), &place(url), vouched.seen).await
             }
-            Answer::Wrong(error) => {
-                problem = Some(error.to_string());
+            Answer::Wrong(wrong) => {
+                problem = Some(WitnessError::wrong(url, wrong).to_string());
                 continue;
             }
             Answer::None(_) => continue,
