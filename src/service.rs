@@ -35,7 +35,8 @@ pub(crate) use peer::place;
 pub use peer::{Answer, Peer, Revoked, Told, Vouched, Wrong};
 pub use witnesses::{Untold, WitnessError, Witnesses};
 
-use watch::{Watch, Watched};
+use moves::Watched;
+use watch::Watch;
 
 /// Rows that are verified at a start.
 const ROWS_VERIFIED: u32 = 100;

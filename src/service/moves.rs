@@ -9,16 +9,27 @@
 use std::sync::Arc;
 
 use futures_util::future::join;
+use tokio::sync::watch;
 
 use super::peer::{Answer, Vouched, place};
 use super::peer_keys;
-use super::watch::Watched;
 use super::witnesses::{WitnessError, Witnesses, ask_all};
 use crate::audit::{self, Outcome};
+use crate::clock::Clock;
 use crate::record::head::LogName;
 use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::witness::{self, NotContained};
 use crate::record::{Record, RecordError};
+use crate::signer::KeysInForce;
+
+/// The record, and what it is compared with.
+pub(super) struct Watched {
+    pub(super) record: Arc<dyn Record>,
+    pub(super) witnesses: Witnesses,
+    pub(super) log: LogName,
+    pub(super) clock: Clock,
+    pub(super) keys: watch::Receiver<Arc<KeysInForce>>,
+}
 
 /// Why nothing is signed yet.
 #[derive(Debug, thiserror::Error)]

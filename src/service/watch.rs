@@ -1,22 +1,18 @@
 //! While the service runs: looks at the record's head, so that one that went back is noticed without a call and found whole
 //! again, and keeps the head file.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::head_file::{HeadFile, HeadFileError};
-use super::{Witnesses, moves};
-use crate::clock::Clock;
-use crate::record::head::LogName;
+use super::moves::{self, Watched};
 use crate::record::home::Moved;
 use crate::record::proof::TreeHead;
 use crate::record::{Record, RecordError, WentBack};
-use crate::signer::{KeysInForce, Signer};
+use crate::signer::Signer;
 
 /// How often to look. Who appends looks as well.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -69,15 +65,6 @@ impl Watch {
         self.stop.cancel();
         let _ = tokio::time::timeout(LAST_PATIENCE, self.task).await;
     }
-}
-
-/// The record, and what it is compared with.
-pub(super) struct Watched {
-    pub(super) record: Arc<dyn Record>,
-    pub(super) witnesses: Witnesses,
-    pub(super) log: LogName,
-    pub(super) clock: Clock,
-    pub(super) keys: watch::Receiver<Arc<KeysInForce>>,
 }
 
 async fn look(watched: Watched, mut keeper: Option<Keeper>, stop: CancellationToken) {
