@@ -56,7 +56,7 @@ pub mod timekeeping;
 
 use ::checkpoint_verify::files;
 
-pub use ::checkpoint::{checkpoint, fault, identifier, key, signature, visible};
+pub use ::checkpoint::{checkpoint, fault, identifier, visible};
 
 /// Verdicts on published checkpoints: one by one, many, and on the record that they are in.
 pub mod verifier {
@@ -68,4 +68,17 @@ pub mod verifier {
         pub use ::checkpoint::log::*;
         pub use ::checkpoint_verify::log::*;
     }
+}
+
+/// Keys: the versions, their windows, the ring of all that were ever seen, and the secret they come in.
+pub mod key {
+    pub use ::checkpoint::key::*;
+    pub use ::checkpoint::keyring::*;
+    pub use ::checkpoint::signing::*;
+}
+
+/// The detached JWS (RFC 7515), and the algorithms.
+pub mod signature {
+    pub use ::checkpoint::jws::*;
+    pub use ::checkpoint::key::{Algorithm, UnknownAlgorithm};
 }

@@ -35,10 +35,16 @@ use rules::{MaxEntryJump, RuleViolation, Standing};
 use tree::{Frontier, Node, NodeId};
 
 pub use ::checkpoint::history::{NotResumed, Receipt, ResumeOrder, Resumption, resumption, rules};
-pub use ::checkpoint::log::{head, note, proof, tree};
+pub use ::checkpoint::log::{note, proof, tree};
 pub use listing::{Listing, MAX_LOOKED_AT};
 pub use resume::ResumeError;
 pub use seen::WentBack;
+
+/// The signed head of the record.
+pub mod head {
+    pub use ::checkpoint::log::PublishedHead;
+    pub use ::checkpoint::log::head::*;
+}
 
 /// What is cheap to ask of a store, so that it is asked all the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

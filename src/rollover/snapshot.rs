@@ -35,7 +35,7 @@ impl StoredVersion {
 
     /// Whether the service trusts it: AWSCURRENT or AWSPREVIOUS.
     pub fn is_trusted(&self) -> bool {
-        self.has(&StagingLabel::Current) || self.has(&StagingLabel::Previous)
+        StagingLabel::is_trust(&self.stages)
     }
 
     /// Its key.

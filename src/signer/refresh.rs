@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::KeysInForce;
-use crate::key::{Keyring, SigningKey, StagingLabel, VersionSecret, is_only_staged};
+use crate::key::{Keyring, SigningKey, StagingLabel, VersionSecret};
 use crate::record::{Record, RegisterError};
 use crate::telemetry::Metrics;
 
@@ -55,7 +55,7 @@ impl Refresh {
             return Err(fault(&conflict));
         }
         // A version that is only staged may be given up again, so that it leaves no trace on record.
-        if !is_only_staged(&stages) {
+        if !StagingLabel::is_only_staged(&stages) {
             let registered = record
                 .register_key(&version, secret.endorsement(), now)
                 .await;

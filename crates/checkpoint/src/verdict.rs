@@ -8,8 +8,9 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use crate::checkpoint::InvalidCheckpoint;
-use crate::key::{KeyId, Keyring, KeyringEntry, PublicKey, instant_text};
-use crate::signature::{DetachedJws, ProtectedHeader, SignedCheckpoint};
+use crate::jws::{DetachedJws, ProtectedHeader, SignedCheckpoint};
+use crate::key::{KeyId, PublicKey, instant_text};
+use crate::keyring::{Keyring, KeyringEntry};
 
 /// What a verification found. The order is that of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

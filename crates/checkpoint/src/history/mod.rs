@@ -4,7 +4,7 @@
 pub mod resumption;
 pub mod rules;
 
-use crate::signature::SignedCheckpoint;
+use crate::jws::SignedCheckpoint;
 
 pub use resumption::{NotResumed, ResumeOrder, Resumption};
 

@@ -1,6 +1,6 @@
 //! The fingerprint of a key version: the one text that people note, compare and pin.
 //!
-//! It is SHA-256 over exactly what an endorsement of the version signs (see [`Endorsement`](super::Endorsement)), so
+//! It is SHA-256 over exactly what an endorsement of the version signs (see [`Endorsement`](crate::keyring::Endorsement)), so
 //! that it binds the public key, the name, the window and the algorithm: whoever pins it believes nothing else under
 //! that name. A JWK thumbprint (RFC 7638) binds the public key alone, and a name binds nothing; neither is a pin.
 //!
@@ -61,6 +61,20 @@ pub enum FingerprintError {
 }
 
 impl KeyVersion {
+    /// What an endorsement of this version signs: its JWK and window, in JCS form.
+    pub(crate) fn endorsed_payload(&self) -> String {
+        // A name, base64url and numbers need no escaping.
+        format!(
+            r#"{{"alg":"{}","e":"{}","exp":{},"kid":"{}","kty":"RSA","n":"{}","nbf":{},"use":"sig"}}"#,
+            self.algorithm,
+            self.public_key.exponent(),
+            self.window.until().timestamp(),
+            self.key_id,
+            self.public_key.modulus(),
+            self.window.from().timestamp()
+        )
+    }
+
     /// Its fingerprint.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(Sha256::digest(self.endorsed_payload()).into())

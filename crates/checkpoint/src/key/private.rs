@@ -14,9 +14,9 @@ use pkcs8::{LineEnding, PrivateKeyInfoRef};
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
+use super::algorithm::Algorithm;
 use super::public::{self, PublicKey, PublicKeyError};
 use crate::fault::excerpt;
-use crate::signature::Algorithm;
 
 /// Bits of a generated key where nothing else is asked for: its signatures must stand for a decade
 /// (NIST SP 800-57 part 1, table 2: 128 bits of strength).
@@ -27,6 +27,13 @@ const MAX_LABEL_BYTES: usize = 24;
 
 /// The message of the trial signature that every key makes when it is loaded.
 const TRIAL_MESSAGE: &[u8] = b"checkpoint-signer: trial signature of a key that was just loaded";
+
+/// The RSA library failed to sign: its own check of the result did not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the RSA library refused to sign with {bits} bits")]
+pub struct SignError {
+    pub(crate) bits: u32,
+}
 
 /// Why a text is no private key. No variant holds key material.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +67,7 @@ pub enum PrivateKeyError {
     Generation(usize),
     /// The key in force cannot endorse it.
     #[error("cannot be endorsed: {0}")]
-    Endorsement(#[from] super::SignError),
+    Endorsement(#[from] SignError),
 }
 
 /// An RSA private key that passed full validation and a trial signature. Not `Clone`, not `Debug`.
@@ -169,7 +176,7 @@ impl PrivateKey {
 
     /// The raw signature, as long as the modulus. None when the library fails, which it does when its own
     /// check of the CRT result fails.
-    pub(super) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         let encoding = match algorithm {
             Algorithm::Ps256 => &RSA_PSS_SHA256,

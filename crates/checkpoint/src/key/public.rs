@@ -13,7 +13,7 @@ use rsa::signature::Verifier;
 use rsa::traits::PublicKeyParts;
 use sha2::{Digest, Sha256};
 
-use crate::signature::Algorithm;
+use super::algorithm::Algorithm;
 
 /// Smallest modulus in bits (RFC 7518, sections 3.3 and 3.5).
 pub const MIN_MODULUS_BITS: usize = 2048;

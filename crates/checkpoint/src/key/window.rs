@@ -48,7 +48,7 @@ pub fn parse_instant(text: &str) -> Result<DateTime<Utc>, WindowError> {
 }
 
 /// The instant that is so many seconds after the beginning of 1970; none when it is not within the years 1970 to 9999.
-pub(super) fn instant_of(seconds: i64) -> Option<DateTime<Utc>> {
+pub(crate) fn instant_of(seconds: i64) -> Option<DateTime<Utc>> {
     let instant = DateTime::from_timestamp(seconds, 0);
     instant.filter(|instant| YEARS.contains(&instant.year()))
 }

@@ -6,7 +6,7 @@ use super::head::{HeadError, LogName, SignedHead};
 use super::note::{Note, NoteError};
 use super::proof::TreeHead;
 use super::{verify_head, verify_note};
-use crate::key::Keyring;
+use crate::keyring::Keyring;
 use crate::verdict::Verdict;
 
 /// Why a text is a head in neither form.

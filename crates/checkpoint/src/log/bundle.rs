@@ -8,7 +8,7 @@ use super::proof::{MAX_PROOF_HASHES, ProofError};
 use super::tree::{NotAHash, TreeHash};
 use super::verify_included;
 use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
-use crate::signature::SignedCheckpoint;
+use crate::jws::SignedCheckpoint;
 
 /// The version of the format.
 const VERSION: u32 = 1;

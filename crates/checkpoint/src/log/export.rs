@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use super::tree::Frontier;
 use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
 use crate::history::Resumption;
-use crate::key::{Keyring, KeyringFile, KeyringFileError, MAX_KEYRING_BYTES, SkippedKey};
-use crate::signature::SignedCheckpoint;
+use crate::jws::SignedCheckpoint;
+use crate::keyring::{Keyring, KeyringFile, KeyringFileError, MAX_KEYRING_BYTES, SkippedKey};
 
 /// The version of the format.
 const VERSION: u32 = 1;

@@ -12,14 +12,14 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::note;
 use super::proof::TreeHead;
 use super::tree::NotAHash;
 use crate::checkpoint::{MAX_SAFE_INTEGER, parse_object};
 use crate::fault::FieldFault;
 use crate::identifier::{IdentifierError, identifier};
-use crate::key::{OpenKey, SignError};
-use crate::signature::{EmbeddedJws, JwsError, JwsType};
+use crate::jws::{EmbeddedJws, JwsError, JwsType};
+use crate::key::SignError;
+use crate::signing::OpenKey;
 
 /// Largest signed head in bytes, as JWS or as note: a signature by an 8192 bit key, and the longest names.
 pub const MAX_HEAD_BYTES: usize = 8192;
@@ -153,26 +153,5 @@ impl SignedHead {
     /// The JWS.
     pub fn jws(&self) -> &EmbeddedJws {
         &self.jws
-    }
-}
-
-/// A head in both of its forms.
-#[derive(Clone, Debug)]
-pub struct PublishedHead {
-    /// The JWS.
-    pub signed: SignedHead,
-    /// The C2SP signed note.
-    pub note: String,
-}
-
-impl PublishedHead {
-    /// Signs the head of a tree in both forms: two RSA signatures.
-    ///
-    /// # Errors
-    /// [`SignError`] when the RSA library fails.
-    pub fn sign(key: &OpenKey<'_>, log: &LogName, tree: TreeHead) -> Result<Self, SignError> {
-        let signed = SignedHead::sign(key, log, tree)?;
-        let note = note::sign(key, log, tree)?;
-        Ok(Self { signed, note })
     }
 }

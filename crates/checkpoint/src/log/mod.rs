@@ -8,10 +8,12 @@ pub mod export;
 pub mod head;
 pub mod note;
 pub mod proof;
+mod published;
 pub mod tree;
 
-use crate::key::{Keyring, PublicKey};
-use crate::signature::SignedCheckpoint;
+use crate::jws::SignedCheckpoint;
+use crate::key::PublicKey;
+use crate::keyring::Keyring;
 use crate::verdict::{Verdict, VerdictKind, explain, judge_header};
 use head::{RecordHead, SignedHead};
 use note::Note;
@@ -20,6 +22,7 @@ use tree::TreeHash;
 
 pub use any_head::{AnyHead, AnyHeadError};
 pub use bundle::{BundleError, InclusionBundle, MAX_BUNDLE_BYTES};
+pub use published::PublishedHead;
 
 /// The verdict on a signed head. This is RSA: tens of microseconds of work.
 pub fn verify_head(keyring: &Keyring, head: &SignedHead) -> Verdict {

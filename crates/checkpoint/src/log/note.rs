@@ -29,8 +29,9 @@ use super::head::{LogName, MAX_HEAD_BYTES};
 use super::proof::TreeHead;
 use super::tree::TreeHash;
 use crate::identifier::IdentifierError;
-use crate::key::{KeyVersion, OpenKey, SignError};
-use crate::signature::Algorithm;
+use crate::key::Algorithm;
+use crate::key::{KeyVersion, SignError};
+use crate::signing::OpenKey;
 
 /// Before the type's name: a type that C2SP assigned no byte to.
 const EXTENSION_TYPE: u8 = 0xff;

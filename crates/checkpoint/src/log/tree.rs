@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::signature::SignedCheckpoint;
+use crate::jws::SignedCheckpoint;
 
 /// Nodes are kept at the levels that this divides. A larger number would keep fewer of them, and have a proof read
 /// more.

@@ -10,8 +10,9 @@ use chrono::{DateTime, Utc};
 
 use checkpoint::checkpoint::{LedgerId, Outline, PublishedOutline};
 use checkpoint::fault::FieldFault;
-use checkpoint::key::{KeyId, PinnedKeyring};
-use checkpoint::signature::DetachedJws;
+use checkpoint::jws::DetachedJws;
+use checkpoint::key::KeyId;
+use checkpoint::keyring::PinnedKeyring;
 use checkpoint::verdict::{Verdict, VerdictKind, explain, judge};
 
 pub(crate) use spool::Spool;

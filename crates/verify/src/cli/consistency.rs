@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use checkpoint::key::{KeyVersion, Keyring, KeyringFile, PinnedKeyring, SkippedKey};
+use checkpoint::key::KeyVersion;
+use checkpoint::keyring::{Keyring, KeyringFile, PinnedKeyring, SkippedKey};
 use checkpoint::log::AnyHead;
 use checkpoint::log::tree::TreeHash;
 use chrono::TimeDelta;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use checkpoint::key::{Keyring, instant_text};
+use checkpoint::key::instant_text;
+use checkpoint::keyring::Keyring;
 use checkpoint::log::AnyHead;
 use checkpoint::log::note::MAX_NOTE_BYTES;
 use checkpoint::verdict::{Verdict, VerdictKind};

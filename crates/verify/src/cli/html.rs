@@ -5,7 +5,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::report::Report;
 use crate::bulk::{Counts, Finding};
-use checkpoint::key::{KeyringEntry, instant_text};
+use checkpoint::key::instant_text;
+use checkpoint::keyring::KeyringEntry;
 use checkpoint::verdict::VerdictKind;
 use checkpoint::visible::visible;
 

@@ -16,10 +16,11 @@ use crate::files;
 use crate::log::{ExportReport, check_export};
 use checkpoint::checkpoint::MAX_JSON_BYTES;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
-use checkpoint::key::{PinnedKeyring, SkippedKey, instant_text};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::instant_text;
+use checkpoint::keyring::{PinnedKeyring, SkippedKey};
 use checkpoint::log::tree::TreeHash;
 use checkpoint::log::{AnyHead, InclusionBundle, MAX_BUNDLE_BYTES, verify_included};
-use checkpoint::signature::SignedCheckpoint;
 use checkpoint::verdict::{Verdict, VerdictKind, verify};
 use checkpoint::visible::visible;
 

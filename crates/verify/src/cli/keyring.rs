@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::show::Program;
 use super::{Failure, input};
-use checkpoint::key::{KeyringFile, MAX_KEYRING_BYTES, SkippedKey};
+use checkpoint::keyring::{KeyringFile, MAX_KEYRING_BYTES, SkippedKey};
 
 /// Skipped keys that standard error names.
 const MAX_TOLD: usize = 10;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use checkpoint::checkpoint::LedgerId;
-use checkpoint::key::{KeyringFile, parse_instant};
+use checkpoint::key::parse_instant;
+use checkpoint::keyring::KeyringFile;
 use chrono::{DateTime, Utc};
 use clap::Args;
 

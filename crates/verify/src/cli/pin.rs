@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Failure;
-use checkpoint::key::{Fingerprint, KeyVersion, Keyring, PinnedKeyring};
+use checkpoint::key::{Fingerprint, KeyVersion};
+use checkpoint::keyring::{Keyring, PinnedKeyring};
 
 /// Keys that a refusal tells the fingerprints of.
 const MAX_TOLD: usize = 10;

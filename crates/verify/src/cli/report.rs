@@ -15,9 +15,8 @@ use super::show::{Program, print};
 use super::{Failure, ReportFormat};
 use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Tally};
 use checkpoint::history::rules::CLOCK_TOLERANCE;
-use checkpoint::key::{
-    Fingerprint, KeyId, KeyVersion, KeyringEntry, PinnedKeyring, SkippedKey, instant_text,
-};
+use checkpoint::key::{Fingerprint, KeyId, KeyVersion, instant_text};
+use checkpoint::keyring::{KeyringEntry, PinnedKeyring, SkippedKey};
 use checkpoint::verdict::VerdictKind;
 use checkpoint::visible::{visible, visible_json};
 

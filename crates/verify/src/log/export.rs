@@ -17,10 +17,10 @@ use chrono::{DateTime, Utc};
 use rayon::prelude::*;
 
 use super::headers::{Headers, Judged, KnownHeader, malformed};
-use super::order::{Disorders, Names, Order};
+use super::order::{Disorders, FIRST_LINE, MAX_TOLD, Names, Order};
 use crate::bulk::{Fingerprints, Judge, Selection};
 use checkpoint::checkpoint::{MAX_JSON_BYTES, Outline};
-use checkpoint::key::PinnedKeyring;
+use checkpoint::keyring::PinnedKeyring;
 use checkpoint::log::export::{ExportReader, ReadError};
 use checkpoint::log::proof::TreeHead;
 use checkpoint::log::tree::{Frontier, TreeHash};
@@ -34,12 +34,6 @@ const WAITING: usize = 1;
 
 /// Lines that one core takes at once, as a power of two: those of a complete subtree.
 const LEVEL: u8 = 8;
-
-/// The first line is the export's own.
-pub(super) const FIRST_LINE: u64 = 2;
-
-/// Most faults that are told in full.
-pub(super) const MAX_TOLD: usize = 100;
 
 /// A row that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]

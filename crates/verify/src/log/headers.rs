@@ -8,8 +8,8 @@ use chrono::DateTime;
 use memchr::memmem;
 
 use checkpoint::checkpoint::PublishedOutline;
-use checkpoint::key::{Keyring, PinnedKeyring};
-use checkpoint::signature::{DetachedJws, JwsType, ProtectedHeader};
+use checkpoint::jws::{DetachedJws, JwsType, ProtectedHeader};
+use checkpoint::keyring::{Keyring, PinnedKeyring};
 use checkpoint::verdict::{VerdictKind, explain, judge_header};
 
 /// How the signature stands in canonical JSON: never first, as `checkpoint_id` goes before it. In canonical JSON these

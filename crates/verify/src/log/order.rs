@@ -5,12 +5,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 
-use super::export::{FIRST_LINE, MAX_TOLD};
 use crate::bulk::{Fingerprints, Spool};
 use checkpoint::checkpoint::{Outline, PublishedOutline};
 use checkpoint::history::Resumption;
 use checkpoint::history::rules::check_clock;
 use checkpoint::key::instant_text;
+
+/// The first line is the export's own.
+pub(super) const FIRST_LINE: u64 = 2;
+
+/// Most faults that are told in full.
+pub(super) const MAX_TOLD: usize = 100;
 
 /// Two rows that no record has.
 #[derive(Clone, Debug, PartialEq, Eq)]

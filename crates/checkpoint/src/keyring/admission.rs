@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 
 use crate::fault::FieldFault;
 
-use super::{Endorsement, Fingerprint, KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
+use super::{Endorsement, KeyConflict, Keyring, Revocation};
+use crate::key::{Fingerprint, KeyId, KeyVersion, instant_text};
 
 /// The operator's word about a keyring from elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +61,7 @@ pub enum NotAdmitted {
     /// A known key would be revoked for ever, by the word of a file.
     #[error(
         "the file says that {key_id} is revoked from {} on ({reason:?}), and the record does not know that; if it is true, say \
-         --believe-revocations: it cannot be taken back, and the key signs nothing after it", super::instant_text(*.distrust_after)
+         --believe-revocations: it cannot be taken back, and the key signs nothing after it", instant_text(*.distrust_after)
     )]
     Revokes {
         /// The key.

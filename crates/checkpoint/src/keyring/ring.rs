@@ -10,7 +10,8 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use crate::fault::{FieldFault, check_line};
 
-use super::{Endorsement, KeyId, KeyVersion, StagingLabel, ValidityWindow};
+use super::Endorsement;
+use crate::key::{KeyId, KeyVersion, StagingLabel, ValidityWindow};
 
 /// Why a version is refused. What was known before stays in force.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -139,7 +140,7 @@ impl KeyringEntry {
 
     /// Whether the source vouches for it: AWSCURRENT or AWSPREVIOUS.
     pub fn is_trusted(&self) -> bool {
-        is_trusted(&self.stages)
+        StagingLabel::is_trust(&self.stages)
     }
 
     /// Where it is in its life at `now`.
@@ -165,20 +166,8 @@ impl KeyringEntry {
 
     /// Staged and nothing else. Another label means that it was trusted once, which does not end.
     fn is_pending(&self) -> bool {
-        is_only_staged(&self.stages)
+        StagingLabel::is_only_staged(&self.stages)
     }
-}
-
-/// Whether AWSPENDING is the only label.
-pub fn is_only_staged(stages: &[StagingLabel]) -> bool {
-    stages == [StagingLabel::Pending]
-}
-
-/// Whether one of the labels makes a version trusted.
-pub(crate) fn is_trusted(stages: &[StagingLabel]) -> bool {
-    let trusts =
-        |stage: &StagingLabel| matches!(stage, StagingLabel::Current | StagingLabel::Previous);
-    stages.iter().any(trusts)
 }
 
 /// Every key version that is known.
@@ -242,7 +231,7 @@ impl Keyring {
         let key_id = version.key_id.clone();
         let is_known = self.0.contains_key(&key_id);
         self.insert(version)?;
-        if !is_known || !is_only_staged(&stages) {
+        if !is_known || !StagingLabel::is_only_staged(&stages) {
             self.set_stages(&key_id, stages);
         }
         Ok(())

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::fault::{FieldFault, excerpt};
-use crate::signature::Algorithm;
+use crate::key::Algorithm;
 
 /// The private members of each kind (RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1; RFC 8037, section 2; RFC 9864).
 const PRIVATE: [(&str, &[&str]); 4] = [

@@ -1,10 +1,18 @@
-//! A key version with its private half, and the only way to use it.
+//! A key version with its private half, and the only way to use it; and the document that it comes in.
+//!
+//! A [`SigningKey`] cannot be cloned or printed, and signs only through an [`OpenKey`], which exists only for an instant inside of
+//! the key's window. An expired key has no `sign`.
+
+mod secret;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::{Endorsement, KeyId, KeyVersion, Keyring, PrivateKey, ValidityWindow};
 use crate::checkpoint::Payload;
-use crate::signature::{DetachedJws, EmbeddedJws, JwsType, ProtectedHeader};
+use crate::jws::{DetachedJws, EmbeddedJws, JwsType, ProtectedHeader};
+use crate::key::{KeyId, KeyVersion, PrivateKey, SignError, ValidityWindow};
+use crate::keyring::{Endorsement, Keyring};
+
+pub use secret::{KeySecret, MAX_SECRET_BYTES, SecretError, VersionSecret};
 
 /// Why a key cannot be opened at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +39,6 @@ impl ValidityWindow {
     }
 }
 
-/// The RSA library failed to sign: its own check of the result did not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the RSA library refused to sign with {bits} bits")]
-pub struct SignError {
-    bits: u32,
-}
-
 /// A loaded key version. It has no `sign`: see [`SigningKey::open_at`].
 pub struct SigningKey {
     version: KeyVersion,
@@ -45,7 +46,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    pub(super) fn new(version: KeyVersion, private: PrivateKey) -> Self {
+    fn new(version: KeyVersion, private: PrivateKey) -> Self {
         Self { version, private }
     }
 

@@ -7,10 +7,12 @@
 //! {"alg":"PS256","e":"AQAB","exp":1798761600,"kid":"...","kty":"RSA","n":"...","nbf":1767225600,"use":"sig"}
 //! ```
 //!
-//! Whoever trusts one key can so accept each later one, link by link, offline: see [`Keyring::trust_from`].
+//! Whoever trusts one key can so accept each later one, link by link, offline: see [`Keyring::trust_from`](super::Keyring::trust_from).
 
-use super::{KeyId, KeyVersion, Keyring};
-use crate::signature::{DetachedJws, EmbeddedJws, JwsError, JwsType};
+use chrono::{DateTime, Utc};
+
+use crate::jws::{DetachedJws, EmbeddedJws, JwsError, JwsType};
+use crate::key::{KeyId, KeyVersion};
 
 /// Why a text is no endorsement, or an endorsement does not hold.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +49,7 @@ pub struct Endorsement {
 }
 
 impl Endorsement {
-    pub(super) fn new(jws: DetachedJws, payload: String) -> Self {
+    pub(crate) fn new(jws: DetachedJws, payload: String) -> Self {
         let jws = EmbeddedJws::new(jws, payload);
         Self { jws }
     }
@@ -69,6 +71,11 @@ impl Endorsement {
     /// The key that made it, as it says.
     pub fn endorser(&self) -> &KeyId {
         &self.jws.header().kid
+    }
+
+    /// When it was made.
+    pub fn iat(&self) -> DateTime<Utc> {
+        self.jws.header().iat
     }
 
     /// Checks that `endorser` made it, inside of its window, over exactly `endorsed`.
@@ -103,33 +110,5 @@ impl Endorsement {
             return Err(EndorsementError::OutsideValidity(key_id()));
         }
         Ok(())
-    }
-}
-
-impl Keyring {
-    /// Checks the endorsement that a version has against the version that made it.
-    ///
-    /// # Errors
-    /// A sentence that says which link is missing or false.
-    pub(super) fn check_link(&self, key_id: &KeyId) -> Result<KeyId, String> {
-        let missing = || format!("the keyring has no key {key_id}");
-        let entry = self.verifying(key_id).ok_or_else(missing)?;
-        let endorsement = entry
-            .endorsement()
-            .ok_or_else(|| format!("{key_id} has no endorsement by an earlier key"))?;
-        let endorser = endorsement.endorser().clone();
-        let known = self.verifying(&endorser).ok_or_else(|| {
-            format!("{key_id} is endorsed by {endorser}, which the keyring lacks")
-        })?;
-        let iat = endorsement.jws.header().iat;
-        let revoked = known.revocation().is_some_and(|r| iat >= r.distrust_after);
-        let held = match revoked {
-            true => Err(EndorsementError::Revoked(endorser.clone())),
-            false => endorsement.check(known.version(), entry.version()),
-        };
-        held.map_err(|error| {
-            format!("the endorsement of {key_id} by {endorser} is false: it {error}")
-        })?;
-        Ok(endorser)
     }
 }

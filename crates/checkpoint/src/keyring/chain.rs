@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fingerprint, KeyId, KeyVersion, Keyring};
+use super::{EndorsementError, Keyring};
+use crate::key::{Fingerprint, KeyId, KeyVersion};
 
 /// A keyring as somebody sees it who trusts one key in it, and no operator.
 #[derive(Clone, Debug)]
@@ -71,5 +72,31 @@ impl Keyring {
             true => Ok(()),
             false => Err(format!("the endorsements of {key_id} go in a circle")),
         }
+    }
+
+    /// Checks the endorsement that a version has against the version that made it.
+    ///
+    /// # Errors
+    /// A sentence that says which link is missing or false.
+    pub(super) fn check_link(&self, key_id: &KeyId) -> Result<KeyId, String> {
+        let missing = || format!("the keyring has no key {key_id}");
+        let entry = self.verifying(key_id).ok_or_else(missing)?;
+        let endorsement = entry
+            .endorsement()
+            .ok_or_else(|| format!("{key_id} has no endorsement by an earlier key"))?;
+        let endorser = endorsement.endorser().clone();
+        let known = self.verifying(&endorser).ok_or_else(|| {
+            format!("{key_id} is endorsed by {endorser}, which the keyring lacks")
+        })?;
+        let iat = endorsement.iat();
+        let revoked = known.revocation().is_some_and(|r| iat >= r.distrust_after);
+        let held = match revoked {
+            true => Err(EndorsementError::Revoked(endorser.clone())),
+            false => endorsement.check(known.version(), entry.version()),
+        };
+        held.map_err(|error| {
+            format!("the endorsement of {key_id} by {endorser} is false: it {error}")
+        })?;
+        Ok(endorser)
     }
 }

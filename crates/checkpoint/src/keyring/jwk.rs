@@ -9,12 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::kind::{self, Kind, SkippedKey};
-use super::window::instant_of;
-use super::{
-    Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, KeyringEntry, PublicKey, PublicKeyError,
-    Revocation, ValidityWindow,
-};
+use super::{Endorsement, KeyConflict, Keyring, KeyringEntry, Revocation};
 use crate::fault::{self, Faults, FieldFault};
+use crate::key::{KeyId, KeyVersion, PublicKey, PublicKeyError, ValidityWindow, instant_of};
 
 /// Largest keyring file in bytes: about 10,000 keys.
 pub const MAX_KEYRING_BYTES: usize = 16 * 1024 * 1024;
@@ -139,11 +136,6 @@ impl KeyringEntry {
 }
 
 impl KeyVersion {
-    /// What an endorsement of this version signs: its JWK and window, in JCS form.
-    pub(super) fn endorsed_payload(&self) -> String {
-        json(&self.jwk())
-    }
-
     fn jwk(&self) -> Jwk {
         Jwk {
             alg: self.algorithm.to_string(),
@@ -169,7 +161,7 @@ impl Keyring {
     }
 
     /// The same keys as the claims of a signed JWK Set, members in alphabetical order.
-    pub(super) fn to_claims(&self, iat: DateTime<Utc>, iss: Option<&str>) -> String {
+    pub(crate) fn to_claims(&self, iat: DateTime<Utc>, iss: Option<&str>) -> String {
         json(&Claims {
             iat: iat.timestamp(),
             iss,

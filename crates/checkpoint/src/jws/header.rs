@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::{Algorithm, UnknownAlgorithm};
 use crate::checkpoint::parse_object;
 use crate::fault::{FieldFault, excerpt};
 use crate::identifier::IdentifierError;
-use crate::key::KeyId;
+use crate::key::{Algorithm, KeyId, UnknownAlgorithm};
 
 /// What a JWS says of itself: its `typ` (RFC 7515, section 4.1.9). A JWS of one kind is never taken for one of
 /// another, though the same key signs all of them.

@@ -11,13 +11,15 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::{
-    Endorsement, KeyId, KeyVersion, OpenKey, PrivateKey, PrivateKeyError, SigningKey,
-    ValidityWindow, instant_text, parse_instant,
-};
+use super::{OpenKey, SigningKey};
 use crate::fault::{self, Faults, FieldFault};
 use crate::identifier::IdentifierError;
-use crate::signature::Algorithm;
+use crate::key::Algorithm;
+use crate::key::{
+    KeyId, KeyVersion, PrivateKey, PrivateKeyError, StagingLabel, ValidityWindow, instant_text,
+    parse_instant,
+};
+use crate::keyring::Endorsement;
 
 /// Largest text of a secret in bytes: Secrets Manager's own bound (AWS, "Quotas for Secrets Manager").
 pub const MAX_SECRET_BYTES: usize = 65_536;
@@ -50,42 +52,6 @@ pub struct SecretError(pub Vec<FieldFault>);
 impl SecretError {
     fn one(field: &str, problem: impl Into<String>) -> Self {
         Self(vec![FieldFault::new(field, problem)])
-    }
-}
-
-/// A staging label of Secrets Manager (AWS, "What's in a Secrets Manager secret?", *Version*).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StagingLabel {
-    /// `AWSCURRENT`: trusted.
-    Current,
-    /// `AWSPREVIOUS`: trusted.
-    Previous,
-    /// `AWSPENDING`: staged by a rotation, not trusted yet.
-    Pending,
-    /// A label of the operator's own.
-    Custom(String),
-}
-
-impl StagingLabel {
-    /// The label as AWS writes it.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Current => "AWSCURRENT",
-            Self::Previous => "AWSPREVIOUS",
-            Self::Pending => "AWSPENDING",
-            Self::Custom(label) => label,
-        }
-    }
-}
-
-impl From<&str> for StagingLabel {
-    fn from(label: &str) -> Self {
-        match label {
-            "AWSCURRENT" => Self::Current,
-            "AWSPREVIOUS" => Self::Previous,
-            "AWSPENDING" => Self::Pending,
-            other => Self::Custom(other.into()),
-        }
     }
 }
 
