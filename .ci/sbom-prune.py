@@ -1,4 +1,4 @@
-"""Keeps of a bill of materials what `cargo tree` says is linked, and names the root by its package URL.
+"""Keeps of a bill of materials what `cargo tree` says is linked, and names the root and the workspace's crates by their package URLs: no path of the machine.
 
 cargo-cyclonedx asks `cargo metadata`, which has every optional dependency that any feature of any crate could turn on
 (ring among them) and the procedural macros; `cargo tree` has the features that the binary is built with.
@@ -19,8 +19,16 @@ root["bom-ref"] = root["purl"] = url
 root.pop("components")
 bom["components"] = [c for c in bom["components"] if (c["name"], f"v{c['version']}") in linked]
 
+# The reference of a crate of the workspace has a path in it.
+names = {old: url}
+for component in bom["components"]:
+    if component["bom-ref"].startswith("path+file:"):
+        ours = f"pkg:cargo/{component['name']}@{component['version']}"
+        names[component["bom-ref"]] = ours
+        component["bom-ref"] = component["purl"] = ours
+
 known = {c["bom-ref"] for c in bom["components"]} | {url}
-rename = lambda reference: url if reference == old else reference
+rename = lambda reference: names.get(reference, reference)
 dependencies = []
 for entry in bom["dependencies"]:
     if rename(entry["ref"]) in known:
