@@ -14,6 +14,7 @@ pub struct EmbeddedJws {
 
 impl EmbeddedJws {
     /// Puts a payload to the signature over it.
+    #[cfg(feature = "aws-lc-rs")]
     pub(crate) fn new(jws: DetachedJws, payload: String) -> Self {
         Self { jws, payload }
     }

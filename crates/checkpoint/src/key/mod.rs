@@ -6,6 +6,7 @@
 mod algorithm;
 mod coverage;
 mod fingerprint;
+#[cfg(feature = "aws-lc-rs")]
 mod private;
 mod public;
 mod stage;
@@ -16,6 +17,7 @@ use crate::identifier::identifier;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use coverage::{WARN_DAYS, covered_until};
 pub use fingerprint::{Fingerprint, FingerprintError};
+#[cfg(feature = "aws-lc-rs")]
 pub use private::{DEFAULT_MODULUS_BITS, PrivateKey, PrivateKeyError, SignError};
 pub use public::{
     MAX_MODULUS_BITS, MIN_MODULUS_BITS, MIN_PUBLIC_EXPONENT, PublicKey, PublicKeyError,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "aws-lc-rs")]
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -51,8 +52,28 @@ pub struct PublicKey(Arc<Parts>);
 struct Parts {
     rsa: rsa::PublicKey,
     spki: Document,
+    #[cfg(feature = "aws-lc-rs")]
+    fast: Fast,
+}
+
+/// The key as aws-lc-rs has it, for each algorithm.
+#[cfg(feature = "aws-lc-rs")]
+struct Fast {
     pss: ParsedPublicKey,
     pkcs1v15: ParsedPublicKey,
+}
+
+#[cfg(feature = "aws-lc-rs")]
+impl Fast {
+    fn new(spki: &Document) -> Result<Self, PublicKeyError> {
+        let parse = |algorithm| {
+            ParsedPublicKey::new(algorithm, spki.as_bytes()).map_err(|_| PublicKeyError::Unusable)
+        };
+        Ok(Self {
+            pss: parse(&RSA_PSS_2048_8192_SHA256)?,
+            pkcs1v15: parse(&RSA_PKCS1_2048_8192_SHA256)?,
+        })
+    }
 }
 
 impl PublicKey {
@@ -68,12 +89,9 @@ impl PublicKey {
         let spki = rsa
             .to_public_key_der()
             .map_err(|_| PublicKeyError::Unusable)?;
-        let parse = |algorithm| {
-            ParsedPublicKey::new(algorithm, spki.as_bytes()).map_err(|_| PublicKeyError::Unusable)
-        };
         Ok(Self(Arc::new(Parts {
-            pss: parse(&RSA_PSS_2048_8192_SHA256)?,
-            pkcs1v15: parse(&RSA_PKCS1_2048_8192_SHA256)?,
+            #[cfg(feature = "aws-lc-rs")]
+            fast: Fast::new(&spki)?,
             rsa,
             spki,
         })))
@@ -149,10 +167,25 @@ impl PublicKey {
         URL_SAFE_NO_PAD.encode(Sha256::digest(jwk))
     }
 
+    /// Verifies with the rsa crate, which is all that there is in this build.
+    ///
+    /// # Errors
+    /// [`PublicKeyError::Signature`] when this key did not make the signature.
+    #[cfg(not(feature = "aws-lc-rs"))]
+    pub fn verify(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), PublicKeyError> {
+        self.verify_independently(algorithm, message, signature)
+    }
+
     /// Verifies with aws-lc-rs.
     ///
     /// # Errors
     /// [`PublicKeyError::Signature`] when this key did not make the signature.
+    #[cfg(feature = "aws-lc-rs")]
     pub fn verify(
         &self,
         algorithm: Algorithm,
@@ -160,8 +193,8 @@ impl PublicKey {
         signature: &[u8],
     ) -> Result<(), PublicKeyError> {
         let key = match algorithm {
-            Algorithm::Ps256 => &self.0.pss,
-            Algorithm::Rs256 => &self.0.pkcs1v15,
+            Algorithm::Ps256 => &self.0.fast.pss,
+            Algorithm::Rs256 => &self.0.fast.pkcs1v15,
         };
         key.verify_sig(message, signature)
             .map_err(|_| PublicKeyError::Signature)

@@ -11,7 +11,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::jws::{DetachedJws, EmbeddedJws, JwsError, JwsType};
+use crate::jws::{EmbeddedJws, JwsError, JwsType};
 use crate::key::{KeyId, KeyVersion};
 
 /// Why a text is no endorsement, or an endorsement does not hold.
@@ -49,7 +49,8 @@ pub struct Endorsement {
 }
 
 impl Endorsement {
-    pub(crate) fn new(jws: DetachedJws, payload: String) -> Self {
+    #[cfg(feature = "aws-lc-rs")]
+    pub(crate) fn new(jws: crate::jws::DetachedJws, payload: String) -> Self {
         let jws = EmbeddedJws::new(jws, payload);
         Self { jws }
     }

@@ -84,6 +84,7 @@ pub struct KeyringFile {
 }
 
 /// What a signed keyring says.
+#[cfg(feature = "aws-lc-rs")]
 #[derive(Serialize)]
 struct Claims<'a> {
     iat: i64,
@@ -161,6 +162,7 @@ impl Keyring {
     }
 
     /// The same keys as the claims of a signed JWK Set, members in alphabetical order.
+    #[cfg(feature = "aws-lc-rs")]
     pub(crate) fn to_claims(&self, iat: DateTime<Utc>, iss: Option<&str>) -> String {
         json(&Claims {
             iat: iat.timestamp(),

@@ -18,8 +18,6 @@ use crate::checkpoint::{MAX_SAFE_INTEGER, parse_object};
 use crate::fault::FieldFault;
 use crate::identifier::{IdentifierError, identifier};
 use crate::jws::{EmbeddedJws, JwsError, JwsType};
-use crate::key::SignError;
-use crate::signing::OpenKey;
 
 /// Largest signed head in bytes, as JWS or as note: a signature by an 8192 bit key, and the longest names.
 pub const MAX_HEAD_BYTES: usize = 8192;
@@ -108,27 +106,11 @@ impl RecordHead {
 /// A head whose form is right. Whether a key made it: see [`super::verify_head`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedHead {
-    head: RecordHead,
-    jws: EmbeddedJws,
+    pub(super) head: RecordHead,
+    pub(super) jws: EmbeddedJws,
 }
 
 impl SignedHead {
-    /// Signs the head of a tree. This is RSA: milliseconds of work, never to be done on an async reactor.
-    ///
-    /// # Errors
-    /// [`SignError`] when the RSA library fails.
-    pub fn sign(key: &OpenKey<'_>, log: &LogName, tree: TreeHead) -> Result<Self, SignError> {
-        let head = RecordHead {
-            log: log.clone(),
-            tree,
-            timestamp: key.iat(),
-        };
-        let payload = head.payload();
-        let jws = key.sign_as(JwsType::RecordHead, payload.as_bytes())?;
-        let jws = EmbeddedJws::new(jws, payload);
-        Ok(Self { head, jws })
-    }
-
     /// Reads the compact form. White space around it is ignored: it stands in a file.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ pub mod export;
 pub mod head;
 pub mod note;
 pub mod proof;
+#[cfg(feature = "aws-lc-rs")]
 mod published;
 pub mod tree;
 
@@ -22,6 +23,7 @@ use tree::TreeHash;
 
 pub use any_head::{AnyHead, AnyHeadError};
 pub use bundle::{BundleError, InclusionBundle, MAX_BUNDLE_BYTES};
+#[cfg(feature = "aws-lc-rs")]
 pub use published::PublishedHead;
 
 /// The verdict on a signed head. This is RSA: tens of microseconds of work.

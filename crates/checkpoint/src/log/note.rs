@@ -30,8 +30,7 @@ use super::proof::TreeHead;
 use super::tree::TreeHash;
 use crate::identifier::IdentifierError;
 use crate::key::Algorithm;
-use crate::key::{KeyVersion, SignError};
-use crate::signing::OpenKey;
+use crate::key::KeyVersion;
 
 /// Before the type's name: a type that C2SP assigned no byte to.
 const EXTENSION_TYPE: u8 = 0xff;
@@ -96,15 +95,6 @@ pub fn key_id(log: &LogName, key: &KeyVersion) -> [u8; 4] {
         .chain_update(key.public_key.to_der())
         .finalize();
     digest.first_chunk().copied().unwrap_or_default()
-}
-
-/// Signs the head of a tree. This is RSA.
-pub(super) fn sign(key: &OpenKey<'_>, log: &LogName, tree: TreeHead) -> Result<String, SignError> {
-    let root = STANDARD.encode(tree.root.as_bytes());
-    let text = format!("{log}\n{}\n{root}\n", tree.size);
-    let mut signature = key_id(log, key.version()).to_vec();
-    signature.extend(key.sign_lines(&text)?);
-    Ok(format!("{text}\n— {log} {}\n", STANDARD.encode(signature)))
 }
 
 impl Note {
