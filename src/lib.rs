@@ -18,20 +18,20 @@
 //!
 //! | module | what it is for |
 //! | --- | --- |
-//! | [`checkpoint`] | the domain type, its strict JSON, its payload (RFC 8785); no I/O |
-//! | [`signature`] | the detached JWS (RFC 7515): header, signing input, parse; no I/O |
-//! | [`key`] | versions, windows, the keyring, the secret document, signing; no I/O |
+//! | [`checkpoint`] | the domain type, its strict JSON, its payload (RFC 8785); of the core, `crates/checkpoint` |
+//! | [`signature`] | the detached JWS (RFC 7515): header, signing input, parse; of the core |
+//! | [`key`] | versions, windows, the keyring, the secret document, signing; of the core |
 //! | [`source`] | where keys come from: AWS Secrets Manager, a file |
 //! | [`record`] | where signatures and public keys are kept, the rules that forbid a second history, the tree over the rows with its proofs and signed heads |
 //! | [`signer`] | the one path that can produce a signature |
-//! | [`verifier`] | verdicts on published checkpoints |
+//! | [`verifier`] | verdicts on published checkpoints; of the core and of `crates/verify` |
 //! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
 //! | [`client`] | speaks with running services: for the command line, and for replicas among each other |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
 //! | `budget`, `counts`, `aside`, `lanes` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign, and of these those for what is large |
-//! | `files` | which files are read: those that end |
+//! | `files` | which files are read: those that end (of `checkpoint-verify`) |
 //! | [`fault`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of names; pages of the record; text that is safe to show |
 
 mod aside;

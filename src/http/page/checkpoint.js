@@ -1,4 +1,4 @@
-// A published checkpoint and its detached JWS, taken apart: the rules of the core's checkpoint and signature.
+// A published checkpoint and its detached JWS, taken apart: the rules of the core's checkpoint and jws.
 
 import { Refusal, bytesOf, canonical, parseObject, textOf } from "./json.js";
 

@@ -1,5 +1,5 @@
 // The keyring: a JWK Set with each key's window, revocation and endorsement, and trust from one pinned key. The rules
-// are those of the core's key/jwk.rs, endorsement.rs and chain.rs.
+// are those of the core's keyring/jwk.rs, endorsement.rs and chain.rs.
 
 import { Refusal, bytesOf, canonical, parseStrict, textOf } from "./json.js";
 import { ALGORITHMS, fromBase64Url, nameProblem, parseHeader, toBase64Url } from "./checkpoint.js";
@@ -46,7 +46,7 @@ const PRIVATE = new Map([
   ["AKP", ["priv"]],
 ]);
 
-// Why a key is of a kind that is not known here, which is skipped (RFC 7517, section 5), or null: the rule of the core's key/kind.rs. What
+// Why a key is of a kind that is not known here, which is skipped (RFC 7517, section 5), or null: the rule of the core's keyring/kind.rs. What
 // is of a known kind is read as a whole or refused, and so is a private key.
 function skipped(jwk, wrong) {
   if (!(jwk instanceof Map)) wrong("jwk", "is no object");
