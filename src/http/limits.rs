@@ -29,11 +29,11 @@ const WEIGHT: usize = 16;
 /// for nobody.
 const LARGE_BODY_BYTES: usize = 16 * 1024;
 
-/// What all large bodies may take together, in KiB: five of the largest.
-const BODIES_KIB: usize = 44 * 1024;
+/// What all large bodies may take together, in KiB: four of the largest.
+const BODIES_KIB: usize = 34 * 1024;
 
-/// What those of one address may take: four of the largest. Behind a load balancer, it is everybody's.
-const BODIES_SHARE_KIB: usize = 34 * 1024;
+/// What those of one address may take: three of the largest. Behind a load balancer, it is everybody's.
+const BODIES_SHARE_KIB: usize = 26 * 1024;
 
 /// How long a large body waits for its part.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(5);

@@ -20,7 +20,7 @@ use super::super::access::Takes;
 use super::super::status;
 use super::{
     BUDGET_KIB, BUDGET_PATIENCE, BUDGET_SHARE_KIB, LARGE_AT_ONCE, LARGE_BYTES, MESSAGE_PATIENCE,
-    WEIGHT,
+    READING_PATIENCE, WEIGHT,
 };
 use crate::budget::{Budget, Part};
 
@@ -56,7 +56,19 @@ impl Load {
         taken(&self.parts, place)
     }
 
-    /// A checkpoint was made of the message at this place, or it is known that none can be.
+    /// Gives the turn back by itself when nobody reads the message: it cannot be decoded, or its call ends slowly.
+    fn take_turn(self: &Arc<Self>, place: u64, turn: OwnedSemaphorePermit) {
+        hold(&self.turns, place, turn);
+        let load = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(READING_PATIENCE).await;
+            if let Some(load) = load.upgrade() {
+                load.is_read(place);
+            }
+        });
+    }
+
+    /// A checkpoint was made of the message at this place.
     pub(in crate::grpc) fn is_read(&self, place: u64) {
         drop(taken(&self.turns, place));
     }
@@ -252,7 +264,7 @@ impl Arrival {
                         hold(&self.load.parts, self.begun, part);
                         self.late = Some(Box::pin(tokio::time::sleep(MESSAGE_PATIENCE)));
                     }
-                    Given::Turn(turn) => hold(&self.load.turns, self.begun, turn),
+                    Given::Turn(turn) => self.load.take_turn(self.begun, turn),
                 }
                 self.waiting = None;
                 Poll::Ready(Ok(()))

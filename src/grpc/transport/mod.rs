@@ -26,8 +26,12 @@ const WEIGHT: usize = 4;
 /// What all large messages may take together, in KiB: four of the largest.
 const BUDGET_KIB: usize = 48 * 1024;
 
-/// Large messages that are read at once: decoded, 32,000 objects of one member each take 25 MiB.
-const LARGE_AT_ONCE: usize = 2;
+/// Large messages that are read at once: decoded, 32,000 objects of one member each take 25 MiB, and as much again while a checkpoint
+/// is made of them. An ordinary one is read in a few milliseconds.
+const LARGE_AT_ONCE: usize = 1;
+
+/// How long the turn to be read lasts: the largest needs a tenth of a second.
+const READING_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What those of one peer may take: one of the largest.
 const BUDGET_SHARE_KIB: usize = 16 * 1024;
