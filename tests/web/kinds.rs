@@ -1,16 +1,11 @@
 //! The vectors of `tests/golden/kinds.json`, for the page's verifier and for the recipe for Node.
 
-use std::io::Write as _;
-use std::process::Stdio;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::judge::judged;
 use crate::node::{environment, node};
 
-const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/web/browser/judge.mjs");
 const RECIPE: &str = include_str!("../../examples/verify-with-node.mjs");
 const RING: &str = include_str!("../golden/keyring.json");
 const PUBLISHED: &str = include_str!("../golden/PS256.published.json");
@@ -39,28 +34,9 @@ fn cases() -> Vec<(String, Value, &'static str)> {
 
 #[test]
 fn the_page_skips_keys_of_other_kinds_and_refuses_what_is_wrong_or_private() {
-    let (folder, cases) = (TempDir::new().unwrap(), cases());
-    let mut child = node()
-        .arg(JUDGE)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = String::new();
-    for (number, (_, ring, _)) in cases.iter().enumerate() {
-        let keys = folder.path().join(format!("{number}.json"));
-        std::fs::write(&keys, ring.to_string()).unwrap();
-        let text = STANDARD.encode(PUBLISHED);
-        lines += &format!("{}\n", json!({ "keys": keys, "pin": "", "text": text }));
-    }
-    let mut input = child.stdin.take().unwrap();
-    let writing = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
-    let output = child.wait_with_output().unwrap();
-    writing.join().unwrap();
-    let answers = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(answers.lines().count(), cases.len());
-    for ((name, _, expected), answer) in cases.iter().zip(answers.lines()) {
-        let answer: Value = serde_json::from_str(answer).unwrap();
+    let cases = cases();
+    let answers = judged(cases.iter().map(|(_, ring, _)| (ring, "", PUBLISHED)));
+    for ((name, _, expected), answer) in cases.iter().zip(&answers) {
         assert_eq!(answer[0], *expected, "{name}");
     }
 }

@@ -23,6 +23,7 @@ mod framing;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../support/history.rs"]
 mod history;
+mod judge;
 mod kinds;
 mod limits;
 mod node;

@@ -1,16 +1,11 @@
 //! The vectors of `tests/golden/pins.json`, for the page's verifier and for the recipe for Node.
 
-use std::io::Write as _;
-use std::process::Stdio;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::judge::judged;
 use crate::node::{environment, node};
 
-const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/web/browser/judge.mjs");
 const RECIPE: &str = include_str!("../../examples/verify-with-node.mjs");
 const VECTORS: &str = include_str!("../golden/pins.json");
 
@@ -21,29 +16,12 @@ fn cases() -> Vec<Value> {
 
 #[test]
 fn the_page_gives_the_verdict_of_each_vector_and_none_where_nothing_may_be_verified() {
-    let (folder, cases) = (TempDir::new().unwrap(), cases());
-    let mut child = node()
-        .arg(JUDGE)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = String::new();
-    for (number, case) in cases.iter().enumerate() {
-        let keys = folder.path().join(format!("{number}.json"));
-        std::fs::write(&keys, case["keyring"].to_string()).unwrap();
-        let text = STANDARD.encode(case["checkpoint"].as_str().unwrap());
+    let cases = cases();
+    let answers = judged(cases.iter().map(|case| {
         let pin = case["pin"].as_str().unwrap_or_default();
-        lines += &format!("{}\n", json!({ "keys": keys, "pin": pin, "text": text }));
-    }
-    let mut input = child.stdin.take().unwrap();
-    let writing = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
-    let output = child.wait_with_output().unwrap();
-    writing.join().unwrap();
-    let answers = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(answers.lines().count(), cases.len());
-    for (case, answer) in cases.iter().zip(answers.lines()) {
-        let answer: Value = serde_json::from_str(answer).unwrap();
+        (&case["keyring"], pin, case["checkpoint"].as_str().unwrap())
+    }));
+    for (case, answer) in cases.iter().zip(&answers) {
         let (kind, name) = (answer[0].as_str().unwrap(), &case["name"]);
         match case["verdict"].as_str() {
             Some(verdict) => assert_eq!(kind, verdict, "{name}"),
