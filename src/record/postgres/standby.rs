@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 
-use super::knowledge::Rests;
+use super::knowledge::{Durable, Rests};
 use super::session::begin_reading;
 use super::{PostgresRecord, StoreError, guards, rows, view};
 use crate::record::RecordError;
@@ -44,28 +44,44 @@ fn lag(what: &str) -> String {
 impl PostgresRecord {
     /// Waits until all that an answer rests on is durable. One transaction waits for all who read before it began.
     pub(super) async fn confirm(&self, rests: Rests) -> Result<(), RecordError> {
-        let mut durable = self.view.knowledge.durable();
-        if !self.view.serves || durable.borrow_and_update().covers(&rests) {
+        if !self.view.serves {
             return Ok(());
         }
-        let ended = durable.borrow().ended;
-        let covered = async {
+        self.await_waits(&rests, "read", |durable, has_ended| match &durable.failed {
+            _ if durable.covers(&rests) => Some(Ok(())),
+            Some(error) if has_ended => Some(Err(error.clone())),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for the standby until it is decided by what is known to be durable, and by whether a wait has ended since this one began.
+    async fn await_waits(
+        &self,
+        rests: &Rests,
+        what: &str,
+        decided: impl Fn(&Durable, bool) -> Option<Result<(), RecordError>>,
+    ) -> Result<(), RecordError> {
+        let mut durable = self.view.knowledge.durable();
+        let ended = durable.borrow_and_update().ended;
+        let waiting = async {
             loop {
-                self.begin_to_wait(&rests);
+                let decision = {
+                    let known = durable.borrow_and_update();
+                    decided(&known, known.ended != ended)
+                };
+                if let Some(decision) = decision {
+                    return decision;
+                }
+                self.begin_to_wait(rests);
                 if durable.changed().await.is_err() {
                     return Err(RecordError::Unavailable("the service is ending".into()));
                 }
-                let durable = durable.borrow_and_update();
-                match &durable.failed {
-                    _ if durable.covers(&rests) => return Ok(()),
-                    Some(error) if durable.ended != ended => return Err(error.clone()),
-                    _ => {}
-                }
             }
         };
-        tokio::time::timeout(DURABLE_WITHIN, covered)
+        tokio::time::timeout(DURABLE_WITHIN, waiting)
             .await
-            .unwrap_or_else(|_| Err(not_durable("read")))
+            .unwrap_or_else(|_| Err(not_durable(what)))
     }
 
     /// Begins to wait for the standby, unless somebody does.
@@ -107,24 +123,10 @@ impl PostgresRecord {
             Box::pin(async move { rows::head(client, &view).await })
         });
         let (_, rests) = head.await?;
-        let mut durable = self.view.knowledge.durable();
-        let ended = durable.borrow_and_update().ended;
-        let written = async {
-            loop {
-                self.begin_to_wait(&rests);
-                if durable.changed().await.is_err() {
-                    return Err(RecordError::Unavailable("the service is ending".into()));
-                }
-                let durable = durable.borrow_and_update();
-                if durable.ended != ended {
-                    return durable.failed.clone().map_or(Ok(()), Err);
-                }
-            }
-        };
-        let late = |_| Err(not_durable("recorded"));
-        tokio::time::timeout(DURABLE_WITHIN, written)
-            .await
-            .unwrap_or_else(late)
+        self.await_waits(&rests, "recorded", |durable, has_ended| {
+            has_ended.then(|| durable.failed.clone().map_or(Ok(()), Err))
+        })
+        .await
     }
 
     /// The cause of a failed append, when that is a standby: the database itself only says that it waited.
