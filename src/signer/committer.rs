@@ -39,11 +39,17 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn answer(self, decision: Decision) {
-        trace::ended(&self.span, &decision);
+        end(&self.span, &decision);
         (self.told)(&decision);
         let _ = self.answer.send(decision);
         drop(self.room);
     }
+}
+
+/// Says in its span how a checkpoint's way ended.
+pub(super) fn end(span: &Span, decision: &Decision) {
+    let signed = decision.as_ref();
+    trace::ended(span, signed.map(|receipt| &receipt.signed.jws.header().kid));
 }
 
 /// The one task that appends to the record.

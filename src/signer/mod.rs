@@ -218,7 +218,7 @@ impl Signer {
             Ok(Admission::Room(room)) => return self.enqueue(checkpoint, room, told, span),
             Err(refusal) => Err(refusal),
         };
-        trace::ended(&span, &decided);
+        committer::end(&span, &decided);
         told(&decided);
         Submission::Decided(Box::new(decided))
     }

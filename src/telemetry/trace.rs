@@ -1,12 +1,14 @@
 //! The spans of a trace: one for a call, and within it what a signature takes. They are for export (`otlp`), never for
 //! the log; while nobody exports, they are not made.
 
+use std::fmt::Display;
+
 use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::signer::Decision;
+use crate::key::KeyId;
 
 /// The target of all of them.
 pub(super) const TARGET: &str = "trace";
@@ -90,9 +92,9 @@ pub(crate) fn checkpoint(ledger_id: &str, checkpoint_id: &str) -> Span {
 }
 
 /// How a checkpoint's way ended: signed by which key, or why not.
-pub(crate) fn ended(checkpoint: &Span, decision: &Decision) {
-    match decision {
-        Ok(receipt) => checkpoint.record("key_id", receipt.signed.jws.header().kid.as_str()),
+pub(crate) fn ended(checkpoint: &Span, signed: Result<&KeyId, &impl Display>) {
+    match signed {
+        Ok(key_id) => checkpoint.record("key_id", key_id.as_str()),
         Err(refusal) => checkpoint.record("refusal", tracing::field::display(refusal)),
     };
 }
