@@ -1,7 +1,6 @@
 //! Which files were opened. SQLite goes on with those that it has open when others take their names, and what is recorded
 //! then is lost with the process, or goes to two places.
 
-use std::ffi::OsString;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,17 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::owner::many_names;
+use super::files::{beside, many_names};
 use super::whole::State;
 use crate::record::seen::Seen;
 use crate::record::{RecordError, WentBack};
-
-/// A file that SQLite keeps beside the record: `-wal` or `-shm`.
-pub(super) fn beside(record: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(record);
-    name.push(suffix);
-    name.into()
-}
 
 /// Bytes that a batch may take.
 const ROOM: u64 = 64 * 1024;

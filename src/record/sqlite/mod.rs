@@ -9,6 +9,7 @@
 mod check;
 mod connection;
 mod copy;
+mod files;
 mod identity;
 mod keys;
 mod lane;

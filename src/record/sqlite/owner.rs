@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::OpenError;
-use super::identity::beside;
+use super::files::{beside, many_names};
 use crate::files;
 
 /// How long a start waits for a process that is just ending.
@@ -48,14 +48,6 @@ pub(super) fn find(path: &Path) -> Result<PathBuf, OpenError> {
         return Err(refused(problem.into()));
     }
     Ok(real)
-}
-
-/// Each name of a file has a log of its own.
-pub(super) fn many_names(links: u64) -> String {
-    format!(
-        "has {links} names (hard links), each with a -wal of its own; expected one: find the others by `find -samefile`, and \
-         remove them"
-    )
 }
 
 /// The lock, held until it is dropped.

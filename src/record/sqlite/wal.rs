@@ -35,7 +35,7 @@ pub(super) struct Log {
 impl Log {
     /// Reads the log of a record; one that is missing is empty.
     pub(super) fn read(record: &Path) -> std::io::Result<Self> {
-        let name = super::identity::beside(record, "-wal");
+        let name = super::files::beside(record, "-wal");
         let read = || match std::fs::read(&name) {
             Ok(log) => Ok(Self::of(&log)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
