@@ -1,6 +1,7 @@
 //! Where the database is: a URL, as libpq or SQLAlchemy write it, and how its TLS is verified.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs};
 
-use super::hosts::Heard;
+use super::heard::Heard;
 use super::parameters;
 use super::uri::Uri;
 
@@ -105,6 +106,30 @@ impl FromStr for DatabaseAddress {
 }
 
 impl DatabaseAddress {
+    /// Each host, in the order in which they are connected to; none where there is but one.
+    pub(super) fn in_order(&self) -> Vec<(String, Config)> {
+        let mut hosts: Vec<_> = self
+            .hosts
+            .iter()
+            .map(|host| self.as_one_of_several(host))
+            .collect();
+        if self.config.get_load_balance_hosts() == LoadBalanceHosts::Random && !hosts.is_empty() {
+            let random = RandomState::new().build_hasher().finish();
+            let count = hosts.len();
+            hosts.rotate_left(usize::try_from(random).unwrap_or_default() % count);
+        }
+        hosts
+    }
+
+    fn as_one_of_several(&self, host: &Self) -> (String, Config) {
+        let mut config = host.config.clone();
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        if let Some(within) = self.config.get_connect_timeout() {
+            config.connect_timeout(*within);
+        }
+        (host.to_string(), config)
+    }
+
     fn read(uri: &Uri) -> Result<Self, String> {
         let mut config = Config::new();
         for target in &uri.targets {

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
-use super::hosts::Heard;
+use super::heard::Heard;
 use super::wire::Wire;
-use super::{DatabaseAddress, session, tls};
+use super::{DatabaseAddress, StoreError, session, tls};
 use crate::record::RecordError;
 
 /// What connections are for: those of one purpose are never waited for by the other.
@@ -61,78 +61,6 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// The pause before the second attempt; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-/// Why an attempt failed.
-#[derive(Debug)]
-pub(super) enum StoreError {
-    /// Tried again, it may go well.
-    Passing(String),
-    /// The server ended the statement, which took too long.
-    Slow(String),
-    /// It will not.
-    Final(RecordError),
-}
-
-impl From<RecordError> for StoreError {
-    fn from(error: RecordError) -> Self {
-        Self::Final(error)
-    }
-}
-
-impl From<PoolError> for StoreError {
-    fn from(error: PoolError) -> Self {
-        match error {
-            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                error.into()
-            }
-            error => Self::Passing(error.to_string()),
-        }
-    }
-}
-
-impl From<tokio_postgres::Error> for StoreError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        let Some(db) = error.as_db_error() else {
-            return Self::Passing(describe(&error));
-        };
-        let message = format!("{} ({})", db.message(), db.code().code());
-        match db.code() {
-            // A rule of the database, by constraint or by trigger.
-            code if code.code().starts_with("23") || *code == SqlState::RAISE_EXCEPTION => {
-                Self::Final(RecordError::Constraint(message))
-            }
-            &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => {
-                Self::Final(RecordError::Damaged(message))
-            }
-            // Permissions, missing tables, wrong passwords: waiting does not help.
-            code if code.code().starts_with("42") || code.code().starts_with("28") => {
-                Self::Final(RecordError::Unavailable(message))
-            }
-            &SqlState::PROTOCOL_VIOLATION if message.contains("statement pooling") => {
-                Self::Final(RecordError::Unavailable(format!(
-                    "{message}: a pooler between gives each statement another session; expected one whose sessions are clients' own \
-                     (pgbouncer: pool_mode = session)"
-                )))
-            }
-            &SqlState::LOCK_NOT_AVAILABLE => Self::Passing(format!(
-                "an earlier commit has not ended, and holds what this one needs: {message}"
-            )),
-            &SqlState::QUERY_CANCELED => Self::Slow(message),
-            _ => Self::Passing(message),
-        }
-    }
-}
-
-/// What is at the bottom of an error; the outer message only names the step.
-pub(super) fn describe(error: &tokio_postgres::Error) -> String {
-    if let Some(db) = error.as_db_error() {
-        return format!("{} ({})", db.message(), db.code().code());
-    }
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
 
 /// The connections of one process, for one purpose.
 pub(super) struct Connections {

@@ -1,66 +1,11 @@
 //! An address with several hosts: which of them answers, and whether it is the only one that takes rows. A former primary that is
 //! still up takes rows as well, and may stand first in the list.
 
-use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use futures_util::future::join_all;
-use tokio_postgres::Config;
-use tokio_postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 
 use super::connections::{Purpose, pool};
 use super::{DatabaseAddress, StoreError};
 use crate::record::RecordError;
-
-/// What became of the hosts of an address when they were connected to last.
-#[derive(Debug, Default)]
-pub(super) struct Heard(Mutex<Last>);
-
-#[derive(Debug, Default)]
-struct Last {
-    /// The one that answered.
-    at: Option<String>,
-    problems: BTreeMap<String, String>,
-}
-
-impl Heard {
-    fn last(&self) -> MutexGuard<'_, Last> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn answers(&self, host: &str) {
-        let mut last = self.last();
-        last.problems.remove(host);
-        if last.at.as_deref() != Some(host) {
-            // As loud as what goes wrong: the record may be another one there.
-            tracing::warn!(host, "this host of the database answers from now on");
-            last.at = Some(host.into());
-        }
-    }
-
-    pub(super) fn fails(&self, host: &str, problem: String) {
-        self.last().problems.insert(host.into(), problem);
-    }
-
-    /// The host that answered last.
-    pub(super) fn at(&self) -> Option<String> {
-        self.last().at.clone()
-    }
-
-    /// What is wrong with each host, where there are several; else the problem itself.
-    pub(super) fn explain(&self, problem: String) -> String {
-        let last = self.last();
-        match last.problems.is_empty() {
-            true => problem,
-            false => {
-                let each = last.problems.iter();
-                let each = each.map(|(host, problem)| format!("{host}: {problem}"));
-                each.collect::<Vec<_>>().join("; ")
-            }
-        }
-    }
-}
 
 /// A host as it answers: where it is, and whether it takes rows.
 struct Answer {
@@ -87,30 +32,6 @@ const STATE: &str = "\
       NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
 
 impl DatabaseAddress {
-    /// Each host, in the order in which they are connected to; none where there is but one.
-    pub(super) fn in_order(&self) -> Vec<(String, Config)> {
-        let mut hosts: Vec<_> = self
-            .hosts
-            .iter()
-            .map(|host| self.as_one_of_several(host))
-            .collect();
-        if self.config.get_load_balance_hosts() == LoadBalanceHosts::Random && !hosts.is_empty() {
-            let random = RandomState::new().build_hasher().finish();
-            let count = hosts.len();
-            hosts.rotate_left(usize::try_from(random).unwrap_or_default() % count);
-        }
-        hosts
-    }
-
-    fn as_one_of_several(&self, host: &Self) -> (String, Config) {
-        let mut config = host.config.clone();
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if let Some(within) = self.config.get_connect_timeout() {
-            config.connect_timeout(*within);
-        }
-        (host.to_string(), config)
-    }
-
     /// The one host of the list that takes rows; where none does, the first that answers. Its address is that of this host alone,
     /// so that all that follows is done there. An address of one host is what it is.
     ///

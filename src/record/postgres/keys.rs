@@ -5,8 +5,8 @@ use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::types::ToSql;
 
 use super::StoreError;
+use super::head::{LOCKED_HEAD, read_head};
 use super::knowledge::Rests;
-use super::rows::{LOCKED_HEAD, read_head};
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};

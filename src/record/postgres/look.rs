@@ -5,7 +5,7 @@ use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::Row as SqlRow;
 
 use super::StoreError;
-use super::rows::frontier;
+use super::head::frontier;
 use super::session::begin_reading;
 use crate::record::RecordError;
 use crate::record::home::{Acceptance, Accepted, Home};

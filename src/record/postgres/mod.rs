@@ -11,7 +11,10 @@
 mod address;
 mod check;
 mod connections;
+mod error;
 mod guards;
+mod head;
+mod heard;
 mod hosts;
 mod keys;
 mod knowledge;
@@ -47,7 +50,8 @@ use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
 
-use connections::{Connections, Purpose, StoreError, pool};
+use connections::{Connections, Purpose, pool};
+use error::StoreError;
 use knowledge::Knowledge;
 use standby::{DURABLE_WITHIN, not_durable};
 use view::View;

@@ -1,25 +1,16 @@
 //! What is cheap to ask, and where signing was let go on from the true time.
 
-use chrono::{DateTime, Utc};
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
 use super::StoreError;
-use super::rows::{LOCKED_HEAD, read_head};
+use super::head::{LOCKED_HEAD, read_head, store_clock};
 use super::session::begin;
 use super::view::View;
 use crate::record::row::{instant, to_signed};
 use crate::record::rules::{check_ahead, check_behind};
-use crate::record::{NotResumed, Pulse, RecordError, ResumeError, ResumeOrder, Resumption};
-
-/// The database's clock, in milliseconds since 1970: that of the moment (`clock_timestamp`), not of the transaction's begin.
-pub(super) fn store_clock(row: &SqlRow, column: usize) -> Result<DateTime<Utc>, StoreError> {
-    let milliseconds: i64 = row.try_get(column)?;
-    let clock = DateTime::from_timestamp_millis(milliseconds);
-    let damaged = || RecordError::Damaged(format!("the database's clock shows {milliseconds} ms"));
-    Ok(clock.ok_or_else(damaged)?)
-}
+use crate::record::{NotResumed, Pulse, ResumeError, ResumeOrder, Resumption};
 
 pub(super) async fn pulse(client: &Object) -> Result<Pulse, StoreError> {
     let sql = "SELECT newest_signed_at, (SELECT count(*) FROM checkpoint_signer.key_version) \

@@ -3,18 +3,17 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
+use super::head::{HEAD, Head, LOCKED_HEAD, read_head};
 use super::knowledge::Rests;
-use super::pulse::store_clock;
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
 use super::{StoreError, guards, nodes};
 use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, Timestamp};
-use crate::record::row::{Row, instant, parse, timestamp, to_signed};
+use crate::record::row::{Row, parse, timestamp, to_signed};
 use crate::record::rules::{MaxEntryJump, Place, RuleViolation, Standing, check_ahead};
 use crate::record::tree::{Frontier, Node, TreeHash};
 use crate::record::{AppendError, Receipt, RecordError};
@@ -43,30 +42,6 @@ fn receipt(row: &SqlRow) -> Result<Receipt, StoreError> {
     Ok(read_row(row)?.into_receipt()?)
 }
 
-/// The tree, and the time of the newest signature.
-pub(super) struct Head {
-    pub(super) frontier: Frontier,
-    pub(super) newest_signed_at: Option<DateTime<Utc>>,
-    /// What the database's clock showed.
-    pub(super) store_clock: Option<DateTime<Utc>>,
-}
-
-const HEAD: &str = "SELECT size, frontier, newest_signed_at, \
-    (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head";
-pub(super) const LOCKED_HEAD: &str = "SELECT size, frontier, newest_signed_at, \
-    (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head FOR UPDATE";
-
-pub(super) async fn read_head(client: &impl GenericClient, sql: &str) -> Result<Head, StoreError> {
-    let statement = client.prepare_cached(sql).await?;
-    let row = client.query_one(&statement, &[]).await?;
-    let newest: Option<i64> = row.try_get(2)?;
-    Ok(Head {
-        frontier: frontier(row.try_get(0)?, row.try_get(1)?)?,
-        newest_signed_at: newest.map(instant).transpose()?,
-        store_clock: Some(store_clock(&row, 3)?),
-    })
-}
-
 /// The head, and what it rests on.
 pub(super) async fn head(
     client: &mut Object,
@@ -78,11 +53,6 @@ pub(super) async fn head(
     view.judge(&mark, &found)?;
     let rests = Rests::on_rows(&found, found.tree.size());
     Ok((found.tree, rests))
-}
-
-pub(super) fn frontier(size: i64, bytes: &[u8]) -> Result<Frontier, RecordError> {
-    let damaged = || RecordError::Damaged("the head's frontier does not fit its size".into());
-    Frontier::from_bytes(size.unsigned_abs(), bytes).ok_or_else(damaged)
 }
 
 /// A place that is asked for.

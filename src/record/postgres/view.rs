@@ -5,9 +5,9 @@ use std::sync::Arc;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 
 use super::StoreError;
+use super::head::{LOCKED_HEAD, read_head};
 use super::knowledge::{Knowledge, Rests};
 use super::look::{Look, accept, acceptance_of, look};
-use super::rows::{LOCKED_HEAD, read_head};
 use super::session::{begin, begin_to_wait};
 use crate::record::RecordError;
 use crate::record::home::{Acceptance, Moved};

@@ -15,7 +15,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 
 use super::DatabaseAddress;
-use super::connections::describe;
+use super::error::describe;
 
 /// Makes connections by a TLS connector, to the first host of an address that takes rows.
 pub(super) struct Wire<T> {

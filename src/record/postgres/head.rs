@@ -1,0 +1,47 @@
+//! The head of the record: its tree, the time of its newest signature, and the database's clock beside them.
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row as SqlRow;
+
+use super::StoreError;
+use crate::record::RecordError;
+use crate::record::row::instant;
+use crate::record::tree::Frontier;
+
+/// The tree, and the time of the newest signature.
+pub(super) struct Head {
+    pub(super) frontier: Frontier,
+    pub(super) newest_signed_at: Option<DateTime<Utc>>,
+    /// What the database's clock showed.
+    pub(super) store_clock: Option<DateTime<Utc>>,
+}
+
+pub(super) const HEAD: &str = "SELECT size, frontier, newest_signed_at, \
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head";
+pub(super) const LOCKED_HEAD: &str = "SELECT size, frontier, newest_signed_at, \
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head FOR UPDATE";
+
+pub(super) async fn read_head(client: &impl GenericClient, sql: &str) -> Result<Head, StoreError> {
+    let statement = client.prepare_cached(sql).await?;
+    let row = client.query_one(&statement, &[]).await?;
+    let newest: Option<i64> = row.try_get(2)?;
+    Ok(Head {
+        frontier: frontier(row.try_get(0)?, row.try_get(1)?)?,
+        newest_signed_at: newest.map(instant).transpose()?,
+        store_clock: Some(store_clock(&row, 3)?),
+    })
+}
+
+pub(super) fn frontier(size: i64, bytes: &[u8]) -> Result<Frontier, RecordError> {
+    let damaged = || RecordError::Damaged("the head's frontier does not fit its size".into());
+    Frontier::from_bytes(size.unsigned_abs(), bytes).ok_or_else(damaged)
+}
+
+/// The database's clock, in milliseconds since 1970: that of the moment (`clock_timestamp`), not of the transaction's begin.
+pub(super) fn store_clock(row: &SqlRow, column: usize) -> Result<DateTime<Utc>, StoreError> {
+    let milliseconds: i64 = row.try_get(column)?;
+    let clock = DateTime::from_timestamp_millis(milliseconds);
+    let damaged = || RecordError::Damaged(format!("the database's clock shows {milliseconds} ms"));
+    Ok(clock.ok_or_else(damaged)?)
+}
