@@ -32,7 +32,7 @@
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
 //! | `budget`, `counts`, `aside`, `lanes` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign, and of these those for what is large |
 //! | `files` | which files are read: those that end (of `checkpoint-verify`) |
-//! | [`fault`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of names; pages of the record; text that is safe to show |
+//! | [`fault`], [`hex`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of hashes and names; pages of the record; text that is safe to show |
 
 mod aside;
 pub mod audit;
@@ -56,7 +56,7 @@ pub mod timekeeping;
 
 use ::checkpoint_verify::files;
 
-pub use ::checkpoint::{checkpoint, fault, identifier, visible};
+pub use ::checkpoint::{checkpoint, fault, hex, identifier, visible};
 
 /// Verdicts on published checkpoints: one by one, many, and on the record that they are in.
 pub mod verifier {

@@ -103,21 +103,14 @@ fn refused(status: &tonic::Status) -> Told {
 }
 
 fn vouched(details: &HashMap<String, String>) -> Option<Vouched> {
-    let root: [u8; 32] = hex(details.get(SEEN_ROOT)?)?.try_into().ok()?;
     Some(Vouched {
         seen: TreeHead {
             size: details.get(SEEN_ROWS)?.parse().ok()?,
-            root: root.into(),
+            root: details.get(SEEN_ROOT)?.parse().ok()?,
         },
         was_at: details.get(WAS_AT)?.clone(),
         is_at: details.get(IS_AT)?.clone(),
     })
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.map(byte).collect()
 }
 
 fn revoked(key: &proto::Key) -> Option<Revoked> {

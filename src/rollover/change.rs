@@ -6,6 +6,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::snapshot::Snapshot;
+use crate::hex::Hex;
 use crate::key::StagingLabel;
 
 /// One call of UpdateSecretVersionStage. It names the version that has the label now, so that it is carried out
@@ -76,7 +77,6 @@ impl Snapshot {
             digest.update(part);
         }
         // 32 to 64 characters are allowed (AWS, PutSecretValue).
-        let digest = digest.finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        Hex(&digest.finalize()).to_string()
     }
 }

@@ -29,10 +29,11 @@
 //! | [`verdict`] | verdicts on published checkpoints |
 //! | [`history`] | the rules that forbid a second history |
 //! | [`log`] | the record as a transparency log: tree, proofs, heads, exports |
-//! | [`fault`], [`identifier`], [`visible`] | what is wrong with input; the form of names; text that is safe to show |
+//! | [`fault`], [`hex`], [`identifier`], [`visible`] | what is wrong with input; the form of hashes and names; text that is safe to show |
 
 pub mod checkpoint;
 pub mod fault;
+pub mod hex;
 pub mod history;
 pub mod identifier;
 pub mod jws;

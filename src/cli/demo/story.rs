@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::super::{Failure, print, print_line, refused};
 use super::{at, expect};
+use crate::checkpoint::CumulativeHash;
 use crate::client::{self, ClientTls};
 use crate::clock::Clock;
 use crate::grpc::access::Access;
@@ -132,8 +133,7 @@ impl Story {
         entry_count: u64,
         history: &str,
     ) -> Result<SignedCheckpoint, Status> {
-        let hash = Sha256::digest(history);
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = CumulativeHash::from(<[u8; 32]>::from(Sha256::digest(history)));
         let request = SignCheckpointRequest {
             checkpoint: Some(Checkpoint {
                 checkpoint_id: checkpoint_id.into(),
@@ -142,7 +142,7 @@ impl Story {
                     seconds: date_of(checkpoint_id).timestamp(),
                     nanos: 0,
                 }),
-                cumulative_hash: format!("sha256:{hash}"),
+                cumulative_hash: hash.to_string(),
                 entry_count,
                 total_volume: 284_729_340,
                 ..Default::default()

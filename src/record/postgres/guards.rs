@@ -3,7 +3,6 @@
 //! (rows.rs); a database in which it is off takes rows from others that nobody judges.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use deadpool_postgres::{GenericClient, Object};
@@ -11,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::session::begin_reading;
 use super::{MIGRATIONS, StoreError, check as store};
+use crate::hex::Hex;
 use crate::record::{RecordError, damaged, unjudged};
 
 /// One line for each thing: its name, a tab, and what it must be. From the catalogue alone, which costs less than a row does.
@@ -85,11 +85,11 @@ fn trigger(schema: &str, rest: &str) -> Option<String> {
     let function = after("FUNCTION")?.trim_end_matches("()");
     let (_, source) = schema.rsplit_once(&format!("CREATE FUNCTION {function}()"))?;
     let mut source = source.split("$$");
-    let mut line = format!("trigger {table}.{name}\t{kind} {function} ");
-    for byte in Sha256::digest(source.nth(1)?) {
-        write!(line, "{byte:02x}").ok()?;
-    }
-    Some(line)
+    let digest = Sha256::digest(source.nth(1)?);
+    Some(format!(
+        "trigger {table}.{name}\t{kind} {function} {}",
+        Hex(&digest)
+    ))
 }
 
 /// What is wrong when one is missing, switched off, or another one.

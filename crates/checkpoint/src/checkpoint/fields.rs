@@ -6,6 +6,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 
 use crate::fault::excerpt;
+use crate::hex::{self, Hex};
 use crate::identifier::{IdentifierError, identifier};
 
 /// Largest magnitude of a number: 2^53-1. Beyond it, the JSON of other languages rounds integers (RFC 8259,
@@ -152,29 +153,14 @@ impl FromStr for CumulativeHash {
 
     fn from_str(text: &str) -> Result<Self, FieldError> {
         let wrong = || FieldError::Hash(excerpt(text));
-        let digits = text.strip_prefix(HASH_PREFIX).ok_or_else(wrong)?.as_bytes();
-        let mut hash = [0; HASH_BYTES];
-        if digits.len() != 2 * hash.len() {
-            return Err(wrong());
-        }
-        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            for digit in pair {
-                let value = match digit {
-                    b'0'..=b'9' => digit - b'0',
-                    b'a'..=b'f' => digit - b'a' + 10,
-                    _ => return Err(wrong()),
-                };
-                *byte = *byte << 4 | value;
-            }
-        }
-        Ok(Self(hash))
+        let digits = text.strip_prefix(HASH_PREFIX).ok_or_else(wrong)?;
+        hex::decode(digits).map(Self).ok_or_else(wrong)
     }
 }
 
 impl fmt::Display for CumulativeHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HASH_PREFIX)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{HASH_PREFIX}{}", Hex(&self.0))
     }
 }
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::KeyVersion;
 use crate::fault::excerpt;
+use crate::hex::{self, Hex};
 use crate::identifier::IdentifierError;
 
 /// Hexadecimal digits behind it.
@@ -83,8 +84,7 @@ impl KeyVersion {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::PREFIX)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{}{}", Self::PREFIX, Hex(&self.0))
     }
 }
 
@@ -112,12 +112,7 @@ impl FromStr for Fingerprint {
                 digits: digits.len(),
             });
         }
-        let mut bytes = [0; 32];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            let pair = digits.get(2 * at..2 * at + 2).ok_or_else(form)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| form())?;
-        }
-        Ok(Self(bytes))
+        hex::decode(digits).map(Self).ok_or_else(form)
     }
 }
 

@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::{self, Hex};
 use crate::jws::SignedCheckpoint;
 
 /// Nodes are kept at the levels that this divides. A larger number would keep fewer of them, and have a proof read
@@ -81,26 +82,14 @@ impl FromStr for TreeHash {
     type Err = NotAHash;
 
     fn from_str(text: &str) -> Result<Self, NotAHash> {
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Ok(byte - b'0'),
-            b'a'..=b'f' => Ok(byte - b'a' + 10),
-            _ => Err(NotAHash),
-        };
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
-            return Err(NotAHash);
-        };
-        let bytes = pairs
-            .iter()
-            .map(|[high, low]| Ok(digit(*high)? << 4 | digit(*low)?));
-        let bytes: Vec<u8> = bytes.collect::<Result<_, _>>()?;
-        bytes.try_into().map(Self).map_err(|_| NotAHash)
+        hex::decode(text).map(Self).ok_or(NotAHash)
     }
 }
 
 /// Lower-case hexadecimal.
 impl fmt::Display for TreeHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
