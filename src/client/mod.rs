@@ -12,6 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
+use crate::fault::innermost;
 use crate::files;
 
 pub use peers::RemotePeer;
@@ -115,15 +116,6 @@ pub async fn connect(url: &str, tls: &ClientTls) -> Result<Channel, ConnectError
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT);
     endpoint.connect().await.map_err(failed)
-}
-
-/// The outermost message is only "transport error".
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut reason = error;
-    while let Some(inner) = reason.source() {
-        reason = inner;
-    }
-    reason.to_string()
 }
 
 /// What to do about a call that ended without an answer of the service, which gives each of its refusals a reason: then gRPC's

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
@@ -15,7 +14,8 @@ use zeroize::Zeroizing;
 use super::change::LabelChange;
 use super::snapshot::{Snapshot, StoredKey, StoredVersion};
 use crate::key::{KeySecret, SecretError, StagingLabel};
-use crate::source::{innermost, missing_setting, parse_secret, unpooled};
+use crate::source::aws::{self, Failed};
+use crate::source::parse_secret;
 
 /// How long one attempt of a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,13 +106,7 @@ impl SecretStore {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
-        let config = aws_sdk_secretsmanager::config::Builder::from(shared)
-            .http_client(unpooled())
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            // Keys are made by this machine's clock: one that AWS refuses is mended first. Nor is it led by an absurd `Date`.
-            .disable_clock_skew_correction(true)
-            .build();
+        let config = aws::config(shared, timeouts, ATTEMPTS).build();
         Self {
             secret: secret.into(),
             client: Client::from_conf(config),
@@ -280,40 +274,27 @@ impl SecretStore {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let status = error.raw_response().map(|raw| raw.status().as_u16());
         let secret = || self.secret.clone();
-        let problem = match error {
-            SdkError::TimeoutError(_) => "no answer in time".into(),
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                match missing_setting(error) {
-                    Some(problem) => return StoreError::NotMade { call, problem },
-                    None => format!("cannot be reached: {}", innermost(error)),
-                }
+        let problem = match Failed::of(error) {
+            Failed::NotMade(problem) => return StoreError::NotMade { call, problem },
+            Failed::Unanswered(problem) => problem,
+            Failed::Denied => {
+                let secret = secret();
+                return StoreError::Denied { secret, call };
             }
-            _ => match (error.code(), status) {
-                (Some("ResourceNotFoundException"), _) => return StoreError::NoSecret(secret()),
-                // Some denials have no code.
-                (Some("AccessDeniedException"), _) | (_, Some(403)) => {
-                    let secret = secret();
-                    return StoreError::Denied { secret, call };
-                }
-                (
-                    Some(
-                        "InvalidParameterException"
-                        | "InvalidRequestException"
-                        | "ResourceExistsException",
-                    ),
-                    _,
+            Failed::Refused(refusal) => match refusal.code {
+                Some("ResourceNotFoundException") => return StoreError::NoSecret(secret()),
+                Some(
+                    "InvalidParameterException"
+                    | "InvalidRequestException"
+                    | "ResourceExistsException",
                 ) => {
                     return StoreError::Changed {
                         call,
-                        problem: error.message().unwrap_or("is refused").into(),
+                        problem: refusal.message.unwrap_or("is refused").into(),
                     };
                 }
-                (code, _) => {
-                    let code = code.unwrap_or("an answer that is not understood");
-                    format!("{code}: {}", error.message().unwrap_or_default())
-                }
+                _ => refusal.to_string(),
             },
         };
         StoreError::Unavailable { call, problem }

@@ -1,7 +1,7 @@
 //! Where keys come from. A source gives versions with their staging labels; what may be done with them is
 //! decided elsewhere.
 
-mod connections;
+pub(crate) mod aws;
 mod file;
 mod secrets_manager;
 
@@ -11,10 +11,9 @@ use chrono::TimeDelta;
 use crate::key::{SecretError, VersionSecret};
 use crate::timekeeping::SecondClock;
 
-pub(crate) use connections::unpooled;
 pub use file::FileSource;
 pub use secrets_manager::{DEFAULT_SECRET, SecretsManagerSource};
-pub(crate) use secrets_manager::{innermost, missing_setting, parse_secret, secret_text};
+pub(crate) use secrets_manager::{parse_secret, secret_text};
 
 /// Why a source cannot be read. No variant holds key material.
 #[derive(Clone, Debug, thiserror::Error)]

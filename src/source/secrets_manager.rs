@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
@@ -28,7 +27,8 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use zeroize::Zeroizing;
 
-use super::{KeySource, SourceError, unpooled};
+use super::aws::{self, Failed};
+use super::{KeySource, SourceError};
 use crate::key::{KeySecret, SecretError, StagingLabel, VersionSecret};
 use crate::timekeeping::{SecondClock, uptime};
 
@@ -84,14 +84,8 @@ impl SecretsManagerSource {
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
         let (calls, second_clock) = (Arc::new(AtomicU64::new(0)), SecondClock::default());
-        let config = aws_sdk_secretsmanager::config::Builder::from(shared)
-            .http_client(unpooled())
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        let config = aws::config(shared, timeouts, ATTEMPTS)
             .interceptor(CallCounter(Arc::clone(&calls)))
-            // It would date requests by what the answer before said, and panic where that fits no calendar. A clock so wrong that
-            // AWS refuses its requests signs nothing anyway.
-            .disable_clock_skew_correction(true)
             .interceptor(DateReader {
                 clock: second_clock.clone(),
                 asked: Mutex::default(),
@@ -171,22 +165,13 @@ impl SecretsManagerSource {
 
     fn explain(&self, error: &SdkError<GetSecretValueError>) -> SourceError {
         let secret = &self.secret_id;
-        let status = error.raw_response().map(|raw| raw.status().as_u16());
-        let problem = match error {
-            SdkError::TimeoutError(_) => "no answer in time".into(),
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                let reached = || format!("cannot be reached: {}", innermost(error));
-                missing_setting(error).unwrap_or_else(reached)
-            }
-            // A denial by moto has no code.
-            _ if status == Some(403) || error.code() == Some("AccessDeniedException") => {
+        let problem = match Failed::of(error) {
+            Failed::NotMade(problem) | Failed::Unanswered(problem) => problem,
+            Failed::Denied => {
                 "access denied; expected a role that may call secretsmanager:GetSecretValue on it"
                     .into()
             }
-            _ => {
-                let code = error.code().unwrap_or("an answer that is not understood");
-                format!("{code}: {}", error.message().unwrap_or_default())
-            }
+            Failed::Refused(refusal) => refusal.to_string(),
         };
         SourceError::Unavailable(format!("{secret}: {problem}"))
     }
@@ -293,40 +278,6 @@ fn is_not_found(error: &SdkError<GetSecretValueError>) -> bool {
     error
         .as_service_error()
         .is_some_and(GetSecretValueError::is_resource_not_found_exception)
-}
-
-/// What is at the bottom of an error: the outer layers only say that something failed.
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
-}
-
-/// What nobody told the SDK, so that it cannot make a call, and how it is told.
-pub(crate) fn missing_setting(error: &dyn std::error::Error) -> Option<String> {
-    let problem = innermost(error);
-    // "Missing Region", or, where an endpoint is given, "missing signing region".
-    let folded = problem.to_lowercase();
-    if folded.contains("missing") && folded.contains("region") {
-        return Some(
-            "the AWS region is not known; set AWS_REGION, or AWS_PROFILE to a profile that has one"
-                .into(),
-        );
-    }
-    if !problem.contains("no credentials found") {
-        return None;
-    }
-    let profile = std::env::var("AWS_PROFILE").unwrap_or_default();
-    let profile = match profile.is_empty() {
-        true => String::new(),
-        false => format!(" (AWS_PROFILE is {profile:?}: is it in ~/.aws/config?)"),
-    };
-    Some(format!(
-        "no AWS credentials are found{profile}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it where \
-         there is a role"
-    ))
 }
 
 /// Counts every request that is sent, retries among them.

@@ -84,6 +84,15 @@ pub fn check_line(field: &str, text: &str, most: usize) -> Result<(), FieldFault
     Err(FieldFault::new(field, problem))
 }
 
+/// What is at the bottom of an error: the outer layers only say that something failed.
+pub fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
 /// Quotes the start of a caller's text, with control characters escaped, for an error message.
 pub fn excerpt(text: &str) -> String {
     let mut chars = text.chars();
