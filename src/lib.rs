@@ -54,6 +54,7 @@ pub mod source;
 pub mod telemetry;
 pub mod timekeeping;
 
+use ::checkpoint::lines;
 use ::checkpoint_verify::files;
 
 pub use ::checkpoint::{checkpoint, fault, hex, identifier, visible};

@@ -13,7 +13,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::BufReader;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -25,6 +25,7 @@ use super::{AppendError, Record, RecordError, ResumeError, Resumption};
 use crate::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES, Timestamp};
 use crate::files;
 use crate::key::{Keyring, instant_text};
+use crate::lines::Lines;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, VerdictKind};
 
@@ -125,40 +126,28 @@ pub struct Restored {
     pub tree: Frontier,
 }
 
-/// The lines of a file, with their numbers.
-struct Lines {
-    file: BufReader<File>,
-    line: Vec<u8>,
-    count: u64,
-}
+/// The published checkpoints of a file, one a line.
+struct Published(Lines<BufReader<File>>);
 
-impl Lines {
+impl Published {
     fn open(path: &Path) -> Result<Self, RestoreError> {
-        Ok(Self {
-            file: BufReader::new(files::open_regular(path)?),
-            line: Vec::new(),
-            count: 0,
-        })
+        let file = BufReader::new(files::open_regular(path)?);
+        Ok(Self(Lines::new(file)))
     }
 
-    /// The next published checkpoint; none at the end.
-    fn next(&mut self) -> Result<Option<SignedCheckpoint>, RestoreError> {
-        self.line.clear();
-        self.count += 1;
-        // One more for the end of the line, and one to see that it is too long.
-        let mut bounded = (&mut self.file).take(MAX_JSON_BYTES as u64 + 2);
-        if bounded.read_until(b'\n', &mut self.line)? == 0 {
-            self.count -= 1;
+    /// The next one, and its line; none at the end.
+    fn next(&mut self) -> Result<Option<(u64, SignedCheckpoint)>, RestoreError> {
+        let Some((number, line)) = self.0.next(MAX_JSON_BYTES)? else {
             return Ok(None);
-        }
-        let text = self.line.trim_ascii_end();
+        };
+        let text = line.trim_ascii_end();
         if text.len() > MAX_JSON_BYTES {
-            return Err(RestoreError::TooLong(self.count));
+            return Err(RestoreError::TooLong(number));
         }
-        let signed = SignedCheckpoint::from_published_json(text);
-        signed
-            .map(Some)
-            .map_err(|error| RestoreError::NotPublished(self.count, error))
+        match SignedCheckpoint::from_published_json(text) {
+            Ok(signed) => Ok(Some((number, signed))),
+            Err(error) => Err(RestoreError::NotPublished(number, error)),
+        }
     }
 }
 
@@ -187,7 +176,7 @@ pub async fn restore(
     let resumed = Vec::from(resumptions.clone());
     check_order(record, path, &keyring, resumptions.clone(), present).await?;
     let (mut newest, mut added) = (record.head().await?.size(), 0);
-    let mut lines = Lines::open(path)?;
+    let mut lines = Published::open(path)?;
     loop {
         while let Some(next) = resumptions.pop_front_if(|next| next.after_rows <= newest) {
             record.resume_clock(next.order()).await?;
@@ -197,9 +186,9 @@ pub async fn restore(
             .front()
             .map_or(u64::MAX, |next| next.after_rows - newest);
         let most = usize::try_from(room).unwrap_or(BATCH).min(BATCH);
-        let (first, mut batch) = (lines.count + 1, Vec::new());
+        let (first, mut batch) = (lines.0.count() + 1, Vec::new());
         while batch.len() < most
-            && let Some(signed) = lines.next()?
+            && let Some((_, signed)) = lines.next()?
         {
             batch.push(signed);
         }
@@ -222,7 +211,7 @@ pub async fn restore(
         }
     }
     Ok(Restored {
-        lines: lines.count,
+        lines: lines.0.count(),
         added,
         resumed,
         tree: record.head().await?,
@@ -235,12 +224,12 @@ fn verify(
     resumptions: &[Resumption],
     present: Present,
 ) -> Result<(), RestoreError> {
-    let mut lines = Lines::open(path)?;
-    while let Some(signed) = lines.next()? {
+    let mut lines = Published::open(path)?;
+    while let Some((line, signed)) = lines.next()? {
         let verdict = verifier::verify(keyring, &signed);
         if verdict.kind != VerdictKind::Valid {
             return Err(RestoreError::NotValid {
-                line: lines.count,
+                line,
                 kind: verdict.kind,
                 explanation: verdict.explanation,
             });
@@ -252,7 +241,7 @@ fn verify(
             .any(|resumption| resumption.explains(0, signed_at, present.at))
         {
             let dated = present.check(&signed);
-            dated.map_err(|problem| RestoreError::Future(lines.count, problem))?;
+            dated.map_err(|problem| RestoreError::Future(line, problem))?;
         }
     }
     Ok(())
@@ -282,9 +271,9 @@ async fn check_order(
     };
     let mut ledgers: HashMap<LedgerId, Newest> = HashMap::new();
     let mut names: HashMap<(LedgerId, CheckpointId), TreeHash> = HashMap::new();
-    let mut lines = Lines::open(path)?;
-    while let Some(signed) = lines.next()? {
-        let (line, checkpoint, header) = (lines.count, &signed.checkpoint, signed.jws.header());
+    let mut lines = Published::open(path)?;
+    while let Some((line, signed)) = lines.next()? {
+        let (checkpoint, header) = (&signed.checkpoint, signed.jws.header());
         let fields = checkpoint.fields();
         let (ledger_id, entry_count) = (&fields.ledger_id, fields.entry_count.get());
         let mut standing = record

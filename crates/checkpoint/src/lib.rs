@@ -29,7 +29,7 @@
 //! | [`verdict`] | verdicts on published checkpoints |
 //! | [`history`] | the rules that forbid a second history |
 //! | [`log`] | the record as a transparency log: tree, proofs, heads, exports |
-//! | [`fault`], [`hex`], [`identifier`], [`visible`] | what is wrong with input; the form of hashes and names; text that is safe to show |
+//! | [`fault`], [`hex`], [`identifier`], [`lines`], [`visible`] | what is wrong with input; the form of hashes and names; lines within a bound; text that is safe to show |
 
 pub mod checkpoint;
 pub mod fault;
@@ -39,6 +39,7 @@ pub mod identifier;
 pub mod jws;
 pub mod key;
 pub mod keyring;
+pub mod lines;
 pub mod log;
 #[cfg(feature = "aws-lc-rs")]
 pub mod signing;

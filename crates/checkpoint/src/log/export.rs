@@ -3,7 +3,7 @@
 //! The first line is an object with the number of rows, the root of the tree over them and the keyring (a JWK Set);
 //! each further line is the published JSON of a row, in the order of the record: the leaves of the tree.
 
-use std::io::{BufRead, Read as _};
+use std::io::BufRead;
 
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
 use crate::history::Resumption;
 use crate::jws::SignedCheckpoint;
 use crate::keyring::{Keyring, KeyringFile, KeyringFileError, MAX_KEYRING_BYTES, SkippedKey};
+use crate::lines::Lines;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -140,10 +141,7 @@ pub enum ReadError {
 
 /// Reads an export, row by row.
 pub struct ExportReader<R> {
-    lines: R,
-    line: Vec<u8>,
-    /// Lines read so far.
-    count: u64,
+    lines: Lines<R>,
     /// How many rows the first line promises.
     pub rows: u64,
     /// The root of the tree over them, in hexadecimal.
@@ -163,17 +161,15 @@ impl<R: BufRead> ExportReader<R> {
     /// [`ReadError`] when it is not that of an export.
     pub fn open(lines: R) -> Result<Self, ReadError> {
         let mut reader = Self {
-            lines,
-            line: Vec::new(),
-            count: 0,
+            lines: Lines::new(lines),
             rows: 0,
             root: String::new(),
             keyring: Keyring::default(),
             skipped: Vec::new(),
             resumptions: Vec::new(),
         };
-        reader.read_line(MAX_KEYRING_BYTES + HEADER_BYTES)?;
-        let header = ExportHeader::parse(&reader.line)?;
+        let first = reader.line(MAX_KEYRING_BYTES + HEADER_BYTES)?;
+        let header = ExportHeader::parse(first.map_or(&[], |(_, line)| line))?;
         reader.resumptions = header.resumptions()?;
         reader.rows = header.rows;
         reader.root = header.root;
@@ -188,34 +184,25 @@ impl<R: BufRead> ExportReader<R> {
     /// [`ReadError`] names the line.
     pub fn next_rows(&mut self, most: usize) -> Result<Vec<SignedCheckpoint>, ReadError> {
         let mut rows = Vec::with_capacity(most);
-        while rows.len() < most && self.read_line(MAX_JSON_BYTES)? {
-            let row = SignedCheckpoint::from_published_json(&self.line);
-            rows.push(row.map_err(|error| ReadError::Row(self.count, error))?);
+        while rows.len() < most
+            && let Some((number, line)) = self.line(MAX_JSON_BYTES)?
+        {
+            let row = SignedCheckpoint::from_published_json(line);
+            rows.push(row.map_err(|error| ReadError::Row(number, error))?);
         }
         Ok(rows)
     }
 
     /// What follows the lines that were read.
     pub fn into_rest(self) -> R {
-        self.lines
+        self.lines.into_rest()
     }
 
-    /// Reads a line within its bound; false at the end.
-    fn read_line(&mut self, most: usize) -> Result<bool, ReadError> {
-        self.line.clear();
-        // One more for the end of the line, and one to see that it is too long.
-        let mut bounded = (&mut self.lines).take(most as u64 + 2);
-        bounded.read_until(b'\n', &mut self.line)?;
-        if self.line.is_empty() {
-            return Ok(false);
-        }
-        self.count += 1;
-        if self.line.last() == Some(&b'\n') {
-            self.line.pop();
-        }
-        match self.line.len() > most {
-            true => Err(ReadError::TooLong(self.count, most)),
-            false => Ok(true),
+    /// The next line and its number, within its bound; none at the end.
+    fn line(&mut self, most: usize) -> Result<Option<(u64, &[u8])>, ReadError> {
+        match self.lines.next(most)? {
+            Some((number, line)) if line.len() > most => Err(ReadError::TooLong(number, most)),
+            line => Ok(line),
         }
     }
 }
