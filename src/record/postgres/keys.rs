@@ -9,8 +9,8 @@ use super::head::{LOCKED_HEAD, read_head};
 use super::knowledge::Rests;
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
-use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
-use crate::record::row::{instant, parse};
+use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
+use crate::record::keys::{RevocationRow, Rows, VersionRow};
 use crate::record::{RecordError, RegisterError, WentBack};
 
 /// The keyring, and what it rests on.
@@ -32,38 +32,28 @@ async fn keyring(client: &impl GenericClient) -> Result<Keyring, StoreError> {
         client.query(endorsements, &[]),
         client.query(revocations, &[])
     )?;
-    let mut keyring = Keyring::default();
+    let mut keys = Rows::default();
     for row in versions {
-        let key_id: String = row.try_get(0)?;
-        let damaged = |problem: String| RecordError::Damaged(format!("key {key_id}: {problem}"));
-        let public_key = PublicKey::from_der(row.try_get(1)?);
-        let window = ValidityWindow::new(instant(row.try_get(3)?)?, instant(row.try_get(4)?)?);
-        let version = KeyVersion {
-            key_id: parse("key_id", &key_id)?,
-            public_key: public_key.map_err(|e| damaged(e.to_string()))?,
-            algorithm: parse("algorithm", row.try_get(2)?)?,
-            window: window.map_err(|e| damaged(e.to_string()))?,
-        };
-        let inserted = keyring.insert(version);
-        inserted.map_err(|e| damaged(e.to_string()))?;
+        keys.version(&VersionRow {
+            key_id: row.try_get(0)?,
+            public_key: row.try_get(1)?,
+            algorithm: row.try_get(2)?,
+            valid_from: row.try_get(3)?,
+            valid_until: row.try_get(4)?,
+        })?;
     }
     for row in endorsements {
-        let key_id: KeyId = parse("key_id", row.try_get(0)?)?;
-        let endorsement = Endorsement::parse(row.try_get(1)?)
-            .map_err(|error| RecordError::Damaged(format!("endorsement of {key_id}: {error}")))?;
-        keyring.endorse(&key_id, endorsement);
+        keys.endorsement(row.try_get(0)?, row.try_get(1)?)?;
     }
     for row in revocations {
-        let key_id: KeyId = parse("key_id", row.try_get(0)?)?;
-        let revocation = Revocation::new(
-            instant(row.try_get(1)?)?,
-            row.try_get(2)?,
-            instant(row.try_get(3)?)?,
-        )
-        .map_err(|fault| RecordError::Damaged(format!("revocation of {key_id}: {fault}")))?;
-        keyring.revoke(&key_id, revocation);
+        keys.revocation(RevocationRow {
+            key_id: row.try_get(0)?,
+            distrust_after: row.try_get(1)?,
+            reason: row.try_get(2)?,
+            revoked_at: row.try_get(3)?,
+        })?;
     }
-    Ok(keyring)
+    Ok(keys.keyring())
 }
 
 pub(super) async fn register_key(

@@ -9,7 +9,8 @@ use tokio_postgres::{Row as SqlRow, Transaction};
 
 use super::session::begin_reading;
 use super::{MIGRATIONS, StoreError};
-use crate::record::StoreCheck;
+use crate::record::schema::differences;
+use crate::record::{StoreCheck, schema};
 
 const SCHEMA: &str = "checkpoint_signer";
 const MODEL: &str = "checkpoint_signer_model";
@@ -39,7 +40,7 @@ const OBJECTS: &str = "\
 /// What is missing, was changed, or is not the service's; or that whoever asks may not make the model.
 pub(super) async fn compare(client: &mut Object) -> Result<StoreCheck, StoreError> {
     let transaction = begin_reading(client).await?;
-    let compared = differences(&transaction).await;
+    let compared = differing(&transaction).await;
     transaction.rollback().await?;
     match compared {
         Err(error) if may_not(&error) => {
@@ -66,7 +67,7 @@ fn may_not(error: &tokio_postgres::Error) -> bool {
         .contains(&error.code().cloned())
 }
 
-async fn differences(transaction: &Transaction<'_>) -> Result<Vec<String>, tokio_postgres::Error> {
+async fn differing(transaction: &Transaction<'_>) -> Result<Vec<String>, tokio_postgres::Error> {
     for migration in MIGRATIONS {
         let migration = migration.replace(SCHEMA, MODEL);
         transaction.batch_execute(&migration).await?;
@@ -76,21 +77,14 @@ async fn differences(transaction: &Transaction<'_>) -> Result<Vec<String>, tokio
     transaction.batch_execute(qualified).await?;
     let expected = objects(transaction, MODEL).await?;
     let found = objects(transaction, SCHEMA).await?;
-    let mut problems = Vec::new();
-    for object in expected.iter().filter(|object| !found.contains(object)) {
-        problems.push(format!("schema: {} is missing or was changed", object.0));
-    }
-    let known = |name: &String| expected.iter().any(|(expected, _)| expected == name);
-    for (name, _) in found.iter().filter(|(name, _)| !known(name)) {
-        problems.push(format!("schema: {name} is not the service's"));
-    }
-    Ok(problems)
+    let differing = differences(&expected, &found);
+    Ok(differing.iter().map(ToString::to_string).collect())
 }
 
 async fn objects(
     transaction: &Transaction<'_>,
     schema: &str,
-) -> Result<Vec<(String, String)>, tokio_postgres::Error> {
+) -> Result<Vec<schema::Object>, tokio_postgres::Error> {
     let read = |row: &SqlRow| {
         let (name, definition): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         Ok((name, definition.replace(schema, SCHEMA)))

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use rusqlite::Connection;
 
 use crate::record::row::{HeadClaim, check_head};
+use crate::record::schema::{Difference, Object, differences};
 use crate::record::{Depth, RecordError, damaged, unjudged};
 
 /// One row for each thing that is there; what SQLite makes for itself (`sqlite_...`) is its own.
@@ -46,9 +47,8 @@ fn pages(connection: &Connection, problems: &mut Vec<String>) -> Result<(), Reco
 
 /// The tables, indexes and triggers are those of `schema.sql`: a trigger that is gone no longer refuses anything.
 fn schema(connection: &Connection, problems: &mut Vec<String>) -> Result<(), RecordError> {
-    for (name, problem) in differences(connection)? {
-        problems.push(format!("schema: {name} {problem}"));
-    }
+    let differing = differing(connection)?;
+    problems.extend(differing.iter().map(ToString::to_string));
     Ok(())
 }
 
@@ -62,22 +62,10 @@ pub(super) fn check_head_fits(connection: &Connection) -> Result<(), RecordError
     }
 }
 
-/// Names, with what is wrong.
-fn differences(connection: &Connection) -> Result<Vec<(String, &'static str)>, RecordError> {
-    let mut problems = Vec::new();
+fn differing(connection: &Connection) -> Result<Vec<Difference>, RecordError> {
     let model = Connection::open_in_memory()?;
     model.execute_batch(include_str!("schema.sql"))?;
-    let (expected, found) = (objects(&model)?, objects(connection)?);
-    let differs =
-        |object: &&(String, String), others: &[(String, String)]| !others.contains(object);
-    for (name, _) in expected.iter().filter(|object| differs(object, &found)) {
-        problems.push((name.clone(), "is missing or was changed"));
-    }
-    let known = |name: &String| expected.iter().any(|(expected, _)| expected == name);
-    for (name, _) in found.iter().filter(|(name, _)| !known(name)) {
-        problems.push((name.clone(), "is not the service's"));
-    }
-    Ok(problems)
+    Ok(differences(&objects(&model)?, &objects(connection)?))
 }
 
 /// The version that SQLite gives the schema, when it was last found to be right.
@@ -95,9 +83,9 @@ impl Compared {
         if self.0.load(Relaxed) == version {
             return Ok(());
         }
-        let problems = differences(connection)?;
-        if !problems.is_empty() {
-            let names = problems.iter().map(|(name, _)| name.as_str());
+        let differing = differing(connection)?;
+        if !differing.is_empty() {
+            let names = differing.iter().map(|object| object.name.as_str());
             return Err(unjudged(names, "The record is lost"));
         }
         self.0.store(version, Relaxed);
@@ -105,7 +93,7 @@ impl Compared {
     }
 }
 
-fn objects(connection: &Connection) -> Result<Vec<(String, String)>, RecordError> {
+fn objects(connection: &Connection) -> Result<Vec<Object>, RecordError> {
     let mut statement = connection.prepare(OBJECTS)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)

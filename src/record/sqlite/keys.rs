@@ -3,53 +3,46 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
-use crate::record::row::{instant, parse};
+use crate::key::{KeyId, KeyVersion, Keyring, Revocation};
+use crate::record::keys::{RevocationRow, Rows, VersionRow};
 use crate::record::{RecordError, RegisterError};
 
 /// Part of every transaction that writes and appends no rows.
 const COUNT_COMMIT: &str = "UPDATE record_head SET commits = commits + 1";
 
 pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
-    let mut keyring = Keyring::default();
+    let mut keys = Rows::default();
     let mut statement = connection.prepare_cached(
         "SELECT key_id, public_key, algorithm, valid_from, valid_until FROM key_version",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let key_id: String = row.get(0)?;
-        let damaged = |problem: String| RecordError::Damaged(format!("key {key_id}: {problem}"));
-        let public_key = PublicKey::from_der(&row.get::<_, Vec<u8>>(1)?);
-        let window = ValidityWindow::new(instant(row.get(3)?)?, instant(row.get(4)?)?);
-        let version = KeyVersion {
-            key_id: parse("key_id", &key_id)?,
-            public_key: public_key.map_err(|e| damaged(e.to_string()))?,
-            algorithm: parse("algorithm", &row.get::<_, String>(2)?)?,
-            window: window.map_err(|e| damaged(e.to_string()))?,
-        };
-        keyring
-            .insert(version)
-            .map_err(|e| damaged(e.to_string()))?;
+        keys.version(&VersionRow {
+            key_id: row.get(0)?,
+            public_key: row.get(1)?,
+            algorithm: row.get(2)?,
+            valid_from: row.get(3)?,
+            valid_until: row.get(4)?,
+        })?;
     }
     let mut statement =
         connection.prepare_cached("SELECT key_id, endorsement FROM key_endorsement")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let key_id: KeyId = parse("key_id", &row.get::<_, String>(0)?)?;
-        let endorsement = Endorsement::parse(&row.get::<_, String>(1)?)
-            .map_err(|error| RecordError::Damaged(format!("endorsement of {key_id}: {error}")))?;
-        keyring.endorse(&key_id, endorsement);
+        keys.endorsement(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?;
     }
     let mut statement = connection
         .prepare_cached("SELECT key_id, distrust_after, reason, revoked_at FROM key_revocation")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let key_id: KeyId = parse("key_id", &row.get::<_, String>(0)?)?;
-        let revocation = Revocation::new(instant(row.get(1)?)?, row.get(2)?, instant(row.get(3)?)?)
-            .map_err(|fault| RecordError::Damaged(format!("revocation of {key_id}: {fault}")))?;
-        keyring.revoke(&key_id, revocation);
+        keys.revocation(RevocationRow {
+            key_id: row.get(0)?,
+            distrust_after: row.get(1)?,
+            reason: row.get(2)?,
+            revoked_at: row.get(3)?,
+        })?;
     }
-    Ok(keyring)
+    Ok(keys.keyring())
 }
 
 pub(super) fn register_key(
