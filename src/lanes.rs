@@ -72,7 +72,10 @@ impl Lane {
     ) -> Option<T> {
         let (done, result) = oneshot::channel();
         let work = move || {
-            let _ = done.send(work());
+            // Who has gone before its turn costs nothing any more.
+            if !done.is_closed() {
+                let _ = done.send(work());
+            }
         };
         match self.threads() {
             Some(threads) => threads.spawn_fifo(work),

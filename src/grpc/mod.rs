@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::record::Record;
 use crate::signer::{Custody, NoKey, Readiness, Refusal, Signer};
 use crate::telemetry::Metrics;
-use access::{Access, MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
+use access::Access;
 use gate::GateLayer;
 
 /// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
@@ -106,36 +106,27 @@ pub async fn serve(
         inner.shutdown.clone(),
         inner.aside.clone(),
     );
-    let signing = SigningServiceServer::new(signing::Signing(inner.clone()))
-        .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let verification = VerificationServiceServer::new(verification::Verification(inner.clone()))
-        .max_decoding_message_size(MAX_REQUEST_BYTES);
     let mut routes = Routes::builder();
     routes
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         // Python's grpcio-reflection and older tools speak nothing newer.
         .add_service(reflection().build_v1alpha()?)
-        .add_service(signing)
-        .add_service(verification)
-        .add_service(
-            KeyServiceServer::new(keys::Keys(inner.clone()))
-                .max_decoding_message_size(MAX_SMALL_REQUEST_BYTES),
-        )
-        .add_service(
-            RecordServiceServer::new(record::Records(inner.clone()))
-                .max_decoding_message_size(MAX_SMALL_REQUEST_BYTES),
-        );
+        .add_service(SigningServiceServer::new(signing::Signing(inner.clone())))
+        .add_service(VerificationServiceServer::new(verification::Verification(
+            inner.clone(),
+        )))
+        .add_service(KeyServiceServer::new(keys::Keys(inner.clone())))
+        .add_service(RecordServiceServer::new(record::Records(inner.clone())));
     let connections = transport::listen(listener, access, inner.shutdown.clone());
+    // A connection's window of 1 MiB, 20 streams that may be reset before they are looked at (CVE-2023-44487) and 20 s to answer a
+    // ping are hyper's, h2's and tonic's own bounds.
     Server::builder()
         .layer(gate)
         .initial_stream_window_size(transport::STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(transport::CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(transport::MAX_CALLS_PER_CONNECTION)
         .http2_max_header_list_size(transport::MAX_METADATA_READ_BYTES)
-        .http2_max_pending_accept_reset_streams(Some(transport::MAX_RESETS))
         .http2_keepalive_interval(Some(transport::PING_EVERY))
-        .http2_keepalive_timeout(Some(transport::PING_PATIENCE))
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(connections, inner.shutdown.clone().cancelled_owned())
         .await?;

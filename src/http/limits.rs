@@ -10,8 +10,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use super::problem::Problem;
 use crate::budget::{Budget, Part};
 use crate::checkpoint::MAX_PAYLOAD_BYTES;
@@ -60,17 +58,13 @@ impl Asker {
 /// What requests and answers may take.
 #[derive(Clone)]
 pub(super) struct Limits {
-    /// Large bodies that are verified at once: on half of the cores, so that the other half is for everybody else.
-    large: Arc<Semaphore>,
     bodies: Arc<Budget>,
     answers: Arc<Budget>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            large: Arc::new(Semaphore::new(cores.div_ceil(2))),
             bodies: Budget::new(BODIES_KIB, BODIES_SHARE_KIB),
             answers: Budget::new(ANSWERS_KIB, ANSWERS_KIB),
         }
@@ -78,14 +72,6 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// A turn to be verified, for a body that is large.
-    pub(super) async fn turn(&self, is_large: bool) -> Option<OwnedSemaphorePermit> {
-        match is_large {
-            true => Arc::clone(&self.large).acquire_owned().await.ok(),
-            false => None,
-        }
-    }
-
     /// The part that the body of a request needs, by what its head announces.
     ///
     /// # Errors

@@ -19,7 +19,6 @@ pub use rpcs::{Lasts, Need, RPCS, Rpc, Runs, Takes};
 
 pub(super) use judge::Judge;
 pub(super) use peer::Peer;
-pub(super) use rpcs::{MAX_REQUEST_BYTES, MAX_SMALL_REQUEST_BYTES};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

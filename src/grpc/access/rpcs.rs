@@ -8,10 +8,10 @@ use Role::{Auditor, Operator, Signer};
 /// Largest message with a checkpoint, in bytes. A checkpoint's payload has at most 512 KiB and its content at most 65,536 values
 /// (`checkpoint::MAX_VALUES`). As protobuf, a value takes up to 20 bytes beside its text: 1.75 MiB at most. To be verified it comes with
 /// its payload and its published JSON, another 1.1 MiB: 2.9 MiB, and this is more.
-pub(in crate::grpc) const MAX_REQUEST_BYTES: usize = 3 * 1024 * 1024;
+const MAX_REQUEST_BYTES: usize = 3 * 1024 * 1024;
 
 /// Largest message of every other RPC: names, numbers, a page token, a sentence of 512 characters.
-pub(in crate::grpc) const MAX_SMALL_REQUEST_BYTES: usize = 64 * 1024;
+const MAX_SMALL_REQUEST_BYTES: usize = 64 * 1024;
 
 /// What a caller must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -102,19 +102,10 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client may take to close its end of a connection that is over.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// A silent peer is asked whether it is there (RFC 9113, section 6.7) ...
+/// A silent peer is asked whether it is there (RFC 9113, section 6.7).
 pub(super) const PING_EVERY: Duration = Duration::from_secs(60);
-
-/// ... and has this long to say so.
-pub(super) const PING_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What of a call's request may be on its way unread, in bytes. A client that pours checkpoints into a stream must be stopped by
 /// this before h2 counts too many small frames on the connection and ends it (its budget is half of the connection's window):
 /// some 600 frames of the smallest checkpoints, on each of five streams.
 pub(super) const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
-
-/// The same for all calls of a connection.
-pub(super) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-
-/// Streams that a client may open and reset before they are looked at (CVE-2023-44487).
-pub(super) const MAX_RESETS: usize = 20;
