@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Shares that are remembered before those that nobody uses are forgotten.
@@ -20,6 +21,25 @@ pub(crate) struct Budget {
 pub(crate) struct Part {
     _share: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
+}
+
+/// Bytes with their part.
+struct Held {
+    bytes: Bytes,
+    _part: Part,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Part {
+    /// The same bytes, which hold the part until nobody needs them: an answer's, until the network has taken them.
+    pub(crate) fn held_by(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Held { bytes, _part: self })
+    }
 }
 
 impl Budget {

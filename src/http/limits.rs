@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
@@ -157,18 +157,6 @@ fn other(headers: &HeaderMap, name: header::HeaderName, known: &str) -> Option<S
     values.next()
 }
 
-/// Bytes of an answer, with their part of the budget: it is given back when the network has taken them.
-struct Held {
-    bytes: Bytes,
-    _part: Part,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 /// Lets no more large answers wait for their readers than there is room for.
 pub(super) async fn bound_answers(
     State(limits): State<Limits>,
@@ -184,10 +172,7 @@ pub(super) async fn bound_answers(
         return Response::from_parts(head, Body::from(bytes));
     }
     match limits.answers.try_take(&Arc::from(""), bytes.len()) {
-        Some(part) => {
-            let held = Bytes::from_owner(Held { bytes, _part: part });
-            Response::from_parts(head, Body::from(held))
-        }
+        Some(part) => Response::from_parts(head, Body::from(part.held_by(bytes))),
         None => Problem::overloaded().into_response(),
     }
 }

@@ -7,12 +7,10 @@
 
 mod checkpoints;
 mod health;
-mod idle;
 mod keys;
 mod limits;
 mod metrics;
 mod page;
-mod patient;
 mod problem;
 mod query;
 mod representation;

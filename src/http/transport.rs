@@ -19,10 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
-use super::idle::{Idle, Turn};
 use super::limits::{Asker, MAX_HEAD_BYTES};
-use super::patient::Patient;
 use super::problem::Problem;
+use crate::net::{self, Connection, Idle, Listed, Stream, Terms};
 
 /// Connections at once: with the largest head each, they take 16 MiB. Their bodies and answers are bounded by `limits`.
 const MAX_CONNECTIONS: usize = 512;
@@ -48,8 +47,14 @@ const MAX_READ_BYTES: usize = 2 * MAX_HEAD_BYTES;
 /// How long a connection that has to give way may take to do so.
 const GIVING_WAY: Duration = Duration::from_millis(100);
 
-/// Pause after the system refused a connection, for want of file descriptors.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
+/// How long a connection may be silent while others wait: an honest head is there in some milliseconds.
+const MAY_BE_SILENT: Duration = Duration::from_secs(5);
+
+static TERMS: Terms<()> = Terms {
+    write_patience: Duration::from_secs(20),
+    is_overdue: |()| false,
+    linger: None,
+};
 
 /// Serves until the token is cancelled and what was in flight then is answered.
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
@@ -60,29 +65,22 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
     let no_place = Router::new().fallback(async || Problem::overloaded());
     let accepting = async {
         loop {
-            let (stream, address) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "an HTTP connection cannot be accepted");
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                    continue;
-                }
-            };
-            if places.available_permits() == 0 && idle.end_one() {
+            let (stream, address) = net::accept(&listener, "HTTP").await;
+            if places.available_permits() == 0 && idle.end_one(MAY_BE_SILENT) {
                 // Whoever comes next takes it, if it is not there yet.
                 let _ = tokio::time::timeout(GIVING_WAY, places.acquire()).await;
             }
             let asker = Asker::of(address.ip());
             if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                let turn = Arc::new(idle.add());
-                let serving = converse((stream, asker), router.clone(), turn, shutdown.clone());
+                let listed = Arc::new(idle.add(address.ip()));
+                let serving = converse((stream, asker), router.clone(), listed, shutdown.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(place);
                 });
             } else if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
-                let turn = Arc::new(Arc::new(Idle::default()).add());
-                let telling = converse((stream, asker), no_place.clone(), turn, shutdown.clone());
+                let listed = Arc::new(Arc::new(Idle::default()).add(address.ip()));
+                let telling = converse((stream, asker), no_place.clone(), listed, shutdown.clone());
                 connections.spawn(async move {
                     let _ = tokio::time::timeout(TURNING_AWAY, telling).await;
                     drop(place);
@@ -101,32 +99,31 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
 async fn converse(
     (stream, asker): (TcpStream, Asker),
     router: Router,
-    turn: Arc<Turn>,
+    listed: Arc<Listed>,
     shutdown: CancellationToken,
 ) {
-    // Answers are written whole; without it, the last part of one waits for an acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let asked = Arc::clone(&turn);
+    let asked = Arc::clone(&listed);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(asker.clone());
-        let (turn, mut router) = (Arc::clone(&asked), router.clone());
-        turn.asks();
+        let (listed, mut router) = (Arc::clone(&asked), router.clone());
+        listed.asks();
         async move {
             let answer = router.call(request.map(Body::new)).await;
-            turn.is_answered();
+            listed.is_answered();
             answer
         }
     });
+    let connection = Connection::new(Stream::Left(stream), &[], &TERMS, ());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
         .max_buf_size(MAX_READ_BYTES)
-        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+        .serve_connection(TokioIo::new(connection), service);
     let mut connection = pin!(connection);
     // A client that breaks off or sends nonsense ends its own connection, and nobody else's.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = turn.ends() => return,
+        () = listed.ends() => return,
         () = shutdown.cancelled() => {}
         () = tokio::time::sleep(CONNECTION_LIFE) => {}
     }

@@ -57,22 +57,6 @@ pub(in crate::grpc) type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
 #[derive(Clone)]
 pub(in crate::grpc) struct Unread(Arc<Budget>);
 
-/// Bytes of an answer, with their part of the budget: it is given back when the network has taken them.
-struct Held {
-    bytes: Bytes,
-    _part: Part,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-fn held(bytes: Bytes, part: Part) -> Bytes {
-    Bytes::from_owner(Held { bytes, _part: part })
-}
-
 impl Unread {
     /// Answers to all but who sign.
     pub(in crate::grpc) fn of_all() -> Self {
@@ -101,7 +85,7 @@ impl Unread {
             Ok(bytes) if bytes.len() > LARGE_ANSWER_BYTES => {
                 let part = self.0.try_take(connection, bytes.len());
                 let part = part.ok_or_else(status::too_much_unread)?;
-                Ok(Some(Frame::data(held(bytes, part))))
+                Ok(Some(Frame::data(part.held_by(bytes))))
             }
             Ok(bytes) => Ok(Some(Frame::data(bytes))),
             Err(trailers) => Ok(Some(trailers)),
@@ -160,7 +144,7 @@ impl Answer {
                 let bytes = std::mem::take(bytes);
                 self.waiting = None;
                 let part = part.ok_or_else(status::too_much_unread);
-                return Poll::Ready(Some(part.map(|part| Frame::data(held(bytes, part)))));
+                return Poll::Ready(Some(part.map(|part| Frame::data(part.held_by(bytes)))));
             }
             let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
             let Some(Ok(frame)) = polled else {

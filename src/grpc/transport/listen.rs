@@ -1,29 +1,28 @@
 //! Taking connections in.
 
-use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Stream;
+use super::connection::{Belongs, TERMS};
 use super::{
-    Connection, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_NEWCOMERS, NEWCOMER_PATIENCE,
+    ConnectInfo, Connection, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_NEWCOMERS,
+    NEWCOMER_PATIENCE,
 };
 use crate::counts::Counts;
 use crate::grpc::access::{Access, Peer};
+use crate::net::{self, Idle, Stream};
 
 /// What a client of HTTP/2 says first (RFC 9113, section 3.4).
-const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+static PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a client of HTTP/1 is answered (RFC 9110, section 15.6.6; RFC 9457).
 const HTTP_1_ANSWER: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
@@ -33,9 +32,6 @@ const HTTP_1_ANSWER: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
 
 /// What is read of such a client's request after the answer.
 const MAX_HTTP_1_BYTES: usize = 64 * 1024;
-
-/// Pause after the system refused a connection, for want of file descriptors.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Refused connections are told of at most this often: there may be thousands.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -81,54 +77,28 @@ async fn accept(
     reception: Arc<Reception>,
     connections: mpsc::Sender<io::Result<Connection>>,
 ) {
-    let mut newcomers = Newcomers::default();
+    let newcomers = Arc::new(Idle::default());
     loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                let (reception, connections) = (Arc::clone(&reception), connections.clone());
-                let receive = async move {
-                    let received = reception.receive(stream, address);
-                    let received = tokio::time::timeout(NEWCOMER_PATIENCE, received).await;
-                    match received.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                        Ok(connection) => drop(connections.send(Ok(connection)).await),
-                        Err(error) => reception.tell(address, &error),
-                    }
-                };
-                newcomers.add(address.ip(), tokio::spawn(receive).abort_handle());
+        let (stream, address) = net::accept(&listener, "gRPC").await;
+        if newcomers.count() >= MAX_NEWCOMERS {
+            newcomers.end_one(Duration::ZERO);
+        }
+        let newcomer = newcomers.add(address.ip());
+        let (reception, connections) = (Arc::clone(&reception), connections.clone());
+        let receive = async move {
+            let received = reception.receive(stream, address);
+            let received = tokio::time::timeout(NEWCOMER_PATIENCE, received).await;
+            match received.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(connection) => drop(connections.send(Ok(connection)).await),
+                Err(error) => reception.tell(address, &error),
             }
-            Err(error) => {
-                tracing::warn!(%error, "a gRPC connection cannot be accepted");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = receive => {}
+                () = newcomer.ends() => {}
             }
-        }
-    }
-}
-
-/// Connections of which nothing is known yet but their address, the oldest first.
-#[derive(Default)]
-struct Newcomers(HashMap<IpAddr, VecDeque<AbortHandle>>);
-
-impl Newcomers {
-    /// When there are too many, the oldest of the address that has the most gives way: an honest client is through in some
-    /// milliseconds, and is hardly ever that one.
-    fn add(&mut self, address: IpAddr, newcomer: AbortHandle) {
-        if self.count() >= MAX_NEWCOMERS {
-            self.0.retain(|_, newcomers| {
-                newcomers.retain(|newcomer| !newcomer.is_finished());
-                !newcomers.is_empty()
-            });
-        }
-        if self.count() >= MAX_NEWCOMERS
-            && let Some(most) = self.0.values_mut().max_by_key(|newcomers| newcomers.len())
-            && let Some(oldest) = most.pop_front()
-        {
-            oldest.abort();
-        }
-        self.0.entry(address).or_default().push_back(newcomer);
-    }
-
-    fn count(&self) -> usize {
-        self.0.values().map(VecDeque::len).sum()
+        });
     }
 }
 
@@ -140,10 +110,7 @@ async fn begins(stream: &mut Stream) -> io::Result<bool> {
         if room.is_empty() {
             return Ok(true);
         }
-        let read = match stream {
-            Stream::Plain(stream) => stream.read(room).await?,
-            Stream::Tls(stream) => stream.read(room).await?,
-        };
+        let read = stream.read(room).await?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -160,24 +127,13 @@ async fn begins(stream: &mut Stream) -> io::Result<bool> {
 }
 
 async fn tell_of_http2(stream: &mut Stream) -> io::Result<()> {
-    match stream {
-        Stream::Plain(stream) => {
-            stream.write_all(HTTP_1_ANSWER).await?;
-            stream.shutdown().await?;
-        }
-        Stream::Tls(stream) => {
-            stream.write_all(HTTP_1_ANSWER).await?;
-            stream.shutdown().await?;
-        }
-    }
+    stream.write_all(HTTP_1_ANSWER).await?;
+    stream.shutdown().await?;
     // A socket that is closed with bytes unread resets the connection, and the answer may be lost by that.
     let mut unread = [0; 4096];
     let mut left: usize = MAX_HTTP_1_BYTES;
     loop {
-        let read = match stream {
-            Stream::Plain(stream) => stream.read(&mut unread).await?,
-            Stream::Tls(stream) => stream.read(&mut unread).await?,
-        };
+        let read = stream.read(&mut unread).await?;
         match left.checked_sub(read) {
             Some(rest) if read > 0 => left = rest,
             _ => return Ok(()),
@@ -187,10 +143,8 @@ async fn tell_of_http2(stream: &mut Stream) -> io::Result<()> {
 
 impl Reception {
     async fn receive(&self, stream: TcpStream, address: SocketAddr) -> io::Result<Connection> {
-        // Small answers leave at once: waiting for more to send would cost 40 ms a call.
-        stream.set_nodelay(true)?;
         let (mut stream, peer) = match self.access.authority() {
-            None => (Stream::Plain(stream), Peer::open(address)),
+            None => (Stream::Left(stream), Peer::open(address)),
             Some(authority) => {
                 let acceptor = TlsAcceptor::from(Arc::clone(&authority.config));
                 let stream = acceptor.accept(stream).await?;
@@ -199,7 +153,7 @@ impl Reception {
                     .iter()
                     .map(|certificate| certificate.clone().into_owned());
                 let peer = Peer::certified(address, chain.collect());
-                (Stream::Tls(Box::new(stream)), peer)
+                (Stream::Right(Box::new(stream)), peer)
             }
         };
         if !begins(&mut stream).await? {
@@ -213,13 +167,15 @@ impl Reception {
         let permit = permit
             .ok()
             .ok_or_else(full("there are too many connections"))?;
-        let read_ahead = Bytes::from_static(&PREFACE);
-        Ok(Connection::new(
-            stream,
-            read_ahead,
-            Arc::new(peer),
-            (permit, place),
-        ))
+        let info = ConnectInfo {
+            peer: Arc::new(peer),
+            answers: Arc::default(),
+        };
+        let belongs = Belongs {
+            info,
+            _places: (permit, place),
+        };
+        Ok(Connection::new(stream, &PREFACE, &TERMS, belongs))
     }
 
     /// Says in the log who was not let in, and why.
