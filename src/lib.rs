@@ -55,6 +55,7 @@ pub mod signer;
 pub mod source;
 pub mod telemetry;
 pub mod timekeeping;
+pub mod wire;
 
 use ::checkpoint::lines;
 use ::checkpoint_verify::files;

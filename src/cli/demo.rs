@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use tonic_types::StatusExt;
 
 use super::{Failure, print, print_line, refused};
-use crate::grpc::proto::{
-    KeyState, RefreshKeysRequest, RevokeKeyRequest, SignedCheckpoint, VerdictKind,
-};
 use crate::key::{Keyring, parse_instant};
 use crate::verifier;
+use crate::wire::proto::{
+    KeyState, RefreshKeysRequest, RevokeKeyRequest, SignedCheckpoint, VerdictKind,
+};
 use story::Story;
 
 /// Tells the story; fails at the first step that differs from what it should be.

@@ -6,9 +6,9 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::grpc::proto::ListKeysRequest;
-use crate::grpc::proto::key_service_client::KeyServiceClient;
-use crate::grpc::proto::signing_service_server::SERVICE_NAME;
+use crate::wire::proto::ListKeysRequest;
+use crate::wire::proto::key_service_client::KeyServiceClient;
+use crate::wire::proto::signing_service_server::SERVICE_NAME;
 
 use super::{Failure, Format, FormatArg, ServerArg, print_json, print_line, refused};
 

@@ -15,14 +15,14 @@ use super::{
     Failure, Format, FormatArg, ServerArg, input, print, print_json, print_json_text, print_line,
     print_lines, refused,
 };
-use crate::grpc::proto::key_service_client::KeyServiceClient;
-use crate::grpc::proto::{Key, KeyState, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
 use crate::key::{
     DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyVersion, KeyringFile, ValidityWindow, WindowError,
     instant_text, parse_instant,
 };
 use crate::signature::Algorithm;
 use crate::visible::visible;
+use crate::wire::proto::key_service_client::KeyServiceClient;
+use crate::wire::proto::{Key, KeyState, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
 use file::KeyFile;
 
 #[derive(Subcommand)]

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::{Failure, FormatArg, ServerArg, input, print_document, refused};
 use crate::checkpoint::{Checkpoint, MAX_JSON_BYTES};
-use crate::grpc::proto::SignCheckpointRequest;
-use crate::grpc::proto::signing_service_client::SigningServiceClient;
+use crate::wire::proto::SignCheckpointRequest;
+use crate::wire::proto::signing_service_client::SigningServiceClient;
 
 #[derive(Args)]
 pub(super) struct Sign {

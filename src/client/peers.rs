@@ -7,9 +7,6 @@ use tonic::metadata::MetadataMap;
 use tonic_types::StatusExt as _;
 
 use super::{ClientTls, connect};
-use crate::grpc::proto::key_service_client::KeyServiceClient;
-use crate::grpc::proto::record_service_client::RecordServiceClient;
-use crate::grpc::proto::{self, GetRecordHeadRequest, ListKeysRequest};
 use crate::grpc::record::{RECORD_HOME, RECORD_HOME_NAME};
 use crate::grpc::status::{IS_AT, NEWEST_HOME, SEEN_ROOT, SEEN_ROWS, WAS_AT};
 use crate::record::head::SignedHead;
@@ -18,6 +15,9 @@ use crate::record::proof::TreeHead;
 use crate::record::witness::KnownHead;
 use crate::service::{Answer, Peer, Revoked, Told, Vouched, Wrong, place};
 use crate::verifier::log::AnyHead;
+use crate::wire::proto::key_service_client::KeyServiceClient;
+use crate::wire::proto::record_service_client::RecordServiceClient;
+use crate::wire::proto::{self, GetRecordHeadRequest, ListKeysRequest};
 
 /// Another replica of the same record.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use futures_util::future::join_all;
 use tonic::Status;
 
 use super::{ClientTls, ConnectError, Servers};
-use crate::grpc::proto;
-use crate::grpc::proto::key_service_client::KeyServiceClient;
-use crate::grpc::proto::{ListKeysRequest, RefreshKeysRequest};
 use crate::key::KeyState;
 use crate::rollover::{ListedKey, Listing, Replica, Services};
+use crate::wire::proto;
+use crate::wire::proto::key_service_client::KeyServiceClient;
+use crate::wire::proto::{ListKeysRequest, RefreshKeysRequest};
 
 #[async_trait]
 impl Services for Servers {

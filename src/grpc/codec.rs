@@ -63,7 +63,7 @@ impl<U: Message + Default + Send + 'static> Decoder for StrictDecoder<U> {
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         Lane::of(buffer.remaining()).read(|| {
             // tonic keeps a message in one piece.
-            super::wire::check::<U>(buffer.chunk())
+            super::values::check::<U>(buffer.chunk())
                 .map_err(|problem| super::status::invalid_request("message", &problem))?;
             self.0.decode(buffer).map_err(explained)
         })

@@ -8,17 +8,18 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::gate::Call;
-use super::proto::key_service_server::KeyService;
-use super::proto::{
-    self, GetKeyRequest, GetKeyResponse, KeySourceStatus, ListKeysRequest, ListKeysResponse,
-    RefreshKeysRequest, RefreshKeysResponse, RevokeKeyRequest, RevokeKeyResponse, WatchKeysRequest,
-    WatchKeysResponse,
-};
-use super::{Inner, convert, status};
+use super::{Inner, status};
 use crate::audit::{self, Outcome};
 use crate::key::{Endorsement, KeyId, KeyState, KeyringEntry, Revocation, StagingLabel};
 use crate::signer::KeysInForce;
 use crate::timekeeping::Timekeeper;
+use crate::wire;
+use crate::wire::proto::key_service_server::KeyService;
+use crate::wire::proto::{
+    self, GetKeyRequest, GetKeyResponse, KeySourceStatus, ListKeysRequest, ListKeysResponse,
+    RefreshKeysRequest, RefreshKeysResponse, RevokeKeyRequest, RevokeKeyResponse, WatchKeysRequest,
+    WatchKeysResponse,
+};
 
 /// Answers `KeyService`.
 #[derive(Clone)]
@@ -68,8 +69,8 @@ fn wire_key(entry: &KeyringEntry, keys: &KeysInForce, now: DateTime<Utc>) -> pro
         key_id: version.key_id.to_string(),
         state: state.into(),
         algorithm: proto::SignatureAlgorithm::from(version.algorithm).into(),
-        valid_from: Some(convert::timestamp(version.window.from())),
-        valid_until: Some(convert::timestamp(version.window.until())),
+        valid_from: Some(wire::timestamp(version.window.from())),
+        valid_until: Some(wire::timestamp(version.window.until())),
         modulus_bits: version.public_key.bits(),
         jwk: entry.to_jwk(),
         public_key_pem: version.public_key.to_pem(),
@@ -86,9 +87,9 @@ fn wire_key(entry: &KeyringEntry, keys: &KeysInForce, now: DateTime<Utc>) -> pro
             .map(Endorsement::compact)
             .unwrap_or_default(),
         revocation: entry.revocation().map(|revocation| proto::Revocation {
-            distrust_after: Some(convert::timestamp(revocation.distrust_after)),
+            distrust_after: Some(wire::timestamp(revocation.distrust_after)),
             reason: revocation.reason.clone(),
-            revoked_at: Some(convert::timestamp(revocation.revoked_at)),
+            revoked_at: Some(wire::timestamp(revocation.revoked_at)),
         }),
     }
 }
@@ -96,7 +97,7 @@ fn wire_key(entry: &KeyringEntry, keys: &KeysInForce, now: DateTime<Utc>) -> pro
 fn wire_status(keys: &KeysInForce, time: &Timekeeper) -> Option<KeySourceStatus> {
     Some(KeySourceStatus {
         source: keys.source.name.clone(),
-        last_success: keys.source.last_success.map(convert::timestamp),
+        last_success: keys.source.last_success.map(wire::timestamp),
         faults: keys.source.faults.clone(),
         api_calls: keys.source.api_calls,
         clock_fault: time.source_fault().unwrap_or_default(),
@@ -186,7 +187,7 @@ impl Keys {
         let now = self.0.clock.now().trunc_subsecs(0);
         let distrust_after = match request.distrust_after {
             None => now,
-            Some(wire) => convert::instant(wire)
+            Some(wire) => wire::instant(wire)
                 .map_err(|e| status::invalid_request("distrust_after", &e.to_string()))?,
         };
         if request.reason.is_empty() {

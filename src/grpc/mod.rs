@@ -2,7 +2,6 @@
 
 pub mod access;
 pub mod codec;
-mod convert;
 mod gate;
 mod keys;
 mod protocol;
@@ -11,8 +10,8 @@ pub(crate) mod record;
 mod signing;
 pub(crate) mod status;
 mod transport;
+mod values;
 mod verification;
-mod wire;
 
 use std::sync::Arc;
 
@@ -30,22 +29,14 @@ use crate::clock::Clock;
 use crate::record::Record;
 use crate::signer::{Custody, NoKey, Readiness, Refusal, Signer};
 use crate::telemetry::Metrics;
+pub use crate::wire::proto;
 use access::Access;
 use gate::GateLayer;
 
-/// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::missing_errors_doc)]
-pub mod proto {
-    tonic::include_proto!("amply.checkpoint.v1");
-
-    /// The serialized `FileDescriptorSet`, for server reflection.
-    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
-}
-
-use proto::key_service_server::KeyServiceServer;
-use proto::record_service_server::RecordServiceServer;
-use proto::signing_service_server::SigningServiceServer;
-use proto::verification_service_server::VerificationServiceServer;
+use crate::wire::proto::key_service_server::KeyServiceServer;
+use crate::wire::proto::record_service_server::RecordServiceServer;
+use crate::wire::proto::signing_service_server::SigningServiceServer;
+use crate::wire::proto::verification_service_server::VerificationServiceServer;
 
 /// The name of the service whose health says whether a key can sign.
 const SIGNING: &str = <SigningServiceServer<signing::Signing> as NamedService>::NAME;

@@ -5,15 +5,7 @@ use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::gate::Call;
-use super::proto::record_service_server::RecordService;
-use super::proto::{
-    ClockResumption, GetRecordHeadRequest, GetRecordHeadResponse, GetSignedCheckpointRequest,
-    GetSignedCheckpointResponse, InclusionProof, ListClockResumptionsRequest,
-    ListClockResumptionsResponse, ListSignedCheckpointsRequest, ListSignedCheckpointsResponse,
-    ProveConsistencyRequest, ProveConsistencyResponse, RecordHead, ResumeClockRequest,
-    ResumeClockResponse, SignedCheckpoint as WireSignedCheckpoint,
-};
-use super::{Inner, convert, status};
+use super::{Inner, status};
 use crate::aside::Turn;
 use crate::audit::{self, Outcome};
 use crate::identifier::IdentifierError;
@@ -27,6 +19,15 @@ use crate::record::tree::TreeHash;
 use crate::record::{Filter, Receipt, RecordError, ResumeOrder, Resumption, prover};
 use crate::signer::Refusal;
 use crate::timekeeping::uptime;
+use crate::wire;
+use crate::wire::proto::record_service_server::RecordService;
+use crate::wire::proto::{
+    ClockResumption, GetRecordHeadRequest, GetRecordHeadResponse, GetSignedCheckpointRequest,
+    GetSignedCheckpointResponse, InclusionProof, ListClockResumptionsRequest,
+    ListClockResumptionsResponse, ListSignedCheckpointsRequest, ListSignedCheckpointsResponse,
+    ProveConsistencyRequest, ProveConsistencyResponse, RecordHead, ResumeClockRequest,
+    ResumeClockResponse, SignedCheckpoint as WireSignedCheckpoint,
+};
 
 /// In the metadata of the answer of ResumeClock: which other clocks agree with the service's, by name.
 pub(crate) const COMPARED_CLOCKS: &str = "compared-clocks";
@@ -220,8 +221,8 @@ impl From<&Resumption> for ClockResumption {
     fn from(resumption: &Resumption) -> Self {
         Self {
             after_rows: resumption.after_rows,
-            newest_signed_at: Some(convert::timestamp(resumption.newest_signed_at)),
-            resumed_from: Some(convert::timestamp(resumption.resumed_from)),
+            newest_signed_at: Some(wire::timestamp(resumption.newest_signed_at)),
+            resumed_from: Some(wire::timestamp(resumption.resumed_from)),
             by: resumption.by.clone(),
             reason: resumption.reason.clone(),
         }
@@ -242,7 +243,7 @@ impl Records {
             let problem = "is missing; expected what the caller's own clock shows";
             status::invalid_request("now", problem)
         })?;
-        let claimed = convert::instant(wire)
+        let claimed = wire::instant(wire)
             .map_err(|error| status::invalid_request("now", &error.to_string()))?;
         // Reads the store's clock.
         let asked = uptime();
@@ -329,7 +330,7 @@ impl From<&PublishedHead> for RecordHead {
             log: head.log.to_string(),
             rows: head.tree.size,
             root: head.tree.root.as_bytes().to_vec(),
-            timestamp: Some(convert::timestamp(head.timestamp)),
+            timestamp: Some(wire::timestamp(head.timestamp)),
             key_id: jws.header().kid.to_string(),
             jws: jws.compact(),
             note: published.note.clone(),
@@ -347,7 +348,7 @@ fn identifier<T: std::str::FromStr<Err = IdentifierError>>(
 
 fn filter(request: &ListSignedCheckpointsRequest) -> Result<Filter, Status> {
     let instant = |field, wire: Option<prost_types::Timestamp>| {
-        wire.map(convert::instant)
+        wire.map(wire::instant)
             .transpose()
             .map_err(|error| status::invalid_request(field, &error.to_string()))
     };

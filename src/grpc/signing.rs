@@ -12,12 +12,6 @@ use tonic::{Request, Response, Status, Streaming};
 use tonic_types::{Status as RpcStatus, pb};
 
 use super::gate::Call;
-use super::proto::sign_checkpoints_response::Outcome as WireOutcome;
-use super::proto::signing_service_server::SigningService;
-use super::proto::{
-    Checkpoint as WireCheckpoint, SignCheckpointRequest, SignCheckpointResponse,
-    SignCheckpointsRequest, SignCheckpointsResponse,
-};
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, STREAM_WINDOW, STREAM_WINDOW_KIB, status};
 use crate::audit::{self, Asked, Outcome, Subject};
@@ -29,6 +23,12 @@ use crate::record::Receipt;
 use crate::signer::{OnDecision, Submission, WhenFull};
 use crate::telemetry::Metrics;
 use crate::telemetry::call::CallSpans;
+use crate::wire::proto::sign_checkpoints_response::Outcome as WireOutcome;
+use crate::wire::proto::signing_service_server::SigningService;
+use crate::wire::proto::{
+    Checkpoint as WireCheckpoint, SignCheckpointRequest, SignCheckpointResponse,
+    SignCheckpointsRequest, SignCheckpointsResponse,
+};
 
 /// Answers `SigningService`.
 pub(super) struct Signing(pub(super) Inner);

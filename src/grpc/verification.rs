@@ -10,17 +10,18 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::gate::Call;
-use super::proto::verification_service_server::VerificationService;
-use super::proto::{
+use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
+use super::{Inner, status};
+use crate::lanes::Lane;
+use crate::signature::SignedCheckpoint;
+use crate::verifier::{self, Verdict, VerdictKind};
+use crate::wire;
+use crate::wire::proto::verification_service_server::VerificationService;
+use crate::wire::proto::{
     SignedCheckpoint as WireSignedCheckpoint, Verdict as WireVerdict, VerifyCheckpointRequest,
     VerifyCheckpointResponse, VerifyCheckpointsRequest, VerifyCheckpointsResponse,
     verify_checkpoint_request, verify_checkpoints_request,
 };
-use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
-use super::{Inner, convert, status};
-use crate::lanes::Lane;
-use crate::signature::SignedCheckpoint;
-use crate::verifier::{self, Verdict, VerdictKind};
 
 const NO_SUBJECT: &str = "is missing; expected signed_checkpoint or published_json";
 
@@ -91,13 +92,13 @@ impl Verification {
             }
             _ => None,
         };
-        Ok(convert::verdict(verdict, recorded))
+        Ok(wire::verdict(verdict, recorded))
     }
 
     fn malformed(&self, problem: &dyn std::fmt::Display) -> WireVerdict {
         let verdict = Verdict::malformed(problem);
         self.0.metrics.judged(verdict.kind);
-        convert::verdict(verdict, None)
+        wire::verdict(verdict, None)
     }
 
     async fn recorded(&self, signed: &SignedCheckpoint) -> Result<bool, Status> {

@@ -20,20 +20,20 @@ use crate::checkpoint::CumulativeHash;
 use crate::client::{self, ClientTls};
 use crate::clock::Clock;
 use crate::grpc::access::Access;
-use crate::grpc::proto::key_service_client::KeyServiceClient;
-use crate::grpc::proto::signing_service_client::SigningServiceClient;
-use crate::grpc::proto::verification_service_client::VerificationServiceClient;
-use crate::grpc::proto::verify_checkpoint_request::Subject;
-use crate::grpc::proto::{
-    Checkpoint, GetKeyRequest, KeyState, ListKeysRequest, SignCheckpointRequest, SignedCheckpoint,
-    Verdict, VerifyCheckpointRequest,
-};
 use crate::key::{DEFAULT_MODULUS_BITS, KeySecret, PrivateKeyError, ValidityWindow, instant_text};
 use crate::record::head::DEFAULT_LOG;
 use crate::record::sqlite::SqliteRecord;
 use crate::service::{Parts, Service};
 use crate::signature::Algorithm;
 use crate::source::FileSource;
+use crate::wire::proto::key_service_client::KeyServiceClient;
+use crate::wire::proto::signing_service_client::SigningServiceClient;
+use crate::wire::proto::verification_service_client::VerificationServiceClient;
+use crate::wire::proto::verify_checkpoint_request::Subject;
+use crate::wire::proto::{
+    Checkpoint, GetKeyRequest, KeyState, ListKeysRequest, SignCheckpointRequest, SignedCheckpoint,
+    Verdict, VerifyCheckpointRequest,
+};
 
 const LEDGER: &str = "org_xyz789";
 

@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::cli::{
     Failure, Format, FormatArg, ServerArg, print, print_document, print_json, print_line, refused,
 };
-use crate::grpc::proto::record_service_client::RecordServiceClient;
-use crate::grpc::proto::{GetRecordHeadRequest, GetSignedCheckpointRequest};
 use crate::key::instant_text;
 use crate::record::head::SignedHead;
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::log::{AnyHead, InclusionBundle};
+use crate::wire::proto::record_service_client::RecordServiceClient;
+use crate::wire::proto::{GetRecordHeadRequest, GetSignedCheckpointRequest};
 
 #[derive(Args)]
 pub(in crate::cli) struct Head {

@@ -9,10 +9,10 @@ use tonic::metadata::MetadataMap;
 
 use crate::cli::{Failure, Format, FormatArg, ServerArg, print_json, print_line, refused};
 use crate::clock::Clock;
-use crate::grpc::proto::record_service_client::RecordServiceClient;
-use crate::grpc::proto::{ClockResumption, ResumeClockRequest};
 use crate::grpc::record::COMPARED_CLOCKS;
 use crate::key::instant_text;
+use crate::wire::proto::record_service_client::RecordServiceClient;
+use crate::wire::proto::{ClockResumption, ResumeClockRequest};
 
 #[derive(Args)]
 pub(in crate::cli) struct ResumeClock {

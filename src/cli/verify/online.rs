@@ -11,11 +11,11 @@ use tonic::transport::Channel;
 use crate::checkpoint::PublishedOutline;
 use crate::cli::Failure;
 use crate::cli::failure::refused;
-use crate::grpc::proto::verification_service_client::VerificationServiceClient;
-use crate::grpc::proto::verify_checkpoint_request::Subject;
-use crate::grpc::proto::{VerdictKind as WireKind, VerifyCheckpointRequest};
 use crate::verifier::bulk::{Checked, Fingerprints, Selection};
 use crate::verifier::{Verdict, VerdictKind};
+use crate::wire::proto::verification_service_client::VerificationServiceClient;
+use crate::wire::proto::verify_checkpoint_request::Subject;
+use crate::wire::proto::{VerdictKind as WireKind, VerifyCheckpointRequest};
 
 /// Calls under way.
 const CALLS: usize = 32;

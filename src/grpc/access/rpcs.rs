@@ -272,7 +272,7 @@ mod tests {
     use prost_types::FileDescriptorSet;
 
     use super::*;
-    use crate::grpc::proto::DESCRIPTORS;
+    use crate::wire::proto::DESCRIPTORS;
 
     #[test]
     fn every_rpc_of_the_protos_stands_in_the_table_and_nothing_else() {

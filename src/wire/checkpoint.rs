@@ -1,10 +1,9 @@
-//! Between the messages of the wire and the types of the core.
+//! Checkpoints, signed ones, and verdicts on them.
 
-use chrono::{DateTime, Utc};
 use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Timestamp, Value as ProtoValue};
+use prost_types::{ListValue, Struct, Value as ProtoValue};
 
-use super::proto;
+use super::{proto, timestamp};
 use crate::checkpoint::{
     self, Checkpoint, Draft, EntryCount, InvalidCheckpoint, JsonObject, JsonValue, MAX_NESTING,
     TotalVolume,
@@ -12,22 +11,6 @@ use crate::checkpoint::{
 use crate::fault::{Faults, FieldFault};
 use crate::signature::{Algorithm, DetachedJws, SignedCheckpoint};
 use crate::verifier::{Verdict, VerdictKind};
-
-/// An instant on the wire, whole seconds.
-pub(super) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: instant.timestamp(),
-        nanos: 0,
-    }
-}
-
-/// An instant of a request: whole seconds, years 1970 to 9999.
-///
-/// # Errors
-/// What is wrong with it.
-pub(super) fn instant(wire: Timestamp) -> Result<DateTime<Utc>, checkpoint::FieldError> {
-    Ok(checkpoint::Timestamp::from_unix(wire.seconds, wire.nanos)?.instant())
-}
 
 impl TryFrom<proto::Checkpoint> for Checkpoint {
     type Error = InvalidCheckpoint;
@@ -180,7 +163,7 @@ impl From<VerdictKind> for proto::VerdictKind {
 }
 
 /// A verdict on the wire.
-pub(super) fn verdict(verdict: Verdict, recorded: Option<bool>) -> proto::Verdict {
+pub(crate) fn verdict(verdict: Verdict, recorded: Option<bool>) -> proto::Verdict {
     proto::Verdict {
         kind: proto::VerdictKind::from(verdict.kind).into(),
         key_id: verdict.key_id.map(|id| id.to_string()).unwrap_or_default(),

@@ -3,11 +3,11 @@
 
 use std::any::TypeId;
 
-use super::proto::{
+use crate::checkpoint::MAX_VALUES;
+use crate::wire::proto::{
     SignCheckpointRequest, SignCheckpointsRequest, VerifyCheckpointRequest,
     VerifyCheckpointsRequest,
 };
-use crate::checkpoint::MAX_VALUES;
 
 /// Deepest nesting of messages that prost reads.
 const MAX_DEPTH: usize = 100;
@@ -118,9 +118,9 @@ mod tests {
     use prost_types::value::Kind;
     use prost_types::{ListValue, Struct, Value};
 
-    use super::super::proto::verify_checkpoints_request::Subject;
-    use super::super::proto::{Checkpoint, SignedCheckpoint};
     use super::*;
+    use crate::wire::proto::verify_checkpoints_request::Subject;
+    use crate::wire::proto::{Checkpoint, SignedCheckpoint};
 
     fn members(count: usize) -> Struct {
         let fields = (0..count).map(|n| (n.to_string(), Value::from(1.0)));

@@ -1,0 +1,36 @@
+//! Between the messages of protobuf and the types of the core, both ways, once: what the edge for gRPC answers, and what the command line
+//! and the replicas read of it.
+
+mod checkpoint;
+
+pub(crate) use checkpoint::verdict;
+
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+
+use crate::checkpoint as core;
+
+/// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::missing_errors_doc)]
+pub mod proto {
+    tonic::include_proto!("amply.checkpoint.v1");
+
+    /// The serialized `FileDescriptorSet`, for server reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}
+
+/// An instant on the wire, whole seconds.
+pub(crate) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
+    Timestamp {
+        seconds: instant.timestamp(),
+        nanos: 0,
+    }
+}
+
+/// An instant of a request: whole seconds, years 1970 to 9999.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn instant(wire: Timestamp) -> Result<DateTime<Utc>, core::FieldError> {
+    Ok(core::Timestamp::from_unix(wire.seconds, wire.nanos)?.instant())
+}
