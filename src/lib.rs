@@ -27,6 +27,7 @@
 //! | [`verifier`] | verdicts on published checkpoints; of the core and of `crates/verify` |
 //! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
+//! | [`wire`] | protobuf's messages, and what is between them and the core, both ways |
 //! | [`client`] | speaks with running services: for the command line, and for replicas among each other |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |

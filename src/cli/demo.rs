@@ -10,6 +10,7 @@ use tonic_types::StatusExt;
 use super::{Failure, print, print_line, refused};
 use crate::key::{Keyring, parse_instant};
 use crate::verifier;
+use crate::wire;
 use crate::wire::proto::{
     KeyState, RefreshKeysRequest, RevokeKeyRequest, SignedCheckpoint, VerdictKind,
 };
@@ -237,10 +238,7 @@ impl Story {
     async fn revoke(&mut self, key_id: &str, from: &str, reason: &str) -> Result<(), Failure> {
         let request = RevokeKeyRequest {
             key_id: key_id.into(),
-            distrust_after: Some(prost_types::Timestamp {
-                seconds: at(from).timestamp(),
-                nanos: 0,
-            }),
+            distrust_after: Some(wire::timestamp(at(from))),
             reason: reason.into(),
         };
         self.key_service

@@ -16,13 +16,14 @@ use super::{
     print_lines, refused,
 };
 use crate::key::{
-    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyVersion, KeyringFile, ValidityWindow, WindowError,
-    instant_text, parse_instant,
+    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyState, KeyVersion, KeyringFile, ValidityWindow,
+    WindowError, instant_text, parse_instant,
 };
 use crate::signature::Algorithm;
 use crate::visible::visible;
+use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
-use crate::wire::proto::{Key, KeyState, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
+use crate::wire::proto::{self, Key, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
 use file::KeyFile;
 
 #[derive(Subcommand)]
@@ -251,12 +252,13 @@ impl List {
 }
 
 fn instant(wire: Option<prost_types::Timestamp>) -> String {
-    let instant = wire.and_then(|t| DateTime::from_timestamp(t.seconds, 0));
-    instant.map(instant_text).unwrap_or_default()
+    wire::read_instant(wire)
+        .map(instant_text)
+        .unwrap_or_default()
 }
 
 fn state(key: &Key) -> &'static str {
-    KeyState::as_str_name(&key.state()).trim_start_matches("KEY_STATE_")
+    wire::read_state(key.state()).map_or("UNSPECIFIED", KeyState::as_str)
 }
 
 fn algorithm(key: &Key) -> &'static str {
@@ -308,7 +310,7 @@ impl Export {
     async fn run(self) -> Result<(), Failure> {
         let mut keys = fetch(&self.server).await?.keys;
         // What is only staged is trusted by nobody, and not published.
-        keys.retain(|key| key.state() != KeyState::Pending);
+        keys.retain(|key| key.state() != proto::KeyState::Pending);
         if let Some(wanted) = &self.key_id {
             keys.retain(|key| key.key_id == wanted.as_str());
             if keys.is_empty() {
@@ -378,10 +380,7 @@ impl Revoke {
         let request = RevokeKeyRequest {
             key_id: self.key_id.to_string(),
             reason: self.reason.clone(),
-            distrust_after: self.distrust_after.map(|instant| prost_types::Timestamp {
-                seconds: instant.timestamp(),
-                nanos: 0,
-            }),
+            distrust_after: self.distrust_after.map(wire::timestamp),
         };
         let answer = KeyServiceClient::new(channel)
             .revoke_key(request)

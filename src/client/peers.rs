@@ -15,6 +15,7 @@ use crate::record::proof::TreeHead;
 use crate::record::witness::KnownHead;
 use crate::service::{Answer, Peer, Revoked, Told, Vouched, Wrong, place};
 use crate::verifier::log::AnyHead;
+use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
 use crate::wire::proto::record_service_client::RecordServiceClient;
 use crate::wire::proto::{self, GetRecordHeadRequest, ListKeysRequest};
@@ -114,9 +115,9 @@ fn vouched(details: &HashMap<String, String>) -> Option<Vouched> {
 }
 
 fn revoked(key: &proto::Key) -> Option<Revoked> {
-    let distrust_after = key.revocation.as_ref()?.distrust_after?;
+    let distrust_after = wire::read_instant(key.revocation.as_ref()?.distrust_after)?;
     Some(Revoked {
         key_id: key.key_id.clone(),
-        distrust_after: distrust_after.seconds,
+        distrust_after: distrust_after.timestamp(),
     })
 }

@@ -5,8 +5,8 @@ use futures_util::future::join_all;
 use tonic::Status;
 
 use super::{ClientTls, ConnectError, Servers};
-use crate::key::KeyState;
 use crate::rollover::{ListedKey, Listing, Replica, Services};
+use crate::wire;
 use crate::wire::proto;
 use crate::wire::proto::key_service_client::KeyServiceClient;
 use crate::wire::proto::{ListKeysRequest, RefreshKeysRequest};
@@ -49,14 +49,7 @@ async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<Listing, S
 
 /// None for a state that this program does not know.
 fn listed(key: proto::Key) -> Option<ListedKey> {
-    let state = match key.state() {
-        proto::KeyState::Unspecified => return None,
-        proto::KeyState::Pending => KeyState::Pending,
-        proto::KeyState::Scheduled => KeyState::Scheduled,
-        proto::KeyState::Active => KeyState::Active,
-        proto::KeyState::Retired => KeyState::Retired,
-        proto::KeyState::Revoked => KeyState::Revoked,
-    };
+    let state = wire::read_state(key.state())?;
     Some(ListedKey {
         key_id: key.key_id,
         thumbprint: key.thumbprint,

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use super::gate::Call;
 use super::{Inner, status};
 use crate::audit::{self, Outcome};
-use crate::key::{Endorsement, KeyId, KeyState, KeyringEntry, Revocation, StagingLabel};
+use crate::key::{KeyId, KeyringEntry, Revocation};
 use crate::signer::KeysInForce;
 use crate::timekeeping::Timekeeper;
 use crate::wire;
@@ -57,41 +57,8 @@ fn wire_keys(keys: &KeysInForce, now: DateTime<Utc>) -> Vec<proto::Key> {
 }
 
 fn wire_key(entry: &KeyringEntry, keys: &KeysInForce, now: DateTime<Utc>) -> proto::Key {
-    let version = entry.version();
-    let state = match entry.state(now) {
-        KeyState::Pending => proto::KeyState::Pending,
-        KeyState::Scheduled => proto::KeyState::Scheduled,
-        KeyState::Active => proto::KeyState::Active,
-        KeyState::Retired => proto::KeyState::Retired,
-        KeyState::Revoked => proto::KeyState::Revoked,
-    };
-    proto::Key {
-        key_id: version.key_id.to_string(),
-        state: state.into(),
-        algorithm: proto::SignatureAlgorithm::from(version.algorithm).into(),
-        valid_from: Some(wire::timestamp(version.window.from())),
-        valid_until: Some(wire::timestamp(version.window.until())),
-        modulus_bits: version.public_key.bits(),
-        jwk: entry.to_jwk(),
-        public_key_pem: version.public_key.to_pem(),
-        thumbprint: version.public_key.thumbprint(),
-        fingerprint: version.fingerprint().to_string(),
-        version_stages: entry
-            .stages()
-            .iter()
-            .map(|s| StagingLabel::as_str(s).into())
-            .collect(),
-        signing: keys.signing_key_id(now) == Some(&version.key_id),
-        endorsement: entry
-            .endorsement()
-            .map(Endorsement::compact)
-            .unwrap_or_default(),
-        revocation: entry.revocation().map(|revocation| proto::Revocation {
-            distrust_after: Some(wire::timestamp(revocation.distrust_after)),
-            reason: revocation.reason.clone(),
-            revoked_at: Some(wire::timestamp(revocation.revoked_at)),
-        }),
-    }
+    let signs = keys.signing_key_id(now) == Some(&entry.version().key_id);
+    wire::key(entry, signs, now)
 }
 
 fn wire_status(keys: &KeysInForce, time: &Timekeeper) -> Option<KeySourceStatus> {

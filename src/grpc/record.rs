@@ -12,7 +12,6 @@ use crate::identifier::IdentifierError;
 use crate::key::instant_text;
 use crate::lanes::Lane;
 use crate::paging::{self, FilterDigest};
-use crate::record::head::PublishedHead;
 use crate::record::proof::{ProofPlan, verify_inclusion};
 use crate::record::rules::{CLOCK_TOLERANCE, RuleViolation, other_clock};
 use crate::record::tree::TreeHash;
@@ -23,10 +22,10 @@ use crate::wire;
 use crate::wire::proto::record_service_server::RecordService;
 use crate::wire::proto::{
     ClockResumption, GetRecordHeadRequest, GetRecordHeadResponse, GetSignedCheckpointRequest,
-    GetSignedCheckpointResponse, InclusionProof, ListClockResumptionsRequest,
-    ListClockResumptionsResponse, ListSignedCheckpointsRequest, ListSignedCheckpointsResponse,
-    ProveConsistencyRequest, ProveConsistencyResponse, RecordHead, ResumeClockRequest,
-    ResumeClockResponse, SignedCheckpoint as WireSignedCheckpoint,
+    GetSignedCheckpointResponse, ListClockResumptionsRequest, ListClockResumptionsResponse,
+    ListSignedCheckpointsRequest, ListSignedCheckpointsResponse, ProveConsistencyRequest,
+    ProveConsistencyResponse, RecordHead, ResumeClockRequest, ResumeClockResponse,
+    SignedCheckpoint as WireSignedCheckpoint,
 };
 
 /// In the metadata of the answer of ResumeClock: which other clocks agree with the service's, by name.
@@ -86,12 +85,12 @@ impl RecordService for Records {
                 verify_inclusion(leaf, receipt.position, tree_size, &proof, root)
                     .map_err(|error| RecordError::Damaged(error.to_string()))?;
                 answer.record_head = Some(RecordHead::from(head.as_ref()));
-                answer.inclusion_proof = Some(wire_proof(tree_size, &proof));
+                answer.inclusion_proof = Some(wire::inclusion(tree_size, &proof));
             }
             (true, tree_size) => {
                 self.check_rows("tree_size", tree_size).await?;
                 let proof = self.include(receipt.position, tree_size).await?;
-                answer.inclusion_proof = Some(wire_proof(tree_size, &proof));
+                answer.inclusion_proof = Some(wire::inclusion(tree_size, &proof));
             }
         }
         Ok(in_turn(answer, turn))
@@ -136,7 +135,7 @@ impl RecordService for Records {
         self.check_rows("to_rows", to_rows).await?;
         let plan = ProofPlan::consistency(from_rows, to_rows)
             .map_err(|error| status::invalid_request("from_rows", &error.to_string()))?;
-        let hashes = wire_hashes(&prover::prove(self.0.record.as_ref(), &plan).await?);
+        let hashes = wire::proof(&prover::prove(self.0.record.as_ref(), &plan).await?);
         Ok(in_turn(ProveConsistencyResponse { hashes }, turn))
     }
 
@@ -214,18 +213,6 @@ impl RecordService for Records {
                 .map_or_else(String::new, |last| digest.token(last)),
         };
         Ok(in_turn(answer, turn))
-    }
-}
-
-impl From<&Resumption> for ClockResumption {
-    fn from(resumption: &Resumption) -> Self {
-        Self {
-            after_rows: resumption.after_rows,
-            newest_signed_at: Some(wire::timestamp(resumption.newest_signed_at)),
-            resumed_from: Some(wire::timestamp(resumption.resumed_from)),
-            by: resumption.by.clone(),
-            reason: resumption.reason.clone(),
-        }
     }
 }
 
@@ -311,30 +298,6 @@ fn agree(now: DateTime<Utc>, claimed: DateTime<Utc>) -> Result<(), RuleViolation
             other: other(),
         }),
         false => Ok(()),
-    }
-}
-
-fn wire_proof(tree_size: u64, proof: &[TreeHash]) -> InclusionProof {
-    let hashes = wire_hashes(proof);
-    InclusionProof { tree_size, hashes }
-}
-
-fn wire_hashes(hashes: &[TreeHash]) -> Vec<Vec<u8>> {
-    hashes.iter().map(|hash| hash.as_bytes().to_vec()).collect()
-}
-
-impl From<&PublishedHead> for RecordHead {
-    fn from(published: &PublishedHead) -> Self {
-        let (head, jws) = (published.signed.head(), published.signed.jws());
-        Self {
-            log: head.log.to_string(),
-            rows: head.tree.size,
-            root: head.tree.root.as_bytes().to_vec(),
-            timestamp: Some(wire::timestamp(head.timestamp)),
-            key_id: jws.header().kid.to_string(),
-            jws: jws.compact(),
-            note: published.note.clone(),
-        }
     }
 }
 

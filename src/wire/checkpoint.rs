@@ -3,7 +3,7 @@
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as ProtoValue};
 
-use super::{proto, timestamp};
+use super::{proto, read_instant, timestamp};
 use crate::checkpoint::{
     self, Checkpoint, Draft, EntryCount, InvalidCheckpoint, JsonObject, JsonValue, MAX_NESTING,
     TotalVolume,
@@ -171,6 +171,26 @@ pub(crate) fn verdict(verdict: Verdict, recorded: Option<bool>) -> proto::Verdic
         explanation: verdict.explanation,
         recorded,
     }
+}
+
+/// None for a kind that this program does not know.
+pub(crate) fn read_verdict(wire: proto::Verdict) -> Option<Verdict> {
+    let kind = match wire.kind() {
+        proto::VerdictKind::Unspecified => return None,
+        proto::VerdictKind::Valid => VerdictKind::Valid,
+        proto::VerdictKind::InvalidSignature => VerdictKind::InvalidSignature,
+        proto::VerdictKind::UnknownKey => VerdictKind::UnknownKey,
+        proto::VerdictKind::OutsideValidity => VerdictKind::OutsideValidity,
+        proto::VerdictKind::KeyRevoked => VerdictKind::KeyRevoked,
+        proto::VerdictKind::AlgorithmMismatch => VerdictKind::AlgorithmMismatch,
+        proto::VerdictKind::Malformed => VerdictKind::Malformed,
+    };
+    Some(Verdict {
+        kind,
+        key_id: wire.key_id.parse().ok(),
+        signed_at: read_instant(wire.signed_at),
+        explanation: wire.explanation,
+    })
 }
 
 /// `depth` counts the levels from the top-level member on, as the JSON reader does.

@@ -2,8 +2,12 @@
 //! and the replicas read of it.
 
 mod checkpoint;
+mod keys;
+mod record;
 
-pub(crate) use checkpoint::verdict;
+pub(crate) use checkpoint::{read_verdict, verdict};
+pub(crate) use keys::{key, read_state};
+pub(crate) use record::{inclusion, proof, read_proof};
 
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
@@ -33,4 +37,9 @@ pub(crate) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
 /// What is wrong with it.
 pub(crate) fn instant(wire: Timestamp) -> Result<DateTime<Utc>, core::FieldError> {
     Ok(core::Timestamp::from_unix(wire.seconds, wire.nanos)?.instant())
+}
+
+/// An instant of an answer; none when there is none, or it is beyond what is told of.
+pub(crate) fn read_instant(wire: Option<Timestamp>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(wire?.seconds, 0)
 }

@@ -26,6 +26,7 @@ use crate::record::sqlite::SqliteRecord;
 use crate::service::{Parts, Service};
 use crate::signature::Algorithm;
 use crate::source::FileSource;
+use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
 use crate::wire::proto::signing_service_client::SigningServiceClient;
 use crate::wire::proto::verification_service_client::VerificationServiceClient;
@@ -138,10 +139,7 @@ impl Story {
             checkpoint: Some(Checkpoint {
                 checkpoint_id: checkpoint_id.into(),
                 ledger_id: LEDGER.into(),
-                timestamp: Some(prost_types::Timestamp {
-                    seconds: date_of(checkpoint_id).timestamp(),
-                    nanos: 0,
-                }),
+                timestamp: Some(wire::timestamp(date_of(checkpoint_id))),
                 cumulative_hash: hash.to_string(),
                 entry_count,
                 total_volume: 284_729_340,

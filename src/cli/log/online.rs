@@ -14,6 +14,7 @@ use crate::record::head::SignedHead;
 use crate::record::tree::TreeHash;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::log::{AnyHead, InclusionBundle};
+use crate::wire;
 use crate::wire::proto::record_service_client::RecordServiceClient;
 use crate::wire::proto::{GetRecordHeadRequest, GetSignedCheckpointRequest};
 
@@ -47,9 +48,7 @@ pub(super) fn wrong(problem: impl std::fmt::Display) -> Failure {
 }
 
 pub(super) fn hashes(wire: Vec<Vec<u8>>) -> Result<Vec<TreeHash>, Failure> {
-    let hash = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).map(TreeHash::from);
-    let hashes: Result<_, _> = wire.into_iter().map(hash).collect();
-    hashes.map_err(|_| wrong("a hash of a proof is not of 32 bytes"))
+    wire::read_proof(wire).ok_or_else(|| wrong("a hash of a proof is not of 32 bytes"))
 }
 
 impl Head {

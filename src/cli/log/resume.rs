@@ -2,8 +2,9 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::SubsecRound as _;
 use clap::Args;
+use prost_types::Timestamp;
 use serde_json::json;
 use tonic::metadata::MetadataMap;
 
@@ -11,6 +12,7 @@ use crate::cli::{Failure, Format, FormatArg, ServerArg, print_json, print_line, 
 use crate::clock::Clock;
 use crate::grpc::record::COMPARED_CLOCKS;
 use crate::key::instant_text;
+use crate::wire;
 use crate::wire::proto::record_service_client::RecordServiceClient;
 use crate::wire::proto::{ClockResumption, ResumeClockRequest};
 
@@ -38,7 +40,7 @@ impl ResumeClock {
             let now = Clock::system().now().trunc_subsecs(0);
             ResumeClockRequest {
                 reason: self.reason.clone(),
-                now: Some(wire(now)),
+                now: Some(wire::timestamp(now)),
                 dry_run,
             }
         };
@@ -109,16 +111,8 @@ fn compared(clocks: &[String]) -> String {
     format!("compared: the clocks of {}{alone}", clocks.join(", "))
 }
 
-fn wire(instant: DateTime<Utc>) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: instant.timestamp(),
-        nanos: 0,
-    }
-}
-
-fn instant(wire: Option<prost_types::Timestamp>) -> Option<String> {
-    let instant = DateTime::from_timestamp(wire?.seconds, 0)?;
-    Some(instant_text(instant))
+fn instant(wire: Option<Timestamp>) -> Option<String> {
+    wire::read_instant(wire).map(instant_text)
 }
 
 fn text(resumption: &ClockResumption, verb: &str) -> String {

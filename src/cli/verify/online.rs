@@ -11,11 +11,12 @@ use tonic::transport::Channel;
 use crate::checkpoint::PublishedOutline;
 use crate::cli::Failure;
 use crate::cli::failure::refused;
+use crate::verifier::Verdict;
 use crate::verifier::bulk::{Checked, Fingerprints, Selection};
-use crate::verifier::{Verdict, VerdictKind};
+use crate::wire;
+use crate::wire::proto::VerifyCheckpointRequest;
 use crate::wire::proto::verification_service_client::VerificationServiceClient;
 use crate::wire::proto::verify_checkpoint_request::Subject;
-use crate::wire::proto::{VerdictKind as WireKind, VerifyCheckpointRequest};
 
 /// Calls under way.
 const CALLS: usize = 32;
@@ -77,27 +78,8 @@ impl Service {
         let answer = answer.map_err(|status| refused(status).message())?;
         let verdict = answer.into_inner().verdict.unwrap_or_default();
         let recorded = verdict.recorded;
-        let signed_at = verdict.signed_at.map(|t| t.seconds);
-        let kind = kind(verdict.kind());
-        let verdict = Verdict {
-            kind: kind.ok_or("the service gave a verdict that is not known here")?,
-            key_id: verdict.key_id.parse().ok(),
-            signed_at: signed_at.and_then(|s| chrono::DateTime::from_timestamp(s, 0)),
-            explanation: verdict.explanation,
-        };
+        let verdict = wire::read_verdict(verdict);
+        let verdict = verdict.ok_or("the service gave a verdict that is not known here")?;
         Ok((verdict, recorded))
-    }
-}
-
-fn kind(wire: WireKind) -> Option<VerdictKind> {
-    match wire {
-        WireKind::Unspecified => None,
-        WireKind::Valid => Some(VerdictKind::Valid),
-        WireKind::InvalidSignature => Some(VerdictKind::InvalidSignature),
-        WireKind::UnknownKey => Some(VerdictKind::UnknownKey),
-        WireKind::OutsideValidity => Some(VerdictKind::OutsideValidity),
-        WireKind::KeyRevoked => Some(VerdictKind::KeyRevoked),
-        WireKind::AlgorithmMismatch => Some(VerdictKind::AlgorithmMismatch),
-        WireKind::Malformed => Some(VerdictKind::Malformed),
     }
 }
