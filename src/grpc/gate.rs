@@ -1,4 +1,7 @@
 //! The gate before all RPCs: who calls, may they, is there room for one more.
+//!
+//! Attack: calls without number, on many connections: tower and h2 bound those of one. Shown by `tests/access/hostile.rs`
+//! (`one_peer_has_so_many_calls_and_connections_and_keeps_nobody_out`).
 
 use std::pin::Pin;
 use std::sync::Arc;

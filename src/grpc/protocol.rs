@@ -1,5 +1,8 @@
 //! What a call's head must say before anything is read of its body (gRPC over HTTP/2, "Requests"). Whatever is refused here
 //! will be refused again: no status of these invites a retry.
+//!
+//! Attack: metadata of megabytes; what another protocol would take for a call. Shown by `tests/access/hostile.rs` (`send_giant_metadata`) and
+//! `tests/service/protocol.rs` (`a_head_that_is_not_grpcs_is_refused_with_its_reason`). Where tonic refuses the same, it gives no reason.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,8 @@
 //! Messages counted on the wire, before anything is made of them: an empty struct of two bytes becomes hundreds in memory, so
 //! that a message of few mebibytes could take hundreds.
+//!
+//! Attack: millions of empty structs in a message of few bytes each. Shown by `tests/web/attack.rs` (`pathological_protobuf`) and
+//! `tests/service/wrong_input.rs` (`values_have_a_bound_whatever_their_bytes`).
 
 use std::any::TypeId;
 

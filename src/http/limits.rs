@@ -1,4 +1,7 @@
 //! What a request and its answer may take, and what of HTTP is not spoken.
+//!
+//! Attack: bodies that take many times their bytes in memory, pages that nobody reads, and codings that expand. axum bounds one body, and not all.
+//! Shown by `tests/web/attack.rs` (`send_json`, `read_nothing_of_http`) and `framing.rs`.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,6 +1,10 @@
 //! Connections: how many at once, and how long each may take. A slow or silent client costs a place for a while, and
 //! nothing else: it gives way when all are taken. Who comes when all are in use is told so at once, and does not wait in a
 //! queue that nobody sees.
+//!
+//! Attack: as many silent connections as there are places, and heads that never end. hyper bounds a head's time and size, and not how many
+//! there are. Shown by `tests/web/connections.rs`, `limits.rs` (`a_client_that_says_nothing_loses_its_connection`) and `attack.rs`
+//! (`send_heads_without_end`).
 
 use std::pin::pin;
 use std::sync::Arc;

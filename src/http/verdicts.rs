@@ -1,4 +1,7 @@
 //! `POST /v1/verify`: the verdict on a published checkpoint, for whoever has no verifier of their own.
+//!
+//! Attack: verdicts without number. Shown by `tests/web/limits.rs`
+//! (`past_the_bound_verifications_are_turned_away_and_told_when_to_come_back`).
 
 use axum::Json;
 use axum::body::Bytes;

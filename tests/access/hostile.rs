@@ -11,7 +11,8 @@ use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
 use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
 use checkpoint_signer::grpc::proto::{ListKeysRequest, SignCheckpointRequest};
 use h2::client::SendRequest;
-use http::Request;
+use h2::{RecvStream, SendStream};
+use http::{Request, Response};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::AsyncWriteExt;
@@ -135,6 +136,30 @@ impl Attacker {
 
     fn request(&self, path: &str) -> http::request::Builder {
         Request::post(format!("https://localhost{path}")).header("content-type", "application/grpc")
+    }
+}
+
+/// Calls that go on, with their connection.
+type Held = (
+    SendRequest<Bytes>,
+    Vec<(Response<RecvStream>, SendStream<Bytes>)>,
+);
+
+impl Attacker {
+    /// So many calls on one connection, and how many of them are let in. None when the connection is not.
+    async fn call_and_stay(&self, calls: usize) -> Option<(usize, Held)> {
+        let mut requests = self.speak(65_535).await?;
+        let (mut let_in, mut held) = (0, Vec::new());
+        for _ in 0..calls {
+            requests = requests.ready().await.ok()?;
+            let path = "/amply.checkpoint.v1.VerificationService/VerifyCheckpoints";
+            let request = self.request(path).body(()).unwrap();
+            let (answer, sent) = requests.send_request(request, false).ok()?;
+            let answer = answer.await.ok()?;
+            let_in += usize::from(!answer.headers().contains_key("grpc-status"));
+            held.push((answer, sent));
+        }
+        Some((let_in, (requests, held)))
     }
 }
 
@@ -358,4 +383,30 @@ async fn a_hostile_client_keeps_no_good_one_from_signing() {
         "{signed} signed meanwhile; {memory} KiB at most; {:?}",
         attacker.done
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_peer_has_so_many_calls_and_connections_and_keeps_nobody_out() {
+    let (folder, authority) = prepare();
+    let running = Running::start(folder.path());
+    let attacker = Attacker::new(folder.path(), &authority, running.port);
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        let (let_in, calls) = attacker.call_and_stay(128).await.unwrap();
+        assert_eq!(let_in, 128);
+        held.push(calls);
+    }
+    // Past 2048 calls, each connection has eight; past 128 connections, there are no further ones.
+    for _ in 16..128 {
+        let (let_in, calls) = attacker.call_and_stay(9).await.unwrap();
+        assert_eq!(let_in, 8);
+        held.push(calls);
+    }
+    assert!(attacker.call_and_stay(1).await.is_none());
+    let mut client = SigningServiceClient::new(running.client(folder.path(), &authority, "ledger"));
+    let request = SignCheckpointRequest {
+        checkpoint: Some(checkpoint("chk_1", 1, "1")),
+    };
+    let answer = client.sign_checkpoint(request).await;
+    assert!(answer.is_ok(), "{answer:?}");
 }

@@ -1,4 +1,8 @@
 //! The files that TLS is made of: read together, judged together, and in force together.
+//!
+//! Attack: a certificate of another authority, or one that has expired or was revoked; a file that fills the memory. Shown by
+//! `tests/access/every_rpc.rs` (`every_rpc_lets_in_the_right_roles_alone`, as `stranger` and `expired`), `changes.rs`
+//! (`a_revocation_list_that_has_expired_is_told_of_once_and_still_revokes`) and `start.rs` (`what_is_read_is_bounded`).
 
 use std::fmt;
 use std::io::Read as _;

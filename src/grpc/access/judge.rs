@@ -1,4 +1,7 @@
 //! Whether a caller may (still) do what it does.
+//!
+//! Attack: whoever lost a role goes on in a stream that is open. Shown by `tests/access/streams.rs`
+//! (`a_role_that_is_taken_away_ends_in_streams_that_are_open`).
 
 use std::sync::Arc;
 

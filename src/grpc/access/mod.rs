@@ -5,6 +5,9 @@
 //! taken off the file, or a certificate that has expired or was revoked, ends what it may do on connections and in streams that
 //! are open, too. Nothing is
 //! decided here on what a checkpoint says; the bound on a signer's ledgers is given to whoever signs.
+//!
+//! Attack: who was let in does what was not given to them, or goes on after it was taken away. Shown by `tests/access/every_rpc.rs`
+//! (`every_rpc_lets_in_the_right_roles_alone`) and all of `tests/access/changes.rs`.
 
 mod files;
 mod judge;

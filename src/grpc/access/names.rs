@@ -3,6 +3,9 @@
 //! one and free in the other.
 //!
 //! A certificate's common name, email and IP addresses and everything else in it are no names here.
+//!
+//! Attack: a name in a certificate is taken for one of another type, whose names its authority is not bound to. Shown by
+//! `tests/access/names.rs` (`a_name_has_the_roles_of_its_own_type_alone`, `an_authority_that_is_bound_in_dns_names_gets_past_no_dns_role`).
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,7 @@
 //! The other end of a connection, and who it is at this moment.
+//!
+//! Attack: a connection outlives the certificate that it was opened with; TLS looks at it in the handshake alone. Shown by
+//! `tests/access/changes.rs` (`a_revoked_certificate_ends_on_connections_that_are_open_and_on_new_ones`).
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

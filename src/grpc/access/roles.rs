@@ -1,4 +1,7 @@
 //! Roles, and the file in which the operator gives them to the names in client certificates.
+//!
+//! Attack: a signer of one ledger has another one's checkpoint signed. Shown by `tests/access/every_rpc.rs`
+//! (`a_signer_of_some_ledgers_signs_no_other_one_alone_and_in_a_stream`) and `streams.rs` (`a_bound_on_ledgers_holds_in_a_stream_that_is_open`).
 
 use std::collections::HashMap;
 use std::sync::Arc;

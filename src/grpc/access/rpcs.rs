@@ -1,4 +1,8 @@
 //! The one table of RPCs and the roles that may call them. What does not stand here cannot be called.
+//!
+//! Attack: a method for which nobody thought of a role, and messages larger than any that it takes. Shown by
+//! `tests/access/every_rpc.rs` (`what_is_no_rpc_is_unimplemented_for_everybody`), the test below, and `tests/service/wrong_input.rs`
+//! (`ten_megabytes_are_not_even_read`).
 
 use std::fmt;
 

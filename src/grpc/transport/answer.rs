@@ -1,5 +1,8 @@
 //! Answers on their way out: a client that does not take one is found by its connection, and what all of them may have
 //! waiting is bounded.
+//!
+//! Attack: answers that nobody reads, on connections that stay open; h2 bounds what one stream has waiting, and not all. Shown by
+//! `tests/web/attack.rs` and `tests/access/hostile.rs` (`read_nothing`).
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

@@ -2,6 +2,10 @@
 //! too large, or not framed as gRPC has it, is refused at once, and what is large waits for its part of the memory that
 //! its peer may have. The part is held until the call is over; in a stream, until its item is. The end of what is large waits for
 //! its turn as well: decoded, a message may take seventy times its bytes until a checkpoint is made of it.
+//!
+//! Attack: large messages that are announced and come slowly or never, and many at once. tonic reads what it is sent into memory, for as long
+//! as that takes. Shown by `tests/access/hostile.rs` (`send_slowly`), `tests/web/attack.rs` (`announce`, `send_protobuf`) and
+//! `tests/service/protocol.rs` (`a_body_that_is_not_one_whole_message_is_refused_with_its_reason`).
 
 use std::collections::VecDeque;
 use std::pin::Pin;

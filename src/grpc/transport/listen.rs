@@ -1,4 +1,7 @@
 //! Taking connections in.
+//!
+//! Attack: handshakes that are begun and not ended; tonic would wait for them. Shown by `tests/access/hostile.rs` (`begin_and_stop`). Who
+//! speaks HTTP/1 is told so: `tests/service/protocol.rs` (`a_client_of_http_1_is_told_that_this_is_grpc`).
 
 use std::io;
 use std::net::SocketAddr;

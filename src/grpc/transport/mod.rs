@@ -3,6 +3,10 @@
 //! A connection counts only when its TLS handshake and the first bytes of HTTP/2 have come: until then it waits among the
 //! newcomers, where the oldest gives way when there are too many. So somebody who opens thousands and says nothing keeps
 //! nobody out. What is connected is counted by the name in its certificate (its address without TLS).
+//!
+//! Attack: connections without number, by one peer or by many. Shown by `tests/access/hostile.rs` (`say_nothing`,
+//! `one_peer_has_so_many_calls_and_connections_and_keeps_nobody_out`). Resets and pings are bounded by h2 and hyper, metadata and calls of one
+//! connection by what they are told here.
 
 mod answer;
 mod arrival;
