@@ -196,7 +196,7 @@ impl RecordService for Records {
         let after = digest.position(&request.page_token).ok_or_else(|| {
             status::invalid_request(
                 "page_token",
-                "is none of these filters; expected the next_page_token of a page with the same filters",
+                "is not of these filters; expected the next_page_token of a page with the same filters",
             )
         })?;
         let show = |row: &Receipt| {

@@ -85,7 +85,7 @@ async fn turn(inner: &Inner) -> Result<Turn, Problem> {
 
 fn no_such_page() -> Problem {
     let detail =
-        "page: is none of these filters; expected the next_page of a page with the same filters";
+        "page: is not of these filters; expected the next_page of a page with the same filters";
     Problem::new(StatusCode::NOT_FOUND, "PAGE_NOT_FOUND", detail)
 }
 

@@ -24,7 +24,7 @@ impl Query {
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             let expected = known.join(", ");
             if !known.contains(&&*name) {
-                let problem = format!("is no parameter of this list; expected {expected}");
+                let problem = format!("is not a parameter of this list; expected {expected}");
                 faults.push(FieldFault::new(excerpt(&name), problem));
             } else if pairs.iter().any(|(other, _)| *other == name) {
                 let problem = "stands there twice; expected each parameter once";

@@ -103,7 +103,7 @@ pub enum Warning {
         next: KeyId,
     },
     /// A version cannot be read.
-    #[error("version {id} ({labels}) is no key: {problem}")]
+    #[error("version {id} ({labels}) is not a key: {problem}")]
     Unreadable {
         /// The version.
         id: String,

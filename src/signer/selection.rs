@@ -18,7 +18,7 @@ pub enum NoKey {
     },
     /// The last trusted key's window has ended.
     #[error(
-        "key {key_id} might sign until {until}, which is over; expected a newer key to be promoted"
+        "key {key_id} could sign until {until}, which has passed; expected a newer key to be promoted"
     )]
     Expired {
         /// The key that was last.

@@ -72,7 +72,7 @@ fn every_wrong_file_is_named_at_once() {
     );
     let said = refused(path, &TLS);
     for expected in [
-        "--tls-key: server.key: is no private key in PEM",
+        "--tls-key: server.key: is not a private key in PEM",
         "--tls-client-ca: ca.crt: has no certificate; expected PEM (CERTIFICATE)",
         "--roles: roles.toml: line 2: unknown variant `admin`, expected one of `signer`, `auditor`, `operator`",
     ] {

@@ -139,7 +139,7 @@ fn all_faults_are_told_at_once() {
     let found = faults(&checked).join("\n");
     assert_eq!(code, 1);
     for expected in [
-        "s.toml:1: grcp: is no setting of serve; expected perhaps grpc",
+        "s.toml:1: grcp: is not a setting of serve; expected perhaps grpc",
         "--grpc (file s.toml:2): is \"nowhere\"",
         "s.toml:3: dev: is of type string; expected true or false",
         "s.toml:4: log-name: is of type array; expected one value",

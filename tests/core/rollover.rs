@@ -336,7 +336,7 @@ fn what_an_operator_should_know_is_warned_about() {
     assert!(
         unreadable
             .iter()
-            .any(|w| w.contains("is no key: private_key")),
+            .any(|w| w.contains("is not a key: private_key")),
         "{unreadable:?}"
     );
 }

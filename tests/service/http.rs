@@ -65,7 +65,7 @@ async fn health_says_whether_a_key_can_sign_and_why_not() {
     service.clock.set(at("2026-01-01"));
     let (status, _, body) = get(&service.http(), "/health");
     assert!(
-        status.contains("503") && body.contains("which is over"),
+        status.contains("503") && body.contains("which has passed"),
         "{status} {body}"
     );
     let (status, ..) = get(&service.http(), "/nothing");

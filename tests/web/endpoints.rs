@@ -87,7 +87,7 @@ async fn the_list_is_paged_and_filtered() {
     assert_eq!(none, json!({"checkpoints": []}));
     let other = get(&http, &format!("/v1/checkpoints?ledger=org_0&page={token}"));
     let detail = other.problem(404, "PAGE_NOT_FOUND");
-    assert!(detail.starts_with("page: is none of these"), "{detail}");
+    assert!(detail.starts_with("page: is not of these"), "{detail}");
     let newest = get(&http, "/v1/checkpoints/newest").json();
     assert_eq!(newest["checkpoints"][0]["checkpoint_id"], "chk_230");
     assert_eq!(newest["checkpoints"].as_array().unwrap().len(), 20);
@@ -275,6 +275,6 @@ async fn the_keyring_is_not_signed_when_no_key_is_in_force() {
     service.clock.set(at("2026-01-01"));
     let answer = get(&http, "/.well-known/jwks.jwt");
     let detail = answer.problem(503, "NO_SIGNING_KEY");
-    assert!(detail.contains("which is over"), "{detail}");
+    assert!(detail.contains("which has passed"), "{detail}");
     assert_eq!(answer.header("retry-after"), "1");
 }

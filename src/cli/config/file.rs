@@ -102,8 +102,8 @@ fn unknown(name: &str, flags: &[&Arg]) -> String {
         .filter(|(likeness, _)| *likeness > LIKENESS)
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     match nearest {
-        Some((_, known)) => format!("is no setting of serve; expected perhaps {known}"),
-        None => "is no setting of serve; expected the name of one of its flags, without the dashes"
+        Some((_, known)) => format!("is not a setting of serve; expected perhaps {known}"),
+        None => "is not a setting of serve; expected the name of one of its flags, without the dashes"
             .into(),
     }
 }

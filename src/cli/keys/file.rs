@@ -20,10 +20,10 @@ pub(super) struct KeyFile {
     /// The name of the version; for PEM
     #[arg(long, env = "CHECKPOINT_SIGNER_KEY_ID", requires_all = ["valid_from", "valid_until"])]
     key_id: Option<KeyId>,
-    /// First instant at which it might sign; for PEM
+    /// First instant at which it may sign; for PEM
     #[arg(long, env = "CHECKPOINT_SIGNER_VALID_FROM", value_parser = parse_instant)]
     valid_from: Option<DateTime<Utc>>,
-    /// First instant at which it might no longer sign; for PEM
+    /// First instant at which it may no longer sign; for PEM
     #[arg(long, env = "CHECKPOINT_SIGNER_VALID_UNTIL", value_parser = parse_instant)]
     valid_until: Option<DateTime<Utc>>,
     /// PS256 or RS256; for PEM, where PS256 is the default
@@ -45,7 +45,7 @@ impl KeyFile {
             ];
             if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
                 let problem =
-                    format!("is no PEM, and says all of its keys itself; {flag} would not be used");
+                    format!("is not PEM, and says all of its keys itself; {flag} would not be used");
                 return Err(wrong(problem));
             }
             return keyring::parse(PROGRAM, &text, &self.file);

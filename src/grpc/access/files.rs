@@ -166,7 +166,7 @@ impl TlsFiles {
         let key = key.and_then(|bytes| {
             // The error could repeat a line of the key.
             let expected =
-                "is no private key in PEM; expected PKCS#8 (PRIVATE KEY), PKCS#1 or SEC 1";
+                "is not a private key in PEM; expected PKCS#8 (PRIVATE KEY), PKCS#1 or SEC 1";
             PrivateKeyDer::from_pem_slice(&bytes)
                 .map_err(|_| fail("--tls-key", &self.key, expected.into()))
                 .ok()
@@ -297,7 +297,7 @@ fn authorities(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem)? {
         let added = roots.add(certificate);
-        added.map_err(|error| format!("has a certificate that is no authority's: {error}"))?;
+        added.map_err(|error| format!("has a certificate that is not an authority's: {error}"))?;
     }
     Ok(roots)
 }

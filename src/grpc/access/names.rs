@@ -97,7 +97,7 @@ fn is_uri(text: &str) -> bool {
 fn uri_name(uri: &str) -> Result<ClientName, String> {
     match is_uri(uri) {
         true => Ok(ClientName::Uri(uri.into())),
-        false => Err("is no URI; expected one such as \"URI:spiffe://example.org/ledger\"".into()),
+        false => Err("is not a URI; expected one such as \"URI:spiffe://example.org/ledger\"".into()),
     }
 }
 
@@ -115,7 +115,7 @@ fn dns_name(name: &str) -> Result<ClientName, String> {
                     canonical(&ascii)
                 )
             }
-            _ => format!("is no DNS name; {EXPECTED}"),
+            _ => format!("is not a DNS name; {EXPECTED}"),
         });
     }
     if name.parse::<IpAddr>().is_ok() {
@@ -123,7 +123,7 @@ fn dns_name(name: &str) -> Result<ClientName, String> {
     }
     match DnsName::try_from(name) {
         Ok(_) => Ok(ClientName::Dns(canonical(name))),
-        Err(_) => Err(format!("is no DNS name; {EXPECTED}")),
+        Err(_) => Err(format!("is not a DNS name; {EXPECTED}")),
     }
 }
 
@@ -196,10 +196,10 @@ mod tests {
             ),
             ("IP:10.0.0.1", "as the name stands in the certificate"),
             ("", "as the name stands in the certificate"),
-            ("URI:operator.amply.example", "is no URI"),
-            ("URI:spiffe:// a", "is no URI"),
-            ("URI:spiffe://a/\u{0}", "is no URI"),
-            ("URI:", "is no URI"),
+            ("URI:operator.amply.example", "is not a URI"),
+            ("URI:spiffe:// a", "is not a URI"),
+            ("URI:spiffe://a/\u{0}", "is not a URI"),
+            ("URI:", "is not a URI"),
             ("DNS:*.example.org", "has a wildcard"),
             (
                 "DNS:Bücher.example.",
@@ -207,10 +207,10 @@ mod tests {
             ),
             ("DNS:10.0.0.1", "is an IP address"),
             ("DNS:::1", "is an IP address"),
-            ("DNS:a..b", "is no DNS name"),
-            ("DNS:a.example\u{0}.org", "is no DNS name"),
-            ("DNS:", "is no DNS name"),
-            ("DNS:spiffe://a/b", "is no DNS name"),
+            ("DNS:a..b", "is not a DNS name"),
+            ("DNS:a.example\u{0}.org", "is not a DNS name"),
+            ("DNS:", "is not a DNS name"),
+            ("DNS:spiffe://a/b", "is not a DNS name"),
         ] {
             let problem = ClientName::parse(text).unwrap_err();
             assert!(problem.contains(expected), "{text}: {problem}");

@@ -49,10 +49,10 @@ const PRIVATE = new Map([
 // Why a key is of a kind that is not known here, which is skipped (RFC 7517, section 5), or null: the rule of the core's keyring/kind.rs. What
 // is of a known kind is read as a whole or refused, and so is a private key.
 function skipped(jwk, wrong) {
-  if (!(jwk instanceof Map)) wrong("jwk", "is no object");
+  if (!(jwk instanceof Map)) wrong("jwk", "is not an object");
   const text = (name) => {
     const value = jwk.get(name) ?? null;
-    if (value !== null && typeof value !== "string") wrong(name, "is no text");
+    if (value !== null && typeof value !== "string") wrong(name, "is not a text");
     return value;
   };
   const kty = text("kty") ?? wrong("kty", "is missing");
@@ -64,7 +64,7 @@ function skipped(jwk, wrong) {
   if (kty !== "RSA") return `kty is ${JSON.stringify(kty)}`;
   if ((text("use") ?? "sig") !== "sig") return `use is ${JSON.stringify(text("use"))}`;
   const acts = jwk.get("key_ops") ?? null;
-  if (acts !== null && !(Array.isArray(acts) && acts.every((act) => typeof act === "string"))) wrong("key_ops", "is no array of texts");
+  if (acts !== null && !(Array.isArray(acts) && acts.every((act) => typeof act === "string"))) wrong("key_ops", "is not an array of texts");
   if (acts !== null && !acts.includes("verify")) return 'key_ops has no "verify"';
   const alg = jwk.get("alg");
   return typeof alg === "string" && !Object.hasOwn(ALGORITHMS, alg) ? `alg is ${JSON.stringify(alg)}` : null;
@@ -162,7 +162,7 @@ export function pinnedKey(keys, pin) {
   if (pinned) return pinned;
   const problem = FINGERPRINT.test(pin)
     ? `No key of the keyring has the fingerprint ${pin}`
-    : `${JSON.stringify(pin)} is no fingerprint; expected sha256: and 64 lowercase hexadecimal digits`;
+    : `${JSON.stringify(pin)} is not a fingerprint; expected sha256: and 64 lowercase hexadecimal digits`;
   const meant = all.filter((key) => key.kid === pin);
   const told = (meant.length > 0 ? meant : all).slice(0, MAX_TOLD).map((key) => `${key.kid} ${key.fingerprint}`);
   throw new Refusal(

@@ -54,7 +54,7 @@ pub(super) async fn look(client: &impl GenericClient, mark: &Mark) -> Result<Loo
         None => 0,
         Some(digits) => u32::from_str_radix(&digits, 16).map_err(|_| {
             RecordError::Unavailable(format!(
-                "the timeline of the database is {digits}, which is no hexadecimal number"
+                "the timeline of the database is {digits}, which is not a hexadecimal number"
             ))
         })?,
     };

@@ -93,7 +93,7 @@ impl Uri {
                 }
                 "hostaddr" => {
                     for text in value.split(',') {
-                        let wrong = |_| "hostaddr: is no IP address".to_owned();
+                        let wrong = |_| "hostaddr: is not an IP address".to_owned();
                         uri.addresses.push(text.parse().map_err(wrong)?);
                     }
                 }
@@ -165,7 +165,7 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), String> {
             let (address, rest) = bracketed
                 .split_once(']')
                 .ok_or("a host has a [ without its ]")?;
-            let wrong = |_| "a host in brackets is no IPv6 address";
+            let wrong = |_| "a host in brackets is not an IPv6 address";
             address.parse::<std::net::Ipv6Addr>().map_err(wrong)?;
             (address.to_owned(), rest)
         }

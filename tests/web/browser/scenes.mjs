@@ -69,7 +69,7 @@ export async function aPinnedKeyIsFollowed(page) {
     [found] = await pinned(page, wrong, "valid.json");
     assert.deepEqual(found, [], wrong);
     const status = await page.locator("#status").textContent();
-    assert.match(status, /is no fingerprint; expected sha256: and 64 lowercase.*only after comparing it with the fingerprint that you noted/);
+    assert.match(status, /is not a fingerprint; expected sha256: and 64 lowercase.*only after comparing it with the fingerprint that you noted/);
     assert.ok(status.includes(`amply-checkpoint-key-2024 ${of2024}`), status);
   }
   await page.getByLabel("Trust one key only").fill("");

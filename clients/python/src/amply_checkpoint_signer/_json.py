@@ -66,7 +66,7 @@ def _count(value: object) -> int:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _object(members: _Members, path: str, depth: int) -> dict[str, JsonValue]:

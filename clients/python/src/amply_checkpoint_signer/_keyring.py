@@ -191,7 +191,7 @@ class Keyring:
 
     def _no_pin(self, pin: str) -> str:
         known = _FINGERPRINT.fullmatch(pin) is not None
-        expected = "is no fingerprint; expected sha256: and 64 lowercase hexadecimal digits"
+        expected = "is not a fingerprint; expected sha256: and 64 lowercase hexadecimal digits"
         problem = "is the fingerprint of no key of the keyring" if known else expected
         meant = [key for key in self if pin in (key.key_id, key.thumbprint)] or list(self)
         told = ", ".join(f"{key.key_id} {key.fingerprint}" for key in meant[:_MAX_TOLD])

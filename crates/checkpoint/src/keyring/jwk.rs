@@ -197,12 +197,12 @@ impl KeyringFile {
             return Err(KeyringFileError::TooLarge(text.len()));
         }
         if !text.trim_ascii_start().starts_with(b"{") {
-            let problem = "is no object with keys; expected the JSON of a JWK Set";
+            let problem = "is not an object with keys; expected the JSON of a JWK Set";
             return Err(serde_json::Error::custom(problem).into());
         }
         let set: RawSet = serde_json::from_slice(text)?;
         if !set.keys.get().starts_with('[') {
-            return Err(serde_json::Error::custom("keys: is no array; expected one").into());
+            return Err(serde_json::Error::custom("keys: is not an array; expected one").into());
         }
         let keys: Vec<&RawValue> = serde_json::from_str(set.keys.get())?;
         let mut file = Self::default();

@@ -102,7 +102,7 @@ impl Members<'_> {
 /// Its kind cannot be told, or it is private.
 pub(super) fn of(jwk: &str) -> Result<(Kind, Option<String>), FieldFault> {
     if !jwk.trim_start().starts_with('{') {
-        return Err(FieldFault::new("jwk", "is no object; expected one"));
+        return Err(FieldFault::new("jwk", "is not an object; expected one"));
     }
     let members: Members = serde_json::from_str(jwk)
         .map_err(|error| FieldFault::new("jwk", format!("{error}; expected each member once")))?;

@@ -96,9 +96,9 @@ fn files(folder: &Path) -> impl Iterator<Item = Result<PathBuf, String>> {
         let problem = match entry.file_type() {
             kind if kind.is_dir() => return Ok(None),
             kind if kind.is_symlink() => "is a symbolic link, which is not followed: name what it leads to",
-            kind if !kind.is_file() => "is no regular file",
+            kind if !kind.is_file() => "is not a regular file",
             _ if wanted => return Ok(Some(entry.into_path())),
-            _ => "was not read, as it is none of .json, .ndjson and .jsonl: name the file itself if it has checkpoints",
+            _ => "was not read, as it is not one of .json, .ndjson and .jsonl: name the file itself if it has checkpoints",
         };
         Err(format!("{}: {problem}", entry.path().display()))
     });
