@@ -1,6 +1,5 @@
 //! The command line: a command for each user. It parses, calls inward, prints, and chooses an exit code.
 
-mod backup;
 mod config;
 mod demo;
 mod failure;
@@ -8,16 +7,13 @@ mod health;
 mod input;
 mod keys;
 mod lambda;
-mod log;
 mod place;
-mod promotion;
 mod record;
 mod rollover;
 mod serve;
 mod server;
 mod shown;
 mod sign;
-mod timeline;
 mod tls;
 mod unused;
 mod verify;

@@ -1,5 +1,11 @@
 //! `record`: looks after the record.
 
+mod accept_promotion;
+mod backup;
+mod consistency;
+mod head;
+mod resume_clock;
+
 use std::fmt::Display;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -9,10 +15,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use super::backup::Backup;
 use super::place::{Place, TrustArgs};
-use super::promotion::AcceptPromotion;
-use super::{Failure, Format, FormatArg, PROGRAM, input, log, print_json, print_line, print_lines};
+use super::{Failure, Format, FormatArg, PROGRAM, input, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::key::{KeyId, instant_text};
 use crate::record::audit::audit;
@@ -22,6 +26,10 @@ use crate::record::restore::{RestoreError, restore};
 use crate::record::resumption::from_published;
 use crate::record::rules::CLOCK_TOLERANCE;
 use crate::record::{AppendError, Record, Resumption};
+use accept_promotion::AcceptPromotion;
+use backup::Backup;
+use consistency::Consistency;
+use resume_clock::ResumeClock;
 
 #[derive(Subcommand)]
 pub(super) enum RecordCommand {
@@ -43,13 +51,13 @@ pub(super) enum RecordCommand {
     #[command(visible_aliases = ["accept-restore", "accept-copy"])]
     AcceptPromotion(Box<AcceptPromotion>),
     /// Ask a service for the signed head of its record: keep it, and nothing that it counts can be changed unnoticed
-    Head(log::Head),
+    Head(head::Head),
     /// Ask a service for the proof that a checkpoint is in its record; it is checked, and `verify --proof` checks it again
-    Proof(log::Proof),
+    Proof(head::Proof),
     /// Ask a service for the proof that the record of a later head begins with all of an earlier one, and check it
-    Consistency(log::Consistency),
+    Consistency(Consistency),
     /// Let signing go on from the true time, after a clock ran ahead and signed (CLOCK_WENT_BACK); recorded for ever, and public
-    ResumeClock(log::ResumeClock),
+    ResumeClock(ResumeClock),
 }
 
 #[derive(Args)]

@@ -1,5 +1,7 @@
 //! `rollover`: the yearly procedure, step by step.
 
+mod timeline;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use super::place::{Environment, RecordPlace};
 use super::server::ServersArgs;
-use super::{Failure, Format, FormatArg, print, print_json, timeline};
+use super::{Failure, Format, FormatArg, print, print_json};
 use crate::clock::Clock;
 use crate::key::{KeyId, Keyring, parse_instant};
 use crate::rollover::{Report, Rollover, RolloverError, SecretStore, StoreError, Wanted};

@@ -103,8 +103,10 @@ fn unknown(name: &str, flags: &[&Arg]) -> String {
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     match nearest {
         Some((_, known)) => format!("is not a setting of serve; expected perhaps {known}"),
-        None => "is not a setting of serve; expected the name of one of its flags, without the dashes"
-            .into(),
+        None => {
+            "is not a setting of serve; expected the name of one of its flags, without the dashes"
+                .into()
+        }
     }
 }
 

@@ -44,8 +44,9 @@ impl KeyFile {
                 ("--algorithm", self.algorithm.is_some()),
             ];
             if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
-                let problem =
-                    format!("is not PEM, and says all of its keys itself; {flag} would not be used");
+                let problem = format!(
+                    "is not PEM, and says all of its keys itself; {flag} would not be used"
+                );
                 return Err(wrong(problem));
             }
             return keyring::parse(PROGRAM, &text, &self.file);

@@ -97,7 +97,9 @@ fn is_uri(text: &str) -> bool {
 fn uri_name(uri: &str) -> Result<ClientName, String> {
     match is_uri(uri) {
         true => Ok(ClientName::Uri(uri.into())),
-        false => Err("is not a URI; expected one such as \"URI:spiffe://example.org/ledger\"".into()),
+        false => {
+            Err("is not a URI; expected one such as \"URI:spiffe://example.org/ledger\"".into())
+        }
     }
 }
 

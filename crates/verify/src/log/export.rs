@@ -306,8 +306,11 @@ fn judge_group(lines: &[&[u8]], headers: &mut Headers<'_>) -> JudgedGroup {
 
 fn place(line: &[u8], signed_at: i64) -> Verified {
     let outline = Outline::from_published_json(line).map_err(|error| malformed(&error))?;
-    let signed_at = DateTime::from_timestamp(signed_at, 0)
-        .ok_or_else(|| malformed(&format!("signature: iat: is {signed_at}, which is not a time")))?;
+    let signed_at = DateTime::from_timestamp(signed_at, 0).ok_or_else(|| {
+        malformed(&format!(
+            "signature: iat: is {signed_at}, which is not a time"
+        ))
+    })?;
     Ok(Place { outline, signed_at })
 }
 

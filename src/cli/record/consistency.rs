@@ -5,7 +5,7 @@ use checkpoint_verify::cli::FormatArg;
 use checkpoint_verify::cli::consistency::{Heads, Shown, TwoHeads, contradiction};
 use clap::Args;
 
-use super::online::{hashes, wrong};
+use super::head::{hashes, wrong};
 use crate::cli::failure::refused;
 use crate::cli::{Failure, PROGRAM, ServerArg};
 use crate::key::Keyring;

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::place::RecordPlace;
-use super::witnesses::ComparedArgs;
-use super::{Failure, Format, FormatArg, print_json, print_line, print_lines};
 use crate::audit::{self, Outcome};
+use crate::cli::place::RecordPlace;
+use crate::cli::witnesses::ComparedArgs;
+use crate::cli::{Failure, Format, FormatArg, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::key::instant_text;
 use crate::record::head::{DEFAULT_LOG, LogName};
@@ -26,7 +26,7 @@ const LEDGERS_SHOWN: usize = 50;
 const MAX_REASON_BYTES: usize = 1000;
 
 #[derive(Args)]
-pub(super) struct AcceptPromotion {
+pub(in crate::cli) struct AcceptPromotion {
     /// Which record: postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that holds such an address
     #[arg(
         long,

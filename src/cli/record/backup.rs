@@ -9,13 +9,13 @@ use clap::Args;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 
-use super::place::{Place, RecordPlace};
-use super::{Failure, Format, FormatArg, print_json, print_lines};
+use crate::cli::place::{Place, RecordPlace};
+use crate::cli::{Failure, Format, FormatArg, print_json, print_lines};
 use crate::record::audit::{Audit, audit};
 use crate::record::sqlite::SqliteRecord;
 
 #[derive(Args)]
-pub(super) struct Backup {
+pub(in crate::cli) struct Backup {
     /// The file to write; it must not exist
     file: PathBuf,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What a service is asked for. Its answers are checked before they are printed: a proof that does not hold is an error.
+//! `record head` and `record proof`: what a service is asked for. Its answers are checked before they are printed: a proof that does not hold is an error.
 
 use std::path::PathBuf;
 
