@@ -1,4 +1,4 @@
-//! The flags of `serve` that tell how far the record once was.
+//! The flags that tell how far the record once was.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +17,12 @@ use crate::service::{HeadFile, Peer, Untold, WhenMissing, WitnessError, Witnesse
 /// The head file in the folder of --dev.
 const DEV_HEAD_FILE: &str = "record-head.jws";
 
+/// What tells how far the record once was. `serve` starts only on a record that contains all of it, and goes on comparing; a command
+/// compares it once.
 #[derive(Args)]
 pub(super) struct WitnessArgs {
-    /// A signed head that the record must contain, or the service does not start: a file with what `record head` printed, in
-    /// either form. Give it again for further ones
+    /// A signed head that the record must contain: a file with what `record head` printed, in either form. Give it again for
+    /// further ones
     #[arg(
         long,
         env = "CHECKPOINT_SIGNER_KNOWN_HEAD",
@@ -28,13 +30,13 @@ pub(super) struct WitnessArgs {
         value_name = "HEAD"
     )]
     known_head: Vec<PathBuf>,
-    /// Keep the newest signed head of the record here, outside of it, and start only on a record that contains it. An empty
-    /// record begins the file; for any other, make it by `record head`. With --dev, it is in the data folder
+    /// Where `serve` keeps the newest signed head of the record, outside of it; the record must contain that head. An empty
+    /// record begins the file; for any other, make it by `record head`. With --dev, it is in the data folder. Commands only read it
     #[arg(long, env = "CHECKPOINT_SIGNER_HEAD_FILE", value_name = "PATH")]
     head_file: Option<PathBuf>,
-    /// Another replica of the same record; name all of them. At the start each is asked for its head, which the record must
-    /// contain; one that does not answer is left out. After a promotion of the database, all must answer before signing goes
-    /// on by itself. Give it again for further ones
+    /// Another replica of the same record; name all of them. Each is asked for what it has seen, which the record must contain. One
+    /// that does not answer when `serve` starts is left out; after a promotion of the database, all must answer before anything
+    /// is signed or accepted. Give it again for further ones
     #[arg(
         long,
         env = "CHECKPOINT_SIGNER_PEER",
@@ -49,60 +51,37 @@ pub(super) struct WitnessArgs {
 /// What a record is compared with once.
 #[derive(Args)]
 pub(super) struct ComparedArgs {
-    /// A signed head that the record must contain: a file with what `record head` printed, in either form. Give it again for
-    /// further ones
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_KNOWN_HEAD",
-        value_delimiter = ',',
-        value_name = "HEAD"
-    )]
-    known_head: Vec<PathBuf>,
-    /// The head file of a replica (`serve --head-file`), whose head the record must contain; it is only read
-    #[arg(long, env = "CHECKPOINT_SIGNER_HEAD_FILE", value_name = "PATH")]
-    head_file: Option<PathBuf>,
-    /// A replica that runs: the record must contain its head, or what it has seen, and every revocation that it knows. When one
-    /// does not answer, nothing is accepted (see --without-peer). Give it again for further ones
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_PEER",
-        value_delimiter = ',',
-        value_name = "URL"
-    )]
-    peer: Vec<String>,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
     /// Go on knowingly when this --peer does not answer: one that was ended, and what it has seen is known otherwise. Give it
     /// again for further ones
     #[arg(long, value_name = "URL")]
     without_peer: Vec<String>,
-    #[command(flatten)]
-    peer_tls: ClientTlsArgs,
 }
 
 impl ComparedArgs {
     /// Reads the heads.
     pub(super) fn read(self) -> Result<Compared, Failure> {
-        if let Some(path) = self.head_file.as_ref().filter(|path| !path.exists()) {
+        let WitnessArgs {
+            head_file, peer, ..
+        } = &self.witnesses;
+        if let Some(path) = head_file.as_ref().filter(|path| !path.exists()) {
             return Err(Failure::Impossible(format!(
                 "--head-file {}: is missing; expected the head file of a replica, or leave it out",
                 path.display()
             )));
         }
-        let is_peer = |url: &&String| self.peer.contains(url);
-        if let Some(url) = self.without_peer.iter().find(|url| !is_peer(url)) {
+        let mut without = self.without_peer.iter();
+        if let Some(url) = without.find(|url| !peer.contains(url)) {
             return Err(Failure::Impossible(format!(
                 "--without-peer {url}: expected one of --peer ({})",
-                self.peer.join(", ")
+                peer.join(", ")
             )));
         }
-        let without = self.without_peer;
-        let args = WitnessArgs {
-            known_head: self.known_head,
-            head_file: self.head_file,
-            peer: self.peer,
-            peer_tls: self.peer_tls,
-        };
-        let witnesses = args.read(None)?;
-        Ok(Compared { witnesses, without })
+        Ok(Compared {
+            witnesses: self.witnesses.read(None)?,
+            without: self.without_peer,
+        })
     }
 }
 
