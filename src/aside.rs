@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::counts::{Counts, Place};
+use crate::counts::{Counts, Slot};
 
 /// What is read of the record for one answer, at once: as many as there are connections to a SQLite record for it.
 const READ_AT_ONCE: usize = 2;
@@ -108,7 +108,7 @@ impl From<OwnedSemaphorePermit> for Turn {
 /// A place in the queue.
 struct Waits {
     _all: OwnedSemaphorePermit,
-    _of_client: Option<Place>,
+    _of_client: Option<Slot>,
 }
 
 impl Turns {

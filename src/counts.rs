@@ -18,7 +18,7 @@ impl Counts {
     }
 
     /// A place for this name, until it is dropped; none when the limit is reached.
-    pub(crate) fn take(self: &Arc<Self>, name: &Arc<str>) -> Option<Place> {
+    pub(crate) fn take(self: &Arc<Self>, name: &Arc<str>) -> Option<Slot> {
         let mut all = self.all();
         let taken = all.entry(Arc::clone(name)).or_default();
         if *taken >= self.limit {
@@ -26,7 +26,7 @@ impl Counts {
         }
         *taken += 1;
         drop(all);
-        Some(Place {
+        Some(Slot {
             counts: Arc::clone(self),
             name: Arc::clone(name),
         })
@@ -38,12 +38,12 @@ impl Counts {
 }
 
 /// A place that is taken.
-pub(crate) struct Place {
+pub(crate) struct Slot {
     counts: Arc<Counts>,
     name: Arc<str>,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut all = self.counts.all();
         if let Some(taken) = all.get_mut(&self.name) {

@@ -31,7 +31,7 @@
 //! | [`client`] | speaks with running services: for the command line, and for replicas among each other |
 //! | [`service`] | puts all of it together |
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
-//! | `budget`, `counts`, `aside`, `lanes` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign, and of these those for what is large |
+//! | `budget`, `counts`, `aside`, `pools` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign, and of these those for what is large |
 //! | `net` | connections, for `grpc` and `http` alike |
 //! | `files` | which files are read: those that end (of `checkpoint-verify`) |
 //! | [`fault`], [`hex`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of hashes and names; pages of the record; text that is safe to show |
@@ -46,9 +46,9 @@ mod counts;
 pub mod grpc;
 pub mod hardening;
 pub mod http;
-mod lanes;
 mod net;
 pub mod paging;
+mod pools;
 pub mod record;
 pub mod rollover;
 pub mod service;

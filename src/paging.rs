@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::lanes::Lane;
+use crate::pools::Pool;
 use crate::record::{Filter, Receipt, Record, RecordError};
 
 /// Largest page in bytes, so that it stays below the 4 MiB that gRPC clients accept by default. One item is always
@@ -41,7 +41,7 @@ pub async fn read<T: Send>(
     let (mut items, mut bytes, mut last) = (Vec::new(), 0, after);
     let mut rows = listing.rows.iter().peekable();
     while let Some(row) = rows.next_if(|_| items.len() < limit as usize) {
-        let (item, size) = Lane::of_signed(&row.signed).read(|| show(row));
+        let (item, size) = Pool::of_signed(&row.signed).read(|| show(row));
         bytes += size;
         if bytes > MAX_PAGE_BYTES && !items.is_empty() {
             let next = Some(last);

@@ -32,8 +32,8 @@ use crate::{grpc, http};
 
 pub use head_file::{HeadFile, HeadFileError, WhenMissing};
 pub(crate) use peer::place;
-pub use peer::{Answer, Peer, Revoked, Told, Vouched, Wrong};
-pub use witnesses::{Untold, WitnessError, Witnesses};
+pub use peer::{Answer, Peer, PeerReply, Revoked, Vouched, Wrong};
+pub use witnesses::{SilentPeer, WitnessError, Witnesses};
 
 use moves::Watched;
 use watch::Watch;

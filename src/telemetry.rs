@@ -36,7 +36,7 @@ const BOUNDS: [(&str, LevelFilter); 2] = [
 
 /// Whether the audit log is written whatever the filter says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audit {
+pub enum AuditLog {
     /// It is: for whoever does privileged acts.
     Always,
     /// As the filter says.
@@ -54,7 +54,11 @@ pub struct Started {
 ///
 /// # Errors
 /// What is wrong with the filter, or why traces cannot be sent.
-pub fn start(filter: &str, audit: Audit, collector: Option<&Collector>) -> Result<Started, String> {
+pub fn start(
+    filter: &str,
+    audit: AuditLog,
+    collector: Option<&Collector>,
+) -> Result<Started, String> {
     let filter = parse_filter(filter, audit)?.and(filter_fn(is_for_the_log));
     let log: Layer = match std::io::stderr().is_terminal() {
         true => tracing_subscriber::fmt::layer()
@@ -94,12 +98,12 @@ impl<W: Write> Write for VisibleLines<W> {
     }
 }
 
-fn parse_filter(filter: &str, audit: Audit) -> Result<EnvFilter, String> {
+fn parse_filter(filter: &str, audit: AuditLog) -> Result<EnvFilter, String> {
     let wrong = |error: &dyn std::fmt::Display| {
         format!("--log-level: {error}; expected a filter such as info")
     };
     let mut filter = EnvFilter::try_new(filter).map_err(|error| wrong(&error))?;
-    if audit == Audit::Always {
+    if audit == AuditLog::Always {
         let directive = format!("{}={}", audit::TARGET, LevelFilter::INFO);
         filter = filter.add_directive(directive.parse().map_err(|error| wrong(&error))?);
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::server::ServersArgs;
 use super::{Failure, print};
 use crate::clock::Clock;
-use crate::rollover::{Report, Rollover, RolloverError, RotationEvent, SecretStore};
+use crate::rollover::{Rollover, RolloverError, RotationEvent, SecretStore, StepReport};
 use crate::visible::visible;
 
 /// What the Lambda runtime sets for every function (AWS, "Defined runtime environment variables"). Its crate
@@ -73,7 +73,7 @@ impl Lambda {
     }
 }
 
-fn lines(report: &Report) -> Vec<String> {
+fn lines(report: &StepReport) -> Vec<String> {
     let checks = report.checks.iter().map(|check| match &check.found {
         Ok(found) | Err(found) => format!("{}: {found}", check.name),
     });

@@ -31,7 +31,7 @@ use crate::hardening::Hardening;
 use failure::{Failure, refused};
 use server::ServerArg;
 
-use crate::telemetry::{self, Audit, Collector};
+use crate::telemetry::{self, AuditLog, Collector};
 
 /// As it calls itself on standard error.
 const PROGRAM: Program = Program("checkpoint-signer");
@@ -111,11 +111,11 @@ enum Command {
 
 impl Command {
     /// What acts with keys leaves its trace.
-    fn audit(&self) -> Audit {
+    fn audit(&self) -> AuditLog {
         match self {
-            Self::Serve(_) | Self::Rollover(_) | Self::Lambda(_) => Audit::Always,
-            Self::Record(record::RecordCommand::AcceptPromotion(_)) => Audit::Always,
-            _ => Audit::AsFiltered,
+            Self::Serve(_) | Self::Rollover(_) | Self::Lambda(_) => AuditLog::Always,
+            Self::Record(record::RecordCommand::AcceptPromotion(_)) => AuditLog::Always,
+            _ => AuditLog::AsFiltered,
         }
     }
 

@@ -71,7 +71,7 @@ impl Environment {
 }
 
 #[derive(Args)]
-pub(super) struct Place {
+pub(super) struct RecordArg {
     /// Which record: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that
     /// holds such an address
     #[arg(

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use super::place::{Place, TrustArgs};
+use super::place::{RecordArg, TrustArgs};
 use super::{Failure, Format, FormatArg, PROGRAM, input, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::key::{KeyId, instant_text};
@@ -63,7 +63,7 @@ pub(super) enum RecordCommand {
 #[derive(Args)]
 pub(super) struct Init {
     #[command(flatten)]
-    place: Place,
+    place: RecordArg,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -71,7 +71,7 @@ pub(super) struct Init {
 #[derive(Args)]
 pub(super) struct Verify {
     #[command(flatten)]
-    place: Place,
+    place: RecordArg,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -79,7 +79,7 @@ pub(super) struct Verify {
 #[derive(Args)]
 pub(super) struct Export {
     #[command(flatten)]
-    place: Place,
+    place: RecordArg,
     /// The file to write; it must not exist
     #[arg(long, env = "CHECKPOINT_SIGNER_OUT", value_name = "FILE")]
     out: PathBuf,
@@ -92,7 +92,7 @@ pub(super) struct Import {
     /// What `record export` wrote: a file, since it is read twice
     file: PathBuf,
     #[command(flatten)]
-    place: Place,
+    place: RecordArg,
     #[command(flatten)]
     trust: TrustArgs,
     /// Believe the file where it says that an operator let times go back, after a clock ran ahead (its clock_resumptions, which
@@ -108,7 +108,7 @@ pub(super) struct Restore {
     /// Published checkpoints, one a line, in the order in which they were signed
     file: PathBuf,
     #[command(flatten)]
-    place: Place,
+    place: RecordArg,
     /// Let times go back where this file says that an operator let signing go on, after a clock ran ahead: what
     /// /v1/clock-resumptions gave. That goes on record again, and cannot be taken back
     #[arg(long, env = "CHECKPOINT_SIGNER_RESUMPTIONS", value_name = "FILE")]
@@ -383,7 +383,7 @@ impl RecordCommand {
             Self::Consistency(consistency) => consistency.run().await,
             Self::ResumeClock(resume) => resume.run().await,
             Self::Init(Init {
-                place: Place { record },
+                place: RecordArg { record },
                 format,
             }) => {
                 record.init().await?;

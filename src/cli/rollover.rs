@@ -13,7 +13,7 @@ use super::server::ServersArgs;
 use super::{Failure, Format, FormatArg, print, print_json};
 use crate::clock::Clock;
 use crate::key::{KeyId, Keyring, parse_instant};
-use crate::rollover::{Report, Rollover, RolloverError, SecretStore, StoreError, Wanted};
+use crate::rollover::{Rollover, RolloverError, SecretStore, StepReport, StoreError, Wanted};
 use crate::signature::Algorithm;
 use crate::visible::visible;
 
@@ -34,7 +34,7 @@ pub(super) enum RolloverCommand {
 }
 
 #[derive(Args)]
-struct Place {
+struct SecretArgs {
     /// The secret; without it, that of the environment
     #[arg(
         long,
@@ -55,7 +55,7 @@ struct Place {
 #[derive(Args)]
 pub(super) struct Status {
     #[command(flatten)]
-    place: Place,
+    place: SecretArgs,
     /// End with 1 when there is something to warn about (for a daily job)
     #[arg(long, env = "CHECKPOINT_SIGNER_CHECK")]
     check: bool,
@@ -110,7 +110,7 @@ pub(super) struct Stage {
     #[command(flatten)]
     dry_run: DryRun,
     #[command(flatten)]
-    place: Place,
+    place: SecretArgs,
 }
 
 #[derive(Args)]
@@ -123,7 +123,7 @@ pub(super) struct Test {
     #[command(flatten)]
     dry_run: DryRun,
     #[command(flatten)]
-    place: Place,
+    place: SecretArgs,
 }
 
 #[derive(Args)]
@@ -143,7 +143,7 @@ pub(super) struct Promote {
     #[command(flatten)]
     dry_run: DryRun,
     #[command(flatten)]
-    place: Place,
+    place: SecretArgs,
 }
 
 #[derive(Args)]
@@ -153,7 +153,7 @@ pub(super) struct Named {
     #[command(flatten)]
     dry_run: DryRun,
     #[command(flatten)]
-    place: Place,
+    place: SecretArgs,
 }
 
 impl From<RolloverError> for Failure {
@@ -167,7 +167,7 @@ impl From<RolloverError> for Failure {
     }
 }
 
-impl Place {
+impl SecretArgs {
     async fn open(&self, dry_run: bool) -> Rollover {
         let secret = match &self.secret {
             Some(secret) => secret.clone(),
@@ -182,7 +182,7 @@ impl Place {
         )
     }
 
-    fn show(&self, report: &Report, dry_run: bool) -> Result<(), Failure> {
+    fn show(&self, report: &StepReport, dry_run: bool) -> Result<(), Failure> {
         let failed = report.checks.iter().any(|check| check.found.is_err());
         if self.format.format == Format::Json {
             let checks = report.checks.iter().map(|check| {
@@ -209,7 +209,7 @@ impl Place {
     }
 }
 
-fn text(report: &Report, dry_run: bool) -> String {
+fn text(report: &StepReport, dry_run: bool) -> String {
     let mut text = String::new();
     for check in &report.checks {
         let (word, found) = match &check.found {

@@ -12,7 +12,7 @@ use crate::client::RemotePeer;
 use crate::record::Record;
 use crate::record::head::LogName;
 use crate::record::witness::KnownHead;
-use crate::service::{HeadFile, Peer, Untold, WhenMissing, WitnessError, Witnesses};
+use crate::service::{HeadFile, Peer, SilentPeer, WhenMissing, WitnessError, Witnesses};
 
 /// The head file in the folder of --dev.
 const DEV_HEAD_FILE: &str = "record-head.jws";
@@ -101,10 +101,11 @@ impl Compared {
     ) -> Result<(Vec<String>, Vec<String>), WitnessError> {
         let mut untold = self.witnesses.check(record, log).await?;
         untold.extend(self.witnesses.check_revocations(record).await?);
-        let (known, open): (Vec<Untold>, Vec<Untold>) = untold
+        let (known, open): (Vec<SilentPeer>, Vec<SilentPeer>) = untold
             .into_iter()
             .partition(|untold| self.without.contains(&untold.url));
-        let problems = |untold: Vec<Untold>| untold.into_iter().map(|one| one.problem).collect();
+        let problems =
+            |untold: Vec<SilentPeer>| untold.into_iter().map(|one| one.problem).collect();
         Ok((problems(open), problems(known)))
     }
 }

@@ -13,7 +13,7 @@ use crate::record::head::SignedHead;
 use crate::record::home::Home;
 use crate::record::proof::TreeHead;
 use crate::record::witness::KnownHead;
-use crate::service::{Answer, Peer, Revoked, Told, Vouched, Wrong, place};
+use crate::service::{Answer, Peer, PeerReply, Revoked, Vouched, Wrong, place};
 use crate::verifier::log::AnyHead;
 use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
@@ -35,10 +35,10 @@ impl Peer for RemotePeer {
         &self.url
     }
 
-    async fn tell(&self) -> Told {
+    async fn tell(&self) -> PeerReply {
         let channel = match connect(&self.url, &self.tls).await {
             Ok(channel) => channel,
-            Err(error) => return Told::nothing(error.to_string()),
+            Err(error) => return PeerReply::nothing(error.to_string()),
         };
         let mut client = RecordServiceClient::new(channel);
         let answer = match client.get_record_head(GetRecordHeadRequest {}).await {
@@ -75,18 +75,18 @@ impl Peer for RemotePeer {
     }
 }
 
-fn told(answer: Answer, metadata: &MetadataMap, seen_at: Option<&str>) -> Told {
+fn told(answer: Answer, metadata: &MetadataMap, seen_at: Option<&str>) -> PeerReply {
     let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
     let home: Option<Home> = text(RECORD_HOME).and_then(|home| home.parse().ok());
     let seen_at = seen_at.and_then(|home| home.parse().ok());
-    Told {
+    PeerReply {
         newest: seen_at.or_else(|| home.clone()),
         signs_at: home.zip(text(RECORD_HOME_NAME).map(str::to_owned)),
         answer,
     }
 }
 
-fn refused(status: &tonic::Status) -> Told {
+fn refused(status: &tonic::Status) -> PeerReply {
     let problem = status.message().to_owned();
     let info = status.get_details_error_info();
     let details = info.map_or_else(HashMap::new, |info| info.metadata);

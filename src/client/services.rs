@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use tonic::Status;
 
 use super::{ClientTls, ConnectError, Servers};
-use crate::rollover::{ListedKey, Listing, Replica, Services};
+use crate::rollover::{ListedKey, Replica, ServedKeys, Services};
 use crate::wire;
 use crate::wire::proto;
 use crate::wire::proto::key_service_client::KeyServiceClient;
@@ -26,7 +26,7 @@ impl Services for Servers {
     }
 }
 
-async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<Listing, String> {
+async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<ServedKeys, String> {
     let channel = super::connect(url, tls).await;
     let channel = channel.map_err(|error| match error {
         ConnectError::NoAnswer { reason, .. } => format!("does not answer: {reason}"),
@@ -41,7 +41,7 @@ async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<Listing, S
     let told = |status: Status| format!("does not tell its keys: {}", status.message());
     let answer = client.list_keys(ListKeysRequest {}).await.map_err(told)?;
     let answer = answer.into_inner();
-    Ok(Listing {
+    Ok(ServedKeys {
         keys: answer.keys.into_iter().filter_map(listed).collect(),
         faults: answer.source_status.unwrap_or_default().faults,
     })

@@ -8,7 +8,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Status};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
-use crate::lanes::Lane;
+use crate::pools::Pool;
 
 /// The codec of all services of this crate.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl<T: Message + Send + 'static> Encoder for StrictEncoder<T> {
     type Error = Status;
 
     fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        Lane::of(item.encoded_len()).read(|| self.0.encode(item, buffer))
+        Pool::of(item.encoded_len()).read(|| self.0.encode(item, buffer))
     }
 }
 
@@ -61,7 +61,7 @@ impl<U: Message + Default + Send + 'static> Decoder for StrictDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        Lane::of(buffer.remaining()).read(|| {
+        Pool::of(buffer.remaining()).read(|| {
             // tonic keeps a message in one piece.
             super::values::check::<U>(buffer.chunk())
                 .map_err(|problem| super::status::invalid_request("message", &problem))?;

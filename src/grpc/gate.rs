@@ -20,13 +20,13 @@ use tower::{Layer, Service};
 
 use super::access::{Access, Caller, Judge, Lasts, Rpc, Runs};
 use super::transport::{
-    Answer, Answers, Arrival, Belongings, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending,
-    HANDLER_PATIENCE, Load, MAX_CALLS_PER_PEER, Room, Unread,
+    AnswerBudget, Belongings, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending, HANDLER_PATIENCE,
+    LargeMessages, MAX_CALLS_PER_PEER, MessageBudget, RequestBody, ResponseBody, WaitingAnswers,
 };
 use super::{protocol, status};
 use crate::aside::Turn;
 use crate::audit::Asked;
-use crate::counts::{Counts, Place};
+use crate::counts::{Counts, Slot};
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
 
@@ -42,7 +42,7 @@ pub(super) struct Call {
     /// For what goes on in other tasks.
     pub(super) spans: CallSpans,
     /// What its messages hold.
-    pub(super) load: Arc<Load>,
+    pub(super) load: Arc<LargeMessages>,
 }
 
 impl Call {
@@ -70,10 +70,10 @@ pub(super) struct GateLayer {
     access: Access,
     calls: Arc<Counts>,
     kept: Arc<Counts>,
-    room: Room,
-    unread: Unread,
+    room: MessageBudget,
+    unread: AnswerBudget,
     /// Of those who sign, so that nobody else's answers take their place.
-    unread_signatures: Unread,
+    unread_signatures: AnswerBudget,
     aside: Handle,
     metrics: Arc<Metrics>,
     shutdown: CancellationToken,
@@ -92,9 +92,9 @@ impl GateLayer {
             shutdown,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
             kept: Counts::up_to(CALLS_KEPT_PER_CONNECTION),
-            room: Room::default(),
-            unread: Unread::of_all(),
-            unread_signatures: Unread::of_signatures(),
+            room: MessageBudget::default(),
+            unread: AnswerBudget::of_all(),
+            unread_signatures: AnswerBudget::of_signatures(),
             aside,
         }
     }
@@ -163,7 +163,7 @@ where
         request.extensions_mut().insert(call);
         let load = Arc::clone(&of.load);
         let request =
-            request.map(|body| Body::new(Arrival::new(body, room, rpc.takes, load, shutdown)));
+            request.map(|body| Body::new(RequestBody::new(body, room, rpc.takes, load, shutdown)));
         let spans = of.spans.clone();
         let answering = answer(
             spans.within(|| self.inner.call(request)),
@@ -191,7 +191,7 @@ where
             // A refusal has its status here, an answer after it.
             trace::grpc_answered(&spans.traced, &head.headers);
             context.name(&mut head.headers);
-            let body = Body::new(Answer::new(first, body, of));
+            let body = Body::new(ResponseBody::new(first, body, of));
             Ok(Response::from_parts(head, body))
         })
     }
@@ -205,7 +205,7 @@ type Answering<E> = Pin<Box<dyn Future<Output = Result<Made, E>> + Send>>;
 /// Waits for an answer; one that is a single message is made now, and its turn is over then.
 async fn answer<E>(
     answered: impl Future<Output = Result<Response<Body>, E>>,
-    once: Option<(Unread, Arc<str>)>,
+    once: Option<(AnswerBudget, Arc<str>)>,
 ) -> Result<Made, E> {
     let (mut head, mut body) = answered.await?.into_parts();
     let mut first = None;
@@ -256,7 +256,7 @@ impl GateLayer {
         &self,
         request: &Request<Body>,
         context: &CallContext,
-    ) -> Result<(Call, Arc<Answers>, Place), Status> {
+    ) -> Result<(Call, Arc<WaitingAnswers>, Slot), Status> {
         let connection = request.extensions().get::<ConnectInfo>();
         let ConnectInfo { peer, answers } =
             connection.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;

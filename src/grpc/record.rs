@@ -10,8 +10,8 @@ use crate::aside::Turn;
 use crate::audit::{self, Outcome};
 use crate::identifier::IdentifierError;
 use crate::key::instant_text;
-use crate::lanes::Lane;
 use crate::paging::{self, FilterDigest};
+use crate::pools::Pool;
 use crate::record::proof::{ProofPlan, verify_inclusion};
 use crate::record::rules::{CLOCK_TOLERANCE, RuleViolation, other_clock};
 use crate::record::tree::TreeHash;
@@ -64,7 +64,7 @@ impl RecordService for Records {
         })?;
         let mut answer = GetSignedCheckpointResponse {
             signed_checkpoint: Some(
-                Lane::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
+                Pool::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
             ),
             position: receipt.position,
             inclusion_proof: None,

@@ -18,7 +18,7 @@ use crate::audit::{self, Asked, Outcome, Subject};
 use crate::budget::Part;
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
-use crate::lanes::Lane;
+use crate::pools::Pool;
 use crate::record::Receipt;
 use crate::signer::{OnDecision, Submission, WhenFull};
 use crate::telemetry::Metrics;
@@ -42,12 +42,12 @@ impl SigningService for Signing {
         let call = Call::of(&request)?;
         let checkpoint = read(request.into_inner().checkpoint);
         call.load.is_read(1);
-        let told = Told::of(&self.0, &call, Arc::clone(&call.request_id));
+        let told = SigningTrail::of(&self.0, &call, Arc::clone(&call.request_id));
         let pending = Pending::submit(&self.0, &call, checkpoint, told, WhenFull::Refuse).await;
         let receipt = pending.outcome().await?;
         Ok(Response::new(SignCheckpointResponse {
             signed_checkpoint: Some(
-                Lane::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
+                Pool::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
             ),
         }))
     }
@@ -78,11 +78,11 @@ impl SigningService for Signing {
 fn read(wire: Option<WireCheckpoint>) -> Result<Checkpoint, InvalidCheckpoint> {
     let wire =
         wire.ok_or_else(|| FieldFault::new("checkpoint", "is missing; expected a checkpoint"))?;
-    Lane::of(wire.encoded_len()).read(|| wire.try_into())
+    Pool::of(wire.encoded_len()).read(|| wire.try_into())
 }
 
 /// Tells the audit log and the metrics how a checkpoint's way ended.
-struct Told {
+struct SigningTrail {
     who: Arc<str>,
     request_id: Arc<str>,
     spans: CallSpans,
@@ -92,7 +92,7 @@ struct Told {
     metrics: Arc<Metrics>,
 }
 
-impl Told {
+impl SigningTrail {
     fn of(inner: &Inner, call: &Call, request_id: Arc<str>) -> Self {
         Self {
             who: Arc::clone(call.caller.name()),
@@ -132,10 +132,10 @@ impl Pending {
         inner: &Inner,
         call: &Call,
         checkpoint: Result<Checkpoint, InvalidCheckpoint>,
-        mut told: Told,
+        mut told: SigningTrail,
         when_full: WhenFull,
     ) -> Self {
-        let refused = |told: Told, status: Status| {
+        let refused = |told: SigningTrail, status: Status| {
             told.refused(&status::reason(&status));
             Self(Err(status))
         };
@@ -221,7 +221,7 @@ async fn take_in(
                 call.load.is_read(items);
                 // It waits as what it is, and not as what it came as, which takes many times that. It is never closed.
                 let Ok(part) = part.await else { return };
-                let told = Told::of(&inner, &call, name);
+                let told = SigningTrail::of(&inner, &call, name);
                 let pending =
                     Pending::submit(&inner, &call, checkpoint, told, WhenFull::Wait).await;
                 Item::Taken(request.request_id, pending, (part, held))
@@ -237,7 +237,7 @@ async fn take_in(
 fn answer(request_id: String, outcome: Result<Receipt, Status>) -> SignCheckpointsResponse {
     let outcome = match outcome {
         Ok(receipt) => WireOutcome::SignedCheckpoint(
-            Lane::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
+            Pool::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
         ),
         Err(status) => WireOutcome::Refusal(rpc_status(&status)),
     };

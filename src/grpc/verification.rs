@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::gate::Call;
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, status};
-use crate::lanes::Lane;
+use crate::pools::Pool;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, Verdict, VerdictKind};
 use crate::wire;
@@ -36,8 +36,8 @@ enum Subject {
 }
 
 impl Subject {
-    fn lane(&self) -> Lane {
-        Lane::of(match self {
+    fn pool(&self) -> Pool {
+        Pool::of(match self {
             Self::Message(message) => message.encoded_len(),
             Self::Json(text) => text.len(),
         })
@@ -72,14 +72,14 @@ impl Verification {
         is_read: impl FnOnce(),
     ) -> Result<WireVerdict, Status> {
         let keys = Arc::clone(&self.0.custody.keys().borrow());
-        let lane = subject.lane();
+        let pool = subject.pool();
         // A message takes many times what it says: it is read before anything waits.
         let subject = match subject {
             Subject::Json(text) => Ok(text),
-            Subject::Message(message) => Err(lane.read(|| SignedCheckpoint::try_from(*message))),
+            Subject::Message(message) => Err(pool.read(|| SignedCheckpoint::try_from(*message))),
         };
         is_read();
-        let verified = lane.work(move || match subject {
+        let verified = pool.work(move || match subject {
             Ok(text) => verifier::verify_published(&keys.keyring, text.as_bytes()),
             Err(Ok(signed)) => (verifier::verify(&keys.keyring, &signed), Some(signed)),
             Err(Err(invalid)) => (Verdict::malformed(invalid), None),

@@ -10,8 +10,8 @@ use super::representation::{Keep, LIST_KEPT, Representation};
 use crate::aside::Turn;
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::parse_instant;
-use crate::lanes::Lane;
 use crate::paging::{self, FilterDigest};
+use crate::pools::Pool;
 use crate::record::{Filter, Receipt};
 
 /// Checkpoints on a page.
@@ -33,7 +33,7 @@ pub(super) async fn one(
         let detail = format!("id: ledger {ledger_id} has no signed checkpoint {checkpoint_id}");
         Problem::new(StatusCode::NOT_FOUND, "CHECKPOINT_NOT_FOUND", detail)
     })?;
-    let published = Lane::of_signed(&receipt.signed).read(|| receipt.signed.published_json());
+    let published = Pool::of_signed(&receipt.signed).read(|| receipt.signed.published_json());
     Ok(Representation::json(Keep::Immutable, published))
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn one(
 pub(super) async fn newest(State(inner): State<Inner>) -> Result<Representation, Problem> {
     let _turn = turn(&inner).await?;
     let rows = inner.record.newest(NEWEST).await?;
-    let shown = |row: &Receipt| Lane::of_signed(&row.signed).read(|| row.signed.published_json());
+    let shown = |row: &Receipt| Pool::of_signed(&row.signed).read(|| row.signed.published_json());
     let published: Vec<String> = rows.iter().map(shown).collect();
     Ok(list(&published, None))
 }

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::lanes::Lane;
+use crate::pools::Pool;
 
 /// How long a cache may keep the keys: a new key is promoted days before it signs.
 pub(super) const KEYS_KEPT: Duration = Duration::from_secs(300);
@@ -50,7 +50,7 @@ impl Representation {
 
 impl IntoResponse for Representation {
     fn into_response(self) -> Response {
-        let digest = Lane::of(self.body.len()).read(|| Sha256::digest(&self.body));
+        let digest = Pool::of(self.body.len()).read(|| Sha256::digest(&self.body));
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest));
         let cache_control = match self.keep {
             Keep::For(time) => format!("public, max-age={}", time.as_secs()),

@@ -18,7 +18,7 @@ use super::problem::Problem;
 use crate::budget::Part;
 use crate::fault::FieldFault;
 use crate::key::{KeyId, instant_text};
-use crate::lanes::Lane;
+use crate::pools::Pool;
 use crate::signature::SignedCheckpoint;
 use crate::verifier::{self, VerdictKind};
 
@@ -72,16 +72,16 @@ pub(super) async fn verify(
     State(inner): State<Inner>,
     PublishedJson(body, part): PublishedJson,
 ) -> Result<impl IntoResponse, Problem> {
-    let lane = Lane::of(body.len());
-    let place = match lane {
-        Lane::Small => Some(Arc::clone(&inner.verifications).try_acquire_owned()),
-        // Their bodies' budget bounds how many there are, and their lane how many are worked on: they take nobody's place.
-        Lane::Large => None,
+    let pool = Pool::of(body.len());
+    let place = match pool {
+        Pool::Small => Some(Arc::clone(&inner.verifications).try_acquire_owned()),
+        // Their bodies' budget bounds how many there are, and their pool how many are worked on: they take nobody's place.
+        Pool::Large => None,
     };
     let place = place.transpose().map_err(|_| Problem::overloaded())?;
     let keys = Arc::clone(&inner.keys.borrow());
     // RSA does not run on the reactor. The place is held until it is done, also when the client has gone.
-    let verified = lane.work(move || {
+    let verified = pool.work(move || {
         let _held = (place, part);
         verifier::verify_published(&keys.keyring, &body)
     });

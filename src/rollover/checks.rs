@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::proposal::check_coverage;
 use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion, is_revoked};
-use super::{Refusal, timeline};
+use super::{StepRefusal, timeline};
 use crate::key::{KeyState, covered_until, instant_text};
 
 /// One thing that was looked at.
@@ -26,16 +26,16 @@ impl Check {
 /// AWSCURRENT.
 ///
 /// # Errors
-/// [`Refusal`] when nothing is staged, or no key is AWSCURRENT.
+/// [`StepRefusal`] when nothing is staged, or no key is AWSCURRENT.
 pub fn check_staged(
     snapshot: &Snapshot,
     replicas: &[Replica],
     endorsed: bool,
     now: DateTime<Utc>,
-) -> Result<Vec<Check>, Refusal> {
+) -> Result<Vec<Check>, StepRefusal> {
     let current = snapshot.current()?;
     let current_key = current.key()?;
-    let nothing = || Refusal::NothingStaged(current.name().into());
+    let nothing = || StepRefusal::NothingStaged(current.name().into());
     let pending = snapshot.staged().ok_or_else(nothing)?;
     let staged = match &pending.content {
         Ok(staged) => staged,
@@ -72,12 +72,12 @@ pub fn check_staged(
 }
 
 /// Refuses a key that failed a check.
-pub(super) fn all_right(name: &str, checks: &[Check]) -> Result<(), Refusal> {
+pub(super) fn all_right(name: &str, checks: &[Check]) -> Result<(), StepRefusal> {
     let problem = |check: &Check| Some(format!("{}: {}", check.name, check.found.as_ref().err()?));
     let problems: Vec<String> = checks.iter().filter_map(problem).collect();
     match problems.is_empty() {
         true => Ok(()),
-        false => Err(Refusal::Unfit {
+        false => Err(StepRefusal::Unfit {
             key_id: name.into(),
             problems,
         }),

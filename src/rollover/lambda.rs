@@ -6,8 +6,8 @@ use serde::Deserialize;
 use super::change::LabelChange;
 use super::proposal::{Proposal, Wanted};
 use super::{
-    Refusal, Report, Rollover, RolloverError, Snapshot, StoredVersion, check_staged, checks,
-    replicas,
+    Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoredVersion, check_staged,
+    checks, replicas,
 };
 use crate::key::StagingLabel;
 
@@ -43,15 +43,19 @@ impl Rollover {
     /// # Errors
     /// [`RolloverError`] when the secret is not to be rotated, the token is not that of a staged version, or the step
     /// is refused or fails.
-    pub async fn rotate(&self, step: RotationStep, token: &str) -> Result<Report, RolloverError> {
+    pub async fn rotate(
+        &self,
+        step: RotationStep,
+        token: &str,
+    ) -> Result<StepReport, RolloverError> {
         let described = self.store.describe().await?;
         let secret = || self.store.secret().to_owned();
         if !described.rotation_enabled {
-            return Err(Refusal::RotationOff(secret()).into());
+            return Err(StepRefusal::RotationOff(secret()).into());
         }
         let stages = described.stages.get(token);
-        let stages = stages.ok_or_else(|| Refusal::UnknownToken(secret(), token.into()))?;
-        let mut report = Report::default();
+        let stages = stages.ok_or_else(|| StepRefusal::UnknownToken(secret(), token.into()))?;
+        let mut report = StepReport::default();
         if stages.contains(&StagingLabel::Current) {
             report
                 .told
@@ -59,7 +63,7 @@ impl Rollover {
             return Ok(report);
         }
         if !stages.contains(&StagingLabel::Pending) {
-            return Err(Refusal::NotPending(token.into()).into());
+            return Err(StepRefusal::NotPending(token.into()).into());
         }
         match step {
             RotationStep::CreateSecret => self.create(token, report).await,
@@ -77,7 +81,11 @@ impl Rollover {
         }
     }
 
-    async fn create(&self, token: &str, mut report: Report) -> Result<Report, RolloverError> {
+    async fn create(
+        &self,
+        token: &str,
+        mut report: StepReport,
+    ) -> Result<StepReport, RolloverError> {
         let (snapshot, replicas) = self.look().await?;
         if let Some(made) = snapshot.version(token).filter(|made| made.content.is_ok()) {
             report
@@ -99,7 +107,7 @@ impl Rollover {
         Ok(report)
     }
 
-    async fn check(&self, report: &mut Report) -> Result<Snapshot, RolloverError> {
+    async fn check(&self, report: &mut StepReport) -> Result<Snapshot, RolloverError> {
         let (snapshot, replicas) = self.look().await?;
         report.checks = check_staged(&snapshot, &replicas, true, self.clock.now())?;
         let name = snapshot.staged().map_or("", StoredVersion::name);
@@ -108,7 +116,11 @@ impl Rollover {
     }
 
     /// Checks again: whoever asks for this step alone has skipped nothing.
-    async fn finish(&self, token: &str, mut report: Report) -> Result<Report, RolloverError> {
+    async fn finish(
+        &self,
+        token: &str,
+        mut report: StepReport,
+    ) -> Result<StepReport, RolloverError> {
         let mut snapshot = self.check(&mut report).await?;
         let (from, to) = (snapshot.current()?.id.clone(), token.to_owned());
         let promoted = snapshot.version(token).map(StoredVersion::key);

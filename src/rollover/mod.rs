@@ -27,18 +27,18 @@ pub use crate::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
 pub use lambda::{RotationEvent, RotationStep};
 pub use proposal::{Proposal, Wanted};
-pub use refusal::Refusal;
+pub use refusal::StepRefusal;
 pub use replicas::Services;
-pub use snapshot::{ListedKey, Listing, Replica, Snapshot, StoredKey, StoredVersion};
+pub use snapshot::{ListedKey, Replica, ServedKeys, Snapshot, StoredKey, StoredVersion};
 pub use store::{SecretStore, StoreError};
-pub use timeline::{Phase, Span, Timeline, Warning, days};
+pub use timeline::{Phase, Timeline, TimelineKey, Warning, days};
 
 /// Why a step was not done. No variant holds key material.
 #[derive(Debug, thiserror::Error)]
 pub enum RolloverError {
     /// It may not be done as things are.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] StepRefusal),
     /// Secrets Manager could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -52,7 +52,7 @@ pub enum RolloverError {
 
 /// What a step did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct StepReport {
     /// What was looked at.
     pub checks: Vec<Check>,
     /// What was found and done, a sentence each.
@@ -65,7 +65,7 @@ pub struct Report {
 
 /// How things are.
 #[derive(Clone, Debug)]
-pub struct Status {
+pub struct Overview {
     /// The secret.
     pub snapshot: Snapshot,
     /// The services that were asked.
@@ -74,7 +74,7 @@ pub struct Status {
     pub timeline: Timeline,
 }
 
-impl Status {
+impl Overview {
     /// What to do next, for a person.
     pub fn next(&self, now: DateTime<Utc>) -> String {
         let snapshot = &self.snapshot;
@@ -159,10 +159,10 @@ impl Rollover {
     ///
     /// # Errors
     /// [`RolloverError`] when the secret cannot be read.
-    pub async fn status(&self) -> Result<Status, RolloverError> {
+    pub async fn status(&self) -> Result<Overview, RolloverError> {
         let (snapshot, replicas) = self.look().await?;
         let timeline = Timeline::new(&snapshot, &replicas, self.clock.now());
-        Ok(Status {
+        Ok(Overview {
             snapshot,
             replicas,
             timeline,
@@ -184,11 +184,15 @@ impl Rollover {
     /// A key that is revoked endorses nothing, and only the record knows whether it is.
     ///
     /// # Errors
-    /// [`Refusal`] when it is revoked, or nobody could be asked.
-    fn check_endorser(&self, current: &KeyVersion, replicas: &[Replica]) -> Result<(), Refusal> {
+    /// [`StepRefusal`] when it is revoked, or nobody could be asked.
+    fn check_endorser(
+        &self,
+        current: &KeyVersion,
+        replicas: &[Replica],
+    ) -> Result<(), StepRefusal> {
         let key_id = || current.key_id.clone();
         if let Some(replica) = replicas.iter().find(|r| r.says_revoked(current)) {
-            return Err(Refusal::CurrentRevoked {
+            return Err(StepRefusal::CurrentRevoked {
                 key_id: key_id(),
                 url: replica.url.clone(),
             });
@@ -196,7 +200,7 @@ impl Rollover {
         let told = replicas.iter().any(|replica| replica.listing.is_ok());
         match told || self.without_asking {
             true => Ok(()),
-            false => Err(Refusal::NobodyAsked {
+            false => Err(StepRefusal::NobodyAsked {
                 key_id: key_id(),
                 problems: replicas
                     .iter()

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
 
 use super::snapshot::{Replica, Snapshot};
-use super::{Refusal, StoredKey};
+use super::{StepRefusal, StoredKey};
 use crate::key::{
     DEFAULT_MODULUS_BITS, KeyId, KeyVersion, NotOpen, ValidityWindow, covered_until, instant_text,
 };
@@ -84,13 +84,13 @@ impl Proposal {
     /// The key that follows the one that is AWSCURRENT; the very first one, if none is.
     ///
     /// # Errors
-    /// [`Refusal`] when none can follow now, or what was asked for does not fit.
+    /// [`StepRefusal`] when none can follow now, or what was asked for does not fit.
     pub fn new(
         snapshot: &Snapshot,
         replicas: &[Replica],
         wanted: &Wanted,
         now: DateTime<Utc>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, StepRefusal> {
         let Ok(current) = snapshot.current() else {
             return Self::first(snapshot, replicas, wanted, now);
         };
@@ -119,11 +119,11 @@ impl Proposal {
         replicas: &[Replica],
         wanted: &Wanted,
         now: DateTime<Utc>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, StepRefusal> {
         let (Some(key_id), Some(from), Some(until)) =
             (&wanted.key_id, wanted.valid_from, wanted.valid_until)
         else {
-            return Err(Refusal::NoCurrent(snapshot.secret.clone()));
+            return Err(StepRefusal::NoCurrent(snapshot.secret.clone()));
         };
         check_unused(key_id, snapshot, replicas)?;
         Ok(Self {
@@ -143,21 +143,21 @@ fn check_endorser(
     replicas: &[Replica],
     wanted: &Wanted,
     now: DateTime<Utc>,
-) -> Result<(), Refusal> {
+) -> Result<(), StepRefusal> {
     let (key_id, window) = (current.version.key_id.clone(), current.version.window);
     let revoked = replicas.iter().find(|r| r.says_revoked(&current.version));
     match (window.check(now), revoked) {
         (Err(NotOpen::NotYet), _) if wanted.is_emergency() => Ok(()),
-        (Err(NotOpen::NotYet), _) => Err(Refusal::CurrentNotYet {
+        (Err(NotOpen::NotYet), _) => Err(StepRefusal::CurrentNotYet {
             key_id,
             from: window.from(),
         }),
         _ if wanted.without_endorsement => Ok(()),
-        (Err(NotOpen::Expired), _) => Err(Refusal::CurrentExpired {
+        (Err(NotOpen::Expired), _) => Err(StepRefusal::CurrentExpired {
             key_id,
             until: window.until(),
         }),
-        (Ok(()), Some(replica)) => Err(Refusal::CurrentRevoked {
+        (Ok(()), Some(replica)) => Err(StepRefusal::CurrentRevoked {
             key_id,
             url: replica.url.clone(),
         }),
@@ -166,8 +166,8 @@ fn check_endorser(
 }
 
 /// `amply-checkpoint-key-2025` is followed by `-2026`; leading zeros stay.
-fn next_name(key_id: &KeyId) -> Result<KeyId, Refusal> {
-    let unknown = || Refusal::NoNextName(key_id.clone());
+fn next_name(key_id: &KeyId) -> Result<KeyId, StepRefusal> {
+    let unknown = || StepRefusal::NoNextName(key_id.clone());
     let name = key_id.as_str();
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = name.strip_prefix(stem).unwrap_or_default();
@@ -181,10 +181,14 @@ fn next_name(key_id: &KeyId) -> Result<KeyId, Refusal> {
 
 /// Refuses a name that a key has, or had. A name that was staged and given up may come again where it is seen
 /// that no service ever trusted it.
-fn check_unused(key_id: &KeyId, snapshot: &Snapshot, replicas: &[Replica]) -> Result<(), Refusal> {
+fn check_unused(
+    key_id: &KeyId,
+    snapshot: &Snapshot,
+    replicas: &[Replica],
+) -> Result<(), StepRefusal> {
     if let Some(replica) = replicas.iter().find(|replica| replica.knows(key_id)) {
         let place = format!("{} lists it", replica.url);
-        return Err(Refusal::NameUsed(key_id.clone(), place));
+        return Err(StepRefusal::NameUsed(key_id.clone(), place));
     }
     let all_told = !replicas.is_empty() && replicas.iter().all(|replica| replica.listing.is_ok());
     for version in &snapshot.versions {
@@ -194,10 +198,10 @@ fn check_unused(key_id: &KeyId, snapshot: &Snapshot, replicas: &[Replica]) -> Re
         }
         if !version.stages.is_empty() {
             let place = format!("version {} of the secret, {}", version.id, version.labels());
-            return Err(Refusal::NameUsed(key_id.clone(), place));
+            return Err(StepRefusal::NameUsed(key_id.clone(), place));
         }
         if !all_told {
-            return Err(Refusal::NameGivenUp(key_id.clone(), version.id.clone()));
+            return Err(StepRefusal::NameGivenUp(key_id.clone(), version.id.clone()));
         }
     }
     Ok(())
@@ -209,7 +213,7 @@ fn next_window(
     last: ValidityWindow,
     wanted: &Wanted,
     now: DateTime<Utc>,
-) -> Result<ValidityWindow, Refusal> {
+) -> Result<ValidityWindow, StepRefusal> {
     let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
     let natural = match now >= last.until() {
         true => today.max(last.until()),
@@ -222,7 +226,7 @@ fn next_window(
         until = until.and_then(|until| same_length_after(last, until));
     }
     let until = wanted.valid_until.or(until);
-    let until = until.ok_or_else(|| Refusal::Window("--valid-until is needed".into()))?;
+    let until = until.ok_or_else(|| StepRefusal::Window("--valid-until is needed".into()))?;
     window(from, until, now)
 }
 
@@ -231,12 +235,12 @@ fn window(
     from: DateTime<Utc>,
     until: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<ValidityWindow, Refusal> {
+) -> Result<ValidityWindow, StepRefusal> {
     let window = ValidityWindow::new(from, until);
-    let window = window.map_err(|error| Refusal::Window(format!("valid_until {error}")))?;
+    let window = window.map_err(|error| StepRefusal::Window(format!("valid_until {error}")))?;
     if until <= now {
         let until = instant_text(until);
-        return Err(Refusal::Window(format!(
+        return Err(StepRefusal::Window(format!(
             "the window would end at {until}, which has passed"
         )));
     }
@@ -258,10 +262,10 @@ pub(super) fn check_coverage(
     window: ValidityWindow,
     trusted: &[ValidityWindow],
     now: DateTime<Utc>,
-) -> Result<(), Refusal> {
+) -> Result<(), StepRefusal> {
     let covered = covered_until(trusted, now).unwrap_or(now);
     if window.from() > covered {
-        return Err(Refusal::Gap {
+        return Err(StepRefusal::Gap {
             from: covered,
             until: window.from(),
         });

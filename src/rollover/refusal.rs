@@ -6,7 +6,7 @@ use crate::key::{KeyId, instant_text};
 
 /// Why a step may not be done as things are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum StepRefusal {
     /// No version is AWSCURRENT.
     #[error(
         "{0} holds no key yet. For the very first one, give `rollover stage` --key-id, --valid-from and --valid-until"

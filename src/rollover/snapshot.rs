@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::key::{Endorsement, KeyId, KeyState, KeyVersion, Keyring, StagingLabel, ValidityWindow};
 
-use super::Refusal;
+use super::StepRefusal;
 
 /// The public part of what one version of the secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +41,11 @@ impl StoredVersion {
     /// Its key.
     ///
     /// # Errors
-    /// [`Refusal::Unreadable`] when it holds none.
-    pub fn key(&self) -> Result<&StoredKey, Refusal> {
+    /// [`StepRefusal::Unreadable`] when it holds none.
+    pub fn key(&self) -> Result<&StoredKey, StepRefusal> {
         self.content
             .as_ref()
-            .map_err(|problem| Refusal::Unreadable {
+            .map_err(|problem| StepRefusal::Unreadable {
                 id: self.id.clone(),
                 stages: self.labels(),
                 problem: problem.clone(),
@@ -85,10 +85,10 @@ impl Snapshot {
     /// The version that is AWSCURRENT.
     ///
     /// # Errors
-    /// [`Refusal::NoCurrent`] when none is.
-    pub fn current(&self) -> Result<&StoredVersion, Refusal> {
+    /// [`StepRefusal::NoCurrent`] when none is.
+    pub fn current(&self) -> Result<&StoredVersion, StepRefusal> {
         let current = self.labelled(&StagingLabel::Current);
-        current.ok_or_else(|| Refusal::NoCurrent(self.secret.clone()))
+        current.ok_or_else(|| StepRefusal::NoCurrent(self.secret.clone()))
     }
 
     /// The version that is AWSPENDING and not AWSCURRENT as well: on AWS, the label may stay after a promotion.
@@ -129,12 +129,12 @@ pub struct Replica {
     /// Where it is.
     pub url: String,
     /// Its keyring, or why it did not tell.
-    pub listing: Result<Listing, String>,
+    pub listing: Result<ServedKeys, String>,
 }
 
 /// A running service's keyring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
+pub struct ServedKeys {
     /// Its keys.
     pub keys: Vec<ListedKey>,
     /// What is wrong with its source.
@@ -168,7 +168,7 @@ impl Replica {
         });
         Self {
             url: place,
-            listing: Ok(Listing {
+            listing: Ok(ServedKeys {
                 keys: listed.collect(),
                 faults: Vec::new(),
             }),

@@ -6,7 +6,7 @@ use super::change::LabelChange;
 use super::checks;
 use super::snapshot::is_revoked;
 use super::{
-    Proposal, Refusal, Replica, Report, Rollover, RolloverError, Snapshot, StoreError,
+    Proposal, Replica, Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoreError,
     StoredVersion, Wanted, check_staged, replicas,
 };
 use crate::audit::{self, Outcome};
@@ -18,17 +18,17 @@ impl Rollover {
     ///
     /// # Errors
     /// [`RolloverError`] when no key can follow now, another one is staged, or a call fails.
-    pub async fn stage(&self, wanted: &Wanted) -> Result<Report, RolloverError> {
+    pub async fn stage(&self, wanted: &Wanted) -> Result<StepReport, RolloverError> {
         let (snapshot, replicas) = self.look().await?;
         if let Some(staged) = snapshot.staged() {
             let key = staged.key()?;
             if !wanted.fits(&key.version) {
-                return Err(Refusal::AlreadyStaged(described(&key.version)).into());
+                return Err(StepRefusal::AlreadyStaged(described(&key.version)).into());
             }
-            return Ok(Report {
+            return Ok(StepReport {
                 told: vec![format!("{} is staged already", described(&key.version))],
                 next: after_stage(&key.version.key_id),
-                ..Report::default()
+                ..StepReport::default()
             });
         }
         let proposal = Proposal::new(&snapshot, &replicas, wanted, self.clock.now())?;
@@ -54,11 +54,11 @@ impl Rollover {
                 format!("made {proposal}, fingerprint {}", version.fingerprint())
             }
         };
-        Ok(Report {
+        Ok(StepReport {
             told: vec![told],
             calls: vec![call],
             next,
-            ..Report::default()
+            ..StepReport::default()
         })
     }
 
@@ -80,11 +80,11 @@ impl Rollover {
             let open = endorser.as_ref().map(|key| {
                 let (key_id, window) = (key.version().key_id.clone(), key.version().window);
                 key.open_at(now).map_err(|not_open| match not_open {
-                    NotOpen::NotYet => Refusal::CurrentNotYet {
+                    NotOpen::NotYet => StepRefusal::CurrentNotYet {
                         key_id,
                         from: window.from(),
                     },
-                    NotOpen::Expired => Refusal::CurrentExpired {
+                    NotOpen::Expired => StepRefusal::CurrentExpired {
                         key_id,
                         until: window.until(),
                     },
@@ -125,7 +125,10 @@ impl Rollover {
                 let found = after.labelled(label).map(StoredVersion::name);
                 let found = found.unwrap_or("nothing").to_owned();
                 let label = label.as_str();
-                Err(Refusal::Overtaken(format!("{found} is {label}, not the key made here")).into())
+                Err(
+                    StepRefusal::Overtaken(format!("{found} is {label}, not the key made here"))
+                        .into(),
+                )
             }
         }
     }
@@ -138,7 +141,7 @@ impl Rollover {
         &self,
         key_id: Option<&KeyId>,
         endorsed: bool,
-    ) -> Result<Report, RolloverError> {
+    ) -> Result<StepReport, RolloverError> {
         let (snapshot, replicas) = self.look().await?;
         if let Some(staged) = snapshot.staged() {
             same(key_id, staged, "AWSPENDING")?;
@@ -149,10 +152,10 @@ impl Rollover {
             true => format!("rollover promote {name}"),
             false => format!("mend what is wrong, or rollover abort {name}"),
         };
-        Ok(Report {
+        Ok(StepReport {
             checks,
             next,
-            ..Report::default()
+            ..StepReport::default()
         })
     }
 
@@ -167,9 +170,9 @@ impl Rollover {
         key_id: Option<&KeyId>,
         endorsed: bool,
         patience: Duration,
-    ) -> Result<Report, RolloverError> {
+    ) -> Result<StepReport, RolloverError> {
         let (mut snapshot, replicas) = self.look().await?;
-        let mut report = Report::default();
+        let mut report = StepReport::default();
         let promoted = match snapshot.staged() {
             Some(staged) => {
                 same(key_id, staged, "AWSPENDING")?;
@@ -198,7 +201,7 @@ impl Rollover {
                 same(key_id, current, "AWSCURRENT")?;
                 // Without a name, only what a rollover leaves behind says that there was one.
                 if key_id.is_none() && snapshot.previous().is_none() {
-                    return Err(Refusal::NothingStaged(current.name().into()).into());
+                    return Err(StepRefusal::NothingStaged(current.name().into()).into());
                 }
                 let told = format!("{} is AWSCURRENT already", current.name());
                 report.told.push(told);
@@ -253,7 +256,7 @@ impl Rollover {
         &self,
         promoted: &KeyVersion,
         patience: Duration,
-        report: &mut Report,
+        report: &mut StepReport,
     ) -> Result<(), RolloverError> {
         let name = &promoted.key_id;
         if self.services.is_empty() {
@@ -263,7 +266,7 @@ impl Rollover {
             return Ok(());
         }
         let waited = replicas::wait_for(self.services.as_ref(), promoted, patience).await;
-        let replicas = waited.map_err(|missing| Refusal::NotListed {
+        let replicas = waited.map_err(|missing| StepRefusal::NotListed {
             key_id: name.clone(),
             missing,
         })?;
@@ -281,12 +284,12 @@ impl Rollover {
     ///
     /// # Errors
     /// [`RolloverError`] when the key may still sign, a service does not have its public half, or a call fails.
-    pub async fn retire(&self, key_id: Option<&KeyId>) -> Result<Report, RolloverError> {
+    pub async fn retire(&self, key_id: Option<&KeyId>) -> Result<StepReport, RolloverError> {
         let (mut snapshot, replicas) = self.look().await?;
-        let mut report = Report {
+        let mut report = StepReport {
             next: "nothing, until the next key is to be staged; rollover status warns in time"
                 .into(),
-            ..Report::default()
+            ..StepReport::default()
         };
         let Some(previous) = snapshot.previous() else {
             let told = "no key is AWSPREVIOUS: there is nothing to retire".into();
@@ -299,7 +302,7 @@ impl Rollover {
             let key_id = || version.key_id.clone();
             let in_force = version.window.until() > self.clock.now();
             if in_force && !is_revoked(&replicas, version) {
-                return Err(Refusal::StillInForce {
+                return Err(StepRefusal::StillInForce {
                     key_id: key_id(),
                     until: version.window.until(),
                 }
@@ -309,7 +312,7 @@ impl Rollover {
             let missing: Vec<String> = replicas.iter().filter_map(missing).collect();
             if !missing.is_empty() {
                 let key_id = key_id();
-                return Err(Refusal::NotKept { key_id, missing }.into());
+                return Err(StepRefusal::NotKept { key_id, missing }.into());
             }
             report.told.push(match replicas.len() {
                 0 => format!(
@@ -336,11 +339,11 @@ impl Rollover {
     ///
     /// # Errors
     /// [`RolloverError`] when it was promoted meanwhile, or a call fails.
-    pub async fn abort(&self, key_id: Option<&KeyId>) -> Result<Report, RolloverError> {
+    pub async fn abort(&self, key_id: Option<&KeyId>) -> Result<StepReport, RolloverError> {
         let mut snapshot = self.store.read().await?;
-        let mut report = Report {
+        let mut report = StepReport {
             next: "rollover stage".into(),
-            ..Report::default()
+            ..StepReport::default()
         };
         let Some(staged) = snapshot.staged() else {
             report.told.push("nothing is staged".into());
@@ -356,7 +359,7 @@ impl Rollover {
         )
         .await?;
         if snapshot.version(&id).is_some_and(StoredVersion::is_trusted) {
-            return Err(Refusal::Overtaken(format!("{name} was promoted")).into());
+            return Err(StepRefusal::Overtaken(format!("{name} was promoted")).into());
         }
         Ok(report)
     }
@@ -366,7 +369,7 @@ impl Rollover {
         &self,
         snapshot: &mut Snapshot,
         change: LabelChange,
-        report: &mut Report,
+        report: &mut StepReport,
     ) -> Result<(), RolloverError> {
         report.calls.push(change.to_string());
         if self.dry_run {
@@ -389,7 +392,7 @@ impl Rollover {
             }
             (false, problem) => {
                 let problem = problem.unwrap_or_else(|| "it was changed back at once".into());
-                Err(Refusal::Overtaken(problem).into())
+                Err(StepRefusal::Overtaken(problem).into())
             }
         }
     }
@@ -405,9 +408,13 @@ fn audited<T>(call: &str, key_id: &str, outcome: &Result<T, StoreError>) {
 }
 
 /// Refuses to go on with another key than the one that the operator named.
-fn same(asked: Option<&KeyId>, found: &StoredVersion, label: &'static str) -> Result<(), Refusal> {
+fn same(
+    asked: Option<&KeyId>,
+    found: &StoredVersion,
+    label: &'static str,
+) -> Result<(), StepRefusal> {
     match asked {
-        Some(asked) if asked.as_str() != found.name() => Err(Refusal::OtherKey {
+        Some(asked) if asked.as_str() != found.name() => Err(StepRefusal::OtherKey {
             asked: asked.clone(),
             found: found.name().into(),
             label,

@@ -63,7 +63,7 @@ impl Phase {
 
 /// One key on the timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct TimelineKey {
     /// The key.
     pub key: KeyVersion,
     /// The version of the secret that holds it.
@@ -126,7 +126,7 @@ pub enum Warning {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeline {
     /// The keys, the earliest window first.
-    pub spans: Vec<Span>,
+    pub spans: Vec<TimelineKey>,
     /// What to know.
     pub warnings: Vec<Warning>,
 }
@@ -134,12 +134,12 @@ pub struct Timeline {
 impl Timeline {
     /// As things are at `now`.
     pub fn new(snapshot: &Snapshot, replicas: &[Replica], now: DateTime<Utc>) -> Self {
-        let mut spans: Vec<Span> = snapshot
+        let mut spans: Vec<TimelineKey> = snapshot
             .versions
             .iter()
             .filter_map(|stored| {
                 let key = stored.content.as_ref().ok()?.version.clone();
-                Some(Span {
+                Some(TimelineKey {
                     phase: Phase::of(stored, &key, replicas, now),
                     key,
                     version_id: stored.id.clone(),
@@ -160,7 +160,11 @@ impl Timeline {
     }
 }
 
-fn time_warnings(spans: &[Span], trusted: &[ValidityWindow], now: DateTime<Utc>) -> Vec<Warning> {
+fn time_warnings(
+    spans: &[TimelineKey],
+    trusted: &[ValidityWindow],
+    now: DateTime<Utc>,
+) -> Vec<Warning> {
     let mut warnings = Vec::new();
     match covered_until(trusted, now) {
         None => warnings.push(Warning::NothingInForce),
@@ -181,8 +185,8 @@ fn time_warnings(spans: &[Span], trusted: &[ValidityWindow], now: DateTime<Utc>)
     }
     // What is staged counts: its gap is to be seen before it is promoted.
     let planned =
-        |span: &&Span| !matches!(span.phase, Phase::Past | Phase::Revoked | Phase::GivenUp);
-    let planned: Vec<&Span> = spans.iter().filter(planned).collect();
+        |span: &&TimelineKey| !matches!(span.phase, Phase::Past | Phase::Revoked | Phase::GivenUp);
+    let planned: Vec<&TimelineKey> = spans.iter().filter(planned).collect();
     let mut covered: Option<DateTime<Utc>> = None;
     for span in planned {
         let window = span.key.window;

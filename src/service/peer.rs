@@ -20,7 +20,7 @@ pub trait Peer: fmt::Debug + Send + Sync {
     fn url(&self) -> &str;
 
     /// What it says of the record.
-    async fn tell(&self) -> Told;
+    async fn tell(&self) -> PeerReply;
 
     /// Which keys it says are revoked, or why it does not tell.
     async fn revoked(&self) -> Result<Vec<Revoked>, String>;
@@ -35,7 +35,7 @@ pub struct Revoked {
 }
 
 /// What a peer says, and where.
-pub struct Told {
+pub struct PeerReply {
     /// What it answers.
     pub answer: Answer,
     /// Where it signs, and what the record calls that.
@@ -44,7 +44,7 @@ pub struct Told {
     pub newest: Option<Home>,
 }
 
-impl Told {
+impl PeerReply {
     /// It told nothing, and why.
     pub fn nothing(problem: String) -> Self {
         Self {
@@ -108,9 +108,9 @@ pub struct Vouched {
 }
 
 /// What a peer says of the record while there is patience.
-pub(super) async fn told_in_time(peer: &dyn Peer) -> Told {
+pub(super) async fn told_in_time(peer: &dyn Peer) -> PeerReply {
     let told = tokio::time::timeout(PEER_PATIENCE, peer.tell()).await;
-    told.unwrap_or_else(|_| Told::nothing("no answer in time".into()))
+    told.unwrap_or_else(|_| PeerReply::nothing("no answer in time".into()))
 }
 
 /// Which keys a peer says are revoked while there is patience.

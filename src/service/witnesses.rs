@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 
 use super::head_file::{HeadFile, HeadFileError};
-use super::peer::{Answer, Peer, Told, Wrong, place, told_in_time};
+use super::peer::{Answer, Peer, PeerReply, Wrong, place, told_in_time};
 use super::peer_keys;
 use crate::key::{Keyring, instant_text};
 use crate::record::Record;
@@ -66,14 +66,14 @@ pub enum WitnessError {
 
 /// A peer that did not tell what it was asked for.
 #[derive(Clone, Debug)]
-pub struct Untold {
+pub struct SilentPeer {
     /// The peer.
     pub url: String,
     /// What it did not tell, and why.
     pub problem: String,
 }
 
-impl Untold {
+impl SilentPeer {
     fn by(url: &str, problem: String) -> Self {
         let url = url.to_owned();
         Self { url, problem }
@@ -110,7 +110,7 @@ impl Witnesses {
         &self,
         record: &dyn Record,
         log: &LogName,
-    ) -> Result<Vec<Untold>, WitnessError> {
+    ) -> Result<Vec<SilentPeer>, WitnessError> {
         self.check_kept(record, log).await?;
         let asked = ask_all(self).await;
         let (mut elsewhere, mut untold) = (None, Vec::new());
@@ -134,7 +134,7 @@ impl Witnesses {
                 Answer::None(problem) => {
                     tracing::warn!(peer = url, problem, "the peer gave no head of the record");
                     let problem = format!("{}: gave no head of the record: {problem}", place(url));
-                    untold.push(Untold::by(url, problem));
+                    untold.push(SilentPeer::by(url, problem));
                 }
             }
         }
@@ -149,7 +149,7 @@ impl Witnesses {
     pub async fn check_revocations(
         &self,
         record: &dyn Record,
-    ) -> Result<Vec<Untold>, WitnessError> {
+    ) -> Result<Vec<SilentPeer>, WitnessError> {
         let mut untold = Vec::new();
         let told = peer_keys::ask_all(&self.peers).await;
         // Read after the peers have answered, each of which knows only what was on record.
@@ -167,7 +167,7 @@ impl Witnesses {
                 }
                 Err(problem) => {
                     tracing::warn!(peer = url, problem, "the peer told no keys");
-                    untold.push(Untold::by(url, problem));
+                    untold.push(SilentPeer::by(url, problem));
                 }
             }
         }
@@ -213,7 +213,7 @@ fn unless_former(
 }
 
 /// Asks each peer.
-pub(super) async fn ask_all(witnesses: &Witnesses) -> Vec<Told> {
+pub(super) async fn ask_all(witnesses: &Witnesses) -> Vec<PeerReply> {
     let peers = witnesses.peers.iter();
     join_all(peers.map(|peer| told_in_time(peer.as_ref()))).await
 }

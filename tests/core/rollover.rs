@@ -6,8 +6,8 @@ use checkpoint_signer::key::{
     KeyId, KeySecret, KeyState, KeyVersion, PublicKey, StagingLabel, ValidityWindow, parse_instant,
 };
 use checkpoint_signer::rollover::{
-    ListedKey, Listing, Phase, Proposal, Refusal, Replica, Snapshot, StoredKey, StoredVersion,
-    Timeline, Wanted, Warning, covered_until, days,
+    ListedKey, Phase, Proposal, Replica, ServedKeys, Snapshot, StepRefusal, StoredKey,
+    StoredVersion, Timeline, Wanted, Warning, covered_until, days,
 };
 use checkpoint_signer::signature::Algorithm;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -72,14 +72,14 @@ fn replica(key_id: &str, state: KeyState) -> Replica {
     };
     Replica {
         url: "http://replica".into(),
-        listing: Ok(Listing {
+        listing: Ok(ServedKeys {
             keys: vec![key],
             faults: vec![],
         }),
     }
 }
 
-fn propose(snapshot: &Snapshot, now: &str, wanted: &Wanted) -> Result<Proposal, Refusal> {
+fn propose(snapshot: &Snapshot, now: &str, wanted: &Wanted) -> Result<Proposal, StepRefusal> {
     Proposal::new(snapshot, &[], wanted, at(now))
 }
 
@@ -109,7 +109,10 @@ fn the_next_name_counts_on() {
         let proposal = propose(&snapshot, "2025-12-01", &Wanted::default());
         match next {
             Some(next) => assert_eq!(proposal.unwrap().key_id.as_str(), next),
-            None => assert!(matches!(proposal, Err(Refusal::NoNextName(_))), "{name}"),
+            None => assert!(
+                matches!(proposal, Err(StepRefusal::NoNextName(_))),
+                "{name}"
+            ),
         }
     }
 }
@@ -140,7 +143,7 @@ fn the_next_window_begins_where_the_last_ends_and_is_as_long() {
 fn after_a_forgotten_rollover_the_window_begins_today_and_ends_when_it_would_have() {
     let snapshot = current("key-1", "2025-01-01", "2026-01-01");
     let refused = propose(&snapshot, "2026-02-03T04:05:06Z", &Wanted::default());
-    assert!(matches!(refused, Err(Refusal::CurrentExpired { .. })));
+    assert!(matches!(refused, Err(StepRefusal::CurrentExpired { .. })));
     for (now, from, until) in [
         ("2026-01-01", "2026-01-01", "2027-01-01"),
         ("2026-02-03T04:05:06Z", "2026-02-03", "2027-01-01"),
@@ -168,11 +171,11 @@ fn a_window_that_leaves_a_gap_or_has_passed_is_refused() {
     );
     assert!(matches!(
         refused("2024-01-01", "2025-01-01"),
-        Refusal::Window(_)
+        StepRefusal::Window(_)
     ));
     assert!(matches!(
         refused("2027-01-01", "2026-01-01"),
-        Refusal::Window(_)
+        StepRefusal::Window(_)
     ));
     let early = propose(&snapshot, "2025-12-01", &wanted("2025-12-24", "2027-01-01"));
     assert!(early.is_ok(), "an overlap is no gap");
@@ -185,7 +188,7 @@ fn a_name_is_never_used_twice() {
     let propose = |snapshot: &Snapshot, replicas: &[Replica]| {
         Proposal::new(snapshot, replicas, &Wanted::default(), at("2025-12-01"))
     };
-    let used = |proposal| matches!(proposal, Err(Refusal::NameUsed(found, _)) if found == name);
+    let used = |proposal| matches!(proposal, Err(StepRefusal::NameUsed(found, _)) if found == name);
     assert!(used(propose(
         &snapshot,
         &[replica("key-2", KeyState::Retired)]
@@ -199,11 +202,11 @@ fn a_name_is_never_used_twice() {
         .versions
         .push(stored("key-2", "2026-01-01", "2027-01-01", &[]));
     let given_up = propose(&snapshot, &[]);
-    assert!(matches!(given_up, Err(Refusal::NameGivenUp(..))));
+    assert!(matches!(given_up, Err(StepRefusal::NameGivenUp(..))));
     let mut silent = replica("key-1", KeyState::Active);
     silent.listing = Err("does not answer".into());
     let given_up = propose(&snapshot, &[replica("key-1", KeyState::Active), silent]);
-    assert!(matches!(given_up, Err(Refusal::NameGivenUp(..))));
+    assert!(matches!(given_up, Err(StepRefusal::NameGivenUp(..))));
     assert!(propose(&snapshot, &[replica("key-1", KeyState::Active)]).is_ok());
     let previous = stored(
         "key-2",

@@ -9,7 +9,7 @@ use clap::Args;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 
-use crate::cli::place::{Place, RecordPlace};
+use crate::cli::place::{RecordArg, RecordPlace};
 use crate::cli::{Failure, Format, FormatArg, print_json, print_lines};
 use crate::record::audit::{Audit, audit};
 use crate::record::sqlite::SqliteRecord;
@@ -19,7 +19,7 @@ pub(in crate::cli) struct Backup {
     /// The file to write; it must not exist
     file: PathBuf,
     #[command(flatten)]
-    place: Place,
+    place: RecordArg,
     #[command(flatten)]
     format: FormatArg,
 }

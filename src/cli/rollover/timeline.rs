@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::key::{KeyState, StagingLabel, instant_text};
-use crate::rollover::{Phase, Replica, Span, Status, days};
+use crate::rollover::{Overview, Phase, Replica, TimelineKey, days};
 use crate::visible::visible;
 
 /// Characters of the drawn timeline.
 const WIDTH: i64 = 36;
 
-pub(super) fn text(status: &Status, now: DateTime<Utc>) -> String {
+pub(super) fn text(status: &Overview, now: DateTime<Utc>) -> String {
     let (spans, warnings) = (&status.timeline.spans, &status.timeline.warnings);
     let (secret, at) = (visible(&status.snapshot.secret), instant_text(now));
     let mut text = format!("{secret} at {at}\n\n");
@@ -63,7 +63,7 @@ pub(super) fn text(status: &Status, now: DateTime<Utc>) -> String {
     text
 }
 
-pub(super) fn json(status: &Status, now: DateTime<Utc>) -> Value {
+pub(super) fn json(status: &Overview, now: DateTime<Utc>) -> Value {
     let keys = status.timeline.spans.iter().map(|span| {
         json!({
             "key_id": span.key.key_id.as_str(),
@@ -101,7 +101,7 @@ pub(super) fn json(status: &Status, now: DateTime<Utc>) -> Value {
     })
 }
 
-fn stages(span: &Span) -> Vec<&str> {
+fn stages(span: &TimelineKey) -> Vec<&str> {
     span.stages.iter().map(StagingLabel::as_str).collect()
 }
 
@@ -114,7 +114,7 @@ fn day(instant: DateTime<Utc>) -> String {
     }
 }
 
-fn distance(span: &Span, now: DateTime<Utc>) -> String {
+fn distance(span: &TimelineKey, now: DateTime<Utc>) -> String {
     let window = span.key.window;
     if now >= window.until() {
         format!("ended {} ago", days(now - window.until()))
@@ -149,7 +149,7 @@ struct Scale {
 }
 
 impl Scale {
-    fn new(spans: &[Span], now: DateTime<Utc>) -> Self {
+    fn new(spans: &[TimelineKey], now: DateTime<Utc>) -> Self {
         let edges = spans
             .iter()
             .flat_map(|span| [span.key.window.from(), span.key.window.until()]);
@@ -167,7 +167,7 @@ impl Scale {
         column.clamp(0, WIDTH - 1)
     }
 
-    fn bar(&self, span: &Span) -> String {
+    fn bar(&self, span: &TimelineKey) -> String {
         let window = span.key.window;
         let (first, end) = (self.column(window.from()), self.column(window.until()));
         // The last instant is outside of the window, unless it is at the end of the whole.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
-use super::{Answers, LINGER, WRITE_PATIENCE};
-use crate::counts::Place;
+use super::{LINGER, WRITE_PATIENCE, WaitingAnswers};
+use crate::counts::Slot;
 use crate::grpc::access::Peer;
 use crate::net::{self, Terms};
 
 /// A connection that has begun to speak HTTP/2.
-pub(in crate::grpc) type Connection = net::Connection<Belongs>;
+pub(in crate::grpc) type Connection = net::Connection<Admitted>;
 
 /// What a call knows of its connection.
 #[derive(Clone)]
@@ -19,16 +19,16 @@ pub(in crate::grpc) struct ConnectInfo {
     /// The other end.
     pub(in crate::grpc) peer: Arc<Peer>,
     /// The answers that it has yet to take.
-    pub(in crate::grpc) answers: Arc<Answers>,
+    pub(in crate::grpc) answers: Arc<WaitingAnswers>,
 }
 
 /// What a connection has as long as it lasts.
-pub(in crate::grpc) struct Belongs {
+pub(in crate::grpc) struct Admitted {
     pub(super) info: ConnectInfo,
-    pub(super) _places: (OwnedSemaphorePermit, Place),
+    pub(super) _places: (OwnedSemaphorePermit, Slot),
 }
 
-pub(super) static TERMS: Terms<Belongs> = Terms {
+pub(super) static TERMS: Terms<Admitted> = Terms {
     write_patience: WRITE_PATIENCE,
     is_overdue: |of| of.info.answers.are_overdue(),
     linger: Some(LINGER),

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Belongs, TERMS};
+use super::connection::{Admitted, TERMS};
 use super::{
     ConnectInfo, Connection, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_NEWCOMERS,
     NEWCOMER_PATIENCE,
@@ -65,12 +65,12 @@ struct Reception {
     access: Access,
     places: Arc<Semaphore>,
     by_peer: Arc<Counts>,
-    told: Mutex<Told>,
+    told: Mutex<LastTold>,
 }
 
 /// What the log was told of refused connections.
 #[derive(Default)]
-struct Told {
+struct LastTold {
     last: Option<Instant>,
     untold: u64,
 }
@@ -174,7 +174,7 @@ impl Reception {
             peer: Arc::new(peer),
             answers: Arc::default(),
         };
-        let belongs = Belongs {
+        let belongs = Admitted {
             info,
             _places: (permit, place),
         };
@@ -189,7 +189,7 @@ impl Reception {
             return;
         }
         tracing::warn!(%address, %error, others = told.untold, "a gRPC connection was not let in");
-        *told = Told {
+        *told = LastTold {
             last: Some(Instant::now()),
             untold: 0,
         };

@@ -8,15 +8,15 @@
 //! `one_peer_has_so_many_calls_and_connections_and_keeps_nobody_out`). Resets and pings are bounded by h2 and hyper, metadata and calls of one
 //! connection by what they are told here.
 
-mod answer;
-mod arrival;
 mod connection;
 mod listen;
+mod request;
+mod response;
 
-pub(super) use answer::{Answer, Answers, Belongings, Ending, Unread};
-pub(super) use arrival::{Arrival, Load, Room};
 pub(super) use connection::{ConnectInfo, Connection};
 pub(super) use listen::listen;
+pub(super) use request::{LargeMessages, MessageBudget, RequestBody};
+pub(super) use response::{AnswerBudget, Belongings, Ending, ResponseBody, WaitingAnswers};
 
 use std::time::Duration;
 

@@ -54,14 +54,14 @@ pub(super) struct InLog {
 }
 
 /// What is printed of one proof or head.
-struct Line {
+struct ProofLine {
     place: String,
     verdict: Verdict,
     /// Why it is not proved to be in the record.
     unproved: Option<String>,
 }
 
-impl Line {
+impl ProofLine {
     fn status(&self) -> &'static str {
         match (self.verdict.kind, &self.unproved) {
             (VerdictKind::Valid, Some(_)) => "NOT_PROVED",
@@ -175,7 +175,7 @@ impl InLog {
                 }
             };
             let unproved = (!proved).then(|| "none of the proofs that hold is of this one".into());
-            lines.push(Line {
+            lines.push(ProofLine {
                 place,
                 verdict,
                 unproved,
@@ -183,7 +183,7 @@ impl InLog {
         }
         match format {
             Format::Json => {
-                let lines: Vec<_> = lines.iter().map(Line::to_json).collect();
+                let lines: Vec<_> = lines.iter().map(ProofLine::to_json).collect();
                 let pinned = keyring.pinned.as_ref().map(pinned_json);
                 let skipped = skipped_json(skipped);
                 print_json(
@@ -191,12 +191,12 @@ impl InLog {
                 )?;
             }
             Format::Text => {
-                let text: String = lines.iter().map(Line::to_text).collect();
+                let text: String = lines.iter().map(ProofLine::to_text).collect();
                 let pinned = keyring.pinned.as_ref().map(pinned_text);
                 print(&(text + &pinned.unwrap_or_default()))?;
             }
         }
-        let valid = |line: &Line| line.status() == VerdictKind::Valid.as_str();
+        let valid = |line: &ProofLine| line.status() == VerdictKind::Valid.as_str();
         match lines.iter().all(valid) {
             true => Ok(()),
             false => Err(Failure::Shown),
@@ -210,7 +210,7 @@ fn judge(
     bundle: &InclusionBundle,
     head: Option<(&Path, &AnyHead)>,
     keyring: &PinnedKeyring,
-) -> Line {
+) -> ProofLine {
     let own = AnyHead::Jws(Box::new(bundle.head.clone()));
     let (head, whose) = match head {
         Some((path, head)) => (head, path.display().to_string()),
@@ -234,7 +234,7 @@ fn judge(
         let proved = format!("; row {position} of {size} of the record {log}, by the head {whose}");
         verdict.explanation.push_str(&proved);
     }
-    Line {
+    ProofLine {
         place,
         verdict,
         unproved,
@@ -257,7 +257,7 @@ fn check(
     let report = check_export(open, keyring, tree)
         .map_err(|error| Failure::Impossible(format!("{}: {error}", export.display())))?;
     let covered = report.is_covered(tree);
-    let line = Line {
+    let line = ProofLine {
         place,
         verdict,
         unproved: None,

@@ -33,7 +33,7 @@ const MAX_NOT_CHECKED: usize = 100;
 const MAX_LEDGERS: usize = 20;
 
 /// A verdict to print.
-pub(super) struct Line {
+pub(super) struct VerdictLine {
     pub(super) place: String,
     pub(super) checked: Checked,
     /// Of the key that it names, where that is believed.
@@ -53,7 +53,7 @@ pub struct Report {
     pub(super) told_by: Option<String>,
     pub(super) tally: Tally,
     /// Those that are not valid, as far as they are told.
-    pub(super) bad: Vec<Line>,
+    pub(super) bad: Vec<VerdictLine>,
     verdicts: Vec<Value>,
     /// Whether any verdict was told by itself.
     told: bool,
@@ -194,7 +194,7 @@ impl Report {
         let told = text.alone || checked.kind != VerdictKind::Valid;
         self.told |= told;
         let key_id = checked.key_id.as_ref();
-        let line = Line {
+        let line = VerdictLine {
             fingerprint: key_id.and_then(|key_id| self.fingerprints.get(key_id).copied()),
             place,
             checked,
@@ -425,7 +425,7 @@ fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-impl Line {
+impl VerdictLine {
     fn to_text(&self, told_by: Option<&str>) -> String {
         let by = told_by.map_or_else(String::new, |url| {
             format!("; by the word of the service {url}")

@@ -100,7 +100,7 @@ impl ExportReport {
             Subtree::Leaves(leaves) => leaves.into_iter().for_each(|leaf| tree.push(leaf)),
         }
         self.note_valid(judged.valid.len() as u64);
-        for (index, Place { outline, signed_at }) in judged.valid {
+        for (index, LedgerRow { outline, signed_at }) in judged.valid {
             order.take(first + index, outline, signed_at)?;
         }
         for (index, judged) in judged.invalid {
@@ -112,7 +112,7 @@ impl ExportReport {
     /// Takes a row that was verified by its own signature.
     fn take_one(&mut self, line: u64, row: Verified, order: &mut Order) -> std::io::Result<()> {
         match row {
-            Ok(Place { outline, signed_at }) => {
+            Ok(LedgerRow { outline, signed_at }) => {
                 self.note_valid(1);
                 order.take(line, outline, signed_at)
             }
@@ -220,13 +220,13 @@ fn together<R: BufRead + Send>(
 }
 
 /// Where a valid row stands in its ledger, and when it was signed.
-struct Place {
+struct LedgerRow {
     outline: Outline,
     signed_at: DateTime<Utc>,
 }
 
 /// A valid row, or what is wrong with it.
-type Verified = Result<Place, Judged>;
+type Verified = Result<LedgerRow, Judged>;
 
 /// Verifies lines by their own signatures, on all cores.
 fn judge_each(judge: &Judge, lines: &[&[u8]]) -> Vec<Verified> {
@@ -234,7 +234,7 @@ fn judge_each(judge: &Judge, lines: &[&[u8]]) -> Vec<Verified> {
         let checked = judge.check(line, false)?;
         match (checked.kind, checked.outline, checked.signed_at) {
             (VerdictKind::Valid, Some(outline), Some(signed_at)) => {
-                Some(Ok(Place { outline, signed_at }))
+                Some(Ok(LedgerRow { outline, signed_at }))
             }
             (kind, ..) => Some(Err(Judged {
                 kind,
@@ -255,7 +255,7 @@ enum Subtree {
 struct JudgedGroup {
     subtree: Subtree,
     /// The valid ones, by their index in the group.
-    valid: Vec<(u64, Place)>,
+    valid: Vec<(u64, LedgerRow)>,
     /// The others, by their index in the group.
     invalid: Vec<(u64, Judged)>,
 }
@@ -311,7 +311,7 @@ fn place(line: &[u8], signed_at: i64) -> Verified {
             "signature: iat: is {signed_at}, which is not a time"
         ))
     })?;
-    Ok(Place { outline, signed_at })
+    Ok(LedgerRow { outline, signed_at })
 }
 
 /// Gives all lines to `take`, in order, many at once; they are read meanwhile.

@@ -1,4 +1,4 @@
-//! What anybody may ask to be verified or read, on two lanes by its size: what is small never stands behind what is large, and
+//! What anybody may ask to be verified or read, on two pools of threads by its size: what is small never stands behind what is large, and
 //! neither takes time from those that sign.
 
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ static SMALL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| start("small", NIC
 /// checkpoint many.
 static LARGE: LazyLock<Option<ThreadPool>> = LazyLock::new(|| start("large", 2 * NICER));
 
-/// Half as many threads as there are cores: neither lane ever takes all of them.
+/// Half as many threads as there are cores: neither pool ever takes all of them.
 fn start(name: &'static str, nicer: i32) -> Option<ThreadPool> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = ThreadPoolBuilder::new()
@@ -29,7 +29,7 @@ fn start(name: &'static str, nicer: i32) -> Option<ThreadPool> {
     match threads.build() {
         Ok(threads) => Some(threads),
         Err(error) => {
-            tracing::warn!(%error, "there are no threads for the lane {name}: its work is done where it comes up");
+            tracing::warn!(%error, "there are no threads for the pool {name}: its work is done where it comes up");
             None
         }
     }
@@ -37,15 +37,15 @@ fn start(name: &'static str, nicer: i32) -> Option<ThreadPool> {
 
 /// Where work is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum Pool {
     /// Ordinary checkpoints.
     Small,
     /// More than [`LARGE_BYTES`].
     Large,
 }
 
-impl Lane {
-    /// The lane of a message of so many bytes.
+impl Pool {
+    /// The pool of a message of so many bytes.
     pub(crate) const fn of(bytes: usize) -> Self {
         match bytes > LARGE_BYTES {
             true => Self::Large,
@@ -53,7 +53,7 @@ impl Lane {
         }
     }
 
-    /// The lane of whoever shows a checkpoint.
+    /// The pool of whoever shows a checkpoint.
     pub(crate) fn of_signed(signed: &SignedCheckpoint) -> Self {
         Self::of(signed.checkpoint.payload().as_bytes().len())
     }
@@ -110,11 +110,11 @@ mod tests {
         let (begin, begun) = oneshot::channel();
         let other = tokio::spawn(async move { begin.send(()) });
         let reads = tokio::spawn(async {
-            Lane::of(LARGE_BYTES + 1).read(|| begun.blocking_recv().map(|()| here()))
+            Pool::of(LARGE_BYTES + 1).read(|| begun.blocking_recv().map(|()| here()))
         });
         assert_eq!(reads.await.unwrap().unwrap().as_deref(), Some("large-0"));
         other.await.unwrap().unwrap();
-        let small = Lane::of(LARGE_BYTES);
+        let small = Pool::of(LARGE_BYTES);
         assert_eq!(small.read(here), here());
         assert!(
             small
@@ -128,6 +128,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_runtime_of_one_thread_waits() {
-        assert!(Lane::Large.read(here).unwrap().starts_with("large"));
+        assert!(Pool::Large.read(here).unwrap().starts_with("large"));
     }
 }

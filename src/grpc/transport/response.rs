@@ -18,17 +18,18 @@ use tonic::codegen::http::HeaderMap;
 
 use super::super::status;
 use super::{
-    ANSWER_PATIENCE, ANSWERS_KIB, ANSWERS_SHARE_KIB, LARGE_ANSWER_BYTES, Load, SIGNATURES_KIB,
+    ANSWER_PATIENCE, ANSWERS_KIB, ANSWERS_SHARE_KIB, LARGE_ANSWER_BYTES, LargeMessages,
+    SIGNATURES_KIB,
 };
 use crate::budget::{Budget, Part};
-use crate::counts::Place;
+use crate::counts::Slot;
 use crate::telemetry::call::CallSpans;
 use crate::telemetry::trace;
 
 /// The answers of one connection that wait for the client, each with the instant since which it waits. While an answer
 /// waits for its flow control window, nobody looks at its body; so the connection looks here.
 #[derive(Default)]
-pub(in crate::grpc) struct Answers {
+pub(in crate::grpc) struct WaitingAnswers {
     waiting: Mutex<Waiting>,
 }
 
@@ -38,7 +39,7 @@ struct Waiting {
     since: BTreeMap<u64, Instant>,
 }
 
-impl Answers {
+impl WaitingAnswers {
     /// Whether one was left unread for too long.
     pub(super) fn are_overdue(&self) -> bool {
         let waiting = self.lock();
@@ -58,9 +59,9 @@ pub(in crate::grpc) type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
 
 /// What large answers may have waiting.
 #[derive(Clone)]
-pub(in crate::grpc) struct Unread(Arc<Budget>);
+pub(in crate::grpc) struct AnswerBudget(Arc<Budget>);
 
-impl Unread {
+impl AnswerBudget {
     /// Answers to all but who sign.
     pub(in crate::grpc) fn of_all() -> Self {
         Self(Budget::new(ANSWERS_KIB, ANSWERS_SHARE_KIB))
@@ -98,19 +99,19 @@ impl Unread {
 
 /// What an answer belongs to, and what ends with it.
 pub(in crate::grpc) struct Belongings {
-    pub(in crate::grpc) answers: Arc<Answers>,
-    pub(in crate::grpc) unread: Unread,
+    pub(in crate::grpc) answers: Arc<WaitingAnswers>,
+    pub(in crate::grpc) unread: AnswerBudget,
     pub(in crate::grpc) connection: Arc<str>,
     pub(in crate::grpc) ending: Option<Ending>,
     pub(in crate::grpc) spans: CallSpans,
-    pub(in crate::grpc) load: Arc<Load>,
-    pub(in crate::grpc) _place: Place,
+    pub(in crate::grpc) load: Arc<LargeMessages>,
+    pub(in crate::grpc) _place: Slot,
 }
 
 type Coming = Pin<Box<dyn Future<Output = Option<Part>> + Send>>;
 
 /// The body of an answer. Its call ends with it, and the call's spans.
-pub(in crate::grpc) struct Answer {
+pub(in crate::grpc) struct ResponseBody {
     /// What was made already.
     first: Option<Frame<Bytes>>,
     body: Body,
@@ -119,7 +120,7 @@ pub(in crate::grpc) struct Answer {
     of: Belongings,
 }
 
-impl Answer {
+impl ResponseBody {
     /// Takes its place among the answers of a connection.
     pub(in crate::grpc) fn new(first: Option<Frame<Bytes>>, body: Body, of: Belongings) -> Self {
         let mut waiting = of.answers.lock();
@@ -166,7 +167,7 @@ impl Answer {
     }
 }
 
-impl Answer {
+impl ResponseBody {
     /// The last of an answer that must not go on.
     fn end(&mut self, cx: &mut Context<'_>) -> Option<HeaderMap> {
         let Poll::Ready(status) = self.of.ending.as_mut()?.as_mut().poll(cx) else {
@@ -184,7 +185,7 @@ impl Answer {
     }
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -221,7 +222,7 @@ impl HttpBody for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
         self.of.answers.lock().since.remove(&self.id);
         self.of.spans.end();

@@ -33,12 +33,12 @@ const PREFIX: usize = 5;
 
 /// What all large messages may take.
 #[derive(Clone)]
-pub(in crate::grpc) struct Room {
+pub(in crate::grpc) struct MessageBudget {
     budget: Arc<Budget>,
     turns: Arc<Semaphore>,
 }
 
-impl Default for Room {
+impl Default for MessageBudget {
     fn default() -> Self {
         Self {
             budget: Budget::new(BUDGET_KIB, BUDGET_SHARE_KIB),
@@ -49,12 +49,12 @@ impl Default for Room {
 
 /// What a call's large messages hold, by their places in the stream.
 #[derive(Default)]
-pub(in crate::grpc) struct Load {
+pub(in crate::grpc) struct LargeMessages {
     parts: Mutex<VecDeque<(u64, Part)>>,
     turns: Mutex<VecDeque<(u64, OwnedSemaphorePermit)>>,
 }
 
-impl Load {
+impl LargeMessages {
     /// The part of the message at this place, counted from 1; whoever answers it holds it until then.
     pub(in crate::grpc) fn part_of(&self, place: u64) -> Option<Part> {
         taken(&self.parts, place)
@@ -109,12 +109,12 @@ enum Given {
 type Coming = Pin<Box<dyn Future<Output = Option<Given>> + Send>>;
 
 /// The body of a request.
-pub(in crate::grpc) struct Arrival {
+pub(in crate::grpc) struct RequestBody {
     body: Body,
-    room: Room,
+    room: MessageBudget,
     peer: Arc<str>,
     takes: Takes,
-    load: Arc<Load>,
+    load: Arc<LargeMessages>,
     prefix: Vec<u8>,
     /// Bytes of the message that are not there yet.
     missing: usize,
@@ -138,13 +138,13 @@ pub(in crate::grpc) struct Arrival {
     shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-impl Arrival {
+impl RequestBody {
     /// A stream of a client is given the token with which it is to end.
     pub(in crate::grpc) fn new(
         body: Body,
-        (room, peer): (Room, Arc<str>),
+        (room, peer): (MessageBudget, Arc<str>),
         takes: Takes,
-        load: Arc<Load>,
+        load: Arc<LargeMessages>,
         shutdown: Option<CancellationToken>,
     ) -> Self {
         Self {
@@ -292,7 +292,7 @@ impl Arrival {
     }
 }
 
-impl HttpBody for Arrival {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -395,9 +395,9 @@ mod tests {
         lengths.iter().flat_map(message).collect()
     }
 
-    fn arrival(takes: Takes) -> Arrival {
-        let peer = (Room::default(), Arc::from("peer"));
-        Arrival::new(Body::empty(), peer, takes, Arc::default(), None)
+    fn arrival(takes: Takes) -> RequestBody {
+        let peer = (MessageBudget::default(), Arc::from("peer"));
+        RequestBody::new(Body::empty(), peer, takes, Arc::default(), None)
     }
 
     proptest! {
