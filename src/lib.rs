@@ -36,6 +36,7 @@
 //! | `files` | which files are read: those that end (of `checkpoint-verify`) |
 //! | [`fault`], [`hex`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of hashes and names; pages of the record; text that is safe to show |
 
+mod advice;
 mod aside;
 pub mod audit;
 mod budget;

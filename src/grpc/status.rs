@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use super::reasons::REASONS;
+use crate::advice;
 use crate::checkpoint::{InvalidCheckpoint, LedgerId};
 use crate::fault::{FieldFault, excerpt};
 use crate::record::rules::RuleViolation;
@@ -389,7 +390,7 @@ impl From<Refusal> for Status {
             Refusal::Rule(violation) => with_reason(code, reason, message, |details| {
                 if let Some(field) = violation.field() {
                     // The message begins with the field.
-                    let problem = violation.to_string();
+                    let problem = advice::on_rule(&violation);
                     let problem = problem.strip_prefix(field).unwrap_or(&problem);
                     let problem = problem.trim_start_matches(": ");
                     details.set_bad_request(violations(&[FieldFault::new(field, problem)]));

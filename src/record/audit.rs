@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::rules::{Place, RuleViolation, Standing};
 use super::tree::{Frontier, HIGHEST_KEPT, KEPT_EVERY, Node, NodeId, TreeHash};
 use super::{Depth, Filter, Listing, Receipt, Record, RecordError, Resumption};
+use crate::advice;
 use crate::checkpoint::{LedgerId, Timestamp};
 use crate::key::{Keyring, instant_text};
 use crate::verifier::{self, VerdictKind};
@@ -138,7 +139,7 @@ impl History {
             RuleViolation::ClockWentBack { now, newest } => format!(
                 "was signed at {now}, before what goes before it ({newest}), and no resumption of the clock says that it may be"
             ),
-            violation => violation.to_string(),
+            violation => advice::on_rule(&violation),
         })?;
         match self.names.insert(name(row)) {
             true => Ok(()),

@@ -18,6 +18,7 @@ use super::resumption::list;
 use super::rules::{CLOCK_TOLERANCE, MaxEntryJump};
 use super::tree::{Frontier, TreeHash};
 use super::{AppendError, Receipt, Record, RecordError, RegisterError, ResumeError, Resumption};
+use crate::advice;
 use crate::checkpoint::TIMESTAMP_TOLERANCE;
 use crate::files;
 use crate::key::{Admission, KeyId, Keyring, NotAdmitted, SkippedKey, Trust, instant_text};
@@ -56,7 +57,7 @@ pub enum ImportError {
     )]
     Revoked(KeyId),
     /// The keys of the export are not believed.
-    #[error("{0}; nothing was imported")]
+    #[error("{}; nothing was imported", advice::on_admission(.0))]
     NotAdmitted(#[from] NotAdmitted),
     /// The export is refused, and keys of it were skipped, which may be why.
     #[error("{error}; in its keyring, {} (of a kind that is not known here)", shown(.skipped))]

@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
+use crate::advice;
 use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::{Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
 use crate::signature::SignedCheckpoint;
@@ -128,7 +129,7 @@ fn damaged(problem: impl std::fmt::Display) -> RecordError {
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// It may not be: the place is taken, the key revoked, the clock wrong.
-    #[error(transparent)]
+    #[error("{}", advice::on_rule(.0))]
     Rule(#[from] RuleViolation),
     /// The store fails.
     #[error(transparent)]

@@ -22,6 +22,7 @@ use super::import::Present;
 use super::rules::{MaxEntryJump, Place, RuleViolation, check_clock};
 use super::tree::{Frontier, TreeHash};
 use super::{AppendError, Record, RecordError, ResumeError, Resumption};
+use crate::advice;
 use crate::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES, Timestamp};
 use crate::files;
 use crate::key::{Keyring, instant_text};
@@ -87,8 +88,8 @@ pub enum RestoreError {
     Resumption(#[from] ResumeError),
     /// A line contradicts what is on record, or one before it.
     #[error(
-        "line {line}: {violation}; nothing was restored: expected the checkpoints of each ledger in the order in which they \
-         were signed, the oldest first"
+        "line {line}: {}; nothing was restored: expected the checkpoints of each ledger in the order in which they \
+         were signed, the oldest first", advice::on_rule(.violation)
     )]
     Order {
         /// Where.

@@ -2,6 +2,7 @@
 
 use super::rules::RuleViolation;
 use super::{NotResumed, RecordError};
+use crate::advice;
 
 /// Why signing is not resumed.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +11,7 @@ pub enum ResumeError {
     #[error(transparent)]
     NotResumed(#[from] NotResumed),
     /// The clocks do not agree.
-    #[error(transparent)]
+    #[error("{}", advice::on_rule(.0))]
     Clock(#[from] RuleViolation),
     /// The store fails.
     #[error(transparent)]

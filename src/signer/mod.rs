@@ -32,6 +32,7 @@ use chrono::Utc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tracing::{Instrument as _, Span};
 
+use crate::advice;
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint, TIMESTAMP_TOLERANCE};
 use crate::clock::Clock;
 use crate::fault::FieldFault;
@@ -67,7 +68,7 @@ pub enum Refusal {
     #[error(transparent)]
     NoKey(#[from] NoKey),
     /// It has no place in the record.
-    #[error(transparent)]
+    #[error("{}", advice::on_rule(.0))]
     Rule(#[from] RuleViolation),
     /// The record fails.
     #[error(transparent)]

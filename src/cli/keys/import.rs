@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::{Failure, Format, print_json, print_line};
 use super::{Import, fingerprint_text};
+use crate::advice::on_admission;
 use crate::key::{KeyVersion, KeyringFile, Revocation, instant_text};
 use crate::record::RegisterError;
 
@@ -33,8 +34,9 @@ impl Import {
             .admit(&keyring, &self.trust.read(), now)
             .map_err(|error| {
                 Failure::Negative(format!(
-                    "{}: {error}; nothing was imported",
-                    self.file.file.display()
+                    "{}: {}; nothing was imported",
+                    self.file.file.display(),
+                    on_admission(&error)
                 ))
             })?;
         for (version, endorsement) in &admission.keys {

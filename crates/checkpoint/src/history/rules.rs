@@ -127,8 +127,7 @@ pub enum RuleViolation {
     /// Rule 4.
     #[error(
         "the signer's clock shows {now}, but the newest signature on record is of {newest}; nothing is signed until the clock \
-         is right. When it is, and another one ran ahead: until its time has come, or an operator says `checkpoint-signer record \
-         resume-clock` (docs/incidents.md, \"The clock is wrong\")"
+         is right. When it is, and another one ran ahead: until its time has come"
     )]
     ClockWentBack {
         /// What the clock shows.
@@ -157,8 +156,7 @@ pub enum RuleViolation {
     KeyRevoked(KeyId),
     /// Rule 6.
     #[error(
-        "entry_count: is {found}, but ledger {ledger_id} has {newest} on record; expected at most {max} more \
-         (serve --max-entry-jump), since a ledger never goes back from a mistake"
+        "entry_count: is {found}, but ledger {ledger_id} has {newest} on record; expected at most {max} more"
     )]
     Jump {
         /// The ledger.

@@ -35,10 +35,7 @@ pub enum NotAdmitted {
     #[error(transparent)]
     Conflict(#[from] KeyConflict),
     /// Nobody vouches for a key.
-    #[error(
-        "key {key_id} is not known to the record, and no known key vouches for it ({why}); ask who made the file for the \
-         fingerprint, another way than the file came, and if it is {fingerprint}, say --trust {fingerprint}"
-    )]
+    #[error("key {key_id} is not known to the record, and no known key vouches for it ({why})")]
     Unknown {
         /// Its name.
         key_id: KeyId,
@@ -48,7 +45,7 @@ pub enum NotAdmitted {
         why: String,
     },
     /// The operator vouches for a key that is not there.
-    #[error("--trust {0}: no key of the file has this fingerprint")]
+    #[error("no key of the file has the fingerprint {0}")]
     Absent(Fingerprint),
     /// A revocation in the file is none that a record keeps.
     #[error("the revocation of {key_id} in the file cannot be put on record: {fault}")]
@@ -60,8 +57,7 @@ pub enum NotAdmitted {
     },
     /// A known key would be revoked for ever, by the word of a file.
     #[error(
-        "the file says that {key_id} is revoked from {} on ({reason:?}), and the record does not know that; if it is true, say \
-         --believe-revocations: it cannot be taken back, and the key signs nothing after it", instant_text(*.distrust_after)
+        "the file says that {key_id} is revoked from {} on ({reason:?}), and the record does not know that", instant_text(*.distrust_after)
     )]
     Revokes {
         /// The key.

@@ -20,7 +20,9 @@ pub const MAX_BUNDLE_BYTES: usize = MAX_JSON_BYTES + MAX_HEAD_BYTES + MAX_PROOF_
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// It is something else.
-    #[error("is not a proof of inclusion: {0}; expected what `record proof` printed")]
+    #[error(
+        "is not a proof of inclusion: {0}; expected a file of one JSON object, as a record gives it"
+    )]
     Form(String),
     /// A later program wrote it.
     #[error("record_inclusion: is {0}; this program knows {VERSION}")]

@@ -122,7 +122,7 @@ pub enum ReadError {
     Io(#[from] std::io::Error),
     /// It is something else.
     #[error(
-        "line 1: is not the first line of a record's export: {0}; expected what `record export` wrote"
+        "line 1: is not the first line of a record's export: {0}; expected a file that was exported whole"
     )]
     NotAnExport(String),
     /// A later program wrote it.
