@@ -16,24 +16,11 @@ mod figures;
 mod fill;
 mod ledgers;
 mod place;
-#[path = "../../tests/record/postgres.rs"]
-#[allow(dead_code)]
-mod postgres;
-mod process;
-#[path = "../../tests/support/python.rs"]
-mod python;
 mod server;
 mod settings;
-#[path = "../../tests/support/starter.rs"]
-#[allow(dead_code)]
-mod starter;
-#[path = "../../tests/support/talk.rs"]
-#[allow(dead_code)]
-mod talk;
-#[path = "../../tests/support/wait.rs"]
-#[allow(dead_code)]
-mod wait;
 mod yardsticks;
+
+use testing::{postgres, process};
 
 use std::time::{Duration, Instant};
 

@@ -11,14 +11,8 @@
 )]
 
 mod log;
-#[path = "../load/process.rs"]
-#[allow(dead_code)]
-mod process;
-#[path = "../../tests/support/python.rs"]
-mod python;
-#[path = "../../tests/support/starter.rs"]
-#[allow(dead_code)]
-mod starter;
+
+use testing::{process, python};
 
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};

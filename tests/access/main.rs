@@ -12,21 +12,13 @@
 )]
 
 mod audit_log;
-#[path = "../support/authority.rs"]
-mod authority;
 mod changes;
 mod every_rpc;
 mod guarded;
 mod hostile;
 mod names;
-#[path = "../support/python.rs"]
-mod python;
 mod start;
-#[path = "../support/starter.rs"]
-mod starter;
 mod streams;
-#[path = "../support/mod.rs"]
-mod support;
 mod told;
-#[path = "../support/wait.rs"]
-mod wait;
+
+use testing::{authority, python, starter, support, wait};

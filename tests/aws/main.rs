@@ -9,24 +9,11 @@
     dead_code
 )]
 
-#[path = "../support/faketime.rs"]
-mod faketime;
-#[path = "../support/python.rs"]
-mod python;
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/mod.rs"]
-mod support;
-#[path = "../support/talk.rs"]
-mod talk;
-
-mod aws;
 mod clock;
 mod interrupted;
 mod lambda;
 mod live;
-mod proxy;
 mod rollover;
 mod source;
-#[path = "../support/wait.rs"]
-mod wait;
+
+use testing::{aws, proxy, support, wait};

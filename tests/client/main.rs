@@ -11,20 +11,9 @@
     dead_code
 )]
 
-#[path = "../support/authority.rs"]
-mod authority;
-mod environment;
 mod files;
-#[path = "../record/postgres.rs"]
-mod postgres;
-#[path = "../support/python.rs"]
-mod python;
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/talk.rs"]
-mod talk;
-#[path = "../support/wait.rs"]
-mod wait;
+
+use testing::{authority, environment, postgres};
 
 use environment::{Environment, run};
 

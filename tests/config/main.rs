@@ -9,12 +9,9 @@
     dead_code
 )]
 
-#[path = "../support/authority.rs"]
-mod authority;
-#[path = "../support/starter.rs"]
-mod starter;
-
 mod masked;
+
+use testing::{authority, starter};
 
 use std::path::Path;
 

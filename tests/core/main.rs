@@ -10,8 +10,6 @@
 
 mod checkpoints;
 mod endorsements;
-#[path = "../support/forest.rs"]
-mod forest;
 mod golden;
 mod headers;
 mod interoperability;
@@ -29,3 +27,5 @@ mod support;
 mod tree;
 mod verdicts;
 mod wycheproof;
+
+use testing::forest;

@@ -12,28 +12,7 @@
     dead_code
 )]
 
-#[path = "../support/cluster.rs"]
-mod cluster;
-#[path = "../support/history.rs"]
-mod history;
-#[path = "../support/judgement.rs"]
-mod judgement;
-#[path = "../support/port.rs"]
-mod port;
-#[path = "../record/postgres.rs"]
-mod postgres;
-#[path = "../support/python.rs"]
-mod python;
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/mod.rs"]
-mod support;
-#[path = "../support/talk.rs"]
-mod talk;
-#[path = "../support/wait.rs"]
-mod wait;
-#[path = "../support/workload.rs"]
-mod workload;
+use testing::{cluster, history, judgement, postgres, starter, support, wait, workload};
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -10,7 +10,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cloud::{Cloud, path};
-use crate::program::program;
 use crate::wait;
 
 pub struct Function {
@@ -29,7 +28,11 @@ impl Function {
     pub fn start(cloud: &Cloud, role: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(path("deploy/bootstrap"), folder.path().join("bootstrap")).unwrap();
-        std::os::unix::fs::symlink(program(), folder.path().join("checkpoint-signer")).unwrap();
+        std::os::unix::fs::symlink(
+            testing::checkpoint_signer(),
+            folder.path().join("checkpoint-signer"),
+        )
+        .unwrap();
         let runtime = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut command: Command =
             cloud.command(role, &folder.path().join("bootstrap"), folder.path());

@@ -10,28 +10,13 @@
     dead_code
 )]
 
-#[path = "../support/authority.rs"]
-mod authority;
-#[path = "../web/client.rs"]
-mod client;
-#[path = "../support/faketime.rs"]
-mod faketime;
-#[path = "../support/python.rs"]
-mod python;
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/talk.rs"]
-mod talk;
-#[path = "../support/wait.rs"]
-mod wait;
-
 mod actors;
 mod alarms;
-mod cloud;
 mod filter_pattern;
 mod function;
 mod lint;
 mod permissions;
-mod program;
 mod stacks;
 mod task;
+
+use testing::{authority, client, cloud, program, python, starter, wait};

@@ -11,13 +11,7 @@
 )]
 
 mod ahead;
-#[path = "../support/authority.rs"]
-mod authority;
-#[path = "../deploy/cloud.rs"]
-mod cloud;
 mod facts;
-#[path = "../support/faketime.rs"]
-mod faketime;
 mod fargate;
 mod happenings;
 mod incidents;
@@ -26,24 +20,10 @@ mod ledger;
 mod links;
 mod page;
 mod pages;
-#[path = "../support/port.rs"]
-mod port;
-#[path = "../record/postgres.rs"]
-mod postgres;
-#[path = "../deploy/program.rs"]
-mod program;
-#[path = "../aws/proxy.rs"]
-mod proxy;
-#[path = "../support/python.rs"]
-mod python;
 mod shape;
 mod shell;
-#[path = "../support/starter.rs"]
-mod starter;
 mod story;
-#[path = "../support/talk.rs"]
-mod talk;
 mod thief;
 mod tools;
-#[path = "../support/wait.rs"]
-mod wait;
+
+use testing::{authority, cloud, faketime, port, postgres, program, proxy, python, starter, wait};

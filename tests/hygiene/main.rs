@@ -10,21 +10,6 @@
     dead_code
 )]
 
-#[path = "../aws/aws.rs"]
-mod aws;
-#[path = "../support/faketime.rs"]
-mod faketime;
-#[path = "../aws/proxy.rs"]
-mod proxy;
-#[path = "../support/python.rs"]
-mod python;
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/mod.rs"]
-mod support;
-#[path = "../support/talk.rs"]
-mod talk;
-
 mod crash;
 mod file;
 mod image;
@@ -35,5 +20,5 @@ mod secrets_manager;
 mod served;
 mod tls;
 mod types;
-#[path = "../support/wait.rs"]
-mod wait;
+
+use testing::{aws, faketime, starter, support, wait};

@@ -10,14 +10,9 @@
     dead_code
 )]
 
-#[path = "../support/python.rs"]
-mod python;
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/wait.rs"]
-mod wait;
-
 mod dockerfile;
 mod image;
 mod lint;
 mod running;
+
+use testing::{python, starter, wait};

@@ -13,17 +13,11 @@
 
 mod api;
 mod dev;
-#[path = "../support/forest.rs"]
-mod forest;
 mod kinds;
 mod openssl;
 mod pins;
 mod proofs;
-#[path = "../support/python.rs"]
-mod python;
 mod recipes;
 mod server;
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/wait.rs"]
-mod wait;
+
+use testing::{forest, python, starter, wait};

@@ -9,27 +9,6 @@
     dead_code
 )]
 
-#[path = "../web/client.rs"]
-mod client;
-#[path = "../support/cluster.rs"]
-mod cluster;
-#[path = "../support/history.rs"]
-mod history;
-#[path = "../support/judgement.rs"]
-mod judgement;
-#[path = "../support/port.rs"]
-mod port;
-#[path = "../support/python.rs"]
-mod python;
-#[path = "../telemetry/scrape.rs"]
-mod scrape;
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/mod.rs"]
-mod support;
-#[path = "../support/talk.rs"]
-mod talk;
-
 mod backup;
 mod clocks;
 mod copies;
@@ -48,7 +27,6 @@ mod one_owner;
 mod opening;
 mod pages;
 mod pooler;
-mod postgres;
 mod queue;
 mod race;
 mod restore;
@@ -57,6 +35,9 @@ mod revocations;
 mod stores;
 mod tls;
 mod transfer;
-#[path = "../support/wait.rs"]
-mod wait;
 mod went_back;
+
+use testing::{
+    client, cluster, history, judgement, port, postgres, python, scrape, starter, support, talk,
+    wait,
+};

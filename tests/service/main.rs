@@ -8,11 +8,6 @@
     unreachable_pub
 )]
 
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod archive;
 mod asked;
 mod cli;
@@ -30,6 +25,6 @@ mod signing;
 mod streams;
 mod third_parties;
 #[allow(dead_code, reason = "other tests use the rest of it")]
-#[path = "../support/wait.rs"]
-mod wait;
 mod wrong_input;
+
+use testing::{starter, support, wait};

@@ -11,24 +11,11 @@
     dead_code
 )]
 
-#[path = "../web/client.rs"]
-mod client;
-#[path = "../support/cluster.rs"]
-mod cluster;
 mod deployment;
-#[path = "../support/history.rs"]
-mod history;
 mod log;
 mod metrics;
-#[path = "../support/port.rs"]
-mod port;
 mod promtool;
-mod scrape;
-#[path = "../support/starter.rs"]
-mod starter;
-#[path = "../support/mod.rs"]
-mod support;
 mod traces;
-#[path = "../support/wait.rs"]
-mod wait;
 mod warnings;
+
+use testing::{client, cluster, port, scrape, starter, support, wait};

@@ -11,36 +11,17 @@
 )]
 
 mod attack;
-mod client;
-#[allow(dead_code, reason = "other tests use the rest of it")]
-#[path = "../support/cluster.rs"]
-mod cluster;
 mod connections;
 mod description;
 mod differential;
 mod endpoints;
 mod framing;
-#[allow(dead_code, reason = "other tests use the rest of it")]
-#[path = "../support/history.rs"]
-mod history;
 mod judge;
 mod kinds;
 mod limits;
 mod node;
 mod page;
 mod pins;
-#[path = "../support/port.rs"]
-mod port;
-mod publication;
-#[path = "../support/python.rs"]
-mod python;
 mod recipe;
-#[allow(dead_code, reason = "other tests use the rest of it")]
-#[path = "../support/starter.rs"]
-mod starter;
-#[allow(dead_code, reason = "other tests use the rest of it")]
-#[path = "../support/mod.rs"]
-mod support;
-#[allow(dead_code, reason = "other tests use the rest of it")]
-#[path = "../support/wait.rs"]
-mod wait;
+
+use testing::{client, cluster, publication, python, starter, support, wait};

@@ -12,6 +12,7 @@ pub struct HeldPort {
 }
 
 impl HeldPort {
+    #[expect(clippy::new_without_default, reason = "each is another one")]
     pub fn new() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("SO_REUSEADDR");

@@ -26,8 +26,7 @@ pub struct Environment {
 impl Environment {
     /// The environment of these sources: its name tells what it was made from, so that a change makes another one.
     pub fn get() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (root, temporary) = (crate::root(), crate::kept());
         let folder = temporary.join(format!("client-{}", digest(root)));
         // Several tests want it at once. The lock ends with the file's handle.
         let lock = File::create(temporary.join("client.lock")).expect("a lock file");

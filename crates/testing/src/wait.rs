@@ -35,7 +35,10 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 
 /// While this lives, a program is given this long for something; then it is ended, so that reading from it or waiting for it
 /// ends too.
-pub struct Watch(Sender<()>);
+pub struct Watch {
+    /// Its end tells.
+    _over: Sender<()>,
+}
 
 /// `pid` is a child that nobody waits for until the watch is over, or with it.
 pub fn watch(pid: u32, what: &str) -> Watch {
@@ -48,7 +51,7 @@ pub fn watch(pid: u32, what: &str) -> Watch {
             let _ = kill_process(pid.expect("a process"), Signal::KILL);
         }
     });
-    Watch(over)
+    Watch { _over: over }
 }
 
 /// The next line that a child prints, without its end; none if it has ended.

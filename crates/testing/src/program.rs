@@ -7,10 +7,6 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use crate::cloud::Cloud;
 use crate::wait;
 
-pub fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_checkpoint-signer"))
-}
-
 /// How a command ended, and all that it printed.
 #[derive(Debug)]
 pub struct Ended {
@@ -35,7 +31,7 @@ pub fn must(command: &mut Command) -> String {
 
 /// As a role, in a folder.
 pub fn as_role(cloud: &Cloud, role: &str, folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = cloud.command(role, program(), folder);
+    let mut command = cloud.command(role, &crate::checkpoint_signer(), folder);
     command.args(arguments);
     command
 }

@@ -21,7 +21,7 @@ const UNWANTED: [&str; 2] = ["PYTHONPATH", "PYTHONHOME"];
 
 /// Python in the environment. The folder of a script is not searched for modules, so that stubs which somebody
 /// generated beside it are not taken for ours.
-pub(crate) fn python() -> Command {
+pub fn python() -> Command {
     static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(environment);
     let mut command = crate::starter::program(ENVIRONMENT.join("bin/python"));
     command
@@ -40,7 +40,7 @@ fn without_unwanted(command: &mut Command) -> &mut Command {
 
 /// The folder of the environment. Its name tells what it was made from, so that a change makes another one.
 fn environment() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = crate::root();
     let requirements = root.join(REQUIREMENTS);
     let mut protos: Vec<PathBuf> = std::fs::read_dir(root.join(PROTOS))
         .expect("the folder of the protos")
@@ -55,7 +55,7 @@ fn environment() -> PathBuf {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let temporary = crate::kept();
     let folder = temporary.join(format!("python-{name}"));
     // Several test processes may want it at once. The lock ends with the file's handle.
     let lock = File::create(temporary.join("python.lock")).expect("a lock file");

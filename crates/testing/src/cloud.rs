@@ -12,7 +12,7 @@ use crate::talk::Talk;
 
 /// A file of the repository.
 pub fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    crate::root().join(name)
 }
 
 pub fn read(name: &str) -> String {

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::io::{BufReader, Read as _, Seek as _, Write as _};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -21,9 +20,7 @@ pub struct Talk {
 impl Talk {
     /// Starts a script of `tests/python`, and gives what it tells.
     pub fn start(script: &'static str) -> (Self, Value) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/python")
-            .join(script);
+        let path = crate::root().join("tests/python").join(script);
         let complaints = tempfile::tempfile().expect("a file for what it complains of");
         let mut child = crate::python::python()
             .arg(path)

@@ -7,9 +7,6 @@ use std::sync::Once;
 
 use rustix::fs::Mode;
 
-#[path = "signals.rs"]
-mod signals;
-
 /// Where programs, libraries and the tester's files are; the measuring of what tests reach. All other variables change what some
 /// program does.
 const KEPT: [&str; 11] = [
@@ -41,7 +38,7 @@ pub fn variables() -> impl Iterator<Item = (OsString, OsString)> {
 pub fn program(path: impl AsRef<OsStr>) -> Command {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        signals::give_defaults();
+        crate::signals::give_defaults();
         // What is made is readable by others, as usual, unless somebody says otherwise.
         rustix::process::umask(Mode::WGRP | Mode::WOTH);
     });
@@ -52,5 +49,5 @@ pub fn program(path: impl AsRef<OsStr>) -> Command {
 
 /// The program of this project.
 pub fn binary() -> Command {
-    program(env!("CARGO_BIN_EXE_checkpoint-signer"))
+    program(crate::checkpoint_signer())
 }

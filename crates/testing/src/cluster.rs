@@ -18,8 +18,6 @@ use crate::history::{Answer, Call, Request};
 use crate::port::HeldPort;
 use crate::wait;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
-
 /// How long a client waits for an answer: longer than the service waits for its database.
 const DEADLINE: Duration = Duration::from_secs(12);
 
@@ -131,7 +129,7 @@ fn arguments(folder: &Path, record: &str, further: &[&str]) -> Vec<String> {
 
 /// What a start says that is refused; it must end by itself, with exit code 2.
 pub async fn refused(folder: &Path, record: &str, further: &[&str]) -> String {
-    let starting = Command::from(crate::starter::program(BINARY))
+    let starting = Command::from(crate::starter::binary())
         .args(arguments(folder, record, further))
         .args(["--grpc", "127.0.0.1:0"])
         .kill_on_drop(true)
@@ -157,7 +155,7 @@ async fn spawn(
         .append(true)
         .open(log)
         .unwrap();
-    let mut child = Command::from(crate::starter::program(BINARY))
+    let mut child = Command::from(crate::starter::binary())
         .args(arguments)
         .args(["--grpc", &format!("127.0.0.1:{port}")])
         .stdout(Stdio::piped())
