@@ -16,8 +16,8 @@ use tonic::Request;
 use crate::client::get;
 use crate::pages::{Sqlite, by, long_service};
 use crate::postgres::Database;
-use crate::stores::{NOON, append, signed, with_key};
 use crate::support::{at, checkpoint};
+use testing::record::{NOON, append, signed, with_key};
 
 /// How long a caller waits for a signature.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -9,9 +9,9 @@ use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use tempfile::TempDir;
 
-use crate::stores::{NOON, key, signed};
 use crate::support::{at, key_with};
 use crate::wait;
+use testing::record::{NOON, key, signed};
 
 fn run(arguments: &[&str]) -> Output {
     crate::starter::binary().args(arguments).output().unwrap()

@@ -14,8 +14,8 @@ use tonic_types::StatusExt as _;
 
 use crate::backup::Store;
 use crate::cluster::Replica;
-use crate::stores::key;
 use crate::support::{at, checkpoint, fields, refusal, wire};
+use testing::record::key;
 
 const MILLION: u64 = 1_000_000;
 

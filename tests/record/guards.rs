@@ -10,9 +10,9 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus}
 use crate::cluster::{Log, Replica, Trouble, sign};
 use crate::history::{Answer, Request};
 use crate::postgres::Database;
-use crate::stores::{NOON, append, key, signed};
 use crate::support::{at, key_with, write_keys};
 use crate::wait;
+use testing::record::{NOON, append, key, signed};
 
 fn keys() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -26,8 +26,8 @@ use tonic::transport::Channel;
 use crate::cluster::{Log, Replica, Trouble, sign};
 use crate::history::{Answer, Request};
 use crate::postgres::Database;
-use crate::stores::signed;
 use crate::support::{at, key_with, write_keys};
+use testing::record::signed;
 
 const CLIENTS: usize = 8;
 const ROWS_OF_A_CLIENT: u64 = 90;

@@ -11,9 +11,9 @@ use tonic::Status;
 
 use crate::backup::{Store, request, sign_all};
 use crate::cluster::Replica;
-use crate::stores::key;
 use crate::support::refusal;
 use crate::wait;
+use testing::record::key;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 

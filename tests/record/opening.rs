@@ -7,8 +7,8 @@ use checkpoint_signer::record::audit::audit;
 use checkpoint_signer::record::postgres::{DatabaseAddress, OpenError, PostgresRecord};
 
 use crate::postgres::Database;
-use crate::stores::{NOON, append, signed, with_key};
 use crate::support::at;
+use testing::record::{NOON, append, signed, with_key};
 
 #[tokio::test]
 async fn a_missing_record_is_refused_and_not_made() {

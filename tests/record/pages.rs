@@ -12,8 +12,8 @@ use rusqlite::Connection;
 
 use crate::client::get;
 use crate::postgres::Database;
-use crate::stores::{NOON, append, signed, with_key};
 use crate::support::{TestService, at, checkpoint, key_of, key_with, versions};
+use testing::record::{NOON, append, signed, with_key};
 
 /// Copies of the first row, under other names: two pages and a half of rows that are looked at.
 const COPIES: u64 = 25_000;

@@ -3,53 +3,23 @@
 use std::sync::Arc;
 
 use checkpoint_signer::checkpoint::{Checkpoint, CheckpointId, LedgerId};
-use checkpoint_signer::key::{KeySecret, Revocation, SigningKey};
+use checkpoint_signer::key::{KeySecret, Revocation};
 use checkpoint_signer::record::audit::audit;
 use checkpoint_signer::record::postgres::PostgresRecord;
-use checkpoint_signer::record::rules::{MaxEntryJump, RuleViolation};
+use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::record::tree::{Frontier, TreeHash};
-use checkpoint_signer::record::{AppendError, Filter, Record};
+use checkpoint_signer::record::{Filter, Record};
 use checkpoint_signer::signature::SignedCheckpoint;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tempfile::TempDir;
 
+use testing::record::{NOON, append, signed, with_key};
+
 use crate::postgres::Database;
-use crate::support::{at, key_of};
+use crate::support::at;
 
-pub const NOON: &str = "2025-06-01T12:00:00Z";
-
-pub fn key() -> SigningKey {
-    KeySecret::parse(&key_of(2025), None)
-        .unwrap()
-        .into_signing_key()
-}
-
-/// A signed checkpoint; the hash is of the history's name.
-pub fn signed(
-    key: &SigningKey,
-    ledger: &str,
-    id: &str,
-    count: u64,
-    history: &str,
-    iat: DateTime<Utc>,
-) -> SignedCheckpoint {
-    let hash = TreeHash::leaf(history.as_bytes());
-    let json = serde_json::json!({
-        "checkpoint_id": id, "ledger_id": ledger, "timestamp": "2025-01-15T23:59:59Z",
-        "cumulative_hash": format!("sha256:{hash}"), "entry_count": count, "total_volume": 1000,
-        "organization_summaries": [],
-    });
-    let checkpoint = Checkpoint::from_json(json.to_string().as_bytes()).unwrap();
-    let jws = key
-        .open_at(iat)
-        .unwrap()
-        .sign(checkpoint.payload())
-        .unwrap();
-    SignedCheckpoint { checkpoint, jws }
-}
-
-pub async fn sqlite() -> (Arc<dyn Record>, Option<TempDir>) {
+async fn sqlite() -> (Arc<dyn Record>, Option<TempDir>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("record.sqlite");
     SqliteRecord::init(&path).unwrap();
@@ -92,37 +62,6 @@ on_each_store! {
     the_tree_is_that_of_all_rows
     keys_never_change
     large_rows_are_listed_in_small_pages
-}
-
-pub async fn append(record: &Arc<dyn Record>, rows: Vec<SignedCheckpoint>) -> Vec<String> {
-    let answers = record.append(rows, MaxEntryJump::ANY).await;
-    answers
-        .iter()
-        .map(|answer| match answer {
-            Ok(receipt) => receipt.position.to_string(),
-            Err(AppendError::Rule(rule)) => match rule {
-                RuleViolation::OtherContent { .. } => "other content".into(),
-                RuleViolation::OtherHistory { .. } => "other history".into(),
-                RuleViolation::Rollback { .. } => "rollback".into(),
-                RuleViolation::TimeRollback { .. } => "time rollback".into(),
-                RuleViolation::Jump { .. } => "jump".into(),
-                RuleViolation::ClockAhead { .. } => "ahead".into(),
-                RuleViolation::ClockBehind { .. } => "behind".into(),
-                RuleViolation::ClockWentBack { .. } => "clock".into(),
-                RuleViolation::KeyRevoked(_) => "revoked".into(),
-            },
-            Err(AppendError::Store(error)) => panic!("{error}"),
-        })
-        .collect()
-}
-
-pub async fn with_key(record: &Arc<dyn Record>) -> SigningKey {
-    let key = key();
-    record
-        .register_key(key.version(), None, at(NOON))
-        .await
-        .unwrap();
-    key
 }
 
 async fn rules_hold_within_a_batch_and_between_batches(record: Arc<dyn Record>) {

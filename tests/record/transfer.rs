@@ -12,8 +12,8 @@ use checkpoint_signer::signature::SignedCheckpoint;
 use tempfile::TempDir;
 
 use crate::postgres::Database;
-use crate::stores::{key, signed};
 use crate::support::at;
+use testing::record::{key, signed};
 
 const NOON: &str = "2025-06-01T12:00:00Z";
 const ROWS: u64 = 25;

@@ -22,6 +22,7 @@ pub mod program;
 pub mod proxy;
 pub mod publication;
 pub mod python;
+pub mod record;
 pub mod scrape;
 mod signals;
 pub mod starter;

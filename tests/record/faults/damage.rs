@@ -9,8 +9,8 @@ use checkpoint_signer::record::{Filter, Receipt, Record};
 use chrono::TimeDelta;
 use tempfile::TempDir;
 
-use crate::stores::{key, signed};
 use crate::support::at;
+use testing::record::{key, signed};
 
 const ROWS: u64 = 200;
 

@@ -9,8 +9,8 @@ use rusqlite::Connection;
 
 use super::host::Host;
 use crate::postgres::Database;
-use crate::stores::{key, signed};
 use crate::support::{at, key_with};
+use testing::record::{key, signed};
 
 /// What is done to a record of five rows, and what `record verify` says of it. (`KEY` is another key's DER.)
 const CASES: &[(&str, &str)] = &[
