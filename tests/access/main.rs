@@ -15,7 +15,7 @@ mod audit_log;
 mod changes;
 mod every_rpc;
 mod guarded;
-mod hostile;
+mod named;
 mod names;
 mod start;
 mod streams;

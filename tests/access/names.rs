@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use checkpoint_signer::grpc::access::{Access, Clients};
+use checkpoint_signer::grpc::proto::ListKeysRequest;
 use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::{ListKeysRequest, RefreshKeysRequest};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
     Issuer, KeyPair, NameConstraints, SanType,
@@ -12,17 +12,9 @@ use rcgen::{
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use crate::authority::{Identity, read, replace};
-use crate::guarded::{Guarded, files, prepare};
-
-const ROLES: &str = r#"
-[clients."DNS:operator.amply.example"]
-roles = ["operator"]
-[clients."URI:spiffe://amply.example/operator"]
-roles = ["operator"]
-[clients."DNS:auditor.amply.example"]
-roles = ["auditor"]
-"#;
+use crate::authority::replace;
+use crate::guarded::{files, prepare};
+use crate::named::{NOTHING, OPERATES, READS, believing, may};
 
 /// An authority of its own making, which may be bound to some names.
 struct Issuing {
@@ -70,41 +62,10 @@ fn dns(text: &str) -> SanType {
     SanType::DnsName(text.try_into().unwrap())
 }
 
-/// A service that believes these authorities.
-async fn believing(authorities: &[&Issuing]) -> Guarded {
-    let service = Guarded::start_with(|folder| {
-        let mut trusted = read(&folder.join("ca.crt"));
-        trusted.extend(authorities.iter().map(|authority| authority.pem.as_str()));
-        replace(&folder.join("ca.crt"), &trusted);
-        replace(&folder.join("roles.toml"), ROLES);
-        std::fs::remove_file(folder.join("ca.crl")).unwrap();
-    });
-    service.await
-}
-
-async fn may(service: &Guarded, file: &str) -> (bool, bool) {
-    let mut client = KeyServiceClient::new(service.client(Some(file)));
-    let mut codes = Vec::new();
-    codes.push(client.list_keys(ListKeysRequest {}).await.err());
-    codes.push(client.refresh_keys(RefreshKeysRequest {}).await.err());
-    let mut may = codes.into_iter().map(|refused| match refused {
-        None => true,
-        Some(status) => {
-            assert_eq!(status.code(), Code::PermissionDenied, "{file}: {status:?}");
-            false
-        }
-    });
-    (may.next().unwrap(), may.next().unwrap())
-}
-
-const NOTHING: (bool, bool) = (false, false);
-const READS: (bool, bool) = (true, false);
-const OPERATES: (bool, bool) = (true, true);
-
 #[tokio::test]
 async fn a_name_has_the_roles_of_its_own_type_alone() {
     let free = Issuing::bound_to(None);
-    let service = believing(&[&free]).await;
+    let service = believing(&[&free.pem]).await;
     let cases = [
         (vec![dns("operator.amply.example")], OPERATES),
         (vec![dns("Operator.AMPLY.example")], OPERATES),
@@ -172,7 +133,7 @@ async fn a_name_has_the_roles_of_its_own_type_alone() {
 #[tokio::test]
 async fn an_authority_that_is_bound_in_dns_names_gets_past_no_dns_role() {
     let partner = Issuing::bound_to(Some("partner.example"));
-    let service = believing(&[&partner]).await;
+    let service = believing(&[&partner.pem]).await;
     let folder = service.folder.path();
     partner.issue(
         folder,
@@ -201,66 +162,9 @@ async fn an_authority_that_is_bound_in_dns_names_gets_past_no_dns_role() {
 }
 
 #[tokio::test]
-async fn certificates_of_openssl_are_read_in_the_same_way() {
-    let service = believing(&[]).await;
-    let folder = service.folder.path();
-    let openssl = |arguments: &str| {
-        let output = crate::starter::program("openssl")
-            .args(arguments.split_whitespace())
-            .current_dir(folder)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-    };
-    openssl(
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 -subj /CN=openssl \
-             -keyout own.key -out own.crt",
-    );
-    let trusted = format!(
-        "{}{}",
-        read(&folder.join("ca.crt")),
-        read(&folder.join("own.crt"))
-    );
-    replace(&folder.join("ca.crt"), &trusted);
-    for (file, names, expected) in [
-        ("dns", "DNS:operator.amply.example", OPERATES),
-        ("uri", "URI:operator.amply.example", NOTHING),
-        ("email", "email:operator@amply.example", NOTHING),
-        (
-            "both",
-            "email:a@b.example,URI:urn:x,DNS:auditor.amply.example",
-            READS,
-        ),
-    ] {
-        openssl(&format!(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 \
-             -subj /CN=operator.amply.example -addext subjectAltName={names} \
-             -addext basicConstraints=critical,CA:FALSE -CA own.crt -CAkey own.key -keyout {file}.key -out {file}.crt"
-        ));
-        // The authority is in force within seconds.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        loop {
-            let mut client = KeyServiceClient::new(service.client(Some(file)));
-            match client.list_keys(ListKeysRequest {}).await {
-                Err(status) if status.code() != Code::PermissionDenied => {
-                    assert!(
-                        std::time::Instant::now() < deadline,
-                        "the authority is not believed after 60 s: {status:?}"
-                    );
-                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-                }
-                _ => break,
-            }
-        }
-        assert_eq!(may(&service, file).await, expected, "{file}");
-    }
-    assert!(Identity::in_folder(folder, "uri").certificate.exists());
-}
-
-#[tokio::test]
 async fn a_certificate_without_a_name_that_counts_is_told_that() {
     let free = Issuing::bound_to(None);
-    let service = believing(&[&free]).await;
+    let service = believing(&[&free.pem]).await;
     free.issue(
         service.folder.path(),
         "nameless",

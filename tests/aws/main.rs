@@ -9,11 +9,6 @@
     dead_code
 )]
 
-mod clock;
-mod interrupted;
-mod lambda;
-mod live;
-mod rollover;
 mod source;
 
 use testing::{aws, proxy, support, wait};

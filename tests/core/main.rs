@@ -5,14 +5,14 @@
     clippy::indexing_slicing,
     clippy::panic,
     missing_docs,
-    unreachable_pub
+    unreachable_pub,
+    dead_code
 )]
 
 mod checkpoints;
 mod endorsements;
 mod golden;
 mod headers;
-mod interoperability;
 mod jcs;
 mod keyring_file;
 mod kinds;

@@ -16,7 +16,6 @@ mod http;
 mod keys;
 mod log;
 mod named_files;
-mod planted;
 mod protocol;
 mod record;
 mod second_history;
@@ -24,7 +23,6 @@ mod shapes;
 mod signing;
 mod streams;
 mod third_parties;
-#[allow(dead_code, reason = "other tests use the rest of it")]
 mod wrong_input;
 
 use testing::{starter, support, wait};

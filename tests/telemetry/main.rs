@@ -11,10 +11,8 @@
     dead_code
 )]
 
-mod deployment;
 mod log;
 mod metrics;
-mod promtool;
 mod traces;
 mod warnings;
 

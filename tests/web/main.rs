@@ -10,18 +10,8 @@
     unreachable_pub
 )]
 
-mod attack;
-mod connections;
-mod description;
-mod differential;
 mod endpoints;
 mod framing;
-mod judge;
-mod kinds;
 mod limits;
-mod node;
-mod page;
-mod pins;
-mod recipe;
 
-use testing::{client, cluster, publication, python, starter, support, wait};
+use testing::{client, publication, support, wait};

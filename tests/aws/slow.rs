@@ -1,0 +1,18 @@
+//! The rollover, the Lambda and the clock of AWS Secrets Manager: against moto as a separate process, with boto3 as the operator.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    dead_code
+)]
+
+mod clock;
+mod interrupted;
+mod lambda;
+mod live;
+mod rollover;
+
+use testing::{aws, proxy, support, wait};

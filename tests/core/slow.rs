@@ -1,0 +1,13 @@
+//! What `openssl` signs and verifies beside the core.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    dead_code
+)]
+
+mod interoperability;
+mod support;
