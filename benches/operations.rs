@@ -184,7 +184,7 @@ fn operations(criterion: &mut Criterion, bits: usize) {
             next_checkpoint,
             async |next| {
                 signer
-                    .submit(next, WhenFull::Refuse, Box::new(|_| {}))
+                    .submit(next, WhenFull::Refuse, Box::new(|_, _| {}))
                     .await
                     .outcome()
                     .await

@@ -59,7 +59,7 @@ fn tell(metrics: &Metrics, header: &ProtectedHeader) {
             checkpoint_id: "chk_2025-01-15".into(),
             entry_count: 15_842,
         };
-        audit::sign(asked, &subject, header.kid.as_str(), Outcome::DONE);
+        audit::sign(asked, &subject, header.kid.as_str(), Outcome::Done);
     });
     spans.end();
 }

@@ -6,30 +6,40 @@
 /// The target of all events.
 pub const TARGET: &str = "audit";
 
-/// How an act ended: done, or refused with the reason that the caller was told.
+/// How an act ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome<'a>(Option<&'a str>);
+pub enum Outcome<'a> {
+    /// It was done.
+    Done,
+    /// It had been done before: what is on record is given out again.
+    Recorded,
+    /// It was refused, or failed, with the reason that the caller was told.
+    Refused(&'a str),
+}
 
 impl<'a> Outcome<'a> {
-    /// It was done.
-    pub const DONE: Self = Self(None);
-
-    /// It was refused, or failed.
-    pub fn refused(reason: &'a str) -> Self {
-        Self(Some(reason))
-    }
-
     /// One of two sentences.
     fn says(self, done: &'static str, refused: &'static str) -> &'static str {
-        match self.0 {
-            None => done,
-            Some(_) => refused,
+        match self {
+            Self::Done | Self::Recorded => done,
+            Self::Refused(_) => refused,
         }
     }
 
     /// The word for it.
     fn as_str(self) -> &'static str {
-        self.says("done", "refused")
+        match self {
+            Self::Done => "done",
+            Self::Recorded => "recorded",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    fn reason(self) -> Option<&'a str> {
+        match self {
+            Self::Done | Self::Recorded => None,
+            Self::Refused(reason) => Some(reason),
+        }
     }
 }
 
@@ -53,11 +63,15 @@ pub struct Subject {
     pub entry_count: u64,
 }
 
-/// A checkpoint was signed, or refused. `key_id` is empty when none signed.
+/// A checkpoint was signed, or refused, or its recorded signature given out again. `key_id` is empty when none signed.
 pub fn sign(asked: Asked<'_>, subject: &Subject, key_id: &str, outcome: Outcome<'_>) {
     tracing::info!(
         target: TARGET,
-        message = outcome.says("a checkpoint is signed", "a checkpoint is not signed"),
+        message = match outcome {
+            Outcome::Done => "a checkpoint is signed",
+            Outcome::Recorded => "a recorded signature is given out again",
+            Outcome::Refused(_) => "a checkpoint is not signed",
+        },
         act = "sign",
         who = asked.who,
         request_id = asked.request_id,
@@ -66,7 +80,7 @@ pub fn sign(asked: Asked<'_>, subject: &Subject, key_id: &str, outcome: Outcome<
         entry_count = subject.entry_count,
         key_id,
         outcome = outcome.as_str(),
-        reason = outcome.0,
+        reason = outcome.reason(),
     );
 }
 
@@ -80,7 +94,7 @@ pub fn keys(act: &'static str, asked: Asked<'_>, key_id: &str, outcome: Outcome<
         request_id = asked.request_id,
         key_id,
         outcome = outcome.as_str(),
-        reason = outcome.0,
+        reason = outcome.reason(),
     );
 }
 
@@ -98,7 +112,7 @@ pub fn clock(asked: Asked<'_>, said: &str, dry_run: bool, outcome: Outcome<'_>) 
         said,
         dry_run,
         outcome = outcome.as_str(),
-        reason = outcome.0,
+        reason = outcome.reason(),
     );
 }
 
@@ -112,7 +126,7 @@ pub fn rollover(who: &str, call: &str, key_id: &str, outcome: Outcome<'_>) {
         call,
         key_id,
         outcome = outcome.as_str(),
-        reason = outcome.0,
+        reason = outcome.reason(),
     );
 }
 
@@ -126,7 +140,7 @@ pub fn promotion(who: &str, home: &str, why: &str, outcome: Outcome<'_>) {
         home,
         why,
         outcome = outcome.as_str(),
-        reason = outcome.0,
+        reason = outcome.reason(),
     );
 }
 

@@ -181,7 +181,7 @@ async fn audited<T: Send + 'static>(
     let whole = async move {
         let done = work.await;
         let reason = done.as_ref().err().map(status::reason);
-        let outcome = reason.as_deref().map_or(Outcome::DONE, Outcome::refused);
+        let outcome = reason.as_deref().map_or(Outcome::Done, Outcome::Refused);
         audit::keys(act, call.asked(), &key_id, outcome);
         done
     };

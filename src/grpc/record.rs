@@ -161,7 +161,7 @@ impl RecordService for Records {
             let (said, dry_run) = (request.reason.clone(), request.dry_run);
             let done = this.resume(request, by).await;
             let reason = done.as_ref().err().map(status::reason);
-            let outcome = reason.as_deref().map_or(Outcome::DONE, Outcome::refused);
+            let outcome = reason.as_deref().map_or(Outcome::Done, Outcome::Refused);
             audit::clock(call.asked(), &said, dry_run, outcome);
             done
         };

@@ -20,7 +20,7 @@ use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
 use crate::pools::Pool;
 use crate::record::Receipt;
-use crate::signer::{OnDecision, Submission, WhenFull};
+use crate::signer::{Made, OnDecision, Submission, WhenFull};
 use crate::telemetry::Metrics;
 use crate::telemetry::call::CallSpans;
 use crate::wire::proto::sign_checkpoints_response::Outcome as WireOutcome;
@@ -104,13 +104,20 @@ impl SigningTrail {
         }
     }
 
-    fn signed(self, key_id: &str) {
-        self.tell(key_id, Outcome::DONE);
+    fn signed(self, key_id: &str, made: Made) {
+        let outcome = match made {
+            Made::Now => Outcome::Done,
+            Made::Before => {
+                self.metrics.repeated();
+                Outcome::Recorded
+            }
+        };
+        self.tell(key_id, outcome);
     }
 
     fn refused(self, reason: &str) {
         self.metrics.refused(reason);
-        self.tell("", Outcome::refused(reason));
+        self.tell("", Outcome::Refused(reason));
     }
 
     fn tell(&self, key_id: &str, outcome: Outcome<'_>) {
@@ -154,17 +161,11 @@ impl Pending {
             return refused(told, status);
         }
         // Whoever called may be gone by then: what is recorded is told all the same.
-        let told: OnDecision = Box::new(move |decision| match decision {
-            Ok(receipt) => told.signed(receipt.signed.jws.header().kid.as_str()),
+        let told: OnDecision = Box::new(move |decision, made| match decision {
+            Ok(receipt) => told.signed(receipt.signed.jws.header().kid.as_str(), made),
             Err(refusal) => told.refused(status::of_refusal(refusal).1),
         });
-        let submission = inner.signer.submit(checkpoint, when_full, told).await;
-        if let Submission::Decided(decided) = &submission
-            && decided.is_ok()
-        {
-            inner.metrics.repeated();
-        }
-        Self(Ok(submission))
+        Self(Ok(inner.signer.submit(checkpoint, when_full, told).await))
     }
 
     /// The receipt, or the refusal as the caller is told it.

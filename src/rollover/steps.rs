@@ -403,7 +403,7 @@ fn audited<T>(call: &str, key_id: &str, outcome: &Result<T, StoreError>) {
     let named = |variable| std::env::var(variable).ok();
     let who = named("AWS_LAMBDA_FUNCTION_NAME").or_else(|| named("USER"));
     let problem = outcome.as_ref().err().map(ToString::to_string);
-    let outcome = problem.as_deref().map_or(Outcome::DONE, Outcome::refused);
+    let outcome = problem.as_deref().map_or(Outcome::Done, Outcome::Refused);
     audit::rollover(who.as_deref().unwrap_or_default(), call, key_id, outcome);
 }
 

@@ -137,7 +137,7 @@ pub(super) async fn follow(watched: &Watched, moved: &Moved) -> Result<(), Waits
         // Somebody has answered for what peers that are down may know.
         let on_record = record.settle(moved, None).await?;
         if let Some(Acceptance { who, reason, .. }) = on_record {
-            audit::promotion(&who, &moved.here.to_string(), &reason, Outcome::DONE);
+            audit::promotion(&who, &moved.here.to_string(), &reason, Outcome::Done);
         }
         return Ok(());
     }
@@ -151,7 +151,7 @@ pub(super) async fn follow(watched: &Watched, moved: &Moved) -> Result<(), Waits
     };
     record.settle(moved, Some(&acceptance)).await?;
     let Acceptance { who, reason, .. } = &acceptance;
-    audit::promotion(who, &moved.here.to_string(), reason, Outcome::DONE);
+    audit::promotion(who, &moved.here.to_string(), reason, Outcome::Done);
     Ok(())
 }
 

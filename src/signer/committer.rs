@@ -8,7 +8,7 @@ use tracing::Span;
 
 use super::pool::SigningPool;
 use super::writes::Writes;
-use super::{Decision, OnDecision, Refusal};
+use super::{Decision, Made, OnDecision, Refusal};
 use crate::record::Record;
 use crate::record::rules::{MaxEntryJump, RuleViolation};
 use crate::signature::SignedCheckpoint;
@@ -38,9 +38,14 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn answer(self, decision: Decision) {
+    /// There is no signature.
+    pub(super) fn refuse(self, refusal: Refusal) {
+        self.answer(Err(refusal), Made::Now);
+    }
+
+    fn answer(self, decision: Decision, made: Made) {
         end(&self.span, &decision);
-        (self.told)(&decision);
+        (self.told)(&decision, made);
         let _ = self.answer.send(decision);
         drop(self.room);
     }
@@ -120,7 +125,7 @@ impl Committer {
             };
             match signed.unwrap_or(Err(Refusal::ShuttingDown)) {
                 Ok(signed) => return Some((signed, waiting)),
-                Err(refusal) => waiting.answer(Err(refusal)),
+                Err(refusal) => waiting.refuse(refusal),
             }
         }
     }
@@ -134,7 +139,7 @@ impl Committer {
             };
             match queued.signature.try_recv() {
                 Ok(Ok(signed)) => return Some((signed, queued.waiting)),
-                Ok(Err(refusal)) => queued.waiting.answer(Err(refusal)),
+                Ok(Err(refusal)) => queued.waiting.refuse(refusal),
                 Err(oneshot::error::TryRecvError::Empty) => {
                     self.next = Some(queued);
                     return None;
@@ -152,21 +157,21 @@ impl Committer {
         let appending: Vec<Span> = spans.collect();
         let outcomes = self.append(candidates).await;
         drop(appending);
-        for (waiting, outcome) in waiting.into_iter().zip(outcomes) {
-            if let Ok(receipt) = &outcome {
+        for (waiting, (outcome, made)) in waiting.into_iter().zip(outcomes) {
+            if let (Ok(receipt), Made::Now) = (&outcome, made) {
                 self.metrics.signed(receipt.signed.jws.header());
             }
-            waiting.answer(outcome);
+            waiting.answer(outcome, made);
         }
     }
 
-    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Decision> {
+    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<(Decision, Made)> {
         let checkpoints: Vec<_> = candidates.iter().map(|c| c.checkpoint.clone()).collect();
         let mut outcomes = self.append_once(candidates).await;
         let stale: Vec<usize> = outcomes
             .iter()
             .enumerate()
-            .filter(|(_, outcome)| is_stale(outcome))
+            .filter(|(_, (outcome, _))| is_stale(outcome))
             .map(|(index, _)| index)
             .collect();
         if stale.is_empty() {
@@ -179,7 +184,7 @@ impl Committer {
         for (index, signed) in stale.into_iter().zip(signed) {
             let answer = match signed {
                 Ok(signed) => self.append_once(vec![signed]).await.pop(),
-                Err(refusal) => Some(Err(refusal)),
+                Err(refusal) => Some((Err(refusal), Made::Now)),
             };
             if let (Some(outcome), Some(answer)) = (outcomes.get_mut(index), answer) {
                 *outcome = answer;
@@ -188,13 +193,22 @@ impl Committer {
         outcomes
     }
 
-    async fn append_once(&self, candidates: Vec<SignedCheckpoint>) -> Vec<Decision> {
+    async fn append_once(&self, candidates: Vec<SignedCheckpoint>) -> Vec<(Decision, Made)> {
+        let signatures = candidates.iter().map(|c| c.jws.signature().to_vec());
+        let signatures: Vec<Vec<u8>> = signatures.collect();
         let begun = Instant::now();
         let answers = self.record.append(candidates, self.max_jump).await;
         self.metrics.committed(begun.elapsed());
         self.writes.note(&answers);
-        let refused = |answer: Result<_, _>| answer.map_err(Refusal::from);
-        answers.into_iter().map(refused).collect()
+        // What the record answers is what was appended, unless the same checkpoint was there before it.
+        let decided = answers.into_iter().zip(signatures);
+        let decided = decided.map(|(answer, signature)| match answer {
+            Ok(receipt) if receipt.signed.jws.signature() != signature => {
+                (Ok(receipt), Made::Before)
+            }
+            answer => (answer.map_err(Refusal::from), Made::Now),
+        });
+        decided.collect()
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn put_right(
             who: "the replica",
             request_id: "",
         };
-        audit::keys(act, asked, key_id.as_str(), Outcome::DONE);
+        audit::keys(act, asked, key_id.as_str(), Outcome::Done);
     }
     Ok(())
 }

@@ -99,8 +99,17 @@ impl From<AppendError> for Refusal {
 /// How a checkpoint's way ended: on record, or refused.
 pub type Decision = Result<Receipt, Refusal>;
 
+/// Whether the signature of an answer was made for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// It was, now.
+    Now,
+    /// It was on record: a retry gets it again, whatever has become of its key.
+    Before,
+}
+
 /// Is told the decision before anybody else, once, even when the caller has gone: what is on record was told.
-pub type OnDecision = Box<dyn FnOnce(&Decision) + Send + Sync>;
+pub type OnDecision = Box<dyn FnOnce(&Decision, Made) + Send + Sync>;
 
 /// What to do when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +229,7 @@ impl Signer {
             Err(refusal) => Err(refusal),
         };
         committer::end(&span, &decided);
-        told(&decided);
+        told(&decided, Made::Before);
         Submission::Decided(Box::new(decided))
     }
 
@@ -311,7 +320,7 @@ impl Signer {
         match self.queue.send(queued) {
             Ok(()) => self.pool.submit(checkpoint, span, signed),
             Err(mpsc::error::SendError(queued)) => {
-                queued.waiting.answer(Err(Refusal::ShuttingDown));
+                queued.waiting.refuse(Refusal::ShuttingDown);
             }
         }
         Submission::Queued(outcome)

@@ -81,17 +81,17 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     let found = events(folder);
     let ledger = "URI:spiffe://amply.example/ledger";
     let operator = "URI:spiffe://amply.example/operator";
-    let signed = |request_id: &str| {
+    let signed = |request_id: &str, outcome: &str| {
         json!({ "act": "sign", "who": ledger, "request_id": request_id, "ledger_id": "org_1",
-            "checkpoint_id": "chk_1", "entry_count": 1, "key_id": "key-now", "outcome": "done" })
+            "checkpoint_id": "chk_1", "entry_count": 1, "key_id": "key-now", "outcome": outcome })
     };
     let expected = [
-        signed("night-7"),
+        signed("night-7", "done"),
         json!({ "act": "sign", "who": ledger, "ledger_id": "org_1", "checkpoint_id": "chk_1",
             "entry_count": 2, "key_id": "", "outcome": "refused", "reason": "EQUIVOCATION" }),
         json!({ "act": "sign", "who": ledger, "ledger_id": "", "checkpoint_id": "", "entry_count": 0,
             "key_id": "", "outcome": "refused", "reason": "INVALID_CHECKPOINT" }),
-        signed("item\n{\"target\":\"audit\"}\u{1b}[2J"),
+        signed("item\n{\"target\":\"audit\"}\u{1b}[2J", "recorded"),
         json!({ "act": "refresh", "who": operator, "key_id": "", "outcome": "done" }),
         json!({ "act": "revoke", "who": operator, "key_id": "key\n\u{7}", "outcome": "refused",
             "reason": "INVALID_REQUEST" }),

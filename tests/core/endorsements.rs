@@ -2,7 +2,7 @@
 
 use checkpoint_signer::key::{
     Endorsement, EndorsementError, Fingerprint, KeySecret, KeyVersion, Keyring, Revocation,
-    SigningKey, ValidityWindow, parse_instant,
+    SigningKey, Trust, ValidityWindow, parse_instant,
 };
 use checkpoint_signer::signature::{Algorithm, DetachedJws};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -197,4 +197,22 @@ fn a_keyring_file_keeps_endorsements() {
         .replacen("\"endorsement\":\"", "\"endorsement\":\"!", 1);
     let error = Keyring::from_jwks(broken.as_bytes()).unwrap_err();
     assert!(error.to_string().contains("endorsement"), "{error}");
+}
+
+#[test]
+fn an_endorsement_that_is_made_later_than_now_lets_no_key_in() {
+    let offered = chain(&[]);
+    let mut known = Keyring::default();
+    let first = offered.get(&"key-2025".parse().unwrap()).unwrap();
+    known.insert(first.version().clone()).unwrap();
+    let trust = Trust::default();
+    // The key of 2026 is endorsed on 1 December 2025, that of 2028 two years later.
+    let refused = known.admit(&offered, &trust, at("2027-11-30"));
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("key-2028") && refused.contains("in the future"),
+        "{refused}"
+    );
+    let admitted = known.admit(&offered, &trust, at("2027-12-01")).unwrap();
+    assert_eq!(admitted.keys.len(), 4);
 }

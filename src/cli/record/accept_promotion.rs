@@ -151,8 +151,8 @@ impl AcceptPromotion {
         };
         let settled = record.settle(&shown.moved, Some(&acceptance)).await;
         let outcome = match &settled {
-            Ok(_) => Outcome::DONE,
-            Err(_) => Outcome::refused("RECORD_STORE_UNAVAILABLE"),
+            Ok(_) => Outcome::Done,
+            Err(_) => Outcome::Refused("RECORD_STORE_UNAVAILABLE"),
         };
         let here = shown.moved.here.to_string();
         audit::promotion(&who, &here, &acceptance.reason, outcome);

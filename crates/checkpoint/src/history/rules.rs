@@ -307,7 +307,8 @@ pub fn check_clock(now: DateTime<Utc>, newest: DateTime<Utc>) -> Result<(), Rule
 /// What another clock shows, and until when nothing is signed.
 pub fn other_clock(whose: &str, shows: DateTime<Utc>) -> String {
     format!(
-        "{whose} shows {}; expected no more than 5 s between the two, and nothing is signed until they agree",
+        "{whose} shows {}; expected no more than 5 s between the two, and nothing is signed until they agree \
+         (docs/incidents.md, \"The clock is wrong\")",
         instant_text(shows)
     )
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use crate::checkpoint::TIMESTAMP_TOLERANCE;
 use crate::fault::FieldFault;
 
 use super::{Endorsement, KeyConflict, Keyring, Revocation};
@@ -54,6 +55,19 @@ pub enum NotAdmitted {
         key_id: KeyId,
         /// What is wrong with it.
         fault: FieldFault,
+    },
+    /// An endorsement says that it was made later than now.
+    #[error(
+        "the endorsement of {key_id} in the file is made at {}, in the future: the clock shows {}", instant_text(*.found),
+        instant_text(*.now)
+    )]
+    EndorsedLater {
+        /// The key that is endorsed.
+        key_id: KeyId,
+        /// When, as it says.
+        found: DateTime<Utc>,
+        /// What the clock shows.
+        now: DateTime<Utc>,
     },
     /// A known key would be revoked for ever, by the word of a file.
     #[error(
@@ -112,6 +126,11 @@ impl Keyring {
             }
             let holds = link.is_ok();
             let endorsement = entry.endorsement().filter(|_| holds || known.is_none());
+            let later = endorsement.filter(|made| made.iat() > now + TIMESTAMP_TOLERANCE);
+            if let Some(found) = later.map(Endorsement::iat) {
+                let key_id = key_id.clone();
+                return Err(NotAdmitted::EndorsedLater { key_id, found, now });
+            }
             admission.keys.push((version.clone(), endorsement.cloned()));
             let Some(revocation) = entry.revocation() else {
                 continue;
