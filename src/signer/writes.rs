@@ -27,16 +27,16 @@ impl Writes {
 
     async fn ask(self: Arc<Self>, record: Arc<dyn Record>) {
         loop {
-            tokio::select! {
-                () = self.0.closed() => return,
-                () = tokio::time::sleep(EVERY) => {}
-            }
             let failing = self.0.borrow().is_some();
             match record.probe(failing).await {
                 Ok(()) if failing => self.succeeded(),
                 Err(error @ RecordError::Unavailable(_)) => self.failed(&error),
                 // What else is wrong is told by who found it.
                 Ok(()) | Err(_) => {}
+            }
+            tokio::select! {
+                () = self.0.closed() => return,
+                () = tokio::time::sleep(EVERY) => {}
             }
         }
     }
