@@ -164,8 +164,9 @@ impl Service {
             Arc::clone(&metrics),
         );
         let custody = custody.await?;
-        let loaded = Arc::clone(&custody.keys().borrow());
-        witnesses::warn_of_unseen_keys(&recorded, &loaded.keyring, newest, clock.now());
+        let warning =
+            witnesses::warn_of_unseen_keys(recorded, custody.keys(), newest, clock.clone());
+        tokio::spawn(warning);
         let signer = Signer::start(
             &custody,
             Arc::clone(&record),

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
+use tokio::sync::watch;
 
 use super::head_file::{HeadFile, HeadFileError};
 use super::peer::{Answer, Peer, PeerReply, Wrong, place, told_in_time};
 use super::peer_keys;
+use crate::clock::Clock;
 use crate::key::{Keyring, instant_text};
 use crate::record::Record;
 use crate::record::head::LogName;
 use crate::record::home::Home;
 use crate::record::witness::{self, KnownHead, NotContained};
+use crate::signer::KeysInForce;
 
 /// Where to learn how far the record once was. None need be given, and then nothing can be known.
 #[derive(Clone, Debug, Default)]
@@ -218,23 +221,28 @@ pub(super) async fn ask_all(witnesses: &Witnesses) -> Vec<PeerReply> {
     join_all(peers.map(|peer| told_in_time(peer.as_ref()))).await
 }
 
-/// Warns of keys that should be on record by now, and were not when the service started.
+/// Warns of keys that should be on record by now, and were not when the service started, as soon as their source was read.
 ///
 /// A key is recorded within minutes after it was promoted, weeks before its window opens. One whose window is open, and that
 /// a record with rows has never seen, is a sign of a backup from before the rollover. It is no proof: the service may have
 /// been down, or the record may have been moved, since before the promotion. Refusing would make a late start after a
 /// forgotten rollover impossible, so this only says what to look at.
-pub(super) fn warn_of_unseen_keys(
-    recorded: &Keyring,
-    loaded: &Keyring,
+pub(super) async fn warn_of_unseen_keys(
+    recorded: Keyring,
+    mut keys: watch::Receiver<Arc<KeysInForce>>,
     newest_signature: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
+    clock: Clock,
 ) {
     let Some(newest) = newest_signature else {
         // A new record has seen no key.
         return;
     };
-    for entry in loaded.entries() {
+    let read = keys.wait_for(|keys| keys.source.last_success.is_some());
+    let Ok(loaded) = read.await.map(|keys| Arc::clone(&keys)) else {
+        return;
+    };
+    let now = clock.now();
+    for entry in loaded.keyring.entries() {
         let version = entry.version();
         let (key_id, opened) = (&version.key_id, version.window.from());
         if entry.is_trusted() && opened <= now && recorded.get(key_id).is_none() {

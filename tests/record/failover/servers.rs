@@ -86,7 +86,8 @@ impl Servers {
             host.display().to_string().replace('/', "%2F")
         });
         let hosts: Vec<String> = hosts.collect();
-        let place = format!("postgres://app@{}/app", hosts.join(","));
+        // However busy the machine is, a host that is there answers.
+        let place = format!("postgres://app@{}/app?connect_timeout=60", hosts.join(","));
         let shown = hosts.iter().map(|host| format!("postgres://{host}/app"));
         (place, shown.collect())
     }
