@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use rusqlite::Connection;
 
+use super::migrations;
 use crate::record::row::{HeadClaim, check_head};
 use crate::record::schema::{Difference, Object, differences};
 use crate::record::{Depth, RecordError, damaged, unjudged};
@@ -45,7 +46,7 @@ fn pages(connection: &Connection, problems: &mut Vec<String>) -> Result<(), Reco
     Ok(())
 }
 
-/// The tables, indexes and triggers are those of `schema.sql`: a trigger that is gone no longer refuses anything.
+/// The tables, indexes and triggers are those that the migrations make: a trigger that is gone no longer refuses anything.
 fn schema(connection: &Connection, problems: &mut Vec<String>) -> Result<(), RecordError> {
     let differing = differing(connection)?;
     problems.extend(differing.iter().map(ToString::to_string));
@@ -64,7 +65,7 @@ pub(super) fn check_head_fits(connection: &Connection) -> Result<(), RecordError
 
 fn differing(connection: &Connection) -> Result<Vec<Difference>, RecordError> {
     let model = Connection::open_in_memory()?;
-    model.execute_batch(include_str!("schema.sql"))?;
+    migrations::make(&model)?;
     Ok(differences(&objects(&model)?, &objects(connection)?))
 }
 

@@ -7,7 +7,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::identity::FileIdentity;
-use super::{APPLICATION_ID, OpenError, SCHEMA_VERSION, wal, whole};
+use super::migrations::{self, APPLICATION_ID};
+use super::{OpenError, wal, whole};
 
 /// How long a statement waits for another process that writes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,7 +86,12 @@ pub(super) fn refused(path: &Path, error: &rusqlite::Error) -> OpenError {
     }
 }
 
-pub(super) fn check_identity(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+/// Whether it is a record, and of this program's version; who owns it brings an earlier one up.
+pub(super) fn check_identity(
+    connection: &Connection,
+    path: &Path,
+    owned: bool,
+) -> Result<(), OpenError> {
     let pragma = |name| {
         connection
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
@@ -96,7 +102,8 @@ pub(super) fn check_identity(connection: &Connection, path: &Path) -> Result<(),
         return Err(OpenError::NotARecord(path.into(), found));
     }
     match pragma("user_version")? {
-        SCHEMA_VERSION => Ok(()),
+        migrations::VERSION => Ok(()),
+        found if owned && migrations::knows(found) => Ok(()),
         found => Err(OpenError::Version {
             path: path.into(),
             found,

@@ -14,6 +14,7 @@ mod identity;
 mod keys;
 mod lane;
 mod listing;
+mod migrations;
 mod nodes;
 mod owner;
 mod pulse;
@@ -50,12 +51,6 @@ use owner::Ownership;
 use readers::Readers;
 use rows::whole_as_seen;
 
-/// "ACSR": tells a record from any other SQLite file (`PRAGMA application_id`).
-const APPLICATION_ID: i32 = 0x4143_5352;
-
-/// The version of `schema.sql` (`PRAGMA user_version`).
-const SCHEMA_VERSION: i32 = 6;
-
 /// Why a record cannot be opened or made.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -76,7 +71,10 @@ pub enum OpenError {
     #[error("record: {0} is damaged: {1}; restore it from its backup")]
     Damaged(PathBuf, String),
     /// The file is of another version of this program.
-    #[error("record: {path} has the schema version {found}; this program knows {SCHEMA_VERSION}")]
+    #[error(
+        "record: {path} has the schema version {found}; this program knows {}",
+        migrations::VERSION
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -135,9 +133,7 @@ impl SqliteRecord {
         let make = || {
             let mut connection = connect(&real)?;
             let transaction = connection.transaction()?;
-            transaction.execute_batch(include_str!("schema.sql"))?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            migrations::make_record(&transaction)?;
             transaction.commit()?;
             whole::leave_log(&connection, false)
         };
@@ -148,7 +144,7 @@ impl SqliteRecord {
         })
     }
 
-    /// Opens a record that exists, as the one process that may sign into it.
+    /// Opens a record that exists, as the one process that may sign into it, and brings its schema up to this program's version.
     ///
     /// # Errors
     /// [`OpenError`] when there is none, it is not one that this program can use, or somebody owns it.
@@ -175,9 +171,10 @@ impl SqliteRecord {
     fn connect(path: &Path, real: &Path, ownership: Option<Ownership>) -> Result<Self, OpenError> {
         let io = |error: std::io::Error| OpenError::Io(path.into(), error.to_string());
         let sqlite = |error: rusqlite::Error| refused(path, &error);
+        let owned = ownership.is_some();
         let open = || {
             let connection = connect(real).map_err(sqlite)?;
-            check_identity(&connection, path)?;
+            check_identity(&connection, path, owned)?;
             // SQLite would open it for reading alone, and refuse the first signature.
             match connection.is_readonly(rusqlite::MAIN_DB) {
                 Ok(false) => Ok(connection),
@@ -185,8 +182,8 @@ impl SqliteRecord {
             }
         };
         let mut writing = open()?;
-        let owned = ownership.is_some();
         if owned {
+            migrations::bring_up(&mut writing).map_err(sqlite)?;
             whole::begin(&mut writing).map_err(sqlite)?;
         } else {
             // Who owns it copies the log into the file.
