@@ -1,6 +1,6 @@
 //! Checks a whole record: every signature, every rule, every place, and the tree.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,11 +8,10 @@ use chrono::{DateTime, Utc};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::rules::{Place, RuleViolation, Standing};
+use super::rules::{RuleViolation, Standing};
 use super::tree::{Frontier, HIGHEST_KEPT, KEPT_EVERY, Node, NodeId, TreeHash};
-use super::{Depth, Filter, Listing, Receipt, Record, RecordError, Resumption};
+use super::{Depth, Filter, Ledgers, Listing, Receipt, Record, RecordError, Resumption};
 use crate::advice;
-use crate::checkpoint::{LedgerId, Timestamp};
 use crate::key::{Keyring, instant_text};
 use crate::verifier::{self, VerdictKind};
 
@@ -65,17 +64,10 @@ impl Audit {
     }
 }
 
-/// The newest row of a ledger.
-struct Newest {
-    place: Place,
-    entry_count: u64,
-    timestamp: Timestamp,
-}
-
 /// Follows the rows in order, as the store did when it took them.
 #[derive(Default)]
 struct History {
-    ledgers: HashMap<LedgerId, Newest>,
+    ledgers: Ledgers,
     /// 64 bits of a hash of each name: of ten million names, two are taken for one in one of 300,000 records.
     names: HashSet<u64>,
     newest_signed_at: Option<DateTime<Utc>>,
@@ -110,31 +102,14 @@ impl History {
     fn judge(&mut self, row: &Receipt) -> Result<(), String> {
         let (checkpoint, signed_at) = (&row.signed.checkpoint, row.signed.jws.header().iat);
         let fields = checkpoint.fields();
-        let entry_count = fields.entry_count.get();
-        let newest = self.ledgers.get(&fields.ledger_id);
         let standing = Standing {
-            same_id: None,
-            same_count: newest
-                .filter(|newest| newest.entry_count == entry_count)
-                .map(|newest| newest.place.clone()),
-            newest_count: newest.map(|newest| newest.entry_count),
-            newest_timestamp: newest.map(|newest| newest.timestamp),
             newest_signed_at: self.newest_signed_at,
-            store_clock: None,
+            ..Standing::default()
         };
-        let judged = standing.judge(checkpoint, signed_at);
+        let judged = self.ledgers.over(fields, standing);
+        let judged = judged.judge(checkpoint, signed_at);
         self.newest_signed_at = self.newest_signed_at.max(Some(signed_at));
-        let place = Place {
-            checkpoint_id: fields.checkpoint_id.clone(),
-            cumulative_hash: fields.cumulative_hash,
-            total_volume: fields.total_volume.get(),
-        };
-        let newest = Newest {
-            place,
-            entry_count,
-            timestamp: fields.timestamp,
-        };
-        self.ledgers.insert(fields.ledger_id.clone(), newest);
+        self.ledgers.follow(fields);
         judged.map_err(|violation| match violation {
             RuleViolation::ClockWentBack { now, newest } => format!(
                 "was signed at {now}, before what goes before it ({newest}), and no resumption of the clock says that it may be"

@@ -37,7 +37,9 @@ use home::{Acceptance, Accepted, Home, Moved};
 use rules::{MaxEntryJump, RuleViolation, Standing};
 use tree::{Frontier, Node, NodeId};
 
-pub use ::checkpoint::history::{NotResumed, Receipt, ResumeOrder, Resumption, resumption, rules};
+pub use ::checkpoint::history::{
+    Ledgers, NotResumed, Receipt, ResumeOrder, Resumption, resumption, rules,
+};
 pub use ::checkpoint::log::{note, proof, tree};
 pub use listing::{Listing, MAX_LOOKED_AT};
 pub use resume::ResumeError;

@@ -19,11 +19,11 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::import::Present;
-use super::rules::{MaxEntryJump, Place, RuleViolation, check_clock};
+use super::rules::{MaxEntryJump, RuleViolation, check_clock};
 use super::tree::{Frontier, TreeHash};
-use super::{AppendError, Record, RecordError, ResumeError, Resumption};
+use super::{AppendError, Ledgers, Record, RecordError, ResumeError, Resumption};
 use crate::advice;
-use crate::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES, Timestamp};
+use crate::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES};
 use crate::files;
 use crate::key::{Keyring, instant_text};
 use crate::lines::Lines;
@@ -248,13 +248,6 @@ fn verify(
     Ok(())
 }
 
-/// What the lines before one in the file make of its ledger.
-struct Newest {
-    place: Place,
-    entry_count: u64,
-    timestamp: Timestamp,
-}
-
 /// Judges every line as the record will: by what is on record, and what goes before it in the file.
 async fn check_order(
     record: &dyn Record,
@@ -270,14 +263,14 @@ async fn check_order(
         resumptions,
         present,
     };
-    let mut ledgers: HashMap<LedgerId, Newest> = HashMap::new();
+    let mut ledgers = Ledgers::default();
     let mut names: HashMap<(LedgerId, CheckpointId), TreeHash> = HashMap::new();
     let mut lines = Published::open(path)?;
     while let Some((line, signed)) = lines.next()? {
         let (checkpoint, header) = (&signed.checkpoint, signed.jws.header());
         let fields = checkpoint.fields();
         let (ledger_id, entry_count) = (&fields.ledger_id, fields.entry_count.get());
-        let mut standing = record
+        let standing = record
             .standing(ledger_id, &fields.checkpoint_id, entry_count)
             .await?;
         let content = TreeHash::leaf(checkpoint.payload().as_bytes());
@@ -301,26 +294,12 @@ async fn check_order(
         {
             return Err(refused(RuleViolation::KeyRevoked(header.kid.clone())));
         }
-        if let Some(newest) = ledgers.get(ledger_id) {
-            let same = newest.entry_count == entry_count;
-            standing.same_count = standing.same_count.or(same.then(|| newest.place.clone()));
-            standing.newest_count = Some(newest.entry_count);
-            standing.newest_timestamp = Some(newest.timestamp);
-        }
         times.take(line, &signed)?;
+        let mut standing = ledgers.over(fields, standing);
         // The times were judged.
         standing.newest_signed_at = None;
         standing.judge(checkpoint, header.iat).map_err(refused)?;
-        let newest = Newest {
-            place: Place {
-                checkpoint_id: fields.checkpoint_id.clone(),
-                cumulative_hash: fields.cumulative_hash,
-                total_volume: fields.total_volume.get(),
-            },
-            entry_count,
-            timestamp: fields.timestamp,
-        };
-        ledgers.insert(ledger_id.clone(), newest);
+        ledgers.follow(fields);
         names.insert(name, content);
     }
     times.end()

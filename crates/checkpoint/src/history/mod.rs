@@ -1,11 +1,13 @@
-//! The history of a ledger, and of a record: what may follow what ([`rules`]), and what an operator says of a clock that ran ahead
-//! ([`resumption`]).
+//! The history of a ledger, and of a record: what may follow what ([`rules`]), what rows make of their ledgers ([`Ledgers`]), and
+//! what an operator says of a clock that ran ahead ([`resumption`]).
 
+mod ledgers;
 pub mod resumption;
 pub mod rules;
 
 use crate::jws::SignedCheckpoint;
 
+pub use ledgers::Ledgers;
 pub use resumption::{NotResumed, ResumeOrder, Resumption};
 
 /// A recorded signature: the proof that it is durable.

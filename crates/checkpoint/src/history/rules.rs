@@ -18,7 +18,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Receipt;
 use crate::checkpoint::{
-    Checkpoint, CheckpointId, CumulativeHash, LedgerId, MAX_SAFE_INTEGER, Timestamp,
+    Checkpoint, CheckpointFields, CheckpointId, CumulativeHash, LedgerId, MAX_SAFE_INTEGER,
+    Timestamp,
 };
 use crate::key::{KeyId, instant_text};
 
@@ -213,6 +214,17 @@ pub struct Place {
     pub cumulative_hash: CumulativeHash,
     /// Its volume.
     pub total_volume: i64,
+}
+
+impl Place {
+    /// What a checkpoint takes.
+    pub fn of(fields: &CheckpointFields) -> Self {
+        Self {
+            checkpoint_id: fields.checkpoint_id.clone(),
+            cumulative_hash: fields.cumulative_hash,
+            total_volume: fields.total_volume.get(),
+        }
+    }
 }
 
 impl Standing {

@@ -1,0 +1,41 @@
+//! What rows that come one after the other make of their ledgers.
+
+use std::collections::HashMap;
+
+use super::rules::{Place, Standing};
+use crate::checkpoint::{CheckpointFields, LedgerId, Timestamp};
+
+/// The newest row of each ledger: what it takes to follow a whole record, and no more than the ledgers.
+#[derive(Default)]
+pub struct Ledgers(HashMap<LedgerId, Newest>);
+
+struct Newest {
+    place: Place,
+    entry_count: u64,
+    timestamp: Timestamp,
+}
+
+impl Ledgers {
+    /// Where a checkpoint stands: by what is on record, and by the rows that came after that.
+    #[must_use]
+    pub fn over(&self, fields: &CheckpointFields, mut standing: Standing) -> Standing {
+        if let Some(newest) = self.0.get(&fields.ledger_id) {
+            let same = newest.entry_count == fields.entry_count.get();
+            let place = || same.then(|| newest.place.clone());
+            standing.same_count = standing.same_count.or_else(place);
+            standing.newest_count = Some(newest.entry_count);
+            standing.newest_timestamp = Some(newest.timestamp);
+        }
+        standing
+    }
+
+    /// Takes the next row.
+    pub fn follow(&mut self, fields: &CheckpointFields) {
+        let newest = Newest {
+            place: Place::of(fields),
+            entry_count: fields.entry_count.get(),
+            timestamp: fields.timestamp,
+        };
+        self.0.insert(fields.ledger_id.clone(), newest);
+    }
+}
