@@ -40,7 +40,7 @@ use tree::{Frontier, Node, NodeId};
 pub use ::checkpoint::history::{
     Ledgers, NotResumed, Receipt, ResumeOrder, Resumption, resumption, rules,
 };
-pub use ::checkpoint::log::{note, proof, tree};
+pub use ::checkpoint::log::{batch, note, proof, tree};
 pub use listing::{Listing, MAX_LOOKED_AT};
 pub use resume::ResumeError;
 pub use seen::WentBack;

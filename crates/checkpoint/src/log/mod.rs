@@ -1,8 +1,9 @@
-//! The record as a transparency log: [`tree`] hashes its rows, [`proof`] proves over them, [`head`] and [`note`] are signed, and
-//! [`export`] is all of it as a file. What is checked offline: a head against a keyring, a published checkpoint against a head,
+//! The record as a transparency log: a [`batch`] adds rows, [`tree`] hashes them, [`proof`] proves over them, [`head`] and [`note`]
+//! are signed, and [`export`] is all of it as a file. What is checked offline: a head against a keyring, a published checkpoint against a head,
 //! and a later head against an earlier one.
 
 mod any_head;
+pub mod batch;
 mod bundle;
 pub mod export;
 pub mod head;
