@@ -6,16 +6,9 @@ use tokio_postgres::Row as SqlRow;
 
 use super::StoreError;
 use crate::record::RecordError;
+use crate::record::batch::Head;
 use crate::record::row::instant;
 use crate::record::tree::Frontier;
-
-/// The tree, and the time of the newest signature.
-pub(super) struct Head {
-    pub(super) frontier: Frontier,
-    pub(super) newest_signed_at: Option<DateTime<Utc>>,
-    /// What the database's clock showed.
-    pub(super) store_clock: Option<DateTime<Utc>>,
-}
 
 pub(super) const HEAD: &str = "SELECT size, frontier, newest_signed_at, \
     (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head";

@@ -1,21 +1,22 @@
 //! The statements: from rows to types and back. A batch takes six round trips however large it is, and
 //! one more when it completes a node of the tree.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
-use super::head::{HEAD, Head, LOCKED_HEAD, read_head};
+use super::head::{HEAD, LOCKED_HEAD, read_head};
 use super::knowledge::Rests;
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
 use super::{StoreError, guards, nodes};
-use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId, Timestamp};
+use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId};
+use crate::record::batch::{Batch, Head};
 use crate::record::row::{Row, parse, timestamp, to_signed};
-use crate::record::rules::{MaxEntryJump, Place, RuleViolation, Standing, check_ahead};
-use crate::record::tree::{Frontier, Node, TreeHash};
+use crate::record::rules::{MaxEntryJump, Place, Standing};
+use crate::record::tree::Frontier;
 use crate::record::{AppendError, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
 
@@ -161,80 +162,6 @@ fn read_standing(row: &SqlRow) -> Result<Standing, StoreError> {
     })
 }
 
-/// What the rows of this batch change for those after them in it.
-#[derive(Default)]
-struct Batch {
-    rows: Vec<Row>,
-    /// Nodes of the tree that they complete.
-    completed: Vec<Node>,
-    same_id: HashMap<(LedgerId, CheckpointId), Receipt>,
-    same_count: HashMap<(LedgerId, u64), Place>,
-    newest: HashMap<LedgerId, (u64, Timestamp)>,
-}
-
-impl Batch {
-    /// One candidate, judged by what is on record and what goes before it.
-    fn take(
-        &mut self,
-        candidate: &SignedCheckpoint,
-        mut standing: Standing,
-        head: &mut Head,
-        revoked: &[String],
-        max_jump: MaxEntryJump,
-    ) -> Result<Receipt, AppendError> {
-        let (checkpoint, header) = (&candidate.checkpoint, candidate.jws.header());
-        let fields = checkpoint.fields();
-        let Wanted {
-            ledger_id,
-            checkpoint_id,
-            entry_count,
-        } = Wanted::of(candidate);
-        let (name, place) = (
-            (ledger_id.clone(), checkpoint_id.clone()),
-            (ledger_id.clone(), entry_count),
-        );
-        let same_id = self.same_id.get(&name).cloned();
-        standing.same_id = standing.same_id.or(same_id);
-        let same_count = self.same_count.get(&place).cloned();
-        standing.same_count = standing.same_count.or(same_count);
-        if let Some((newest_count, newest_timestamp)) = self.newest.get(&ledger_id) {
-            standing.newest_count = Some(*newest_count);
-            standing.newest_timestamp = Some(*newest_timestamp);
-        }
-        standing.newest_signed_at = head.newest_signed_at;
-        if let Some(receipt) = standing.recorded(checkpoint) {
-            return Ok(receipt.clone());
-        }
-        if revoked.iter().any(|key_id| key_id == header.kid.as_str()) {
-            return Err(RuleViolation::KeyRevoked(header.kid.clone()).into());
-        }
-        if let Some(store) = head.store_clock.filter(|_| max_jump.is_for_new_rows()) {
-            check_ahead(header.iat, store)?;
-        }
-        standing.judge(checkpoint, header.iat)?;
-        standing.check_jump(checkpoint, max_jump)?;
-        let (leaf, completed) = (TreeHash::of(candidate), &mut self.completed);
-        head.frontier
-            .push_keeping(leaf, |node| completed.push(node));
-        head.newest_signed_at = head.newest_signed_at.max(Some(header.iat));
-        let receipt = Receipt {
-            position: head.frontier.size(),
-            signed: candidate.clone(),
-        };
-        self.rows
-            .push(Row::new(to_signed(receipt.position), candidate));
-        self.same_count.entry(place).or_insert_with(|| Place {
-            checkpoint_id,
-            cumulative_hash: fields.cumulative_hash,
-            total_volume: fields.total_volume.get(),
-        });
-        self.newest
-            .insert(ledger_id, (entry_count, fields.timestamp));
-        self.same_id.insert(name, receipt.clone());
-        Ok(receipt)
-    }
-}
-
 /// Records a batch in one transaction. The head is locked first: what is read after that is what every other
 /// replica has committed, and none commits anything before this one has.
 pub(super) async fn append(
@@ -247,32 +174,36 @@ pub(super) async fn append(
     let wanted: Vec<Wanted> = candidates.iter().map(Wanted::of).collect();
     let transaction = begin(client).await?;
     // Answered before anything else is asked: each statement sees what was committed when it began.
-    let mut head = read_head(&transaction, LOCKED_HEAD).await?;
+    let head = read_head(&transaction, LOCKED_HEAD).await?;
     let (revoked, standings, found) = tokio::try_join!(
         revoked(&transaction, candidates),
         standings(&transaction, &wanted),
         view.look(&transaction, &mark),
     )?;
     view.judge(&mark, &found)?;
-    let (mut batch, before) = (Batch::default(), head.frontier.size());
-    let answers: Vec<_> = candidates
-        .iter()
-        .zip(standings)
-        .map(|(candidate, standing)| batch.take(candidate, standing, &mut head, &revoked, max_jump))
-        .collect();
-    if head.frontier.size() > before {
+    let mut batch = Batch::new(head, max_jump, revoked);
+    let (mut answers, mut rows) = (Vec::with_capacity(candidates.len()), Vec::new());
+    for (candidate, standing) in candidates.iter().zip(standings) {
+        let answer = batch.judge(candidate, standing).map(|recorded| {
+            recorded.unwrap_or_else(|| {
+                rows.push(Row::new(to_signed(batch.next_position()), candidate));
+                batch.take(candidate.clone())
+            })
+        });
+        answers.push(answer.map_err(AppendError::from));
+    }
+    let (head, completed) = batch.finish();
+    if !rows.is_empty() {
         // After the rows: whoever switches a trigger off waits until they are committed.
-        let (taken, ()) = tokio::try_join!(
-            insert(&transaction, &batch.rows),
-            guards::check(&transaction)
-        )?;
-        if usize::try_from(taken) != Ok(batch.rows.len()) {
-            let rows = batch.rows.len();
+        let (taken, ()) =
+            tokio::try_join!(insert(&transaction, &rows), guards::check(&transaction))?;
+        if usize::try_from(taken) != Ok(rows.len()) {
+            let rows = rows.len();
             let problem = format!("the database took {taken} rows of {rows}");
             return Err(RecordError::Unavailable(problem).into());
         }
-        if !batch.completed.is_empty() {
-            nodes::keep(&transaction, &batch.completed).await?;
+        if !completed.is_empty() {
+            nodes::keep(&transaction, &completed).await?;
         }
         update(&transaction, &head).await?;
     } else {
@@ -281,7 +212,7 @@ pub(super) async fn append(
         emit(&transaction).await?;
     }
     transaction.commit().await?;
-    let newest = batch.rows.last().map(|row| row.signature.as_str());
+    let newest = rows.last().map(|row| row.signature.as_str());
     view.confirm(&found, &head.frontier, newest.or(found.newest.as_deref()))?;
     Ok(answers)
 }
@@ -289,7 +220,7 @@ pub(super) async fn append(
 async fn revoked(
     transaction: &Transaction<'_>,
     candidates: &[SignedCheckpoint],
-) -> Result<Vec<String>, StoreError> {
+) -> Result<HashSet<String>, StoreError> {
     let sql =
         "SELECT DISTINCT key_id FROM checkpoint_signer.key_revocation WHERE key_id = ANY ($1)";
     let statement = transaction.prepare_cached(sql).await?;
