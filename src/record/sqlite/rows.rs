@@ -1,5 +1,7 @@
 //! The statements: from rows to types and back.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, Transaction, TransactionBehavior, params,
@@ -8,10 +10,11 @@ use rusqlite::{
 use super::check::Compared;
 use super::nodes;
 use crate::checkpoint::{CheckpointId, LedgerId};
+use crate::record::batch::{Batch, Head};
 use crate::record::row::{Row, instant, parse, timestamp, to_signed};
-use crate::record::rules::{MaxEntryJump, Place, RuleViolation, Standing};
+use crate::record::rules::{MaxEntryJump, Place, Standing};
 use crate::record::seen::{Mark, Seen};
-use crate::record::tree::{Frontier, Node, TreeHash};
+use crate::record::tree::Frontier;
 use crate::record::{AppendError, Receipt, RecordError};
 use crate::signature::SignedCheckpoint;
 
@@ -65,16 +68,6 @@ pub(super) fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {
     })
 }
 
-/// The head, and the time of the newest signature.
-pub(super) struct Head {
-    pub(super) frontier: Frontier,
-    pub(super) newest_signed_at: Option<DateTime<Utc>>,
-    /// Nodes that rows of this transaction completed.
-    completed: Vec<Node>,
-    /// The signature of the newest row of this transaction.
-    newest: Option<String>,
-}
-
 pub(super) fn read_head(connection: &Connection) -> Result<Head, RecordError> {
     let (size, frontier, newest): (i64, Vec<u8>, Option<i64>) = connection
         .prepare_cached("SELECT size, frontier, newest_signed_at FROM record_head")?
@@ -84,8 +77,7 @@ pub(super) fn read_head(connection: &Connection) -> Result<Head, RecordError> {
     Ok(Head {
         frontier: frontier.ok_or_else(damaged)?,
         newest_signed_at: newest.map(instant).transpose()?,
-        completed: Vec::new(),
-        newest: None,
+        store_clock: None,
     })
 }
 
@@ -219,12 +211,12 @@ pub(super) fn append(
 ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
     let mark = seen.mark();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut head = read_head(&transaction)?;
+    let head = read_head(&transaction)?;
     check_seen(&transaction, seen, &mark, &head.frontier)?;
-    let before = head.frontier.size();
-    let mut answers = Vec::with_capacity(candidates.len());
+    let mut batch = Batch::new(head, max_jump, revoked(&transaction)?);
+    let (mut answers, mut newest) = (Vec::with_capacity(candidates.len()), None);
     for candidate in candidates {
-        let answer = append_one(&transaction, &mut head, candidate, max_jump);
+        let answer = append_one(&transaction, &mut batch, candidate, &mut newest);
         match &answer {
             Ok(_) | Err(AppendError::Rule(_) | AppendError::Store(RecordError::Constraint(_))) => {}
             // SQLite may have ended the transaction by itself: nothing of the batch is believed.
@@ -232,9 +224,10 @@ pub(super) fn append(
         }
         answers.push(answer);
     }
-    if head.frontier.size() > before {
+    let (head, completed) = batch.finish();
+    if newest.is_some() {
         schema.check(&transaction)?;
-        nodes::keep(&transaction, &head.completed)?;
+        nodes::keep(&transaction, &completed)?;
         let newest = head.newest_signed_at.map(|newest| newest.timestamp());
         let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());
         transaction
@@ -245,40 +238,39 @@ pub(super) fn append(
             .execute(params![size, frontier, newest])?;
     }
     transaction.commit()?;
-    if let Some(newest) = &head.newest {
+    if let Some(newest) = &newest {
         seen.advance(&head.frontier, newest);
     }
     Ok(answers)
 }
 
+/// The names of the keys that are.
+fn revoked(transaction: &Transaction) -> Result<HashSet<String>, RecordError> {
+    let mut statement = transaction.prepare_cached("SELECT key_id FROM key_revocation")?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// Judges a candidate, and inserts it. The signature of the newest row that was is `newest`.
 fn append_one(
     transaction: &Transaction,
-    head: &mut Head,
+    batch: &mut Batch,
     candidate: SignedCheckpoint,
-    max_jump: MaxEntryJump,
+    newest: &mut Option<String>,
 ) -> Result<Receipt, AppendError> {
-    let SignedCheckpoint { checkpoint, jws } = &candidate;
-    let (fields, header) = (checkpoint.fields(), jws.header());
+    let fields = candidate.checkpoint.fields();
+    // The newest signature's time is the batch's to know.
     let standing = standing_after(
         transaction,
         &fields.ledger_id,
         &fields.checkpoint_id,
         fields.entry_count.get(),
-        head.newest_signed_at,
+        None,
     )?;
-    if let Some(receipt) = standing.recorded(checkpoint) {
-        return Ok(receipt.clone());
+    if let Some(receipt) = batch.judge(&candidate, standing)? {
+        return Ok(receipt);
     }
-    let revoked: bool = transaction
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM key_revocation WHERE key_id = ?1)")
-        .and_then(|mut statement| statement.query_row([header.kid.as_str()], |row| row.get(0)))
-        .map_err(RecordError::from)?;
-    if revoked {
-        return Err(RuleViolation::KeyRevoked(header.kid.clone()).into());
-    }
-    standing.judge(checkpoint, header.iat)?;
-    standing.check_jump(checkpoint, max_jump)?;
-    let row = Row::new(to_signed(head.frontier.size() + 1), &candidate);
+    let row = Row::new(to_signed(batch.next_position()), &candidate);
     let sql = format!(
         "INSERT INTO signed_checkpoint ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
     );
@@ -300,15 +292,8 @@ fn append_one(
             ])
         })
         .map_err(RecordError::from)?;
-    let (leaf, completed) = (TreeHash::of(&candidate), &mut head.completed);
-    head.frontier
-        .push_keeping(leaf, |node| completed.push(node));
-    head.newest_signed_at = head.newest_signed_at.max(Some(header.iat));
-    head.newest = Some(row.signature);
-    Ok(Receipt {
-        position: head.frontier.size(),
-        signed: candidate,
-    })
+    *newest = Some(row.signature);
+    Ok(batch.take(candidate))
 }
 
 pub(super) fn newest(connection: &Connection, limit: u32) -> Result<Vec<Receipt>, RecordError> {
