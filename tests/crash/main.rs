@@ -33,8 +33,11 @@ const CLIENTS: usize = 16;
 /// Answers of each kind, at the least.
 const ENOUGH: usize = 100;
 
-/// The longest life of a process, in milliseconds.
-const LONGEST_LIFE: u64 = 150;
+/// Most answers that a process gives before it is killed.
+const MOST_ANSWERS: usize = 60;
+
+/// How long it lives after them at most, in milliseconds: it is killed at any moment of its work.
+const LONGEST_REST: u64 = 50;
 
 #[derive(Parser)]
 // What `cargo test -- ...` passes to all tests is not for this one.
@@ -101,11 +104,20 @@ async fn crash(
     });
     let clients: Vec<_> = clients.collect();
     for _ in 0..kills {
-        let life = Duration::from_millis(rand::random_range(0..LONGEST_LIFE));
-        tokio::time::sleep(life).await;
+        // A life is counted in answers, so that a slow machine gives as many. One of four ends before there is any.
+        let answers = match rand::random_range(0..4) {
+            0 => 0,
+            _ => rand::random_range(1..=MOST_ANSWERS),
+        };
+        let answered = workload.log.answered() + answers;
+        wait::until("a few answers", async || {
+            workload.log.answered() >= answered
+        })
+        .await;
+        let rest = Duration::from_millis(rand::random_range(0..LONGEST_REST));
+        tokio::time::sleep(rest).await;
         replica.kill_and_restart().await;
     }
-    // On a slow machine hardly any call was answered within such lives.
     wait::until("enough answers of each kind", async || {
         let asked = workload.log.asked();
         let count = |is_it: fn(&Answer) -> bool| asked.iter().filter(|c| is_it(&c.answer)).count();

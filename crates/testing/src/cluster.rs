@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use checkpoint_signer::grpc::proto::SignCheckpointRequest;
@@ -174,24 +175,35 @@ async fn spawn(
 
 /// What all clients asked and were answered, outside of the service.
 #[derive(Default)]
-pub struct Log(Mutex<Vec<Call>>);
+pub struct Log {
+    calls: Mutex<Vec<Call>>,
+    answered: AtomicUsize,
+}
 
 impl Log {
     fn note(&self, request: &Request, sent: Instant, answer: Answer) {
-        self.0.lock().unwrap().push(Call {
+        let is_answer = answer != Answer::Unknown;
+        self.calls.lock().unwrap().push(Call {
             request: request.clone(),
             sent,
             answered: Instant::now(),
             answer,
         });
+        self.answered
+            .fetch_add(usize::from(is_answer), Ordering::Relaxed);
+    }
+
+    /// How many calls were answered.
+    pub fn answered(&self) -> usize {
+        self.answered.load(Ordering::Relaxed)
     }
 
     pub fn asked(&self) -> Vec<Call> {
-        self.0.lock().unwrap().clone()
+        self.calls.lock().unwrap().clone()
     }
 
     pub fn into_calls(self) -> Vec<Call> {
-        self.0.into_inner().unwrap()
+        self.calls.into_inner().unwrap()
     }
 }
 
