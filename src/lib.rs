@@ -51,6 +51,7 @@ mod net;
 pub mod paging;
 mod pools;
 pub mod record;
+#[cfg(feature = "aws")]
 pub mod rollover;
 pub mod service;
 pub mod signer;

@@ -4,6 +4,9 @@
 pub mod call;
 mod json;
 mod metrics;
+#[cfg(not(feature = "otlp"))]
+mod no_otlp;
+#[cfg(feature = "otlp")]
 mod otlp;
 pub(crate) mod trace;
 
@@ -21,6 +24,9 @@ use crate::visible::visible;
 pub use json::JsonLines;
 pub use metrics::Metrics;
 pub(crate) use metrics::{DaysLabel, Gauges, KeyLabels};
+#[cfg(not(feature = "otlp"))]
+use no_otlp as otlp;
+
 pub use otlp::{Collector, NoCollector};
 
 /// A part of what becomes of events and spans.

@@ -6,9 +6,11 @@ mod failure;
 mod health;
 mod input;
 mod keys;
+#[cfg(feature = "lambda")]
 mod lambda;
 mod place;
 mod record;
+#[cfg(feature = "aws")]
 mod rollover;
 mod serve;
 mod server;
@@ -91,9 +93,11 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Roll the key over, once a year, step by step
+    #[cfg(feature = "aws")]
     #[command(subcommand)]
     Rollover(rollover::RolloverCommand),
     /// Run as the rotation function of Secrets Manager, in AWS Lambda
+    #[cfg(feature = "lambda")]
     Lambda(lambda::Lambda),
     /// Look after the record of signatures
     #[command(subcommand)]
@@ -113,7 +117,11 @@ impl Command {
     /// What acts with keys leaves its trace.
     fn audit(&self) -> AuditLog {
         match self {
-            Self::Serve(_) | Self::Rollover(_) | Self::Lambda(_) => AuditLog::Always,
+            Self::Serve(_) => AuditLog::Always,
+            #[cfg(feature = "aws")]
+            Self::Rollover(_) => AuditLog::Always,
+            #[cfg(feature = "lambda")]
+            Self::Lambda(_) => AuditLog::Always,
             Self::Record(record::RecordCommand::AcceptPromotion(_)) => AuditLog::Always,
             _ => AuditLog::AsFiltered,
         }
@@ -129,7 +137,11 @@ impl Command {
 
     fn handles_private_keys(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Rollover(_) | Self::Lambda(_) | Self::Demo => true,
+            Self::Serve(_) | Self::Demo => true,
+            #[cfg(feature = "aws")]
+            Self::Rollover(_) => true,
+            #[cfg(feature = "lambda")]
+            Self::Lambda(_) => true,
             Self::Config(_) => true,
             Self::Keys(keys) => matches!(keys, keys::Keys::Generate(_)),
             Self::Sign(_) | Self::Verify(_) | Self::Record(_) | Self::Health(_) => false,
@@ -179,7 +191,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Sign(sign) => block_on(sign.run()),
         Command::Verify(verify) => block_on(verify.run()),
         Command::Keys(keys) => block_on(keys.run()),
+        #[cfg(feature = "aws")]
         Command::Rollover(rollover) => block_on(rollover.run()),
+        #[cfg(feature = "lambda")]
         Command::Lambda(lambda) => block_on(lambda.run()),
         Command::Record(record) => block_on(record.run()),
         Command::Health(health) => block_on(health.run()),

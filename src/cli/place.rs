@@ -9,9 +9,13 @@ use clap::Args;
 use super::Failure;
 use crate::key::{Fingerprint, Trust};
 use crate::record::Record;
-use crate::record::postgres::{DatabaseAddress, PostgresRecord};
+use crate::record::postgres::DatabaseAddress;
+#[cfg(feature = "postgres")]
+use crate::record::postgres::PostgresRecord;
 use crate::record::sqlite::SqliteRecord;
-use crate::source::{DEFAULT_SECRET, FileSource, KeySource, SecretsManagerSource, secret_text};
+use crate::source::{DEFAULT_SECRET, FileSource, KeySource};
+#[cfg(feature = "aws")]
+use crate::source::{SecretsManagerSource, secret_text};
 
 /// Where keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,14 +27,34 @@ pub(super) enum SourcePlace {
 }
 
 impl SourcePlace {
-    pub(super) async fn open(&self, read_older: bool) -> Box<dyn KeySource> {
+    pub(super) async fn open(&self, read_older: bool) -> Result<Box<dyn KeySource>, Failure> {
         match self {
-            Self::File(path) => Box::new(FileSource::new(path)),
-            Self::SecretsManager(name) => {
-                Box::new(SecretsManagerSource::new(name, read_older).await)
-            }
+            Self::File(path) => Ok(Box::new(FileSource::new(path))),
+            Self::SecretsManager(name) => open_secret(name, read_older).await,
         }
     }
+}
+
+#[cfg(feature = "aws")]
+async fn open_secret(name: &str, read_older: bool) -> Result<Box<dyn KeySource>, Failure> {
+    let source = SecretsManagerSource::new(name, read_older).await;
+    Ok(Box::new(source))
+}
+
+#[cfg(not(feature = "aws"))]
+async fn open_secret(name: &str, _read_older: bool) -> Result<Box<dyn KeySource>, Failure> {
+    Err(Failure::Impossible(format!(
+        "--source: is secretsmanager:{name}, and {WITHOUT_AWS}; expected file:PATH"
+    )))
+}
+
+/// What nobody can ask of this program.
+#[cfg(not(feature = "aws"))]
+const WITHOUT_AWS: &str = "this program was built without the feature aws";
+
+#[cfg(not(feature = "aws"))]
+async fn secret_text(_name: &str) -> Result<String, String> {
+    Err(WITHOUT_AWS.into())
 }
 
 impl FromStr for SourcePlace {
@@ -124,6 +148,10 @@ pub(super) enum RecordPlace {
 
 impl RecordPlace {
     /// Of an address with several hosts, the one that is meant: all that a command does is done there, and told of it.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(unused_assignments, reason = "there is no address")
+    )]
     pub(super) async fn choose(&mut self) -> Result<(), Failure> {
         let address = match self {
             Self::Postgres(address) => (**address).clone(),
@@ -152,10 +180,8 @@ impl RecordPlace {
     pub(super) async fn serve(&self) -> Result<Arc<dyn Record>, Failure> {
         Ok(match self {
             Self::Sqlite(path) => Arc::new(SqliteRecord::open(path).map_err(Failure::impossible)?),
-            Self::Postgres(address) | Self::Host(_, address) => {
-                Arc::new(open_postgres(address).await?)
-            }
-            Self::Secret(name) => Arc::new(open_postgres(&database(name).await?).await?),
+            Self::Postgres(address) | Self::Host(_, address) => open_postgres(address).await?,
+            Self::Secret(name) => open_postgres(&database(name).await?).await?,
         })
     }
 
@@ -187,11 +213,23 @@ impl RecordPlace {
     }
 }
 
-async fn open_postgres(address: &DatabaseAddress) -> Result<PostgresRecord, Failure> {
+#[cfg(feature = "postgres")]
+async fn open_postgres(address: &DatabaseAddress) -> Result<Arc<dyn Record>, Failure> {
     let record = PostgresRecord::open(address).await;
-    record.map_err(Failure::impossible)
+    Ok(Arc::new(record.map_err(Failure::impossible)?))
 }
 
+#[cfg(not(feature = "postgres"))]
+async fn open_postgres(address: &DatabaseAddress) -> Result<Arc<dyn Record>, Failure> {
+    match *address {}
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn init_postgres(address: &DatabaseAddress) -> Result<(), Failure> {
+    match *address {}
+}
+
+#[cfg(feature = "postgres")]
 async fn init_postgres(address: &DatabaseAddress) -> Result<(), Failure> {
     let made = PostgresRecord::init(address).await;
     made.map_err(Failure::impossible)

@@ -169,7 +169,7 @@ impl Serve {
         let witnesses = self.witnesses.read(own_record.then_some(&self.data))?;
         let service = Service::start(Parts {
             clock,
-            source: source.open(self.read_older_versions).await,
+            source: source.open(self.read_older_versions).await?,
             record: record.serve().await?,
             log: self.log_name,
             max_entry_jump: self.max_entry_jump,

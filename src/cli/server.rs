@@ -6,7 +6,9 @@ use clap::Args;
 use tonic::transport::Channel;
 
 use super::Failure;
-use crate::client::{self, ClientTls, Servers};
+#[cfg(feature = "aws")]
+use crate::client::Servers;
+use crate::client::{self, ClientTls};
 
 /// How to speak TLS with a service whose URL begins with https.
 #[derive(Args)]
@@ -66,6 +68,7 @@ impl ServerArg {
 }
 
 /// All running services.
+#[cfg(feature = "aws")]
 #[derive(Args)]
 pub(super) struct ServersArgs {
     /// A running service, asked what it says of the keys; give each replica, several times or with commas
@@ -81,6 +84,7 @@ pub(super) struct ServersArgs {
     tls: ClientTlsArgs,
 }
 
+#[cfg(feature = "aws")]
 impl ServersArgs {
     /// The services that are named.
     pub(super) fn named(&self) -> Servers {

@@ -1,6 +1,7 @@
 //! Connecting to a running service, for the command line and for replicas.
 
 mod peers;
+#[cfg(feature = "aws")]
 mod services;
 
 use std::path::{Path, PathBuf};

@@ -12,6 +12,11 @@ pub mod home;
 pub mod import;
 mod keys;
 mod listing;
+#[cfg(not(feature = "postgres"))]
+pub mod no_postgres;
+#[cfg(not(feature = "postgres"))]
+pub use no_postgres as postgres;
+#[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod prover;
 pub mod restore;

@@ -126,6 +126,7 @@ impl Mark {
         self.tree.size()
     }
 
+    #[cfg(feature = "postgres")]
     pub(super) fn tree(&self) -> &Frontier {
         &self.tree
     }
@@ -192,6 +193,7 @@ impl Seen {
     }
 
     /// Rows that were once the newest, with their signatures: as far as the record has one of them, it is the same.
+    #[cfg(feature = "postgres")]
     pub(super) fn remembered(&self) -> Vec<(u64, String)> {
         self.remembered.borrow().clone()
     }

@@ -1,8 +1,10 @@
 //! Where keys come from. A source gives versions with their staging labels; what may be done with them is
 //! decided elsewhere.
 
+#[cfg(feature = "aws")]
 pub(crate) mod aws;
 mod file;
+#[cfg(feature = "aws")]
 mod secrets_manager;
 
 use async_trait::async_trait;
@@ -12,8 +14,13 @@ use crate::key::{SecretError, VersionSecret};
 use crate::timekeeping::SecondClock;
 
 pub use file::FileSource;
-pub use secrets_manager::{DEFAULT_SECRET, SecretsManagerSource};
+#[cfg(feature = "aws")]
+pub use secrets_manager::SecretsManagerSource;
+#[cfg(feature = "aws")]
 pub(crate) use secrets_manager::{parse_secret, secret_text};
+
+/// The secret's name where no environment is named.
+pub const DEFAULT_SECRET: &str = "amply/checkpoint-signing-key";
 
 /// Why a source cannot be read. No variant holds key material.
 #[derive(Clone, Debug, thiserror::Error)]

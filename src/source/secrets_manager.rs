@@ -32,9 +32,6 @@ use super::{KeySource, SourceError};
 use crate::key::{KeySecret, SecretError, StagingLabel, VersionSecret};
 use crate::timekeeping::{SecondClock, uptime};
 
-/// The secret's name where no environment is named.
-pub const DEFAULT_SECRET: &str = "amply/checkpoint-signing-key";
-
 /// How often the secret is read: 2 calls in 5 minutes are about 17,300 in a month.
 const POLL_EVERY: TimeDelta = TimeDelta::minutes(5);
 

@@ -3,20 +3,14 @@
 
 use std::sync::Arc;
 
-use opentelemetry::Context;
-use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
-use opentelemetry::trace::TraceContextExt as _;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tonic::codegen::http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, Span};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::otlp::Remote;
 
 /// The name that a caller gave to a call, or that was made up for it: told back, in the log and in the trace.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// W3C Trace Context, section 3.2.
-const TRACEPARENT: &str = "traceparent";
 
 /// Longest name of a call, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -25,7 +19,7 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 pub struct CallContext {
     request_id: Arc<str>,
     /// The caller's span, if it told us.
-    remote: Option<Context>,
+    remote: Option<Remote>,
 }
 
 impl CallContext {
@@ -33,7 +27,7 @@ impl CallContext {
     pub fn of(headers: &HeaderMap) -> Self {
         Self {
             request_id: request_id(headers),
-            remote: remote(headers),
+            remote: Remote::told(headers),
         }
     }
 
@@ -52,14 +46,13 @@ impl CallContext {
     /// Its spans; `what` is called, and `traced` makes its span in a trace.
     pub fn spans(&self, what: &str, traced: impl FnOnce(&str) -> Span) -> CallSpans {
         let remote = self.remote.as_ref();
-        let trace_id = remote.map(|context| context.span().span_context().trace_id().to_string());
+        let trace_id = remote.map(Remote::trace_id);
         // Of the highest level, so that whatever is logged on the way has the call's name.
         let logged =
             tracing::error_span!("call", request_id = &*self.request_id, trace_id, rpc = what);
         let traced = logged.in_scope(|| traced(&self.request_id));
         if let (Some(remote), false) = (remote, traced.is_disabled()) {
-            // It fails when nobody exports, or when the span has begun: not now.
-            let _ = traced.set_parent(remote.clone());
+            remote.is_parent_of(&traced);
         }
         CallSpans { logged, traced }
     }
@@ -101,25 +94,5 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
     match given.filter(is_fit) {
         Some(id) => id.into(),
         None => format!("{:032x}", rand::random::<u128>()).into(),
-    }
-}
-
-fn remote(headers: &HeaderMap) -> Option<Context> {
-    headers.get(TRACEPARENT)?;
-    let context = TraceContextPropagator::new()
-        .extract_with_context(&Context::new(), &HeaderExtractor(headers));
-    context.has_active_span().then_some(context)
-}
-
-/// Headers, as the propagator reads them.
-struct HeaderExtractor<'a>(&'a HeaderMap);
-
-impl Extractor for HeaderExtractor<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| value.to_str().ok())
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
     }
 }

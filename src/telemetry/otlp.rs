@@ -5,21 +5,28 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
+use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter as OtlpExporter, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter,
 };
 use tokio::runtime::Runtime;
+use tonic::codegen::http::{HeaderMap, HeaderName};
 use tonic::transport::{ClientTlsConfig, Endpoint};
-use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing::Span;
+use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt as _};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::filter_fn;
 
 use super::{Layer, trace};
+
+/// W3C Trace Context, section 3.2.
+const TRACEPARENT: &str = "traceparent";
 
 /// Spans that wait to be sent: about a second of signatures, 10 MiB at most.
 const QUEUE: usize = 16_384;
@@ -166,5 +173,42 @@ impl SpanExporter for Watched {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+/// The caller's span, as its headers name it.
+#[derive(Clone)]
+pub(super) struct Remote(Context);
+
+impl Remote {
+    /// None where none is told.
+    pub(super) fn told(headers: &HeaderMap) -> Option<Self> {
+        headers.get(TRACEPARENT)?;
+        let context =
+            TraceContextPropagator::new().extract_with_context(&Context::new(), &Told(headers));
+        context.has_active_span().then_some(Self(context))
+    }
+
+    pub(super) fn trace_id(&self) -> String {
+        self.0.span().span_context().trace_id().to_string()
+    }
+
+    /// Makes a span of ours one of the caller's trace.
+    pub(super) fn is_parent_of(&self, span: &Span) {
+        // It fails when nobody exports, or when the span has begun: not now.
+        let _ = span.set_parent(self.0.clone());
+    }
+}
+
+/// Headers, as the propagator reads them.
+struct Told<'a>(&'a HeaderMap);
+
+impl Extractor for Told<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
     }
 }
