@@ -63,7 +63,7 @@ pub mod wire;
 use ::checkpoint::lines;
 use ::checkpoint_verify::files;
 
-pub use ::checkpoint::{checkpoint, fault, hex, identifier, visible};
+pub use ::checkpoint::{checkpoint, fault, hex, identifier, reason, visible};
 
 /// Verdicts on published checkpoints: one by one, many, and on the record that they are in.
 pub mod verifier {

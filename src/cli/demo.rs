@@ -9,6 +9,7 @@ use tonic_types::StatusExt;
 
 use super::{Failure, print, print_line, refused};
 use crate::key::{Keyring, parse_instant};
+use crate::reason::Reason;
 use crate::verifier;
 use crate::wire;
 use crate::wire::proto::{
@@ -78,13 +79,23 @@ pub(super) async fn run() -> Result<(), Failure> {
     story.chapter("What is refused")?;
     story.at("2026-01-02T09:00:00Z")?;
     story
-        .refused("chk_2026-01-01", 9_001, "another history", "EQUIVOCATION")
+        .refused(
+            "chk_2026-01-01",
+            9_001,
+            "another history",
+            Reason::Equivocation,
+        )
         .await?;
     story
-        .refused("chk_2026-01-02", 9_001, "another history", "EQUIVOCATION")
+        .refused(
+            "chk_2026-01-02",
+            9_001,
+            "another history",
+            Reason::Equivocation,
+        )
         .await?;
     story
-        .refused("chk_2026-01-02", 8_999, "an older state", "ROLLBACK")
+        .refused("chk_2026-01-02", 8_999, "an older state", Reason::Rollback)
         .await?;
     let mut tampered = january.clone();
     tampered.published_json = january
@@ -100,7 +111,7 @@ pub(super) async fn run() -> Result<(), Failure> {
     story.sign("chk_2026-01-02", 9_002, "fifth").await?;
     story.at("2026-01-01T12:00:00Z")?;
     story
-        .refused("chk_2026-01-01b", 9_003, "sixth", "CLOCK_WENT_BACK")
+        .refused("chk_2026-01-01b", 9_003, "sixth", Reason::ClockWentBack)
         .await?;
 
     story.chapter("New Year 2027: somebody forgot the rollover")?;
@@ -108,7 +119,7 @@ pub(super) async fn run() -> Result<(), Failure> {
     let forgotten = story.sign("chk_2026-12-31", 20_000, "seventh").await?;
     story.at("2027-01-01T00:00:00Z")?;
     story
-        .refused("chk_2027-01-01", 20_001, "eighth", "KEY_EXPIRED")
+        .refused("chk_2027-01-01", 20_001, "eighth", Reason::KeyExpired)
         .await?;
     story.expect_signing(false).await?;
     story
@@ -169,7 +180,7 @@ impl Story {
         checkpoint_id: &str,
         entry_count: u64,
         history: &str,
-        reason: &str,
+        reason: Reason,
     ) -> Result<(), Failure> {
         let Err(status) = self.try_sign(checkpoint_id, entry_count, history).await else {
             return expect(false, &format!("{checkpoint_id} is refused"));
@@ -180,7 +191,7 @@ impl Story {
             "{checkpoint_id} is refused: {found}: {}",
             status.message()
         ))?;
-        expect(found == reason, &format!("the reason is {reason}"))
+        expect(found == reason.as_str(), &format!("the reason is {reason}"))
     }
 
     async fn expect_verdict(

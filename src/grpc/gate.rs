@@ -27,6 +27,7 @@ use super::{protocol, status};
 use crate::aside::Turn;
 use crate::audit::Asked;
 use crate::counts::{Counts, Slot};
+use crate::reason::Reason;
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
 
@@ -273,7 +274,7 @@ impl GateLayer {
         let place = self.calls.take(peer.counted_as());
         let place = place.or_else(|| self.kept.take(peer.connection()));
         let place = place.ok_or_else(|| {
-            self.metrics.turned_away(status::TOO_MANY_CALLS);
+            self.metrics.turned_away(Reason::TooManyCalls);
             status::too_many_calls(MAX_CALLS_PER_PEER)
         })?;
         let call = Call {

@@ -11,6 +11,7 @@ use super::gate::Call;
 use super::{Inner, status};
 use crate::audit::{self, Outcome};
 use crate::key::{KeyId, KeyringEntry, Revocation};
+use crate::reason::Reason;
 use crate::signer::KeysInForce;
 use crate::timekeeping::Timekeeper;
 use crate::wire;
@@ -37,7 +38,7 @@ impl Keys {
             .map(|entry| wire_key(entry, keys, now))
             .ok_or_else(|| {
                 status::not_found(
-                    "KEY_NOT_FOUND",
+                    Reason::KeyNotFound,
                     format!("key_id: there is no key version {key_id}"),
                 )
             })
@@ -87,7 +88,7 @@ impl KeyService for Keys {
                 .readiness()
                 .why_not()
                 .map_or_else(String::new, |refusal| {
-                    format!("{}: {refusal}", status::of_refusal(&refusal).1)
+                    format!("{}: {refusal}", refusal.reason())
                 }),
         }))
     }

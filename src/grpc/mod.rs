@@ -144,9 +144,7 @@ async fn report_signing(
             true => ServingStatus::Serving,
             false => ServingStatus::NotServing,
         };
-        let reason = refusal
-            .as_ref()
-            .map(|refusal| status::of_refusal(refusal).1);
+        let reason = refusal.as_ref().map(|refusal| refusal.reason().as_str());
         match (&refusal, reason) {
             (Some(refusal), Some(reason)) if told != Some(reason) => match refusal {
                 // It has just begun: nobody is to be woken for that.

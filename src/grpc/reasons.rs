@@ -1,7 +1,9 @@
-//! The one table of the reasons that a status carries (`google.rpc.ErrorInfo`, domain `checkpoint-signer`), each with its
+//! What the reasons are in gRPC: a status carries one (`google.rpc.ErrorInfo`, domain `checkpoint-signer`), each with its
 //! code. docs/reasons.md tells of each what to do; a test holds the two against each other.
 
 use tonic::Code;
+
+use crate::reason::Reason;
 
 /// What a caller can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,56 +16,44 @@ pub enum Retry {
     Soon,
 }
 
-/// A reason, its code, and whether the same call may be answered otherwise.
-pub type Reason = (&'static str, Code, Retry);
-
-/// All reasons.
-pub const REASONS: &[Reason] = &[
-    ("INVALID_CHECKPOINT", Code::InvalidArgument, Retry::Never),
-    ("INVALID_REQUEST", Code::InvalidArgument, Retry::Never),
-    ("INVALID_TIMEOUT", Code::InvalidArgument, Retry::Never),
-    ("REQUEST_TOO_LARGE", Code::InvalidArgument, Retry::Never),
-    ("METADATA_TOO_LARGE", Code::InvalidArgument, Retry::Never),
-    (
-        "CONTENT_TYPE_NOT_SUPPORTED",
-        Code::InvalidArgument,
-        Retry::Never,
-    ),
-    (
-        "COMPRESSION_NOT_SUPPORTED",
-        Code::Unimplemented,
-        Retry::Never,
-    ),
-    ("UNKNOWN_METHOD", Code::Unimplemented, Retry::Never),
-    ("HTTP_METHOD_NOT_ALLOWED", Code::Unimplemented, Retry::Never),
-    ("STREAM_TOO_LONG", Code::OutOfRange, Retry::Never),
-    ("EQUIVOCATION", Code::AlreadyExists, Retry::Never),
-    ("ROLLBACK", Code::FailedPrecondition, Retry::Never),
-    ("KEY_NOT_YET_VALID", Code::FailedPrecondition, Retry::Later),
-    ("KEY_EXPIRED", Code::FailedPrecondition, Retry::Later),
-    ("KEY_REVOKED", Code::FailedPrecondition, Retry::Later),
-    ("NO_SIGNING_KEY", Code::FailedPrecondition, Retry::Later),
-    ("KEY_REFUSED", Code::FailedPrecondition, Retry::Later),
-    ("CLOCK_WENT_BACK", Code::FailedPrecondition, Retry::Later),
-    ("CLOCK_AHEAD", Code::FailedPrecondition, Retry::Later),
-    ("CLOCK_NOT_BEHIND", Code::FailedPrecondition, Retry::Never),
-    ("KEYS_NOT_YET_READ", Code::Unavailable, Retry::Soon),
-    ("KEY_SOURCE_UNAVAILABLE", Code::Unavailable, Retry::Soon),
-    ("RECORD_STORE_UNAVAILABLE", Code::Unavailable, Retry::Soon),
-    ("SHUTTING_DOWN", Code::Unavailable, Retry::Soon),
-    ("OVERLOADED", Code::ResourceExhausted, Retry::Soon),
-    ("TOO_MANY_CALLS", Code::ResourceExhausted, Retry::Soon),
-    ("TOO_MUCH_AT_ONCE", Code::ResourceExhausted, Retry::Soon),
-    ("TOO_SLOW", Code::DeadlineExceeded, Retry::Soon),
-    ("ROLE_REQUIRED", Code::PermissionDenied, Retry::Later),
-    ("LEDGER_NOT_PERMITTED", Code::PermissionDenied, Retry::Later),
-    ("CERTIFICATE_REFUSED", Code::Unauthenticated, Retry::Later),
-    ("CHECKPOINT_NOT_FOUND", Code::NotFound, Retry::Never),
-    ("KEY_NOT_FOUND", Code::NotFound, Retry::Never),
-    ("SERVICE_NOT_FOUND", Code::NotFound, Retry::Never),
-    ("SIGNATURE_FAILED", Code::Internal, Retry::Later),
-    ("INTERNAL_ERROR", Code::Internal, Retry::Later),
-];
+/// The code of a reason, and whether the same call may be answered otherwise.
+pub fn of(reason: Reason) -> (Code, Retry) {
+    match reason {
+        Reason::InvalidCheckpoint
+        | Reason::InvalidRequest
+        | Reason::InvalidTimeout
+        | Reason::RequestTooLarge
+        | Reason::MetadataTooLarge
+        | Reason::ContentTypeNotSupported => (Code::InvalidArgument, Retry::Never),
+        Reason::CompressionNotSupported | Reason::UnknownMethod | Reason::HttpMethodNotAllowed => {
+            (Code::Unimplemented, Retry::Never)
+        }
+        Reason::StreamTooLong => (Code::OutOfRange, Retry::Never),
+        Reason::Equivocation => (Code::AlreadyExists, Retry::Never),
+        Reason::Rollback | Reason::ClockNotBehind => (Code::FailedPrecondition, Retry::Never),
+        Reason::KeyNotYetValid
+        | Reason::KeyExpired
+        | Reason::KeyRevoked
+        | Reason::NoSigningKey
+        | Reason::KeyRefused
+        | Reason::ClockWentBack
+        | Reason::ClockAhead => (Code::FailedPrecondition, Retry::Later),
+        Reason::KeysNotYetRead
+        | Reason::KeySourceUnavailable
+        | Reason::RecordStoreUnavailable
+        | Reason::ShuttingDown => (Code::Unavailable, Retry::Soon),
+        Reason::Overloaded | Reason::TooManyCalls | Reason::TooMuchAtOnce => {
+            (Code::ResourceExhausted, Retry::Soon)
+        }
+        Reason::TooSlow => (Code::DeadlineExceeded, Retry::Soon),
+        Reason::RoleRequired | Reason::LedgerNotPermitted => (Code::PermissionDenied, Retry::Later),
+        Reason::CertificateRefused => (Code::Unauthenticated, Retry::Later),
+        Reason::CheckpointNotFound | Reason::KeyNotFound | Reason::ServiceNotFound => {
+            (Code::NotFound, Retry::Never)
+        }
+        Reason::SignatureFailed | Reason::InternalError => (Code::Internal, Retry::Later),
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -100,9 +90,9 @@ mod tests {
             }
             snake
         };
-        let mut ours: Vec<_> = REASONS
+        let mut ours: Vec<_> = Reason::ALL
             .iter()
-            .map(|(reason, code, _)| (reason.to_string(), name(*code)))
+            .map(|reason| (reason.to_string(), name(of(*reason).0)))
             .collect();
         let mut theirs = told();
         ours.sort();
@@ -112,18 +102,19 @@ mod tests {
 
     #[test]
     fn no_reason_stands_twice_and_only_what_helps_is_told_to_be_retried() {
-        for (index, (reason, code, retry)) in REASONS.iter().enumerate() {
-            let others = REASONS.iter().skip(index + 1);
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            let mut others = Reason::ALL.iter().skip(index + 1);
             assert!(
-                others.clone().all(|(other, _, _)| other != reason),
+                others.all(|other| other.as_str() != reason.as_str()),
                 "{reason}"
             );
+            let (code, retry) = of(*reason);
             let invites = [
                 Code::Unavailable,
                 Code::ResourceExhausted,
                 Code::DeadlineExceeded,
             ];
-            assert_eq!(invites.contains(code), *retry == Retry::Soon, "{reason}");
+            assert_eq!(invites.contains(&code), retry == Retry::Soon, "{reason}");
         }
     }
 }

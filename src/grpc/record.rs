@@ -12,6 +12,7 @@ use crate::identifier::IdentifierError;
 use crate::key::instant_text;
 use crate::paging::{self, FilterDigest};
 use crate::pools::Pool;
+use crate::reason::Reason;
 use crate::record::proof::{ProofPlan, verify_inclusion};
 use crate::record::rules::{CLOCK_TOLERANCE, RuleViolation, other_clock};
 use crate::record::tree::TreeHash;
@@ -56,7 +57,7 @@ impl RecordService for Records {
         let receipt = self.0.record.get(&ledger_id, &checkpoint_id).await?;
         let receipt = receipt.ok_or_else(|| {
             status::not_found(
-                "CHECKPOINT_NOT_FOUND",
+                Reason::CheckpointNotFound,
                 format!(
                     "checkpoint_id: ledger {ledger_id} has no signed checkpoint {checkpoint_id}"
                 ),

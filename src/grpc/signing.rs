@@ -19,6 +19,7 @@ use crate::budget::Part;
 use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
 use crate::fault::FieldFault;
 use crate::pools::Pool;
+use crate::reason::Reason;
 use crate::record::Receipt;
 use crate::signer::{Made, OnDecision, Submission, WhenFull};
 use crate::telemetry::Metrics;
@@ -115,9 +116,9 @@ impl SigningTrail {
         self.tell(key_id, outcome);
     }
 
-    fn refused(self, reason: &str) {
+    fn refused(self, reason: Reason) {
         self.metrics.refused(reason);
-        self.tell("", Outcome::Refused(reason));
+        self.tell("", Outcome::Refused(reason.as_str()));
     }
 
     fn tell(&self, key_id: &str, outcome: Outcome<'_>) {
@@ -142,13 +143,16 @@ impl Pending {
         mut told: SigningTrail,
         when_full: WhenFull,
     ) -> Self {
-        let refused = |told: SigningTrail, status: Status| {
-            told.refused(&status::reason(&status));
+        let refused = |told: SigningTrail, reason, status: Status| {
+            told.refused(reason);
             Self(Err(status))
         };
         let checkpoint = match checkpoint {
             Ok(checkpoint) => checkpoint,
-            Err(invalid) => return refused(told, status::invalid_checkpoint(invalid)),
+            Err(invalid) => {
+                let status = status::invalid_checkpoint(invalid);
+                return refused(told, Reason::InvalidCheckpoint, status);
+            }
         };
         let fields = checkpoint.fields();
         told.subject = Subject {
@@ -158,12 +162,12 @@ impl Pending {
         };
         if !call.caller.may_sign(&told.subject.ledger_id) {
             let status = status::ledger_not_permitted(call.caller.name(), &fields.ledger_id);
-            return refused(told, status);
+            return refused(told, Reason::LedgerNotPermitted, status);
         }
         // Whoever called may be gone by then: what is recorded is told all the same.
         let told: OnDecision = Box::new(move |decision, made| match decision {
             Ok(receipt) => told.signed(receipt.signed.jws.header().kid.as_str(), made),
-            Err(refusal) => told.refused(status::of_refusal(refusal).1),
+            Err(refusal) => told.refused(refusal.reason()),
         });
         Self(Ok(inner.signer.submit(checkpoint, when_full, told).await))
     }

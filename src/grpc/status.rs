@@ -7,23 +7,17 @@ use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use super::reasons::REASONS;
+use super::reasons;
 use crate::advice;
 use crate::checkpoint::{InvalidCheckpoint, LedgerId};
 use crate::fault::{FieldFault, excerpt};
-use crate::record::rules::RuleViolation;
+use crate::reason::Reason;
 use crate::record::{NotResumed, RecordError, ResumeError, WentBack};
-use crate::signer::{NoKey, Refusal, RevokeError};
+use crate::signer::{Refusal, RevokeError};
 use crate::source::SourceError;
 
 /// The domain of every `google.rpc.ErrorInfo` of this service.
 const DOMAIN: &str = "checkpoint-signer";
-
-/// The reason of [`not_let_in`].
-pub(super) const CERTIFICATE_REFUSED: &str = "CERTIFICATE_REFUSED";
-
-/// The reason of [`role_required`].
-pub(super) const ROLE_REQUIRED: &str = "ROLE_REQUIRED";
 
 /// In the metadata of the `ErrorInfo` when the record went back: how many rows this replica has seen.
 pub(crate) const SEEN_ROWS: &str = "seen_rows";
@@ -34,15 +28,6 @@ pub(crate) const WAS_AT: &str = "was_at";
 pub(crate) const IS_AT: &str = "is_at";
 /// Where a replica has seen the record that is led to a former primary.
 pub(crate) const NEWEST_HOME: &str = "newest_home";
-
-/// The reason of [`too_many_calls`].
-pub(super) const TOO_MANY_CALLS: &str = "TOO_MANY_CALLS";
-
-const TOO_SLOW: &str = "TOO_SLOW";
-
-const INVALID_CHECKPOINT: &str = "INVALID_CHECKPOINT";
-
-const RECORD_STORE_UNAVAILABLE: &str = "RECORD_STORE_UNAVAILABLE";
 
 /// Longest `request_id` of a stream's item, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -57,25 +42,16 @@ const MAX_FAULT_BYTES: usize = 256;
 /// When a client may try again after the queue was full: by then the pool has done a good part of it.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
-fn with_reason(
-    code: Code,
-    reason: &str,
-    message: String,
-    amend: impl FnOnce(&mut ErrorDetails),
-) -> Status {
-    debug_assert!(
-        REASONS
-            .iter()
-            .any(|(name, of, _)| (*name, *of) == (reason, code)),
-        "{reason} does not stand in the table of reasons with {code:?}"
-    );
-    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, [] as [(String, String); 0]);
+fn with_reason(reason: Reason, message: String, amend: impl FnOnce(&mut ErrorDetails)) -> Status {
+    let (code, _) = reasons::of(reason);
+    let none = [] as [(String, String); 0];
+    let mut details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, none);
     amend(&mut details);
     Status::with_error_details(code, message, details)
 }
 
-fn plain(code: Code, reason: &str, message: String) -> Status {
-    with_reason(code, reason, message, |_| {})
+fn plain(reason: Reason, message: String) -> Status {
+    with_reason(reason, message, |_| {})
 }
 
 fn violations(faults: &[FieldFault]) -> Vec<FieldViolation> {
@@ -85,7 +61,7 @@ fn violations(faults: &[FieldFault]) -> Vec<FieldViolation> {
 
 /// A request that is not as its message's comments say.
 pub(super) fn invalid_request(field: &str, problem: &str) -> Status {
-    invalid("INVALID_REQUEST", &[FieldFault::new(field, problem)])
+    invalid(Reason::InvalidRequest, &[FieldFault::new(field, problem)])
 }
 
 /// The bound of a stream item's `request_id`.
@@ -99,13 +75,13 @@ pub(super) fn check_request_id(request_id: &str) -> Result<(), FieldFault> {
     }
 }
 
-fn invalid(reason: &str, faults: &[FieldFault]) -> Status {
+fn invalid(reason: Reason, faults: &[FieldFault]) -> Status {
     let told = first_of(faults);
     let mut message = crate::fault::list(&told);
     if told.len() < faults.len() {
         message.push_str(&format!("; and {} more", faults.len() - told.len()));
     }
-    with_reason(Code::InvalidArgument, reason, message, |details| {
+    with_reason(reason, message, |details| {
         details.set_bad_request(violations(&told));
     })
 }
@@ -136,13 +112,13 @@ pub(super) fn reason(status: &Status) -> String {
 }
 
 /// Something that was asked for by name does not exist.
-pub(super) fn not_found(reason: &str, message: String) -> Status {
-    plain(Code::NotFound, reason, message)
+pub(super) fn not_found(reason: Reason, message: String) -> Status {
+    plain(reason, message)
 }
 
 /// The client is not who it must be to call anything.
 pub(super) fn not_let_in(problem: &str) -> Status {
-    plain(Code::Unauthenticated, CERTIFICATE_REFUSED, problem.into())
+    plain(Reason::CertificateRefused, problem.into())
 }
 
 /// The caller has none of the roles that the RPC needs. One that has no name is told by its address.
@@ -155,7 +131,7 @@ pub(super) fn role_required(caller: &str, is_named: bool, roles: &str) -> Status
              (subjectAltName) with the role {roles}"
         ),
     };
-    plain(Code::PermissionDenied, ROLE_REQUIRED, message)
+    plain(Reason::RoleRequired, message)
 }
 
 /// The caller signs other ledgers.
@@ -164,64 +140,49 @@ pub(super) fn ledger_not_permitted(caller: &str, ledger_id: &LedgerId) -> Status
         "ledger_id: {} may not have {ledger_id} signed",
         excerpt(caller)
     );
-    plain(Code::PermissionDenied, "LEDGER_NOT_PERMITTED", message)
+    plain(Reason::LedgerNotPermitted, message)
 }
 
 /// The peer has more calls in flight than one may have.
 pub(super) fn too_many_calls(limit: usize) -> Status {
     let message = format!("{limit} calls of this client are in flight; expected no more at once");
-    with_reason(
-        Code::ResourceExhausted,
-        TOO_MANY_CALLS,
-        message,
-        |details| {
-            details.set_retry_info(Some(RETRY_DELAY));
-        },
-    )
+    with_reason(Reason::TooManyCalls, message, |details| {
+        details.set_retry_info(Some(RETRY_DELAY));
+    })
 }
 
 /// Too many large requests are arriving.
 pub(super) fn too_much_at_once() -> Status {
     let message = "too many large requests are arriving at once; retry later".into();
-    with_reason(
-        Code::ResourceExhausted,
-        "TOO_MUCH_AT_ONCE",
-        message,
-        |details| {
-            details.set_retry_info(Some(RETRY_DELAY));
-        },
-    )
+    with_reason(Reason::TooMuchAtOnce, message, |details| {
+        details.set_retry_info(Some(RETRY_DELAY));
+    })
 }
 
 /// Too many wait to read the record.
 pub(super) fn too_much_is_read() -> Status {
     let message = "too much of the record is read at once; retry later".into();
-    with_reason(
-        Code::ResourceExhausted,
-        "TOO_MUCH_AT_ONCE",
-        message,
-        |details| {
-            details.set_retry_info(Some(RETRY_DELAY));
-        },
-    )
+    with_reason(Reason::TooMuchAtOnce, message, |details| {
+        details.set_retry_info(Some(RETRY_DELAY));
+    })
 }
 
 /// A stream that has gone on for too long.
 pub(super) fn stream_too_long(limit: u64) -> Status {
     let message = format!("the stream has {limit} items; expected another stream for more");
-    plain(Code::OutOfRange, "STREAM_TOO_LONG", message)
+    plain(Reason::StreamTooLong, message)
 }
 
 /// Something took longer than it may.
 pub(super) fn too_slow(what: &str) -> Status {
     let message = format!("{what} took too long");
-    plain(Code::DeadlineExceeded, TOO_SLOW, message)
+    plain(Reason::TooSlow, message)
 }
 
 /// The caller does not wait any longer.
 pub(super) fn deadline_expired() -> Status {
     let message = "the call was not answered within its grpc-timeout; a retry is safe".into();
-    plain(Code::DeadlineExceeded, TOO_SLOW, message)
+    plain(Reason::TooSlow, message)
 }
 
 /// A message that is not framed as gRPC has it, or is not there.
@@ -236,7 +197,10 @@ pub(super) fn malformed(problem: &str) -> Status {
 /// A message is larger than any that is taken.
 pub(super) fn request_too_large(found: usize, limit: usize) -> Status {
     let problem = format!("has {found} bytes; expected at most {limit}");
-    invalid("REQUEST_TOO_LARGE", &[FieldFault::new("message", problem)])
+    invalid(
+        Reason::RequestTooLarge,
+        &[FieldFault::new("message", problem)],
+    )
 }
 
 /// A call has more metadata than any needs.
@@ -244,7 +208,7 @@ pub(super) fn metadata_too_large(found: usize, limit: usize) -> Status {
     let problem =
         format!("has {found} bytes, 32 for each entry among them; expected at most {limit}");
     invalid(
-        "METADATA_TOO_LARGE",
+        Reason::MetadataTooLarge,
         &[FieldFault::new("metadata", problem)],
     )
 }
@@ -256,7 +220,7 @@ pub(super) fn invalid_timeout(found: &str) -> Status {
         excerpt(found)
     );
     invalid(
-        "INVALID_TIMEOUT",
+        Reason::InvalidTimeout,
         &[FieldFault::new("grpc-timeout", problem)],
     )
 }
@@ -268,7 +232,7 @@ pub(super) fn content_type_not_supported(found: Option<&str>) -> Status {
         found.map_or_else(|| "missing".into(), excerpt)
     );
     let fault = FieldFault::new("content-type", problem);
-    invalid("CONTENT_TYPE_NOT_SUPPORTED", &[fault])
+    invalid(Reason::ContentTypeNotSupported, &[fault])
 }
 
 /// Messages are compressed.
@@ -277,7 +241,7 @@ pub(super) fn compression_not_supported(found: &str) -> Status {
         "grpc-encoding: is {}; expected identity, or none",
         excerpt(found)
     );
-    plain(Code::Unimplemented, "COMPRESSION_NOT_SUPPORTED", message)
+    plain(Reason::CompressionNotSupported, message)
 }
 
 /// No such RPC.
@@ -286,26 +250,21 @@ pub(super) fn unknown_method(path: &str) -> Status {
         "path: there is no method {}; server reflection lists all",
         excerpt(path)
     );
-    plain(Code::Unimplemented, "UNKNOWN_METHOD", message)
+    plain(Reason::UnknownMethod, message)
 }
 
 /// Not a call at all.
 pub(super) fn http_method_not_allowed(found: &str) -> Status {
     let message = format!("method: is {}; expected POST", excerpt(found));
-    plain(Code::Unimplemented, "HTTP_METHOD_NOT_ALLOWED", message)
+    plain(Reason::HttpMethodNotAllowed, message)
 }
 
 /// Too much of what was answered is unread.
 pub(super) fn too_much_unread() -> Status {
     let message = "too many large answers are unread; read them, and retry".into();
-    with_reason(
-        Code::ResourceExhausted,
-        "TOO_MUCH_AT_ONCE",
-        message,
-        |details| {
-            details.set_retry_info(Some(RETRY_DELAY));
-        },
-    )
+    with_reason(Reason::TooMuchAtOnce, message, |details| {
+        details.set_retry_info(Some(RETRY_DELAY));
+    })
 }
 
 /// Gives a status that a library made, in the headers or trailers of an answer, the reason that it lacks.
@@ -322,14 +281,10 @@ pub(super) fn give_reason(headers: &mut HeaderMap) {
 fn with_any_reason(status: Status) -> Status {
     match status.code() {
         // The health service: it knows no such service.
-        Code::NotFound => not_found("SERVICE_NOT_FOUND", status.message().into()),
+        Code::NotFound => not_found(Reason::ServiceNotFound, status.message().into()),
         Code::InvalidArgument | Code::OutOfRange => invalid_request("message", status.message()),
-        Code::Unimplemented => plain(
-            Code::Unimplemented,
-            "UNKNOWN_METHOD",
-            status.message().into(),
-        ),
-        _ => plain(Code::Internal, "INTERNAL_ERROR", status.message().into()),
+        Code::Unimplemented => plain(Reason::UnknownMethod, status.message().into()),
+        _ => plain(Reason::InternalError, status.message().into()),
     }
 }
 
@@ -340,54 +295,19 @@ pub(super) fn shutting_down() -> Status {
 
 /// A request holds no checkpoint.
 pub(super) fn invalid_checkpoint(InvalidCheckpoint(faults): InvalidCheckpoint) -> Status {
-    invalid(INVALID_CHECKPOINT, &faults)
-}
-
-/// The code and the reason of a refusal.
-pub(crate) fn of_refusal(refusal: &Refusal) -> (Code, &'static str) {
-    match refusal {
-        Refusal::Invalid(_) => (Code::InvalidArgument, INVALID_CHECKPOINT),
-        Refusal::NoKey(no_key) => {
-            let reason = match no_key {
-                NoKey::NotYetValid { .. } => "KEY_NOT_YET_VALID",
-                NoKey::Expired { .. } => "KEY_EXPIRED",
-                NoKey::Revoked { .. } => "KEY_REVOKED",
-                NoKey::NoSigningKey(_) => "NO_SIGNING_KEY",
-                NoKey::NotYetRead { .. } => return (Code::Unavailable, "KEYS_NOT_YET_READ"),
-            };
-            (Code::FailedPrecondition, reason)
-        }
-        Refusal::Rule(violation) => match violation {
-            RuleViolation::OtherContent { .. } | RuleViolation::OtherHistory { .. } => {
-                (Code::AlreadyExists, "EQUIVOCATION")
-            }
-            RuleViolation::Rollback { .. } | RuleViolation::TimeRollback { .. } => {
-                (Code::FailedPrecondition, "ROLLBACK")
-            }
-            RuleViolation::Jump { .. } => (Code::InvalidArgument, INVALID_CHECKPOINT),
-            RuleViolation::ClockWentBack { .. } | RuleViolation::ClockBehind { .. } => {
-                (Code::FailedPrecondition, "CLOCK_WENT_BACK")
-            }
-            RuleViolation::ClockAhead { .. } => (Code::FailedPrecondition, "CLOCK_AHEAD"),
-            RuleViolation::KeyRevoked(_) => (Code::FailedPrecondition, "KEY_REVOKED"),
-        },
-        Refusal::Record(_) => (Code::Unavailable, RECORD_STORE_UNAVAILABLE),
-        Refusal::Overloaded(_) => (Code::ResourceExhausted, "OVERLOADED"),
-        Refusal::Sign(_) => (Code::Internal, "SIGNATURE_FAILED"),
-        Refusal::ShuttingDown => (Code::Unavailable, "SHUTTING_DOWN"),
-    }
+    invalid(Reason::InvalidCheckpoint, &faults)
 }
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
-        let ((code, reason), message) = (of_refusal(&refusal), refusal.to_string());
+        let (reason, message) = (refusal.reason(), refusal.to_string());
         match refusal {
             Refusal::Invalid(invalid) => invalid_checkpoint(invalid),
             Refusal::Record(error) => error.into(),
-            Refusal::Overloaded(_) => with_reason(code, reason, message, |details| {
+            Refusal::Overloaded(_) => with_reason(reason, message, |details| {
                 details.set_retry_info(Some(RETRY_DELAY));
             }),
-            Refusal::Rule(violation) => with_reason(code, reason, message, |details| {
+            Refusal::Rule(violation) => with_reason(reason, message, |details| {
                 if let Some(field) = violation.field() {
                     // The message begins with the field.
                     let problem = advice::on_rule(&violation);
@@ -396,23 +316,23 @@ impl From<Refusal> for Status {
                     details.set_bad_request(violations(&[FieldFault::new(field, problem)]));
                 }
             }),
-            _ => plain(code, reason, message),
+            _ => plain(reason, message),
         }
     }
 }
 
 impl From<RecordError> for Status {
     fn from(error: RecordError) -> Self {
-        let (reason, message) = (RECORD_STORE_UNAVAILABLE, error.to_string());
+        let (reason, message) = (Reason::RecordStoreUnavailable, error.to_string());
         match error {
             RecordError::WentBack(went_back) => {
                 let told = what_was_seen(&went_back);
                 let told = told.into_iter().map(|(name, value)| (name.into(), value));
                 let told: HashMap<String, String> = told.collect();
-                let details = ErrorDetails::with_error_info(reason, DOMAIN, told);
+                let details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, told);
                 Status::with_error_details(Code::Unavailable, message, details)
             }
-            _ => plain(Code::Unavailable, reason, message),
+            _ => plain(reason, message),
         }
     }
 }
@@ -441,10 +361,8 @@ impl From<SourceError> for Status {
     fn from(error: SourceError) -> Self {
         let message = error.to_string();
         match error {
-            SourceError::Unavailable(_) => {
-                plain(Code::Unavailable, "KEY_SOURCE_UNAVAILABLE", message)
-            }
-            SourceError::Refused(_) => plain(Code::FailedPrecondition, "KEY_REFUSED", message),
+            SourceError::Unavailable(_) => plain(Reason::KeySourceUnavailable, message),
+            SourceError::Refused(_) => plain(Reason::KeyRefused, message),
         }
     }
 }
@@ -454,10 +372,10 @@ impl From<ResumeError> for Status {
         let message = error.to_string();
         match error {
             ResumeError::NotResumed(NotResumed::Invalid(fault)) => {
-                invalid("INVALID_REQUEST", &[fault])
+                invalid(Reason::InvalidRequest, &[fault])
             }
             ResumeError::NotResumed(NotResumed::NotBehind { .. }) => {
-                plain(Code::FailedPrecondition, "CLOCK_NOT_BEHIND", message)
+                plain(Reason::ClockNotBehind, message)
             }
             ResumeError::Clock(violation) => Refusal::from(violation).into(),
             ResumeError::Store(error) => error.into(),
@@ -468,7 +386,7 @@ impl From<ResumeError> for Status {
 impl From<RevokeError> for Status {
     fn from(error: RevokeError) -> Self {
         match error {
-            RevokeError::UnknownKey(_) => not_found("KEY_NOT_FOUND", error.to_string()),
+            RevokeError::UnknownKey(_) => not_found(Reason::KeyNotFound, error.to_string()),
             RevokeError::Record(error) => error.into(),
         }
     }

@@ -12,6 +12,7 @@ use crate::checkpoint::{CheckpointId, LedgerId};
 use crate::key::parse_instant;
 use crate::paging::{self, FilterDigest};
 use crate::pools::Pool;
+use crate::reason::Reason;
 use crate::record::{Filter, Receipt};
 
 /// Checkpoints on a page.
@@ -31,7 +32,11 @@ pub(super) async fn one(
     let receipt = inner.record.get(&ledger_id, &checkpoint_id).await?;
     let receipt = receipt.ok_or_else(|| {
         let detail = format!("id: ledger {ledger_id} has no signed checkpoint {checkpoint_id}");
-        Problem::new(StatusCode::NOT_FOUND, "CHECKPOINT_NOT_FOUND", detail)
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            Reason::CheckpointNotFound.as_str(),
+            detail,
+        )
     })?;
     let published = Pool::of_signed(&receipt.signed).read(|| receipt.signed.published_json());
     Ok(Representation::json(Keep::Immutable, published))

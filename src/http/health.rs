@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::grpc::status::of_refusal;
 use crate::key::{KeyId, instant_text};
 use crate::signer::{KeysInForce, Readiness};
 
@@ -30,7 +29,7 @@ pub(super) fn answer(
     let body = serde_json::json!({
         "signing": reason.is_none(),
         "key_id": keys.signing_key_id(now).map(KeyId::as_str),
-        "refusal": refusal.as_ref().map(|refusal| of_refusal(refusal).1),
+        "refusal": refusal.as_ref().map(|refusal| refusal.reason().as_str()),
         "reason": reason,
         "source": {
             "name": keys.source.name,

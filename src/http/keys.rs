@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::query::{Segments, identifier};
 use super::representation::{KEYS_KEPT, Keep, Representation};
 use crate::key::{KeyId, KeyringEntry, instant_text};
+use crate::reason::Reason;
 use crate::signer::KeysInForce;
 
 /// `GET /.well-known/jwks.json`
@@ -122,7 +123,7 @@ pub(super) async fn one(
     let (keys, now) = (inner.keys.borrow(), inner.clock.now());
     let entry = keys.keyring.verifying(&key_id).ok_or_else(|| {
         let detail = format!("kid: no key {key_id} is published; /v1/keys lists those that are");
-        Problem::new(StatusCode::NOT_FOUND, "KEY_NOT_FOUND", detail)
+        Problem::new(StatusCode::NOT_FOUND, Reason::KeyNotFound.as_str(), detail)
     })?;
     let key = Key::new(entry, now).map_err(unwritable)?;
     let body = serde_json::to_vec(&key).map_err(unwritable)?;

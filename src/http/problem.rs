@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::fault::{self, FieldFault};
+use crate::reason::Reason;
 use crate::record::RecordError;
 use crate::signer::NoKey;
 
@@ -35,20 +36,32 @@ impl Problem {
         let detail = fault::list(&faults);
         Self {
             errors: faults,
-            ..Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", detail)
+            ..Self::new(
+                StatusCode::BAD_REQUEST,
+                Reason::InvalidRequest.as_str(),
+                detail,
+            )
         }
     }
 
     /// More is asked at once than is done at once.
     pub(super) fn overloaded() -> Self {
         let detail = "too much is asked at once; retry after the time in Retry-After";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Reason::Overloaded.as_str(),
+            detail,
+        )
     }
 
     /// The service ends, and what was asked will not be done.
     pub(super) fn shutting_down() -> Self {
         let detail = "the service is shutting down; retry later";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "SHUTTING_DOWN", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Reason::ShuttingDown.as_str(),
+            detail,
+        )
     }
 }
 
@@ -63,7 +76,7 @@ impl From<RecordError> for Problem {
             }
             _ => "the record cannot be read now; retry later",
         };
-        let reason = "RECORD_STORE_UNAVAILABLE";
+        let reason = Reason::RecordStoreUnavailable.as_str();
         Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
     }
 }
@@ -71,8 +84,8 @@ impl From<RecordError> for Problem {
 impl From<NoKey> for Problem {
     fn from(no_key: NoKey) -> Self {
         let reason = match no_key {
-            NoKey::NotYetRead { .. } => "KEYS_NOT_YET_READ",
-            _ => "NO_SIGNING_KEY",
+            NoKey::NotYetRead { .. } => Reason::KeysNotYetRead,
+            _ => Reason::NoSigningKey,
         };
         let detail = match no_key {
             NoKey::NotYetRead { .. } => {
@@ -82,7 +95,7 @@ impl From<NoKey> for Problem {
             NoKey::NoSigningKey(_) => "no signing key is loaded".into(),
             other => other.to_string(),
         };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason.as_str(), detail)
     }
 }
 

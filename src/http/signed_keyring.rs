@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::PublicUrl;
 use super::problem::Problem;
 use super::representation::KEYS_KEPT;
-use crate::grpc::status::of_refusal;
 use crate::key::{KeyId, Keyring, SignError};
+use crate::reason::Reason;
 use crate::record::RecordError;
 use crate::signer::{Refusal, Warrant, Warranted};
 
@@ -41,7 +41,7 @@ impl From<Unsigned> for Problem {
             Unsigned::Refused(Refusal::NoKey(no_key)) => no_key.into(),
             Unsigned::Refused(Refusal::Record(error)) => error.into(),
             Unsigned::Refused(refusal) => {
-                let (reason, detail) = (of_refusal(&refusal).1, refusal.to_string());
+                let (reason, detail) = (refusal.reason().as_str(), refusal.to_string());
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
             }
             Unsigned::Sign(error) => {
@@ -49,7 +49,7 @@ impl From<Unsigned> for Problem {
                 let detail = "the keyring cannot be signed";
                 Self::new(
                     StatusCode::INTERNAL_SERVER_ERROR,
-                    "SIGNATURE_FAILED",
+                    Reason::SignatureFailed.as_str(),
                     detail,
                 )
             }

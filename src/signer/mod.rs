@@ -37,6 +37,7 @@ use crate::checkpoint::{Checkpoint, InvalidCheckpoint, TIMESTAMP_TOLERANCE};
 use crate::clock::Clock;
 use crate::fault::FieldFault;
 use crate::key::{SignError, instant_text};
+use crate::reason::Reason;
 use crate::record::head::{LogName, PublishedHead};
 use crate::record::rules::{MaxEntryJump, RuleViolation};
 use crate::record::{AppendError, Receipt, Record, RecordError};
@@ -82,6 +83,21 @@ pub enum Refusal {
     /// The service is ending.
     #[error("the service is shutting down; retry on another replica")]
     ShuttingDown,
+}
+
+impl Refusal {
+    /// What a caller is told by name.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Invalid(_) => Reason::InvalidCheckpoint,
+            Self::NoKey(no_key) => no_key.reason(),
+            Self::Rule(violation) => violation.reason(),
+            Self::Record(_) => Reason::RecordStoreUnavailable,
+            Self::Overloaded(_) => Reason::Overloaded,
+            Self::Sign(_) => Reason::SignatureFailed,
+            Self::ShuttingDown => Reason::ShuttingDown,
+        }
+    }
 }
 
 impl From<AppendError> for Refusal {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::KeysInForce;
 use crate::key::{KeyId, KeyringEntry, NotOpen, OpenKey, SigningKey, instant_text};
+use crate::reason::Reason;
 
 /// Why no key may sign now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,19 @@ pub enum NoKey {
     /// There is no trusted key, or its private half could not be loaded.
     #[error("no signing key is loaded; {0}")]
     NoSigningKey(String),
+}
+
+impl NoKey {
+    /// What a caller is told by name.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NotYetValid { .. } => Reason::KeyNotYetValid,
+            Self::Expired { .. } => Reason::KeyExpired,
+            Self::Revoked { .. } => Reason::KeyRevoked,
+            Self::NoSigningKey(_) => Reason::NoSigningKey,
+            Self::NotYetRead { .. } => Reason::KeysNotYetRead,
+        }
+    }
 }
 
 impl KeysInForce {

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::reason::Reason;
 use crate::signature::ProtectedHeader;
 use crate::verifier::VerdictKind;
 
@@ -34,8 +35,15 @@ pub(crate) struct Signed {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Reason {
-    reason: String,
+pub(crate) struct ByReason {
+    reason: &'static str,
+}
+
+impl ByReason {
+    fn of(reason: Reason) -> Self {
+        let reason = reason.as_str();
+        Self { reason }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,8 +75,8 @@ pub struct Metrics {
     registry: Registry,
     signatures: Family<Signed, Counter>,
     repeats: Counter,
-    refusals: Family<Reason, Counter>,
-    calls_refused: Family<Reason, Counter>,
+    refusals: Family<ByReason, Counter>,
+    calls_refused: Family<ByReason, Counter>,
     verdicts: Family<Kind, Counter>,
     refreshes: Family<Outcome, Counter>,
     conflicts: Counter,
@@ -133,12 +141,10 @@ impl Metrics {
             drop(self.refreshes.get_or_create(&Outcome { outcome }));
         }
         for reason in WATCHED_REASONS {
-            let reason = reason.into();
-            drop(self.refusals.get_or_create(&Reason { reason }));
+            drop(self.refusals.get_or_create(&ByReason::of(reason)));
         }
         for reason in GATE_REASONS {
-            let reason = reason.into();
-            drop(self.calls_refused.get_or_create(&Reason { reason }));
+            drop(self.calls_refused.get_or_create(&ByReason::of(reason)));
         }
     }
 
@@ -289,15 +295,14 @@ impl Metrics {
     }
 
     /// A checkpoint is not signed. The reason is one of the contract's.
-    pub(crate) fn refused(&self, reason: &str) {
-        let reason = reason.into();
-        self.refusals.get_or_create(&Reason { reason }).inc();
+    pub(crate) fn refused(&self, reason: Reason) {
+        self.refusals.get_or_create(&ByReason::of(reason)).inc();
     }
 
     /// A call is turned away at the gate. The reason is one of the contract's.
-    pub(crate) fn turned_away(&self, reason: &str) {
-        let reason = reason.into();
-        self.calls_refused.get_or_create(&Reason { reason }).inc();
+    pub(crate) fn turned_away(&self, reason: Reason) {
+        let turned_away = &self.calls_refused;
+        turned_away.get_or_create(&ByReason::of(reason)).inc();
     }
 
     /// A verdict is given.
@@ -355,19 +360,23 @@ const SUCCESS: &str = "success";
 const FAILURE: &str = "failure";
 
 /// Why a call is turned away.
-const GATE_REASONS: [&str; 3] = ["CERTIFICATE_REFUSED", "ROLE_REQUIRED", "TOO_MANY_CALLS"];
+const GATE_REASONS: [Reason; 3] = [
+    Reason::CertificateRefused,
+    Reason::RoleRequired,
+    Reason::TooManyCalls,
+];
 
 /// Reasons that somebody must act on.
-const WATCHED_REASONS: [&str; 11] = [
-    "EQUIVOCATION",
-    "ROLLBACK",
-    "CLOCK_WENT_BACK",
-    "CLOCK_AHEAD",
-    "KEY_REVOKED",
-    "KEY_EXPIRED",
-    "KEY_NOT_YET_VALID",
-    "NO_SIGNING_KEY",
-    "OVERLOADED",
-    "RECORD_STORE_UNAVAILABLE",
-    "SIGNATURE_FAILED",
+const WATCHED_REASONS: [Reason; 11] = [
+    Reason::Equivocation,
+    Reason::Rollback,
+    Reason::ClockWentBack,
+    Reason::ClockAhead,
+    Reason::KeyRevoked,
+    Reason::KeyExpired,
+    Reason::KeyNotYetValid,
+    Reason::NoSigningKey,
+    Reason::Overloaded,
+    Reason::RecordStoreUnavailable,
+    Reason::SignatureFailed,
 ];

@@ -29,6 +29,7 @@
 //! | [`verdict`] | verdicts on published checkpoints |
 //! | [`history`] | the rules that forbid a second history |
 //! | [`log`] | the record as a transparency log: tree, proofs, heads, exports |
+//! | [`reason`] | why a service does not do what it is asked |
 //! | [`fault`], [`hex`], [`identifier`], [`lines`], [`visible`] | what is wrong with input; the form of hashes and names; lines within a bound; text that is safe to show |
 
 pub mod checkpoint;
@@ -41,6 +42,7 @@ pub mod key;
 pub mod keyring;
 pub mod lines;
 pub mod log;
+pub mod reason;
 #[cfg(feature = "aws-lc-rs")]
 pub mod signing;
 pub mod verdict;

@@ -12,6 +12,7 @@ use crate::cli::witnesses::ComparedArgs;
 use crate::cli::{Failure, Format, FormatArg, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::key::instant_text;
+use crate::reason::Reason;
 use crate::record::head::{DEFAULT_LOG, LogName};
 use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::{Receipt, RecordError, WentBack};
@@ -152,7 +153,7 @@ impl AcceptPromotion {
         let settled = record.settle(&shown.moved, Some(&acceptance)).await;
         let outcome = match &settled {
             Ok(_) => Outcome::Done,
-            Err(_) => Outcome::Refused("RECORD_STORE_UNAVAILABLE"),
+            Err(_) => Outcome::Refused(Reason::RecordStoreUnavailable.as_str()),
         };
         let here = shown.moved.here.to_string();
         audit::promotion(&who, &here, &acceptance.reason, outcome);

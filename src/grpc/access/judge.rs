@@ -11,6 +11,7 @@ use super::peer::BELIEVED;
 use super::{Access, Caller, Peer, Rpc};
 use crate::audit::{self, Asked};
 use crate::grpc::status;
+use crate::reason::Reason;
 use crate::telemetry::Metrics;
 
 /// Judges one call, as often as it is asked.
@@ -30,13 +31,13 @@ impl Judge {
     /// Its certificate is not accepted any more, or it does not have the role.
     pub(in crate::grpc) fn judge(&self) -> Result<Arc<Caller>, Status> {
         let caller = self.peer.caller(&self.access).map_err(|error| {
-            self.turned_away(self.peer.counted_as(), status::CERTIFICATE_REFUSED);
+            self.turned_away(self.peer.counted_as(), Reason::CertificateRefused);
             status::not_let_in(&error.to_string())
         })?;
         match self.rpc.need.is_met_by(&caller) {
             true => Ok(caller),
             false => {
-                self.turned_away(caller.name(), status::ROLE_REQUIRED);
+                self.turned_away(caller.name(), Reason::RoleRequired);
                 let roles = self.rpc.need.to_string();
                 let (name, is_named) = (caller.name(), caller.is_named());
                 Err(status::role_required(name, is_named, &roles))
@@ -49,13 +50,13 @@ impl Judge {
         self.peer.connection()
     }
 
-    fn turned_away(&self, who: &str, reason: &str) {
+    fn turned_away(&self, who: &str, reason: Reason) {
         self.metrics.turned_away(reason);
         let asked = Asked {
             who,
             request_id: &self.request_id,
         };
-        audit::turned_away(asked, self.rpc.path, reason);
+        audit::turned_away(asked, self.rpc.path, reason.as_str());
     }
 
     /// Waits until the caller may not go on.

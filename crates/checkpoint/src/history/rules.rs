@@ -22,6 +22,7 @@ use crate::checkpoint::{
     Timestamp,
 };
 use crate::key::{KeyId, instant_text};
+use crate::reason::Reason;
 
 /// How far a clock may be behind the newest signature: replicas' clocks differ by less.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
@@ -172,6 +173,18 @@ pub enum RuleViolation {
 }
 
 impl RuleViolation {
+    /// What a caller is told by name.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::OtherContent { .. } | Self::OtherHistory { .. } => Reason::Equivocation,
+            Self::Rollback { .. } | Self::TimeRollback { .. } => Reason::Rollback,
+            Self::Jump { .. } => Reason::InvalidCheckpoint,
+            Self::ClockWentBack { .. } | Self::ClockBehind { .. } => Reason::ClockWentBack,
+            Self::ClockAhead { .. } => Reason::ClockAhead,
+            Self::KeyRevoked(_) => Reason::KeyRevoked,
+        }
+    }
+
     /// The field that is at fault, if one is.
     pub fn field(&self) -> Option<&'static str> {
         match self {
