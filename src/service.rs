@@ -24,7 +24,7 @@ use crate::key::Keyring;
 use crate::record::head::LogName;
 use crate::record::rules::MaxEntryJump;
 use crate::record::{Depth, Record, RecordError};
-use crate::signer::{Custody, Signer};
+use crate::signer::{Core, Custody};
 use crate::source::KeySource;
 use crate::telemetry::Metrics;
 use crate::verifier::{self, VerdictKind};
@@ -167,28 +167,13 @@ impl Service {
         let warning =
             witnesses::warn_of_unseen_keys(recorded, custody.keys(), newest, clock.clone());
         tokio::spawn(warning);
-        let signer = Signer::start(
-            &custody,
-            Arc::clone(&record),
-            log.clone(),
-            max_entry_jump,
-            Arc::clone(&metrics),
-        )?;
-        let scraped = Scraped::new(
-            Arc::clone(&metrics),
-            custody.keys(),
-            Arc::clone(&record),
-            clock.clone(),
-            signer.clone(),
-        );
-        let watched = Watched {
-            record: Arc::clone(&record),
+        let core = Core::start(&custody, record, log.clone(), max_entry_jump, metrics)?;
+        let scraped = Scraped::new(core.clone());
+        let watch = Watch::start(Watched {
+            core: core.clone(),
             witnesses,
             log,
-            clock: clock.clone(),
-            keys: custody.keys(),
-        };
-        let watch = Watch::start(watched, signer.clone());
+        });
         let watch = watch.await.map_err(WitnessError::from)?;
         let shutdown = CancellationToken::new();
         let aside = Aside::start().map_err(StartError::Aside)?;
@@ -203,28 +188,19 @@ impl Service {
             edges.push(tokio::spawn(serving));
         }
         if let Some(listener) = http_listener {
-            let inner = http::Inner::new(
-                &signer,
-                custody.keys(),
-                Arc::clone(&record),
-                clock.clone(),
-                public_url,
-                Arc::clone(&metrics),
-            );
+            let inner = http::Inner::new(core.clone(), public_url);
             let scraped = (parts.metrics == Some(MetricsPlace::Http)).then_some(scraped);
             let serving = http::serve(listener, inner, scraped, shutdown.clone());
             edges.push(aside.threads().spawn(serving));
         }
+        let record = Arc::clone(&core.record);
         let serving = grpc::serve(
             listener,
             access,
             grpc::Inner {
-                signer,
+                core,
                 custody,
-                record: Arc::clone(&record),
-                clock,
                 shutdown: shutdown.clone(),
-                metrics,
                 aside: aside.threads(),
                 turns: Turns::default(),
             },

@@ -32,7 +32,7 @@ impl Keys {
     }
 
     fn key(&self, keys: &KeysInForce, key_id: &KeyId) -> Result<proto::Key, Status> {
-        let now = self.0.clock.now();
+        let now = self.0.core.clock.now();
         let entry = keys.keyring.get(key_id);
         entry
             .map(|entry| wire_key(entry, keys, now))
@@ -80,10 +80,11 @@ impl KeyService for Keys {
     ) -> Result<Response<ListKeysResponse>, Status> {
         let keys = self.snapshot();
         Ok(Response::new(ListKeysResponse {
-            keys: wire_keys(&keys, self.0.clock.now()),
+            keys: wire_keys(&keys, self.0.core.clock.now()),
             source_status: wire_status(&keys, &self.0.custody.time()),
             signing_refused: self
                 .0
+                .core
                 .signer
                 .readiness()
                 .why_not()
@@ -131,7 +132,7 @@ impl KeyService for Keys {
         let refresh = async move { custody.refresh().await.map_err(Status::from) };
         let keys = audited("refresh", call, "", refresh).await?;
         Ok(Response::new(RefreshKeysResponse {
-            keys: wire_keys(&keys, self.0.clock.now()),
+            keys: wire_keys(&keys, self.0.core.clock.now()),
             source_status: wire_status(&keys, &self.0.custody.time()),
         }))
     }
@@ -152,7 +153,7 @@ impl KeyService for Keys {
 impl Keys {
     async fn revoke(&self, request: RevokeKeyRequest) -> Result<RevokeKeyResponse, Status> {
         let key_id = read_key_id(&request.key_id)?;
-        let now = self.0.clock.now().trunc_subsecs(0);
+        let now = self.0.core.clock.now().trunc_subsecs(0);
         let distrust_after = match request.distrust_after {
             None => now,
             Some(wire) => wire::instant(wire)
@@ -201,7 +202,7 @@ impl Watch {
     /// The next snapshot that differs from the last one. A state changes with time alone, too.
     async fn next(&mut self) -> Result<WatchKeysResponse, Status> {
         loop {
-            let now = self.inner.clock.now();
+            let now = self.inner.core.clock.now();
             let (snapshot, edge) = {
                 let keys = self.keys.borrow_and_update();
                 let snapshot = WatchKeysResponse {
@@ -216,7 +217,7 @@ impl Watch {
             }
             tokio::select! {
                 changed = self.keys.changed() => changed.map_err(|_| status::shutting_down())?,
-                () = self.inner.clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {}
+                () = self.inner.core.clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {}
                 () = self.inner.shutdown.cancelled() => return Err(status::shutting_down()),
             }
         }

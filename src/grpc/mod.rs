@@ -25,10 +25,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::aside::Turns;
-use crate::clock::Clock;
-use crate::record::Record;
-use crate::signer::{Custody, NoKey, Readiness, Refusal, Signer};
-use crate::telemetry::Metrics;
+use crate::signer::{Core, Custody, NoKey, Readiness, Refusal};
 pub use crate::wire::proto;
 use access::Access;
 use gate::GateLayer;
@@ -50,18 +47,12 @@ const STREAM_WINDOW_KIB: u32 = 4096;
 /// What the services answer from.
 #[derive(Clone)]
 pub struct Inner {
-    /// Signs.
-    pub signer: Signer,
+    /// What every edge answers from.
+    pub core: Core,
     /// Has the keys.
     pub custody: Custody,
-    /// Remembers.
-    pub record: Arc<dyn Record>,
-    /// Tells the time.
-    pub clock: Clock,
     /// Cancelled when the service is to end: streams end then.
     pub shutdown: CancellationToken,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
     /// The threads on which everything is worked on that is not signing.
     pub(crate) aside: Handle,
     /// Turns to read what may be large.
@@ -88,12 +79,12 @@ pub async fn serve(
     report_serving::<RecordServiceServer<record::Records>>(&health).await;
     let signing_health = tokio::spawn(report_signing(
         health,
-        inner.signer.readiness(),
+        inner.core.signer.readiness(),
         inner.shutdown.clone(),
     ));
     let gate = GateLayer::new(
         access.clone(),
-        Arc::clone(&inner.metrics),
+        Arc::clone(&inner.core.metrics),
         inner.shutdown.clone(),
         inner.aside.clone(),
     );

@@ -54,7 +54,7 @@ impl RecordService for Records {
         let request = request.into_inner();
         let ledger_id = identifier("ledger_id", &request.ledger_id)?;
         let checkpoint_id = identifier("checkpoint_id", &request.checkpoint_id)?;
-        let receipt = self.0.record.get(&ledger_id, &checkpoint_id).await?;
+        let receipt = self.0.core.record.get(&ledger_id, &checkpoint_id).await?;
         let receipt = receipt.ok_or_else(|| {
             status::not_found(
                 Reason::CheckpointNotFound,
@@ -78,7 +78,7 @@ impl RecordService for Records {
                 return Err(status::invalid_request("tree_size", problem));
             }
             (true, 0) => {
-                let head = self.0.signer.head(receipt.position).await?;
+                let head = self.0.core.signer.head(receipt.position).await?;
                 let tree_size = head.signed.head().tree.size;
                 let proof = self.include(receipt.position, tree_size).await?;
                 let (leaf, root) = (TreeHash::of(&receipt.signed), head.signed.head().tree.root);
@@ -101,7 +101,7 @@ impl RecordService for Records {
         &self,
         _: Request<GetRecordHeadRequest>,
     ) -> Result<Response<GetRecordHeadResponse>, Status> {
-        let mut answer = match self.0.signer.head(0).await {
+        let mut answer = match self.0.core.signer.head(0).await {
             Ok(head) => {
                 let record_head = Some(RecordHead::from(head.as_ref()));
                 Ok(Response::new(GetRecordHeadResponse { record_head }))
@@ -109,7 +109,7 @@ impl RecordService for Records {
             Err(refusal) => Err(Status::from(refusal)),
         };
         // Peers that are asked by one another tell with it whether they write to the same database.
-        if let Some(accepted) = self.0.record.home() {
+        if let Some(accepted) = self.0.core.record.home() {
             let metadata = match &mut answer {
                 Ok(response) => response.metadata_mut(),
                 Err(status) => status.metadata_mut(),
@@ -136,7 +136,7 @@ impl RecordService for Records {
         self.check_rows("to_rows", to_rows).await?;
         let plan = ProofPlan::consistency(from_rows, to_rows)
             .map_err(|error| status::invalid_request("from_rows", &error.to_string()))?;
-        let hashes = wire::proof(&prover::prove(self.0.record.as_ref(), &plan).await?);
+        let hashes = wire::proof(&prover::prove(self.0.core.record.as_ref(), &plan).await?);
         Ok(in_turn(ProveConsistencyResponse { hashes }, turn))
     }
 
@@ -144,7 +144,7 @@ impl RecordService for Records {
         &self,
         _: Request<ListClockResumptionsRequest>,
     ) -> Result<Response<ListClockResumptionsResponse>, Status> {
-        let resumptions = self.0.record.resumptions().await?;
+        let resumptions = self.0.core.record.resumptions().await?;
         Ok(Response::new(ListClockResumptionsResponse {
             clock_resumptions: resumptions.iter().map(ClockResumption::from).collect(),
         }))
@@ -205,7 +205,7 @@ impl RecordService for Records {
             let bytes = signed.encoded_len();
             (signed, bytes)
         };
-        let record = self.0.record.as_ref();
+        let record = self.0.core.record.as_ref();
         let page = paging::read(record, &filter, after, page_size, show).await?;
         let answer = ListSignedCheckpointsResponse {
             signed_checkpoints: page.items,
@@ -235,10 +235,10 @@ impl Records {
             .map_err(|error| status::invalid_request("now", &error.to_string()))?;
         // Reads the store's clock.
         let asked = uptime();
-        let pulse = self.0.record.pulse().await?;
+        let pulse = self.0.core.record.pulse().await?;
         let time = self.0.custody.time();
         time.note_store(pulse.store_clock, asked);
-        let now = self.0.clock.now();
+        let now = self.0.core.clock.now();
         time.check(now).map_err(Refusal::from)?;
         agree(now, claimed).map_err(Refusal::from)?;
         let order = ResumeOrder {
@@ -248,7 +248,7 @@ impl Records {
             is_now: true,
             dry_run: request.dry_run,
         };
-        let resumption = self.0.record.resume_clock(order).await?;
+        let resumption = self.0.core.record.resume_clock(order).await?;
         if !request.dry_run {
             // Who asks for the health next is not told of the time before.
             self.0.custody.hear_of(resumption.resumed_from).await;
@@ -258,7 +258,7 @@ impl Records {
 
     /// A tree that there was: a proof for a later one would read rows that are not there.
     async fn check_rows(&self, field: &str, rows: u64) -> Result<(), Status> {
-        let size = self.0.record.head().await?.size();
+        let size = self.0.core.record.head().await?.size();
         match rows <= size {
             true => Ok(()),
             false => {
@@ -272,7 +272,7 @@ impl Records {
     async fn include(&self, position: u64, tree_size: u64) -> Result<Vec<TreeHash>, Status> {
         let plan = ProofPlan::inclusion(position, tree_size)
             .map_err(|error| status::invalid_request("tree_size", &error.to_string()))?;
-        Ok(prover::prove(self.0.record.as_ref(), &plan).await?)
+        Ok(prover::prove(self.0.core.record.as_ref(), &plan).await?)
     }
 }
 

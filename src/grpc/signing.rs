@@ -101,7 +101,7 @@ impl SigningTrail {
             spans: call.spans.clone(),
             subject: Subject::default(),
             begun: Instant::now(),
-            metrics: Arc::clone(&inner.metrics),
+            metrics: Arc::clone(&inner.core.metrics),
         }
     }
 
@@ -169,7 +169,11 @@ impl Pending {
             Ok(receipt) => told.signed(receipt.signed.jws.header().kid.as_str(), made),
             Err(refusal) => told.refused(refusal.reason()),
         });
-        Self(Ok(inner.signer.submit(checkpoint, when_full, told).await))
+        Self(Ok(inner
+            .core
+            .signer
+            .submit(checkpoint, when_full, told)
+            .await))
     }
 
     /// The receipt, or the refusal as the caller is told it.

@@ -85,7 +85,7 @@ impl Verification {
             Err(Err(invalid)) => (Verdict::malformed(invalid), None),
         });
         let (verdict, signed) = verified.await.ok_or_else(status::shutting_down)?;
-        self.0.metrics.judged(verdict.kind);
+        self.0.core.metrics.judged(verdict.kind);
         let recorded = match &signed {
             Some(signed) if verdict.kind == VerdictKind::Valid => {
                 Some(self.recorded(signed).await?)
@@ -97,13 +97,17 @@ impl Verification {
 
     fn malformed(&self, problem: &dyn std::fmt::Display) -> WireVerdict {
         let verdict = Verdict::malformed(problem);
-        self.0.metrics.judged(verdict.kind);
+        self.0.core.metrics.judged(verdict.kind);
         wire::verdict(verdict, None)
     }
 
     async fn recorded(&self, signed: &SignedCheckpoint) -> Result<bool, Status> {
         let fields = signed.checkpoint.fields();
-        let row = self.0.record.get(&fields.ledger_id, &fields.checkpoint_id);
+        let row = self
+            .0
+            .core
+            .record
+            .get(&fields.ledger_id, &fields.checkpoint_id);
         Ok(row.await?.is_some_and(|row| row.signed.jws == signed.jws))
     }
 }

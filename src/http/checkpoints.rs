@@ -29,7 +29,7 @@ pub(super) async fn one(
     let ledger_id: LedgerId = identifier("ledger", &ledger)?;
     let checkpoint_id: CheckpointId = identifier("id", &id)?;
     let _turn = turn(&inner).await?;
-    let receipt = inner.record.get(&ledger_id, &checkpoint_id).await?;
+    let receipt = inner.core.record.get(&ledger_id, &checkpoint_id).await?;
     let receipt = receipt.ok_or_else(|| {
         let detail = format!("id: ledger {ledger_id} has no signed checkpoint {checkpoint_id}");
         Problem::new(
@@ -45,7 +45,7 @@ pub(super) async fn one(
 /// `GET /v1/checkpoints/newest`: the newest first.
 pub(super) async fn newest(State(inner): State<Inner>) -> Result<Representation, Problem> {
     let _turn = turn(&inner).await?;
-    let rows = inner.record.newest(NEWEST).await?;
+    let rows = inner.core.record.newest(NEWEST).await?;
     let shown = |row: &Receipt| Pool::of_signed(&row.signed).read(|| row.signed.published_json());
     let published: Vec<String> = rows.iter().map(shown).collect();
     Ok(list(&published, None))
@@ -77,7 +77,7 @@ pub(super) async fn page(
         (published, bytes)
     };
     let _turn = turn(&inner).await?;
-    let page = paging::read(inner.record.as_ref(), &filter, after, PAGE, show).await?;
+    let page = paging::read(inner.core.record.as_ref(), &filter, after, PAGE, show).await?;
     let next = page.next.map(|last| digest.token(last));
     Ok(list(&page.items, next))
 }

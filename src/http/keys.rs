@@ -19,7 +19,7 @@ pub(super) async fn jwks(State(inner): State<Inner>) -> Representation {
     Representation {
         content_type: "application/jwk-set+json",
         keep: Keep::For(KEYS_KEPT),
-        body: inner.keys.borrow().keyring.to_jwks().into(),
+        body: inner.core.keys.borrow().keyring.to_jwks().into(),
     }
 }
 
@@ -101,7 +101,7 @@ fn unwritable(error: serde_json::Error) -> Problem {
 
 /// `GET /v1/keys`
 pub(super) async fn list(State(inner): State<Inner>) -> Result<Representation, Problem> {
-    let (keys, now) = (inner.keys.borrow(), inner.clock.now());
+    let (keys, now) = (inner.core.keys.borrow(), inner.core.clock.now());
     let published = keys.keyring.published().into_iter();
     let shown = Keys {
         signing: keys.signing_key_id(now).map(KeyId::to_string),
@@ -120,7 +120,7 @@ pub(super) async fn one(
     Segments(kid): Segments<String>,
 ) -> Result<Representation, Problem> {
     let key_id: KeyId = identifier("kid", &kid)?;
-    let (keys, now) = (inner.keys.borrow(), inner.clock.now());
+    let (keys, now) = (inner.core.keys.borrow(), inner.core.clock.now());
     let entry = keys.keyring.verifying(&key_id).ok_or_else(|| {
         let detail = format!("kid: no key {key_id} is published; /v1/keys lists those that are");
         Problem::new(StatusCode::NOT_FOUND, Reason::KeyNotFound.as_str(), detail)

@@ -14,16 +14,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::health;
 use super::problem::Problem;
-use crate::clock::Clock;
 use crate::key::WARN_DAYS;
-use crate::record::Record;
-use crate::signer::{KeysInForce, Signer};
-use crate::telemetry::{self, Metrics};
+use crate::signer::{Core, KeysInForce};
+use crate::telemetry;
 
 /// The path on either port.
 pub(super) const PATH: &str = "/metrics";
@@ -64,33 +62,16 @@ impl FromStr for MetricsPlace {
 pub struct Scraped(Arc<Parts>);
 
 struct Parts {
-    metrics: Arc<Metrics>,
-    keys: watch::Receiver<Arc<KeysInForce>>,
-    record: Arc<dyn Record>,
-    clock: Clock,
-    signer: Signer,
+    core: Core,
     /// Held while the gauges are set and written: two scrapes at once would show each other's half.
     showing: Mutex<()>,
 }
 
 impl Scraped {
     /// Takes the parts of a service.
-    pub fn new(
-        metrics: Arc<Metrics>,
-        keys: watch::Receiver<Arc<KeysInForce>>,
-        record: Arc<dyn Record>,
-        clock: Clock,
-        signer: Signer,
-    ) -> Self {
+    pub fn new(core: Core) -> Self {
         let showing = Mutex::default();
-        Self(Arc::new(Parts {
-            metrics,
-            keys,
-            record,
-            clock,
-            signer,
-            showing,
-        }))
+        Self(Arc::new(Parts { core, showing }))
     }
 
     /// The path with its state, for a router.
@@ -101,22 +82,22 @@ impl Scraped {
     async fn text(&self) -> Result<String, std::fmt::Error> {
         let parts = &self.0;
         let _held = parts.showing.lock().await;
-        let rows = tokio::time::timeout(RECORD_PATIENCE, parts.record.head()).await;
+        let rows = tokio::time::timeout(RECORD_PATIENCE, parts.core.record.head()).await;
         let rows = rows.ok().and_then(Result::ok).map(|head| head.size());
-        let gauges = &parts.metrics.gauges;
+        let gauges = &parts.core.metrics.gauges;
         gauges.record_rows.clear();
         if let Some(rows) = rows {
             gauges.record_rows.get_or_create(&[]).set(rows as f64);
         }
-        let (depth, capacity) = parts.signer.queue();
+        let (depth, capacity) = parts.core.signer.queue();
         gauges.queue_depth.set(depth as f64);
         gauges.queue_capacity.set(capacity as f64);
-        let keys = Arc::clone(&parts.keys.borrow());
-        let now = parts.clock.now();
-        let reason = parts.signer.readiness().why_not();
+        let keys = Arc::clone(&parts.core.keys.borrow());
+        let now = parts.core.clock.now();
+        let reason = parts.core.signer.readiness().why_not();
         gauges.signing.set(f64::from(u8::from(reason.is_none())));
         show_keys(gauges, &keys, now);
-        parts.metrics.text()
+        parts.core.metrics.text()
     }
 }
 
@@ -174,7 +155,11 @@ async fn show(State(scraped): State<Scraped>) -> Response {
 }
 
 async fn show_health(State(Scraped(parts)): State<Scraped>) -> Response {
-    health::answer(&parts.keys, &parts.signer.readiness(), &parts.clock)
+    health::answer(
+        &parts.core.keys,
+        &parts.core.signer.readiness(),
+        &parts.core.clock,
+    )
 }
 
 /// Serves metrics and health until the token is cancelled, with connections of their own: whatever the public does on its

@@ -30,17 +30,15 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
 use url::Url;
 
 use crate::aside::Turns;
-use crate::clock::Clock;
-use crate::record::Record;
-use crate::signer::{KeysInForce, Readiness, Signer};
+use crate::signer::{Core, Readiness};
 use crate::telemetry::call::{CallContext, REQUEST_ID};
-use crate::telemetry::{Metrics, trace};
+use crate::telemetry::trace;
 use limits::Limits;
 pub use metrics::{MetricsPlace, NoPlace, Scraped, serve_metrics};
 use problem::Problem;
@@ -112,38 +110,25 @@ impl FromStr for PublicUrl {
 /// What the edge asks.
 #[derive(Clone)]
 pub struct Inner {
-    keys: watch::Receiver<Arc<KeysInForce>>,
-    record: Arc<dyn Record>,
-    clock: Clock,
+    core: Core,
     signed_keyring: SignedKeyring,
     verifications: Arc<Semaphore>,
     limits: Limits,
     turns: Turns,
-    metrics: Arc<Metrics>,
     readiness: Readiness,
 }
 
 impl Inner {
     /// Takes the parts of a service; `issuer` is who the signed keyring says it is from.
-    pub fn new(
-        signer: &Signer,
-        keys: watch::Receiver<Arc<KeysInForce>>,
-        record: Arc<dyn Record>,
-        clock: Clock,
-        issuer: Option<PublicUrl>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(core: Core, issuer: Option<PublicUrl>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            signed_keyring: SignedKeyring::start(signer.warrant(), issuer),
+            signed_keyring: SignedKeyring::start(core.signer.warrant(), issuer),
             verifications: Arc::new(Semaphore::new(VERIFICATIONS_PER_CORE * cores)),
             limits: Limits::default(),
             turns: Turns::default(),
-            keys,
-            record,
-            clock,
-            metrics,
-            readiness: signer.readiness(),
+            readiness: core.signer.readiness(),
+            core,
         }
     }
 }
@@ -252,5 +237,5 @@ async fn description() -> Representation {
 }
 
 async fn health(State(inner): State<Inner>) -> Response {
-    health::answer(&inner.keys, &inner.readiness, &inner.clock)
+    health::answer(&inner.core.keys, &inner.readiness, &inner.core.clock)
 }

@@ -9,7 +9,7 @@ use crate::record::resumption::to_published;
 
 /// All of them, the oldest first.
 pub(super) async fn list(State(inner): State<Inner>) -> Result<Representation, Problem> {
-    let resumptions = inner.record.resumptions().await?;
+    let resumptions = inner.core.record.resumptions().await?;
     let body = to_published(&resumptions);
     Ok(Representation::json(Keep::For(LIST_KEPT), body))
 }

@@ -79,7 +79,7 @@ pub(super) async fn verify(
         Pool::Large => None,
     };
     let place = place.transpose().map_err(|_| Problem::overloaded())?;
-    let keys = Arc::clone(&inner.keys.borrow());
+    let keys = Arc::clone(&inner.core.keys.borrow());
     // The place is held until it is done, also when the client has gone.
     let judge = move || {
         let _held = (place, part);
@@ -91,7 +91,7 @@ pub(super) async fn verify(
         Pool::Large => pool.work(judge).await,
     };
     let (verdict, signed) = verified.ok_or_else(Problem::shutting_down)?;
-    inner.metrics.judged(verdict.kind);
+    inner.core.metrics.judged(verdict.kind);
     let recorded = match &signed {
         Some(signed) if verdict.kind == VerdictKind::Valid => {
             Some(is_recorded(&inner, signed).await?)
@@ -110,6 +110,9 @@ pub(super) async fn verify(
 
 async fn is_recorded(inner: &Inner, signed: &SignedCheckpoint) -> Result<bool, Problem> {
     let fields = signed.checkpoint.fields();
-    let row = inner.record.get(&fields.ledger_id, &fields.checkpoint_id);
+    let row = inner
+        .core
+        .record
+        .get(&fields.ledger_id, &fields.checkpoint_id);
     Ok(row.await?.is_some_and(|row| row.signed.jws == signed.jws))
 }

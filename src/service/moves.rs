@@ -9,26 +9,22 @@
 use std::sync::Arc;
 
 use futures_util::future::join;
-use tokio::sync::watch;
 
 use super::peer::{Answer, Vouched, place};
 use super::peer_keys;
 use super::witnesses::{WitnessError, Witnesses, ask_all};
 use crate::audit::{self, Outcome};
-use crate::clock::Clock;
 use crate::record::head::LogName;
 use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::witness::{self, NotContained};
 use crate::record::{Record, RecordError};
-use crate::signer::KeysInForce;
+use crate::signer::Core;
 
 /// The record, and what it is compared with.
 pub(super) struct Watched {
-    pub(super) record: Arc<dyn Record>,
+    pub(super) core: Core,
     pub(super) witnesses: Witnesses,
     pub(super) log: LogName,
-    pub(super) clock: Clock,
-    pub(super) keys: watch::Receiver<Arc<KeysInForce>>,
 }
 
 /// Why nothing is signed yet.
@@ -62,12 +58,16 @@ pub(super) enum Waits {
 /// Compares, and lets this process sign again when nothing is missing.
 pub(super) async fn follow(watched: &Watched, moved: &Moved) -> Result<(), Waits> {
     let Watched {
-        record,
+        core,
         witnesses,
         log,
+    } = watched;
+    let Core {
+        record,
         clock,
         keys,
-    } = watched;
+        ..
+    } = core;
     let Some(bare) = record.as_it_is() else {
         return Ok(());
     };

@@ -37,13 +37,13 @@ impl Watch {
     ///
     /// # Errors
     /// [`HeadFileError::Io`] when the head file cannot be written. That no key can sign is none: the file stays as it is.
-    pub(super) async fn start(watched: Watched, signer: Signer) -> Result<Self, HeadFileError> {
+    pub(super) async fn start(watched: Watched) -> Result<Self, HeadFileError> {
         let mut keeper = watched.witnesses.head_file.clone().map(|file| Keeper {
             file,
-            signer,
+            signer: watched.core.signer.clone(),
             written: None,
         });
-        let record = watched.record.as_ref();
+        let record = watched.core.record.as_ref();
         let looked = match &mut keeper {
             Some(keeper) => keeper.write(record).await,
             None => record.head().await.map(|_| ()).map_err(HeadFileError::from),
@@ -68,7 +68,7 @@ impl Watch {
 }
 
 async fn look(watched: Watched, mut keeper: Option<Keeper>, stop: CancellationToken) {
-    let record = &watched.record;
+    let record = &watched.core.record;
     let (mut asked, mut waits) = (Instant::now(), String::new());
     loop {
         let ended = tokio::time::timeout(LOOK_EVERY, stop.cancelled())

@@ -12,6 +12,7 @@
 
 mod asking;
 mod committer;
+mod core;
 mod coverage;
 mod custody;
 mod heads;
@@ -44,6 +45,7 @@ use crate::record::{AppendError, Receipt, Record, RecordError};
 use crate::telemetry::{Metrics, trace};
 use crate::timekeeping::uptime;
 
+pub use self::core::Core;
 pub use custody::{Custody, RevokeError};
 pub use heartbeat::Beat;
 pub use in_force::{KeysInForce, SourceStatus};

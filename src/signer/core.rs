@@ -1,0 +1,50 @@
+//! What every edge answers from, handed on as one.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Custody, KeysInForce, Signer};
+use crate::clock::Clock;
+use crate::record::Record;
+use crate::record::head::LogName;
+use crate::record::rules::MaxEntryJump;
+use crate::telemetry::Metrics;
+
+/// The parts of a service that runs.
+#[derive(Clone)]
+pub struct Core {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Remembers.
+    pub record: Arc<dyn Record>,
+    /// The keys in force.
+    pub keys: watch::Receiver<Arc<KeysInForce>>,
+    /// Signs.
+    pub signer: Signer,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Core {
+    /// Starts the signer with the keys in custody.
+    ///
+    /// # Errors
+    /// When there are no threads.
+    pub fn start(
+        custody: &Custody,
+        record: Arc<dyn Record>,
+        log: LogName,
+        max_jump: MaxEntryJump,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let (recorded, counted) = (Arc::clone(&record), Arc::clone(&metrics));
+        Ok(Self {
+            clock: custody.clock(),
+            keys: custody.keys(),
+            signer: Signer::start(custody, recorded, log, max_jump, counted)?,
+            record,
+            metrics,
+        })
+    }
+}
