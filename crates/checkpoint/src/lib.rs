@@ -27,8 +27,8 @@
 //! | [`keyring`] | all keys that were ever seen, endorsements, pins |
 //! | [`signing`] | the secret document, and the one way to sign |
 //! | [`verdict`] | verdicts on published checkpoints |
-//! | [`history`] | the rules that forbid a second history |
-//! | [`log`] | the record as a transparency log: tree, proofs, heads, exports |
+//! | [`history`] | the rules that forbid a second history, and what rows make of their ledgers |
+//! | [`log`] | the record as a transparency log: batches, tree, proofs, heads, exports |
 //! | [`reason`] | why a service does not do what it is asked |
 //! | [`fault`], [`hex`], [`identifier`], [`lines`], [`visible`] | what is wrong with input; the form of hashes and names; lines within a bound; text that is safe to show |
 
