@@ -1,11 +1,11 @@
 //! Between the messages of protobuf and the types of the core, both ways, once: what the edge for gRPC answers, and what the command line
 //! and the replicas read of it.
 
-mod checkpoint;
+mod checkpoints;
 mod keys;
 mod record;
 
-pub(crate) use checkpoint::{read_verdict, verdict};
+pub(crate) use checkpoints::{read_verdict, verdict};
 pub(crate) use keys::{key, read_state};
 pub(crate) use record::{inclusion, proof, read_proof};
 
