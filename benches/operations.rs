@@ -15,18 +15,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
-use checkpoint_signer::checkpoint::Checkpoint;
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{Algorithm, ValidityWindow, parse_instant};
+use checkpoint::keyring::Keyring;
+use checkpoint::signing::KeySecret;
+use checkpoint::verdict;
 use checkpoint_signer::clock::Clock;
 use checkpoint_signer::grpc::access::Access;
-use checkpoint_signer::grpc::proto::SignCheckpointRequest;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::key::{KeySecret, Keyring, ValidityWindow, parse_instant};
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::service::{Parts, Service};
-use checkpoint_signer::signature::{Algorithm, SignedCheckpoint};
 use checkpoint_signer::signer::{Custody, Signer, WhenFull};
 use checkpoint_signer::source::FileSource;
-use checkpoint_signer::verifier;
+use checkpoint_signer::wire::proto::SignCheckpointRequest;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use pkcs1::DecodeRsaPrivateKey;
 use rand::rngs::SysRng;
@@ -225,7 +227,7 @@ fn operations(criterion: &mut Criterion, bits: usize) {
     keyring.insert(key.version().clone()).unwrap();
     let published = signed.published_json();
     group.bench_function("verdict from JSON", |b| {
-        b.iter(|| verifier::verify_published(&keyring, black_box(published.as_bytes())));
+        b.iter(|| verdict::verify_published(&keyring, black_box(published.as_bytes())));
     });
     group.finish();
 }

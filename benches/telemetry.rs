@@ -10,9 +10,10 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
+use checkpoint::jws::ProtectedHeader;
+use checkpoint::key::{Algorithm, ValidityWindow, parse_instant};
+use checkpoint::signing::KeySecret;
 use checkpoint_signer::audit::{self, Asked, Outcome, Subject};
-use checkpoint_signer::key::{KeySecret, ValidityWindow, parse_instant};
-use checkpoint_signer::signature::{Algorithm, ProtectedHeader};
 use checkpoint_signer::telemetry::call::CallContext;
 use checkpoint_signer::telemetry::{JsonLines, Metrics};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -32,7 +33,7 @@ fn header() -> ProtectedHeader {
     let key = KeySecret::parse(&made.0, None).unwrap();
     let key = key.into_signing_key();
     let example = include_bytes!("../examples/checkpoint.json");
-    let checkpoint = checkpoint_signer::checkpoint::Checkpoint::from_json(example).unwrap();
+    let checkpoint = checkpoint::checkpoint::Checkpoint::from_json(example).unwrap();
     let open = key.open_at(at("2025-06-01")).unwrap();
     open.sign(checkpoint.payload()).unwrap().header().clone()
 }

@@ -18,13 +18,13 @@
 //!
 //! | module | what it is for |
 //! | --- | --- |
-//! | [`checkpoint`] | the domain type, its strict JSON, its payload (RFC 8785); of the core, `crates/checkpoint` |
-//! | [`signature`] | the detached JWS (RFC 7515): header, signing input, parse; of the core |
-//! | [`key`] | versions, windows, the keyring, the secret document, signing; of the core |
+//! | `checkpoint::checkpoint` | the domain type, its strict JSON, its payload (RFC 8785); of the core, `crates/checkpoint` |
+//! | `checkpoint::jws` | the detached JWS (RFC 7515): header, signing input, parse; of the core |
+//! | `checkpoint::{key, keyring, signing}` | versions, windows, the keyring, the secret document, signing; of the core |
 //! | [`source`] | where keys come from: AWS Secrets Manager, a file |
 //! | [`record`] | where signatures and public keys are kept, the rules that forbid a second history, the tree over the rows with its proofs and signed heads |
 //! | [`signer`] | the one path that can produce a signature |
-//! | [`verifier`] | verdicts on published checkpoints; of the core and of `crates/verify` |
+//! | `checkpoint::verdict`, `checkpoint_verify` | verdicts on published checkpoints; of the core and of `crates/verify` |
 //! | [`rollover`] | the yearly procedure as steps, for the operator and for the rotation Lambda |
 //! | [`grpc`], [`http`], [`cli`] | the edges: translate, call inward, map errors; `http` has the page for auditors |
 //! | [`wire`] | protobuf's messages, and what is between them and the core, both ways |
@@ -33,8 +33,8 @@
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
 //! | `budget`, `counts`, `aside`, `pools` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign, and of these those for what is large |
 //! | `net` | connections, for `grpc` and `http` alike |
-//! | `files` | which files are read: those that end (of `checkpoint-verify`) |
-//! | [`fault`], [`hex`], [`identifier`], [`paging`], [`visible`] | what is wrong with input; the form of hashes and names; pages of the record; text that is safe to show |
+//! | `checkpoint_verify::files` | which files are read: those that end |
+//! | `checkpoint::{fault, hex, identifier, visible}`, [`paging`] | what is wrong with input; the form of hashes and names; pages of the record; text that is safe to show |
 
 mod advice;
 mod aside;
@@ -59,33 +59,3 @@ pub mod source;
 pub mod telemetry;
 pub mod timekeeping;
 pub mod wire;
-
-use ::checkpoint::lines;
-use ::checkpoint_verify::files;
-
-pub use ::checkpoint::{checkpoint, fault, hex, identifier, reason, visible};
-
-/// Verdicts on published checkpoints: one by one, many, and on the record that they are in.
-pub mod verifier {
-    pub use ::checkpoint::verdict::*;
-    pub use ::checkpoint_verify::bulk;
-
-    /// The record as a transparency log, checked offline.
-    pub mod log {
-        pub use ::checkpoint::log::*;
-        pub use ::checkpoint_verify::log::*;
-    }
-}
-
-/// Keys: the versions, their windows, the ring of all that were ever seen, and the secret they come in.
-pub mod key {
-    pub use ::checkpoint::key::*;
-    pub use ::checkpoint::keyring::*;
-    pub use ::checkpoint::signing::*;
-}
-
-/// The detached JWS (RFC 7515), and the algorithms.
-pub mod signature {
-    pub use ::checkpoint::jws::*;
-    pub use ::checkpoint::key::{Algorithm, UnknownAlgorithm};
-}

@@ -6,7 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::pools::Pool;
-use crate::record::{Filter, Receipt, Record, RecordError};
+use crate::record::{Filter, Record, RecordError};
+use checkpoint::history::Receipt;
 
 /// Largest page in bytes, so that it stays below the 4 MiB that gRPC clients accept by default. One item is always
 /// given, and one item is always smaller.

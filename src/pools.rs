@@ -8,7 +8,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 use crate::aside::{NICER, give_way};
-use crate::signature::SignedCheckpoint;
+use checkpoint::jws::SignedCheckpoint;
 
 /// A message of more bytes than this is large. The most values that fit in fewer are read in a millisecond.
 pub(crate) const LARGE_BYTES: usize = 16 * 1024;

@@ -20,15 +20,16 @@ use crate::aside::{Aside, Turns};
 use crate::clock::Clock;
 use crate::grpc::access::Access;
 use crate::http::{MetricsPlace, Scraped};
-use crate::key::Keyring;
-use crate::record::head::LogName;
-use crate::record::rules::MaxEntryJump;
 use crate::record::{Depth, Record, RecordError};
 use crate::signer::{Core, Custody};
 use crate::source::KeySource;
 use crate::telemetry::Metrics;
-use crate::verifier::{self, VerdictKind};
 use crate::{grpc, http};
+use checkpoint::history::rules::MaxEntryJump;
+use checkpoint::keyring::Keyring;
+use checkpoint::log::head::LogName;
+use checkpoint::verdict;
+use checkpoint::verdict::VerdictKind;
 
 pub use head_file::{HeadFile, HeadFileError, WhenMissing};
 pub(crate) use peer::place;
@@ -272,7 +273,7 @@ async fn check_record(record: &dyn Record) -> Result<Option<DateTime<Utc>>, Star
     let keyring: Keyring = record.keyring().await?;
     let newest = record.newest(ROWS_VERIFIED).await?;
     for row in &newest {
-        let verdict = verifier::verify(&keyring, &row.signed);
+        let verdict = verdict::verify(&keyring, &row.signed);
         // A key that was revoked later has signed rows all the same.
         if !matches!(verdict.kind, VerdictKind::Valid | VerdictKind::KeyRevoked) {
             return Err(StartError::WrongRow {

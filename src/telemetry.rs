@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use crate::audit;
-use crate::visible::visible;
+use checkpoint::visible::visible;
 
 pub use json::JsonLines;
 pub use metrics::Metrics;

@@ -11,10 +11,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::clock::Clock;
-use crate::key::instant_text;
-use crate::record::rules::{
+use checkpoint::history::rules::{
     CLOCK_TOLERANCE, RuleViolation, check_ahead, check_behind, other_clock,
 };
+use checkpoint::key::instant_text;
 
 /// The time since the machine was started, its sleep included. Setting the clock does not change it.
 pub fn uptime() -> Duration {

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use checkpoint_signer::grpc::proto::sign_checkpoints_response::Outcome;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{SignCheckpointRequest, SignCheckpointsRequest};
+use checkpoint_signer::wire::proto::sign_checkpoints_response::Outcome;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{SignCheckpointRequest, SignCheckpointsRequest};
 use hdrhistogram::Histogram;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;

@@ -6,13 +6,14 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use checkpoint_signer::checkpoint::{
+use checkpoint::checkpoint::{
     Checkpoint, CheckpointFields, CumulativeHash, EntryCount, JsonObject, Timestamp, TotalVolume,
 };
-use checkpoint_signer::key::{KeySecret, KeyVersion, SigningKey};
+use checkpoint::history::rules::MaxEntryJump;
+use checkpoint::jws::{DetachedJws, JwsType, ProtectedHeader, SignedCheckpoint};
+use checkpoint::key::KeyVersion;
+use checkpoint::signing::{KeySecret, SigningKey};
 use checkpoint_signer::record::Record;
-use checkpoint_signer::record::rules::MaxEntryJump;
-use checkpoint_signer::signature::{DetachedJws, JwsType, ProtectedHeader, SignedCheckpoint};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::ledgers::{LEDGERS, TOTAL_VOLUME, checkpoint_id, ledger_id};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use checkpoint_signer::grpc::proto::Checkpoint;
+use checkpoint_signer::wire::proto::Checkpoint;
 
 /// As many as Amply may have, each signed once a day.
 pub const LEDGERS: u64 = 3000;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use checkpoint_signer::key::{KeySecret, ValidityWindow, parse_instant};
+use checkpoint::key::{Algorithm, ValidityWindow, parse_instant};
+use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::Record;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::signature::Algorithm;
 use rusqlite::Connection;
 use tempfile::TempDir;
 

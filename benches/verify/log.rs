@@ -5,11 +5,12 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use checkpoint_signer::key::{Keyring, PinnedKeyring, SigningKey};
-use checkpoint_signer::record::head::{DEFAULT_LOG, SignedHead};
-use checkpoint_signer::record::proof::TreeHead;
-use checkpoint_signer::record::tree::{Frontier, TreeHash};
-use checkpoint_signer::verifier::log::check_export;
+use checkpoint::keyring::{Keyring, PinnedKeyring};
+use checkpoint::log::head::{DEFAULT_LOG, SignedHead};
+use checkpoint::log::proof::TreeHead;
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint::signing::SigningKey;
+use checkpoint_verify::log::check_export;
 use chrono::{DateTime, Utc};
 
 use crate::Run;

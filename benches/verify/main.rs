@@ -19,9 +19,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::key::{KeySecret, Keyring, SigningKey, ValidityWindow};
-use checkpoint_signer::signature::{Algorithm, SignedCheckpoint};
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{Algorithm, ValidityWindow};
+use checkpoint::keyring::Keyring;
+use checkpoint::signing::{KeySecret, SigningKey};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use rayon::prelude::*;

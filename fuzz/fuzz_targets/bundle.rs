@@ -2,10 +2,10 @@
 //! an export ends.
 #![no_main]
 
-use checkpoint_signer::record::export::ExportReader;
-use checkpoint_signer::record::tree::TreeHash;
-use checkpoint_signer::verifier::VerdictKind;
-use checkpoint_signer::verifier::log::{InclusionBundle, verify_head};
+use checkpoint::log::export::ExportReader;
+use checkpoint::log::tree::TreeHash;
+use checkpoint::log::{InclusionBundle, verify_head};
+use checkpoint::verdict::VerdictKind;
 use checkpoint_signer_fuzz::{KEYRING, PUBLISHED};
 use libfuzzer_sys::fuzz_target;
 

@@ -2,9 +2,9 @@
 //! same. What is printed is read again as the same. Nobody without a key makes a valid checkpoint.
 #![no_main]
 
-use checkpoint_signer::checkpoint::{Checkpoint, Outline, PublishedOutline};
-use checkpoint_signer::signature::{DetachedJws, SignedCheckpoint};
-use checkpoint_signer::verifier::{VerdictKind, verify};
+use checkpoint::checkpoint::{Checkpoint, Outline, PublishedOutline};
+use checkpoint::jws::{DetachedJws, SignedCheckpoint};
+use checkpoint::verdict::{VerdictKind, verify};
 use checkpoint_signer_fuzz::{KEYRING, PUBLISHED};
 use libfuzzer_sys::fuzz_target;
 

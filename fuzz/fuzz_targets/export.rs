@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use checkpoint_signer::key::{Keyring, PinnedKeyring};
-use checkpoint_signer::record::proof::TreeHead;
-use checkpoint_signer::record::tree::{Frontier, TreeHash};
-use checkpoint_signer::signature::SignedCheckpoint;
-use checkpoint_signer::verifier::VerdictKind;
-use checkpoint_signer::verifier::log::check_export;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::keyring::{Keyring, PinnedKeyring};
+use checkpoint::log::proof::TreeHead;
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint::verdict::VerdictKind;
 use checkpoint_signer_fuzz::{KEYRING, REVOKED};
+use checkpoint_verify::log::check_export;
 use libfuzzer_sys::fuzz_target;
 
 const MOST_ROWS: usize = 8;

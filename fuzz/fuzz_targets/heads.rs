@@ -1,11 +1,11 @@
 //! Signed heads, notes and endorsements: one text for one meaning, and nobody without a key makes one that holds.
 #![no_main]
 
-use checkpoint_signer::key::{Endorsement, Keyring};
-use checkpoint_signer::record::head::SignedHead;
-use checkpoint_signer::record::note::Note;
-use checkpoint_signer::verifier::VerdictKind;
-use checkpoint_signer::verifier::log::{verify_head, verify_note};
+use checkpoint::keyring::{Endorsement, Keyring};
+use checkpoint::log::head::SignedHead;
+use checkpoint::log::note::Note;
+use checkpoint::log::{verify_head, verify_note};
+use checkpoint::verdict::VerdictKind;
 use checkpoint_signer_fuzz::{KEYRING, REVOKED};
 use libfuzzer_sys::fuzz_target;
 

@@ -1,7 +1,7 @@
 //! The payload against another implementation of RFC 8785: the input is the additional members of a checkpoint.
 #![no_main]
 
-use checkpoint_signer::checkpoint::{Checkpoint, CheckpointFields, parse_object};
+use checkpoint::checkpoint::{Checkpoint, CheckpointFields, parse_object};
 use checkpoint_signer_fuzz::PUBLISHED;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};

@@ -2,7 +2,7 @@
 //! that the standard library finds, and against another implementation. The input is a double, or a number's text.
 #![no_main]
 
-use checkpoint_signer::checkpoint::parse_object;
+use checkpoint::checkpoint::parse_object;
 use checkpoint_signer_fuzz::take_u64;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

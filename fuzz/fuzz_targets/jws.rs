@@ -2,7 +2,7 @@
 //! service's own form is read as any other.
 #![no_main]
 
-use checkpoint_signer::signature::{DetachedJws, EmbeddedJws, JwsType, ProtectedHeader};
+use checkpoint::jws::{DetachedJws, EmbeddedJws, JwsType, ProtectedHeader};
 use libfuzzer_sys::fuzz_target;
 
 const TYPES: [JwsType; 4] = [

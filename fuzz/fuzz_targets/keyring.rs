@@ -1,7 +1,7 @@
 //! The keyring file: what is read is printed and read again as the same ring, and a pin believes no more than the ring.
 #![no_main]
 
-use checkpoint_signer::key::Keyring;
+use checkpoint::keyring::Keyring;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {

@@ -4,12 +4,11 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use checkpoint_signer::checkpoint::{CheckpointId, CumulativeHash, LedgerId, Timestamp};
+use checkpoint::checkpoint::{CheckpointId, CumulativeHash, LedgerId, Timestamp};
+use checkpoint::key::{Algorithm, KeyId, ValidityWindow, instant_text, parse_instant};
+use checkpoint::log::head::LogName;
+use checkpoint::log::tree::TreeHash;
 use checkpoint_signer::http::PublicUrl;
-use checkpoint_signer::key::{KeyId, ValidityWindow, instant_text, parse_instant};
-use checkpoint_signer::record::head::LogName;
-use checkpoint_signer::record::tree::TreeHash;
-use checkpoint_signer::signature::Algorithm;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use checkpoint_signer::key::{PrivateKey, PublicKey, PublicKeyError};
+use checkpoint::key::{PrivateKey, PublicKey, PublicKeyError};
 use checkpoint_signer_fuzz::demand_silence;
 use libfuzzer_sys::fuzz_target;
 

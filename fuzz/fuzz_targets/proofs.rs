@@ -1,11 +1,11 @@
 //! Proofs over the record's tree: those of small trees verify and no changed one does, and any sizes have an answer.
 #![no_main]
 
-use checkpoint_signer::record::proof::{
+use checkpoint::log::proof::{
     FoundNodes, MAX_PROOF_HASHES, ProofError, ProofPlan, TreeHead, verify_consistency,
     verify_inclusion,
 };
-use checkpoint_signer::record::tree::{Frontier, Node, NodeId, TreeHash};
+use checkpoint::log::tree::{Frontier, Node, NodeId, TreeHash};
 use checkpoint_signer_fuzz::take_u64;
 use libfuzzer_sys::fuzz_target;
 

@@ -1,9 +1,9 @@
 //! Requests on the wire: a checkpoint of a message is that of its JSON, and goes back to the wire as it came.
 #![no_main]
 
-use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::grpc::proto;
-use checkpoint_signer::signature::SignedCheckpoint;
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint_signer::wire::proto;
 use libfuzzer_sys::fuzz_target;
 use prost::Message;
 

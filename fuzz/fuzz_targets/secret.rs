@@ -2,7 +2,7 @@
 //! the two forms of a document are one, and no error repeats key material.
 #![no_main]
 
-use checkpoint_signer::key::{KeySecret, SecretError, VersionSecret};
+use checkpoint::signing::{KeySecret, SecretError, VersionSecret};
 use checkpoint_signer_fuzz::demand_silence;
 use chrono::TimeDelta;
 use libfuzzer_sys::fuzz_target;
@@ -26,7 +26,7 @@ fuzz_target!(|text: &str| {
             assert_eq!(again.version(), secret.version());
         } else {
             // Only the bound on its size tells the documentation form apart.
-            assert!(wrapped.len() > checkpoint_signer::key::MAX_SECRET_BYTES);
+            assert!(wrapped.len() > checkpoint::signing::MAX_SECRET_BYTES);
         }
         assert!(KeySecret::parse(&wrapped, Some("another")).is_err());
     }

@@ -2,8 +2,9 @@
 
 use std::sync::LazyLock;
 
-use checkpoint_signer::key::{Keyring, Revocation, parse_instant};
-use checkpoint_signer::signature::SignedCheckpoint;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::parse_instant;
+use checkpoint::keyring::{Keyring, Revocation};
 
 /// Longest run of base64 characters that may stand in an error, when it stands in a secret too. A line of PEM has 64.
 const MAX_RUN: usize = 32;

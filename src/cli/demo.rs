@@ -8,13 +8,14 @@ use chrono::{DateTime, Utc};
 use tonic_types::StatusExt;
 
 use super::{Failure, print, print_line, refused};
-use crate::key::{Keyring, parse_instant};
-use crate::reason::Reason;
-use crate::verifier;
 use crate::wire;
 use crate::wire::proto::{
     KeyState, RefreshKeysRequest, RevokeKeyRequest, SignedCheckpoint, VerdictKind,
 };
+use checkpoint::key::parse_instant;
+use checkpoint::keyring::Keyring;
+use checkpoint::reason::Reason;
+use checkpoint::verdict;
 use story::Story;
 
 /// Tells the story; fails at the first step that differs from what it should be.
@@ -149,10 +150,10 @@ pub(super) async fn run() -> Result<(), Failure> {
     let keyring = Keyring::from_jwks(jwks.as_bytes()).map_err(Failure::impossible)?;
     let signed: [&SignedCheckpoint; 3] = [&january, &last, &rescued];
     for signed in signed {
-        let (verdict, _) = verifier::verify_published(&keyring, signed.published_json.as_bytes());
+        let (verdict, _) = verdict::verify_published(&keyring, signed.published_json.as_bytes());
         print_line(&format!("  {:<18} {}", verdict.kind, verdict.explanation))?;
         expect(
-            verdict.kind == verifier::VerdictKind::Valid,
+            verdict.kind == verdict::VerdictKind::Valid,
             "it verifies offline",
         )?;
     }

@@ -15,15 +15,16 @@ use super::{
     Failure, Format, FormatArg, ServerArg, input, print, print_json, print_json_text, print_line,
     print_lines, refused,
 };
-use crate::key::{
-    DEFAULT_MODULUS_BITS, KeyId, KeySecret, KeyState, KeyVersion, KeyringFile, ValidityWindow,
-    WindowError, instant_text, parse_instant,
-};
-use crate::signature::Algorithm;
-use crate::visible::visible;
 use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
 use crate::wire::proto::{self, Key, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
+use checkpoint::key::{
+    Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, WindowError, instant_text,
+    parse_instant,
+};
+use checkpoint::keyring::{KeyState, KeyringFile};
+use checkpoint::signing::KeySecret;
+use checkpoint::visible::visible;
 use file::KeyFile;
 
 #[derive(Subcommand)]

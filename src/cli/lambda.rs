@@ -9,7 +9,7 @@ use super::server::ServersArgs;
 use super::{Failure, print};
 use crate::clock::Clock;
 use crate::rollover::{Rollover, RolloverError, RotationEvent, SecretStore, StepReport};
-use crate::visible::visible;
+use checkpoint::visible::visible;
 
 /// What the Lambda runtime sets for every function (AWS, "Defined runtime environment variables"). Its crate
 /// ends the process hard where one is missing.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::Failure;
-use crate::key::{Fingerprint, Trust};
 use crate::record::Record;
 use crate::record::postgres::DatabaseAddress;
 #[cfg(feature = "postgres")]
@@ -16,6 +15,8 @@ use crate::record::sqlite::SqliteRecord;
 use crate::source::{DEFAULT_SECRET, FileSource, KeySource};
 #[cfg(feature = "aws")]
 use crate::source::{SecretsManagerSource, secret_text};
+use checkpoint::key::Fingerprint;
+use checkpoint::keyring::Trust;
 
 /// Where keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,10 +12,10 @@ use super::place::{Environment, RecordPlace};
 use super::server::ServersArgs;
 use super::{Failure, Format, FormatArg, print, print_json};
 use crate::clock::Clock;
-use crate::key::{KeyId, Keyring, parse_instant};
 use crate::rollover::{Rollover, RolloverError, SecretStore, StepReport, StoreError, Wanted};
-use crate::signature::Algorithm;
-use crate::visible::visible;
+use checkpoint::key::{Algorithm, KeyId, parse_instant};
+use checkpoint::keyring::Keyring;
+use checkpoint::visible::visible;
 
 #[derive(Subcommand)]
 pub(super) enum RolloverCommand {

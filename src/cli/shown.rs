@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory as _};
 use url::Url;
 
 use super::Cli;
-use crate::visible::visible;
+use checkpoint::visible::visible;
 
 /// What clap tells with the words of the command line or the environment in it.
 const REPEATED: [ContextKind; 4] = [

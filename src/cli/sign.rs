@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, FormatArg, ServerArg, input, print_document, refused};
-use crate::checkpoint::{Checkpoint, MAX_JSON_BYTES};
 use crate::wire::proto::SignCheckpointRequest;
 use crate::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint::checkpoint::{Checkpoint, MAX_JSON_BYTES};
 
 #[derive(Args)]
 pub(super) struct Sign {

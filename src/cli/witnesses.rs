@@ -10,9 +10,9 @@ use super::Failure;
 use super::server::ClientTlsArgs;
 use crate::client::RemotePeer;
 use crate::record::Record;
-use crate::record::head::LogName;
 use crate::record::witness::KnownHead;
 use crate::service::{HeadFile, Peer, SilentPeer, WhenMissing, WitnessError, Witnesses};
+use checkpoint::log::head::LogName;
 
 /// The head file in the folder of --dev.
 const DEV_HEAD_FILE: &str = "record-head.jws";

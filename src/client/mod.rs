@@ -13,8 +13,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
-use crate::fault::innermost;
-use crate::files;
+use checkpoint::fault::innermost;
+use checkpoint_verify::files;
 
 pub use peers::RemotePeer;
 

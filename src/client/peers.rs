@@ -9,16 +9,16 @@ use tonic_types::StatusExt as _;
 use super::{ClientTls, connect};
 use crate::grpc::record::{RECORD_HOME, RECORD_HOME_NAME};
 use crate::grpc::status::{IS_AT, NEWEST_HOME, SEEN_ROOT, SEEN_ROWS, WAS_AT};
-use crate::record::head::SignedHead;
 use crate::record::home::Home;
-use crate::record::proof::TreeHead;
 use crate::record::witness::KnownHead;
 use crate::service::{Answer, Peer, PeerReply, Revoked, Vouched, Wrong, place};
-use crate::verifier::log::AnyHead;
 use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
 use crate::wire::proto::record_service_client::RecordServiceClient;
 use crate::wire::proto::{self, GetRecordHeadRequest, ListKeysRequest};
+use checkpoint::log::AnyHead;
+use checkpoint::log::head::SignedHead;
+use checkpoint::log::proof::TreeHead;
 
 /// Another replica of the same record.
 #[derive(Clone, Debug)]

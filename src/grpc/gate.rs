@@ -27,9 +27,9 @@ use super::{protocol, status};
 use crate::aside::Turn;
 use crate::audit::Asked;
 use crate::counts::{Counts, Slot};
-use crate::reason::Reason;
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
+use checkpoint::reason::Reason;
 
 /// What is known of a call, for the handler and for the audit log.
 #[derive(Clone)]

@@ -10,8 +10,6 @@ use tonic::{Request, Response, Status};
 use super::gate::Call;
 use super::{Inner, status};
 use crate::audit::{self, Outcome};
-use crate::key::{KeyId, KeyringEntry, Revocation};
-use crate::reason::Reason;
 use crate::signer::KeysInForce;
 use crate::timekeeping::Timekeeper;
 use crate::wire;
@@ -21,6 +19,9 @@ use crate::wire::proto::{
     RefreshKeysRequest, RefreshKeysResponse, RevokeKeyRequest, RevokeKeyResponse, WatchKeysRequest,
     WatchKeysResponse,
 };
+use checkpoint::key::KeyId;
+use checkpoint::keyring::{KeyringEntry, Revocation};
+use checkpoint::reason::Reason;
 
 /// Answers `KeyService`.
 #[derive(Clone)]
@@ -47,7 +48,7 @@ impl Keys {
 
 fn read_key_id(text: &str) -> Result<KeyId, Status> {
     text.parse()
-        .map_err(|error: crate::identifier::IdentifierError| {
+        .map_err(|error: checkpoint::identifier::IdentifierError| {
             status::invalid_request("key_id", &error.to_string())
         })
 }

@@ -26,7 +26,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::aside::Turns;
 use crate::signer::{Core, Custody, NoKey, Readiness, Refusal};
-pub use crate::wire::proto;
+use crate::wire::proto;
 use access::Access;
 use gate::GateLayer;
 

@@ -3,7 +3,7 @@
 
 use tonic::Code;
 
-use crate::reason::Reason;
+use checkpoint::reason::Reason;
 
 /// What a caller can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

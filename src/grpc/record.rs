@@ -8,15 +8,9 @@ use super::gate::Call;
 use super::{Inner, status};
 use crate::aside::Turn;
 use crate::audit::{self, Outcome};
-use crate::identifier::IdentifierError;
-use crate::key::instant_text;
 use crate::paging::{self, FilterDigest};
 use crate::pools::Pool;
-use crate::reason::Reason;
-use crate::record::proof::{ProofPlan, verify_inclusion};
-use crate::record::rules::{CLOCK_TOLERANCE, RuleViolation, other_clock};
-use crate::record::tree::TreeHash;
-use crate::record::{Filter, Receipt, RecordError, ResumeOrder, Resumption, prover};
+use crate::record::{Filter, RecordError, prover};
 use crate::signer::Refusal;
 use crate::timekeeping::uptime;
 use crate::wire;
@@ -28,6 +22,13 @@ use crate::wire::proto::{
     ProveConsistencyResponse, RecordHead, ResumeClockRequest, ResumeClockResponse,
     SignedCheckpoint as WireSignedCheckpoint,
 };
+use checkpoint::history::rules::{CLOCK_TOLERANCE, RuleViolation, other_clock};
+use checkpoint::history::{Receipt, ResumeOrder, Resumption};
+use checkpoint::identifier::IdentifierError;
+use checkpoint::key::instant_text;
+use checkpoint::log::proof::{ProofPlan, verify_inclusion};
+use checkpoint::log::tree::TreeHash;
+use checkpoint::reason::Reason;
 
 /// In the metadata of the answer of ResumeClock: which other clocks agree with the service's, by name.
 pub(crate) const COMPARED_CLOCKS: &str = "compared-clocks";

@@ -16,11 +16,7 @@ use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, STREAM_WINDOW, STREAM_WINDOW_KIB, status};
 use crate::audit::{self, Asked, Outcome, Subject};
 use crate::budget::Part;
-use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
-use crate::fault::FieldFault;
 use crate::pools::Pool;
-use crate::reason::Reason;
-use crate::record::Receipt;
 use crate::signer::{Made, OnDecision, Submission, WhenFull};
 use crate::telemetry::Metrics;
 use crate::telemetry::call::CallSpans;
@@ -30,6 +26,10 @@ use crate::wire::proto::{
     Checkpoint as WireCheckpoint, SignCheckpointRequest, SignCheckpointResponse,
     SignCheckpointsRequest, SignCheckpointsResponse,
 };
+use checkpoint::checkpoint::{Checkpoint, InvalidCheckpoint};
+use checkpoint::fault::FieldFault;
+use checkpoint::history::Receipt;
+use checkpoint::reason::Reason;
 
 /// Answers `SigningService`.
 pub(super) struct Signing(pub(super) Inner);

@@ -9,12 +9,13 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use super::reasons;
 use crate::advice;
-use crate::checkpoint::{InvalidCheckpoint, LedgerId};
-use crate::fault::{FieldFault, excerpt};
-use crate::reason::Reason;
-use crate::record::{NotResumed, RecordError, ResumeError, WentBack};
+use crate::record::{RecordError, ResumeError, WentBack};
 use crate::signer::{Refusal, RevokeError};
 use crate::source::SourceError;
+use checkpoint::checkpoint::{InvalidCheckpoint, LedgerId};
+use checkpoint::fault::{FieldFault, excerpt};
+use checkpoint::history::NotResumed;
+use checkpoint::reason::Reason;
 
 /// The domain of every `google.rpc.ErrorInfo` of this service.
 const DOMAIN: &str = "checkpoint-signer";
@@ -77,7 +78,7 @@ pub(super) fn check_request_id(request_id: &str) -> Result<(), FieldFault> {
 
 fn invalid(reason: Reason, faults: &[FieldFault]) -> Status {
     let told = first_of(faults);
-    let mut message = crate::fault::list(&told);
+    let mut message = checkpoint::fault::list(&told);
     if told.len() < faults.len() {
         message.push_str(&format!("; and {} more", faults.len() - told.len()));
     }

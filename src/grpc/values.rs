@@ -6,11 +6,11 @@
 
 use std::any::TypeId;
 
-use crate::checkpoint::MAX_VALUES;
 use crate::wire::proto::{
     SignCheckpointRequest, SignCheckpointsRequest, VerifyCheckpointRequest,
     VerifyCheckpointsRequest,
 };
+use checkpoint::checkpoint::MAX_VALUES;
 
 /// Deepest nesting of messages that prost reads.
 const MAX_DEPTH: usize = 100;

@@ -13,8 +13,6 @@ use super::gate::Call;
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, status};
 use crate::pools::Pool;
-use crate::signature::SignedCheckpoint;
-use crate::verifier::{self, Verdict, VerdictKind};
 use crate::wire;
 use crate::wire::proto::verification_service_server::VerificationService;
 use crate::wire::proto::{
@@ -22,6 +20,9 @@ use crate::wire::proto::{
     VerifyCheckpointResponse, VerifyCheckpointsRequest, VerifyCheckpointsResponse,
     verify_checkpoint_request, verify_checkpoints_request,
 };
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::verdict;
+use checkpoint::verdict::{Verdict, VerdictKind};
 
 const NO_SUBJECT: &str = "is missing; expected signed_checkpoint or published_json";
 
@@ -80,8 +81,8 @@ impl Verification {
         };
         is_read();
         let verified = pool.work(move || match subject {
-            Ok(text) => verifier::verify_published(&keys.keyring, text.as_bytes()),
-            Err(Ok(signed)) => (verifier::verify(&keys.keyring, &signed), Some(signed)),
+            Ok(text) => verdict::verify_published(&keys.keyring, text.as_bytes()),
+            Err(Ok(signed)) => (verdict::verify(&keys.keyring, &signed), Some(signed)),
             Err(Err(invalid)) => (Verdict::malformed(invalid), None),
         });
         let (verdict, signed) = verified.await.ok_or_else(status::shutting_down)?;

@@ -8,12 +8,13 @@ use super::problem::Problem;
 use super::query::{Query, Segments, identifier};
 use super::representation::{Keep, LIST_KEPT, Representation};
 use crate::aside::Turn;
-use crate::checkpoint::{CheckpointId, LedgerId};
-use crate::key::parse_instant;
 use crate::paging::{self, FilterDigest};
 use crate::pools::Pool;
-use crate::reason::Reason;
-use crate::record::{Filter, Receipt};
+use crate::record::Filter;
+use checkpoint::checkpoint::{CheckpointId, LedgerId};
+use checkpoint::history::Receipt;
+use checkpoint::key::parse_instant;
+use checkpoint::reason::Reason;
 
 /// Checkpoints on a page.
 const PAGE: u32 = 100;

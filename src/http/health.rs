@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::key::{KeyId, instant_text};
 use crate::signer::{KeysInForce, Readiness};
+use checkpoint::key::{KeyId, instant_text};
 
 /// The path on either port.
 pub(super) const PATH: &str = "/health";

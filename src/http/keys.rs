@@ -10,9 +10,10 @@ use super::Inner;
 use super::problem::Problem;
 use super::query::{Segments, identifier};
 use super::representation::{KEYS_KEPT, Keep, Representation};
-use crate::key::{KeyId, KeyringEntry, instant_text};
-use crate::reason::Reason;
 use crate::signer::KeysInForce;
+use checkpoint::key::{KeyId, instant_text};
+use checkpoint::keyring::KeyringEntry;
+use checkpoint::reason::Reason;
 
 /// `GET /.well-known/jwks.json`
 pub(super) async fn jwks(State(inner): State<Inner>) -> Representation {

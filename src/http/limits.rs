@@ -15,8 +15,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 use crate::budget::{Budget, Part};
-use crate::checkpoint::MAX_PAYLOAD_BYTES;
-use crate::fault::excerpt;
+use checkpoint::checkpoint::MAX_PAYLOAD_BYTES;
+use checkpoint::fault::excerpt;
 
 /// Largest body, in bytes: the largest published checkpoint in its canonical form. Its signature by a key of 8192 bits has 1,366
 /// characters, the header before it some 300.

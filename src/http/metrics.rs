@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::health;
 use super::problem::Problem;
-use crate::key::WARN_DAYS;
 use crate::signer::{Core, KeysInForce};
 use crate::telemetry;
+use checkpoint::key::WARN_DAYS;
 
 /// The path on either port.
 pub(super) const PATH: &str = "/metrics";

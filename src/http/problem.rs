@@ -4,10 +4,11 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::fault::{self, FieldFault};
-use crate::reason::Reason;
 use crate::record::RecordError;
 use crate::signer::NoKey;
+use checkpoint::fault;
+use checkpoint::fault::FieldFault;
+use checkpoint::reason::Reason;
 
 /// When a client may try again after it was turned away, in seconds.
 const RETRY_AFTER: &str = "1";

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use url::form_urlencoded;
 
 use super::problem::Problem;
-use crate::fault::{Faults, FieldFault, excerpt};
+use checkpoint::fault::{Faults, FieldFault, excerpt};
 
 /// The parameters of one request, taken one by one.
 pub(super) struct Query {

@@ -5,7 +5,7 @@ use axum::extract::State;
 use super::Inner;
 use super::problem::Problem;
 use super::representation::{Keep, LIST_KEPT, Representation};
-use crate::record::resumption::to_published;
+use checkpoint::history::resumption::to_published;
 
 /// All of them, the oldest first.
 pub(super) async fn list(State(inner): State<Inner>) -> Result<Representation, Problem> {

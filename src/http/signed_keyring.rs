@@ -13,10 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::PublicUrl;
 use super::problem::Problem;
 use super::representation::KEYS_KEPT;
-use crate::key::{KeyId, Keyring, SignError};
-use crate::reason::Reason;
 use crate::record::RecordError;
 use crate::signer::{Refusal, Warrant, Warranted};
+use checkpoint::key::{KeyId, SignError};
+use checkpoint::keyring::Keyring;
+use checkpoint::reason::Reason;
 
 /// Least time between two signatures.
 const PAUSE: Duration = Duration::from_secs(1);

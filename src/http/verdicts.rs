@@ -16,11 +16,12 @@ use super::Inner;
 use super::limits::{self, Asker};
 use super::problem::Problem;
 use crate::budget::Part;
-use crate::fault::FieldFault;
-use crate::key::{KeyId, instant_text};
 use crate::pools::Pool;
-use crate::signature::SignedCheckpoint;
-use crate::verifier::{self, VerdictKind};
+use checkpoint::fault::FieldFault;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{KeyId, instant_text};
+use checkpoint::verdict;
+use checkpoint::verdict::VerdictKind;
 
 /// The body, if it says that it is JSON and is within bounds.
 pub(super) struct PublishedJson(Bytes, Option<Part>);
@@ -49,7 +50,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let detail = format!(
         "Content-Type: is {}; expected application/json",
-        crate::fault::excerpt(found)
+        checkpoint::fault::excerpt(found)
     );
     Err(Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -83,7 +84,7 @@ pub(super) async fn verify(
     // The place is held until it is done, also when the client has gone.
     let judge = move || {
         let _held = (place, part);
-        verifier::verify_published(&keys.keyring, &body)
+        verdict::verify_published(&keys.keyring, &body)
     };
     let verified = match pool {
         // HTTP has threads of its own, which give way. A way to others and back costs more than RSA when the machine is busy.

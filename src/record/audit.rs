@@ -8,12 +8,15 @@ use chrono::{DateTime, Utc};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::rules::{RuleViolation, Standing};
-use super::tree::{Frontier, HIGHEST_KEPT, KEPT_EVERY, Node, NodeId, TreeHash};
-use super::{Depth, Filter, Ledgers, Listing, Receipt, Record, RecordError, Resumption};
+use super::{Depth, Filter, Listing, Record, RecordError};
 use crate::advice;
-use crate::key::{Keyring, instant_text};
-use crate::verifier::{self, VerdictKind};
+use checkpoint::history::rules::{RuleViolation, Standing};
+use checkpoint::history::{Ledgers, Receipt, Resumption};
+use checkpoint::key::instant_text;
+use checkpoint::keyring::Keyring;
+use checkpoint::log::tree::{Frontier, HIGHEST_KEPT, KEPT_EVERY, Node, NodeId, TreeHash};
+use checkpoint::verdict;
+use checkpoint::verdict::VerdictKind;
 
 /// Rows that are read at once.
 const PAGE: u32 = 1000;
@@ -406,7 +409,7 @@ fn check(row: Option<&Receipt>, keyring: &Keyring) -> (TreeHash, Option<String>)
     let Some(row) = row else {
         return (TreeHash::leaf(&[]), None);
     };
-    let verdict = verifier::verify(keyring, &row.signed);
+    let verdict = verdict::verify(keyring, &row.signed);
     let problem = match verdict.kind {
         // A key that was revoked later has signed rows all the same.
         VerdictKind::Valid | VerdictKind::KeyRevoked => None,

@@ -1,12 +1,12 @@
-//! A record written as a file of lines, each of its rows checked on the way. [`ExportReader`] reads them.
+//! A record written as a file of lines, each of its rows checked on the way. [`ExportReader`](checkpoint::log::export::ExportReader) reads them.
 
 use std::io::Write;
 
 use super::audit::{Auditor, Problem};
-use super::tree::Frontier;
 use super::{Record, RecordError};
+use checkpoint::log::tree::Frontier;
 
-pub use ::checkpoint::log::export::{ExportHeader, ExportReader, ReadError};
+use checkpoint::log::export::ExportHeader;
 
 /// Why a record is not exported.
 #[derive(Debug, thiserror::Error)]

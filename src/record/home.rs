@@ -8,7 +8,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::tree::Frontier;
+use checkpoint::log::tree::Frontier;
 
 /// A place where a record can live.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,16 +13,18 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::audit::{Audit, Checker};
-use super::export::{ExportReader, ReadError};
-use super::resumption::list;
-use super::rules::{CLOCK_TOLERANCE, MaxEntryJump};
-use super::tree::{Frontier, TreeHash};
-use super::{AppendError, Receipt, Record, RecordError, RegisterError, ResumeError, Resumption};
+use super::{AppendError, Record, RecordError, RegisterError, ResumeError};
 use crate::advice;
-use crate::checkpoint::TIMESTAMP_TOLERANCE;
-use crate::files;
-use crate::key::{Admission, KeyId, Keyring, NotAdmitted, SkippedKey, Trust, instant_text};
-use crate::signature::SignedCheckpoint;
+use checkpoint::checkpoint::TIMESTAMP_TOLERANCE;
+use checkpoint::history::resumption::list;
+use checkpoint::history::rules::{CLOCK_TOLERANCE, MaxEntryJump};
+use checkpoint::history::{Receipt, Resumption};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{KeyId, instant_text};
+use checkpoint::keyring::{Admission, Keyring, NotAdmitted, SkippedKey, Trust};
+use checkpoint::log::export::{ExportReader, ReadError};
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint_verify::files;
 
 /// Rows that are checked, and recorded, at once.
 const BATCH: usize = 1000;

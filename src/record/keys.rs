@@ -2,7 +2,8 @@
 
 use super::RecordError;
 use super::row::{instant, parse};
-use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, PublicKey, Revocation, ValidityWindow};
+use checkpoint::key::{KeyId, KeyVersion, PublicKey, ValidityWindow};
+use checkpoint::keyring::{Endorsement, Keyring, Revocation};
 
 /// A key version as a store gives it; times are seconds since 1970.
 pub(super) struct VersionRow {

@@ -1,9 +1,10 @@
 //! Pages of rows, as every store gives them: what a page may cost is bounded, whatever is asked for.
 
 use super::row::Row;
-use super::rules::CLOCK_TOLERANCE;
-use super::{Filter, Receipt, RecordError};
-use crate::checkpoint::MAX_PAYLOAD_BYTES;
+use super::{Filter, RecordError};
+use checkpoint::checkpoint::MAX_PAYLOAD_BYTES;
+use checkpoint::history::Receipt;
+use checkpoint::history::rules::CLOCK_TOLERANCE;
 
 /// Most rows that one page looks at: a filter that hardly any row passes must not cost more than one that all pass.
 pub const MAX_LOOKED_AT: u32 = 10_000;

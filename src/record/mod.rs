@@ -1,10 +1,10 @@
 //! The record: every signature that was handed out, and the public half of every key that made one.
 //!
 //! Guarantees, whatever the store: a signature is in the record, durably, before it leaves the process; one
-//! place of a ledger is never given twice (see [`rules`]); rows are only ever added; a key's name, public
+//! place of a ledger is never given twice (see [`rules`](checkpoint::history::rules)); rows are only ever added; a key's name, public
 //! key and window never change. The record is never made by accident: opening one that is missing fails.
 //!
-//! It is a transparency log, too: [`tree`] hashes the rows, [`proof`] proves over them, [`head`] and [`note`] sign them.
+//! It is a transparency log, too: [`tree`](checkpoint::log::tree) hashes the rows, [`proof`](checkpoint::log::proof) proves over them, [`head`](checkpoint::log::head) and [`note`](checkpoint::log::note) sign them.
 
 pub mod audit;
 pub mod export;
@@ -34,27 +34,19 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::advice;
-use crate::checkpoint::{CheckpointId, LedgerId};
-use crate::key::{Endorsement, KeyConflict, KeyId, KeyVersion, Keyring, Revocation};
-use crate::signature::SignedCheckpoint;
+use checkpoint::checkpoint::{CheckpointId, LedgerId};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{KeyId, KeyVersion};
+use checkpoint::keyring::{Endorsement, KeyConflict, Keyring, Revocation};
 
+use checkpoint::history::rules::{MaxEntryJump, RuleViolation, Standing};
+use checkpoint::log::tree::{Frontier, Node, NodeId};
 use home::{Acceptance, Accepted, Home, Moved};
-use rules::{MaxEntryJump, RuleViolation, Standing};
-use tree::{Frontier, Node, NodeId};
 
-pub use ::checkpoint::history::{
-    Ledgers, NotResumed, Receipt, ResumeOrder, Resumption, resumption, rules,
-};
-pub use ::checkpoint::log::{batch, note, proof, tree};
+use checkpoint::history::{Receipt, ResumeOrder, Resumption};
 pub use listing::{Listing, MAX_LOOKED_AT};
 pub use resume::ResumeError;
 pub use seen::WentBack;
-
-/// The signed head of the record.
-pub mod head {
-    pub use ::checkpoint::log::PublishedHead;
-    pub use ::checkpoint::log::head::*;
-}
 
 /// What is cheap to ask of a store, so that it is asked all the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -178,7 +170,7 @@ pub trait Record: Send + Sync + 'static {
         entry_count: u64,
     ) -> Result<Standing, RecordError>;
 
-    /// Records candidates in order, in one transaction that judges each by the [`rules`], and answers when
+    /// Records candidates in order, in one transaction that judges each by the [`rules`](checkpoint::history::rules), and answers when
     /// it is durable. Nothing is recorded while the record has not all the rows that this process has seen. A refused candidate does not fail the others; for one that is recorded already, the
     /// recorded row is the answer. There are as many answers as candidates, in the same order.
     async fn append(

@@ -1,8 +1,8 @@
 //! Reads from a record what a proof takes, and makes it. What is read is bounded, however many rows there are.
 
-use super::proof::{FoundNodes, NodeRun, ProofPlan};
-use super::tree::{Node, NodeId, TreeHash};
 use super::{Filter, Record, RecordError};
+use checkpoint::log::proof::{FoundNodes, NodeRun, ProofPlan};
+use checkpoint::log::tree::{Node, NodeId, TreeHash};
 
 /// Makes a proof over the rows of a record.
 ///
@@ -47,7 +47,7 @@ async fn read_leaves(
         after = last.position;
         // A page may have half a megabyte to hash.
         let leaves = tokio::task::spawn_blocking(move || {
-            let leaf = |row: super::Receipt| {
+            let leaf = |row: checkpoint::history::Receipt| {
                 let position = row.position - 1;
                 let id = NodeId { level: 0, position };
                 let hash = TreeHash::of(&row.signed);

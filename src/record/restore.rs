@@ -19,16 +19,19 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::import::Present;
-use super::rules::{MaxEntryJump, RuleViolation, check_clock};
-use super::tree::{Frontier, TreeHash};
-use super::{AppendError, Ledgers, Record, RecordError, ResumeError, Resumption};
+use super::{AppendError, Record, RecordError, ResumeError};
 use crate::advice;
-use crate::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES};
-use crate::files;
-use crate::key::{Keyring, instant_text};
-use crate::lines::Lines;
-use crate::signature::SignedCheckpoint;
-use crate::verifier::{self, VerdictKind};
+use checkpoint::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES};
+use checkpoint::history::rules::{MaxEntryJump, RuleViolation, check_clock};
+use checkpoint::history::{Ledgers, Resumption};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::instant_text;
+use checkpoint::keyring::Keyring;
+use checkpoint::lines::Lines;
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint::verdict;
+use checkpoint::verdict::VerdictKind;
+use checkpoint_verify::files;
 
 /// Lines that are recorded at once.
 const BATCH: usize = 1000;
@@ -227,7 +230,7 @@ fn verify(
 ) -> Result<(), RestoreError> {
     let mut lines = Published::open(path)?;
     while let Some((line, signed)) = lines.next()? {
-        let verdict = verifier::verify(keyring, &signed);
+        let verdict = verdict::verify(keyring, &signed);
         if verdict.kind != VerdictKind::Valid {
             return Err(RestoreError::NotValid {
                 line,

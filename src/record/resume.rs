@@ -1,8 +1,9 @@
 //! Why a store does not resume signing.
 
-use super::rules::RuleViolation;
-use super::{NotResumed, RecordError};
+use super::RecordError;
 use crate::advice;
+use checkpoint::history::NotResumed;
+use checkpoint::history::rules::RuleViolation;
 
 /// Why signing is not resumed.
 #[derive(Debug, thiserror::Error)]

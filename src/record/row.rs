@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::rules::CLOCK_TOLERANCE;
-use super::{Receipt, RecordError};
-use crate::checkpoint::{Checkpoint, Timestamp};
-use crate::signature::{DetachedJws, SignedCheckpoint};
+use super::RecordError;
+use checkpoint::checkpoint::{Checkpoint, Timestamp};
+use checkpoint::history::Receipt;
+use checkpoint::history::rules::CLOCK_TOLERANCE;
+use checkpoint::jws::{DetachedJws, SignedCheckpoint};
 
 /// A row as a store gives it. All numbers are below 2^53.
 #[derive(Clone, Debug, PartialEq, Eq)]

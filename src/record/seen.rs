@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::home::{FormerHome, Moved};
-use super::tree::Frontier;
+use checkpoint::log::tree::Frontier;
 
 /// How many rows of the past are remembered, to tell how far a record that went back is still the same.
 const MOST_REMEMBERED: usize = 64;
@@ -252,7 +252,7 @@ fn remember(remembered: &mut Vec<(u64, String)>, position: u64, signature: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::tree::TreeHash;
+    use checkpoint::log::tree::TreeHash;
 
     fn tree(rows: impl IntoIterator<Item = u64>) -> Frontier {
         let mut tree = Frontier::default();

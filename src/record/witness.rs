@@ -15,12 +15,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::head::LogName;
-use super::proof::{ProofPlan, TreeHead, verify_consistency};
 use super::{Record, RecordError, prover};
-use crate::key::instant_text;
-use crate::verifier::VerdictKind;
-use crate::verifier::log::AnyHead;
+use checkpoint::key::instant_text;
+use checkpoint::log::AnyHead;
+use checkpoint::log::head::LogName;
+use checkpoint::log::proof::{ProofPlan, TreeHead, verify_consistency};
+use checkpoint::verdict::VerdictKind;
 
 /// What to do about a record that is older than a head.
 const ADVICE: &str = "after a failover of the database see docs/disaster-recovery.md, \"A standby was promoted\"; else restore a newer \

@@ -6,8 +6,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::snapshot::Snapshot;
-use crate::hex::Hex;
-use crate::key::StagingLabel;
+use checkpoint::hex::Hex;
+use checkpoint::key::StagingLabel;
 
 /// One call of UpdateSecretVersionStage. It names the version that has the label now, so that it is carried out
 /// only if nobody has moved it meanwhile.

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use super::proposal::check_coverage;
 use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion, is_revoked};
 use super::{StepRefusal, timeline};
-use crate::key::{KeyState, covered_until, instant_text};
+use checkpoint::key::{covered_until, instant_text};
+use checkpoint::keyring::KeyState;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::{
     Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoredVersion, check_staged,
     checks, replicas,
 };
-use crate::key::StagingLabel;
+use checkpoint::key::StagingLabel;
 
 /// What Secrets Manager sends.
 #[derive(Clone, Debug, Deserialize)]

@@ -21,9 +21,10 @@ mod timeline;
 use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
-use crate::key::{KeyVersion, Keyring, PrivateKeyError, instant_text};
+use checkpoint::key::{KeyVersion, PrivateKeyError, instant_text};
+use checkpoint::keyring::Keyring;
 
-pub use crate::key::{WARN_DAYS, covered_until};
+pub use checkpoint::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
 pub use lambda::{RotationEvent, RotationStep};
 pub use proposal::{Proposal, Wanted};

@@ -6,10 +6,10 @@ use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
 
 use super::snapshot::{Replica, Snapshot};
 use super::{StepRefusal, StoredKey};
-use crate::key::{
-    DEFAULT_MODULUS_BITS, KeyId, KeyVersion, NotOpen, ValidityWindow, covered_until, instant_text,
+use checkpoint::key::{
+    Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, covered_until, instant_text,
 };
-use crate::signature::Algorithm;
+use checkpoint::signing::NotOpen;
 
 /// What the operator asked for in place of what would be proposed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

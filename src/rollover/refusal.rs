@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::key::{KeyId, instant_text};
+use checkpoint::key::{KeyId, instant_text};
 
 /// Why a step may not be done as things are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

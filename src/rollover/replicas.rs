@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::snapshot::Replica;
-use crate::key::KeyVersion;
+use checkpoint::key::KeyVersion;
 
 /// How often a service is asked while waiting for it.
 const ASK_EVERY: Duration = Duration::from_secs(2);

@@ -3,7 +3,8 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::key::{Endorsement, KeyId, KeyState, KeyVersion, Keyring, StagingLabel, ValidityWindow};
+use checkpoint::key::{KeyId, KeyVersion, StagingLabel, ValidityWindow};
+use checkpoint::keyring::{Endorsement, KeyState, Keyring};
 
 use super::StepRefusal;
 

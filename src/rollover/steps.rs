@@ -10,7 +10,9 @@ use super::{
     StoredVersion, Wanted, check_staged, replicas,
 };
 use crate::audit::{self, Outcome};
-use crate::key::{KeyId, KeySecret, KeyState, KeyVersion, NotOpen, StagingLabel, instant_text};
+use checkpoint::key::{KeyId, KeyVersion, StagingLabel, instant_text};
+use checkpoint::keyring::KeyState;
+use checkpoint::signing::{KeySecret, NotOpen};
 
 impl Rollover {
     /// Makes the next key, endorsed by the one in force, and puts it as AWSPENDING. The private half is neither

@@ -13,9 +13,10 @@ use zeroize::Zeroizing;
 
 use super::change::LabelChange;
 use super::snapshot::{Snapshot, StoredKey, StoredVersion};
-use crate::key::{KeySecret, SecretError, StagingLabel};
 use crate::source::aws::{self, Failed};
 use crate::source::parse_secret;
+use checkpoint::key::StagingLabel;
+use checkpoint::signing::{KeySecret, SecretError};
 
 /// How long one attempt of a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::snapshot::{Replica, Snapshot, StoredVersion, is_revoked};
-use crate::key::{
+use checkpoint::key::{
     KeyId, KeyVersion, StagingLabel, ValidityWindow, WARN_DAYS, covered_until, instant_text,
 };
 

@@ -14,12 +14,12 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::files;
-use crate::record::head::{LogName, SignedHead};
-use crate::record::note::MAX_NOTE_BYTES;
 use crate::record::witness::{self, KnownHead, NotContained};
 use crate::record::{Record, RecordError};
-use crate::verifier::log::{AnyHead, AnyHeadError};
+use checkpoint::log::head::{LogName, SignedHead};
+use checkpoint::log::note::MAX_NOTE_BYTES;
+use checkpoint::log::{AnyHead, AnyHeadError};
+use checkpoint_verify::files;
 
 /// Everybody may read what everybody may be shown.
 const MODE: u32 = 0o644;

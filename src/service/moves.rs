@@ -14,11 +14,11 @@ use super::peer::{Answer, Vouched, place};
 use super::peer_keys;
 use super::witnesses::{WitnessError, Witnesses, ask_all};
 use crate::audit::{self, Outcome};
-use crate::record::head::LogName;
 use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::witness::{self, NotContained};
 use crate::record::{Record, RecordError};
 use crate::signer::Core;
+use checkpoint::log::head::LogName;
 
 /// The record, and what it is compared with.
 pub(super) struct Watched {

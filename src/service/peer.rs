@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use crate::record::Record;
 use crate::record::home::{Accepted, Home};
-use crate::record::proof::TreeHead;
 use crate::record::witness::KnownHead;
+use checkpoint::log::proof::TreeHead;
 
 /// How long a peer may take to answer: a start goes on without those that are down.
 const PEER_PATIENCE: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::peer::{Peer, Revoked, revoked_in_time};
-use crate::key::Keyring;
+use checkpoint::keyring::Keyring;
 
 /// Asks each peer. One that does not answer tells why.
 pub(super) async fn ask_all(peers: &[Arc<dyn Peer>]) -> Vec<Result<Vec<Revoked>, String>> {

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::head_file::{HeadFile, HeadFileError};
 use super::moves::{self, Watched};
 use crate::record::home::Moved;
-use crate::record::proof::TreeHead;
 use crate::record::{Record, RecordError, WentBack};
 use crate::signer::Signer;
+use checkpoint::log::proof::TreeHead;
 
 /// How often to look. Who appends looks as well.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

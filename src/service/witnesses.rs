@@ -11,12 +11,13 @@ use super::head_file::{HeadFile, HeadFileError};
 use super::peer::{Answer, Peer, PeerReply, Wrong, place, told_in_time};
 use super::peer_keys;
 use crate::clock::Clock;
-use crate::key::{Keyring, instant_text};
 use crate::record::Record;
-use crate::record::head::LogName;
 use crate::record::home::Home;
 use crate::record::witness::{self, KnownHead, NotContained};
 use crate::signer::KeysInForce;
+use checkpoint::key::instant_text;
+use checkpoint::keyring::Keyring;
+use checkpoint::log::head::LogName;
 
 /// Where to learn how far the record once was. None need be given, and then nothing can be known.
 #[derive(Clone, Debug, Default)]

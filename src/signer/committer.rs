@@ -10,9 +10,9 @@ use super::pool::SigningPool;
 use super::writes::Writes;
 use super::{Decision, Made, OnDecision, Refusal};
 use crate::record::Record;
-use crate::record::rules::{MaxEntryJump, RuleViolation};
-use crate::signature::SignedCheckpoint;
 use crate::telemetry::{Metrics, trace};
+use checkpoint::history::rules::{MaxEntryJump, RuleViolation};
+use checkpoint::jws::SignedCheckpoint;
 
 /// Most rows in one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 256;

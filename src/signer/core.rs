@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use super::{Custody, KeysInForce, Signer};
 use crate::clock::Clock;
 use crate::record::Record;
-use crate::record::head::LogName;
-use crate::record::rules::MaxEntryJump;
 use crate::telemetry::Metrics;
+use checkpoint::history::rules::MaxEntryJump;
+use checkpoint::log::head::LogName;
 
 /// The parts of a service that runs.
 #[derive(Clone)]

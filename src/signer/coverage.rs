@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::KeysInForce;
 use crate::clock::Clock;
-use crate::key::{ValidityWindow, WARN_DAYS, covered_until, instant_text};
+use checkpoint::key::{ValidityWindow, WARN_DAYS, covered_until, instant_text};
 
 impl KeysInForce {
     /// Until when the loaded keys can sign without a gap; none, if none can now.

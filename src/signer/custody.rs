@@ -18,11 +18,13 @@ use super::memory;
 use super::refresh::Refresh;
 use super::refreshes::Refreshes;
 use crate::clock::Clock;
-use crate::key::{KeyId, Keyring, Revocation, VersionSecret};
 use crate::record::{Record, RecordError, RegisterError};
 use crate::source::{KeySource, SourceError};
 use crate::telemetry::Metrics;
 use crate::timekeeping::Timekeeper;
+use checkpoint::key::KeyId;
+use checkpoint::keyring::{Keyring, Revocation};
+use checkpoint::signing::VersionSecret;
 
 /// How often the record's keys are read again in any case. What others bring, the heartbeat tells within moments; a revocation
 /// *holds* at once, since the record judges each signature.

@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use super::pool::SigningPool;
 use super::{Refusal, Warrant};
-use crate::key::KeyId;
-use crate::record::head::{LogName, PublishedHead};
-use crate::record::proof::TreeHead;
 use crate::record::{Record, RecordError};
+use checkpoint::key::KeyId;
+use checkpoint::log::PublishedHead;
+use checkpoint::log::head::LogName;
+use checkpoint::log::proof::TreeHead;
 
 /// How long a head is given without asking the record whether there are more rows.
 const UNASKED: Duration = Duration::from_secs(1);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::refreshes::Want;
-use crate::key::{KeyId, Keyring, KeyringEntry, SigningKey};
+use checkpoint::key::KeyId;
+use checkpoint::keyring::{Keyring, KeyringEntry};
+use checkpoint::signing::SigningKey;
 
 /// How the source is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

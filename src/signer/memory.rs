@@ -4,8 +4,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::audit::{self, Asked, Outcome};
-use crate::key::Keyring;
 use crate::record::{Record, RecordError, RegisterError};
+use checkpoint::keyring::Keyring;
 
 /// Puts on record again what it has lost of the keys. Meanwhile, `known` holds.
 ///

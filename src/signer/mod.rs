@@ -34,16 +34,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tracing::{Instrument as _, Span};
 
 use crate::advice;
-use crate::checkpoint::{Checkpoint, InvalidCheckpoint, TIMESTAMP_TOLERANCE};
 use crate::clock::Clock;
-use crate::fault::FieldFault;
-use crate::key::{SignError, instant_text};
-use crate::reason::Reason;
-use crate::record::head::{LogName, PublishedHead};
-use crate::record::rules::{MaxEntryJump, RuleViolation};
-use crate::record::{AppendError, Receipt, Record, RecordError};
+use crate::record::{AppendError, Record, RecordError};
 use crate::telemetry::{Metrics, trace};
 use crate::timekeeping::uptime;
+use checkpoint::checkpoint::{Checkpoint, InvalidCheckpoint, TIMESTAMP_TOLERANCE};
+use checkpoint::fault::FieldFault;
+use checkpoint::history::Receipt;
+use checkpoint::history::rules::{MaxEntryJump, RuleViolation};
+use checkpoint::key::{SignError, instant_text};
+use checkpoint::log::PublishedHead;
+use checkpoint::log::head::LogName;
+use checkpoint::reason::Reason;
 
 pub use self::core::Core;
 pub use custody::{Custody, RevokeError};

@@ -8,13 +8,14 @@ use tokio::sync::{oneshot, watch};
 use tracing::Span;
 
 use super::{KeysInForce, Refusal};
-use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
-use crate::record::head::{LogName, PublishedHead};
-use crate::record::proof::TreeHead;
-use crate::signature::SignedCheckpoint;
 use crate::telemetry::{Metrics, trace};
 use crate::timekeeping::Timekeeper;
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::log::PublishedHead;
+use checkpoint::log::head::LogName;
+use checkpoint::log::proof::TreeHead;
 
 /// Signs with the keys in force.
 pub(super) struct SigningPool {

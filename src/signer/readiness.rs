@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use super::heartbeat::Beat;
 use super::{KeysInForce, Refusal};
 use crate::clock::Clock;
-use crate::record::rules::check_clock;
 use crate::record::{RecordError, WentBack};
 use crate::timekeeping::Timekeeper;
+use checkpoint::history::rules::check_clock;
 
 /// Follows all that signing depends on. Clones follow by themselves.
 #[derive(Clone)]

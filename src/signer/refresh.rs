@@ -5,9 +5,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::KeysInForce;
-use crate::key::{Keyring, SigningKey, StagingLabel, VersionSecret};
 use crate::record::{Record, RegisterError};
 use crate::telemetry::Metrics;
+use checkpoint::key::StagingLabel;
+use checkpoint::keyring::Keyring;
+use checkpoint::signing::{SigningKey, VersionSecret};
 
 /// A refresh in the making.
 pub(super) struct Refresh {

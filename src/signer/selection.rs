@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::KeysInForce;
-use crate::key::{KeyId, KeyringEntry, NotOpen, OpenKey, SigningKey, instant_text};
-use crate::reason::Reason;
+use checkpoint::key::{KeyId, instant_text};
+use checkpoint::keyring::KeyringEntry;
+use checkpoint::reason::Reason;
+use checkpoint::signing::{NotOpen, OpenKey, SigningKey};
 
 /// Why no key may sign now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,9 +10,10 @@ use tokio::sync::watch;
 
 use super::{KeysInForce, NoKey, Refusal};
 use crate::clock::Clock;
-use crate::key::{KeyId, Keyring};
 use crate::record::Record;
 use crate::timekeeping::{Timekeeper, uptime};
+use checkpoint::key::KeyId;
+use checkpoint::keyring::Keyring;
 
 /// Asks the record.
 #[derive(Clone)]

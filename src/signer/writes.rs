@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::record::{AppendError, Receipt, Record, RecordError};
+use crate::record::{AppendError, Record, RecordError};
+use checkpoint::history::Receipt;
 
 /// How often to ask.
 const EVERY: Duration = Duration::from_secs(2);

@@ -14,7 +14,7 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-use crate::fault::innermost;
+use checkpoint::fault::innermost;
 
 /// How calls are made. A clock so wrong that AWS refuses its requests signs nothing, and makes no key, until it is mended: the
 /// SDK would date requests by what the answer before said instead, and panic where that fits no calendar.

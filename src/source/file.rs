@@ -10,10 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use crate::files;
+use checkpoint_verify::files;
 
 use super::{KeySource, SourceError};
-use crate::key::{MAX_SECRET_BYTES, VersionSecret};
+use checkpoint::signing::{MAX_SECRET_BYTES, VersionSecret};
 
 /// How often the file's metadata is looked at. Looking works on every file system, also where a mounted
 /// secret is replaced by a renamed link, which change notifications miss.

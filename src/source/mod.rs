@@ -10,8 +10,8 @@ mod secrets_manager;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 
-use crate::key::{SecretError, VersionSecret};
 use crate::timekeeping::SecondClock;
+use checkpoint::signing::{SecretError, VersionSecret};
 
 pub use file::FileSource;
 #[cfg(feature = "aws")]

@@ -29,8 +29,9 @@ use zeroize::Zeroizing;
 
 use super::aws::{self, Failed};
 use super::{KeySource, SourceError};
-use crate::key::{KeySecret, SecretError, StagingLabel, VersionSecret};
 use crate::timekeeping::{SecondClock, uptime};
+use checkpoint::key::StagingLabel;
+use checkpoint::signing::{KeySecret, SecretError, VersionSecret};
 
 /// How often the secret is read: 2 calls in 5 minutes are about 17,300 in a month.
 const POLL_EVERY: TimeDelta = TimeDelta::minutes(5);

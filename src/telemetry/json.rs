@@ -14,7 +14,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::visible::visible_json;
+use checkpoint::visible::visible_json;
 
 /// The member that names the call, of an event or of the span around it.
 const REQUEST_ID: &str = "request_id";

@@ -13,9 +13,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::reason::Reason;
-use crate::signature::ProtectedHeader;
-use crate::verifier::VerdictKind;
+use checkpoint::jws::ProtectedHeader;
+use checkpoint::reason::Reason;
+use checkpoint::verdict::VerdictKind;
 
 /// Before every name.
 const PREFIX: &str = "checkpoint_signer";

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::key::KeyId;
+use checkpoint::key::KeyId;
 
 /// The target of all of them.
 pub(super) const TARGET: &str = "trace";

@@ -4,13 +4,15 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as ProtoValue};
 
 use super::{proto, read_instant, timestamp};
-use crate::checkpoint::{
-    self, Checkpoint, Draft, EntryCount, InvalidCheckpoint, JsonObject, JsonValue, MAX_NESTING,
+use ::checkpoint::checkpoint;
+use ::checkpoint::checkpoint::{
+    Checkpoint, Draft, EntryCount, InvalidCheckpoint, JsonObject, JsonValue, MAX_NESTING,
     TotalVolume,
 };
-use crate::fault::{Faults, FieldFault};
-use crate::signature::{Algorithm, DetachedJws, SignedCheckpoint};
-use crate::verifier::{Verdict, VerdictKind};
+use ::checkpoint::fault::{Faults, FieldFault};
+use ::checkpoint::jws::{DetachedJws, SignedCheckpoint};
+use ::checkpoint::key::Algorithm;
+use ::checkpoint::verdict::{Verdict, VerdictKind};
 
 impl TryFrom<proto::Checkpoint> for Checkpoint {
     type Error = InvalidCheckpoint;

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{proto, timestamp};
-use crate::key::{Endorsement, KeyState, KeyringEntry, Revocation, StagingLabel};
+use checkpoint::key::StagingLabel;
+use checkpoint::keyring::{Endorsement, KeyState, KeyringEntry, Revocation};
 
 /// A key version, with its state now.
 pub(crate) fn key(entry: &KeyringEntry, signs: bool, now: DateTime<Utc>) -> proto::Key {

@@ -12,7 +12,7 @@ pub(crate) use record::{inclusion, proof, read_proof};
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 
-use crate::checkpoint as core;
+use checkpoint::checkpoint as core;
 
 /// The messages and services of `amply.checkpoint.v1`, generated from `proto/`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::missing_errors_doc)]

@@ -1,9 +1,9 @@
 //! What the record proves: heads, proofs, resumptions of its clock.
 
 use super::{proto, timestamp};
-use crate::record::Resumption;
-use crate::record::head::PublishedHead;
-use crate::record::tree::TreeHash;
+use checkpoint::history::Resumption;
+use checkpoint::log::PublishedHead;
+use checkpoint::log::tree::TreeHash;
 
 impl From<&Resumption> for proto::ClockResumption {
     fn from(resumption: &Resumption) -> Self {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use checkpoint_signer::grpc::proto::ListKeysRequest;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::ListKeysRequest;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
 use tonic::Code;
 use tonic::transport::Channel;
 

@@ -162,9 +162,9 @@ async fn what_is_no_rpc_is_unimplemented_for_everybody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signer_of_some_ledgers_signs_no_other_one_alone_and_in_a_stream() {
-    use checkpoint_signer::grpc::proto::sign_checkpoints_response::Outcome;
-    use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-    use checkpoint_signer::grpc::proto::{SignCheckpointRequest, SignCheckpointsRequest};
+    use checkpoint_signer::wire::proto::sign_checkpoints_response::Outcome;
+    use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+    use checkpoint_signer::wire::proto::{SignCheckpointRequest, SignCheckpointsRequest};
 
     let service = Guarded::start().await;
     let mut client = SigningServiceClient::new(service.client(Some("ledger-of-one")));

@@ -1,7 +1,7 @@
 //! What the names of a certificate let its holder do.
 
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::{ListKeysRequest, RefreshKeysRequest};
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::{ListKeysRequest, RefreshKeysRequest};
 use tonic::Code;
 
 use crate::authority::{read, replace};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use checkpoint_signer::grpc::access::{Access, Clients};
-use checkpoint_signer::grpc::proto::ListKeysRequest;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::ListKeysRequest;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
     Issuer, KeyPair, NameConstraints, SanType,

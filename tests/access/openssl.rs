@@ -1,7 +1,7 @@
 //! The names of certificates that `openssl` makes.
 
-use checkpoint_signer::grpc::proto::ListKeysRequest;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::ListKeysRequest;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
 use tonic::Code;
 
 use crate::authority::{Identity, read, replace};

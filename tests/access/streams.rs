@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::verification_service_client::VerificationServiceClient;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::verification_service_client::VerificationServiceClient;
+use checkpoint_signer::wire::proto::{
     SignCheckpointsRequest, SignCheckpointsResponse, VerifyCheckpointsRequest,
     VerifyCheckpointsResponse, WatchKeysRequest,
 };
@@ -68,7 +68,7 @@ async fn end<T>(mut answers: Streaming<T>) -> String {
 
 async fn watching_keys(
     channel: &Channel,
-) -> Streaming<checkpoint_signer::grpc::proto::WatchKeysResponse> {
+) -> Streaming<checkpoint_signer::wire::proto::WatchKeysResponse> {
     let mut client = KeyServiceClient::new(channel.clone());
     let mut watched = client
         .watch_keys(WatchKeysRequest {})

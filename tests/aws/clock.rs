@@ -1,7 +1,7 @@
 //! The clock of Secrets Manager beside the machine's, and keys that come late.
 
 use checkpoint_signer::clock::Clock;
-use checkpoint_signer::grpc::proto::ListKeysRequest;
+use checkpoint_signer::wire::proto::ListKeysRequest;
 use serde_json::json;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;

@@ -31,7 +31,8 @@ fn rolled_over(name: &str) {
 
 /// The key after [`OLD`], endorsed by it; the same for all tests of a process.
 fn endorsed() -> String {
-    use checkpoint_signer::key::{KeySecret, ValidityWindow};
+    use checkpoint::key::ValidityWindow;
+    use checkpoint::signing::KeySecret;
     static MADE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     let make = || {
         let old = KeySecret::parse(&key(OLD, -335, 30), None).unwrap();

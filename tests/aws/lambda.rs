@@ -15,7 +15,7 @@ use tokio::process::Child;
 use tokio::sync::{Mutex, mpsc};
 
 use checkpoint_signer::clock::Clock;
-use checkpoint_signer::grpc::proto::RevokeKeyRequest;
+use checkpoint_signer::wire::proto::RevokeKeyRequest;
 
 use crate::aws::{AwsService, Operator, boto3};
 use crate::proxy::Mode;

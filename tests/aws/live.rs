@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use checkpoint::keyring::Keyring;
+use checkpoint::verdict::verify_published;
 use checkpoint_signer::clock::Clock;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{ListKeysRequest, SignCheckpointRequest, SignedCheckpoint};
-use checkpoint_signer::key::Keyring;
-use checkpoint_signer::verifier::verify_published;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{ListKeysRequest, SignCheckpointRequest, SignedCheckpoint};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use tonic::transport::Channel;
 

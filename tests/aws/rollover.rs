@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use checkpoint::key::instant_text;
+use checkpoint::keyring::Revocation;
 use checkpoint_signer::clock::Clock;
-use checkpoint_signer::key::{Revocation, instant_text};
 use checkpoint_signer::record::Record as _;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use chrono::{TimeDelta, Utc};

@@ -1,7 +1,7 @@
 //! What the service does with what the secret holds, and when it cannot be had.
 
-use checkpoint_signer::grpc::proto::RefreshKeysRequest;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::RefreshKeysRequest;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
 use chrono::TimeDelta;
 use serde_json::json;
 use tonic::Code;

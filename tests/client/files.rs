@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use checkpoint_signer::key::{KeySecret, ValidityWindow, parse_instant};
-use checkpoint_signer::signature::Algorithm;
+use checkpoint::key::{Algorithm, ValidityWindow, parse_instant};
+use checkpoint::signing::KeySecret;
 
 use crate::authority::{Authority, replace};
 

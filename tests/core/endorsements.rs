@@ -1,10 +1,9 @@
 //! Endorsements, and trust from one pinned key.
 
-use checkpoint_signer::key::{
-    Endorsement, EndorsementError, Fingerprint, KeySecret, KeyVersion, Keyring, Revocation,
-    SigningKey, Trust, ValidityWindow, parse_instant,
-};
-use checkpoint_signer::signature::{Algorithm, DetachedJws};
+use checkpoint::jws::DetachedJws;
+use checkpoint::key::{Algorithm, Fingerprint, KeyVersion, ValidityWindow, parse_instant};
+use checkpoint::keyring::{Endorsement, EndorsementError, Keyring, Revocation, Trust};
+use checkpoint::signing::{KeySecret, SigningKey};
 use chrono::{DateTime, TimeDelta, Utc};
 
 fn at(text: &str) -> DateTime<Utc> {

@@ -4,15 +4,17 @@
 use std::fs;
 use std::path::PathBuf;
 
-use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::key::{Endorsement, KeySecret, Keyring, ValidityWindow, parse_instant};
-use checkpoint_signer::record::head::{PublishedHead, SignedHead};
-use checkpoint_signer::record::note::Note;
-use checkpoint_signer::record::proof::TreeHead;
-use checkpoint_signer::record::tree::{Frontier, TreeHash};
-use checkpoint_signer::signature::{Algorithm, DetachedJws, SignedCheckpoint};
-use checkpoint_signer::verifier::log::{verify_head, verify_included, verify_note};
-use checkpoint_signer::verifier::{VerdictKind, verify_published};
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::jws::{DetachedJws, SignedCheckpoint};
+use checkpoint::key::{Algorithm, ValidityWindow, parse_instant};
+use checkpoint::keyring::{Endorsement, Keyring};
+use checkpoint::log::head::SignedHead;
+use checkpoint::log::note::Note;
+use checkpoint::log::proof::TreeHead;
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint::log::{PublishedHead, verify_head, verify_included, verify_note};
+use checkpoint::signing::KeySecret;
+use checkpoint::verdict::{VerdictKind, verify_published};
 use chrono::{DateTime, Utc};
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Ps256];

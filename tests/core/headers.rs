@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use checkpoint_signer::signature::{DetachedJws, JwsError};
+use checkpoint::jws::{DetachedJws, JwsError};
 
 use crate::support::document::Document;
 

@@ -1,8 +1,8 @@
 //! The `openssl` command verifies what is signed here, and what it signs is verified here.
 
-use checkpoint_signer::key::KeySecret;
-use checkpoint_signer::key::parse_instant;
-use checkpoint_signer::signature::{Algorithm, DetachedJws, SignedCheckpoint};
+use checkpoint::jws::{DetachedJws, SignedCheckpoint};
+use checkpoint::key::{Algorithm, parse_instant};
+use checkpoint::signing::KeySecret;
 
 use crate::support::checkpoint::checkpoint;
 use crate::support::openssl;

@@ -2,7 +2,7 @@
 //! numbers (magnitude up to 2^53-1) lets them; where it does not, the refusal is tested, and the vector goes
 //! to the canonicalizer directly.
 
-use checkpoint_signer::checkpoint::{Checkpoint, MAX_SAFE_INTEGER};
+use checkpoint::checkpoint::{Checkpoint, MAX_SAFE_INTEGER};
 use serde_json::Value;
 
 use crate::support::checkpoint::checkpoint;

@@ -1,9 +1,7 @@
 //! The keyring as a file: what is written, and what is refused when it is read.
 
-use checkpoint_signer::key::{
-    Keyring, KeyringFileError, MAX_KEYRING_BYTES, Revocation, StagingLabel, instant_text,
-    parse_instant,
-};
+use checkpoint::key::{StagingLabel, instant_text, parse_instant};
+use checkpoint::keyring::{Keyring, KeyringFileError, MAX_KEYRING_BYTES, Revocation};
 
 use crate::support::document::Document;
 use crate::support::openssl;

@@ -1,7 +1,7 @@
 //! Keys of other kinds in a keyring are skipped and told, and one of the known kind is read as a whole or refused: the vectors of
 //! `tests/golden/kinds.json`.
 
-use checkpoint_signer::key::{Keyring, KeyringFile};
+use checkpoint::keyring::{Keyring, KeyringFile};
 use serde_json::{Value, json};
 
 const RING: &str = include_str!("../golden/keyring.json");

@@ -2,22 +2,20 @@
 
 use std::sync::LazyLock;
 
-use checkpoint_signer::checkpoint::{Checkpoint, MAX_JSON_BYTES};
-use checkpoint_signer::key::{
-    KeySecret, KeyVersion, Keyring, PinnedKeyring, Revocation, SigningKey, ValidityWindow,
-    parse_instant,
-};
-use checkpoint_signer::record::export::ReadError;
-use checkpoint_signer::record::head::SignedHead;
-use checkpoint_signer::record::note::Note;
-use checkpoint_signer::record::proof::TreeHead;
-use checkpoint_signer::record::tree::{Frontier, TreeHash};
-use checkpoint_signer::signature::{Algorithm, SignedCheckpoint};
-use checkpoint_signer::verifier::VerdictKind;
-use checkpoint_signer::verifier::bulk::{Fingerprints, Judge, Selection};
-use checkpoint_signer::verifier::log::{
-    ExportReport, Fault, InclusionBundle, check_export, verify_note,
-};
+use checkpoint::checkpoint::{Checkpoint, MAX_JSON_BYTES};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{Algorithm, KeyVersion, ValidityWindow, parse_instant};
+use checkpoint::keyring::{Keyring, PinnedKeyring, Revocation};
+use checkpoint::log::export::ReadError;
+use checkpoint::log::head::SignedHead;
+use checkpoint::log::note::Note;
+use checkpoint::log::proof::TreeHead;
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint::log::{InclusionBundle, verify_note};
+use checkpoint::signing::{KeySecret, SigningKey};
+use checkpoint::verdict::VerdictKind;
+use checkpoint_verify::bulk::{Fingerprints, Judge, Selection};
+use checkpoint_verify::log::{ExportReport, Fault, check_export};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use serde_json::json;

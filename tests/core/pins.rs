@@ -1,7 +1,9 @@
 //! Fingerprints, and names that cannot be taken for one: the vectors in `tests/golden/pins.json`, which the page, the
 //! Python client and the recipes are held to as well.
 
-use checkpoint_signer::key::{Fingerprint, FingerprintError, KeyId, KeySecret, Keyring};
+use checkpoint::key::{Fingerprint, FingerprintError, KeyId};
+use checkpoint::keyring::Keyring;
+use checkpoint::signing::KeySecret;
 use serde_json::Value;
 
 use crate::support::openssl;

@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use checkpoint_signer::record::proof::{
+use checkpoint::log::proof::{
     FoundNodes, MAX_PROOF_HASHES, NoSuchProof, ProofError, ProofPlan, TreeHead, verify_consistency,
     verify_inclusion,
 };
-use checkpoint_signer::record::tree::{Frontier, KEPT_EVERY, Node, NodeId, NotAHash, TreeHash};
+use checkpoint::log::tree::{Frontier, KEPT_EVERY, Node, NodeId, NotAHash, TreeHash};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use proptest::prelude::*;
 use sha2::Sha256;

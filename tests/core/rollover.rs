@@ -2,14 +2,15 @@
 
 use std::sync::LazyLock;
 
-use checkpoint_signer::key::{
-    KeyId, KeySecret, KeyState, KeyVersion, PublicKey, StagingLabel, ValidityWindow, parse_instant,
+use checkpoint::key::{
+    Algorithm, KeyId, KeyVersion, PublicKey, StagingLabel, ValidityWindow, parse_instant,
 };
+use checkpoint::keyring::KeyState;
+use checkpoint::signing::KeySecret;
 use checkpoint_signer::rollover::{
     ListedKey, Phase, Proposal, Replica, ServedKeys, Snapshot, StepRefusal, StoredKey,
     StoredVersion, Timeline, Wanted, Warning, covered_until, days,
 };
-use checkpoint_signer::signature::Algorithm;
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 

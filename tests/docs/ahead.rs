@@ -1,11 +1,11 @@
 //! A row on record that a wrong clock dated ahead: the services refuse to make one, so it is put there past them.
 
-use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::key::KeySecret;
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::history::rules::MaxEntryJump;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::Record as _;
 use checkpoint_signer::record::postgres::{DatabaseAddress, PostgresRecord};
-use checkpoint_signer::record::rules::MaxEntryJump;
-use checkpoint_signer::signature::SignedCheckpoint;
 use chrono::{TimeDelta, Utc};
 
 use crate::installation::Installation;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use checkpoint_signer::grpc::proto::RefreshKeysRequest;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::RefreshKeysRequest;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike as _, Utc};
 use serde_json::{Value, json};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};

@@ -109,7 +109,7 @@ fn everything_is_lost() {
     let keyring = story.installation.must(&["keys", "export"]);
     let desk = &story.installation.desk;
     std::fs::create_dir(desk.join("newest")).unwrap();
-    let keys = checkpoint_signer::key::Keyring::from_jwks(keyring.as_bytes()).unwrap();
+    let keys = checkpoint::keyring::Keyring::from_jwks(keyring.as_bytes()).unwrap();
     let entries = keys.entries();
     let prints = entries.iter().map(|entry| entry.version().fingerprint());
     let prints: String = prints.map(|print| format!("{print}\n")).collect();

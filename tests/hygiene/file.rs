@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use checkpoint_signer::grpc::proto::KeyState;
+use checkpoint_signer::wire::proto::KeyState;
 use chrono::{SecondsFormat, TimeDelta, Utc};
 
 use crate::image::{Image, counts};

@@ -2,7 +2,8 @@
 
 use std::fmt::{Debug, Display};
 
-use checkpoint_signer::key::{KeySecret, OpenKey, PrivateKey, SigningKey, VersionSecret};
+use checkpoint::key::PrivateKey;
+use checkpoint::signing::{KeySecret, OpenKey, SigningKey, VersionSecret};
 use checkpoint_signer::signer::{Custody, KeysInForce};
 use serde::Serialize;
 use static_assertions::assert_not_impl_any;

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Output;
 
-use checkpoint_signer::key::{Keyring, instant_text};
+use checkpoint::key::instant_text;
+use checkpoint::keyring::Keyring;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use checkpoint_signer::key::PublicKey;
+use checkpoint::key::PublicKey;
 use serde_json::Value;
 use tempfile::TempDir;
 

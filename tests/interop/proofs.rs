@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use checkpoint_signer::record::proof::{TreeHead, verify_consistency, verify_inclusion};
-use checkpoint_signer::record::tree::TreeHash;
+use checkpoint::log::proof::{TreeHead, verify_consistency, verify_inclusion};
+use checkpoint::log::tree::TreeHash;
 use serde_json::{Value, json};
 
 use crate::forest::{Tree, leaf};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use checkpoint_signer::grpc::proto::sign_checkpoints_response::Outcome;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::wire::proto::sign_checkpoints_response::Outcome;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{
     Checkpoint, SignCheckpointRequest, SignCheckpointsRequest, SignCheckpointsResponse,
 };
 use tokio::sync::mpsc;

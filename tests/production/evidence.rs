@@ -1,6 +1,6 @@
 //! What the ledger received, what is on record, and what an auditor finds, are one and the same.
 
-use checkpoint_signer::key::Keyring;
+use checkpoint::keyring::Keyring;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;

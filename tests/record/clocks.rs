@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use checkpoint::history::rules::MaxEntryJump;
 use checkpoint_signer::clock::Clock;
 use checkpoint_signer::grpc::access::Access;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{ListKeysRequest, SignCheckpointRequest};
 use checkpoint_signer::record::Record;
 use checkpoint_signer::record::postgres::PostgresRecord;
-use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::service::{Parts, Service};
 use checkpoint_signer::source::FileSource;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{ListKeysRequest, SignCheckpointRequest};
 use chrono::{TimeDelta, Utc};
 use tempfile::TempDir;
 use tonic::Status;
@@ -352,7 +352,7 @@ async fn what_the_database_knows_to_be_of_the_future_is_neither_imported_nor_res
     }
     // The clock of the machine that does it is as wrong as the one that signed.
     let wrong = Utc::now() + TimeDelta::days(301);
-    let trust = checkpoint_signer::key::Trust {
+    let trust = checkpoint::keyring::Trust {
         fingerprints: Vec::new(),
         revocations: false,
     };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use checkpoint_signer::grpc::proto::SignCheckpointRequest;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::{Filter, Record};
+use checkpoint_signer::wire::proto::SignCheckpointRequest;
 use futures_util::poll;
 use tokio_postgres::Client;
 use tonic::Request;

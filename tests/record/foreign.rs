@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use checkpoint_signer::key::{KeySecret, Revocation, SigningKey};
+use checkpoint::history::rules::MaxEntryJump;
+use checkpoint::keyring::Revocation;
+use checkpoint::signing::{KeySecret, SigningKey};
 use checkpoint_signer::record::Record;
-use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use tempfile::TempDir;
 

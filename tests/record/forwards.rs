@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use checkpoint_signer::checkpoint::Checkpoint as Read;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{Checkpoint, SignCheckpointRequest, SignCheckpointsRequest};
+use checkpoint::checkpoint::Checkpoint as Read;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::log::tree::{Frontier, TreeHash};
 use checkpoint_signer::record::Record;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::record::tree::{Frontier, TreeHash};
-use checkpoint_signer::signature::SignedCheckpoint;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{Checkpoint, SignCheckpointRequest, SignCheckpointsRequest};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -220,7 +220,7 @@ async fn what_falls_back_in_time_is_neither_imported_nor_restored() {
 
     let mut tree = Frontier::default();
     rows.iter().for_each(|row| tree.push(TreeHash::of(row)));
-    let mut keyring = checkpoint_signer::key::Keyring::default();
+    let mut keyring = checkpoint::keyring::Keyring::default();
     keyring.insert(key.version().clone()).unwrap();
     let keyring: serde_json::Value = serde_json::from_str(&keyring.to_jwks()).unwrap();
     let header = serde_json::json!({

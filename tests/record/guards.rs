@@ -1,9 +1,9 @@
 //! The database's own triggers and keys are switched off beneath a service that runs, and none of its rules rests on them.
 
-use checkpoint_signer::grpc::proto::SignCheckpointRequest;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::{Record, sqlite::SqliteRecord};
+use checkpoint_signer::wire::proto::SignCheckpointRequest;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 
@@ -213,7 +213,7 @@ async fn each_rule_is_held_by_the_rows_alone() {
     ];
     let refused = ["rollback", "other history", "other content", "clock", "1"];
     assert_eq!(append(&record, asked).await, refused);
-    let revoked = checkpoint_signer::key::Revocation {
+    let revoked = checkpoint::keyring::Revocation {
         distrust_after: at(NOON),
         reason: "leaked".into(),
         revoked_at: at(NOON),

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use checkpoint_signer::grpc::proto::record_service_client::RecordServiceClient;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::wire::proto::record_service_client::RecordServiceClient;
+use checkpoint_signer::wire::proto::{
     GetRecordHeadRequest, GetSignedCheckpointRequest, ListSignedCheckpointsRequest,
 };
 

@@ -4,9 +4,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use checkpoint_signer::grpc::proto::SignCheckpointRequest;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::key::Keyring;
+use checkpoint::keyring::Keyring;
+use checkpoint_signer::wire::proto::SignCheckpointRequest;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
 use tonic::Status;
 
 use crate::backup::{Store, request, sign_all};

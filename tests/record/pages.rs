@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use checkpoint_signer::grpc::proto::ListSignedCheckpointsRequest;
-use checkpoint_signer::key::KeySecret;
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::record::{Filter, MAX_LOOKED_AT, Record, tree::Frontier, tree::TreeHash};
+use checkpoint_signer::record::{Filter, MAX_LOOKED_AT, Record};
+use checkpoint_signer::wire::proto::ListSignedCheckpointsRequest;
 use chrono::DateTime;
 use rusqlite::Connection;
 
@@ -145,7 +146,7 @@ async fn a_key_for_all_times_is_listed(record: &Arc<dyn Record>) {
             DateTime::UNIX_EPOCH,
             DateTime::from_timestamp(8_210_266_876_799, 0),
         );
-        version.window = checkpoint_signer::key::ValidityWindow::new(first, last.unwrap()).unwrap();
+        version.window = checkpoint::key::ValidityWindow::new(first, last.unwrap()).unwrap();
         version
     };
     record.register_key(&version, None, at(NOON)).await.unwrap();

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use checkpoint_signer::grpc::proto::SignCheckpointRequest;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::key::{KeySecret, ValidityWindow};
+use checkpoint::key::{Algorithm, ValidityWindow};
+use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::signature::Algorithm;
+use checkpoint_signer::wire::proto::SignCheckpointRequest;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
 use futures_util::future::join_all;
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};

@@ -267,7 +267,7 @@ async fn what_was_published_is_restored_past_a_resumption_by_the_operators_word(
     let target = SqliteRecord::open(&resumed.file("older.sqlite")).unwrap();
     let rows = own.list(&Filter::default(), 0, 1).await.unwrap().rows;
     let rows = rows.into_iter().map(|row| row.signed).collect();
-    let any = checkpoint_signer::record::rules::MaxEntryJump::ANY;
+    let any = checkpoint::history::rules::MaxEntryJump::ANY;
     for answer in target.append(rows, any).await {
         answer.unwrap();
     }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use checkpoint_signer::clock::Clock;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::record_service_client::RecordServiceClient;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::record::postgres::PostgresRecord;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::record_service_client::RecordServiceClient;
+use checkpoint_signer::wire::proto::{
     GetRecordHeadRequest, ListKeysRequest, RefreshKeysRequest, RevokeKeyRequest,
 };
-use checkpoint_signer::record::postgres::PostgresRecord;
 
 use crate::client::get;
 use crate::clocks::{Replica, folder};

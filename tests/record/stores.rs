@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use checkpoint_signer::checkpoint::{Checkpoint, CheckpointId, LedgerId};
-use checkpoint_signer::key::{KeySecret, Revocation};
+use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
+use checkpoint::history::rules::MaxEntryJump;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::keyring::Revocation;
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::audit::audit;
 use checkpoint_signer::record::postgres::PostgresRecord;
-use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::record::tree::{Frontier, TreeHash};
 use checkpoint_signer::record::{Filter, Record};
-use checkpoint_signer::signature::SignedCheckpoint;
 use chrono::TimeDelta;
 use tempfile::TempDir;
 
@@ -303,8 +304,7 @@ async fn keys_never_change(record: Arc<dyn Record>) {
     record.register_key(&version, None, at(NOON)).await.unwrap();
     let mut longer = version.clone();
     longer.window =
-        checkpoint_signer::key::ValidityWindow::new(version.window.from(), at("2030-01-01"))
-            .unwrap();
+        checkpoint::key::ValidityWindow::new(version.window.from(), at("2030-01-01")).unwrap();
     let mut renamed = version.clone();
     renamed.key_id = "another".parse().unwrap();
     for changed in [longer, renamed] {

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use checkpoint_signer::key::Revocation;
+use checkpoint::history::rules::MaxEntryJump;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::keyring::Revocation;
 use checkpoint_signer::record::Record;
 use checkpoint_signer::record::postgres::PostgresRecord;
-use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::signature::SignedCheckpoint;
 use tempfile::TempDir;
 
 use crate::postgres::Database;

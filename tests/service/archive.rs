@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use checkpoint_signer::grpc::proto::SignCheckpointRequest;
-use checkpoint_signer::key::{KeySecret, Keyring};
+use checkpoint::keyring::Keyring;
+use checkpoint::signing::KeySecret;
+use checkpoint_signer::wire::proto::SignCheckpointRequest;
 use serde_json::Value;
 use tempfile::TempDir;
 

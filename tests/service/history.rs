@@ -1,8 +1,9 @@
 //! The keyring's history: rebuilt from what is there, and believed from one pinned key on.
 
-use checkpoint_signer::grpc::proto::ListKeysRequest;
-use checkpoint_signer::key::{KeySecret, Keyring, ValidityWindow};
-use checkpoint_signer::signature::Algorithm;
+use checkpoint::key::{Algorithm, ValidityWindow};
+use checkpoint::keyring::Keyring;
+use checkpoint::signing::KeySecret;
+use checkpoint_signer::wire::proto::ListKeysRequest;
 
 use crate::support::{TestService, at, checkpoint, versions};
 
@@ -130,7 +131,7 @@ async fn an_import_brings_endorsements_and_revocations_along() {
         (&documents[2], "AWSCURRENT"),
     ]);
     let mut service = TestService::with(&keys, "2026-06-01").await;
-    let request = checkpoint_signer::grpc::proto::RevokeKeyRequest {
+    let request = checkpoint_signer::wire::proto::RevokeKeyRequest {
         key_id: "key-2025".into(),
         distrust_after: None,
         reason: "leaked".into(),

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use checkpoint_signer::key::Keyring;
+use checkpoint::keyring::Keyring;
 
 use crate::support::{TestService, at, key_of, versions};
 

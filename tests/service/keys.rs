@@ -1,6 +1,6 @@
 //! Keys while the service runs: the file changes, for better or worse, and signing goes on.
 
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::wire::proto::{
     Key, KeyState, ListKeysRequest, ListKeysResponse, RefreshKeysRequest, RevokeKeyRequest,
     VerdictKind, WatchKeysRequest,
 };

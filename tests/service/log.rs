@@ -2,17 +2,18 @@
 
 use std::collections::HashSet;
 
-use checkpoint_signer::grpc::proto::{
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::keyring::Keyring;
+use checkpoint::log::head::SignedHead;
+use checkpoint::log::note::Note;
+use checkpoint::log::tree::TreeHash;
+use checkpoint::log::{verify_grown, verify_head, verify_included, verify_note};
+use checkpoint::signing::KeySecret;
+use checkpoint::verdict::{Verdict, VerdictKind};
+use checkpoint_signer::wire::proto::{
     GetRecordHeadRequest, GetSignedCheckpointRequest, GetSignedCheckpointResponse,
     ProveConsistencyRequest, RecordHead,
 };
-use checkpoint_signer::key::{KeySecret, Keyring};
-use checkpoint_signer::record::head::SignedHead;
-use checkpoint_signer::record::note::Note;
-use checkpoint_signer::record::tree::TreeHash;
-use checkpoint_signer::signature::SignedCheckpoint;
-use checkpoint_signer::verifier::log::{verify_grown, verify_head, verify_included, verify_note};
-use checkpoint_signer::verifier::{Verdict, VerdictKind};
 use tonic::{Code, Status};
 
 use crate::support::{TestService, at, checkpoint, fields, key_of, refusal};

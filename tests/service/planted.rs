@@ -6,9 +6,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::key::{KeySecret, Keyring, Revocation, SigningKey};
-use checkpoint_signer::signature::SignedCheckpoint;
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::keyring::{Keyring, Revocation};
+use checkpoint::signing::{KeySecret, SigningKey};
 use chrono::{DateTime, TimeDelta, Utc};
 use rayon::prelude::*;
 use serde_json::Value;

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request};
 use tonic::Status;
 
 use crate::support::{TestService, checkpoint, refusal};
-use checkpoint_signer::grpc::proto::SignCheckpointRequest;
+use checkpoint_signer::wire::proto::SignCheckpointRequest;
 use prost::Message as _;
 
 const VERIFY: &str = "/amply.checkpoint.v1.VerificationService/VerifyCheckpoint";

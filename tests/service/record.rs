@@ -1,12 +1,12 @@
 //! The record: never made by accident, never changed, and found out when somebody did.
 
 use checkpoint_signer::clock::Clock;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::record::sqlite::{OpenError, SqliteRecord};
+use checkpoint_signer::service::StartError;
+use checkpoint_signer::wire::proto::{
     GetSignedCheckpointRequest, ListKeysRequest, ListSignedCheckpointsRequest, SignedCheckpoint,
     VerdictKind,
 };
-use checkpoint_signer::record::sqlite::{OpenError, SqliteRecord};
-use checkpoint_signer::service::StartError;
 use rusqlite::Connection;
 use tonic::Code;
 

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::key::{KeySecret, Keyring, SigningKey, ValidityWindow, parse_instant};
-use checkpoint_signer::record::head::SignedHead;
-use checkpoint_signer::record::proof::TreeHead;
-use checkpoint_signer::record::tree::{Frontier, TreeHash};
-use checkpoint_signer::signature::{Algorithm, SignedCheckpoint};
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{Algorithm, ValidityWindow, parse_instant};
+use checkpoint::keyring::Keyring;
+use checkpoint::log::head::SignedHead;
+use checkpoint::log::proof::TreeHead;
+use checkpoint::log::tree::{Frontier, TreeHash};
+use checkpoint::signing::{KeySecret, SigningKey};
 use serde_json::{Value, json};
 
 /// The days of a ledger, as they are signed one after the other.

@@ -1,6 +1,6 @@
 //! Who may sign what, when.
 
-use checkpoint_signer::grpc::proto::{RevokeKeyRequest, VerdictKind};
+use checkpoint_signer::wire::proto::{RevokeKeyRequest, VerdictKind};
 use chrono::TimeDelta;
 use tonic::Code;
 
@@ -235,7 +235,7 @@ async fn of_many_that_want_one_place_exactly_one_gets_it() {
         let mut signing = service.signing.clone();
         tokio::spawn(async move {
             let checkpoint = checkpoint("chk_1", 1, &format!("history {client}"));
-            let request = checkpoint_signer::grpc::proto::SignCheckpointRequest {
+            let request = checkpoint_signer::wire::proto::SignCheckpointRequest {
                 checkpoint: Some(checkpoint),
             };
             signing.sign_checkpoint(request).await

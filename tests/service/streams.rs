@@ -1,8 +1,8 @@
 //! Streams: pipelined, in order, and not ended by a refusal.
 
-use checkpoint_signer::grpc::proto::sign_checkpoints_response::Outcome;
-use checkpoint_signer::grpc::proto::verify_checkpoints_request::Subject;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::wire::proto::sign_checkpoints_response::Outcome;
+use checkpoint_signer::wire::proto::verify_checkpoints_request::Subject;
+use checkpoint_signer::wire::proto::{
     SignCheckpointsRequest, SignCheckpointsResponse, VerdictKind, VerifyCheckpointsRequest,
     WatchKeysRequest,
 };

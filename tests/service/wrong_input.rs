@@ -1,7 +1,7 @@
 //! Wrong input over gRPC: a clear error that names the field, and nothing is signed.
 
-use checkpoint_signer::grpc::proto::verify_checkpoint_request::Subject;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::wire::proto::verify_checkpoint_request::Subject;
+use checkpoint_signer::wire::proto::{
     Checkpoint, GetKeyRequest, RevokeKeyRequest, SignCheckpointRequest, VerdictKind,
     VerifyCheckpointRequest,
 };

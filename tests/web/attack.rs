@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{Checkpoint, SignCheckpointRequest, SignedCheckpoint};
 use checkpoint_signer::record::sqlite::SqliteRecord;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{Checkpoint, SignCheckpointRequest, SignedCheckpoint};
 use h2::client::SendRequest;
 use http::Request;
 use prost::Message as _;
@@ -102,8 +102,8 @@ fn pathological_protobuf() -> Vec<Bytes> {
             checkpoint,
             ..Default::default()
         };
-        use checkpoint_signer::grpc::proto::VerifyCheckpointRequest;
-        use checkpoint_signer::grpc::proto::verify_checkpoint_request::Subject;
+        use checkpoint_signer::wire::proto::VerifyCheckpointRequest;
+        use checkpoint_signer::wire::proto::verify_checkpoint_request::Subject;
         let subject = Some(Subject::SignedCheckpoint(signed));
         framed(&VerifyCheckpointRequest { subject }.encode_to_vec())
     };

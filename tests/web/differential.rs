@@ -9,8 +9,8 @@ use std::process::Stdio;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use checkpoint_signer::key::{Keyring, PinnedKeyring};
-use checkpoint_signer::verifier;
+use checkpoint::keyring::{Keyring, PinnedKeyring};
+use checkpoint::verdict;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -42,7 +42,7 @@ fn ours(case: &Case) -> (String, String) {
         return ("NO_KEYRING".into(), String::new());
     };
     let keyring = pinned(keyring, &case.pin).unwrap();
-    let (verdict, signed) = verifier::verify_published(&keyring.trusted, &case.text);
+    let (verdict, signed) = verdict::verify_published(&keyring.trusted, &case.text);
     let payload = signed.map(|signed| signed.checkpoint.payload().as_bytes().to_vec());
     let payload = String::from_utf8(payload.unwrap_or_default()).unwrap();
     (verdict.kind.to_string(), payload)

@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use checkpoint_signer::key::{KeyId, Keyring};
+use checkpoint::key::KeyId;
+use checkpoint::keyring::Keyring;
 use serde_json::json;
 
 use crate::client::{Answer, get, post_json, request};

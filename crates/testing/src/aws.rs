@@ -8,14 +8,14 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
 use checkpoint_signer::clock::Clock;
 use checkpoint_signer::grpc::access::Access;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{
-    KeySourceStatus, ListKeysRequest, RefreshKeysRequest, SignCheckpointRequest, SignedCheckpoint,
-};
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::service::{Parts, Service};
 use checkpoint_signer::source::SecretsManagerSource;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{
+    KeySourceStatus, ListKeysRequest, RefreshKeysRequest, SignCheckpointRequest, SignedCheckpoint,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tonic::Status;

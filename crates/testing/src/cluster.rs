@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use checkpoint_signer::grpc::proto::SignCheckpointRequest;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::SignCheckpointRequest;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};

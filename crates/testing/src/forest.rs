@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use checkpoint_signer::record::proof::{FoundNodes, ProofPlan, TreeHead};
-use checkpoint_signer::record::tree::{Frontier, Node, NodeId, TreeHash};
+use checkpoint::log::proof::{FoundNodes, ProofPlan, TreeHead};
+use checkpoint::log::tree::{Frontier, Node, NodeId, TreeHash};
 
 /// The leaf of row `n`, counted from 0.
 pub fn leaf(n: u64) -> TreeHash {

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use checkpoint_signer::grpc::proto::Checkpoint;
+use checkpoint_signer::wire::proto::Checkpoint;
 
 use crate::support::at;
 

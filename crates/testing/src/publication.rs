@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::grpc::proto::RevokeKeyRequest;
-use checkpoint_signer::key::{KeySecret, SigningKey, ValidityWindow};
-use checkpoint_signer::signature::{Algorithm, SignedCheckpoint};
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{Algorithm, ValidityWindow};
+use checkpoint::signing::{KeySecret, SigningKey};
+use checkpoint_signer::wire::proto::RevokeKeyRequest;
 use serde_json::json;
 
 use crate::support::{TestService, at, checkpoint, versions, wire};

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::key::{KeySecret, SigningKey};
-use checkpoint_signer::record::rules::{MaxEntryJump, RuleViolation};
-use checkpoint_signer::record::tree::TreeHash;
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::history::rules::{MaxEntryJump, RuleViolation};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::log::tree::TreeHash;
+use checkpoint::signing::{KeySecret, SigningKey};
 use checkpoint_signer::record::{AppendError, Record};
-use checkpoint_signer::signature::SignedCheckpoint;
 use chrono::{DateTime, Utc};
 
 use crate::support::{at, key_of};

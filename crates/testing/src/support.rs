@@ -4,23 +4,23 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use checkpoint::key::{Algorithm, ValidityWindow, parse_instant};
+use checkpoint::signing::KeySecret;
 use checkpoint_signer::clock::Clock;
 use checkpoint_signer::grpc::access::Access;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::record_service_client::RecordServiceClient;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::verification_service_client::VerificationServiceClient;
-use checkpoint_signer::grpc::proto::verify_checkpoint_request::Subject;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::http::MetricsPlace;
+use checkpoint_signer::record::sqlite::SqliteRecord;
+use checkpoint_signer::service::{Parts, Service, StartError};
+use checkpoint_signer::source::FileSource;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::record_service_client::RecordServiceClient;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::verification_service_client::VerificationServiceClient;
+use checkpoint_signer::wire::proto::verify_checkpoint_request::Subject;
+use checkpoint_signer::wire::proto::{
     Checkpoint, RefreshKeysRequest, SignCheckpointRequest, SignedCheckpoint, Verdict,
     VerifyCheckpointRequest,
 };
-use checkpoint_signer::http::MetricsPlace;
-use checkpoint_signer::key::{KeySecret, ValidityWindow, parse_instant};
-use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::service::{Parts, Service, StartError};
-use checkpoint_signer::signature::Algorithm;
-use checkpoint_signer::source::FileSource;
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use sha2::{Digest, Sha256};

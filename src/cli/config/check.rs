@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::settings::{Origin, Setting, Settings};
 use crate::cli::{Failure, Format, print, print_json};
-use crate::fault::FieldFault;
-use crate::visible::visible;
+use checkpoint::fault::FieldFault;
+use checkpoint::visible::visible;
 
 /// `config check`, by what is given on its line and in the environment.
 pub(in crate::cli) async fn run(given: ArgMatches) -> Result<(), Failure> {
@@ -48,7 +48,7 @@ fn flag(field: &str) -> String {
 fn unreadable(setting: &Setting) -> Vec<FieldFault> {
     let fault = |path| {
         let path = std::path::Path::new(path);
-        let problem = crate::files::open_regular(path).err()?;
+        let problem = checkpoint_verify::files::open_regular(path).err()?;
         let path = path.display();
         Some(FieldFault::new(
             setting.field(),

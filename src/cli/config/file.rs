@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::cli::Failure;
 use crate::cli::shown::{has_password, is_reference};
-use crate::fault::{FieldFault, excerpt};
+use checkpoint::fault::{FieldFault, excerpt};
 
 /// Largest file, in bytes: many times what all settings take.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
         Failure::Impossible(format!("--config: {}: {problem}", path.display()))
     };
     let mut text = String::new();
-    crate::files::open(path)
+    checkpoint_verify::files::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| failed(&error))?;
     match text.len() as u64 > MAX_FILE_BYTES {

@@ -14,7 +14,7 @@ use crate::cli::serve::Serve;
 use crate::cli::shown::shown;
 use crate::cli::unused;
 use crate::cli::{Cli, Failure};
-use crate::fault::FieldFault;
+use checkpoint::fault::FieldFault;
 
 const MISSING: &str = "is missing; expected with what else is set (see serve --help)";
 

@@ -16,15 +16,11 @@ use zeroize::Zeroizing;
 
 use super::super::{Failure, print, print_line, refused};
 use super::{at, expect};
-use crate::checkpoint::CumulativeHash;
 use crate::client::{self, ClientTls};
 use crate::clock::Clock;
 use crate::grpc::access::Access;
-use crate::key::{DEFAULT_MODULUS_BITS, KeySecret, PrivateKeyError, ValidityWindow, instant_text};
-use crate::record::head::DEFAULT_LOG;
 use crate::record::sqlite::SqliteRecord;
 use crate::service::{Parts, Service};
-use crate::signature::Algorithm;
 use crate::source::FileSource;
 use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
@@ -35,6 +31,12 @@ use crate::wire::proto::{
     Checkpoint, GetKeyRequest, KeyState, ListKeysRequest, SignCheckpointRequest, SignedCheckpoint,
     Verdict, VerifyCheckpointRequest,
 };
+use checkpoint::checkpoint::CumulativeHash;
+use checkpoint::key::{
+    Algorithm, DEFAULT_MODULUS_BITS, PrivateKeyError, ValidityWindow, instant_text,
+};
+use checkpoint::log::head::DEFAULT_LOG;
+use checkpoint::signing::KeySecret;
 
 const LEDGER: &str = "org_xyz789";
 

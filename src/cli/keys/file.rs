@@ -8,10 +8,8 @@ use clap::Args;
 
 use super::Window;
 use crate::cli::{Failure, PROGRAM, input};
-use crate::key::{
-    KeyId, KeyVersion, Keyring, KeyringFile, MAX_KEYRING_BYTES, PublicKey, parse_instant,
-};
-use crate::signature::Algorithm;
+use checkpoint::key::{Algorithm, KeyId, KeyVersion, PublicKey, parse_instant};
+use checkpoint::keyring::{Keyring, KeyringFile, MAX_KEYRING_BYTES};
 
 #[derive(Args)]
 pub(super) struct KeyFile {

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::super::{Failure, Format, print_json, print_line};
 use super::{Import, fingerprint_text};
 use crate::advice::on_admission;
-use crate::key::{KeyVersion, KeyringFile, Revocation, instant_text};
 use crate::record::RegisterError;
+use checkpoint::key::{KeyVersion, instant_text};
+use checkpoint::keyring::{KeyringFile, Revocation};
 
 /// What was put on record; a revocation by the word of the file.
 fn imported(version: &KeyVersion, revocation: Option<&Revocation>) -> Value {

@@ -11,11 +11,12 @@ use crate::cli::place::RecordPlace;
 use crate::cli::witnesses::ComparedArgs;
 use crate::cli::{Failure, Format, FormatArg, print_json, print_line, print_lines};
 use crate::clock::Clock;
-use crate::key::instant_text;
-use crate::reason::Reason;
-use crate::record::head::{DEFAULT_LOG, LogName};
 use crate::record::home::{Acceptance, Home, Moved};
-use crate::record::{Receipt, RecordError, WentBack};
+use crate::record::{RecordError, WentBack};
+use checkpoint::history::Receipt;
+use checkpoint::key::instant_text;
+use checkpoint::log::head::{DEFAULT_LOG, LogName};
+use checkpoint::reason::Reason;
 
 /// The newest rows among which each ledger's newest is looked for.
 const ROWS_LOOKED_AT: u32 = 500;

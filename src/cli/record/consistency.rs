@@ -8,13 +8,13 @@ use clap::Args;
 use super::head::{hashes, wrong};
 use crate::cli::failure::refused;
 use crate::cli::{Failure, PROGRAM, ServerArg};
-use crate::key::Keyring;
-use crate::record::head::SignedHead;
-use crate::record::proof::{ProofError, shows_other_rows, verify_consistency};
-use crate::verifier::VerdictKind;
-use crate::verifier::log::AnyHead;
 use crate::wire::proto::record_service_client::RecordServiceClient;
 use crate::wire::proto::{GetRecordHeadRequest, ProveConsistencyRequest};
+use checkpoint::keyring::Keyring;
+use checkpoint::log::AnyHead;
+use checkpoint::log::head::SignedHead;
+use checkpoint::log::proof::{ProofError, shows_other_rows, verify_consistency};
+use checkpoint::verdict::VerdictKind;
 
 #[derive(Args)]
 pub(in crate::cli) struct Consistency {

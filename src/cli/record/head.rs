@@ -9,14 +9,14 @@ use serde_json::json;
 use crate::cli::{
     Failure, Format, FormatArg, ServerArg, print, print_document, print_json, print_line, refused,
 };
-use crate::key::instant_text;
-use crate::record::head::SignedHead;
-use crate::record::tree::TreeHash;
-use crate::signature::SignedCheckpoint;
-use crate::verifier::log::{AnyHead, InclusionBundle};
 use crate::wire;
 use crate::wire::proto::record_service_client::RecordServiceClient;
 use crate::wire::proto::{GetRecordHeadRequest, GetSignedCheckpointRequest};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::instant_text;
+use checkpoint::log::head::SignedHead;
+use checkpoint::log::tree::TreeHash;
+use checkpoint::log::{AnyHead, InclusionBundle};
 
 #[derive(Args)]
 pub(in crate::cli) struct Head {

@@ -11,10 +11,10 @@ use tonic::metadata::MetadataMap;
 use crate::cli::{Failure, Format, FormatArg, ServerArg, print_json, print_line, refused};
 use crate::clock::Clock;
 use crate::grpc::record::COMPARED_CLOCKS;
-use crate::key::instant_text;
 use crate::wire;
 use crate::wire::proto::record_service_client::RecordServiceClient;
 use crate::wire::proto::{ClockResumption, ResumeClockRequest};
+use checkpoint::key::instant_text;
 
 #[derive(Args)]
 pub(in crate::cli) struct ResumeClock {

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::key::{KeyState, StagingLabel, instant_text};
 use crate::rollover::{Overview, Phase, Replica, TimelineKey, days};
-use crate::visible::visible;
+use checkpoint::key::{StagingLabel, instant_text};
+use checkpoint::keyring::KeyState;
+use checkpoint::visible::visible;
 
 /// Characters of the drawn timeline.
 const WIDTH: i64 = 36;

@@ -8,15 +8,15 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tonic::transport::Channel;
 
-use crate::checkpoint::PublishedOutline;
 use crate::cli::Failure;
 use crate::cli::failure::refused;
-use crate::verifier::Verdict;
-use crate::verifier::bulk::{Checked, Fingerprints, Selection};
 use crate::wire;
 use crate::wire::proto::VerifyCheckpointRequest;
 use crate::wire::proto::verification_service_client::VerificationServiceClient;
 use crate::wire::proto::verify_checkpoint_request::Subject;
+use checkpoint::checkpoint::PublishedOutline;
+use checkpoint::verdict::Verdict;
+use checkpoint_verify::bulk::{Checked, Fingerprints, Selection};
 
 /// Calls under way.
 const CALLS: usize = 32;

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::roles::Clients;
-use crate::fault;
+use checkpoint::fault;
 
 /// Largest file that is read, in bytes: some hundred authorities, or a long revocation list.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -265,7 +265,8 @@ fn for_grpc(mut config: ServerConfig) -> ServerConfig {
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut file = crate::files::open_regular(path).map_err(|error| error.to_string())?;
+    let mut file =
+        checkpoint_verify::files::open_regular(path).map_err(|error| error.to_string())?;
     let length = file.metadata().map_err(|error| error.to_string())?.len();
     if length > MAX_FILE_BYTES {
         return Err(format!(

@@ -11,8 +11,8 @@ use super::peer::BELIEVED;
 use super::{Access, Caller, Peer, Rpc};
 use crate::audit::{self, Asked};
 use crate::grpc::status;
-use crate::reason::Reason;
 use crate::telemetry::Metrics;
+use checkpoint::reason::Reason;
 
 /// Judges one call, as often as it is asked.
 #[derive(Clone)]

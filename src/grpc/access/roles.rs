@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::names::ClientName;
-use crate::fault::FieldFault;
-use crate::identifier;
+use checkpoint::fault::FieldFault;
+use checkpoint::identifier;
 
 /// Most clients in one file.
 const MAX_CLIENTS: usize = 1024;
@@ -399,11 +399,11 @@ mod tests {
                 "line 2: unknown field `role`",
             ),
         ] {
-            let message = crate::fault::list(&Clients::parse(text).unwrap_err());
+            let message = checkpoint::fault::list(&Clients::parse(text).unwrap_err());
             assert!(message.starts_with(expected), "{message}");
         }
         let twice = "[clients.\"DNS:A.example\"]\nroles=[\"auditor\"]\n[clients.\"DNS:a.example.\"]\nroles=[\"signer\"]";
-        let message = crate::fault::list(&Clients::parse(twice).unwrap_err());
+        let message = checkpoint::fault::list(&Clients::parse(twice).unwrap_err());
         assert!(message.contains("names DNS:a.example, which"), "{message}");
     }
 }

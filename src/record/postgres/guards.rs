@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::session::begin_reading;
 use super::{MIGRATIONS, StoreError, check as store};
-use crate::hex::Hex;
 use crate::record::{RecordError, damaged, unjudged};
+use checkpoint::hex::Hex;
 
 /// One line for each thing: its name, a tab, and what it must be. From the catalogue alone, which costs less than a row does.
 const FOUND: &str = "\

@@ -6,9 +6,9 @@ use tokio_postgres::Row as SqlRow;
 
 use super::StoreError;
 use crate::record::RecordError;
-use crate::record::batch::Head;
 use crate::record::row::instant;
-use crate::record::tree::Frontier;
+use checkpoint::log::batch::Head;
+use checkpoint::log::tree::Frontier;
 
 pub(super) const HEAD: &str = "SELECT size, frontier, newest_signed_at, \
     (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head";

@@ -9,9 +9,10 @@ use super::head::{LOCKED_HEAD, read_head};
 use super::knowledge::Rests;
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
-use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
 use crate::record::keys::{RevocationRow, Rows, VersionRow};
 use crate::record::{RecordError, RegisterError, WentBack};
+use checkpoint::key::{KeyId, KeyVersion};
+use checkpoint::keyring::{Endorsement, Keyring, Revocation};
 
 /// The keyring, and what it rests on.
 pub(super) async fn read(client: &mut Object, view: &View) -> Result<(Keyring, Rests), StoreError> {

@@ -14,8 +14,8 @@ use super::look::Look;
 use crate::record::home::{Accepted, FormerHome, Home, Moved};
 use crate::record::row::to_signed;
 use crate::record::seen::{Mark, Seen};
-use crate::record::tree::Frontier;
 use crate::record::{RecordError, WentBack};
+use checkpoint::log::tree::Frontier;
 
 /// What an answer rests on: it may be given when this is durable.
 #[derive(Clone, Debug)]

@@ -9,11 +9,11 @@ use super::rows::{COLUMNS, read_row};
 use super::session::begin_reading;
 use super::view::View;
 use super::{StoreError, pulse};
-use crate::checkpoint::LedgerId;
-use crate::key::KeyId;
 use crate::record::listing::{MAX_LOOKED_AT, Page, Recorded, Span};
 use crate::record::row::to_signed;
 use crate::record::{Filter, Listing};
+use checkpoint::checkpoint::LedgerId;
+use checkpoint::key::KeyId;
 
 /// Rows that are fetched at once: a page is ended by its bytes as well.
 const CHUNK: i32 = 64;

@@ -11,7 +11,7 @@ use crate::record::RecordError;
 use crate::record::home::{Acceptance, Accepted, Home};
 use crate::record::row::{instant, to_signed};
 use crate::record::seen::Mark;
-use crate::record::tree::Frontier;
+use checkpoint::log::tree::Frontier;
 
 /// What was found.
 pub(super) struct Look {

@@ -7,7 +7,7 @@ use super::session::begin_reading;
 use super::view::View;
 use crate::record::RecordError;
 use crate::record::row::to_signed;
-use crate::record::tree::{Node, NodeId, TreeHash};
+use checkpoint::log::tree::{Node, NodeId, TreeHash};
 
 /// Writes the nodes that a batch completed.
 pub(super) async fn keep(transaction: &Transaction<'_>, nodes: &[Node]) -> Result<(), StoreError> {

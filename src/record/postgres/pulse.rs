@@ -9,8 +9,9 @@ use super::head::{LOCKED_HEAD, read_head, store_clock};
 use super::session::begin;
 use super::view::View;
 use crate::record::row::{instant, to_signed};
-use crate::record::rules::{check_ahead, check_behind};
-use crate::record::{NotResumed, Pulse, ResumeError, ResumeOrder, Resumption};
+use crate::record::{Pulse, ResumeError};
+use checkpoint::history::rules::{check_ahead, check_behind};
+use checkpoint::history::{NotResumed, ResumeOrder, Resumption};
 
 pub(super) async fn pulse(client: &Object) -> Result<Pulse, StoreError> {
     let sql = "SELECT newest_signed_at, (SELECT count(*) FROM checkpoint_signer.key_version) \

@@ -12,13 +12,14 @@ use super::knowledge::Rests;
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
 use super::{StoreError, guards, nodes};
-use crate::checkpoint::{CheckpointId, CumulativeHash, LedgerId};
-use crate::record::batch::{Batch, Head};
 use crate::record::row::{Row, parse, timestamp, to_signed};
-use crate::record::rules::{MaxEntryJump, Place, Standing};
-use crate::record::tree::Frontier;
-use crate::record::{AppendError, Receipt, RecordError};
-use crate::signature::SignedCheckpoint;
+use crate::record::{AppendError, RecordError};
+use checkpoint::checkpoint::{CheckpointId, CumulativeHash, LedgerId};
+use checkpoint::history::Receipt;
+use checkpoint::history::rules::{MaxEntryJump, Place, Standing};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::log::batch::{Batch, Head};
+use checkpoint::log::tree::Frontier;
 
 pub(super) const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, timestamp, \
                        key_id, signed_at, payload, signature";

@@ -12,7 +12,7 @@ use super::session::{begin, begin_to_wait};
 use crate::record::RecordError;
 use crate::record::home::{Acceptance, Moved};
 use crate::record::seen::Mark;
-use crate::record::tree::Frontier;
+use checkpoint::log::tree::Frontier;
 
 /// What the statements are judged by.
 #[derive(Clone)]

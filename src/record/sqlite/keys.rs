@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::key::{KeyId, KeyVersion, Keyring, Revocation};
 use crate::record::keys::{RevocationRow, Rows, VersionRow};
 use crate::record::{RecordError, RegisterError};
+use checkpoint::key::{KeyId, KeyVersion};
+use checkpoint::keyring::{Keyring, Revocation};
 
 /// Part of every transaction that writes and appends no rows.
 const COUNT_COMMIT: &str = "UPDATE record_head SET commits = commits + 1";

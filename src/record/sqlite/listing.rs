@@ -5,10 +5,10 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::pulse;
 use super::rows::{read_head, read_row, select};
-use crate::checkpoint::LedgerId;
 use crate::record::listing::{MAX_LOOKED_AT, Page, Recorded, Span};
 use crate::record::row::to_signed;
 use crate::record::{Filter, Listing, RecordError};
+use checkpoint::checkpoint::LedgerId;
 
 /// A page, in the caller's snapshot.
 pub(super) fn list(

@@ -32,16 +32,18 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::home::{Acceptance, Accepted, Home, Moved};
-use super::rules::{MaxEntryJump, Standing};
 use super::seen::Seen;
-use super::tree::{Frontier, Node, NodeId};
 use super::{
-    AppendError, Depth, Filter, Listing, Pulse, Receipt, Record, RecordError, RegisterError,
-    ResumeError, ResumeOrder, Resumption, StoreCheck, WentBack,
+    AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
+    StoreCheck, WentBack,
 };
-use crate::checkpoint::{CheckpointId, LedgerId};
-use crate::key::{Endorsement, KeyId, KeyVersion, Keyring, Revocation};
-use crate::signature::SignedCheckpoint;
+use checkpoint::checkpoint::{CheckpointId, LedgerId};
+use checkpoint::history::rules::{MaxEntryJump, Standing};
+use checkpoint::history::{Receipt, ResumeOrder, Resumption};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::{KeyId, KeyVersion};
+use checkpoint::keyring::{Endorsement, Keyring, Revocation};
+use checkpoint::log::tree::{Frontier, Node, NodeId};
 
 use check::Compared;
 use connection::{check_identity, check_log, connect, end_beside, end_owned, refused};

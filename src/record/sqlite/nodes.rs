@@ -4,7 +4,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use crate::record::RecordError;
 use crate::record::row::to_signed;
-use crate::record::tree::{Node, NodeId, TreeHash};
+use checkpoint::log::tree::{Node, NodeId, TreeHash};
 
 /// Writes the nodes that a batch completed.
 pub(super) fn keep(transaction: &Transaction, nodes: &[Node]) -> Result<(), RecordError> {

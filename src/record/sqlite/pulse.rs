@@ -8,7 +8,8 @@ use super::connection::BUSY_TIMEOUT;
 use super::rows::{check_seen, read_head};
 use crate::record::row::{instant, to_signed};
 use crate::record::seen::Seen;
-use crate::record::{Pulse, RecordError, ResumeError, ResumeOrder, Resumption};
+use crate::record::{Pulse, RecordError, ResumeError};
+use checkpoint::history::{ResumeOrder, Resumption};
 
 pub(super) fn pulse(connection: &Connection) -> Result<Pulse, RecordError> {
     let sql = "SELECT newest_signed_at, (SELECT count(*) FROM key_version) + (SELECT count(*) FROM key_endorsement) \

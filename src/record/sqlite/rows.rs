@@ -9,14 +9,15 @@ use rusqlite::{
 
 use super::check::Compared;
 use super::nodes;
-use crate::checkpoint::{CheckpointId, LedgerId};
-use crate::record::batch::{Batch, Head};
 use crate::record::row::{Row, instant, parse, timestamp, to_signed};
-use crate::record::rules::{MaxEntryJump, Place, Standing};
 use crate::record::seen::{Mark, Seen};
-use crate::record::tree::Frontier;
-use crate::record::{AppendError, Receipt, RecordError};
-use crate::signature::SignedCheckpoint;
+use crate::record::{AppendError, RecordError};
+use checkpoint::checkpoint::{CheckpointId, LedgerId};
+use checkpoint::history::Receipt;
+use checkpoint::history::rules::{MaxEntryJump, Place, Standing};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::log::batch::{Batch, Head};
+use checkpoint::log::tree::Frontier;
 
 const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, timestamp, \
                        key_id, signed_at, payload, signature";

@@ -1,6 +1,6 @@
 //! One field wrong at a time, and several at once.
 
-use checkpoint_signer::checkpoint::{Checkpoint, EntryCount, Timestamp, TotalVolume};
+use checkpoint::checkpoint::{Checkpoint, EntryCount, Timestamp, TotalVolume};
 
 use super::assert_refused;
 use crate::support::checkpoint::{checkpoint, faults};

@@ -1,6 +1,6 @@
 //! Bounds on size and depth: what is at the bound is taken, what is past it refused with its name.
 
-use checkpoint_signer::checkpoint::{
+use checkpoint::checkpoint::{
     Checkpoint, CheckpointFields, MAX_JSON_BYTES, MAX_NESTING, MAX_PAYLOAD_BYTES, parse_object,
 };
 

@@ -1,6 +1,6 @@
 //! JSON that two readers could understand differently.
 
-use checkpoint_signer::checkpoint::Checkpoint;
+use checkpoint::checkpoint::Checkpoint;
 
 use super::assert_refused;
 use crate::support::checkpoint::{checkpoint, faults};

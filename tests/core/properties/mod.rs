@@ -6,9 +6,10 @@ mod tampering;
 
 use std::sync::LazyLock;
 
-use checkpoint_signer::checkpoint::Checkpoint;
-use checkpoint_signer::key::{KeySecret, Keyring, SigningKey};
-use checkpoint_signer::signature::SignedCheckpoint;
+use checkpoint::checkpoint::Checkpoint;
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::keyring::Keyring;
+use checkpoint::signing::{KeySecret, SigningKey};
 use chrono::{DateTime, Utc};
 
 use crate::support::openssl;

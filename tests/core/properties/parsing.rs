@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use checkpoint_signer::checkpoint::{Checkpoint, CumulativeHash, Timestamp, parse_object};
-use checkpoint_signer::key::{
-    KeyId, KeySecret, Keyring, PublicKey, VersionSecret, instant_text, parse_instant,
-};
-use checkpoint_signer::signature::{Algorithm, DetachedJws, JwsType, ProtectedHeader};
-use checkpoint_signer::verifier::verify_published;
+use checkpoint::checkpoint::{Checkpoint, CumulativeHash, Timestamp, parse_object};
+use checkpoint::jws::{DetachedJws, JwsType, ProtectedHeader};
+use checkpoint::key::{Algorithm, KeyId, PublicKey, instant_text, parse_instant};
+use checkpoint::keyring::Keyring;
+use checkpoint::signing::{KeySecret, VersionSecret};
+use checkpoint::verdict::verify_published;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -1,9 +1,9 @@
 //! Any valid checkpoint signs, is published, is read again as it was, and verifies.
 
-use checkpoint_signer::checkpoint::{Checkpoint, MAX_SAFE_INTEGER, Timestamp};
-use checkpoint_signer::key::ValidityWindow;
-use checkpoint_signer::signature::SignedCheckpoint;
-use checkpoint_signer::verifier::{VerdictKind, verify_published};
+use checkpoint::checkpoint::{Checkpoint, MAX_SAFE_INTEGER, Timestamp};
+use checkpoint::jws::SignedCheckpoint;
+use checkpoint::key::ValidityWindow;
+use checkpoint::verdict::{VerdictKind, verify_published};
 use chrono::{DateTime, Utc};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;

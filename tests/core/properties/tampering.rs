@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use checkpoint_signer::checkpoint::{Checkpoint, parse_object};
-use checkpoint_signer::key::parse_instant;
-use checkpoint_signer::signature::{DetachedJws, JwsError, SignedCheckpoint};
-use checkpoint_signer::verifier::{VerdictKind, verify, verify_published};
+use checkpoint::checkpoint::{Checkpoint, parse_object};
+use checkpoint::jws::{DetachedJws, JwsError, SignedCheckpoint};
+use checkpoint::key::parse_instant;
+use checkpoint::verdict::{VerdictKind, verify, verify_published};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -235,7 +235,7 @@ fn rsa_key() -> rsa::PrivateKey {
     let pem = crate::support::openssl::file("rsa-2048.pkcs1.pem");
     let key: rsa::PrivateKey = rsa::pkcs1::DecodeRsaPrivateKey::from_pkcs1_pem(&pem).unwrap();
     assert_eq!(
-        checkpoint_signer::key::PublicKey::new(key.to_public_key()).unwrap(),
+        checkpoint::key::PublicKey::new(key.to_public_key()).unwrap(),
         KEY.version().public_key
     );
     key

@@ -1,7 +1,7 @@
 //! Secrets that are taken, and what is read from them.
 
-use checkpoint_signer::key::{KeySecret, PublicKey, instant_text};
-use checkpoint_signer::signature::Algorithm;
+use checkpoint::key::{Algorithm, PublicKey, instant_text};
+use checkpoint::signing::KeySecret;
 
 use crate::support::document::Document;
 use crate::support::openssl;

@@ -1,6 +1,7 @@
 //! Secrets that are right by themselves, and contradict what the keyring remembers for ever.
 
-use checkpoint_signer::key::{KeyConflict, KeyVersion, Keyring};
+use checkpoint::key::KeyVersion;
+use checkpoint::keyring::{KeyConflict, Keyring};
 
 use crate::support::document::Document;
 use crate::support::openssl;

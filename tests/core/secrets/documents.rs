@@ -1,6 +1,6 @@
 //! Documents that are refused for something else than their key.
 
-use checkpoint_signer::key::{KeySecret, MAX_SECRET_BYTES};
+use checkpoint::signing::{KeySecret, MAX_SECRET_BYTES};
 
 use crate::support::document::Document;
 use crate::support::openssl;

@@ -1,6 +1,7 @@
 //! Files: one document, or an array of versions with their staging labels.
 
-use checkpoint_signer::key::{MAX_SECRET_BYTES, SecretError, StagingLabel, VersionSecret};
+use checkpoint::key::StagingLabel;
+use checkpoint::signing::{MAX_SECRET_BYTES, SecretError, VersionSecret};
 
 use crate::support::document::Document;
 use crate::support::openssl;

@@ -1,6 +1,6 @@
 //! Keys that stand where no key belongs. `assert_refused` checks every other error of this folder.
 
-use checkpoint_signer::key::{KeySecret, VersionSecret};
+use checkpoint::signing::{KeySecret, VersionSecret};
 
 use crate::support::document::Document;
 use crate::support::openssl;
@@ -109,8 +109,8 @@ fn the_check_of_these_tests_finds_what_is_told() {
         &decimal[20..40],
         &line[8..24],
     ] {
-        let fault = checkpoint_signer::fault::FieldFault::new("private_key", told);
-        let error = checkpoint_signer::key::SecretError(vec![fault]);
+        let fault = checkpoint::fault::FieldFault::new("private_key", told);
+        let error = checkpoint::signing::SecretError(vec![fault]);
         let document = good().text();
         let check = std::panic::AssertUnwindSafe(|| assert_silent(&error, &document));
         assert!(std::panic::catch_unwind(check).is_err(), "{told}");

@@ -1,6 +1,6 @@
 //! The contract's checkpoint as a document.
 
-use checkpoint_signer::checkpoint::{Checkpoint, InvalidCheckpoint};
+use checkpoint::checkpoint::{Checkpoint, InvalidCheckpoint};
 
 use super::document::Document;
 

@@ -1,6 +1,7 @@
 //! Secret documents, and the check that no error tells anything of the key in them.
 
-use checkpoint_signer::key::{KeySecret, KeyVersion, SecretError};
+use checkpoint::key::KeyVersion;
+use checkpoint::signing::{KeySecret, SecretError};
 use rsa::BoxedUint;
 
 use super::document::Document;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use checkpoint_signer::grpc::proto::GetRecordHeadRequest;
-use checkpoint_signer::grpc::proto::ListKeysRequest;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::record_service_client::RecordServiceClient;
+use checkpoint_signer::wire::proto::GetRecordHeadRequest;
+use checkpoint_signer::wire::proto::ListKeysRequest;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::record_service_client::RecordServiceClient;
 
 use crate::cluster::Replica;
 use crate::went_back::becomes_healthy;

@@ -1,8 +1,8 @@
 //! What a replica has read of revocations holds, whatever older state is put in the place of its record.
 
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
-use checkpoint_signer::grpc::proto::{ListKeysRequest, RevokeKeyRequest};
 use checkpoint_signer::record::sqlite::SqliteRecord;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::{ListKeysRequest, RevokeKeyRequest};
 
 use crate::client::get as get_http;
 use crate::cluster::Replica;
@@ -19,7 +19,7 @@ async fn revocations(replica: &Replica) -> Vec<(i64, String)> {
     let answer = client.list_keys(ListKeysRequest {}).await.unwrap();
     let keys = answer.into_inner().keys.into_iter();
     let revoked = keys.filter_map(|key| key.revocation);
-    let read = |revoked: checkpoint_signer::grpc::proto::Revocation| {
+    let read = |revoked: checkpoint_signer::wire::proto::Revocation| {
         (revoked.distrust_after.unwrap().seconds, revoked.reason)
     };
     revoked.map(read).collect()

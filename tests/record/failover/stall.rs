@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use checkpoint_signer::grpc::proto::VerifyCheckpointRequest;
-use checkpoint_signer::grpc::proto::verification_service_client::VerificationServiceClient;
-use checkpoint_signer::grpc::proto::verify_checkpoint_request::Subject;
+use checkpoint_signer::wire::proto::VerifyCheckpointRequest;
+use checkpoint_signer::wire::proto::verification_service_client::VerificationServiceClient;
+use checkpoint_signer::wire::proto::verify_checkpoint_request::Subject;
 use tokio_postgres::Client;
 
 use crate::backup::request;
@@ -73,11 +73,11 @@ pub async fn one_row_away(
         let channel = signer.channel();
         async move {
             let mut client =
-                checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient::new(
+                checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient::new(
                     channel,
                 );
             let checkpoint = Some(request(3).checkpoint());
-            let request = checkpoint_signer::grpc::proto::SignCheckpointRequest { checkpoint };
+            let request = checkpoint_signer::wire::proto::SignCheckpointRequest { checkpoint };
             client.sign_checkpoint(request).await.map(|_| ())
         }
     });
@@ -291,9 +291,9 @@ async fn busy_replicas_hand_out_nothing_that_a_promotion_loses() {
                     ledger_id: format!("org_{client}"),
                     ..request(count)
                 };
-                let mut client = checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient::new(channel.clone());
+                let mut client = checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient::new(channel.clone());
                 let checkpoint = Some(request.checkpoint());
-                let sign = checkpoint_signer::grpc::proto::SignCheckpointRequest { checkpoint };
+                let sign = checkpoint_signer::wire::proto::SignCheckpointRequest { checkpoint };
                 if let Ok(answer) = client.sign_checkpoint(sign).await {
                     let signed = answer.into_inner().signed_checkpoint.unwrap();
                     given.push((request, signed.published_json));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use checkpoint_signer::grpc::proto::record_service_client::RecordServiceClient;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::wire::proto::record_service_client::RecordServiceClient;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{
     GetRecordHeadRequest, GetSignedCheckpointRequest, ListSignedCheckpointsRequest,
     SignCheckpointRequest,
 };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use checkpoint_signer::grpc::proto::RevokeKeyRequest;
-use checkpoint_signer::grpc::proto::key_service_client::KeyServiceClient;
+use checkpoint_signer::wire::proto::RevokeKeyRequest;
+use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
 use tonic::Status;
 
 use crate::client::{Answer, get as http_get, post_json};

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use checkpoint::history::Receipt;
+use checkpoint::history::rules::MaxEntryJump;
 use checkpoint_signer::record::audit::audit;
-use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::record::{Filter, Receipt, Record};
+use checkpoint_signer::record::{Filter, Record};
 use chrono::TimeDelta;
 use tempfile::TempDir;
 

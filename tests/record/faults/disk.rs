@@ -1,6 +1,6 @@
 //! A disk that is full, or cannot be written.
 
-use checkpoint_signer::grpc::proto::{Checkpoint, SignedCheckpoint};
+use checkpoint_signer::wire::proto::{Checkpoint, SignedCheckpoint};
 use tonic::{Code, Status};
 
 use super::host::{DISK_BYTES, Host, Running, by_place};

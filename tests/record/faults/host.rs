@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use checkpoint_signer::grpc::proto::record_service_client::RecordServiceClient;
-use checkpoint_signer::grpc::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::grpc::proto::{
+use checkpoint_signer::wire::proto::record_service_client::RecordServiceClient;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{
     GetSignedCheckpointRequest, ListSignedCheckpointsRequest, SignCheckpointRequest,
     SignedCheckpoint,
 };
@@ -211,7 +211,7 @@ impl Running {
 
     pub async fn sign(
         &self,
-        checkpoint: checkpoint_signer::grpc::proto::Checkpoint,
+        checkpoint: checkpoint_signer::wire::proto::Checkpoint,
     ) -> Result<SignedCheckpoint, Status> {
         let checkpoint = Some(checkpoint);
         let request = SignCheckpointRequest { checkpoint };

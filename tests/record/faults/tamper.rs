@@ -1,10 +1,11 @@
 //! Rows that somebody edited who may do anything in the database: `record verify` names them.
 
-use checkpoint_signer::key::KeySecret;
+use checkpoint::history::rules::MaxEntryJump;
+use checkpoint::log::tree::Frontier;
+use checkpoint::signing::KeySecret;
+use checkpoint_signer::record::Record;
 use checkpoint_signer::record::postgres::PostgresRecord;
-use checkpoint_signer::record::rules::MaxEntryJump;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::record::{Record, tree::Frontier};
 use rusqlite::Connection;
 
 use super::host::Host;
@@ -100,7 +101,7 @@ fn in_words_of(sql: &str, bytes: fn(&str) -> String) -> String {
     let der = other.version().public_key.to_der();
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let mut frontier = Frontier::default();
-    (0..5).for_each(|n| frontier.push(checkpoint_signer::record::tree::TreeHash::leaf(&[n])));
+    (0..5).for_each(|n| frontier.push(checkpoint::log::tree::TreeHash::leaf(&[n])));
     sql.replace("FRONTIER", &bytes(&hex(&frontier.to_bytes())))
         .replace("KEY", &bytes(&hex(der)))
 }

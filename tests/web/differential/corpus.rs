@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use checkpoint_signer::key::{KeySecret, Keyring};
+use checkpoint::keyring::Keyring;
+use checkpoint::signing::KeySecret;
 use serde_json::{Value, json};
 
 use crate::publication::{DOCUMENTS, content, signed_by, signing_key};
@@ -316,8 +317,7 @@ fn hard_contents() -> Vec<String> {
         let mut content = content("chk_hard");
         content["note"] = value;
         let text = content.to_string();
-        let is_right =
-            checkpoint_signer::checkpoint::Checkpoint::from_json(text.as_bytes()).is_ok();
+        let is_right = checkpoint::checkpoint::Checkpoint::from_json(text.as_bytes()).is_ok();
         is_right.then(|| signed_by(&key, "2026-06-01", &content))
     });
     let signed: Vec<String> = signable.collect();
