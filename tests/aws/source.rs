@@ -1,5 +1,6 @@
 //! What the service does with what the secret holds, and when it cannot be had.
 
+use checkpoint_signer::clock::Clock;
 use checkpoint_signer::wire::proto::RefreshKeysRequest;
 use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
 use chrono::TimeDelta;
@@ -285,7 +286,8 @@ async fn a_secret_that_does_not_answer_keeps_nobody_waiting() {
     create("slow", &key_of(2025));
     let proxy = AwsService::proxy().await;
     proxy.set(Mode::Silent);
-    let mut service = AwsService::start_behind(proxy, "slow", NOW, false).await;
+    let clock = Clock::simulated(at(NOW));
+    let mut service = AwsService::start_unread(proxy, "slow", clock, false).await;
     // Not what a client stops for: there may be a key in a moment.
     let told = refusal(service.sign(1).await.unwrap_err());
     assert_eq!(told, (Code::Unavailable, "KEYS_NOT_YET_READ".into()));

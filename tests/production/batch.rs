@@ -91,15 +91,17 @@ impl Batch {
         }
     }
 
-    /// Waits until so many are signed.
+    /// Waits until so many are signed, for as long as there are ever more.
     pub async fn reached(&mut self, count: usize) {
-        let reached = self.signed.wait_for(|signed| *signed >= count);
-        let reached = tokio::time::timeout(PATIENCE, reached).await;
-        let is_reached = matches!(reached, Ok(Ok(_)));
-        drop(reached);
-        if !is_reached {
-            let signed = *self.signed.borrow();
-            panic!("{signed} of {count} are signed: {}", self.complaints());
+        loop {
+            let signed = *self.signed.borrow_and_update();
+            if signed >= count {
+                return;
+            }
+            let more = tokio::time::timeout(PATIENCE, self.signed.changed()).await;
+            if !matches!(more, Ok(Ok(()))) {
+                panic!("{signed} of {count} are signed: {}", self.complaints());
+            }
         }
     }
 

@@ -212,7 +212,19 @@ impl AwsService {
         Self::start_at(proxy, secret, Clock::simulated(at(now)), older).await
     }
 
+    /// Once the first reading has ended, well or badly, for which a slow machine takes its time.
     pub async fn start_at(proxy: Proxy, secret: &str, clock: Clock, older: bool) -> Self {
+        let mut service = Self::start_unread(proxy, secret, clock, older).await;
+        wait::until("the first reading of the secret", async || {
+            let status = service.status().await;
+            status.last_success.is_some() || !status.faults.is_empty()
+        })
+        .await;
+        service
+    }
+
+    /// Without waiting for that.
+    pub async fn start_unread(proxy: Proxy, secret: &str, clock: Clock, older: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let record = folder.path().join("record.sqlite");
         SqliteRecord::init(&record).unwrap();
