@@ -89,7 +89,7 @@ pub(super) struct Serve {
         value_name = "NAME"
     )]
     log_name: LogName,
-    /// How many entries one checkpoint may add to its ledger, whose first one adds to none; one that is further is refused,
+    /// How many entries one checkpoint may add to its ledger, the first one too; one that is further is refused,
     /// since a ledger never goes back from a mistake
     #[arg(
         long,

@@ -1,6 +1,6 @@
 //! The page, in a real browser: online, and from a saved copy without a network.
 //!
-//! `PICTURES=target/tmp/pictures cargo test --test web page` also makes pictures, for a person to look at.
+//! `PICTURES=target/tmp/pictures cargo test --test web-slow page` also makes pictures, for a person to look at.
 
 use crate::node::{node, run};
 use crate::publication::Publication;

@@ -1,4 +1,4 @@
--- Rows are only ever added. The triggers hold the rules of record/rules.rs a second time, inside of the
+-- Rows are only ever added. The triggers hold the core's rules (history/rules.rs) a second time, inside of the
 -- database, so that no program and no operator with a shell breaks them by mistake. Every time is in seconds
 -- since 1970. In a schema of its own: the database may be the platform's.
 
@@ -62,7 +62,7 @@ CREATE TABLE ledger_head (
     timestamp       BIGINT NOT NULL
 );
 
--- The tree over all rows (record/tree.rs), written together with them. Whoever appends or revokes locks it first.
+-- The tree over all rows (log/tree.rs of the core), written together with them. Whoever appends or revokes locks it first.
 CREATE TABLE record_head (
     id               INTEGER PRIMARY KEY CHECK (id = 1),
     size             BIGINT NOT NULL,            -- rows
@@ -138,7 +138,7 @@ END $$;
 CREATE TRIGGER signed_checkpoint_judged BEFORE INSERT ON signed_checkpoint
 FOR EACH ROW EXECUTE FUNCTION judge_row();
 
--- Where an operator let signing go on from the true time, after a clock had run ahead (record/resumption.rs).
+-- Where an operator let signing go on from the true time, after a clock had run ahead (history/resumption.rs of the core).
 CREATE TABLE clock_resumption (
     after_rows       BIGINT NOT NULL,
     newest_signed_at BIGINT NOT NULL,

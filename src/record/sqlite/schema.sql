@@ -1,4 +1,4 @@
--- Rows are only ever added. The triggers hold the rules of record/rules.rs a second time, inside of the
+-- Rows are only ever added. The triggers hold the core's rules (history/rules.rs) a second time, inside of the
 -- database, so that no program and no operator with a shell breaks them by mistake.
 
 CREATE TABLE key_version (
@@ -42,7 +42,7 @@ CREATE TABLE signed_checkpoint (
 CREATE UNIQUE INDEX signed_checkpoint_by_id ON signed_checkpoint (ledger_id, checkpoint_id);
 CREATE INDEX signed_checkpoint_by_place ON signed_checkpoint (ledger_id, entry_count);
 
--- The tree over all rows (record/tree.rs), written together with them.
+-- The tree over all rows (log/tree.rs of the core), written together with them.
 CREATE TABLE record_head (
     id               INTEGER PRIMARY KEY CHECK (id = 1),
     size             INTEGER NOT NULL,           -- rows
@@ -66,7 +66,7 @@ CREATE TRIGGER tree_node_of_rows BEFORE INSERT ON tree_node
 WHEN NEW.position >= (SELECT coalesce(max(position), 0) FROM signed_checkpoint) >> NEW.level
 BEGIN SELECT RAISE(ABORT, 'the node is beyond the rows'); END;
 
--- Where an operator let signing go on from the true time, after a clock had run ahead (record/resumption.rs).
+-- Where an operator let signing go on from the true time, after a clock had run ahead (history/resumption.rs of the core).
 CREATE TABLE clock_resumption (
     after_rows       INTEGER NOT NULL,
     newest_signed_at INTEGER NOT NULL,
