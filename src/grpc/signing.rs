@@ -237,6 +237,9 @@ async fn take_in(
             }
         };
         let is_end = matches!(item, Item::End(_));
+        if is_end {
+            call.load.is_read(items);
+        }
         if taken.send(item).await.is_err() || is_end {
             return;
         }

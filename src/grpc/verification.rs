@@ -120,8 +120,10 @@ impl VerificationService for Verification {
         request: Request<VerifyCheckpointRequest>,
     ) -> Result<Response<VerifyCheckpointResponse>, Status> {
         let load = Arc::clone(&Call::of(&request)?.load);
-        let subject = request.into_inner().subject;
-        let subject = subject.ok_or_else(|| status::invalid_request("subject", NO_SUBJECT))?;
+        let Some(subject) = request.into_inner().subject else {
+            load.is_read(1);
+            return Err(status::invalid_request("subject", NO_SUBJECT));
+        };
         Ok(Response::new(VerifyCheckpointResponse {
             verdict: Some(self.verdict(subject.into(), || load.is_read(1)).await?),
         }))
@@ -143,13 +145,17 @@ impl VerificationService for Verification {
         let mut items = 0;
         let requests = tokio_stream::StreamExt::map(requests, move |request| {
             items += 1;
-            match request {
+            let item = match request {
                 _ if shutdown.is_cancelled() => Err(status::shutting_down()),
                 Err(_) => Err(status::too_slow("the stream's next item")),
                 Ok(_) if items > MAX_STREAM_ITEMS => Err(status::stream_too_long(MAX_STREAM_ITEMS)),
                 // With what it holds until it is answered.
                 Ok(request) => request.map(|request| (load.part_of(items), items, request)),
+            };
+            if item.is_err() {
+                load.is_read(items);
             }
+            item
         });
         let width = std::thread::available_parallelism().map_or(1, usize::from);
         let verdicts = requests.map(move |request| {
@@ -165,6 +171,7 @@ impl VerificationService for Verification {
                     (Ok(()), None) => this.malformed(&format!("subject: {NO_SUBJECT}")),
                     (Err(fault), _) => this.malformed(&fault),
                 };
+                load.is_read(item);
                 Ok(VerifyCheckpointsResponse {
                     request_id,
                     verdict: Some(verdict),

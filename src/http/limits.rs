@@ -42,8 +42,8 @@ const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
 /// An answer of more bytes than this needs a part of the budget of answers until the network has taken it.
 const LARGE_ANSWER_BYTES: usize = 16 * 1024;
 
-/// What all large answers that were not taken yet may have together, in KiB: some twenty of the largest pages.
-const ANSWERS_KIB: usize = 32 * 1024;
+/// What all large answers that were not taken yet may have together, in KiB: some fifteen of the largest pages.
+const ANSWERS_KIB: usize = 24 * 1024;
 
 /// Largest head of a request, in bytes: the longest path and query are below 1 KiB.
 pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;

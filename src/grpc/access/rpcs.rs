@@ -69,6 +69,11 @@ impl Takes {
         }
     }
 
+    /// Whether they have checkpoints.
+    pub fn checkpoints(self) -> bool {
+        matches!(self, Self::Checkpoint | Self::Checkpoints)
+    }
+
     /// Whether there may be other than one message.
     pub fn many(self) -> bool {
         matches!(self, Self::FewEach | Self::Checkpoints)

@@ -27,15 +27,16 @@ const LARGE_BYTES: usize = 8 * 1024;
 /// What a large message may take for each of its bytes until it is answered: itself, its content in memory, its payload, its answer.
 const WEIGHT: usize = 4;
 
-/// What all large messages may take together, in KiB: four of the largest.
-const BUDGET_KIB: usize = 48 * 1024;
+/// What all large messages may take together, in KiB: three of the largest.
+const BUDGET_KIB: usize = 36 * 1024;
 
 /// Large messages that are read at once: decoded, 32,000 objects of one member each take 25 MiB, and as much again while a checkpoint
 /// is made of them. An ordinary one is read in a few milliseconds.
 const LARGE_AT_ONCE: usize = 1;
 
-/// How long the turn to be read lasts: the largest needs a tenth of a second.
-const READING_PATIENCE: Duration = Duration::from_secs(3);
+/// How long the turn to be read lasts at most, if nobody gives it back: the largest needs a tenth of a second, and on a machine that
+/// does ten other things, seconds. Were it over before the reading is, others would be decoded meanwhile.
+const READING_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What those of one peer may take: one of the largest.
 const BUDGET_SHARE_KIB: usize = 16 * 1024;

@@ -60,7 +60,7 @@ impl LargeMessages {
         taken(&self.parts, place)
     }
 
-    /// Gives the turn back by itself when nobody reads the message: it cannot be decoded, or its call ends slowly.
+    /// Gives the turn back by itself when nobody does, however that came about.
     fn take_turn(self: &Arc<Self>, place: u64, turn: OwnedSemaphorePermit) {
         hold(&self.turns, place, turn);
         let load = Arc::downgrade(self);
@@ -72,7 +72,7 @@ impl LargeMessages {
         });
     }
 
-    /// A checkpoint was made of the message at this place.
+    /// Nothing is made of the message at this place any more: a checkpoint was, or it is refused.
     pub(in crate::grpc) fn is_read(&self, place: u64) {
         drop(taken(&self.turns, place));
     }
@@ -106,6 +106,17 @@ enum Given {
     Turn(OwnedSemaphorePermit),
 }
 
+/// What has become of the turn of the newest large message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// There is none, or whoever was given the message has it.
+    Elsewhere,
+    /// It is this message's, whose last piece has not gone on.
+    Given(u64),
+    /// That piece has, and is being decoded: nobody asks for more before that is over.
+    Decoding(u64),
+}
+
 type Coming = Pin<Box<dyn Future<Output = Option<Given>> + Send>>;
 
 /// The body of a request.
@@ -132,6 +143,7 @@ pub(in crate::grpc) struct RequestBody {
     /// ... and with what.
     end: Option<Frame<Bytes>>,
     waiting: Option<Coming>,
+    turn: Turn,
     /// Ends a large message that does not arrive, or does not get its part.
     late: Option<Pin<Box<Sleep>>>,
     /// Ends a stream on which nothing comes.
@@ -163,8 +175,26 @@ impl RequestBody {
             has_ended: false,
             end: None,
             waiting: None,
+            turn: Turn::Elsewhere,
             late: None,
         }
+    }
+
+    /// More is asked for, so that what went on is decoded. Of names and numbers nothing else is made.
+    fn is_decoded(&mut self) {
+        if let Turn::Decoding(place) = self.turn {
+            self.turn = Turn::Elsewhere;
+            if !self.takes.checkpoints() {
+                self.load.is_read(place);
+            }
+        }
+    }
+
+    fn goes_on(&mut self, piece: Bytes) -> Polled {
+        if let Turn::Given(place) = self.turn {
+            self.turn = Turn::Decoding(place);
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     /// Follows the messages through the bytes: how many of them may go on, and what is needed before those after them may: a part of
@@ -239,7 +269,7 @@ impl RequestBody {
     /// Lets the last piece of the only message go on.
     fn go_on(&mut self) -> Polled {
         let last = std::mem::take(&mut self.last);
-        Poll::Ready(Some(Ok(Frame::data(last))))
+        self.goes_on(last)
     }
 
     fn wait_for(&mut self, needs: Needs) {
@@ -268,7 +298,10 @@ impl RequestBody {
                         hold(&self.load.parts, self.begun, part);
                         self.late = Some(Box::pin(tokio::time::sleep(MESSAGE_PATIENCE)));
                     }
-                    Given::Turn(turn) => self.load.take_turn(self.begun, turn),
+                    Given::Turn(turn) => {
+                        self.load.take_turn(self.begun, turn);
+                        self.turn = Turn::Given(self.begun);
+                    }
                 }
                 self.waiting = None;
                 Poll::Ready(Ok(()))
@@ -298,6 +331,7 @@ impl HttpBody for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
         let refuse = |status| Poll::Ready(Some(Err(status)));
+        self.is_decoded();
         loop {
             match self.poll_part(cx) {
                 Poll::Ready(Ok(())) => {}
@@ -322,7 +356,7 @@ impl HttpBody for RequestBody {
                         self.last = piece;
                         continue;
                     }
-                    false => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                    false => return self.goes_on(piece),
                 }
             }
             if self.has_ended && !self.last.is_empty() {
@@ -376,6 +410,15 @@ impl HttpBody for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
+    }
+}
+
+impl Drop for RequestBody {
+    /// What cannot be decoded is dropped as soon as that is known, and its call may end long after that.
+    fn drop(&mut self) {
+        if let Turn::Given(place) | Turn::Decoding(place) = self.turn {
+            self.load.is_read(place);
+        }
     }
 }
 
