@@ -81,17 +81,12 @@ pub(super) async fn verify(
     };
     let place = place.transpose().map_err(|_| Problem::overloaded())?;
     let keys = Arc::clone(&inner.core.keys.borrow());
-    // The place is held until it is done, also when the client has gone.
-    let judge = move || {
+    // RSA does not run on the reactor. The place is held until it is done, also when the client has gone.
+    let verified = pool.work(move || {
         let _held = (place, part);
         verdict::verify_published(&keys.keyring, &body)
-    };
-    let verified = match pool {
-        // HTTP has threads of its own, which give way. A way to others and back costs more than RSA when the machine is busy.
-        Pool::Small => Some(judge()),
-        Pool::Large => pool.work(judge).await,
-    };
-    let (verdict, signed) = verified.ok_or_else(Problem::shutting_down)?;
+    });
+    let (verdict, signed) = verified.await.ok_or_else(Problem::shutting_down)?;
     inner.core.metrics.judged(verdict.kind);
     let recorded = match &signed {
         Some(signed) if verdict.kind == VerdictKind::Valid => {
