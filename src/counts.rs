@@ -1,4 +1,4 @@
-//! How many of something each client has.
+//! How many of something each client, or each ledger, has.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +30,11 @@ impl Counts {
             counts: Arc::clone(self),
             name: Arc::clone(name),
         })
+    }
+
+    /// Whether this name has any.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.all().contains_key(name)
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, usize>> {
@@ -70,7 +75,9 @@ mod tests {
         assert!(counts.take(&b).is_some());
         drop(second);
         assert!(counts.take(&a).is_some());
+        assert!(counts.has("a"));
         drop(first);
+        assert!(!counts.has("a"));
         assert!(counts.all().is_empty());
     }
 }

@@ -9,6 +9,7 @@ use tracing::Span;
 use super::pool::SigningPool;
 use super::writes::Writes;
 use super::{Decision, Made, OnDecision, Refusal};
+use crate::counts::Slot;
 use crate::record::Record;
 use crate::telemetry::{Metrics, trace};
 use checkpoint::history::rules::{MaxEntryJump, RuleViolation};
@@ -33,6 +34,8 @@ pub(super) struct Waiting {
     pub(super) told: OnDecision,
     /// Its place in the queue, given back when it is answered.
     pub(super) room: OwnedSemaphorePermit,
+    /// Its ledger is known to have one on its way until then.
+    pub(super) on_its_way: Option<Slot>,
     /// Its span in a trace.
     pub(super) span: Span,
 }
@@ -46,6 +49,8 @@ impl Waiting {
     fn answer(self, decision: Decision, made: Made) {
         end(&self.span, &decision);
         (self.told)(&decision, made);
+        // Whoever asks after this answer finds the row.
+        drop(self.on_its_way);
         let _ = self.answer.send(decision);
         drop(self.room);
     }

@@ -35,6 +35,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::advice;
 use crate::clock::Clock;
+use crate::counts::Counts;
 use crate::record::{AppendError, Record, RecordError};
 use crate::telemetry::{Metrics, trace};
 use crate::timekeeping::uptime;
@@ -170,6 +171,8 @@ pub struct Signer {
     pool: Arc<SigningPool>,
     room: Arc<Semaphore>,
     places: usize,
+    /// Those between their submission and their answer, by ledger.
+    on_their_way: Arc<Counts>,
     queue: mpsc::UnboundedSender<Queued>,
     heads: Arc<Heads>,
     warrant: Warrant,
@@ -224,6 +227,7 @@ impl Signer {
                 writes,
             ),
             room: Arc::new(Semaphore::new(places)),
+            on_their_way: Counts::up_to(usize::MAX),
             pool,
             places,
             clock,
@@ -288,6 +292,8 @@ impl Signer {
         let (ledger_id, checkpoint_id) = (&fields.ledger_id, &fields.checkpoint_id);
         let entry_count = fields.entry_count.get();
         let asked = uptime();
+        // Before the record is asked: what is not on its way any more is on record.
+        let follows_another = self.on_their_way.has(ledger_id.as_str());
         let standing = self.record.standing(ledger_id, checkpoint_id, entry_count);
         let standing = standing.instrument(trace::look_up(span)).await?;
         // A retry is answered before anything else is asked: it is safe for ever.
@@ -300,8 +306,11 @@ impl Signer {
         time.check(now)?;
         check_timestamp(checkpoint, now)?;
         self.keys.borrow().select(now)?;
-        // Not how far it goes beyond the newest: those that wait bring that nearer.
-        if let Err(violation) = standing.judge(checkpoint, now) {
+        // Not how far it goes beyond the newest: those that wait bring that nearer. Nor whether it goes back, when another one of its ledger
+        // is on its way: by that it may be an equivocation, which is told first.
+        if let Err(violation) = standing.judge(checkpoint, now)
+            && !(follows_another && violation.goes_back())
+        {
             // By a row that may be on the primary alone: what a promotion loses is no reason to call a ledger false. The head is
             // given when all of it is durable.
             self.record.head().await?;
@@ -328,12 +337,14 @@ impl Signer {
     ) -> Submission {
         let (answer, outcome) = oneshot::channel();
         let (signed, signature) = oneshot::channel();
+        let ledger_id = Arc::from(checkpoint.fields().ledger_id.as_str());
         let queued = Queued {
             signature,
             waiting: Waiting {
                 answer,
                 told,
                 room,
+                on_its_way: self.on_their_way.take(&ledger_id),
                 span: span.clone(),
             },
         };

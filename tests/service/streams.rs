@@ -6,6 +6,7 @@ use checkpoint_signer::wire::proto::{
     SignCheckpointsRequest, SignCheckpointsResponse, VerdictKind, VerifyCheckpointsRequest,
     WatchKeysRequest,
 };
+use prost::Message as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
@@ -111,6 +112,64 @@ async fn a_refused_item_does_not_end_the_stream() {
     let invalid = Some(Code::InvalidArgument as i32);
     let exists = Some(Code::AlreadyExists as i32);
     assert_eq!(codes, [None, exists, invalid, invalid, invalid, None]);
+}
+
+/// The reason of each refusal, none for a signature.
+fn reasons(answers: &[SignCheckpointsResponse]) -> Vec<Option<String>> {
+    let reason = |answer: &SignCheckpointsResponse| match answer.outcome.as_ref().unwrap() {
+        Outcome::SignedCheckpoint(_) => None,
+        Outcome::Refusal(status) => {
+            let details = status.details.iter();
+            let mut infos = details.filter(|detail| detail.type_url.ends_with("ErrorInfo"));
+            let info = &infos.next().unwrap().value;
+            Some(
+                tonic_types::pb::ErrorInfo::decode(&info[..])
+                    .unwrap()
+                    .reason,
+            )
+        }
+    };
+    answers.iter().map(reason).collect()
+}
+
+#[tokio::test]
+async fn an_item_is_judged_by_those_before_it_whether_they_are_on_record_yet_or_not() {
+    let mut service = TestService::new().await;
+    let of = |ledger: &str, index: u64, id: &str, history: &str| {
+        let mut item = item(index, history);
+        let checkpoint = item.checkpoint.as_mut().unwrap();
+        (checkpoint.ledger_id, checkpoint.checkpoint_id) = (ledger.into(), id.into());
+        item
+    };
+    // Again and again: which of them are on record by then is chance.
+    for n in 0..10 {
+        let ledger = format!("org_{n}");
+        let first = [of(&ledger, 5, "first", "a")];
+        let items = [
+            of(&ledger, 7, "x", "b"),
+            of(&ledger, 4, "x", "c"),
+            of(&ledger, 7, "y", "d"),
+            of(&ledger, 6, "z", "e"),
+        ];
+        for (items, expected) in [
+            (first.to_vec(), vec![None]),
+            (
+                items.to_vec(),
+                vec![
+                    None,
+                    Some("EQUIVOCATION"),
+                    Some("EQUIVOCATION"),
+                    Some("ROLLBACK"),
+                ],
+            ),
+        ] {
+            let answers = service.signing.sign_checkpoints(tokio_stream::iter(items));
+            let answers = answers.await.unwrap().into_inner().map(Result::unwrap);
+            let found = reasons(&answers.collect::<Vec<_>>().await);
+            let found: Vec<Option<&str>> = found.iter().map(|reason| reason.as_deref()).collect();
+            assert_eq!(found, expected, "{ledger}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -173,6 +173,11 @@ pub enum RuleViolation {
 }
 
 impl RuleViolation {
+    /// Whether the checkpoint is behind its ledger's newest, and nothing else is wrong by the rows that were looked at.
+    pub fn goes_back(&self) -> bool {
+        matches!(self, Self::Rollback { .. } | Self::TimeRollback { .. })
+    }
+
     /// What a caller is told by name.
     pub fn reason(&self) -> Reason {
         match self {
