@@ -116,7 +116,7 @@ pub fn clock(asked: Asked<'_>, said: &str, dry_run: bool, outcome: Outcome<'_>) 
     );
 }
 
-/// The rollover changed something in Secrets Manager, by this call. `key_id` is empty when labels moved alone.
+/// The rollover changed something in Secrets Manager, by this call. `key_id` is empty when the version cannot be read.
 pub fn rollover(who: &str, call: &str, key_id: &str, outcome: Outcome<'_>) {
     tracing::info!(
         target: TARGET,

@@ -33,6 +33,7 @@
 //! | [`clock`], [`timekeeping`], [`telemetry`], [`audit`], [`hardening`] | the time, passed in; other clocks beside it; logs and metrics; who did what; no core dumps, memory locked |
 //! | `budget`, `counts`, `aside`, `pools` | the memory that clients may take, together and each of them; how many of something each has; threads that give way to those that sign, and of these those for what is large |
 //! | `advice` | what a user can do about a refusal of the core, which names no flag |
+//! | `operator` | who acts from a shell |
 //! | `net` | connections, for `grpc` and `http` alike |
 //! | `checkpoint_verify::files` | which files are read: those that end |
 //! | `checkpoint::{fault, hex, identifier, visible}`, [`paging`] | what is wrong with input; the form of hashes and names; pages of the record; text that is safe to show |
@@ -49,6 +50,7 @@ pub mod grpc;
 pub mod hardening;
 pub mod http;
 mod net;
+mod operator;
 pub mod paging;
 mod pools;
 pub mod record;

@@ -31,6 +31,14 @@ pub(super) enum LabelChange {
 }
 
 impl LabelChange {
+    /// The version whose key it is about.
+    pub(super) fn version(&self) -> &str {
+        match self {
+            Self::Promote { to, .. } => to,
+            Self::Remove { from, .. } => from,
+        }
+    }
+
     /// Whether it was carried out.
     pub(super) fn holds_in(&self, snapshot: &Snapshot) -> bool {
         match self {

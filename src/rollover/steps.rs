@@ -10,6 +10,7 @@ use super::{
     StoredVersion, Wanted, check_staged, replicas,
 };
 use crate::audit::{self, Outcome};
+use crate::operator;
 use checkpoint::key::{KeyId, KeyVersion, StagingLabel, instant_text};
 use checkpoint::keyring::KeyState;
 use checkpoint::signing::{KeySecret, NotOpen};
@@ -378,7 +379,10 @@ impl Rollover {
             return Ok(());
         }
         let updated = self.store.update(&change).await;
-        audited(&change.to_string(), "", &updated);
+        let version = snapshot.version(change.version());
+        let key = version.and_then(|version| version.key().ok());
+        let key_id = key.map_or("", |key| key.version.key_id.as_str());
+        audited(&change.to_string(), key_id, &updated);
         let changed = match updated {
             Ok(()) => None,
             Err(StoreError::Changed { problem, .. }) => Some(problem),
@@ -402,11 +406,10 @@ impl Rollover {
 
 /// Who takes a step is the function of the Lambda, or the user of the shell; CloudTrail knows the role.
 fn audited<T>(call: &str, key_id: &str, outcome: &Result<T, StoreError>) {
-    let named = |variable| std::env::var(variable).ok();
-    let who = named("AWS_LAMBDA_FUNCTION_NAME").or_else(|| named("USER"));
+    let who = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| operator::name());
     let problem = outcome.as_ref().err().map(ToString::to_string);
     let outcome = problem.as_deref().map_or(Outcome::Done, Outcome::Refused);
-    audit::rollover(who.as_deref().unwrap_or_default(), call, key_id, outcome);
+    audit::rollover(&who, call, key_id, outcome);
 }
 
 /// Refuses to go on with another key than the one that the operator named.

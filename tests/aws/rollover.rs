@@ -117,6 +117,20 @@ async fn a_rollover_by_the_book() {
         shown.contains(&format!("lists {NEW} as SCHEDULED")),
         "{shown}"
     );
+    let events = shown
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let audited: Vec<serde_json::Value> = events
+        .filter(|event: &serde_json::Value| event["logger"] == "audit")
+        .collect();
+    assert_eq!(audited.len(), 2, "{shown}");
+    for event in &audited {
+        assert_eq!(event["act"], "rollover", "{event}");
+        assert_eq!(event["key_id"], NEW, "{event}");
+        // There is no user in this environment.
+        let who = event["who"].as_str().unwrap();
+        assert!(who.contains("uid "), "{event}");
+    }
     let promoted = [is(OLD, &["AWSPREVIOUS"]), is(NEW, &["AWSCURRENT"])];
     assert_eq!(labels(&secret), promoted);
     printed += &operator.must(&step("promote", &secret, &named)).await;

@@ -11,6 +11,7 @@ use crate::cli::place::RecordPlace;
 use crate::cli::witnesses::ComparedArgs;
 use crate::cli::{Failure, Format, FormatArg, print_json, print_line, print_lines};
 use crate::clock::Clock;
+use crate::operator;
 use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::{RecordError, WentBack};
 use checkpoint::history::Receipt;
@@ -145,7 +146,7 @@ impl AcceptPromotion {
                     .into(),
             ));
         };
-        let who = who();
+        let who = operator::name();
         let acceptance = Acceptance {
             who: who.clone(),
             reason,
@@ -236,21 +237,6 @@ impl Shown {
             "reason": acceptance.map(|acceptance| &acceptance.reason),
         })
     }
-}
-
-/// The operator's name on this machine. Without one in the environment (a container, a job), the machine's list of users has it.
-fn who() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    user.unwrap_or_else(|_| {
-        let uid = rustix::process::getuid().as_raw();
-        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let named = users.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            (fields.nth(1)? == uid.to_string()).then(|| format!("{name} (uid {uid})"))
-        });
-        named.unwrap_or_else(|| format!("uid {uid}"))
-    })
 }
 
 /// A line for an act on record.
