@@ -115,6 +115,7 @@ pub(super) struct TrustArgs {
     /// that they endorse, need none
     #[arg(
         long,
+        allow_hyphen_values = true,
         env = "CHECKPOINT_SIGNER_TRUST",
         value_name = "FINGERPRINT",
         value_delimiter = ','

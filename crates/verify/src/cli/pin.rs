@@ -16,8 +16,10 @@ pub struct PinArg {
     /// Believe no key of the keyring but the one with this fingerprint (sha256: and 64 lowercase hexadecimal digits) that
     /// you noted before, and those that an unbroken chain of endorsements leads to from it. It binds the key, its name,
     /// window and algorithm; a name or a thumbprint is refused. Given once
+    // A thumbprint, which is refused with what is right, may begin with a hyphen.
     #[arg(
         long,
+        allow_hyphen_values = true,
         env = "CHECKPOINT_SIGNER_PIN",
         requires = "keys",
         value_name = "FINGERPRINT"
