@@ -17,8 +17,11 @@ pub const USER: u32 = 65532;
 /// The program as the Dockerfile builds it, but for its profile: a release build would take minutes and is the same program.
 fn program() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("image-build");
-    let output = Command::new(env!("CARGO"))
+    let cargo = Path::new(env!("CARGO"));
+    let output = Command::new(cargo)
         .current_dir(root())
+        // Its own: one that rustup puts before it would go by the file for a toolchain that a crate may have in its folder.
+        .env("RUSTC", cargo.with_file_name("rustc"))
         .args([
             "build",
             "--locked",
