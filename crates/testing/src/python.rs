@@ -110,15 +110,5 @@ fn make(folder: &Path, requirements: &Path, root: &Path, protos: &[PathBuf]) {
 }
 
 fn run(command: &mut Command, need: &str) -> Output {
-    let output = without_unwanted(command)
-        .output()
-        .unwrap_or_else(|error| panic!("{need}: {command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{need}: {command:?} ended with {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
+    crate::environment::run(without_unwanted(command), need)
 }
