@@ -25,7 +25,7 @@ use checkpoint_signer::clock::Clock;
 use checkpoint_signer::grpc::access::Access;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::service::{Parts, Service};
-use checkpoint_signer::signer::{Custody, Signer, WhenFull};
+use checkpoint_signer::signer::{KeyManager, Signer, WhenFull};
 use checkpoint_signer::source::FileSource;
 use checkpoint_signer::wire::proto::SignCheckpointRequest;
 use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
@@ -96,17 +96,23 @@ impl Bench {
     fn signer(&self) -> Signer {
         self.runtime.block_on(async {
             let record = self.record();
-            let custody = Custody::start(
+            let key_manager = KeyManager::start(
                 self.clock.clone(),
                 self.source(),
                 record.clone(),
                 Arc::default(),
             );
-            let custody = custody.await.unwrap();
+            let key_manager = key_manager.await.unwrap();
             let log = "bench".parse().unwrap();
-            let signer = Signer::start(&custody, record, log, Default::default(), Arc::default());
-            // The task that has custody lives as long as its handle.
-            std::mem::forget(custody);
+            let signer = Signer::start(
+                &key_manager,
+                record,
+                log,
+                Default::default(),
+                Arc::default(),
+            );
+            // The task that has key_manager lives as long as its handle.
+            std::mem::forget(key_manager);
             signer.unwrap()
         })
     }

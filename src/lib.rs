@@ -9,7 +9,7 @@
 //!        v                                                                   v
 //!   grpc: translate ---> signer: which key? may it? ---> RSA         verifier: a verdict
 //!                          ^                   |                             ^
-//!        source ---> custody of the keys       v                             |
+//!        source ---> key manager               v                             |
 //!   (AWS, or a file)       |             record: durable? ---> answer     keyring
 //!                          +---------------> public halves, for ever --------+
 //! ```

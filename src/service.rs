@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::grpc::access::Access;
 use crate::http::{MetricsPlace, Scraped};
 use crate::record::{Depth, Record, RecordError};
-use crate::signer::{Core, Custody};
+use crate::signer::{Core, KeyManager};
 use crate::source::KeySource;
 use crate::telemetry::Metrics;
 use crate::{grpc, http};
@@ -158,17 +158,17 @@ impl Service {
             _ => None,
         };
         let metrics = Arc::new(Metrics::default());
-        let custody = Custody::start(
+        let key_manager = KeyManager::start(
             clock.clone(),
             source,
             Arc::clone(&record),
             Arc::clone(&metrics),
         );
-        let custody = custody.await?;
+        let key_manager = key_manager.await?;
         let warning =
-            witnesses::warn_of_unseen_keys(recorded, custody.keys(), newest, clock.clone());
+            witnesses::warn_of_unseen_keys(recorded, key_manager.keys(), newest, clock.clone());
         tokio::spawn(warning);
-        let core = Core::start(&custody, record, log.clone(), max_entry_jump, metrics)?;
+        let core = Core::start(&key_manager, record, log.clone(), max_entry_jump, metrics)?;
         let scraped = Scraped::new(core.clone());
         let watch = Watch::start(Watched {
             core: core.clone(),
@@ -200,7 +200,7 @@ impl Service {
             access,
             grpc::Inner {
                 core,
-                custody,
+                key_manager,
                 shutdown: shutdown.clone(),
                 aside: aside.threads(),
                 turns: Turns::default(),

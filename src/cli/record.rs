@@ -18,7 +18,7 @@ use tempfile::NamedTempFile;
 use super::place::{RecordArg, TrustArgs};
 use super::{Failure, Format, FormatArg, PROGRAM, input, print_json, print_line, print_lines};
 use crate::clock::Clock;
-use crate::record::audit::audit;
+use crate::record::check::check_record;
 use crate::record::export::{ExportError, export};
 use crate::record::import::{ImportError, import};
 use crate::record::restore::{RestoreError, restore};
@@ -37,7 +37,7 @@ pub(super) enum RecordCommand {
     /// Make an empty record; one that exists is left as it is
     Init(Init),
     /// Check every row of a record: its signature, its place, the rules, and the tree over all of them
-    Verify(Verify),
+    Verify(VerifyRecord),
     /// Write a record as lines of JSON: the keyring and the root first, then every signed checkpoint in order
     Export(Export),
     /// Copy a SQLite record into another file, also while a service signs into it; the copy is verified
@@ -70,7 +70,7 @@ pub(super) struct Init {
 }
 
 #[derive(Args)]
-pub(super) struct Verify {
+pub(super) struct VerifyRecord {
     #[command(flatten)]
     place: RecordArg,
     #[command(flatten)]
@@ -295,41 +295,43 @@ impl Restore {
     }
 }
 
-impl Verify {
+impl VerifyRecord {
     async fn run(mut self) -> Result<(), Failure> {
         self.place.record.choose().await?;
         let record = self.place.record.open_beside().await?;
-        let audit = audit(record.as_ref()).await.map_err(Failure::impossible)?;
+        let found = check_record(record.as_ref())
+            .await
+            .map_err(Failure::impossible)?;
         // What a promotion would lose is not said to be well. What is wrong is told in any case.
-        if audit.problems == 0 && audit.unchecked.is_empty() {
+        if found.problems == 0 && found.unchecked.is_empty() {
             record.confirm_read().await.map_err(Failure::impossible)?;
         }
-        let (rows, root) = (audit.tree.size(), audit.tree.root().to_string());
+        let (rows, root) = (found.tree.size(), found.tree.root().to_string());
         let ahead = ahead_of_its_time(record.as_ref()).await;
         match self.format.format {
             Format::Json => {
-                let told = audit.told.iter();
+                let told = found.told.iter();
                 print_json(&json!({
                     "record": self.place.record.to_string(),
                     "note": ahead,
                     "rows": rows,
                     "root": root,
-                    "problems": audit.problems,
+                    "problems": found.problems,
                     "told": told.map(ToString::to_string).collect::<Vec<_>>(),
-                    "not_checked": audit.unchecked,
+                    "not_checked": found.unchecked,
                 }))?;
             }
             Format::Text => {
-                for problem in &audit.told {
+                for problem in &found.told {
                     print_line(&format!("WRONG {problem}"))?;
                 }
-                for unchecked in &audit.unchecked {
+                for unchecked in &found.unchecked {
                     print_line(&format!("NOT CHECKED {unchecked}"))?;
                 }
                 if let Some(note) = &ahead {
                     print_line(&format!("NOTE {note}"))?;
                 }
-                let found = match (audit.problems, audit.unchecked.is_empty()) {
+                let found = match (found.problems, found.unchecked.is_empty()) {
                     (0, true) => "all is well".into(),
                     (0, false) => {
                         "nothing is wrong that could be checked, and NOT ALL WAS CHECKED".into()
@@ -342,7 +344,7 @@ impl Verify {
                 ))?;
             }
         }
-        match (audit.problems, audit.unchecked.is_empty()) {
+        match (found.problems, found.unchecked.is_empty()) {
             (0, true) => Ok(()),
             (0, false) => Err(Failure::Impossible(
                 "not all of the record was checked".into(),

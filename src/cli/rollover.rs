@@ -20,7 +20,7 @@ use checkpoint::visible::visible;
 #[derive(Subcommand)]
 pub(super) enum RolloverCommand {
     /// Show the timeline of keys, what each service says, and what to do next
-    Status(Status),
+    Status(RolloverStatus),
     /// Make the next key, endorsed by the one in force, and put it as AWSPENDING
     Stage(Stage),
     /// Check the staged key as promote would need it
@@ -53,7 +53,7 @@ struct SecretArgs {
 }
 
 #[derive(Args)]
-pub(super) struct Status {
+pub(super) struct RolloverStatus {
     #[command(flatten)]
     place: SecretArgs,
     /// End with 1 when there is something to warn about (for a daily job)
@@ -261,7 +261,7 @@ impl RolloverCommand {
     }
 }
 
-impl Status {
+impl RolloverStatus {
     async fn run(self) -> Result<(), Failure> {
         let now = Clock::system().now();
         let status = self.place.open(true).await.status().await?;

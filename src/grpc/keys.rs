@@ -29,7 +29,7 @@ pub(super) struct Keys(pub(super) Inner);
 
 impl Keys {
     fn snapshot(&self) -> Arc<KeysInForce> {
-        Arc::clone(&self.0.custody.keys().borrow())
+        Arc::clone(&self.0.key_manager.keys().borrow())
     }
 
     fn key(&self, keys: &KeysInForce, key_id: &KeyId) -> Result<proto::Key, Status> {
@@ -82,7 +82,7 @@ impl KeyService for Keys {
         let keys = self.snapshot();
         Ok(Response::new(ListKeysResponse {
             keys: wire_keys(&keys, self.0.core.clock.now()),
-            source_status: wire_status(&keys, &self.0.custody.time()),
+            source_status: wire_status(&keys, &self.0.key_manager.time()),
             signing_refused: self
                 .0
                 .core
@@ -111,7 +111,7 @@ impl KeyService for Keys {
         _: Request<WatchKeysRequest>,
     ) -> Result<Response<Self::WatchKeysStream>, Status> {
         let watch = Watch {
-            keys: self.0.custody.keys(),
+            keys: self.0.key_manager.keys(),
             inner: self.0.clone(),
             last: None,
         };
@@ -129,12 +129,12 @@ impl KeyService for Keys {
         &self,
         request: Request<RefreshKeysRequest>,
     ) -> Result<Response<RefreshKeysResponse>, Status> {
-        let (call, custody) = (Call::of(&request)?, self.0.custody.clone());
-        let refresh = async move { custody.refresh().await.map_err(Status::from) };
+        let (call, key_manager) = (Call::of(&request)?, self.0.key_manager.clone());
+        let refresh = async move { key_manager.refresh().await.map_err(Status::from) };
         let keys = audited("refresh", call, "", refresh).await?;
         Ok(Response::new(RefreshKeysResponse {
             keys: wire_keys(&keys, self.0.core.clock.now()),
-            source_status: wire_status(&keys, &self.0.custody.time()),
+            source_status: wire_status(&keys, &self.0.key_manager.time()),
         }))
     }
 
@@ -166,7 +166,11 @@ impl Keys {
         }
         let revocation = Revocation::new(distrust_after, request.reason, now)
             .map_err(|fault| status::invalid_request(&fault.field, &fault.problem))?;
-        let keys = self.0.custody.revoke(key_id.clone(), revocation).await?;
+        let keys = self
+            .0
+            .key_manager
+            .revoke(key_id.clone(), revocation)
+            .await?;
         Ok(RevokeKeyResponse {
             key: Some(self.key(&keys, &key_id)?),
         })
@@ -208,7 +212,7 @@ impl Watch {
                 let keys = self.keys.borrow_and_update();
                 let snapshot = WatchKeysResponse {
                     keys: wire_keys(&keys, now),
-                    source_status: wire_status(&keys, &self.inner.custody.time()),
+                    source_status: wire_status(&keys, &self.inner.key_manager.time()),
                 };
                 (snapshot, keys.keyring.next_edge(now))
             };

@@ -25,7 +25,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::aside::Turns;
-use crate::signer::{Core, Custody, NoKey, Readiness, Refusal};
+use crate::signer::{Core, KeyManager, NoKey, Readiness, Refusal};
 use crate::wire::proto;
 use access::Access;
 use gate::GateLayer;
@@ -50,7 +50,7 @@ pub struct Inner {
     /// What every edge answers from.
     pub core: Core,
     /// Has the keys.
-    pub custody: Custody,
+    pub key_manager: KeyManager,
     /// Cancelled when the service is to end: streams end then.
     pub shutdown: CancellationToken,
     /// The threads on which everything is worked on that is not signing.

@@ -172,7 +172,7 @@ impl RecordService for Records {
         let mut response = Response::new(ResumeClockResponse {
             clock_resumption: Some(ClockResumption::from(&resumption)),
         });
-        let clocks = self.0.custody.time().others().join(", ");
+        let clocks = self.0.key_manager.time().others().join(", ");
         if let Ok(clocks) = clocks.parse() {
             response.metadata_mut().insert(COMPARED_CLOCKS, clocks);
         }
@@ -237,7 +237,7 @@ impl Records {
         // Reads the store's clock.
         let asked = uptime();
         let pulse = self.0.core.record.pulse().await?;
-        let time = self.0.custody.time();
+        let time = self.0.key_manager.time();
         time.note_store(pulse.store_clock, asked);
         let now = self.0.core.clock.now();
         time.check(now).map_err(Refusal::from)?;
@@ -252,7 +252,7 @@ impl Records {
         let resumption = self.0.core.record.resume_clock(order).await?;
         if !request.dry_run {
             // Who asks for the health next is not told of the time before.
-            self.0.custody.hear_of(resumption.resumed_from).await;
+            self.0.key_manager.hear_of(resumption.resumed_from).await;
         }
         Ok(resumption)
     }

@@ -72,7 +72,7 @@ impl Verification {
         subject: Subject,
         is_read: impl FnOnce(),
     ) -> Result<WireVerdict, Status> {
-        let keys = Arc::clone(&self.0.custody.keys().borrow());
+        let keys = Arc::clone(&self.0.key_manager.keys().borrow());
         let pool = subject.pool();
         // A message takes many times what it says: it is read before anything waits.
         let subject = match subject {

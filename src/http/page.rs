@@ -31,12 +31,12 @@ const MODULES: [&str; 10] = [
     include_str!("page/app.js"),
 ];
 
-struct Page {
+struct HtmlPage {
     html: Bytes,
     policy: Option<HeaderValue>,
 }
 
-static PAGE: LazyLock<Page> = LazyLock::new(|| {
+static PAGE: LazyLock<HtmlPage> = LazyLock::new(|| {
     let script: String = MODULES
         .iter()
         .map(|module| without_imports(module))
@@ -51,7 +51,7 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
         .replace("{{policy}}", &policy)
         .replace("{{style}}", STYLE)
         .replace("{{script}}", &script);
-    Page {
+    HtmlPage {
         html: html.into(),
         // A meta element may not say who frames the page (CSP 3, section 3.3).
         policy: HeaderValue::from_str(&format!("{policy}; frame-ancestors 'none'")).ok(),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::audit::{Auditor, Problem};
+use super::check::{Problem, RecordReader};
 use super::{Record, RecordError};
 use checkpoint::log::tree::Frontier;
 
@@ -31,11 +31,11 @@ pub enum ExportError {
 /// # Errors
 /// [`ExportError`] at the first thing that is wrong.
 pub async fn export(record: &dyn Record, out: &mut impl Write) -> Result<Frontier, ExportError> {
-    let mut auditor = Auditor::start(record).await?;
-    let header = ExportHeader::new(auditor.head(), auditor.keyring(), auditor.resumptions())?;
+    let mut reader = RecordReader::start(record).await?;
+    let header = ExportHeader::new(reader.head(), reader.keyring(), reader.resumptions())?;
     writeln!(out, "{}", serde_json::to_string(&header)?)?;
-    while let Some(rows) = auditor.next_page().await? {
-        if let Some(problem) = auditor.so_far().told.first() {
+    while let Some(rows) = reader.next_page().await? {
+        if let Some(problem) = reader.so_far().told.first() {
             return Err(ExportError::Wrong(problem.clone()));
         }
         for row in rows {
@@ -43,15 +43,15 @@ pub async fn export(record: &dyn Record, out: &mut impl Write) -> Result<Frontie
         }
     }
     out.flush()?;
-    let audit = auditor.finish().await?;
-    for unchecked in &audit.unchecked {
+    let found = reader.finish().await?;
+    for unchecked in &found.unchecked {
         tracing::warn!(
             unchecked,
             "the rows were checked, and not all of the store was"
         );
     }
-    match audit.told.into_iter().next() {
-        None => Ok(audit.tree),
+    match found.told.into_iter().next() {
+        None => Ok(found.tree),
         Some(problem) => Err(ExportError::Wrong(problem)),
     }
 }

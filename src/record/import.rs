@@ -12,7 +12,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::audit::{Audit, Checker};
+use super::check::{Checker, RecordCheck};
 use super::{AppendError, Record, RecordError, RegisterError, ResumeError};
 use crate::advice;
 use checkpoint::checkpoint::TIMESTAMP_TOLERANCE;
@@ -322,12 +322,12 @@ async fn check(
     }
     checker.follow_to_the_end();
     let wrong = |problems, first| Err(ImportError::Wrong { problems, first });
-    let Audit {
+    let RecordCheck {
         problems,
         told,
         tree,
         ..
-    } = checker.audit;
+    } = checker.found;
     if let Some(first) = told.first() {
         return wrong(problems, first.to_string());
     }

@@ -19,13 +19,13 @@ pub struct Listing {
 }
 
 /// Takes the rows of a page until it is full: of its number, or of half a mebibyte.
-pub(super) struct Page {
+pub(super) struct PageBuilder {
     listing: Listing,
     limit: u32,
     bytes: usize,
 }
 
-impl Page {
+impl PageBuilder {
     pub(super) fn new(limit: u32) -> Self {
         Self {
             listing: Listing::default(),
@@ -90,7 +90,7 @@ impl Recorded {
 }
 
 /// The rows that a page looks at.
-pub(super) struct Span {
+pub(super) struct RowRange {
     /// Positions.
     pub(super) first: i64,
     pub(super) last: i64,
@@ -100,7 +100,7 @@ pub(super) struct Span {
     pub(super) cut: Option<i64>,
 }
 
-impl Span {
+impl RowRange {
     /// Of the rows from one position to another, which have no gap.
     pub(super) fn of_all(first: i64, last: i64) -> Self {
         let end = first.saturating_add(i64::from(MAX_LOOKED_AT) - 1);

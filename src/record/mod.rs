@@ -6,7 +6,7 @@
 //!
 //! It is a transparency log, too: [`tree`](checkpoint::log::tree) hashes the rows, [`proof`](checkpoint::log::proof) proves over them, [`head`](checkpoint::log::head) and [`note`](checkpoint::log::note) sign them.
 
-pub mod audit;
+pub mod check;
 pub mod export;
 pub mod home;
 pub mod import;
@@ -16,6 +16,7 @@ mod listing;
 pub mod no_postgres;
 #[cfg(not(feature = "postgres"))]
 pub use no_postgres as postgres;
+mod high_water_mark;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod prover;
@@ -23,7 +24,6 @@ pub mod restore;
 mod resume;
 mod row;
 mod schema;
-mod seen;
 pub mod sqlite;
 pub mod witness;
 
@@ -39,14 +39,14 @@ use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Endorsement, KeyConflict, Keyring, Revocation};
 
-use checkpoint::history::rules::{MaxEntryJump, RuleViolation, Standing};
+use checkpoint::history::rules::{LedgerState, MaxEntryJump, RuleViolation};
 use checkpoint::log::tree::{Frontier, Node, NodeId};
 use home::{Acceptance, Accepted, Home, Moved};
 
 use checkpoint::history::{Receipt, ResumeOrder, Resumption};
+pub use high_water_mark::WentBack;
 pub use listing::{Listing, MAX_LOOKED_AT};
 pub use resume::ResumeError;
-pub use seen::WentBack;
 
 /// What is cheap to ask of a store, so that it is asked all the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,12 +163,12 @@ pub struct Filter {
 #[async_trait]
 pub trait Record: Send + Sync + 'static {
     /// What the record holds for the place that a checkpoint asks for.
-    async fn standing(
+    async fn ledger_state(
         &self,
         ledger_id: &LedgerId,
         checkpoint_id: &CheckpointId,
         entry_count: u64,
-    ) -> Result<Standing, RecordError>;
+    ) -> Result<LedgerState, RecordError>;
 
     /// Records candidates in order, in one transaction that judges each by the [`rules`](checkpoint::history::rules), and answers when
     /// it is durable. Nothing is recorded while the record has not all the rows that this process has seen. A refused candidate does not fail the others; for one that is recorded already, the
@@ -227,7 +227,7 @@ pub trait Record: Send + Sync + 'static {
     /// Kept nodes of the tree: those of the level of `first`, from it on, in order.
     async fn tree_nodes(&self, first: NodeId, limit: u32) -> Result<Vec<Node>, RecordError>;
 
-    /// What is wrong with the store itself: what [`audit`] cannot see by reading the rows, such as an index that does not find
+    /// What is wrong with the store itself: what [`check::check_record`] cannot see by reading the rows, such as an index that does not find
     /// one of them. At a start, one in which nothing can be recorded is an error.
     async fn check_store(&self, depth: Depth) -> Result<StoreCheck, RecordError>;
 

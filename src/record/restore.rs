@@ -273,13 +273,13 @@ async fn check_order(
         let (checkpoint, header) = (&signed.checkpoint, signed.jws.header());
         let fields = checkpoint.fields();
         let (ledger_id, entry_count) = (&fields.ledger_id, fields.entry_count.get());
-        let standing = record
-            .standing(ledger_id, &fields.checkpoint_id, entry_count)
+        let ledger_state = record
+            .ledger_state(ledger_id, &fields.checkpoint_id, entry_count)
             .await?;
         let content = TreeHash::leaf(checkpoint.payload().as_bytes());
         let name = (ledger_id.clone(), fields.checkpoint_id.clone());
         // It changes nothing.
-        if standing.recorded(checkpoint).is_some() || names.get(&name) == Some(&content) {
+        if ledger_state.recorded(checkpoint).is_some() || names.get(&name) == Some(&content) {
             continue;
         }
         let refused = |violation| RestoreError::Order { line, violation };
@@ -298,10 +298,12 @@ async fn check_order(
             return Err(refused(RuleViolation::KeyRevoked(header.kid.clone())));
         }
         times.take(line, &signed)?;
-        let mut standing = ledgers.over(fields, standing);
+        let mut ledger_state = ledgers.over(fields, ledger_state);
         // The times were judged.
-        standing.newest_signed_at = None;
-        standing.judge(checkpoint, header.iat).map_err(refused)?;
+        ledger_state.newest_signed_at = None;
+        ledger_state
+            .judge(checkpoint, header.iat)
+            .map_err(refused)?;
         ledgers.follow(fields);
         names.insert(name, content);
     }

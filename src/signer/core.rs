@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Custody, KeysInForce, Signer};
+use super::{KeyManager, KeysInForce, Signer};
 use crate::clock::Clock;
 use crate::record::Record;
 use crate::telemetry::Metrics;
@@ -27,12 +27,12 @@ pub struct Core {
 }
 
 impl Core {
-    /// Starts the signer with the keys in custody.
+    /// Starts the signer with the keys in key_manager.
     ///
     /// # Errors
     /// When there are no threads.
     pub fn start(
-        custody: &Custody,
+        key_manager: &KeyManager,
         record: Arc<dyn Record>,
         log: LogName,
         max_jump: MaxEntryJump,
@@ -40,9 +40,9 @@ impl Core {
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
         let (recorded, counted) = (Arc::clone(&record), Arc::clone(&metrics));
         Ok(Self {
-            clock: custody.clock(),
-            keys: custody.keys(),
-            signer: Signer::start(custody, recorded, log, max_jump, counted)?,
+            clock: key_manager.clock(),
+            keys: key_manager.keys(),
+            signer: Signer::start(key_manager, recorded, log, max_jump, counted)?,
             record,
             metrics,
         })

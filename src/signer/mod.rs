@@ -14,10 +14,10 @@ mod asking;
 mod committer;
 mod core;
 mod coverage;
-mod custody;
 mod heads;
 mod heartbeat;
 mod in_force;
+mod key_manager;
 mod memory;
 mod pool;
 mod readiness;
@@ -49,9 +49,9 @@ use checkpoint::log::head::LogName;
 use checkpoint::reason::Reason;
 
 pub use self::core::Core;
-pub use custody::{Custody, RevokeError};
 pub use heartbeat::Beat;
 pub use in_force::{KeysInForce, SourceStatus};
+pub use key_manager::{KeyManager, RevokeError};
 pub use readiness::Readiness;
 pub use selection::NoKey;
 pub use warrant::{Warrant, Warranted};
@@ -185,13 +185,13 @@ impl Signer {
     /// # Errors
     /// When the threads cannot be started.
     pub fn start(
-        custody: &Custody,
+        key_manager: &KeyManager,
         record: Arc<dyn Record>,
         log: LogName,
         max_jump: MaxEntryJump,
         metrics: Arc<Metrics>,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let (clock, time, keys) = (custody.clock(), custody.time(), custody.keys());
+        let (clock, time, keys) = (key_manager.clock(), key_manager.time(), key_manager.keys());
         let pool = Arc::new(SigningPool::start(
             Arc::clone(&time),
             clock.clone(),
@@ -210,7 +210,7 @@ impl Signer {
             clock: clock.clone(),
             time,
             keys: keys.clone(),
-            beats: custody.beats(),
+            beats: key_manager.beats(),
             wholeness: record.wholeness(),
             unwritable,
         };
@@ -294,21 +294,23 @@ impl Signer {
         let asked = uptime();
         // Before the record is asked: what is not on its way any more is on record.
         let follows_another = self.on_their_way.has(ledger_id.as_str());
-        let standing = self.record.standing(ledger_id, checkpoint_id, entry_count);
-        let standing = standing.instrument(trace::look_up(span)).await?;
+        let ledger_state = self
+            .record
+            .ledger_state(ledger_id, checkpoint_id, entry_count);
+        let ledger_state = ledger_state.instrument(trace::look_up(span)).await?;
         // A retry is answered before anything else is asked: it is safe for ever.
-        if let Some(receipt) = standing.recorded(checkpoint) {
+        if let Some(receipt) = ledger_state.recorded(checkpoint) {
             return Ok(Admission::Recorded(Box::new(receipt.clone())));
         }
         let time = &self.warrant.time;
-        time.note_store(standing.store_clock, asked);
+        time.note_store(ledger_state.store_clock, asked);
         let now = self.clock.now();
         time.check(now)?;
         check_timestamp(checkpoint, now)?;
         self.keys.borrow().select(now)?;
         // Not how far it goes beyond the newest: those that wait bring that nearer. Nor whether it goes back, when another one of its ledger
         // is on its way: by that it may be an equivocation, which is told first.
-        if let Err(violation) = standing.judge(checkpoint, now)
+        if let Err(violation) = ledger_state.judge(checkpoint, now)
             && !(follows_another && violation.goes_back())
         {
             // By a row that may be on the primary alone: what a promotion loses is no reason to call a ledger false. The head is

@@ -43,16 +43,16 @@ pub(crate) enum Failed<'a> {
     /// The role may not make it.
     Denied,
     /// Secrets Manager says why not.
-    Refused(Refusal<'a>),
+    Refused(ErrorAnswer<'a>),
 }
 
 /// What Secrets Manager says.
-pub(crate) struct Refusal<'a> {
+pub(crate) struct ErrorAnswer<'a> {
     pub(crate) code: Option<&'a str>,
     pub(crate) message: Option<&'a str>,
 }
 
-impl fmt::Display for Refusal<'_> {
+impl fmt::Display for ErrorAnswer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.code.unwrap_or("an answer that is not understood");
         write!(f, "{code}: {}", self.message.unwrap_or_default())
@@ -77,7 +77,7 @@ impl<'a> Failed<'a> {
             _ if status == Some(403) || error.code() == Some("AccessDeniedException") => {
                 Self::Denied
             }
-            _ => Self::Refused(Refusal {
+            _ => Self::Refused(ErrorAnswer {
                 code: error.code(),
                 message: error.message(),
             }),

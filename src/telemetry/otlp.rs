@@ -184,8 +184,8 @@ impl Remote {
     /// None where none is told.
     pub(super) fn told(headers: &HeaderMap) -> Option<Self> {
         headers.get(TRACEPARENT)?;
-        let context =
-            TraceContextPropagator::new().extract_with_context(&Context::new(), &Told(headers));
+        let context = TraceContextPropagator::new()
+            .extract_with_context(&Context::new(), &HeaderExtractor(headers));
         context.has_active_span().then_some(Self(context))
     }
 
@@ -201,9 +201,9 @@ impl Remote {
 }
 
 /// Headers, as the propagator reads them.
-struct Told<'a>(&'a HeaderMap);
+struct HeaderExtractor<'a>(&'a HeaderMap);
 
-impl Extractor for Told<'_> {
+impl Extractor for HeaderExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).and_then(|value| value.to_str().ok())
     }

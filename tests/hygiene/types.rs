@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 
 use checkpoint::key::PrivateKey;
 use checkpoint::signing::{KeySecret, OpenKey, SigningKey, VersionSecret};
-use checkpoint_signer::signer::{Custody, KeysInForce};
+use checkpoint_signer::signer::{KeyManager, KeysInForce};
 use serde::Serialize;
 use static_assertions::assert_not_impl_any;
 
@@ -15,4 +15,4 @@ assert_not_impl_any!(KeySecret: Clone, Copy, Debug, Display, Serialize);
 assert_not_impl_any!(VersionSecret: Clone, Copy, Debug, Display, Serialize);
 assert_not_impl_any!(KeysInForce: Clone, Copy, Debug, Display, Serialize);
 // Clones of the handle share the keys.
-assert_not_impl_any!(Custody: Debug, Display, Serialize);
+assert_not_impl_any!(KeyManager: Debug, Display, Serialize);

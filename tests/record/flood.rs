@@ -42,7 +42,7 @@ async fn what_signing_asks_of_sqlite_does_not_queue_behind_pages() {
         tokio::task::yield_now().await;
     }
     let (ledger, id) = ("a".parse().unwrap(), "2".parse().unwrap());
-    record.standing(&ledger, &id, 2).await.unwrap();
+    record.ledger_state(&ledger, &id, 2).await.unwrap();
     record.head().await.unwrap();
     record.keyring().await.unwrap();
     // In a common queue, about half of them would have been read before.
@@ -182,7 +182,7 @@ async fn signing_goes_on_while_postgres_is_busy_with_pages() {
         let row = signed(&key, "a", &n.to_string(), n, &n.to_string(), at(NOON));
         let (ledger, id) = ("a".parse().unwrap(), n.to_string().parse().unwrap());
         let sign = async {
-            record.standing(&ledger, &id, n).await.unwrap();
+            record.ledger_state(&ledger, &id, n).await.unwrap();
             assert_eq!(append(&record, vec![row]).await, [n.to_string()]);
             assert_eq!(record.head().await.unwrap().size(), n);
             record.keyring().await.unwrap();

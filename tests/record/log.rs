@@ -16,7 +16,7 @@ use checkpoint::signing::{KeySecret, SigningKey};
 use checkpoint::verdict::VerdictKind;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::record::{Record, audit::audit};
+use checkpoint_signer::record::{Record, check::check_record};
 use checkpoint_signer::wire::proto::record_service_client::RecordServiceClient;
 use checkpoint_signer::wire::proto::{GetSignedCheckpointRequest, ProveConsistencyRequest};
 use serde_json::{Value, json};
@@ -225,7 +225,7 @@ async fn heads_grow_while_signing(postgres: bool) {
     for replica in running {
         replica.stop().await;
     }
-    let found = audit(open(&record).await.as_ref()).await.unwrap();
+    let found = check_record(open(&record).await.as_ref()).await.unwrap();
     assert_eq!(found.problems, 0, "{:?}", found.told);
     assert_eq!(found.tree.root(), newest.head.head().tree.root);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use checkpoint_signer::record::Record;
-use checkpoint_signer::record::audit::audit;
+use checkpoint_signer::record::check::check_record;
 use checkpoint_signer::record::postgres::{DatabaseAddress, OpenError, PostgresRecord};
 
 use crate::postgres::Database;
@@ -161,7 +161,7 @@ async fn postgres_itself_refuses_what_the_rules_forbid() {
         .await
         .expect("the cases differ from this in one thing each");
     // Written past the program, it is found.
-    let found = audit(record.as_ref()).await.unwrap();
+    let found = check_record(record.as_ref()).await.unwrap();
     let told: Vec<String> = found.told.iter().map(ToString::to_string).collect();
     let beyond = "row 2 is beyond the head, which counts 1 rows";
     assert_eq!((told, found.tree.size()), (vec![beyond.to_owned()], 1));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use checkpoint_signer::record::audit::audit;
+use checkpoint_signer::record::check::check_record;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -102,7 +102,7 @@ impl Race {
             replica.stop().await;
         }
         let record = PostgresRecord::open(&database.address()).await.unwrap();
-        let found = audit(&record).await.unwrap();
+        let found = check_record(&record).await.unwrap();
         assert_eq!(found.problems, 0, "{:?}", found.told);
         // The old connection may be one of those that were cut.
         let rows = judgement::postgres_rows(&database.client().await).await;

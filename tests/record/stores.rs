@@ -8,7 +8,7 @@ use checkpoint::jws::SignedCheckpoint;
 use checkpoint::keyring::Revocation;
 use checkpoint::log::tree::{Frontier, TreeHash};
 use checkpoint::signing::KeySecret;
-use checkpoint_signer::record::audit::audit;
+use checkpoint_signer::record::check::check_record;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::record::{Filter, Record};
@@ -104,7 +104,7 @@ async fn rules_hold_within_a_batch_and_between_batches(record: Arc<dyn Record>) 
         append(&record, vec![row("a", "6", 10, "u")]).await,
         ["other history"]
     );
-    let found = audit(record.as_ref()).await.unwrap();
+    let found = check_record(record.as_ref()).await.unwrap();
     assert_eq!(
         (found.tree.size(), found.problems),
         (4, 0),
@@ -136,13 +136,13 @@ async fn a_retry_gets_the_recorded_row(record: Arc<dyn Record>) {
     let (ledger, id): (LedgerId, CheckpointId) = ("a".parse().unwrap(), "1".parse().unwrap());
     let found = record.get(&ledger, &id).await.unwrap().unwrap();
     assert_eq!(found.signed.published_json(), first.signed.published_json());
-    let standing = record.standing(&ledger, &id, 1).await.unwrap();
-    assert_eq!(standing.newest_signed_at, Some(at(NOON)));
-    assert_eq!(standing.newest_count, Some(1));
-    assert!(standing.recorded(&first.signed.checkpoint).is_some());
+    let ledger_state = record.ledger_state(&ledger, &id, 1).await.unwrap();
+    assert_eq!(ledger_state.newest_signed_at, Some(at(NOON)));
+    assert_eq!(ledger_state.newest_count, Some(1));
+    assert!(ledger_state.recorded(&first.signed.checkpoint).is_some());
     let other: LedgerId = "b".parse().unwrap();
-    let standing = record.standing(&other, &id, 1).await.unwrap();
-    assert!(standing.same_id.is_none() && standing.newest_count.is_none());
+    let ledger_state = record.ledger_state(&other, &id, 1).await.unwrap();
+    assert!(ledger_state.same_id.is_none() && ledger_state.newest_count.is_none());
     assert!(record.get(&other, &id).await.unwrap().is_none());
 }
 

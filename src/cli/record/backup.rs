@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::cli::place::{RecordArg, RecordPlace};
 use crate::cli::{Failure, Format, FormatArg, print_json, print_lines};
-use crate::record::audit::{Audit, audit};
+use crate::record::check::{RecordCheck, check_record};
 use crate::record::sqlite::SqliteRecord;
 
 #[derive(Args)]
@@ -57,7 +57,7 @@ impl Backup {
             .open(&copy);
         drop(made.map_err(|e| failed(&e))?);
         record.copy(&copy).await.map_err(|e| failed(&e))?;
-        let Audit {
+        let RecordCheck {
             tree,
             problems,
             told,
@@ -88,9 +88,9 @@ impl Backup {
 }
 
 /// Reads the copy as whoever restores it would.
-async fn verify(copy: &Path) -> Result<Audit, Failure> {
+async fn verify(copy: &Path) -> Result<RecordCheck, Failure> {
     let record = SqliteRecord::open_beside(copy).map_err(Failure::impossible)?;
-    audit(&record).await.map_err(Failure::impossible)
+    check_record(&record).await.map_err(Failure::impossible)
 }
 
 /// Under its own name only when it is complete and on the disk.

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::StoreError;
 use super::look::Look;
+use crate::record::high_water_mark::{HighWaterMark, Mark};
 use crate::record::home::{Accepted, FormerHome, Home, Moved};
 use crate::record::row::to_signed;
-use crate::record::seen::{Mark, Seen};
 use crate::record::{RecordError, WentBack};
 use checkpoint::log::tree::Frontier;
 
@@ -72,7 +72,7 @@ impl Durable {
 
 /// Shared by all that read and write the record in this process.
 pub(super) struct Knowledge {
-    pub(super) seen: Seen,
+    pub(super) seen: HighWaterMark,
     homes: Mutex<Homes>,
     durable: watch::Sender<Durable>,
     /// Those who wait for the standby, for all.
@@ -103,7 +103,7 @@ struct Homes {
 impl Knowledge {
     pub(super) fn none() -> Self {
         Self {
-            seen: Seen::nothing(),
+            seen: HighWaterMark::nothing(),
             homes: Mutex::default(),
             durable: watch::Sender::default(),
             waits: Mutex::default(),

@@ -9,7 +9,7 @@ use super::rows::{COLUMNS, read_row};
 use super::session::begin_reading;
 use super::view::View;
 use super::{StoreError, pulse};
-use crate::record::listing::{MAX_LOOKED_AT, Page, Recorded, Span};
+use crate::record::listing::{MAX_LOOKED_AT, PageBuilder, Recorded, RowRange};
 use crate::record::row::to_signed;
 use crate::record::{Filter, Listing};
 use checkpoint::checkpoint::LedgerId;
@@ -41,7 +41,7 @@ async fn page(
     after: u64,
     limit: u32,
 ) -> Result<Listing, StoreError> {
-    let Some(span) = span(transaction, filter, after).await? else {
+    let Some(row_range) = row_range(transaction, filter, after).await? else {
         return Ok(Listing::default());
     };
     // Those of a ledger are found by its index, to which the sum leaves them.
@@ -62,37 +62,37 @@ async fn page(
     );
     let statement = transaction.prepare_cached(&sql).await?;
     let values: [&(dyn ToSql + Sync); 9] = [
-        &span.first,
-        &span.last,
+        &row_range.first,
+        &row_range.last,
         &filter.ledger_id.as_ref().map(LedgerId::as_str),
-        &span.counts.0,
-        &span.counts.1,
+        &row_range.counts.0,
+        &row_range.counts.1,
         &filter.key_id.as_ref().map(KeyId::as_str),
         &filter.signed_from.map(|from| from.timestamp()),
         &filter.signed_until.map(|until| until.timestamp()),
         &i64::from(limit),
     ];
     let portal = transaction.bind(&statement, &values).await?;
-    let mut page = Page::new(limit);
+    let mut page = PageBuilder::new(limit);
     loop {
         let rows = transaction.query_portal(&portal, CHUNK).await?;
         for row in &rows {
             if !page.take(read_row(row)?)? {
-                return Ok(page.end(span.cut));
+                return Ok(page.end(row_range.cut));
             }
         }
         if rows.is_empty() {
-            return Ok(page.end(span.cut));
+            return Ok(page.end(row_range.cut));
         }
     }
 }
 
 /// None when no row can pass.
-async fn span(
+async fn row_range(
     transaction: &Transaction<'_>,
     filter: &Filter,
     after: u64,
-) -> Result<Option<Span>, StoreError> {
+) -> Result<Option<RowRange>, StoreError> {
     let window = match &filter.key_id {
         None => None,
         Some(key_id) => match window(transaction, key_id.as_str()).await? {
@@ -115,11 +115,11 @@ async fn span(
         return Ok(None);
     }
     let Some(ledger_id) = filter.ledger_id.as_ref().map(LedgerId::as_str) else {
-        return Ok(Some(Span::of_all(first, last)));
+        return Ok(Some(RowRange::of_all(first, last)));
     };
     let begin = count_at(transaction, ledger_id, after).await?;
     let end = end_of_page(transaction, ledger_id, begin, after).await?;
-    Ok(Some(Span::of_ledger(first, last, begin, end)))
+    Ok(Some(RowRange::of_ledger(first, last, begin, end)))
 }
 
 async fn window(

@@ -8,9 +8,9 @@ use super::StoreError;
 use super::head::frontier;
 use super::session::begin_reading;
 use crate::record::RecordError;
+use crate::record::high_water_mark::Mark;
 use crate::record::home::{Acceptance, Accepted, Home};
 use crate::record::row::{instant, to_signed};
-use crate::record::seen::Mark;
 use checkpoint::log::tree::Frontier;
 
 /// What was found.

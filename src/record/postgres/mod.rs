@@ -45,7 +45,7 @@ use super::{
     StoreCheck, WentBack,
 };
 use checkpoint::checkpoint::{CheckpointId, LedgerId};
-use checkpoint::history::rules::{MaxEntryJump, Standing};
+use checkpoint::history::rules::{LedgerState, MaxEntryJump};
 use checkpoint::history::{Receipt, ResumeOrder, Resumption};
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{KeyId, KeyVersion};
@@ -219,12 +219,12 @@ async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenErr
 
 #[async_trait]
 impl Record for PostgresRecord {
-    async fn standing(
+    async fn ledger_state(
         &self,
         ledger_id: &LedgerId,
         checkpoint_id: &CheckpointId,
         entry_count: u64,
-    ) -> Result<Standing, RecordError> {
+    ) -> Result<LedgerState, RecordError> {
         let wanted = rows::Wanted {
             ledger_id: ledger_id.clone(),
             checkpoint_id: checkpoint_id.clone(),
@@ -232,7 +232,7 @@ impl Record for PostgresRecord {
         };
         let read = self.signing.run(|client| {
             let (wanted, view) = (wanted.clone(), self.view.clone());
-            Box::pin(async move { rows::standing(client, &wanted, &view).await })
+            Box::pin(async move { rows::ledger_state(client, &wanted, &view).await })
         });
         self.confirmed(read.await?).await
     }

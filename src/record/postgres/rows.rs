@@ -16,7 +16,7 @@ use crate::record::row::{Row, parse, timestamp, to_signed};
 use crate::record::{AppendError, RecordError};
 use checkpoint::checkpoint::{CheckpointId, CumulativeHash, LedgerId};
 use checkpoint::history::Receipt;
-use checkpoint::history::rules::{MaxEntryJump, Place, Standing};
+use checkpoint::history::rules::{HistoryPoint, LedgerState, MaxEntryJump};
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::log::batch::{Batch, Head};
 use checkpoint::log::tree::Frontier;
@@ -77,37 +77,37 @@ impl Wanted {
 }
 
 /// What the record holds for a place, and what a retry's answer rests on.
-pub(super) async fn standing(
+pub(super) async fn ledger_state(
     client: &mut Object,
     wanted: &Wanted,
     view: &View,
-) -> Result<(Standing, Rests), StoreError> {
+) -> Result<(LedgerState, Rests), StoreError> {
     let mark = view.mark();
     let transaction = begin_reading(client).await?;
     let wanted = std::slice::from_ref(wanted);
     // One round trip: they are sent one after the other, and answered in that order.
-    let (head, standings, found) = tokio::try_join!(
+    let (head, ledger_states, found) = tokio::try_join!(
         read_head(&transaction, HEAD),
-        standings(&transaction, wanted),
+        ledger_states(&transaction, wanted),
         view.look(&transaction, &mark),
     )?;
-    let standing = standings.into_iter().next().unwrap_or_default();
-    let recorded = standing.same_id.as_ref().map(|same| same.position);
+    let ledger_state = ledger_states.into_iter().next().unwrap_or_default();
+    let recorded = ledger_state.same_id.as_ref().map(|same| same.position);
     let rests = view.guard(&transaction, &mark, &found, recorded).await?;
-    let standing = Standing {
+    let ledger_state = LedgerState {
         newest_signed_at: head.newest_signed_at,
         store_clock: head.store_clock,
-        ..standing
+        ..ledger_state
     };
-    Ok((standing, rests))
+    Ok((ledger_state, rests))
 }
 
 /// What the record holds for each place, but for the time of its newest signature. By the rows alone: `ledger_head` is written by
 /// the trigger that reads it.
-async fn standings(
+async fn ledger_states(
     client: &impl GenericClient,
     wanted: &[Wanted],
-) -> Result<Vec<Standing>, StoreError> {
+) -> Result<Vec<LedgerState>, StoreError> {
     let sql = format!(
         "SELECT {}, wanted.place, newest.entry_count, newest.timestamp, taken.checkpoint_id, \
          taken.cumulative_hash, taken.total_volume \
@@ -132,10 +132,10 @@ async fn standings(
     let ids = text(|wanted| wanted.checkpoint_id.as_str());
     let counts: Vec<i64> = wanted.iter().map(|w| to_signed(w.entry_count)).collect();
     let rows = client.query(&statement, &[&ledgers, &ids, &counts]).await?;
-    rows.iter().map(read_standing).collect()
+    rows.iter().map(read_ledger_state).collect()
 }
 
-fn read_standing(row: &SqlRow) -> Result<Standing, StoreError> {
+fn read_ledger_state(row: &SqlRow) -> Result<LedgerState, StoreError> {
     let same: Option<i64> = row.try_get(0)?;
     let newest: Option<i64> = row.try_get(12)?;
     let newest_timestamp: Option<i64> = row.try_get(13)?;
@@ -146,14 +146,14 @@ fn read_standing(row: &SqlRow) -> Result<Standing, StoreError> {
             let hash: Vec<u8> = row.try_get(15)?;
             let hash: Result<[u8; 32], _> = hash.try_into();
             let damaged = |_| RecordError::Damaged("cumulative_hash: is not of 32 bytes".into());
-            Some(Place {
+            Some(HistoryPoint {
                 checkpoint_id: parse("checkpoint_id", &checkpoint_id)?,
                 cumulative_hash: CumulativeHash::from(hash.map_err(damaged)?),
                 total_volume: row.try_get(16)?,
             })
         }
     };
-    Ok(Standing {
+    Ok(LedgerState {
         same_id: same.map(|_| receipt(row)).transpose()?,
         same_count,
         newest_count: newest.map(i64::unsigned_abs),
@@ -176,16 +176,16 @@ pub(super) async fn append(
     let transaction = begin(client).await?;
     // Answered before anything else is asked: each statement sees what was committed when it began.
     let head = read_head(&transaction, LOCKED_HEAD).await?;
-    let (revoked, standings, found) = tokio::try_join!(
+    let (revoked, ledger_states, found) = tokio::try_join!(
         revoked(&transaction, candidates),
-        standings(&transaction, &wanted),
+        ledger_states(&transaction, &wanted),
         view.look(&transaction, &mark),
     )?;
     view.judge(&mark, &found)?;
     let mut batch = Batch::new(head, max_jump, revoked);
     let (mut answers, mut rows) = (Vec::with_capacity(candidates.len()), Vec::new());
-    for (candidate, standing) in candidates.iter().zip(standings) {
-        let answer = batch.judge(candidate, standing).map(|recorded| {
+    for (candidate, ledger_state) in candidates.iter().zip(ledger_states) {
+        let answer = batch.judge(candidate, ledger_state).map(|recorded| {
             recorded.unwrap_or_else(|| {
                 rows.push(Row::new(to_signed(batch.next_position()), candidate));
                 batch.take(candidate.clone())

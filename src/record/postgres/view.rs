@@ -10,8 +10,8 @@ use super::knowledge::{Knowledge, Rests};
 use super::look::{Look, accept, acceptance_of, look};
 use super::session::{begin, begin_to_wait};
 use crate::record::RecordError;
+use crate::record::high_water_mark::Mark;
 use crate::record::home::{Acceptance, Moved};
-use crate::record::seen::Mark;
 use checkpoint::log::tree::Frontier;
 
 /// What the statements are judged by.

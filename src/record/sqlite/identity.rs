@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::files::{beside, many_names};
 use super::whole::State;
-use crate::record::seen::Seen;
+use crate::record::high_water_mark::HighWaterMark;
 use crate::record::{RecordError, WentBack};
 
 /// Bytes that a batch may take.
@@ -88,7 +88,7 @@ impl FileIdentity {
     }
 
     /// Compares them with the files that are there now: three system calls.
-    pub(super) fn check(&self, seen: &Seen) -> Result<(), RecordError> {
+    pub(super) fn check(&self, seen: &HighWaterMark) -> Result<(), RecordError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         for (path, known) in files.iter_mut() {
             let metadata = match path.metadata() {
@@ -157,7 +157,7 @@ impl FileIdentity {
         is_log && State::of_file(&self.real).is_ok_and(|file| file.commits >= commits)
     }
 
-    fn taken_away(&self, path: &Path, seen: &Seen) -> RecordError {
+    fn taken_away(&self, path: &Path, seen: &HighWaterMark) -> RecordError {
         if path != self.path {
             let problem = "was replaced by another file, or taken away".into();
             return disturbed(path, problem, seen);
@@ -167,7 +167,7 @@ impl FileIdentity {
     }
 }
 
-fn disturbed(path: &Path, problem: String, seen: &Seen) -> RecordError {
+fn disturbed(path: &Path, problem: String, seen: &HighWaterMark) -> RecordError {
     let (path, seen_rows) = (path.to_owned(), seen.mark().rows());
     let disturbed = WentBack::Disturbed {
         path,
@@ -177,7 +177,7 @@ fn disturbed(path: &Path, problem: String, seen: &Seen) -> RecordError {
     note(disturbed, seen)
 }
 
-fn note(found: WentBack, seen: &Seen) -> RecordError {
+fn note(found: WentBack, seen: &HighWaterMark) -> RecordError {
     // It is noted, and comes back as it is.
     let _ = seen.note(Err(found.clone()));
     found.into()

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::pulse;
 use super::rows::{read_head, read_row, select};
-use crate::record::listing::{MAX_LOOKED_AT, Page, Recorded, Span};
+use crate::record::listing::{MAX_LOOKED_AT, PageBuilder, Recorded, RowRange};
 use crate::record::row::to_signed;
 use crate::record::{Filter, Listing, RecordError};
 use checkpoint::checkpoint::LedgerId;
@@ -17,7 +17,7 @@ pub(super) fn list(
     after: u64,
     limit: u32,
 ) -> Result<Listing, RecordError> {
-    let Some(span) = span(connection, filter, after)? else {
+    let Some(row_range) = row_range(connection, filter, after)? else {
         return Ok(Listing::default());
     };
     // Those of a ledger are found by its index, to which the plus leaves them.
@@ -27,15 +27,18 @@ pub(super) fn list(
         Some(_) => ("+position", "entry_count, position"),
     };
     let mut conditions = format!(" WHERE {positions} BETWEEN ? AND ?");
-    let mut values = vec![SqlValue::from(span.first), SqlValue::from(span.last)];
+    let mut values = vec![
+        SqlValue::from(row_range.first),
+        SqlValue::from(row_range.last),
+    ];
     let mut bound = |condition: &str, value: SqlValue| {
         conditions.push_str(condition);
         values.push(value);
     };
     if let Some(ledger_id) = &filter.ledger_id {
         bound(" AND ledger_id = ?", ledger_id.as_str().to_owned().into());
-        bound(" AND entry_count >= ?", span.counts.0.into());
-        bound(" AND entry_count <= ?", span.counts.1.into());
+        bound(" AND entry_count >= ?", row_range.counts.0.into());
+        bound(" AND entry_count <= ?", row_range.counts.1.into());
     }
     if let Some(key_id) = &filter.key_id {
         bound(" AND key_id = ?", key_id.as_str().to_owned().into());
@@ -49,17 +52,21 @@ pub(super) fn list(
     let sql = select(&format!("{conditions} ORDER BY {order} LIMIT {limit}"));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
-    let mut page = Page::new(limit);
+    let mut page = PageBuilder::new(limit);
     while let Some(row) = rows.next()? {
         if !page.take(read_row(row)?)? {
             break;
         }
     }
-    Ok(page.end(span.cut))
+    Ok(page.end(row_range.cut))
 }
 
 /// None when no row can pass.
-fn span(connection: &Connection, filter: &Filter, after: u64) -> Result<Option<Span>, RecordError> {
+fn row_range(
+    connection: &Connection,
+    filter: &Filter,
+    after: u64,
+) -> Result<Option<RowRange>, RecordError> {
     let window = match &filter.key_id {
         None => None,
         Some(key_id) => match window(connection, key_id.as_str())? {
@@ -84,11 +91,11 @@ fn span(connection: &Connection, filter: &Filter, after: u64) -> Result<Option<S
         return Ok(None);
     }
     let Some(ledger_id) = filter.ledger_id.as_ref().map(LedgerId::as_str) else {
-        return Ok(Some(Span::of_all(first, last)));
+        return Ok(Some(RowRange::of_all(first, last)));
     };
     let begin = count_at(connection, ledger_id, after)?;
     let end = end_of_page(connection, ledger_id, begin, after)?;
-    Ok(Some(Span::of_ledger(first, last, begin, end)))
+    Ok(Some(RowRange::of_ledger(first, last, begin, end)))
 }
 
 fn window(connection: &Connection, key_id: &str) -> Result<Option<(i64, i64)>, RecordError> {

@@ -8,11 +8,11 @@
 
 mod check;
 mod connection;
+mod connection_thread;
 mod copy;
 mod files;
 mod identity;
 mod keys;
-mod lane;
 mod listing;
 mod migrations;
 mod nodes;
@@ -31,14 +31,14 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use super::high_water_mark::HighWaterMark;
 use super::home::{Acceptance, Accepted, Home, Moved};
-use super::seen::Seen;
 use super::{
     AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
     StoreCheck, WentBack,
 };
 use checkpoint::checkpoint::{CheckpointId, LedgerId};
-use checkpoint::history::rules::{MaxEntryJump, Standing};
+use checkpoint::history::rules::{LedgerState, MaxEntryJump};
 use checkpoint::history::{Receipt, ResumeOrder, Resumption};
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{KeyId, KeyVersion};
@@ -47,8 +47,8 @@ use checkpoint::log::tree::{Frontier, Node, NodeId};
 
 use check::Compared;
 use connection::{check_identity, check_log, connect, end_beside, end_owned, refused};
+use connection_thread::ConnectionThread;
 use identity::FileIdentity;
-use lane::Lane;
 use owner::Ownership;
 use readers::Readers;
 use rows::whole_as_seen;
@@ -104,13 +104,13 @@ pub enum OpenError {
 
 /// A record in a SQLite file.
 pub struct SqliteRecord {
-    writer: Lane,
+    writer: ConnectionThread,
     /// Reads what it takes to sign, and waits for nothing that anybody may ask for.
-    signing: Lane,
+    signing: ConnectionThread,
     readers: Readers,
     file: Arc<FileIdentity>,
     schema: Arc<Compared>,
-    seen: Arc<Seen>,
+    seen: Arc<HighWaterMark>,
     /// Given back when the connections are closed.
     ownership: Mutex<Option<Ownership>>,
 }
@@ -194,7 +194,7 @@ impl SqliteRecord {
         }
         let file = Arc::new(FileIdentity::of(path, real, owned).map_err(io)?);
         let readers = Readers::start(open, io)?;
-        let signing = Lane::start("record-sign", open()?, || {}, |_| {}).map_err(io)?;
+        let signing = ConnectionThread::start("record-sign", open()?, || {}, |_| {}).map_err(io)?;
         let (of_end, shown) = (Arc::clone(&file), path.to_owned());
         let end = move |connection: &mut Connection| match owned {
             true => end_owned(connection, &of_end, &shown),
@@ -203,10 +203,10 @@ impl SqliteRecord {
         Ok(Self {
             readers,
             signing,
-            writer: Lane::start("record-write", writing, || {}, end).map_err(io)?,
+            writer: ConnectionThread::start("record-write", writing, || {}, end).map_err(io)?,
             file,
             schema: Arc::new(Compared::never()),
-            seen: Arc::new(Seen::nothing()),
+            seen: Arc::new(HighWaterMark::nothing()),
             ownership: Mutex::new(ownership),
         })
     }
@@ -236,7 +236,7 @@ impl SqliteRecord {
     /// Does what changes the record, when its files are the ones that were opened, before and after.
     async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut Connection, &Seen) -> Result<T, RecordError> + Send + 'static,
+        job: impl FnOnce(&mut Connection, &HighWaterMark) -> Result<T, RecordError> + Send + 'static,
     ) -> Result<T, RecordError> {
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         let job = move |connection: &mut Connection| {
@@ -253,7 +253,7 @@ impl SqliteRecord {
     /// Does what it takes to sign, when the files are the ones that were opened.
     async fn look<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut Connection, &Seen) -> Result<T, RecordError> + Send + 'static,
+        job: impl FnOnce(&mut Connection, &HighWaterMark) -> Result<T, RecordError> + Send + 'static,
     ) -> Result<T, RecordError> {
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         let job = move |connection: &mut Connection| {
@@ -273,7 +273,7 @@ impl SqliteRecord {
 
     async fn read_on<T: Send + 'static>(
         &self,
-        lane: &Lane,
+        connection_thread: &ConnectionThread,
         job: impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + 'static,
     ) -> Result<T, RecordError> {
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
@@ -282,7 +282,7 @@ impl SqliteRecord {
             file.check(&seen)?;
             job(connection)
         };
-        lane.read(job).await
+        connection_thread.read(job).await
     }
 }
 
@@ -294,15 +294,15 @@ impl Drop for SqliteRecord {
 
 #[async_trait]
 impl Record for SqliteRecord {
-    async fn standing(
+    async fn ledger_state(
         &self,
         ledger_id: &LedgerId,
         checkpoint_id: &CheckpointId,
         entry_count: u64,
-    ) -> Result<Standing, RecordError> {
+    ) -> Result<LedgerState, RecordError> {
         let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
         self.look(move |connection, _| {
-            rows::standing(connection, &ledger_id, &checkpoint_id, entry_count)
+            rows::ledger_state(connection, &ledger_id, &checkpoint_id, entry_count)
         })
         .await
     }
@@ -318,7 +318,7 @@ impl Record for SqliteRecord {
             (0..count).map(fail).collect()
         };
         let schema = Arc::clone(&self.schema);
-        let append = move |connection: &mut Connection, seen: &Seen| {
+        let append = move |connection: &mut Connection, seen: &HighWaterMark| {
             rows::append(connection, candidates, max_jump, seen, &schema)
         };
         let appended = self.write(append).await;
@@ -426,7 +426,7 @@ impl Record for SqliteRecord {
         // A disk that is full may have room left in the log: only a write tells.
         let writes = failing || self.file.is_on_a_full_disk();
         let schema = Arc::clone(&self.schema);
-        let probe = move |connection: &mut Connection, _: &Seen| {
+        let probe = move |connection: &mut Connection, _: &HighWaterMark| {
             schema.check(connection)?;
             check::check_head_fits(connection)?;
             Ok(pulse::probe(connection, failing, writes)?)

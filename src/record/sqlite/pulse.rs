@@ -6,8 +6,8 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::connection::BUSY_TIMEOUT;
 use super::rows::{check_seen, read_head};
+use crate::record::high_water_mark::HighWaterMark;
 use crate::record::row::{instant, to_signed};
-use crate::record::seen::Seen;
 use crate::record::{Pulse, RecordError, ResumeError};
 use checkpoint::history::{ResumeOrder, Resumption};
 
@@ -77,11 +77,11 @@ pub(super) fn went_back(connection: &Connection) -> Result<bool, RecordError> {
         .query_row([], |row| row.get(0))?)
 }
 
-/// The outer error is for the lane; what is decided is within.
+/// The outer error is for the connection; what is decided is within.
 pub(super) fn resume_clock(
     connection: &mut Connection,
     order: &ResumeOrder,
-    seen: &Seen,
+    seen: &HighWaterMark,
 ) -> Result<Result<Resumption, ResumeError>, RecordError> {
     let mark = seen.mark();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::Connection;
 
 use super::OpenError;
-use super::lane::Lane;
+use super::connection_thread::ConnectionThread;
 use crate::aside::{NICER, give_way};
 
 /// See the module.
 pub(super) struct Readers {
-    pages: (Lane, Lane),
+    pages: (ConnectionThread, ConnectionThread),
     turn: AtomicBool,
-    rows: Lane,
+    rows: ConnectionThread,
 }
 
 impl Readers {
@@ -21,19 +21,19 @@ impl Readers {
         open: impl Fn() -> Result<Connection, OpenError>,
         failed: impl Fn(std::io::Error) -> OpenError,
     ) -> Result<Self, OpenError> {
-        let lane = |name, nicer| {
-            Lane::start(name, open()?, move || give_way(nicer), |_| {}).map_err(&failed)
+        let connection_thread = |name, nicer| {
+            ConnectionThread::start(name, open()?, move || give_way(nicer), |_| {}).map_err(&failed)
         };
-        let pages = || lane("record-read", 2 * NICER);
+        let pages = || connection_thread("record-read", 2 * NICER);
         Ok(Self {
             pages: (pages()?, pages()?),
             turn: AtomicBool::default(),
-            rows: lane("record-row", NICER)?,
+            rows: connection_thread("record-row", NICER)?,
         })
     }
 
     /// For what may take long: one of two, in turn.
-    pub(super) fn pages(&self) -> &Lane {
+    pub(super) fn pages(&self) -> &ConnectionThread {
         match self.turn.fetch_not(Ordering::Relaxed) {
             true => &self.pages.0,
             false => &self.pages.1,
@@ -41,13 +41,13 @@ impl Readers {
     }
 
     /// For one row.
-    pub(super) fn rows(&self) -> &Lane {
+    pub(super) fn rows(&self) -> &ConnectionThread {
         &self.rows
     }
 
     pub(super) fn close(&self) {
-        for lane in [&self.pages.0, &self.pages.1, &self.rows] {
-            lane.close();
+        for connection_thread in [&self.pages.0, &self.pages.1, &self.rows] {
+            connection_thread.close();
         }
     }
 }

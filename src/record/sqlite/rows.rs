@@ -9,12 +9,12 @@ use rusqlite::{
 
 use super::check::Compared;
 use super::nodes;
+use crate::record::high_water_mark::{HighWaterMark, Mark};
 use crate::record::row::{Row, instant, parse, timestamp, to_signed};
-use crate::record::seen::{Mark, Seen};
 use crate::record::{AppendError, RecordError};
 use checkpoint::checkpoint::{CheckpointId, LedgerId};
 use checkpoint::history::Receipt;
-use checkpoint::history::rules::{MaxEntryJump, Place, Standing};
+use checkpoint::history::rules::{HistoryPoint, LedgerState, MaxEntryJump};
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::log::batch::{Batch, Head};
 use checkpoint::log::tree::Frontier;
@@ -82,7 +82,7 @@ pub(super) fn read_head(connection: &Connection) -> Result<Head, RecordError> {
     })
 }
 
-pub(super) fn head(connection: &Connection, seen: &Seen) -> Result<Frontier, RecordError> {
+pub(super) fn head(connection: &Connection, seen: &HighWaterMark) -> Result<Frontier, RecordError> {
     let mark = seen.mark();
     // One snapshot for all that is read.
     let transaction = connection.unchecked_transaction()?;
@@ -99,7 +99,7 @@ pub(super) fn head(connection: &Connection, seen: &Seen) -> Result<Frontier, Rec
 /// Reads, in one snapshot, what is given out only of a record that has all that was seen: a list ends as if that were all.
 pub(super) fn whole_as_seen<T>(
     connection: &Connection,
-    seen: &Seen,
+    seen: &HighWaterMark,
     read: impl FnOnce(&Connection) -> Result<T, RecordError>,
 ) -> Result<T, RecordError> {
     let mark = seen.mark();
@@ -112,7 +112,7 @@ pub(super) fn whole_as_seen<T>(
 /// Compares the record as a transaction sees it with what was seen before it began.
 pub(super) fn check_seen(
     transaction: &Transaction,
-    seen: &Seen,
+    seen: &HighWaterMark,
     mark: &Mark,
     tree: &Frontier,
 ) -> Result<(), RecordError> {
@@ -148,25 +148,25 @@ pub(super) fn select(rest: &str) -> String {
     format!("SELECT {COLUMNS} FROM signed_checkpoint{rest}")
 }
 
-pub(super) fn standing(
+pub(super) fn ledger_state(
     connection: &Connection,
     ledger_id: &LedgerId,
     checkpoint_id: &CheckpointId,
     entry_count: u64,
-) -> Result<Standing, RecordError> {
+) -> Result<LedgerState, RecordError> {
     // One snapshot for all that is read.
     let transaction = connection.unchecked_transaction()?;
     let newest = read_head(&transaction)?.newest_signed_at;
-    standing_after(&transaction, ledger_id, checkpoint_id, entry_count, newest)
+    ledger_state_after(&transaction, ledger_id, checkpoint_id, entry_count, newest)
 }
 
-fn standing_after(
+fn ledger_state_after(
     connection: &Connection,
     ledger_id: &LedgerId,
     checkpoint_id: &CheckpointId,
     entry_count: u64,
     newest_signed_at: Option<DateTime<Utc>>,
-) -> Result<Standing, RecordError> {
+) -> Result<LedgerState, RecordError> {
     let same_count = connection
         .prepare_cached(
             "SELECT checkpoint_id, cumulative_hash, total_volume FROM signed_checkpoint \
@@ -183,7 +183,7 @@ fn standing_after(
         )?
         .query_row([ledger_id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(Standing {
+    Ok(LedgerState {
         same_id: by_id(connection, ledger_id, checkpoint_id)?,
         same_count: same_count.map(place).transpose()?,
         newest_count: newest.map(|(entry_count, _)| entry_count.unsigned_abs()),
@@ -195,8 +195,8 @@ fn standing_after(
 
 fn place(
     (checkpoint_id, hash, total_volume): (String, [u8; 32], i64),
-) -> Result<Place, RecordError> {
-    Ok(Place {
+) -> Result<HistoryPoint, RecordError> {
+    Ok(HistoryPoint {
         checkpoint_id: parse("checkpoint_id", &checkpoint_id)?,
         cumulative_hash: hash.into(),
         total_volume,
@@ -207,7 +207,7 @@ pub(super) fn append(
     connection: &mut Connection,
     candidates: Vec<SignedCheckpoint>,
     max_jump: MaxEntryJump,
-    seen: &Seen,
+    seen: &HighWaterMark,
     schema: &Compared,
 ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
     let mark = seen.mark();
@@ -261,14 +261,14 @@ fn append_one(
 ) -> Result<Receipt, AppendError> {
     let fields = candidate.checkpoint.fields();
     // The newest signature's time is the batch's to know.
-    let standing = standing_after(
+    let ledger_state = ledger_state_after(
         transaction,
         &fields.ledger_id,
         &fields.checkpoint_id,
         fields.entry_count.get(),
         None,
     )?;
-    if let Some(receipt) = batch.judge(&candidate, standing)? {
+    if let Some(receipt) = batch.judge(&candidate, ledger_state)? {
         return Ok(receipt);
     }
     let row = Row::new(to_signed(batch.next_position()), &candidate);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use checkpoint::history::Receipt;
 use checkpoint::history::rules::MaxEntryJump;
-use checkpoint_signer::record::audit::audit;
+use checkpoint_signer::record::check::check_record;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::record::{Filter, Record};
 use chrono::TimeDelta;
@@ -115,10 +115,10 @@ async fn judge(sound: &Sound, file: &[u8], log: &[u8]) -> Outcome {
             return Outcome::Found;
         }
     };
-    match audit(&record).await {
-        Ok(audit) if audit.problems == 0 => {}
-        Ok(audit) => {
-            assert!(!audit.told.is_empty());
+    match check_record(&record).await {
+        Ok(found) if found.problems == 0 => {}
+        Ok(found) => {
+            assert!(!found.told.is_empty());
             return Outcome::Found;
         }
         Err(error) => {
@@ -137,9 +137,9 @@ async fn judge(sound: &Sound, file: &[u8], log: &[u8]) -> Outcome {
         let got = record.get(ledger, id).await.unwrap().unwrap();
         assert_eq!(got.signed.published_json(), published);
         let count = fields.entry_count.get();
-        let standing = record.standing(ledger, id, count).await.unwrap();
-        assert!(standing.recorded(&expected.signed.checkpoint).is_some());
-        assert_eq!(standing.same_count.unwrap().checkpoint_id, *id);
+        let ledger_state = record.ledger_state(ledger, id, count).await.unwrap();
+        assert!(ledger_state.recorded(&expected.signed.checkpoint).is_some());
+        assert_eq!(ledger_state.same_count.unwrap().checkpoint_id, *id);
     }
     Outcome::Silent(rows.len())
 }

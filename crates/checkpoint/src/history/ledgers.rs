@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::rules::{Place, Standing};
+use super::rules::{HistoryPoint, LedgerState};
 use crate::checkpoint::{CheckpointFields, LedgerId, Timestamp};
 
 /// The newest row of each ledger: what it takes to follow a whole record, and no more than the ledgers.
@@ -10,7 +10,7 @@ use crate::checkpoint::{CheckpointFields, LedgerId, Timestamp};
 pub struct Ledgers(HashMap<LedgerId, Newest>);
 
 struct Newest {
-    place: Place,
+    place: HistoryPoint,
     entry_count: u64,
     timestamp: Timestamp,
 }
@@ -18,21 +18,21 @@ struct Newest {
 impl Ledgers {
     /// Where a checkpoint stands: by what is on record, and by the rows that came after that.
     #[must_use]
-    pub fn over(&self, fields: &CheckpointFields, mut standing: Standing) -> Standing {
+    pub fn over(&self, fields: &CheckpointFields, mut ledger_state: LedgerState) -> LedgerState {
         if let Some(newest) = self.0.get(&fields.ledger_id) {
             let same = newest.entry_count == fields.entry_count.get();
             let place = || same.then(|| newest.place.clone());
-            standing.same_count = standing.same_count.or_else(place);
-            standing.newest_count = Some(newest.entry_count);
-            standing.newest_timestamp = Some(newest.timestamp);
+            ledger_state.same_count = ledger_state.same_count.or_else(place);
+            ledger_state.newest_count = Some(newest.entry_count);
+            ledger_state.newest_timestamp = Some(newest.timestamp);
         }
-        standing
+        ledger_state
     }
 
     /// Takes the next row.
     pub fn follow(&mut self, fields: &CheckpointFields) {
         let newest = Newest {
-            place: Place::of(fields),
+            place: HistoryPoint::of(fields),
             entry_count: fields.entry_count.get(),
             timestamp: fields.timestamp,
         };

@@ -208,11 +208,11 @@ impl RuleViolation {
 
 /// What the record holds for the place that a checkpoint asks for.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub struct LedgerState {
     /// The row with this ledger and `checkpoint_id`.
     pub same_id: Option<Receipt>,
     /// The first row with this ledger and `entry_count`.
-    pub same_count: Option<Place>,
+    pub same_count: Option<HistoryPoint>,
     /// The ledger's newest `entry_count`.
     pub newest_count: Option<u64>,
     /// The ledger's newest `timestamp`.
@@ -225,7 +225,7 @@ pub struct Standing {
 
 /// Who took an `entry_count`, and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct HistoryPoint {
     /// The checkpoint.
     pub checkpoint_id: CheckpointId,
     /// Its hash.
@@ -234,7 +234,7 @@ pub struct Place {
     pub total_volume: i64,
 }
 
-impl Place {
+impl HistoryPoint {
     /// What a checkpoint takes.
     pub fn of(fields: &CheckpointFields) -> Self {
         Self {
@@ -245,7 +245,7 @@ impl Place {
     }
 }
 
-impl Standing {
+impl LedgerState {
     /// The recorded row, when the same checkpoint was signed before.
     pub fn recorded(&self, checkpoint: &Checkpoint) -> Option<&Receipt> {
         let row = self.same_id.as_ref()?;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::tree::{Frontier, Node, TreeHash};
 use crate::checkpoint::{CheckpointId, LedgerId};
-use crate::history::rules::{MaxEntryJump, Place, RuleViolation, Standing, check_ahead};
+use crate::history::rules::{HistoryPoint, LedgerState, MaxEntryJump, RuleViolation, check_ahead};
 use crate::history::{Ledgers, Receipt};
 use crate::jws::SignedCheckpoint;
 
@@ -31,7 +31,7 @@ pub struct Batch {
     ledgers: Ledgers,
     same_id: HashMap<(LedgerId, CheckpointId), Receipt>,
     /// The first that took a place: what another one is refused for, before it is for going back.
-    same_count: HashMap<(LedgerId, u64), Place>,
+    same_count: HashMap<(LedgerId, u64), HistoryPoint>,
     completed: Vec<Node>,
 }
 
@@ -49,7 +49,7 @@ impl Batch {
         }
     }
 
-    /// Judges the next candidate, for whose place the record holds `standing`. Gives the row that it has already; none for one
+    /// Judges the next candidate, for whose place the record holds `ledger_state`. Gives the row that it has already; none for one
     /// that may be taken.
     ///
     /// # Errors
@@ -57,11 +57,11 @@ impl Batch {
     pub fn judge(
         &self,
         candidate: &SignedCheckpoint,
-        standing: Standing,
+        ledger_state: LedgerState,
     ) -> Result<Option<Receipt>, RuleViolation> {
         let (checkpoint, header) = (&candidate.checkpoint, candidate.jws.header());
-        let standing = self.over(candidate, standing);
-        if let Some(receipt) = standing.recorded(checkpoint) {
+        let ledger_state = self.over(candidate, ledger_state);
+        if let Some(receipt) = ledger_state.recorded(checkpoint) {
             return Ok(Some(receipt.clone()));
         }
         if self.revoked.contains(header.kid.as_str()) {
@@ -71,22 +71,22 @@ impl Batch {
         if let Some(store) = store_clock.filter(|_| self.max_jump.is_for_new_rows()) {
             check_ahead(header.iat, store)?;
         }
-        standing.judge(checkpoint, header.iat)?;
-        standing.check_jump(checkpoint, self.max_jump)?;
+        ledger_state.judge(checkpoint, header.iat)?;
+        ledger_state.check_jump(checkpoint, self.max_jump)?;
         Ok(None)
     }
 
-    /// The standing as those that were taken have changed it.
-    fn over(&self, candidate: &SignedCheckpoint, mut standing: Standing) -> Standing {
+    /// The state of a ledger as those that were taken have changed it.
+    fn over(&self, candidate: &SignedCheckpoint, mut ledger_state: LedgerState) -> LedgerState {
         let fields = candidate.checkpoint.fields();
         let name = (fields.ledger_id.clone(), fields.checkpoint_id.clone());
         let place = (fields.ledger_id.clone(), fields.entry_count.get());
         let same_id = || self.same_id.get(&name).cloned();
-        standing.same_id = standing.same_id.or_else(same_id);
+        ledger_state.same_id = ledger_state.same_id.or_else(same_id);
         let same_count = || self.same_count.get(&place).cloned();
-        standing.same_count = standing.same_count.or_else(same_count);
-        standing.newest_signed_at = self.head.newest_signed_at;
-        self.ledgers.over(fields, standing)
+        ledger_state.same_count = ledger_state.same_count.or_else(same_count);
+        ledger_state.newest_signed_at = self.head.newest_signed_at;
+        self.ledgers.over(fields, ledger_state)
     }
 
     /// The position of the row that is taken next.
@@ -110,7 +110,7 @@ impl Batch {
         self.ledgers.follow(fields);
         let place = (fields.ledger_id.clone(), fields.entry_count.get());
         let same_count = self.same_count.entry(place);
-        same_count.or_insert_with(|| Place::of(fields));
+        same_count.or_insert_with(|| HistoryPoint::of(fields));
         let name = (fields.ledger_id.clone(), fields.checkpoint_id.clone());
         self.same_id.insert(name, receipt.clone());
         receipt
@@ -194,7 +194,7 @@ mod tests {
     fn follow(batch: &mut Batch, rows: impl IntoIterator<Item = (SignedCheckpoint, &'static str)>) {
         for (candidate, expected) in rows {
             let position = batch.next_position();
-            let judged = batch.judge(&candidate, Standing::default());
+            let judged = batch.judge(&candidate, LedgerState::default());
             let shown = candidate.published_json();
             assert_eq!(told(&judged), expected, "{shown}");
             if let Ok(None) = judged {
@@ -279,15 +279,15 @@ mod tests {
             position: 7,
             signed: row(("a", "1", 1, "x", 0)),
         };
-        let standing = Standing {
+        let ledger_state = LedgerState {
             same_id: Some(on_record),
-            ..Standing::default()
+            ..LedgerState::default()
         };
         // By a key that was revoked since, on a clock that is wrong.
         let batch = batch_of(MaxEntryJump::default(), Some(-1000), &["key", "another"]);
-        let judged = batch.judge(&row(("a", "1", 1, "x", 9)), standing.clone());
+        let judged = batch.judge(&row(("a", "1", 1, "x", 9)), ledger_state.clone());
         assert_eq!(judged.unwrap().map(|receipt| receipt.position), Some(7));
-        let judged = batch.judge(&row(("a", "1", 2, "y", 9)), standing);
+        let judged = batch.judge(&row(("a", "1", 2, "y", 9)), ledger_state);
         assert_eq!(told(&judged), "revoked");
     }
 
@@ -296,7 +296,7 @@ mod tests {
         let mut batch = batch();
         let refused_by_the_store = row(("a", "1", 5, "x", 100));
         assert!(matches!(
-            batch.judge(&refused_by_the_store, Standing::default()),
+            batch.judge(&refused_by_the_store, LedgerState::default()),
             Ok(None)
         ));
         follow(&mut batch, [(row(("a", "1", 4, "y", 0)), "new")]);

@@ -1,4 +1,4 @@
-//! Custody of the keys: one task that loads them from the source, keeps their public halves on record, lets go
+//! KeyManager of the keys: one task that loads them from the source, keeps their public halves on record, lets go
 //! of a private half once it may sign no more, and tells everybody of each change.
 //!
 //! What a refresh cannot read or must refuse leaves the loaded keys in force: signing ends with a window, a
@@ -59,9 +59,9 @@ enum Command {
     ),
 }
 
-/// The handle on the task that has custody of the keys.
+/// The handle on the task that manages the keys.
 #[derive(Clone)]
-pub struct Custody {
+pub struct KeyManager {
     clock: Clock,
     time: Arc<Timekeeper>,
     commands: mpsc::Sender<Command>,
@@ -69,7 +69,7 @@ pub struct Custody {
     beats: watch::Receiver<Beat>,
 }
 
-impl Custody {
+impl KeyManager {
     /// Reads the record, starts the task, and waits a little for the source to be read.
     ///
     /// # Errors

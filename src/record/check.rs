@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Depth, Filter, Listing, Record, RecordError};
 use crate::advice;
-use checkpoint::history::rules::{RuleViolation, Standing};
+use checkpoint::history::rules::{LedgerState, RuleViolation};
 use checkpoint::history::{Ledgers, Receipt, Resumption};
 use checkpoint::key::instant_text;
 use checkpoint::keyring::Keyring;
@@ -44,7 +44,7 @@ impl fmt::Display for Problem {
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
-pub struct Audit {
+pub struct RecordCheck {
     /// The tree over the rows, computed anew.
     pub tree: Frontier,
     /// How many problems there are.
@@ -55,7 +55,7 @@ pub struct Audit {
     pub unchecked: Vec<String>,
 }
 
-impl Audit {
+impl RecordCheck {
     fn note(&mut self, position: Option<u64>, problem: impl Into<String>) {
         self.problems += 1;
         if self.told.len() < MAX_TOLD {
@@ -105,11 +105,11 @@ impl History {
     fn judge(&mut self, row: &Receipt) -> Result<(), String> {
         let (checkpoint, signed_at) = (&row.signed.checkpoint, row.signed.jws.header().iat);
         let fields = checkpoint.fields();
-        let standing = Standing {
+        let ledger_state = LedgerState {
             newest_signed_at: self.newest_signed_at,
-            ..Standing::default()
+            ..LedgerState::default()
         };
-        let judged = self.ledgers.over(fields, standing);
+        let judged = self.ledgers.over(fields, ledger_state);
         let judged = judged.judge(checkpoint, signed_at);
         self.newest_signed_at = self.newest_signed_at.max(Some(signed_at));
         self.ledgers.follow(fields);
@@ -148,7 +148,7 @@ pub(super) struct Checker {
     newest: u64,
     /// Nodes to keep that the rows completed, until somebody takes them.
     completed: Vec<Node>,
-    pub(super) audit: Audit,
+    pub(super) found: RecordCheck,
 }
 
 impl Checker {
@@ -161,7 +161,7 @@ impl Checker {
             },
             newest: 0,
             completed: Vec::new(),
-            audit: Audit::default(),
+            found: RecordCheck::default(),
         }
     }
 
@@ -182,7 +182,7 @@ impl Checker {
             .map_err(|_| RecordError::Unavailable("the task that verifies was ended".into()))?;
         for (row, (leaf, problem)) in rows.iter().zip(checks) {
             let completed = &mut self.completed;
-            self.audit
+            self.found
                 .tree
                 .push_keeping(leaf, |node| completed.push(node));
             self.newest += 1;
@@ -190,17 +190,17 @@ impl Checker {
             let position = Some(row.position);
             if row.position != self.newest {
                 let problem = format!("is where row {} is expected", self.newest);
-                self.audit.note(position, problem);
+                self.found.note(position, problem);
                 self.newest = row.position;
             }
             if let Some(problem) = problem {
-                self.audit.note(position, problem);
+                self.found.note(position, problem);
             }
             for problem in self.history.resume(row.position.saturating_sub(1)) {
-                self.audit.note(None, problem);
+                self.found.note(None, problem);
             }
             if let Err(problem) = self.history.judge(row) {
-                self.audit.note(position, problem);
+                self.found.note(position, problem);
             }
         }
         Ok(rows)
@@ -217,32 +217,32 @@ impl Checker {
             )
         }));
         for problem in problems {
-            self.audit.note(None, problem);
+            self.found.note(None, problem);
         }
     }
 
     /// Compares the tree with the root that it should have.
-    pub(super) fn finish(mut self, root: TreeHash) -> Audit {
+    pub(super) fn finish(mut self, root: TreeHash) -> RecordCheck {
         self.follow_to_the_end();
-        let found = self.audit.tree.root();
+        let found = self.found.tree.root();
         if found != root {
             let problem = format!("the head's root is {root}, but the rows make {found}");
-            self.audit.note(None, problem);
+            self.found.note(None, problem);
         }
-        self.audit
+        self.found
     }
 }
 
 /// Walks over a record as it was at the start, and checks every row against the keys on record, the rules and the
 /// rows before it. A wrong row does not hide the ones after it.
-pub struct Auditor<'a> {
+pub struct RecordReader<'a> {
     record: &'a dyn Record,
     head: Frontier,
     resumptions: Vec<Resumption>,
     checker: Checker,
 }
 
-impl<'a> Auditor<'a> {
+impl<'a> RecordReader<'a> {
     /// Checks the store itself, and reads the head and the keys.
     ///
     /// # Errors
@@ -252,7 +252,7 @@ impl<'a> Auditor<'a> {
             Err(RecordError::Damaged(problem)) => vec![problem].into(),
             found => found?,
         };
-        let mut auditor = Self {
+        let mut reader = Self {
             head: record.head().await?,
             resumptions: Vec::new(),
             checker: Checker::new(record.keyring().await?, Vec::new()),
@@ -260,14 +260,14 @@ impl<'a> Auditor<'a> {
         };
         // Read after the head: those beyond it came meanwhile.
         let mut resumptions = record.resumptions().await?;
-        resumptions.retain(|resumption| resumption.after_rows <= auditor.head.size());
-        auditor.resumptions.clone_from(&resumptions);
-        auditor.checker.history.resumptions = resumptions.into();
+        resumptions.retain(|resumption| resumption.after_rows <= reader.head.size());
+        reader.resumptions.clone_from(&resumptions);
+        reader.checker.history.resumptions = resumptions.into();
         for problem in found.problems {
-            auditor.checker.audit.note(None, problem);
+            reader.checker.found.note(None, problem);
         }
-        auditor.checker.audit.unchecked = found.unchecked;
-        Ok(auditor)
+        reader.checker.found.unchecked = found.unchecked;
+        Ok(reader)
     }
 
     /// The tree as it is on record.
@@ -286,8 +286,8 @@ impl<'a> Auditor<'a> {
     }
 
     /// What was found so far.
-    pub fn so_far(&self) -> &Audit {
-        &self.checker.audit
+    pub fn so_far(&self) -> &RecordCheck {
+        &self.checker.found
     }
 
     /// The next rows, checked; those that cannot be read are left out. None at the end.
@@ -299,10 +299,10 @@ impl<'a> Auditor<'a> {
         if after >= size {
             return Ok(None);
         }
-        let rows = page(self.record, after, size - after, &mut self.checker.audit).await?;
+        let rows = page(self.record, after, size - after, &mut self.checker.found).await?;
         if rows.is_empty() {
             let problem = format!("rows {} to {size} are missing", after + 1);
-            self.checker.audit.note(None, problem);
+            self.checker.found.note(None, problem);
             return Ok(None);
         }
         let rows = self.checker.take(rows).await?;
@@ -324,7 +324,7 @@ impl<'a> Auditor<'a> {
                 Err(error) => return Err(error),
             };
             let problem = format!("tree node {position} of level {level} {problem}");
-            self.checker.audit.note(None, problem);
+            self.checker.found.note(None, problem);
         }
         Ok(())
     }
@@ -344,7 +344,7 @@ impl<'a> Auditor<'a> {
                     "tree node {} of level {level} is beyond the head",
                     node.id.position
                 );
-                self.checker.audit.note(None, problem);
+                self.checker.found.note(None, problem);
             }
         }
         Ok(())
@@ -354,7 +354,7 @@ impl<'a> Auditor<'a> {
     ///
     /// # Errors
     /// [`RecordError`] when the record cannot be read at all.
-    pub async fn finish(mut self) -> Result<Audit, RecordError> {
+    pub async fn finish(mut self) -> Result<RecordCheck, RecordError> {
         self.check_nodes_beyond().await?;
         Ok(self.checker.finish(self.head.root()))
     }
@@ -364,19 +364,19 @@ impl<'a> Auditor<'a> {
 ///
 /// # Errors
 /// [`RecordError`] when it cannot be read now. Damage is no error, but a problem that is told.
-pub async fn audit(record: &dyn Record) -> Result<Audit, RecordError> {
-    let mut auditor = match Auditor::start(record).await {
+pub async fn check_record(record: &dyn Record) -> Result<RecordCheck, RecordError> {
+    let mut reader = match RecordReader::start(record).await {
         Err(RecordError::Damaged(problem)) => {
-            let mut audit = Audit::default();
-            audit.note(None, problem);
+            let mut found = RecordCheck::default();
+            found.note(None, problem);
             let unchecked = "the rows: the head and the keys of the record cannot be read";
-            audit.unchecked.push(unchecked.into());
-            return Ok(audit);
+            found.unchecked.push(unchecked.into());
+            return Ok(found);
         }
-        auditor => auditor?,
+        reader => reader?,
     };
-    while auditor.next_page().await?.is_some() {}
-    auditor.finish().await
+    while reader.next_page().await?.is_some() {}
+    reader.finish().await
 }
 
 /// The next rows that there are. One that cannot be read is noted, and its place is kept.
@@ -384,7 +384,7 @@ async fn page(
     record: &dyn Record,
     mut after: u64,
     left: u64,
-    audit: &mut Audit,
+    found: &mut RecordCheck,
 ) -> Result<Vec<Option<Receipt>>, RecordError> {
     let mut limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
     loop {
@@ -397,7 +397,7 @@ async fn page(
             // Those before the one that cannot be read.
             Err(RecordError::Damaged(_)) if limit > 1 => limit /= 2,
             Err(RecordError::Damaged(problem)) => {
-                audit.note(Some(after + 1), problem);
+                found.note(Some(after + 1), problem);
                 return Ok(vec![None]);
             }
             Err(error) => return Err(error),

@@ -152,7 +152,7 @@ impl Mark {
 }
 
 /// The newest mark, and whether the record was whole when it was last looked at.
-pub(super) struct Seen {
+pub(super) struct HighWaterMark {
     mark: watch::Sender<Arc<Mark>>,
     wholeness: watch::Sender<Option<WentBack>>,
     /// Positions with the signatures of their rows, among all that were once the newest.
@@ -161,7 +161,7 @@ pub(super) struct Seen {
     contradicted: watch::Sender<Option<String>>,
 }
 
-impl Seen {
+impl HighWaterMark {
     pub(super) fn nothing() -> Self {
         Self {
             mark: watch::Sender::default(),
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_mark_never_goes_back() {
-        let seen = Seen::nothing();
+        let seen = HighWaterMark::nothing();
         seen.advance(&tree(0..5), "five");
         seen.advance(&tree(0..3), "three");
         assert_eq!(

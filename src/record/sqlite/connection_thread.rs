@@ -12,13 +12,13 @@ use crate::record::RecordError;
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The handle; the thread ends when it is dropped, or closed.
-pub(super) struct Lane {
+pub(super) struct ConnectionThread {
     /// None once it is closed.
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Lane {
+impl ConnectionThread {
     /// `begin` is called on the thread; `end` has the connection when all jobs are done, before it is closed.
     pub(super) fn start(
         name: &str,
@@ -106,8 +106,9 @@ mod tests {
 
     use super::*;
 
-    fn lane() -> Lane {
-        Lane::start("test", Connection::open_in_memory().unwrap(), || {}, |_| {}).unwrap()
+    fn connection_thread() -> ConnectionThread {
+        ConnectionThread::start("test", Connection::open_in_memory().unwrap(), || {}, |_| {})
+            .unwrap()
     }
 
     fn count(connection: &mut Connection) -> Result<i64, RecordError> {
@@ -118,17 +119,17 @@ mod tests {
         Ok(connection.execute_batch("INSERT INTO rows VALUES (1)")?)
     }
 
-    async fn make_table(lane: &Lane) {
+    async fn make_table(connection_thread: &ConnectionThread) {
         let make = |connection: &mut Connection| {
             Ok(connection.execute_batch("CREATE TABLE rows (number INTEGER)")?)
         };
-        lane.write(make).await.unwrap();
+        connection_thread.write(make).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_job_that_panics_changes_nothing_and_the_next_is_done() {
-        let lane = lane();
-        make_table(&lane).await;
+        let connection_thread = connection_thread();
+        make_table(&connection_thread).await;
         for _ in 0..3 {
             let panics = |connection: &mut Connection| {
                 let transaction = connection.transaction()?;
@@ -136,28 +137,28 @@ mod tests {
                 assert!(transaction.is_autocommit(), "a transaction is open");
                 Ok(())
             };
-            let refused = lane.write(panics).await.unwrap_err();
+            let refused = connection_thread.write(panics).await.unwrap_err();
             assert!(refused.to_string().contains("panicked"), "{refused}");
-            assert_eq!(lane.read(count).await.unwrap(), 0);
+            assert_eq!(connection_thread.read(count).await.unwrap(), 0);
         }
-        lane.write(insert).await.unwrap();
-        assert_eq!(lane.read(count).await.unwrap(), 1);
+        connection_thread.write(insert).await.unwrap();
+        assert_eq!(connection_thread.read(count).await.unwrap(), 1);
     }
 
     #[tokio::test]
     async fn what_nobody_waits_for_any_more_is_written_but_not_read() {
-        let lane = lane();
-        make_table(&lane).await;
+        let connection_thread = connection_thread();
+        make_table(&connection_thread).await;
         let (free, held) = mpsc::channel::<()>();
-        let mut hold = Box::pin(lane.write(move |_| Ok(held.recv().is_ok())));
-        let mut gone = Box::pin(lane.write(insert));
+        let mut hold = Box::pin(connection_thread.write(move |_| Ok(held.recv().is_ok())));
+        let mut gone = Box::pin(connection_thread.write(insert));
         // A read that writes, to see whether it was done.
-        let mut gone_reader = Box::pin(lane.read(insert));
+        let mut gone_reader = Box::pin(connection_thread.read(insert));
         assert!(poll!(&mut hold).is_pending());
         assert!(poll!(&mut gone).is_pending());
         assert!(poll!(&mut gone_reader).is_pending());
         drop((gone, gone_reader));
         free.send(()).unwrap();
-        assert_eq!(lane.read(count).await.unwrap(), 1);
+        assert_eq!(connection_thread.read(count).await.unwrap(), 1);
     }
 }
