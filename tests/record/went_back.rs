@@ -144,10 +144,11 @@ async fn a_database_that_is_restored_beneath_its_replicas_is_not_signed_on() {
         "{message}"
     );
     let message = no_head(&one).await;
-    assert!(
-        message.contains("has 12 rows, but the first 8"),
-        "{message}"
-    );
+    let seen = [
+        "has 12 rows, but the first 8",
+        "has 12 rows, but the first 9",
+    ];
+    assert!(seen.iter().any(|seen| message.contains(seen)), "{message}");
     blind.stop().await;
 
     swap(&store, &backup).await;
