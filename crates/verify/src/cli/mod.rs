@@ -9,6 +9,7 @@ mod html;
 mod in_log;
 pub mod input;
 pub mod inputs;
+mod json;
 pub mod keyring;
 mod offline;
 pub mod pin;
@@ -17,6 +18,7 @@ mod program;
 mod report;
 pub mod show;
 pub mod unused;
+mod verdict_line;
 
 pub use failure::Failure;
 pub use format::{Format, FormatArg, ReportFormat};

@@ -5,20 +5,22 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::inputs::{Text, total_bytes};
-use super::keyring::{self, skipped_json};
-use super::pin::{pinned_json, pinned_text};
+use super::json::json_line;
+use super::keyring;
+use super::pin::pinned_text;
 use super::pipeline::Outcome;
 use super::show::{Program, print};
+use super::verdict_line::VerdictLine;
 use super::{Failure, ReportFormat};
 use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Tally};
 use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::key::{Fingerprint, KeyId, KeyVersion, instant_text};
 use checkpoint::keyring::{KeyringEntry, PinnedKeyring, SkippedKey};
 use checkpoint::verdict::VerdictKind;
-use checkpoint::visible::{visible, visible_json};
+use checkpoint::visible::visible;
 
 /// Notes that the text and the page tell in full.
 const MAX_NOTES: usize = 100;
@@ -31,14 +33,6 @@ const MAX_NOT_CHECKED: usize = 100;
 
 /// Ledgers that the text tells in full.
 const MAX_LEDGERS: usize = 20;
-
-/// A verdict to print.
-pub(super) struct VerdictLine {
-    pub(super) place: String,
-    pub(super) checked: Checked,
-    /// Of the key that it names, where that is believed.
-    fingerprint: Option<Fingerprint>,
-}
 
 /// What is told of all checkpoints.
 pub struct Report {
@@ -54,7 +48,7 @@ pub struct Report {
     pub(super) tally: Tally,
     /// Those that are not valid, as far as they are told.
     pub(super) bad: Vec<VerdictLine>,
-    verdicts: Vec<Value>,
+    pub(super) verdicts: Vec<Value>,
     /// Whether any verdict was told by itself.
     told: bool,
     pub(super) failures: Vec<String>,
@@ -73,7 +67,7 @@ pub struct Report {
     /// Those that are believed; none when a service was asked.
     pub(super) keys: Vec<KeyringEntry>,
     pub(super) fingerprints: BTreeMap<KeyId, Fingerprint>,
-    pinned: Option<KeyVersion>,
+    pub(super) pinned: Option<KeyVersion>,
 }
 
 impl Report {
@@ -335,69 +329,6 @@ impl Report {
         }
         text
     }
-
-    pub(super) fn to_json(&self) -> Value {
-        let findings =
-            |findings: &[Finding]| -> Vec<Value> { findings.iter().map(finding_json).collect() };
-        let notes = [findings(&self.remarks), findings(&self.notes)].concat();
-        json!({
-            "verdicts": self.verdicts,
-            "faults": findings(&self.faults),
-            "notes": notes,
-            "summary": self.summary(),
-            "not_checked": self.failures,
-        })
-    }
-
-    pub(super) fn to_ndjson(&self) -> String {
-        let findings = self.faults.iter().chain(&self.remarks).chain(&self.notes);
-        let findings = findings.map(finding_json);
-        let summary = json!({ "summary": self.summary(), "not_checked": self.failures });
-        let lines = findings.chain([summary]);
-        lines.map(|line| json_line(&line)).collect()
-    }
-
-    fn summary(&self) -> Value {
-        let tally = &self.tally;
-        let object = |members: Vec<(String, Value)>| Value::Object(members.into_iter().collect());
-        let range = |range: Option<(DateTime<Utc>, DateTime<Utc>)>| {
-            range.map(|(first, last)| [instant_text(first), instant_text(last)])
-        };
-        let verdicts = tally.verdicts.iter();
-        let keys = tally.keys.iter().map(|(key_id, key)| {
-            let Counts { all, valid } = key.counts;
-            let fingerprint = self.fingerprints.get(key_id).map(ToString::to_string);
-            let signed = range(key.signed);
-            let value =
-                json!({ "all": all, "valid": valid, "signed": signed, "fingerprint": fingerprint });
-            (key_id.to_string(), value)
-        });
-        let ledgers = tally.ledgers.iter().map(|(ledger_id, ledger)| {
-            let Counts { all, valid } = ledger.counts;
-            let (time, entries) = (range(ledger.time), ledger.entry_count);
-            let value = json!({ "all": all, "valid": valid, "time": time, "entry_count": entries });
-            (ledger_id.to_string(), value)
-        });
-        json!({
-            "pinned": self.pinned.as_ref().map(pinned_json),
-            "by": self.believed,
-            "checkpoints": tally.counts.all,
-            "not_checked": self.failures.len(),
-            "valid": tally.counts.valid,
-            "left_out": tally.left_out,
-            "copies": self.copies,
-            "faults": self.faults.len(),
-            "notes": self.notes_count + self.remarks.len() as u64,
-            "keys_skipped": skipped_json(&self.skipped),
-            "verdicts": object(verdicts.map(|(kind, n)| (kind.to_string(), json!(n))).collect()),
-            "keys": object(keys.collect()),
-            "ledgers": object(ledgers.collect()),
-        })
-    }
-}
-
-fn json_line(value: &Value) -> String {
-    format!("{}\n", visible_json(&value.to_string()))
 }
 
 /// What was not checked, as far as it is told.
@@ -415,45 +346,4 @@ fn columns(counts: Counts) -> String {
 
 fn temporary(error: std::io::Error) -> Failure {
     Failure::Impossible(format!("temporary files: {error}"))
-}
-
-fn finding_json(finding: &Finding) -> Value {
-    json!({
-        "finding": finding.name(),
-        "checkpoints": finding.members(),
-        "explanation": finding.explanation(),
-    })
-}
-
-impl VerdictLine {
-    fn to_text(&self, told_by: Option<&str>) -> String {
-        let by = told_by.map_or_else(String::new, |url| {
-            format!("; by the word of the service {url}")
-        });
-        let recorded = match self.checked.recorded {
-            Some(true) => "; it is in the service's record",
-            Some(false) => "; it is NOT in the service's record",
-            None => "",
-        };
-        let (kind, explanation) = (self.checked.kind, &self.checked.explanation);
-        let line = format!("{kind:<18} {}: {explanation}{recorded}{by}", self.place);
-        format!("{}\n", visible(&line))
-    }
-
-    fn to_json(&self, text: &Text) -> Value {
-        let checked = &self.checked;
-        let outline = checked.outline.as_ref();
-        json!({
-            "file": text.source.as_ref(),
-            "line": text.line,
-            "ledger_id": outline.map(|outline| outline.ledger_id.as_str()),
-            "checkpoint_id": outline.map(|outline| outline.checkpoint_id.as_str()),
-            "verdict": checked.kind.as_str(),
-            "key_id": checked.key_id.as_ref().map(|key_id| key_id.as_str()),
-            "fingerprint": self.fingerprint.map(|fingerprint| fingerprint.to_string()),
-            "signed_at": checked.signed_at.map(instant_text),
-            "explanation": checked.explanation,
-            "recorded": checked.recorded,
-        })
-    }
 }

@@ -1,0 +1,84 @@
+//! The report for programs: one object, or one a line.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::keyring::skipped_json;
+use super::pin::pinned_json;
+use super::report::Report;
+use crate::bulk::{Counts, Finding};
+use checkpoint::key::instant_text;
+use checkpoint::visible::visible_json;
+
+impl Report {
+    pub(super) fn to_json(&self) -> Value {
+        let findings =
+            |findings: &[Finding]| -> Vec<Value> { findings.iter().map(finding_json).collect() };
+        let notes = [findings(&self.remarks), findings(&self.notes)].concat();
+        json!({
+            "verdicts": self.verdicts,
+            "faults": findings(&self.faults),
+            "notes": notes,
+            "summary": self.summary(),
+            "not_checked": self.failures,
+        })
+    }
+
+    pub(super) fn to_ndjson(&self) -> String {
+        let findings = self.faults.iter().chain(&self.remarks).chain(&self.notes);
+        let findings = findings.map(finding_json);
+        let summary = json!({ "summary": self.summary(), "not_checked": self.failures });
+        let lines = findings.chain([summary]);
+        lines.map(|line| json_line(&line)).collect()
+    }
+
+    fn summary(&self) -> Value {
+        let tally = &self.tally;
+        let object = |members: Vec<(String, Value)>| Value::Object(members.into_iter().collect());
+        let range = |range: Option<(DateTime<Utc>, DateTime<Utc>)>| {
+            range.map(|(first, last)| [instant_text(first), instant_text(last)])
+        };
+        let verdicts = tally.verdicts.iter();
+        let keys = tally.keys.iter().map(|(key_id, key)| {
+            let Counts { all, valid } = key.counts;
+            let fingerprint = self.fingerprints.get(key_id).map(ToString::to_string);
+            let signed = range(key.signed);
+            let value =
+                json!({ "all": all, "valid": valid, "signed": signed, "fingerprint": fingerprint });
+            (key_id.to_string(), value)
+        });
+        let ledgers = tally.ledgers.iter().map(|(ledger_id, ledger)| {
+            let Counts { all, valid } = ledger.counts;
+            let (time, entries) = (range(ledger.time), ledger.entry_count);
+            let value = json!({ "all": all, "valid": valid, "time": time, "entry_count": entries });
+            (ledger_id.to_string(), value)
+        });
+        json!({
+            "pinned": self.pinned.as_ref().map(pinned_json),
+            "by": self.believed,
+            "checkpoints": tally.counts.all,
+            "not_checked": self.failures.len(),
+            "valid": tally.counts.valid,
+            "left_out": tally.left_out,
+            "copies": self.copies,
+            "faults": self.faults.len(),
+            "notes": self.notes_count + self.remarks.len() as u64,
+            "keys_skipped": skipped_json(&self.skipped),
+            "verdicts": object(verdicts.map(|(kind, n)| (kind.to_string(), json!(n))).collect()),
+            "keys": object(keys.collect()),
+            "ledgers": object(ledgers.collect()),
+        })
+    }
+}
+
+pub(super) fn json_line(value: &Value) -> String {
+    format!("{}\n", visible_json(&value.to_string()))
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "finding": finding.name(),
+        "checkpoints": finding.members(),
+        "explanation": finding.explanation(),
+    })
+}
