@@ -181,3 +181,101 @@ async fn a_service_verifies_an_archive_too_and_says_what_is_on_record() {
     assert!(lines[..9].iter().all(|line| line["recorded"] == true));
     assert_eq!(lines[9]["verdict"], "MALFORMED");
 }
+
+/// A folder, an array and a file with one a line, each with what the service signed and what somebody else signed with its
+/// key.
+async fn found() -> (TestService, TempDir) {
+    let (service, folder, mut published) = archive().await;
+    let mut thief = TestService::with(&key_of(2025), "2025-06-30T12:00:00Z").await;
+    let request = SignCheckpointRequest {
+        checkpoint: Some(checkpoint("chk_x", 1, "1")),
+    };
+    let answer = thief.signing.sign_checkpoint(request).await.unwrap();
+    let forged = answer.into_inner().signed_checkpoint.unwrap();
+    published.push(forged.published_json);
+    let path = folder.path();
+    std::fs::create_dir(path.join("found")).unwrap();
+    for (number, one) in published.iter().enumerate() {
+        std::fs::write(path.join(format!("found/{number}.json")), one).unwrap();
+    }
+    std::fs::write(path.join("found.ndjson"), published.join("\n")).unwrap();
+    let array = format!("[{}]", published.join(","));
+    std::fs::write(path.join("found.json"), array).unwrap();
+    (service, folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_service_has_not_on_record_is_named_in_every_form() {
+    let (service, folder) = found().await;
+    let server = service.grpc();
+    for (file, place) in [
+        ("found", "found/9.json"),
+        ("found.ndjson", "found.ndjson:10"),
+        ("found.json", "found.json: checkpoints[9]"),
+    ] {
+        let report = |form: &str| {
+            let arguments = [file, "--server", &server, "--format", form];
+            verify(folder.path(), &arguments)
+        };
+        let (code, shown) = report("text");
+        let line = format!(
+            "NOT_RECORDED       {place}: its signature is valid, and it is NOT in the service's record: ledger org_1, \
+             checkpoint chk_x\n"
+        );
+        let summary = format!(
+            "\n1 of them NOT in the service's record; by the word of the service {server}, which was believed\n"
+        );
+        assert!(
+            code == 0 && shown.contains(&line) && shown.contains(&summary),
+            "{shown}"
+        );
+
+        let (code, shown) = report("json");
+        let told = json(&shown);
+        assert_eq!((code, &told["summary"]["not_recorded"]), (0, &1.into()));
+        let note = &told["notes"][0];
+        let names = (
+            &note["finding"],
+            &note["checkpoints"][0]["source"],
+            &note["checkpoints"][0]["checkpoint_id"],
+        );
+        let expected = (&"NOT_RECORDED".into(), &place.into(), &"chk_x".into());
+        assert_eq!(names, expected, "{shown}");
+
+        let (code, shown) = report("ndjson");
+        let lines: Vec<Value> = shown.lines().map(json).collect();
+        assert_eq!((code, &lines[9]["recorded"]), (0, &false.into()));
+        assert_eq!(lines[10]["finding"], "NOT_RECORDED");
+        assert_eq!(lines.last().unwrap()["summary"]["not_recorded"], 1);
+
+        let (code, page) = report("html");
+        assert_eq!(code, 0);
+        for part in [
+            "not all are in the service&#39;s record",
+            "it is NOT in the service&#39;s record: ledger org_1, checkpoint chk_x",
+            "by its word it did not sign them",
+            place,
+        ] {
+            let page = page.replace("'", "&#39;");
+            assert!(page.contains(part), "{part}\n{page}");
+        }
+        assert!(!page.contains("All checkpoints are valid"));
+    }
+
+    // One by itself says it in its verdict, and programs get the count as well.
+    let one = ["found/9.json", "--server", &server];
+    let (code, shown) = verify(folder.path(), &one);
+    assert!(
+        code == 0 && shown.contains("; it is NOT in the service's record; by the word of"),
+        "{shown}"
+    );
+    let (_, shown) = verify(folder.path(), &[&one[..], &["--format", "json"]].concat());
+    assert_eq!(json(&shown)["summary"]["not_recorded"], 1);
+
+    // Who asks no service is told nothing of its record.
+    let (_, shown) = verify(
+        folder.path(),
+        &[&["found", "--format", "json"], &KEYS[..]].concat(),
+    );
+    assert!(json(&shown)["summary"]["not_recorded"].is_null());
+}

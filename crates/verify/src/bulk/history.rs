@@ -29,6 +29,23 @@ pub struct Member {
     pub entry_count: u64,
 }
 
+impl Member {
+    /// One that was checked, by itself; without a name where it is not read as a checkpoint here.
+    pub fn alone(checked: &Checked, source: String) -> Self {
+        let outline = checked.outline.as_ref();
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        Self {
+            source,
+            ledger_id: text(outline.map(|outline| outline.ledger_id.as_str())),
+            checkpoint_id: text(outline.map(|outline| outline.checkpoint_id.as_str())),
+            timestamp: outline
+                .map(|outline| checkpoint::key::instant_text(outline.timestamp.instant()))
+                .unwrap_or_default(),
+            entry_count: outline.map_or(0, |outline| outline.entry_count.get()),
+        }
+    }
+}
+
 /// What shows when they are seen together: mostly two valid checkpoints of one ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -46,6 +63,9 @@ pub enum Finding {
     ClockResumed(String),
     /// Some are signed at times that are yet to come; a sentence. A note: one of two clocks is wrong.
     DatedAhead(String),
+    /// A valid signature that the service has not on record. A note: it says nothing against the checkpoint, and much about
+    /// who has the key.
+    NotRecorded([Member; 1]),
 }
 
 impl Finding {
@@ -59,6 +79,7 @@ impl Finding {
             Self::NotWhole(_) => "NOT_WHOLE",
             Self::ClockResumed(_) => "CLOCK_RESUMED",
             Self::DatedAhead(_) => "DATED_AHEAD",
+            Self::NotRecorded(_) => "NOT_RECORDED",
         }
     }
 
@@ -69,6 +90,7 @@ impl Finding {
             | Self::SecondContent(members)
             | Self::EntryCountFell(members)
             | Self::Gap(members, _) => members,
+            Self::NotRecorded(members) => members,
             Self::NotWhole(_) | Self::ClockResumed(_) | Self::DatedAhead(_) => &[],
         }
     }
@@ -77,47 +99,51 @@ impl Finding {
     pub fn is_fault(&self) -> bool {
         !matches!(
             self,
-            Self::Gap(..) | Self::ClockResumed(_) | Self::DatedAhead(_)
+            Self::Gap(..) | Self::ClockResumed(_) | Self::DatedAhead(_) | Self::NotRecorded(_)
         )
     }
 
     /// A sentence.
     pub fn explanation(&self) -> String {
-        let (first, second) = match self {
-            Self::NotWhole(told) | Self::ClockResumed(told) | Self::DatedAhead(told) => {
-                return told.clone();
-            }
-            Self::SecondHistory([first, second])
-            | Self::SecondContent([first, second])
-            | Self::EntryCountFell([first, second])
-            | Self::Gap([first, second], _) => (first, second),
-        };
-        let ledger = &first.ledger_id;
-        let (a, b) = (&first.checkpoint_id, &second.checkpoint_id);
         match self {
-            Self::SecondHistory(_) => format!(
-                "ledger {ledger} has two histories: {a} and {b} differ at entry_count {}",
-                first.entry_count
+            Self::SecondHistory([first, second]) => format!(
+                "ledger {} has two histories: {} and {} differ at entry_count {}",
+                first.ledger_id, first.checkpoint_id, second.checkpoint_id, first.entry_count
             ),
-            Self::SecondContent(_) => {
-                format!("ledger {ledger} has two checkpoints {a} of different content")
-            }
-            Self::EntryCountFell(_) => format!(
-                "ledger {ledger}: entry_count falls from {} ({a}, {}) to {} ({b}, {})",
-                first.entry_count, first.timestamp, second.entry_count, second.timestamp
+            Self::SecondContent([first, _]) => format!(
+                "ledger {} has two checkpoints {} of different content",
+                first.ledger_id, first.checkpoint_id
             ),
-            Self::NotWhole(told) | Self::ClockResumed(told) | Self::DatedAhead(told) => {
-                told.clone()
-            }
-            Self::Gap(_, days) => {
+            Self::EntryCountFell([first, second]) => format!(
+                "ledger {}: entry_count falls from {} ({}, {}) to {} ({}, {})",
+                first.ledger_id,
+                first.entry_count,
+                first.checkpoint_id,
+                first.timestamp,
+                second.entry_count,
+                second.checkpoint_id,
+                second.timestamp
+            ),
+            Self::Gap([first, second], days) => {
                 let days = match days {
                     1 => "1 day".to_owned(),
                     days => format!("{days} days"),
                 };
                 format!(
-                    "ledger {ledger}: {days} without a checkpoint between {} ({a}) and {} ({b})",
-                    first.timestamp, second.timestamp
+                    "ledger {}: {days} without a checkpoint between {} ({}) and {} ({})",
+                    first.ledger_id,
+                    first.timestamp,
+                    first.checkpoint_id,
+                    second.timestamp,
+                    second.checkpoint_id
                 )
+            }
+            Self::NotRecorded([one]) => format!(
+                "its signature is valid, and it is NOT in the service's record: ledger {}, checkpoint {}",
+                one.ledger_id, one.checkpoint_id
+            ),
+            Self::NotWhole(told) | Self::ClockResumed(told) | Self::DatedAhead(told) => {
+                told.clone()
             }
         }
     }

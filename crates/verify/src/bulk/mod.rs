@@ -124,6 +124,11 @@ impl Judge {
 }
 
 impl Checked {
+    /// Whether its signature is valid, and the service that was asked has it not on record.
+    pub fn is_not_recorded(&self) -> bool {
+        self.kind == VerdictKind::Valid && self.recorded == Some(false)
+    }
+
     /// The verdict of somebody else on a text, `recorded` with it.
     pub fn told(
         verdict: Verdict,

@@ -57,6 +57,8 @@ pub struct Tally {
     pub counts: Counts,
     /// Those that were not looked at, because they are not selected.
     pub left_out: u64,
+    /// Valid ones that the service which was asked has not on record.
+    pub not_recorded: u64,
     /// By verdict.
     pub verdicts: BTreeMap<VerdictKind, u64>,
     /// By the header's `kid`; without those that have none.
@@ -73,6 +75,7 @@ impl Tally {
         let valid = checked.kind == VerdictKind::Valid;
         self.counts.add(checked.kind);
         *self.verdicts.entry(checked.kind).or_default() += 1;
+        self.not_recorded += u64::from(checked.is_not_recorded());
         if let Some(key_id) = &checked.key_id {
             let key = self.keys.entry(key_id.clone()).or_default();
             key.counts.add(checked.kind);

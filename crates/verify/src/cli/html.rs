@@ -20,11 +20,13 @@ const STYLE: &str = include_str!("report.css");
 
 pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
     let bad = report.tally.counts.invalid() + report.faults.len() as u64;
-    let title = match (bad, report.failures.len()) {
-        (0, 0) => "All checkpoints are valid",
-        (0, _) => "Some files could not be checked",
+    let title = match (bad, report.failures.len(), report.tally.not_recorded) {
+        (0, 0, 0) => "All checkpoints are valid",
+        (0, 0, _) => "All signatures are valid, and not all are in the service's record",
+        (0, ..) => "Some files could not be checked",
         _ => "Not everything is valid",
     };
+    let is_good = bad == 0 && report.failures.is_empty() && report.tally.not_recorded == 0;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -37,19 +39,20 @@ pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
             body {
                 header {
                     p.made { "Verification report, made " (instant_text(now)) " by " (report.program.0) " " (env!("CARGO_PKG_VERSION")) }
-                    h1.good[bad == 0 && report.failures.is_empty()] { (title) }
+                    h1.good[is_good] { (title) }
                     (summary(report))
                     p.sentence { "Read: " (visible(&report.inputs.join(", "))) ". " (visible(&report.believed)) }
                 }
                 main {
                     (bad_ones(report))
                     (findings("Faults between checkpoints", &report.faults, report.faults.len() as u64))
+                    (findings("Not in the service's record", &report.not_recorded.told, report.not_recorded.count))
                     (timeline(&report.keys, now))
                     (over_time(report))
                     (keys(report))
                     (ledgers(report))
                     (findings("To be noted", &report.remarks, report.remarks.len() as u64))
-                    (findings("Days without a checkpoint", &report.notes, report.notes_count))
+                    (findings("Days without a checkpoint", &report.gaps.told, report.gaps.count))
                     (failures(&report.failures))
                 }
             }
@@ -66,6 +69,9 @@ fn summary(report: &Report) -> Markup {
             tbody {
                 @for (kind, count) in tally.verdicts.iter().rev() {
                     tr { th scope="row" { (kind) } td { (number(*count)) } td.sentence { (meaning(*kind)) } }
+                }
+                @if tally.not_recorded > 0 {
+                    tr { th scope="row" { "not on record" } td { (number(tally.not_recorded)) } td.sentence { "Their signatures are valid, and the service has none of them on record: by its word it did not sign them." } }
                 }
                 @if report.copies > 0 {
                     tr { th scope="row" { "of them copies" } td { (number(report.copies)) } td.sentence { "The same checkpoint is there more than once, unchanged." } }

@@ -12,21 +12,21 @@ use checkpoint::visible::visible_json;
 
 impl Report {
     pub(super) fn to_json(&self) -> Value {
+        let (faults, notes): (Vec<&Finding>, Vec<&Finding>) =
+            self.findings().partition(|finding| finding.is_fault());
         let findings =
-            |findings: &[Finding]| -> Vec<Value> { findings.iter().map(finding_json).collect() };
-        let notes = [findings(&self.remarks), findings(&self.notes)].concat();
+            |findings: Vec<&Finding>| findings.into_iter().map(finding_json).collect::<Vec<_>>();
         json!({
             "verdicts": self.verdicts,
-            "faults": findings(&self.faults),
-            "notes": notes,
+            "faults": findings(faults),
+            "notes": findings(notes),
             "summary": self.summary(),
             "not_checked": self.failures,
         })
     }
 
     pub(super) fn to_ndjson(&self) -> String {
-        let findings = self.faults.iter().chain(&self.remarks).chain(&self.notes);
-        let findings = findings.map(finding_json);
+        let findings = self.findings().map(finding_json);
         let summary = json!({ "summary": self.summary(), "not_checked": self.failures });
         let lines = findings.chain([summary]);
         lines.map(|line| json_line(&line)).collect()
@@ -59,10 +59,11 @@ impl Report {
             "checkpoints": tally.counts.all,
             "not_checked": self.failures.len(),
             "valid": tally.counts.valid,
+            "not_recorded": self.told_by.as_ref().map(|_| tally.not_recorded),
             "left_out": tally.left_out,
             "copies": self.copies,
             "faults": self.faults.len(),
-            "notes": self.notes_count + self.remarks.len() as u64,
+            "notes": self.not_recorded.count + self.remarks.len() as u64 + self.gaps.count,
             "keys_skipped": skipped_json(&self.skipped),
             "verdicts": object(verdicts.map(|(kind, n)| (kind.to_string(), json!(n))).collect()),
             "keys": object(keys.collect()),

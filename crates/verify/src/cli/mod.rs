@@ -11,6 +11,7 @@ pub mod input;
 pub mod inputs;
 mod json;
 pub mod keyring;
+mod notes;
 mod offline;
 pub mod pin;
 pub mod pipeline;

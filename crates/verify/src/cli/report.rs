@@ -10,20 +10,18 @@ use serde_json::Value;
 use super::inputs::{Text, total_bytes};
 use super::json::json_line;
 use super::keyring;
+use super::notes::Notes;
 use super::pin::pinned_text;
 use super::pipeline::Outcome;
 use super::show::{Program, print};
 use super::verdict_line::VerdictLine;
 use super::{Failure, ReportFormat};
-use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Tally};
+use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Member, Tally};
 use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::key::{Fingerprint, KeyId, KeyVersion, instant_text};
 use checkpoint::keyring::{KeyringEntry, PinnedKeyring, SkippedKey};
 use checkpoint::verdict::VerdictKind;
 use checkpoint::visible::visible;
-
-/// Notes that the text and the page tell in full.
-const MAX_NOTES: usize = 100;
 
 /// Bad ones that the page tells in full.
 const MAX_ON_PAGE: usize = 1000;
@@ -53,9 +51,9 @@ pub struct Report {
     told: bool,
     pub(super) failures: Vec<String>,
     pub(super) faults: Vec<Finding>,
-    pub(super) notes: Vec<Finding>,
-    /// Gaps, also those that are not told in full.
-    pub(super) notes_count: u64,
+    pub(super) gaps: Notes,
+    /// Valid ones that the service has not on record, but those of which the verdict says so already.
+    pub(super) not_recorded: Notes,
     /// What is told besides, which is no fault.
     pub(super) remarks: Vec<Finding>,
     now: DateTime<Utc>,
@@ -98,8 +96,8 @@ impl Report {
             verdicts: Vec::new(),
             failures: Vec::new(),
             faults: Vec::new(),
-            notes: Vec::new(),
-            notes_count: 0,
+            gaps: Notes::default(),
+            not_recorded: Notes::default(),
             remarks: Vec::new(),
             now,
             ahead: None,
@@ -135,7 +133,8 @@ impl Report {
 
     /// Notes that the verdicts rest on the word of a service.
     pub fn trust_service(&mut self, url: &str) {
-        self.believed = format!("The verdicts are those of the service {url}.");
+        self.believed =
+            format!("The verdicts are those of the service {url}, whose word was believed.");
         self.told_by = Some(url.to_owned());
     }
 
@@ -159,6 +158,7 @@ impl Report {
                     self.tally.add(&checked);
                     let place = text.place();
                     self.look_ahead(&checked, &place);
+                    self.look_for(&text, &checked, &place);
                     self.histories.add(&checked, &place).map_err(temporary)?;
                     self.show(&text, place, *checked, &mut shown);
                 }
@@ -181,6 +181,16 @@ impl Report {
         if checked.kind == VerdictKind::Valid && signed_at > self.now + CLOCK_TOLERANCE {
             let first = || (0, format!("{place} at {}", instant_text(signed_at)));
             self.ahead.get_or_insert_with(first).0 += 1;
+        }
+    }
+
+    /// Whether the service has it on record.
+    fn look_for(&mut self, text: &Text, checked: &Checked, place: &str) {
+        let is_said = text.alone && self.format == ReportFormat::Text;
+        if checked.is_not_recorded() && !is_said {
+            let member = Member::alone(checked, place.to_owned());
+            let finding = Finding::NotRecorded([member]);
+            self.not_recorded.add(finding, self.format);
         }
     }
 
@@ -245,15 +255,10 @@ impl Report {
             &mut self.histories,
             Histories::new(Fingerprints::default()).map_err(temporary)?,
         );
-        let all = matches!(self.format, ReportFormat::Json | ReportFormat::Ndjson);
         let copies = histories.finish(|finding| {
-            if finding.is_fault() {
-                self.faults.push(finding);
-                return Ok(());
-            }
-            self.notes_count += 1;
-            if all || self.notes.len() < MAX_NOTES {
-                self.notes.push(finding);
+            match finding.is_fault() {
+                true => self.faults.push(finding),
+                false => self.gaps.add(finding, self.format),
             }
             Ok(())
         });
@@ -261,9 +266,15 @@ impl Report {
         Ok(())
     }
 
+    /// All that is told beside the verdicts, what weighs most first.
+    pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        let notes = self.not_recorded.told.iter().chain(&self.remarks);
+        self.faults.iter().chain(notes).chain(&self.gaps.told)
+    }
+
     pub(super) fn to_text(&self) -> String {
         let mut text = self.pinned.as_ref().map(pinned_text).unwrap_or_default();
-        for finding in self.faults.iter().chain(&self.remarks).chain(&self.notes) {
+        for finding in self.findings() {
             let (name, explanation) = (finding.name(), finding.explanation());
             let sources = finding.members().iter();
             let sources: Vec<_> = sources.map(|member| member.source.as_str()).collect();
@@ -274,10 +285,8 @@ impl Report {
             let found = format!("{name:<18} {place}{explanation}");
             text.push_str(&format!("{}\n", visible(&found)));
         }
-        if self.notes_count > self.notes.len() as u64 {
-            let more = self.notes_count - self.notes.len() as u64;
-            text.push_str(&format!("{:<18} {more} more\n", "GAP"));
-        }
+        let more = [&self.not_recorded, &self.gaps];
+        text.extend(more.into_iter().filter_map(Notes::more));
         let tally = &self.tally;
         if !self.failures.is_empty() {
             text.push_str(&format!("NOT CHECKED: {}\n", self.failures.len()));
@@ -301,9 +310,17 @@ impl Report {
         text.push_str(&format!(
             "seen together: {} faults, {} gaps, {copies} there more than once, {} left out\n",
             faults.len(),
-            self.notes_count,
+            self.gaps.count,
             tally.left_out
         ));
+        if let Some(url) = &self.told_by {
+            let by = format!("by the word of the service {url}, which was believed");
+            text.push_str(&format!(
+                "{} of them NOT in the service's record; {}\n",
+                tally.not_recorded,
+                visible(&by)
+            ));
+        }
         text.push_str("\n     valid  not valid  key\n");
         for (key_id, key) in &tally.keys {
             let signed = key.signed.map_or_else(String::new, |(first, last)| {
