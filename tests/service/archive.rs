@@ -148,6 +148,94 @@ async fn what_is_not_selected_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_selection_is_named_and_so_is_what_it_leaves_out_as_a_whole() {
+    let (_service, folder, published) = archive().await;
+    let path = folder.path();
+    std::fs::write(path.join("all.ndjson"), published.join("\n")).unwrap();
+    let changed = published[0].replace("\"entry_count\":1,", "\"entry_count\":2,");
+    assert_ne!(changed, published[0]);
+    std::fs::write(path.join("changed.json"), changed).unwrap();
+    let files = ["all.ndjson", "changed.json"];
+    assert_eq!(verify(path, &[&files, &KEYS[..]].concat()).0, 1);
+
+    let since = "timestamp >= 2025-06-08T00:00:00Z";
+    let left_out =
+        "changed.json: nothing in it was looked at, as nothing in it is selected (1 left out)";
+    let typed = ["--ledger", "org_1", "--since", "2025-06-08"];
+    // What a shell was left with says the same, and that nobody typed it.
+    let set = [
+        ("CHECKPOINT_SIGNER_LEDGER", "org_1"),
+        ("CHECKPOINT_SIGNER_SINCE", "2025-06-08"),
+    ];
+    for (typed, set, untyped) in [
+        (&typed[..], &[][..], ""),
+        (&[], &set, " (--ledger, --since: set by the environment)"),
+    ] {
+        let report = |form: &str| {
+            let output = crate::starter::binary()
+                .current_dir(path)
+                .args(["verify"])
+                .args([&files, &KEYS[..], typed, &["--format", form]].concat())
+                .envs(set.iter().copied())
+                .output()
+                .unwrap();
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+            assert_eq!(output.status.code(), Some(0));
+            let (shown, noted) = (text(output.stdout), text(output.stderr));
+            assert_eq!(
+                noted.contains("which the environment sets"),
+                !set.is_empty(),
+                "{noted}"
+            );
+            assert_eq!(noted.contains(since), !set.is_empty(), "{noted}");
+            shown
+        };
+        let shown = report("text");
+        assert!(
+            shown.contains(&format!("\nselected: ledger org_1, {since}{untyped}\n")),
+            "{shown}"
+        );
+        assert!(
+            shown.contains(&format!("LEFT_OUT           {left_out}\n")),
+            "{shown}"
+        );
+
+        let shown = json(&report("json"));
+        let selected = &shown["summary"]["selected"];
+        assert_eq!(selected["ledger"], "org_1");
+        assert_eq!(selected["since"], "2025-06-08T00:00:00Z");
+        assert!(selected["until"].is_null());
+        let untyped_flags = selected["from_environment"].as_array().unwrap();
+        assert_eq!(untyped_flags.len(), set.len());
+        assert_eq!(shown["notes"][0]["finding"], "LEFT_OUT");
+        assert_eq!(shown["notes"][0]["explanation"], left_out);
+
+        let page = report("html");
+        let since = since.replace('>', "&gt;");
+        let sentence = format!("Only these were looked at: ledger org_1, {since}{untyped}.");
+        assert!(
+            page.contains(&sentence) && page.contains(left_out),
+            "{page}"
+        );
+    }
+
+    // Where everything is looked at, nothing is said of a selection.
+    let (_, shown) = verify(
+        path,
+        &[&["all.ndjson", "--format", "json"], &KEYS[..]].concat(),
+    );
+    assert!(json(&shown)["summary"]["selected"].is_null());
+    let (_, shown) = verify(
+        path,
+        &[&["all.ndjson", "--ledger", "org_2"], &KEYS[..]].concat(),
+    );
+    assert!(
+        shown.contains("(9 were left out; selected: ledger org_2)"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
 async fn one_valid_checkpoint_is_told_whatever_the_file_is_called() {
     let (_service, folder, published) = archive().await;
     for name in ["one.ndjson", "one.jsonl", "one.json"] {

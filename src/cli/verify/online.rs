@@ -55,7 +55,7 @@ impl Service {
         };
         let published = PublishedOutline::from_published_json(&text.bytes).ok();
         if published.is_some_and(|published| !self.selection.contains(&published.outline)) {
-            return Outcome::LeftOut(text.bytes.len());
+            return Outcome::LeftOut(text);
         }
         match self.verdict(&text).await {
             Ok((verdict, recorded)) => {

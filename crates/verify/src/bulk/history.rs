@@ -66,6 +66,8 @@ pub enum Finding {
     /// A valid signature that the service has not on record. A note: it says nothing against the checkpoint, and much about
     /// who has the key.
     NotRecorded([Member; 1]),
+    /// Nothing of what is in a named place was looked at, as nothing there is selected; a sentence. A note.
+    LeftOut(String),
 }
 
 impl Finding {
@@ -80,6 +82,7 @@ impl Finding {
             Self::ClockResumed(_) => "CLOCK_RESUMED",
             Self::DatedAhead(_) => "DATED_AHEAD",
             Self::NotRecorded(_) => "NOT_RECORDED",
+            Self::LeftOut(_) => "LEFT_OUT",
         }
     }
 
@@ -91,7 +94,9 @@ impl Finding {
             | Self::EntryCountFell(members)
             | Self::Gap(members, _) => members,
             Self::NotRecorded(members) => members,
-            Self::NotWhole(_) | Self::ClockResumed(_) | Self::DatedAhead(_) => &[],
+            Self::NotWhole(_) | Self::ClockResumed(_) | Self::DatedAhead(_) | Self::LeftOut(_) => {
+                &[]
+            }
         }
     }
 
@@ -99,7 +104,11 @@ impl Finding {
     pub fn is_fault(&self) -> bool {
         !matches!(
             self,
-            Self::Gap(..) | Self::ClockResumed(_) | Self::DatedAhead(_) | Self::NotRecorded(_)
+            Self::Gap(..)
+                | Self::ClockResumed(_)
+                | Self::DatedAhead(_)
+                | Self::NotRecorded(_)
+                | Self::LeftOut(_)
         )
     }
 
@@ -142,9 +151,10 @@ impl Finding {
                 "its signature is valid, and it is NOT in the service's record: ledger {}, checkpoint {}",
                 one.ledger_id, one.checkpoint_id
             ),
-            Self::NotWhole(told) | Self::ClockResumed(told) | Self::DatedAhead(told) => {
-                told.clone()
-            }
+            Self::NotWhole(told)
+            | Self::ClockResumed(told)
+            | Self::DatedAhead(told)
+            | Self::LeftOut(told) => told.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::report::Report;
+use super::selecting::Selected;
 use crate::bulk::{Counts, Finding};
 use checkpoint::key::instant_text;
 use checkpoint::keyring::KeyringEntry;
@@ -42,6 +43,9 @@ pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
                     h1.good[is_good] { (title) }
                     (summary(report))
                     p.sentence { "Read: " (visible(&report.inputs.join(", "))) ". " (visible(&report.believed)) }
+                    @if let Some(told) = report.selected.as_ref().and_then(Selected::told) {
+                        p.sentence { "Only these were looked at: " (visible(&told)) "." }
+                    }
                 }
                 main {
                     (bad_ones(report))
@@ -52,6 +56,7 @@ pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
                     (keys(report))
                     (ledgers(report))
                     (findings("To be noted", &report.remarks, report.remarks.len() as u64))
+                    (findings("Left out as a whole", &report.left_out.told, report.left_out.count))
                     (findings("Days without a checkpoint", &report.gaps.told, report.gaps.count))
                     (failures(&report.failures))
                 }
@@ -77,7 +82,7 @@ fn summary(report: &Report) -> Markup {
                     tr { th scope="row" { "of them copies" } td { (number(report.copies)) } td.sentence { "The same checkpoint is there more than once, unchanged." } }
                 }
                 @if tally.left_out > 0 {
-                    tr { th scope="row" { "left out" } td { (number(tally.left_out)) } td.sentence { "They were not asked for." } }
+                    tr { th scope="row" { "left out" } td { (number(tally.left_out)) } td.sentence { "They are not selected, and were not looked at." } }
                 }
             }
         }

@@ -25,6 +25,8 @@ const EXTENSIONS: [&str; 3] = ["json", "ndjson", "jsonl"];
 
 /// One text that should be a published checkpoint.
 pub struct Text {
+    /// In which of the paths that were given it is, from 0 on.
+    pub path: usize,
     /// The file, or `-`.
     pub source: Arc<str>,
     /// Its line, from 1 on, in a file that has one checkpoint a line.
@@ -61,7 +63,13 @@ pub type Input = Result<Text, Trouble>;
 
 /// Gives every text to `take` until that says stop.
 pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Input) -> bool) {
-    for path in paths {
+    for (index, path) in paths.iter().enumerate() {
+        let take = &mut |input: Input| {
+            take(input.map(|text| Text {
+                path: index,
+                ..text
+            }))
+        };
         let go_on = match path.to_str() {
             Some("-") => read(path, true, &mut std::io::stdin().lock(), take),
             _ if path.is_dir() => read_folder(path, take),
@@ -130,6 +138,7 @@ fn read(
     let mut lines = Lines::new(reader);
     let mut give = |source: &Arc<str>, line, alone, bytes| {
         take(Ok(Text {
+            path: 0,
             source: Arc::clone(source),
             line,
             alone,

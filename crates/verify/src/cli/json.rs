@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::keyring::skipped_json;
 use super::pin::pinned_json;
 use super::report::Report;
+use super::selecting::Selected;
 use crate::bulk::{Counts, Finding};
 use checkpoint::key::instant_text;
 use checkpoint::visible::visible_json;
@@ -61,9 +62,10 @@ impl Report {
             "valid": tally.counts.valid,
             "not_recorded": self.told_by.as_ref().map(|_| tally.not_recorded),
             "left_out": tally.left_out,
+            "selected": self.selected.as_ref().and_then(Selected::to_json),
             "copies": self.copies,
             "faults": self.faults.len(),
-            "notes": self.not_recorded.count + self.remarks.len() as u64 + self.gaps.count,
+            "notes": self.not_recorded.count + self.remarks.len() as u64 + self.left_out.count + self.gaps.count,
             "keys_skipped": skipped_json(&self.skipped),
             "verdicts": object(verdicts.map(|(kind, n)| (kind.to_string(), json!(n))).collect()),
             "keys": object(keys.collect()),

@@ -17,6 +17,7 @@ pub mod pin;
 pub mod pipeline;
 mod program;
 mod report;
+mod selecting;
 pub mod show;
 pub mod unused;
 mod verdict_line;

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use checkpoint::checkpoint::LedgerId;
-use checkpoint::key::parse_instant;
 use checkpoint::keyring::KeyringFile;
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -11,6 +9,7 @@ use clap::Args;
 use super::in_log::{Believed, InLog};
 use super::pin::PinArg;
 use super::report::Report;
+use super::selecting::Selected;
 use super::show::Program;
 use super::{Failure, ReportFormat, keyring, pipeline};
 use crate::bulk::{Fingerprints, Judge, Selection};
@@ -30,15 +29,8 @@ pub struct Offline {
     pin: PinArg,
     #[command(flatten)]
     in_log: InLog,
-    /// Only checkpoints whose timestamp is at or after this day or RFC 3339 instant
-    #[arg(long, env = "CHECKPOINT_SIGNER_SINCE", value_parser = instant, value_name = "TIME")]
-    since: Option<DateTime<Utc>>,
-    /// Only checkpoints whose timestamp is before this day or RFC 3339 instant
-    #[arg(long, env = "CHECKPOINT_SIGNER_UNTIL", value_parser = instant, value_name = "TIME")]
-    until: Option<DateTime<Utc>>,
-    /// Only checkpoints of this ledger
-    #[arg(long, env = "CHECKPOINT_SIGNER_LEDGER", value_name = "LEDGER_ID")]
-    ledger: Option<LedgerId>,
+    #[command(flatten)]
+    selected: Selected,
     /// How to print
     #[arg(
         long,
@@ -61,10 +53,6 @@ pub struct Asked {
     pub report: Report,
 }
 
-fn instant(text: &str) -> Result<DateTime<Utc>, String> {
-    parse_instant(text).map_err(|error| error.to_string())
-}
-
 impl Offline {
     /// Whether there is a keyring to verify with.
     pub fn has_keys(&self) -> bool {
@@ -76,22 +64,18 @@ impl Offline {
     /// # Errors
     /// When nothing can be selected, or there is no report to be.
     pub fn begin(&self, program: Program, now: DateTime<Utc>) -> Result<Asked, Failure> {
-        if let (Some(since), Some(until)) = (self.since, self.until)
-            && since >= until
-        {
-            return Err(Failure::Impossible(
-                "--since: is not before --until, so that no checkpoint is selected; expected an earlier time".into(),
-            ));
+        let selection = self.selected.selection()?;
+        // The log is verified as a whole, and that the flags are not used is told.
+        if !self.in_log.is_asked() {
+            self.selected.tell(program);
         }
         let fingerprints = Fingerprints::default();
+        let mut report = Report::new(program, self.format, &self.files, &fingerprints, now)?;
+        report.select(&self.selected);
         Ok(Asked {
             files: self.files.clone(),
-            selection: Selection {
-                since: self.since,
-                until: self.until,
-                ledger_id: self.ledger.clone(),
-            },
-            report: Report::new(program, self.format, &self.files, &fingerprints, now)?,
+            selection,
+            report,
             fingerprints,
         })
     }

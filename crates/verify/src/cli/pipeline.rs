@@ -24,8 +24,8 @@ const WAITING: usize = 2;
 pub enum Outcome {
     /// It was verified.
     Checked(Text, Box<Checked>),
-    /// It was not selected; so many bytes.
-    LeftOut(usize),
+    /// It was not selected.
+    LeftOut(Text),
     /// It could not be read or asked for, because of this.
     Failed(String),
     /// An export has not the rows of which its first line speaks.
@@ -80,7 +80,7 @@ fn check(judge: &Judge, explain_every: bool, input: Input) -> Outcome {
         Err(trouble) => trouble.into(),
         Ok(text) => match judge.check(&text.bytes, explain_every || text.alone) {
             Some(checked) => Outcome::Checked(text, Box::new(checked)),
-            None => Outcome::LeftOut(text.bytes.len()),
+            None => Outcome::LeftOut(text),
         },
     }
 }

@@ -13,6 +13,7 @@ use super::keyring;
 use super::notes::Notes;
 use super::pin::pinned_text;
 use super::pipeline::Outcome;
+use super::selecting::Selected;
 use super::show::{Program, print};
 use super::verdict_line::VerdictLine;
 use super::{Failure, ReportFormat};
@@ -54,6 +55,12 @@ pub struct Report {
     pub(super) gaps: Notes,
     /// Valid ones that the service has not on record, but those of which the verdict says so already.
     pub(super) not_recorded: Notes,
+    /// Inputs of which nothing was looked at, since nothing in them is selected.
+    pub(super) left_out: Notes,
+    /// What is looked at.
+    pub(super) selected: Option<Selected>,
+    /// Of each input, how much of it was not selected; none once something was.
+    unselected: Vec<Option<u64>>,
     /// What is told besides, which is no fault.
     pub(super) remarks: Vec<Finding>,
     now: DateTime<Utc>,
@@ -98,6 +105,9 @@ impl Report {
             faults: Vec::new(),
             gaps: Notes::default(),
             not_recorded: Notes::default(),
+            left_out: Notes::default(),
+            selected: None,
+            unselected: vec![Some(0); files.len()],
             remarks: Vec::new(),
             now,
             ahead: None,
@@ -138,6 +148,11 @@ impl Report {
         self.told_by = Some(url.to_owned());
     }
 
+    /// Notes what is looked at.
+    pub(super) fn select(&mut self, selected: &Selected) {
+        self.selected = Some(selected.clone());
+    }
+
     /// Takes what was found of some inputs.
     ///
     /// # Errors
@@ -149,13 +164,19 @@ impl Report {
                 Outcome::Failed(problem) => self.failures.push(problem),
                 Outcome::NotWhole(problem) => self.faults.push(Finding::NotWhole(problem)),
                 Outcome::Resumed(told) => self.remarks.push(Finding::ClockResumed(told)),
-                Outcome::LeftOut(bytes) => {
+                Outcome::LeftOut(text) => {
                     self.tally.left_out += 1;
-                    self.bar.inc(bytes as u64 + 1);
+                    self.bar.inc(text.bytes.len() as u64 + 1);
+                    if let Some(Some(unselected)) = self.unselected.get_mut(text.path) {
+                        *unselected += 1;
+                    }
                 }
                 Outcome::Checked(text, checked) => {
                     self.bar.inc(text.bytes.len() as u64 + 1);
                     self.tally.add(&checked);
+                    if let Some(unselected) = self.unselected.get_mut(text.path) {
+                        *unselected = None;
+                    }
                     let place = text.place();
                     self.look_ahead(&checked, &place);
                     self.look_for(&text, &checked, &place);
@@ -220,6 +241,7 @@ impl Report {
     pub(super) fn complete(&mut self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         self.look_at_histories()?;
+        self.name_left_out();
         if let Some((count, first)) = &self.ahead {
             let now = instant_text(self.now);
             self.remarks.push(Finding::DatedAhead(format!(
@@ -229,11 +251,26 @@ impl Report {
         }
         if self.tally.counts.all == 0 {
             let left_out = self.tally.left_out;
+            let selected = self.selected.as_ref().and_then(Selected::told);
+            let selected = selected.map(|told| format!("; selected: {told}"));
             self.failures.push(format!(
-                "nothing was checked: there was no checkpoint to verify ({left_out} were left out)"
+                "nothing was checked: there was no checkpoint to verify ({left_out} were left out{})",
+                selected.unwrap_or_default()
             ));
         }
         Ok(())
+    }
+
+    /// Names what was asked for and left out whole.
+    fn name_left_out(&mut self) {
+        for (input, unselected) in self.inputs.iter().zip(&self.unselected) {
+            if let Some(count @ 1..) = unselected {
+                let told = format!(
+                    "{input}: nothing in it was looked at, as nothing in it is selected ({count} left out)"
+                );
+                self.left_out.add(Finding::LeftOut(told), self.format);
+            }
+        }
     }
 
     /// How it went.
@@ -269,6 +306,7 @@ impl Report {
     /// All that is told beside the verdicts, what weighs most first.
     pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
         let notes = self.not_recorded.told.iter().chain(&self.remarks);
+        let notes = notes.chain(&self.left_out.told);
         self.faults.iter().chain(notes).chain(&self.gaps.told)
     }
 
@@ -285,7 +323,7 @@ impl Report {
             let found = format!("{name:<18} {place}{explanation}");
             text.push_str(&format!("{}\n", visible(&found)));
         }
-        let more = [&self.not_recorded, &self.gaps];
+        let more = [&self.not_recorded, &self.left_out, &self.gaps];
         text.extend(more.into_iter().filter_map(Notes::more));
         let tally = &self.tally;
         if !self.failures.is_empty() {
@@ -320,6 +358,9 @@ impl Report {
                 tally.not_recorded,
                 visible(&by)
             ));
+        }
+        if let Some(told) = self.selected.as_ref().and_then(Selected::told) {
+            text.push_str(&format!("selected: {}\n", visible(&told)));
         }
         text.push_str("\n     valid  not valid  key\n");
         for (key_id, key) in &tally.keys {
