@@ -88,7 +88,11 @@ pub(super) fn check(request: &Request<Body>) -> Result<Option<Instant>, Unfit> {
         Some(value) => match timeout(value) {
             Some(timeout) => {
                 let timeout = timeout.saturating_sub(BEFORE_THE_TRANSPORT);
-                Ok(Instant::now().checked_add(timeout))
+                match timeout.is_zero() {
+                    // Nobody waits for it: it is not begun.
+                    true => Err(status::deadline_expired().into()),
+                    false => Ok(Instant::now().checked_add(timeout)),
+                }
             }
             None => {
                 let found = String::from_utf8_lossy(value.as_bytes());

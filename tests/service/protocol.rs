@@ -219,6 +219,25 @@ async fn a_deadline_that_has_passed_is_told_so_before_and_in_the_answer() {
 }
 
 #[tokio::test]
+async fn a_call_whose_deadline_has_passed_is_not_carried_out() {
+    let service = TestService::new().await;
+    let sign = |hash: &str| {
+        let request = SignCheckpointRequest {
+            checkpoint: Some(checkpoint("chk_1", 1, hash)),
+        };
+        framed(&request.encode_to_vec())
+    };
+    for timeout in ["0S", "0m", "0n", "0H", "00000000u", "1n"] {
+        let request = good(SIGN).header("grpc-timeout", timeout);
+        let found = told(&service, request, &[&sign("a")]).await;
+        assert_eq!(found, is(200, "DeadlineExceeded", "TOO_SLOW"), "{timeout}");
+    }
+    // Had it been, this would be another content of the same name.
+    let signed = told(&service, good(SIGN), &[&sign("b")]).await;
+    assert_eq!(signed, is(200, "Ok", ""));
+}
+
+#[tokio::test]
 async fn a_service_that_the_health_service_does_not_know_has_a_reason_too() {
     let service = TestService::new().await;
     let asked = framed(&[0x0a, 1, b'x']);

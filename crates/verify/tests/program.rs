@@ -73,6 +73,27 @@ fn what_cannot_be_checked_is_told_by_the_program_s_own_name() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_written_is_none() {
+    let (file, keys) = (golden("PS256.published.json"), golden("keyring.json"));
+    for format in ["text", "json", "ndjson", "html"] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_checkpoint-verify"))
+            .args([&file, Path::new("--keys"), &keys])
+            .args(["--format", format])
+            .env_clear()
+            .stdout(full)
+            .output()
+            .unwrap();
+        assert_eq!(done.status.code(), Some(2), "{format}: {done:?}");
+        let told = text(&done.stderr);
+        assert!(
+            told.starts_with("checkpoint-verify: standard output: "),
+            "{format}: {told}"
+        );
+    }
+}
+
+#[test]
 fn two_heads_show_by_themselves_whether_a_record_went_back() {
     let (head, keys) = (golden("PS256.record-head.jws"), golden("keyring.json"));
     let (head, keys) = (head.to_str().unwrap(), keys.to_str().unwrap());

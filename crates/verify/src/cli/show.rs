@@ -31,7 +31,8 @@ impl Program {
 }
 
 /// Writes to standard output. Who closed it (`| head`) wants no more of it: the work goes on, and the exit code is that of the
-/// work.
+/// work. So it is where it was closed before the start (`>&-`): the runtime has opened `/dev/null` there for reading and writing
+/// by then, which nothing tells from the one that whoever wants the exit code alone gives (Python's `subprocess.DEVNULL`).
 fn write(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
