@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::place::{Environment, RecordPlace};
 use super::server::ServersArgs;
-use super::{Failure, Format, FormatArg, print, print_json};
+use super::{Failure, Format, FormatArg, PROGRAM, print, print_json};
 use crate::clock::Clock;
 use crate::rollover::{Rollover, RolloverError, SecretStore, StepReport, StoreError, Wanted};
 use checkpoint::key::{Algorithm, KeyId, parse_instant};
@@ -316,7 +316,8 @@ impl Promote {
         let rollover = self.place.open(dry_run).await;
         let endorsed = !self.unendorsed.without_endorsement;
         let patience = Duration::from_secs(self.wait.into());
-        let report = rollover.promote(self.key_id.as_ref(), endorsed, patience);
+        let waiting = |told: &str| PROGRAM.tell(told);
+        let report = rollover.promote(self.key_id.as_ref(), endorsed, patience, &waiting);
         self.place.show(&report.await?, dry_run)
     }
 }

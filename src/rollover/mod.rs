@@ -10,6 +10,7 @@
 mod change;
 mod checks;
 mod lambda;
+mod next;
 mod proposal;
 mod refusal;
 mod replicas;
@@ -23,13 +24,14 @@ use chrono::{DateTime, Utc};
 use crate::clock::Clock;
 use checkpoint::key::{KeyVersion, PrivateKeyError, instant_text};
 use checkpoint::keyring::Keyring;
+use next::{stage_command, unendorsed_flag};
 
 pub use checkpoint::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
 pub use lambda::{RotationEvent, RotationStep};
 pub use proposal::{Proposal, Wanted};
 pub use refusal::StepRefusal;
-pub use replicas::Services;
+pub use replicas::{Services, Waiting};
 pub use snapshot::{ListedKey, Replica, ServedKeys, Snapshot, StoredKey, StoredVersion};
 pub use store::{SecretStore, StoreError};
 pub use timeline::{Phase, Timeline, TimelineKey, Warning, days};
@@ -81,12 +83,13 @@ impl Overview {
         let snapshot = &self.snapshot;
         if let Some(staged) = snapshot.staged() {
             let name = staged.name();
-            return format!("rollover test {name}, then rollover promote {name}");
+            let flag = unendorsed_flag(staged.key().is_ok_and(|key| key.endorsement.is_some()));
+            return format!("rollover test {name}{flag}, then rollover promote {name}{flag}");
         }
         let ends =
             |warning: &Warning| matches!(warning, Warning::NothingInForce | Warning::Ends { .. });
         if self.timeline.warnings.iter().any(ends) {
-            return "rollover stage".into();
+            return stage_command(snapshot, &self.replicas, now);
         }
         let Some(previous) = snapshot.previous() else {
             return "nothing".into();

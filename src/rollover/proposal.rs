@@ -31,8 +31,12 @@ pub struct Wanted {
 impl Wanted {
     /// Whether everything is said that cannot be guessed of a key outside of the yearly order.
     fn is_emergency(&self) -> bool {
-        let named = self.key_id.is_some();
-        self.without_endorsement && named && self.valid_from.is_some() && self.valid_until.is_some()
+        self.without_endorsement && self.names_one()
+    }
+
+    /// Whether one key alone can be meant.
+    pub(super) fn names_one(&self) -> bool {
+        self.key_id.is_some() && self.valid_from.is_some() && self.valid_until.is_some()
     }
 
     /// Whether a key is what was asked for.
@@ -166,7 +170,7 @@ fn check_endorser(
 }
 
 /// `amply-checkpoint-key-2025` is followed by `-2026`; leading zeros stay.
-fn next_name(key_id: &KeyId) -> Result<KeyId, StepRefusal> {
+pub(super) fn next_name(key_id: &KeyId) -> Result<KeyId, StepRefusal> {
     let unknown = || StepRefusal::NoNextName(key_id.clone());
     let name = key_id.as_str();
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());

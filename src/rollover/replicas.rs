@@ -10,6 +10,12 @@ use checkpoint::key::KeyVersion;
 /// How often a service is asked while waiting for it.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
+/// How often whoever waits is told for whom.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+
+/// Takes what is to be known of while something is waited for.
+pub type Waiting<'a> = &'a (dyn Fn(&str) + Sync);
+
 /// All running services, however they are spoken with.
 #[async_trait]
 pub trait Services: Send + Sync {
@@ -20,7 +26,7 @@ pub trait Services: Send + Sync {
     async fn ask(&self, refresh: bool) -> Vec<Replica>;
 }
 
-/// Waits until every service lists the key.
+/// Waits until every service lists the key; `waiting` takes those that do not, at once and now and then.
 ///
 /// # Errors
 /// Which do not, and why, once `patience` has passed.
@@ -28,8 +34,10 @@ pub(super) async fn wait_for(
     services: &dyn Services,
     version: &KeyVersion,
     patience: Duration,
+    waiting: impl Fn(&[String]),
 ) -> Result<Vec<Replica>, Vec<String>> {
     let start = tokio::time::Instant::now();
+    let mut told = None::<tokio::time::Instant>;
     loop {
         let replicas = services.ask(true).await;
         let missing: Vec<String> = replicas
@@ -41,6 +49,10 @@ pub(super) async fn wait_for(
         }
         if start.elapsed() + ASK_EVERY > patience {
             return Err(missing);
+        }
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            waiting(&missing);
+            told = Some(tokio::time::Instant::now());
         }
         tokio::time::sleep(ASK_EVERY).await;
     }

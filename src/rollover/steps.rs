@@ -7,7 +7,7 @@ use super::checks;
 use super::snapshot::is_revoked;
 use super::{
     Proposal, Replica, Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoreError,
-    StoredVersion, Wanted, check_staged, replicas,
+    StoredVersion, Waiting, Wanted, check_staged, replicas, stage_command, unendorsed_flag,
 };
 use crate::audit::{self, Outcome};
 use crate::operator;
@@ -30,7 +30,18 @@ impl Rollover {
             }
             return Ok(StepReport {
                 told: vec![format!("{} is staged already", described(&key.version))],
-                next: after_stage(&key.version.key_id),
+                next: after_stage(&key.version.key_id, !wanted.without_endorsement),
+                ..StepReport::default()
+            });
+        }
+        if let Ok(current) = snapshot.current()
+            && let Ok(key) = current.key()
+            && wanted.names_one()
+            && wanted.fits(&key.version)
+        {
+            return Ok(StepReport {
+                told: vec![format!("{} is AWSCURRENT already", described(&key.version))],
+                next: "rollover status".into(),
                 ..StepReport::default()
             });
         }
@@ -40,7 +51,10 @@ impl Rollover {
         }
         let token = snapshot.stage_token();
         let (label, next) = match snapshot.current() {
-            Ok(_) => (StagingLabel::Pending, after_stage(&proposal.key_id)),
+            Ok(_) => {
+                let next = after_stage(&proposal.key_id, proposal.endorsed);
+                (StagingLabel::Pending, next)
+            }
             Err(_) => (
                 StagingLabel::Current,
                 "start the services, and look at `rollover status`".into(),
@@ -152,7 +166,7 @@ impl Rollover {
         let checks = check_staged(&snapshot, &replicas, endorsed, self.clock.now())?;
         let name = snapshot.staged().map_or("", StoredVersion::name);
         let next = match checks.iter().all(|check| check.found.is_ok()) {
-            true => format!("rollover promote {name}"),
+            true => format!("rollover promote {name}{}", unendorsed_flag(endorsed)),
             false => format!("mend what is wrong, or rollover abort {name}"),
         };
         Ok(StepReport {
@@ -163,7 +177,7 @@ impl Rollover {
     }
 
     /// Moves AWSCURRENT to the staged key (AWSPREVIOUS follows to the one before), and waits until every service
-    /// lists it. The key before signs until the new window opens.
+    /// lists it; `waiting` takes for whom it waits. The key before signs until the new window opens.
     ///
     /// # Errors
     /// [`RolloverError`] when the staged key must not be promoted, a call fails, or a service does not list the key
@@ -173,6 +187,7 @@ impl Rollover {
         key_id: Option<&KeyId>,
         endorsed: bool,
         patience: Duration,
+        waiting: Waiting<'_>,
     ) -> Result<StepReport, RolloverError> {
         let (mut snapshot, replicas) = self.look().await?;
         let mut report = StepReport::default();
@@ -236,7 +251,7 @@ impl Rollover {
         report
             .told
             .push(format!("{name} has the fingerprint {fingerprint}"));
-        self.await_services(&promoted, patience, &mut report)
+        self.await_services(&promoted, patience, waiting, &mut report)
             .await?;
         let name = &promoted.key_id;
         let (from, now) = (promoted.window.from(), self.clock.now());
@@ -249,7 +264,14 @@ impl Rollover {
                  and rollover retire",
                 instant_text(from)
             ),
-            Some(previous) => format!("rollover retire {}", previous.version.key_id),
+            Some(previous) => {
+                let (name, until) = (&previous.version.key_id, previous.version.window.until());
+                let retire = format!("rollover retire {name}");
+                match until > now && !is_revoked(&replicas, &previous.version) {
+                    true => format!("nothing, until {}; then {retire}", instant_text(until)),
+                    false => retire,
+                }
+            }
             None => "rollover status".into(),
         };
         Ok(report)
@@ -259,6 +281,7 @@ impl Rollover {
         &self,
         promoted: &KeyVersion,
         patience: Duration,
+        waiting: Waiting<'_>,
         report: &mut StepReport,
     ) -> Result<(), RolloverError> {
         let name = &promoted.key_id;
@@ -268,7 +291,15 @@ impl Rollover {
             ));
             return Ok(());
         }
-        let waited = replicas::wait_for(self.services.as_ref(), promoted, patience).await;
+        let until = self.clock.now() + patience;
+        let tell = |missing: &[String]| {
+            waiting(&format!(
+                "{name} is AWSCURRENT; until {} (--wait) it is waited for those that do not list it: {}",
+                instant_text(until),
+                missing.join("; ")
+            ));
+        };
+        let waited = replicas::wait_for(self.services.as_ref(), promoted, patience, tell).await;
         let replicas = waited.map_err(|missing| StepRefusal::NotListed {
             key_id: name.clone(),
             missing,
@@ -343,9 +374,9 @@ impl Rollover {
     /// # Errors
     /// [`RolloverError`] when it was promoted meanwhile, or a call fails.
     pub async fn abort(&self, key_id: Option<&KeyId>) -> Result<StepReport, RolloverError> {
-        let mut snapshot = self.store.read().await?;
+        let (mut snapshot, replicas) = self.look().await?;
         let mut report = StepReport {
-            next: "rollover stage".into(),
+            next: stage_command(&snapshot, &replicas, self.clock.now()),
             ..StepReport::default()
         };
         let Some(staged) = snapshot.staged() else {
@@ -438,6 +469,6 @@ fn described(version: &KeyVersion) -> String {
     )
 }
 
-fn after_stage(key_id: &KeyId) -> String {
-    format!("rollover test {key_id}")
+fn after_stage(key_id: &KeyId, endorsed: bool) -> String {
+    format!("rollover test {key_id}{}", unendorsed_flag(endorsed))
 }
