@@ -210,21 +210,26 @@ impl Generate {
 async fn fetch(server: &ServerArg) -> Result<ListKeysResponse, Failure> {
     let channel = server.connect().await?;
     let mut client = KeyServiceClient::new(channel);
-    Ok(client
-        .list_keys(ListKeysRequest {})
-        .await
-        .map_err(refused)?
-        .into_inner())
+    let answer = client.list_keys(ListKeysRequest {}).await;
+    let mut list = answer.map_err(refused)?.into_inner();
+    // Where nothing is signed, no key signs, whichever would.
+    let is_refused = !list.signing_refused.is_empty();
+    list.keys
+        .iter_mut()
+        .for_each(|key| key.signing &= !is_refused);
+    Ok(list)
 }
 
 impl List {
     async fn run(self) -> Result<(), Failure> {
         let list = fetch(&self.server).await?;
         let status = list.source_status.unwrap_or_default();
+        let refused = Some(list.signing_refused).filter(|reason| !reason.is_empty());
         if self.format.format == Format::Json {
             let keys: Vec<Value> = list.keys.iter().map(key_json).collect();
             return print_json(&json!({
                 "keys": keys,
+                "signing_refused": refused,
                 "source": {
                     "name": status.source,
                     "faults": status.faults,
@@ -235,6 +240,9 @@ impl List {
         }
         for key in &list.keys {
             print_lines(key_text(key))?;
+        }
+        if let Some(reason) = &refused {
+            print_line(&format!("SIGNS NOTHING: {reason}"))?;
         }
         let calls = status.api_calls.map(|calls| format!(", {calls} API calls"));
         print_line(&format!(

@@ -56,7 +56,7 @@ struct SecretArgs {
 pub(super) struct RolloverStatus {
     #[command(flatten)]
     place: SecretArgs,
-    /// End with 1 when there is something to warn about (for a daily job)
+    /// End with 1 when there is something to warn about, and with 2 when no service was named to be asked (for a daily job)
     #[arg(long, env = "CHECKPOINT_SIGNER_CHECK")]
     check: bool,
 }
@@ -269,9 +269,11 @@ impl RolloverStatus {
             Format::Json => print_json(&timeline::json(&status, now))?,
             Format::Text => print(&timeline::text(&status, now))?,
         }
-        match self.check && !status.timeline.warnings.is_empty() {
-            true => Err(Failure::Shown),
-            false => Ok(()),
+        match status.not_checked {
+            _ if !self.check => Ok(()),
+            _ if !status.timeline.warnings.is_empty() => Err(Failure::Shown),
+            Some(problem) => Err(Failure::Impossible(format!("not checked: {problem}"))),
+            None => Ok(()),
         }
     }
 }

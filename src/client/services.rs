@@ -43,6 +43,7 @@ async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<ServedKeys
     let answer = answer.into_inner();
     Ok(ServedKeys {
         keys: answer.keys.into_iter().filter_map(listed).collect(),
+        signing_refused: Some(answer.signing_refused).filter(|reason| !reason.is_empty()),
         faults: answer.source_status.unwrap_or_default().faults,
     })
 }

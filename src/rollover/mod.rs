@@ -75,6 +75,8 @@ pub struct Overview {
     pub replicas: Vec<Replica>,
     /// The windows, and the warnings.
     pub timeline: Timeline,
+    /// What was not looked at; none when all was.
+    pub not_checked: Option<String>,
 }
 
 impl Overview {
@@ -170,6 +172,11 @@ impl Rollover {
             snapshot,
             replicas,
             timeline,
+            not_checked: self.services.is_empty().then(|| {
+                "no --server was given: whether any service signs, with which key, and whether one is revoked, was not \
+                 looked at"
+                    .into()
+            }),
         })
     }
 

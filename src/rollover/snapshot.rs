@@ -140,6 +140,8 @@ pub struct ServedKeys {
     pub keys: Vec<ListedKey>,
     /// What is wrong with its source.
     pub faults: Vec<String>,
+    /// Why it signs nothing now, whatever its keys; none while it signs.
+    pub signing_refused: Option<String>,
 }
 
 /// One key of a running service.
@@ -172,6 +174,7 @@ impl Replica {
             listing: Ok(ServedKeys {
                 keys: listed.collect(),
                 faults: Vec::new(),
+                signing_refused: None,
             }),
         }
     }
@@ -219,6 +222,11 @@ impl Replica {
     pub fn knows(&self, key_id: &KeyId) -> bool {
         let mut keys = self.keys().iter();
         keys.any(|key| key.key_id == key_id.as_str() && key.state != KeyState::Pending)
+    }
+
+    /// Why it signs nothing now; none while it signs, and where it did not answer.
+    pub fn signs_nothing(&self) -> Option<&str> {
+        self.listing.as_ref().ok()?.signing_refused.as_deref()
     }
 
     /// The key that it signs with now.

@@ -151,13 +151,22 @@ impl Timeline {
         spans.sort_by_key(|span| (span.key.window.from(), span.key.key_id.clone()));
         let signs = spans.iter_mut().rfind(|span| span.phase == Phase::Active);
         if let Some(span) = signs {
-            span.signs = true;
+            span.signs = !nobody_signs(replicas);
         }
         let mut warnings = time_warnings(&spans, &snapshot.trusted_windows(replicas), now);
         warnings.extend(unreadable(snapshot));
         warnings.extend(replicas.iter().flat_map(|r| replica_warnings(r, snapshot)));
         Self { spans, warnings }
     }
+}
+
+/// Whether all services that answer say that they sign nothing.
+fn nobody_signs(replicas: &[Replica]) -> bool {
+    let mut answers = replicas
+        .iter()
+        .filter(|replica| replica.listing.is_ok())
+        .peekable();
+    answers.peek().is_some() && answers.all(|replica| replica.signs_nothing().is_some())
 }
 
 fn time_warnings(
@@ -224,6 +233,9 @@ fn replica_warnings(replica: &Replica, snapshot: &Snapshot) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = faults
         .map(|fault| warn(replica, format!("its key source has a fault: {fault}")))
         .collect();
+    if let Some(reason) = replica.signs_nothing() {
+        warnings.push(warn(replica, format!("signs nothing: {reason}")));
+    }
     let trusted = snapshot.versions.iter().filter(|v| v.is_trusted());
     for key in trusted.filter_map(|version| version.content.as_ref().ok()) {
         if replica.state_of(&key.version).is_none() {

@@ -53,7 +53,7 @@ pub fn is(key_id: &str, stages: &[&str]) -> (String, Vec<String>) {
     (key_id.into(), stages.collect())
 }
 
-async fn service(secret: &str) -> AwsService {
+pub async fn service(secret: &str) -> AwsService {
     let proxy = AwsService::proxy().await;
     AwsService::start_at(proxy, secret, Clock::simulated(Utc::now()), false).await
 }

@@ -14,5 +14,6 @@ mod interrupted;
 mod lambda;
 mod live;
 mod rollover;
+mod status;
 
 use testing::{aws, proxy, support, wait};

@@ -76,6 +76,7 @@ fn replica(key_id: &str, state: KeyState) -> Replica {
         listing: Ok(ServedKeys {
             keys: vec![key],
             faults: vec![],
+            signing_refused: None,
         }),
     }
 }

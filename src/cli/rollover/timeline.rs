@@ -54,6 +54,9 @@ pub(super) fn text(status: &Overview, now: DateTime<Utc>) -> String {
         let (url, said) = (visible(&replica.url), says(replica));
         text.push_str(&format!("{url}: {}\n", visible(&said)));
     }
+    if let Some(problem) = &status.not_checked {
+        text.push_str(&format!("\nNOT CHECKED: {}\n", visible(problem)));
+    }
     if !warnings.is_empty() {
         text.push('\n');
     }
@@ -87,7 +90,8 @@ pub(super) fn json(status: &Overview, now: DateTime<Utc>) -> Value {
         json!({
             "server": replica.url,
             "problem": replica.listing.as_ref().err(),
-            "signing": replica.signs_with(),
+            "signing": replica.signs_with().filter(|_| replica.signs_nothing().is_none()),
+            "signing_refused": replica.signs_nothing(),
             "keys": keys.collect::<Vec<_>>(),
         })
     });
@@ -97,6 +101,7 @@ pub(super) fn json(status: &Overview, now: DateTime<Utc>) -> Value {
         "time": instant_text(now),
         "keys": keys.collect::<Vec<_>>(),
         "servers": replicas.collect::<Vec<_>>(),
+        "not_checked": status.not_checked.iter().collect::<Vec<_>>(),
         "warnings": warnings.map(ToString::to_string).collect::<Vec<_>>(),
         "next": status.next(now),
     })
@@ -138,6 +143,9 @@ fn says(replica: &Replica) -> String {
         .map(|key| format!("{} {}", key.key_id, key.state.as_str()))
         .collect();
     match replica.signs_with() {
+        Some(_) if replica.signs_nothing().is_some() => {
+            format!("SIGNS NOTHING; {}", trusted.join(", "))
+        }
         Some(key_id) => format!("signs with {key_id}; {}", trusted.join(", ")),
         None => format!("SIGNS WITH NO KEY; {}", trusted.join(", ")),
     }

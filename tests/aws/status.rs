@@ -1,0 +1,195 @@
+//! What `rollover` says of how things are, and of what comes next.
+
+use checkpoint::key::instant_text;
+use checkpoint_signer::wire::proto::ListKeysRequest;
+use chrono::{Datelike as _, NaiveTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use crate::aws::{AwsService, Operator, boto3, create};
+use crate::rollover::{NEW, OLD, key, labels, secret, service, step};
+
+/// The rest of the line that says what comes next.
+fn next(shown: &str) -> &str {
+    let line = shown.lines().find_map(|line| line.strip_prefix("next: "));
+    line.unwrap_or_else(|| panic!("no next step: {shown}"))
+}
+
+/// The same, as arguments for this secret.
+fn arguments<'a>(shown: &'a str, secret: &'a str) -> Vec<&'a str> {
+    let mut arguments: Vec<&str> = next(shown).split(' ').collect();
+    arguments.extend(["--secret", secret]);
+    if arguments.get(1) == Some(&"stage") {
+        arguments.extend(["--bits", "2048"]);
+    }
+    arguments
+}
+
+#[tokio::test]
+async fn a_service_that_signs_nothing_is_warned_of_with_its_reason() {
+    let operator = Operator::new().await;
+    create("unable", &key(OLD, -100, 265));
+    let mut service = service("unable").await;
+    let url = service.url.clone();
+    let check = step("status", "unable", &["--check", "--server", &url]);
+    assert_eq!(service.key_of(1).await, OLD);
+    let shown = operator.must(&check).await;
+    assert!(shown.contains("<- signs now"), "{shown}");
+
+    // Its clock shows another time than that of its newest signature.
+    service.clock.set(Utc::now() - TimeDelta::hours(1));
+    let mut keys = service.keys.clone();
+    crate::wait::until("the service to see that its clock is wrong", async || {
+        let list = keys.list_keys(ListKeysRequest {}).await.unwrap();
+        !list.into_inner().signing_refused.is_empty()
+    })
+    .await;
+    let shown = operator.refused(&check).await;
+    let warning = format!("WARNING: {url}: signs nothing: CLOCK_WENT_BACK: ");
+    assert!(shown.contains(&warning), "{shown}");
+    assert!(
+        shown.contains(&format!("{url}: SIGNS NOTHING; {OLD} ACTIVE")),
+        "{shown}"
+    );
+    assert!(!shown.contains("<- signs now"), "{shown}");
+    let told = operator
+        .must(&[&check[..4], &check[5..], &["--format", "json"]].concat())
+        .await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["keys"][0]["signing"], false, "{told}");
+    assert!(told["servers"][0]["signing"].is_null(), "{told}");
+    let reason = told["servers"][0]["signing_refused"].as_str();
+    assert!(
+        reason.is_some_and(|reason| reason.starts_with("CLOCK_WENT_BACK: ")),
+        "{told}"
+    );
+
+    let shown = operator.must(&["keys", "list", "--server", &url]).await;
+    assert!(
+        shown.contains("\nSIGNS NOTHING: CLOCK_WENT_BACK: ") && !shown.contains("<- signs now"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn that_no_service_was_asked_is_told_and_is_no_good_news() {
+    let operator = Operator::new().await;
+    create("alone", &key(OLD, -100, 265));
+    let told = "no --server was given: whether any service signs";
+    let shown = operator.must(&step("status", "alone", &[])).await;
+    assert!(shown.contains(&format!("\nNOT CHECKED: {told}")), "{shown}");
+    let ended = operator.run(&step("status", "alone", &["--check"])).await;
+    assert_eq!(ended.code, 2, "{}", ended.text);
+    assert!(
+        ended
+            .text
+            .contains(&format!("checkpoint-signer: not checked: {told}")),
+        "{}",
+        ended.text
+    );
+    let shown = operator
+        .must(&step("status", "alone", &["--format", "json"]))
+        .await;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["not_checked"].as_array().map(Vec::len), Some(1));
+    // A warning weighs more.
+    let secret = secret("alone-and-late");
+    operator
+        .refused(&step("status", &secret, &["--check"]))
+        .await;
+}
+
+#[tokio::test]
+async fn the_first_command_that_is_told_works_and_works_again() {
+    let operator = Operator::new().await;
+    boto3("create_secret", json!({ "Name": "empty" }));
+    let shown = operator.must(&step("status", "empty", &[])).await;
+    let year = Utc::now().year();
+    let first = format!("amply-checkpoint-key-{year}");
+    let command = arguments(&shown, "empty");
+    assert!(command.contains(&first.as_str()), "{shown}");
+    operator.must(&command).await;
+    let made = labels("empty");
+    let again = operator.must(&command).await;
+    assert!(
+        again.contains(&format!("{first} (")) && again.contains(" is AWSCURRENT already"),
+        "{again}"
+    );
+    assert_eq!(labels("empty"), made, "no second key");
+    // Another window under the same name is another key.
+    let mut other = command.clone();
+    let at = other
+        .iter()
+        .position(|argument| *argument == "--valid-until")
+        .unwrap();
+    other[at + 1] = "2099-01-01";
+    let shown = operator.refused(&other).await;
+    assert!(shown.contains("was used before"), "{shown}");
+}
+
+#[tokio::test]
+async fn what_comes_next_after_a_step_that_had_nothing_to_do_works() {
+    let (secret, operator) = (secret("next"), Operator::new().await);
+    let service = service(&secret).await;
+    let server = ["--server", service.url.as_str()];
+    // What was given up keeps its name.
+    operator.must(&step("stage", &secret, &server)).await;
+    let shown = operator.must(&step("abort", &secret, &server)).await;
+    assert_eq!(next(&shown), format!("rollover stage --key-id {NEW}b"));
+    operator
+        .must(&[&arguments(&shown, &secret)[..], &server].concat())
+        .await;
+    let shown = operator.must(&step("test", &secret, &server)).await;
+    operator
+        .must(&[&arguments(&shown, &secret)[..], &server].concat())
+        .await;
+    // The next key is promoted, and the one after it is staged when that is in force.
+    let shown = operator.must(&step("abort", &secret, &server)).await;
+    let opens = Utc::now().date_naive().and_time(NaiveTime::MIN).and_utc() + TimeDelta::days(30);
+    let expected = format!("nothing, until {NEW}b opens at {}", instant_text(opens));
+    assert!(shown.contains("nothing is staged"), "{shown}");
+    assert_eq!(next(&shown), expected);
+}
+
+#[tokio::test]
+async fn after_a_leak_each_next_command_goes_on() {
+    let (secret, operator) = (secret("leak-next"), Operator::new().await);
+    let mut service: AwsService = service(&secret).await;
+    let url = service.url.clone();
+    let server = ["--server", url.as_str()];
+    operator.must(&step("stage", &secret, &server)).await;
+    operator.must(&step("promote", &secret, &server)).await;
+    let revoke = [&["keys", "revoke", OLD, "--reason", "leaked"], &server[..]].concat();
+    operator.must(&revoke).await;
+    let mut shown = operator.must(&step("status", &secret, &server)).await;
+    for step in ["stage", "test", "promote"] {
+        let command = [&arguments(&shown, &secret)[..], &server].concat();
+        assert_eq!(command[1], step, "{shown}");
+        shown = operator.must(&command).await;
+    }
+    let opened = format!("{OLD}b");
+    assert_eq!(service.key_of(1).await, opened);
+    // The one that is promoted for later keeps its label.
+    let then = format!("; then rollover retire {NEW}");
+    assert!(
+        next(&shown).starts_with("nothing, until ") && next(&shown).ends_with(&then),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn a_promotion_that_waits_says_for_whom_and_until_when() {
+    let (secret, operator) = (secret("waits"), Operator::new().await);
+    operator.must(&step("stage", &secret, &[])).await;
+    let nobody = ["--server", "http://127.0.0.1:1", "--wait", "3"];
+    let shown = operator.refused(&step("promote", &secret, &nobody)).await;
+    let begin = format!("checkpoint-signer: note: {NEW} is AWSCURRENT; until 20");
+    let notes: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.starts_with(&begin))
+        .collect();
+    assert_eq!(notes.len(), 1, "{shown}");
+    assert!(
+        notes[0].contains("http://127.0.0.1:1: does not answer"),
+        "{shown}"
+    );
+}
