@@ -25,6 +25,7 @@ use crate::record::restore::{RestoreError, restore};
 use crate::record::{AppendError, Record};
 use accept_promotion::AcceptPromotion;
 use backup::Backup;
+use checkpoint::counted::counted;
 use checkpoint::history::Resumption;
 use checkpoint::history::resumption::from_published;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
@@ -182,7 +183,7 @@ impl Export {
                 )
             }
             Format::Text => print_lines([
-                format!("{out}: {rows} rows, root {root}"),
+                format!("{out}: {}, root {root}", counted(rows, "row", "rows")),
                 format!(
                     "next: checkpoint-signer record import {out} --record PLACE{trust}{believe}"
                 ),
@@ -233,7 +234,10 @@ impl Import {
                 "clock_resumptions": texts(resumed),
             })),
             Format::Text => print_lines([
-                format!("{place}: {rows} rows, {found} of them were there before, root {root}"),
+                format!(
+                    "{place}: {}, {found} of them were there before, root {root}",
+                    counted(rows, "row", "rows")
+                ),
                 format!("next: checkpoint-signer record verify {}", place.flag()),
             ]),
         }
@@ -283,7 +287,9 @@ impl Restore {
             })),
             Format::Text => print_lines([
                 format!(
-                    "{place}: {added} of {lines} checkpoints were added, {rows} rows, root {root}"
+                    "{place}: {added} of {} added, {}, root {root}",
+                    counted(lines, "checkpoint was", "checkpoints were"),
+                    counted(rows, "row", "rows")
                 ),
                 format!(
                     "next: services that run on it go on by themselves; else checkpoint-signer serve {} --known-head HEAD, with every \
@@ -336,11 +342,12 @@ impl VerifyRecord {
                     (0, false) => {
                         "nothing is wrong that could be checked, and NOT ALL WAS CHECKED".into()
                     }
-                    (problems, _) => format!("{problems} PROBLEMS"),
+                    (problems, _) => counted(problems, "PROBLEM", "PROBLEMS"),
                 };
                 print_line(&format!(
-                    "{}: {rows} rows, root {root}: {found}",
-                    self.place.record
+                    "{}: {}, root {root}: {found}",
+                    self.place.record,
+                    counted(rows, "row", "rows")
                 ))?;
             }
         }

@@ -22,6 +22,7 @@ use crate::wire::proto::{
     ProveConsistencyResponse, RecordHead, ResumeClockRequest, ResumeClockResponse,
     SignedCheckpoint as WireSignedCheckpoint,
 };
+use checkpoint::counted::counted;
 use checkpoint::history::rules::{CLOCK_TOLERANCE, RuleViolation, other_clock};
 use checkpoint::history::{Receipt, ResumeOrder, Resumption};
 use checkpoint::identifier::IdentifierError;
@@ -263,8 +264,10 @@ impl Records {
         match rows <= size {
             true => Ok(()),
             false => {
-                let problem =
-                    format!("is {rows}, but the record has {size} rows; expected no more");
+                let problem = format!(
+                    "is {rows}, but the record has {}; expected no more",
+                    counted(size, "row", "rows")
+                );
                 Err(status::invalid_request(field, &problem))
             }
         }

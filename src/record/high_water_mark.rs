@@ -18,6 +18,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::home::{FormerHome, Moved};
+use checkpoint::counted::counted;
 use checkpoint::log::tree::Frontier;
 
 /// How many rows of the past are remembered, to tell how far a record that went back is still the same.
@@ -35,8 +36,9 @@ const PAGES: &str = "after a failover of the database restart no replica, and se
 pub enum WentBack {
     /// Rows are gone.
     #[error(
-        "the record went back from {seen} rows to {found}: an older state was put in its place, and nothing is signed \
-         until the newest one is back, or what is missing was put into it (`checkpoint-signer record restore`; {PAGES})"
+        "the record went back from {} to {found}: an older state was put in its place, and nothing is signed \
+         until the newest one is back, or what is missing was put into it (`checkpoint-signer record restore`; {PAGES})",
+        counted(.seen, "row", "rows")
     )]
     Fewer {
         /// How many rows were seen.
@@ -57,8 +59,9 @@ pub enum WentBack {
     },
     /// The file was replaced; what is written now would be lost with the old one.
     #[error(
-        "the record {path} was replaced by another file, or taken away, after {seen} rows; nothing is signed until this \
-         service was restarted on the record that has them ({PAGE})"
+        "the record {path} was replaced by another file, or taken away, after {}; nothing is signed until this \
+         service was restarted on the record that has them ({PAGE})",
+        counted(.seen, "row", "rows")
     )]
     Replaced {
         /// Where it was.
@@ -68,8 +71,9 @@ pub enum WentBack {
     },
     /// A file of the record is not as this process left it: rows may be lost, or go to two places.
     #[error(
-        "the record after {seen} rows: {path} {problem}; nothing is signed until this service was restarted on the record \
-         that has them (docs/backup.md, \"SQLite, for one machine\")"
+        "the record after {}: {path} {problem}; nothing is signed until this service was restarted on the record \
+         that has them (docs/backup.md, \"SQLite, for one machine\")",
+        counted(.seen, "row", "rows")
     )]
     Disturbed {
         /// Which file.

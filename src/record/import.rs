@@ -16,6 +16,7 @@ use super::check::{Checker, RecordCheck};
 use super::{AppendError, Record, RecordError, RegisterError, ResumeError};
 use crate::advice;
 use checkpoint::checkpoint::TIMESTAMP_TOLERANCE;
+use checkpoint::counted::counted;
 use checkpoint::history::resumption::list;
 use checkpoint::history::rules::{CLOCK_TOLERANCE, MaxEntryJump};
 use checkpoint::history::{Receipt, Resumption};
@@ -36,7 +37,7 @@ pub enum ImportError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// What the export says is wrong; nothing was imported.
-    #[error("the export is wrong, so nothing is imported: {problems} problems, the first: {first}")]
+    #[error("the export is wrong, so nothing is imported: {}, the first: {first}", counted(.problems, "problem", "problems"))]
     Wrong {
         /// How many.
         problems: u64,
@@ -45,8 +46,9 @@ pub enum ImportError {
     },
     /// The record has other rows already.
     #[error(
-        "the record holds {found} rows that are not the first of the export; expected an empty record, or one \
-         that an import of the same export was interrupted in"
+        "the record holds {} not the first of the export; expected an empty record, or one \
+         that an import of the same export was interrupted in",
+        counted(.found, "row that is", "rows that are")
     )]
     OtherRows {
         /// How many it has.
@@ -336,7 +338,10 @@ async fn check(
         let size = tree.size();
         return wrong(
             1,
-            format!("line 1: rows: is {rows}, but {size} rows follow"),
+            format!(
+                "line 1: rows: is {rows}, but {}",
+                counted(size, "row follows", "rows follow")
+            ),
         );
     }
     match tree.root().to_string() == *root {

@@ -22,6 +22,7 @@ use super::import::Present;
 use super::{AppendError, Record, RecordError, ResumeError};
 use crate::advice;
 use checkpoint::checkpoint::{CheckpointId, InvalidCheckpoint, LedgerId, MAX_JSON_BYTES};
+use checkpoint::counted::counted;
 use checkpoint::history::rules::{MaxEntryJump, RuleViolation, check_clock};
 use checkpoint::history::{Ledgers, Resumption};
 use checkpoint::jws::SignedCheckpoint;
@@ -102,7 +103,8 @@ pub enum RestoreError {
     },
     /// The record refuses a line that it would have taken a moment ago.
     #[error(
-        "line {line}: {error}; {added} checkpoints were added before: end what else signs on this record, and run it again"
+        "line {line}: {error}; {} added before: end what else signs on this record, and run it again",
+        counted(.added, "checkpoint was", "checkpoints were")
     )]
     Refused {
         /// Where.
@@ -329,7 +331,9 @@ impl Times {
             .pop_front_if(|next| next.after_rows <= rows)
         {
             let problem = match self.newest {
-                _ if next.after_rows < rows => format!("there are {rows} rows before it already"),
+                _ if next.after_rows < rows => {
+                    format!("{} before it already", counted(rows, "row is", "rows are"))
+                }
                 Some(newest) if newest == next.newest_signed_at => {
                     self.newest = Some(next.resumed_from);
                     continue;
@@ -377,7 +381,10 @@ impl Times {
             None => Ok(()),
             Some(next) => Err(RestoreError::Misfit {
                 resumption: Box::new(next),
-                problem: format!("there are only {} rows", self.rows),
+                problem: format!(
+                    "there are no more than {}",
+                    counted(self.rows, "row", "rows")
+                ),
             }),
         }
     }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::RecordError;
 use checkpoint::checkpoint::{Checkpoint, Timestamp};
+use checkpoint::counted::counted;
 use checkpoint::history::Receipt;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::jws::{DetachedJws, SignedCheckpoint};
@@ -108,12 +109,14 @@ pub(super) fn check_head(claim: &HeadClaim, newest: Option<(i64, i64)>) -> Optio
     let position = newest.map_or(0, |(position, _)| position);
     if position > size {
         return Some(format!(
-            "row {position} is beyond the head, which counts {size} rows"
+            "row {position} is beyond the head, which counts {}",
+            counted(size, "row", "rows")
         ));
     }
     if position < size {
         return Some(format!(
-            "the head counts {size} rows, but the newest is row {position}"
+            "the head counts {}, but the newest is row {position}",
+            counted(size, "row", "rows")
         ));
     }
     // Each row is dated no more than the tolerance before the latest one so far.

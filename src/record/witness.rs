@@ -16,6 +16,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Record, RecordError, prover};
+use checkpoint::counted::counted;
 use checkpoint::key::instant_text;
 use checkpoint::log::AnyHead;
 use checkpoint::log::head::LogName;
@@ -53,8 +54,9 @@ pub enum NotContained {
     },
     /// The record does not know its key.
     #[error(
-        "{place}: {counted} is signed by {key}, which the record does not know; the record has {rows} rows and is older than \
-         that key, or is another one; {ADVICE}"
+        "{place}: {counted} is signed by {key}, which the record does not know; the record has {} and is older than \
+         that key, or is another one; {ADVICE}",
+        self::counted(.rows, "row", "rows")
     )]
     UnknownKey {
         /// Where the head is from.
@@ -78,8 +80,9 @@ pub enum NotContained {
     },
     /// The record has fewer rows.
     #[error(
-        "{place}: {counted}, but the record has {rows} rows: it is older than that, perhaps a restored backup, and would give \
-         places a second time; {ADVICE}"
+        "{place}: {counted}, but the record has {}: it is older than that, perhaps a restored backup, and would give \
+         places a second time; {ADVICE}",
+        self::counted(.rows, "row", "rows")
     )]
     Older {
         /// Where the head is from.
@@ -130,7 +133,11 @@ pub struct Counted {
 
 impl std::fmt::Display for Counted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the head that counts {} rows", self.rows)?;
+        write!(
+            f,
+            "the head that counts {}",
+            self::counted(self.rows, "row", "rows")
+        )?;
         if let Some(signed_at) = self.signed_at {
             write!(f, " (of {})", instant_text(signed_at))?;
         }

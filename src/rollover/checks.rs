@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::proposal::check_coverage;
 use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion, is_revoked};
 use super::{StepRefusal, timeline};
+use checkpoint::counted::counted;
 use checkpoint::key::{covered_until, instant_text};
 use checkpoint::keyring::KeyState;
 
@@ -182,7 +183,10 @@ fn no_reuse(
             }
         }
     }
-    Ok(format!("compared with {compared} keys"))
+    Ok(format!(
+        "compared with {}",
+        counted(compared, "key", "keys")
+    ))
 }
 
 fn endorsement(

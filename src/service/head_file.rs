@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::record::witness::{self, KnownHead, NotContained};
 use crate::record::{Record, RecordError};
+use checkpoint::counted::counted;
 use checkpoint::log::head::{LogName, SignedHead};
 use checkpoint::log::note::MAX_NOTE_BYTES;
 use checkpoint::log::{AnyHead, AnyHeadError};
@@ -49,10 +50,10 @@ pub enum HeadFileError {
     },
     /// It is missing, and the record is not empty.
     #[error(
-        "--head-file {}: is missing, but the record has {rows} rows, and nothing tells whether it had more; restore the file, or, \
+        "--head-file {}: is missing, but the record has {}, and nothing tells whether it had more; restore the file, or, \
          if none was kept for this record so far, make it while the service runs without --head-file: `checkpoint-signer record \
          head > {}`",
-        path.display(), path.display()
+        path.display(), counted(.rows, "row", "rows"), path.display()
     )]
     Missing {
         /// The file.

@@ -172,7 +172,7 @@ async fn what_is_no_file_is_no_record_and_hangs_nobody() {
     sign_all(&service, 1..=1).await;
     service.stop().await;
     let (code, shown) = verify(&place);
-    assert!(code == Some(0) && shown.contains("1 rows"), "{shown}");
+    assert!(code == Some(0) && shown.contains("1 row,"), "{shown}");
 }
 
 async fn health_says(replica: &Replica, code: i32, expected: &str) {

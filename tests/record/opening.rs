@@ -163,6 +163,6 @@ async fn postgres_itself_refuses_what_the_rules_forbid() {
     // Written past the program, it is found.
     let found = check_record(record.as_ref()).await.unwrap();
     let told: Vec<String> = found.told.iter().map(ToString::to_string).collect();
-    let beyond = "row 2 is beyond the head, which counts 1 rows";
+    let beyond = "row 2 is beyond the head, which counts 1 row";
     assert_eq!((told, found.tree.size()), (vec![beyond.to_owned()], 1));
 }

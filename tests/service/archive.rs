@@ -79,8 +79,8 @@ async fn folders_files_and_lines_are_mixed_and_one_bad_one_ends_nothing() {
     for line in [
         "MALFORMED          archive/lines.jsonl:3: this is not a signed checkpoint",
         "VALID              again.json: key-2025 signed at",
-        "11 checkpoints of 1 ledgers: 10 VALID, 1 MALFORMED",
-        "seen together: 0 faults, 1 gaps, 1 there more than once, 0 left out",
+        "11 checkpoints of 1 ledger: 10 VALID, 1 MALFORMED",
+        "seen together: 0 faults, 1 gap, 1 there more than once, 0 left out",
         "ledger org_1: 1 day without a checkpoint between 2025-06-05T12:00:00Z (chk_5)",
         "key-2025, from 2025-06-30T12:00:",
         "org_1, from 2025-06-01T12:00:00Z to 2025-06-10T12:00:00Z, 10 entries",

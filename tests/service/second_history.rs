@@ -181,7 +181,7 @@ fn rows_that_are_dated_in_the_future_are_noted() {
     thief.write_at(folder, &[row], 1, json!([]), "9000-03-01");
     let plain = "verify export.ndjson --keys keys.json";
     let (code, shown) = run(folder, plain);
-    let told = "DATED_AHEAD        1 checkpoints are signed at times that are yet to come, the first in export.ndjson:2 at \
+    let told = "DATED_AHEAD        1 checkpoint is signed at times that are yet to come, the first in export.ndjson:2 at \
                 9000-02-01T00:00:00Z";
     assert!(code == 0 && shown.contains(told), "{shown}");
     let (code, shown) = run(folder, &format!("{plain} --format json"));

@@ -30,9 +30,10 @@
 //! | [`history`] | the rules that forbid a second history, and what rows make of their ledgers |
 //! | [`log`] | the record as a transparency log: batches, tree, proofs, heads, exports |
 //! | [`reason`] | why a service does not do what it is asked |
-//! | [`fault`], [`hex`], [`identifier`], [`lines`], [`visible`] | what is wrong with input; the form of hashes and names; lines within a bound; text that is safe to show |
+//! | [`fault`], [`hex`], [`identifier`], [`lines`], [`visible`], [`counted`] | what is wrong with input; the form of hashes and names; lines within a bound; text that is safe to show; numbers of things |
 
 pub mod checkpoint;
+pub mod counted;
 pub mod fault;
 pub mod hex;
 pub mod history;

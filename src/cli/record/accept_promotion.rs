@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::operator;
 use crate::record::home::{Acceptance, Home, Moved};
 use crate::record::{RecordError, WentBack};
+use checkpoint::counted::counted;
 use checkpoint::history::Receipt;
 use checkpoint::key::instant_text;
 use checkpoint::log::head::{DEFAULT_LOG, LogName};
@@ -215,7 +216,8 @@ impl Shown {
             self.moved.here, self.record
         ))?;
         let (rows, root) = (self.rows, &self.root);
-        print_line(&format!("it has               {rows} rows, root {root}"))?;
+        let rows = counted(rows, "row", "rows");
+        print_line(&format!("it has               {rows}, root {root}"))?;
         print_line("the newest of each ledger, the newest first:")?;
         for row in newest_of_each(&self.newest) {
             print_line(&format!("  {}", line(row)))?;

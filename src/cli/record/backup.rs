@@ -13,6 +13,7 @@ use crate::cli::place::{RecordArg, RecordPlace};
 use crate::cli::{Failure, Format, FormatArg, print_json, print_lines};
 use crate::record::check::{RecordCheck, check_record};
 use crate::record::sqlite::SqliteRecord;
+use checkpoint::counted::counted;
 
 #[derive(Args)]
 pub(in crate::cli) struct Backup {
@@ -65,8 +66,9 @@ impl Backup {
         } = verify(&copy).await?;
         if let Some(first) = told.first() {
             return Err(Failure::Negative(format!(
-                "the record is wrong, so it is not copied: {problems} problems, the first: {first}; `record verify` lists \
-                 what is wrong"
+                "the record is wrong, so it is not copied: {}, the first: {first}; `record verify` lists \
+                 what is wrong",
+                counted(problems, "problem", "problems")
             )));
         }
         if let Some(unchecked) = unchecked.first() {
@@ -79,7 +81,7 @@ impl Backup {
         match self.format.format {
             Format::Json => print_json(&json!({ "rows": rows, "root": root })),
             Format::Text => print_lines([
-                format!("{shown}: {rows} rows, root {root}"),
+                format!("{shown}: {}, root {root}", counted(rows, "row", "rows")),
                 "next: keep a head beside it, as `record head` prints it: only that tells later whether it is the newest copy"
                     .into(),
             ]),

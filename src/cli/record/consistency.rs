@@ -10,6 +10,7 @@ use crate::cli::failure::refused;
 use crate::cli::{Failure, PROGRAM, ServerArg};
 use crate::wire::proto::record_service_client::RecordServiceClient;
 use crate::wire::proto::{GetRecordHeadRequest, ProveConsistencyRequest};
+use checkpoint::counted::counted;
 use checkpoint::keyring::Keyring;
 use checkpoint::log::AnyHead;
 use checkpoint::log::head::SignedHead;
@@ -100,7 +101,10 @@ impl Consistency {
                         return heads.not_one(&problem);
                     }
                 }
-                format!("its newest head counts {} rows", newest.tree().size)
+                format!(
+                    "its newest head counts {}",
+                    counted(newest.tree().size, "row", "rows")
+                )
             }
             VerdictKind::Valid => format!("its newest head is of another record, {}", newest.log()),
             kind => format!("its newest head is {kind}: {}", found.explanation),

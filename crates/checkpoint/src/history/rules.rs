@@ -21,6 +21,7 @@ use crate::checkpoint::{
     Checkpoint, CheckpointFields, CheckpointId, CumulativeHash, LedgerId, MAX_SAFE_INTEGER,
     Timestamp,
 };
+use crate::counted::counted;
 use crate::key::{KeyId, instant_text};
 use crate::reason::Reason;
 
@@ -89,8 +90,9 @@ pub enum RuleViolation {
     },
     /// Rule 2.
     #[error(
-        "entry_count: ledger {ledger_id} has {entry_count} entries with another cumulative_hash or \
-         total_volume on record, in checkpoint {recorded}; a ledger has one history"
+        "entry_count: ledger {ledger_id} has {} with another cumulative_hash or \
+         total_volume on record, in checkpoint {recorded}; a ledger has one history",
+        counted(.entry_count, "entry", "entries")
     )]
     OtherHistory {
         /// The ledger.

@@ -4,6 +4,7 @@
 //! A proof that verifies against two signed heads is all that an auditor needs. Nothing in it is secret, and a wrong one
 //! never verifies.
 
+use crate::counted::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -24,7 +25,7 @@ pub enum NoSuchProof {
         size: u64,
     },
     /// The smaller tree is the larger one.
-    #[error("{from} rows do not come before {to}; expected no more than {to}")]
+    #[error("{} not come before {to}; expected no more than {to}", counted(.from, "row does", "rows do"))]
     Order {
         /// The rows of the earlier tree.
         from: u64,
@@ -40,7 +41,7 @@ pub enum ProofError {
     #[error(transparent)]
     NoSuchProof(#[from] NoSuchProof),
     /// It is shorter or longer than any right one.
-    #[error("the proof has {found} hashes; expected {expected}")]
+    #[error("the proof has {}; expected {expected}", counted(.found, "hash", "hashes"))]
     Length {
         /// How many it has.
         found: usize,

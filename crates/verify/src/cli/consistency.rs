@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use checkpoint::counted::counted;
 use checkpoint::key::KeyVersion;
 use checkpoint::keyring::{Keyring, KeyringFile, PinnedKeyring, SkippedKey};
 use checkpoint::log::AnyHead;
@@ -101,15 +102,17 @@ fn compare(from: &AnyHead, to: &AnyHead) -> Shown {
     let (first, second) = (from.tree(), to.tree());
     let times = from.signed_at().zip(to.signed_at());
     let text = |head: &AnyHead| match time_text(head.signed_at()) {
-        Some(time) => format!("{} rows, signed at {time}", head.tree().size),
-        None => format!("{} rows", head.tree().size),
+        Some(time) => format!("{}, signed at {time}", rows(head.tree().size)),
+        None => rows(head.tree().size),
     };
     if first.size == second.size {
         return match first.root == second.root {
             true => Shown::Same,
             false => Shown::NotOne(format!(
-                "both heads count {} rows, with the roots {} and {}",
-                first.size, first.root, second.root
+                "both heads count {}, with the roots {} and {}",
+                rows(first.size),
+                first.root,
+                second.root
             )),
         };
     }
@@ -131,11 +134,16 @@ fn compare(from: &AnyHead, to: &AnyHead) -> Shown {
             text(to)
         )),
         None => Shown::Unclear(format!(
-            "--from counts {} rows and --to {}, and a note does not say when it was signed: the record went back, or \
+            "--from counts {} and --to {}, and a note does not say when it was signed: the record went back, or \
              they are the wrong way round; expected the JWS of both heads, or the smaller one as --from",
-            first.size, second.size
+            rows(first.size),
+            second.size
         )),
     }
+}
+
+fn rows(count: u64) -> String {
+    counted(count, "row", "rows")
 }
 
 /// The two heads, and the keys that were skipped in the keyring that both were verified by.

@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::report::Report;
 use super::selecting::Selected;
 use crate::bulk::{Counts, Finding};
+use checkpoint::counted::counted;
 use checkpoint::key::instant_text;
 use checkpoint::keyring::KeyringEntry;
 use checkpoint::verdict::VerdictKind;
@@ -70,7 +71,7 @@ fn summary(report: &Report) -> Markup {
     let tally = &report.tally;
     html! {
         table.verdicts {
-            caption { "Verdicts on " (number(tally.counts.all)) " checkpoints of " (number(tally.ledgers.len() as u64)) " ledgers" }
+            caption { "Verdicts on " (counted(number(tally.counts.all), "checkpoint", "checkpoints")) " of " (counted(number(tally.ledgers.len() as u64), "ledger", "ledgers")) }
             tbody {
                 @for (kind, count) in tally.verdicts.iter().rev() {
                     tr { th scope="row" { (kind) } td { (number(*count)) } td.sentence { (meaning(*kind)) } }

@@ -15,6 +15,7 @@ use super::{Failure, Format, input};
 use crate::files;
 use crate::log::{ExportReport, check_export};
 use checkpoint::checkpoint::MAX_JSON_BYTES;
+use checkpoint::counted::counted;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::instant_text;
@@ -350,8 +351,9 @@ fn show(
     let more = invalid.map(|(_, count)| count).sum::<u64>() - report.faults.len() as u64;
     if more > 0 {
         print_line(&format!(
-            "{:<18} {place}: {more} more rows are not valid",
-            "NOTE"
+            "{:<18} {place}: {} not valid",
+            "NOTE",
+            counted(more, "more row is", "more rows are")
         ))?;
     }
     for found in &report.together.told {
@@ -364,8 +366,9 @@ fn show(
     let more = report.together.count - report.together.told.len() as u64;
     if more > 0 {
         print_line(&format!(
-            "{:<18} {place}: {more} more such pairs of rows",
-            "NOTE"
+            "{:<18} {place}: {} of rows",
+            "NOTE",
+            counted(more, "more such pair", "more such pairs")
         ))?;
     }
     for resumed in &report.together.resumed {
@@ -397,8 +400,15 @@ fn show(
             .root
             .map_or_else(String::new, |root| root.to_string());
         let found = match rows < tree.size {
-            true => format!("it has {rows} rows, and the head counts {}", tree.size),
-            false => format!("its first {} rows make the root {root}", tree.size),
+            true => format!(
+                "it has {}, and the head counts {}",
+                counted(rows, "row", "rows"),
+                tree.size
+            ),
+            false => format!(
+                "its first {} the root {root}",
+                counted(tree.size, "row makes", "rows make")
+            ),
         };
         let each = match report.faults.as_slice() {
             _ if report.together.count > 0 => "each was verified by its own signature",

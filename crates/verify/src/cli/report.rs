@@ -18,6 +18,7 @@ use super::show::{Program, print};
 use super::verdict_line::VerdictLine;
 use super::{Failure, ReportFormat};
 use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Member, Tally};
+use checkpoint::counted::counted;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::key::{Fingerprint, KeyId, KeyVersion, instant_text};
 use checkpoint::keyring::{KeyringEntry, PinnedKeyring, SkippedKey};
@@ -245,8 +246,9 @@ impl Report {
         if let Some((count, first)) = &self.ahead {
             let now = instant_text(self.now);
             self.remarks.push(Finding::DatedAhead(format!(
-                "{count} checkpoints are signed at times that are yet to come, the first in {first}; the clock here shows {now}: \
-                 one of the two clocks is wrong"
+                "{} signed at times that are yet to come, the first in {first}; the clock here shows {now}: \
+                 one of the two clocks is wrong",
+                counted(count, "checkpoint is", "checkpoints are")
             )));
         }
         if self.tally.counts.all == 0 {
@@ -339,16 +341,16 @@ impl Report {
             verdicts.push(format!("{count} {kind}"));
         }
         text.push_str(&format!(
-            "\n{} checkpoints of {} ledgers: {}\n",
-            tally.counts.all,
-            tally.ledgers.len(),
+            "\n{} of {}: {}\n",
+            counted(tally.counts.all, "checkpoint", "checkpoints"),
+            counted(tally.ledgers.len(), "ledger", "ledgers"),
             verdicts.join(", ")
         ));
         let Self { faults, copies, .. } = self;
         text.push_str(&format!(
-            "seen together: {} faults, {} gaps, {copies} there more than once, {} left out\n",
-            faults.len(),
-            self.gaps.count,
+            "seen together: {}, {}, {copies} there more than once, {} left out\n",
+            counted(faults.len(), "fault", "faults"),
+            counted(self.gaps.count, "gap", "gaps"),
             tally.left_out
         ));
         if let Some(url) = &self.told_by {
@@ -373,17 +375,18 @@ impl Report {
         for (ledger_id, ledger) in tally.ledgers.iter().take(MAX_LEDGERS) {
             let time = ledger.time.map_or_else(String::new, |(first, last)| {
                 format!(
-                    ", from {} to {}, {} entries",
+                    ", from {} to {}, {}",
                     instant_text(first),
                     instant_text(last),
-                    ledger.entry_count
+                    counted(ledger.entry_count, "entry", "entries")
                 )
             });
             text.push_str(&format!("{}  {ledger_id}{time}\n", columns(ledger.counts)));
         }
         if tally.ledgers.len() > MAX_LEDGERS {
             let more = tally.ledgers.len() - MAX_LEDGERS;
-            text.push_str(&format!("and {more} more ledgers; --format json has all\n"));
+            let more = counted(more, "more ledger", "more ledgers");
+            text.push_str(&format!("and {more}; --format json has all\n"));
         }
         text
     }
