@@ -218,6 +218,15 @@ fn a_file_larger_than_its_bound_is_refused() {
     let text = vec![b' '; MAX_KEYRING_BYTES + 1];
     assert!(matches!(
         Keyring::from_jwks(&text),
-        Err(KeyringFileError::TooLarge(_))
+        Err(KeyringFileError::TooLarge)
     ));
+}
+
+#[test]
+fn a_byte_order_mark_is_named() {
+    for mark in [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"] {
+        let text = [mark, br#"{"keys":[]}"#].concat();
+        let error = Keyring::from_jwks(&text).unwrap_err().to_string();
+        assert!(error.contains("byte order mark (BOM)"), "{error}");
+    }
 }

@@ -1,6 +1,40 @@
-//! The lines of a text that somebody else wrote, each within a bound.
+//! The lines of a text that somebody else wrote, each within a bound. What ends a line (LF, CRLF, blanks before them) is none of it.
 
 use std::io::{BufRead, Read as _, Result};
+
+/// Marks of UTF-8 and UTF-16, which some editors and shells put before a text.
+const MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+
+/// A text begins with what is no part of it (RFC 8259, section 8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("begins with a byte order mark (BOM); expected UTF-8 without one")]
+pub struct ByteOrderMark;
+
+impl ByteOrderMark {
+    /// Refuses a text that begins with one.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn check(text: &[u8]) -> std::result::Result<(), Self> {
+        match MARKS.iter().any(|mark| text.starts_with(mark)) {
+            true => Err(Self),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A line without what ends it: the white space of JSON (RFC 8259, section 2). One that is longer than `most` bytes stays as it is,
+/// since what follows may have been cut off.
+pub fn content(line: &[u8], most: usize) -> &[u8] {
+    // One more for the CR of the longest line.
+    if line.len() > most + 1 {
+        return line;
+    }
+    let last = line
+        .iter()
+        .rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+    line.get(..last.map_or(0, |last| last + 1)).unwrap_or(line)
+}
 
 /// Reads line by line, and counts.
 pub struct Lines<R> {
@@ -26,14 +60,14 @@ impl<R: BufRead> Lines<R> {
     /// When the text cannot be read.
     pub fn next(&mut self, most: usize) -> Result<Option<(u64, &[u8])>> {
         self.line.clear();
-        // One more for the end of the line, and one to see that it is too long.
+        // Two more for the end of the line.
         let mut bounded = (&mut self.text).take(most as u64 + 2);
         if bounded.read_until(b'\n', &mut self.line)? == 0 {
             return Ok(None);
         }
         self.count += 1;
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        Ok(Some((self.count, line)))
+        Ok(Some((self.count, content(line, most))))
     }
 
     /// How many lines were read.
@@ -54,7 +88,7 @@ mod tests {
     #[test]
     fn lines_are_counted_and_one_that_is_too_long_is_seen_to_be() {
         let mut lines = Lines::new(&b"one\n\nthree\r\nfourth\nlast"[..]);
-        let expected: [(u64, &[u8]); 4] = [(1, b"one"), (2, b""), (3, b"three\r"), (4, b"fourth")];
+        let expected: [(u64, &[u8]); 4] = [(1, b"one"), (2, b""), (3, b"three"), (4, b"fourth")];
         for line in expected {
             assert_eq!(lines.next(6).unwrap(), Some(line));
         }
@@ -63,5 +97,8 @@ mod tests {
         assert_eq!(lines.count(), 5);
         let mut lines = Lines::new(&b"much too long"[..]);
         assert_eq!(lines.next(4).unwrap(), Some((1, &b"much t"[..])));
+        // What follows blanks that are cut off is no line of its own.
+        let mut lines = Lines::new(&b"a         b"[..]);
+        assert_eq!(lines.next(4).unwrap(), Some((1, &b"a     "[..])));
     }
 }

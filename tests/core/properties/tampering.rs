@@ -225,10 +225,7 @@ fn only_the_form_with_an_empty_payload_part_is_read() {
 #[test]
 fn a_longer_compact_form_than_any_key_makes_is_refused() {
     let jws = format!("{}..{}", "A".repeat(2048), "A".repeat(2047));
-    assert!(matches!(
-        DetachedJws::parse(&jws),
-        Err(JwsError::TooLong(4097))
-    ));
+    assert!(matches!(DetachedJws::parse(&jws), Err(JwsError::TooLong)));
 }
 
 fn rsa_key() -> rsa::PrivateKey {

@@ -10,6 +10,7 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use super::fields::{FieldError, MAX_SAFE_INTEGER};
 use super::tree::{JsonObject, JsonValue};
 use crate::fault::{FieldFault, excerpt};
+use crate::lines::ByteOrderMark;
 
 /// Largest JSON text in bytes: twice the largest payload, which leaves room for white space.
 pub const MAX_JSON_BYTES: usize = 1024 * 1024;
@@ -30,14 +31,18 @@ const FIXED_VALUES: usize = 9;
 /// # Errors
 /// [`FieldFault`] with the path of the member that is wrong, or `json` when the text as a whole is.
 pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
+    let refused = |problem: String| Err(FieldFault::new("json", problem));
     if text.len() > MAX_JSON_BYTES {
-        return Err(FieldFault::new(
-            "json",
-            format!(
-                "has {} bytes; expected at most {MAX_JSON_BYTES}",
-                text.len()
-            ),
+        // How much longer, nobody knows who reads no further.
+        return refused(format!(
+            "is longer than {MAX_JSON_BYTES} bytes; expected no more"
         ));
+    }
+    if let Err(mark) = ByteOrderMark::check(text) {
+        return refused(mark.to_string());
+    }
+    if text.trim_ascii().is_empty() {
+        return refused("is empty; expected an object".into());
     }
     let mut fault = None;
     let mut left = MAX_VALUES + FIXED_VALUES;
@@ -52,10 +57,7 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
         .and_then(|value| reader.end().map(|()| value));
     match value {
         Ok(JsonValue::Object(object)) => Ok(object),
-        Ok(other) => Err(FieldFault::new(
-            "json",
-            format!("{}; expected an object", describe(&other)),
-        )),
+        Ok(other) => refused(format!("{}; expected an object", describe(&other))),
         Err(error) => {
             Err(fault.unwrap_or_else(|| FieldFault::new("json", format!("is not JSON: {error}"))))
         }

@@ -28,8 +28,8 @@ pub const MAX_JWS_BYTES: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum JwsError {
     /// It is longer than [`MAX_JWS_BYTES`].
-    #[error("has {0} bytes; expected at most {MAX_JWS_BYTES}")]
-    TooLong(usize),
+    #[error("is longer than {MAX_JWS_BYTES} bytes; expected no more")]
+    TooLong,
     /// It has not the form `header..signature`.
     #[error("is not a detached JWS; expected header..signature with an empty payload part")]
     Form,
@@ -86,7 +86,7 @@ impl DetachedJws {
     /// [`JwsError`] says which part is wrong.
     pub fn parse_as(expected: JwsType, compact: &str) -> Result<Self, JwsError> {
         if compact.len() > MAX_JWS_BYTES {
-            return Err(JwsError::TooLong(compact.len()));
+            return Err(JwsError::TooLong);
         }
         let (encoded_header, signature) = compact.split_once("..").ok_or(JwsError::Form)?;
         if encoded_header.contains('.') || signature.contains('.') || signature.is_empty() {

@@ -12,6 +12,7 @@ use super::kind::{self, Kind, SkippedKey};
 use super::{Endorsement, KeyConflict, Keyring, KeyringEntry, Revocation};
 use crate::fault::{self, Faults, FieldFault};
 use crate::key::{KeyId, KeyVersion, PublicKey, PublicKeyError, ValidityWindow, instant_of};
+use crate::lines::ByteOrderMark;
 
 /// Largest keyring file in bytes: about 10,000 keys.
 pub const MAX_KEYRING_BYTES: usize = 16 * 1024 * 1024;
@@ -20,8 +21,11 @@ pub const MAX_KEYRING_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringFileError {
     /// The file is larger than [`MAX_KEYRING_BYTES`].
-    #[error("keyring: has {0} bytes; expected at most {MAX_KEYRING_BYTES}")]
-    TooLarge(usize),
+    #[error("keyring: is longer than {MAX_KEYRING_BYTES} bytes; expected no more")]
+    TooLarge,
+    /// The file is in another coding, or was written anew.
+    #[error("keyring: {0}")]
+    Mark(#[from] ByteOrderMark),
     /// The file is not a JWK Set of keys with windows.
     #[error("keyring: is not a JWK Set: {0}")]
     Json(#[from] serde_json::Error),
@@ -194,8 +198,9 @@ impl KeyringFile {
     /// [`KeyringFileError`] names the key and the member that is wrong.
     pub fn read(text: &[u8]) -> Result<Self, KeyringFileError> {
         if text.len() > MAX_KEYRING_BYTES {
-            return Err(KeyringFileError::TooLarge(text.len()));
+            return Err(KeyringFileError::TooLarge);
         }
+        ByteOrderMark::check(text)?;
         if !text.trim_ascii_start().starts_with(b"{") {
             let problem = "is not an object with keys; expected the JSON of a JWK Set";
             return Err(serde_json::Error::custom(problem).into());

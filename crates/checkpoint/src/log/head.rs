@@ -34,8 +34,8 @@ identifier! {
 #[derive(Debug, thiserror::Error)]
 pub enum HeadError {
     /// It is longer than [`MAX_HEAD_BYTES`].
-    #[error("has {0} bytes; expected at most {MAX_HEAD_BYTES}")]
-    TooLong(usize),
+    #[error("is longer than {MAX_HEAD_BYTES} bytes; expected no more")]
+    TooLong,
     /// It is no JWS, or a JWS of something else.
     #[error(transparent)]
     Jws(#[from] JwsError),
@@ -117,7 +117,7 @@ impl SignedHead {
     /// [`HeadError`] says what is wrong with its form.
     pub fn parse(compact: &str) -> Result<Self, HeadError> {
         if compact.len() > MAX_HEAD_BYTES {
-            return Err(HeadError::TooLong(compact.len()));
+            return Err(HeadError::TooLong);
         }
         let jws = EmbeddedJws::parse_as(JwsType::RecordHead, compact.trim_ascii())?;
         let head = RecordHead::from_payload(jws.payload())?;

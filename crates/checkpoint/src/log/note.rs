@@ -45,8 +45,8 @@ pub const MAX_NOTE_BYTES: usize = MAX_HEAD_BYTES + MAX_SIGNATURES * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     /// It is longer than [`MAX_NOTE_BYTES`].
-    #[error("has {0} bytes; expected at most {MAX_NOTE_BYTES}")]
-    TooLong(usize),
+    #[error("is longer than {MAX_NOTE_BYTES} bytes; expected no more")]
+    TooLong,
     /// It is not text, a blank line and signature lines.
     #[error("is not a signed note; expected text, a blank line and lines of a signature each")]
     Form,
@@ -104,7 +104,7 @@ impl Note {
     /// [`NoteError`] says what is wrong with its form.
     pub fn parse(note: &str) -> Result<Self, NoteError> {
         if note.len() > MAX_NOTE_BYTES {
-            return Err(NoteError::TooLong(note.len()));
+            return Err(NoteError::TooLong);
         }
         if note.chars().any(|c| c < ' ' && c != '\n') {
             return Err(NoteError::Form);
