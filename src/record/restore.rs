@@ -146,11 +146,10 @@ impl Published {
         let Some((number, line)) = self.0.next(MAX_JSON_BYTES)? else {
             return Ok(None);
         };
-        let text = line.trim_ascii_end();
-        if text.len() > MAX_JSON_BYTES {
+        if line.len() > MAX_JSON_BYTES {
             return Err(RestoreError::TooLong(number));
         }
-        match SignedCheckpoint::from_published_json(text) {
+        match SignedCheckpoint::from_published_json(line) {
             Ok(signed) => Ok(Some((number, signed))),
             Err(error) => Err(RestoreError::NotPublished(number, error)),
         }

@@ -10,6 +10,7 @@
 )]
 
 mod histories;
+mod lines;
 mod opening;
 mod queue;
 mod stores;

@@ -15,7 +15,7 @@ use crate::postgres::Database;
 use crate::support::at;
 use testing::record::{key, signed};
 
-const NOON: &str = "2025-06-01T12:00:00Z";
+pub const NOON: &str = "2025-06-01T12:00:00Z";
 const ROWS: u64 = 25;
 
 fn run(arguments: &[&str]) -> Output {
@@ -57,7 +57,7 @@ async fn with_rows(record: &dyn Record, rows: Vec<SignedCheckpoint>) {
 }
 
 /// A folder with a record of [`ROWS`] rows, whose key was revoked afterwards, and its export.
-async fn exported() -> (TempDir, PathBuf) {
+pub async fn exported() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("record.sqlite");
     SqliteRecord::init(&path).unwrap();
@@ -88,12 +88,12 @@ fn export(place: &str, out: &Path) {
 }
 
 /// What is noted of the key another way than by the export.
-fn fingerprint() -> String {
+pub fn fingerprint() -> String {
     key().version().fingerprint().to_string()
 }
 
 /// The place of a new, empty SQLite record.
-fn empty(folder: &TempDir, name: &str) -> String {
+pub fn empty(folder: &TempDir, name: &str) -> String {
     let place = format!("sqlite:{}", folder.path().join(name).display());
     succeed(&["record", "init", "--record", &place]);
     place

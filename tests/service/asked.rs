@@ -107,7 +107,7 @@ fn rows_beyond_a_head_are_verified_and_those_that_are_wrong_are_named() {
     assert!(code == 1 && shown.contains("NOT_WHOLE"), "{shown}");
     let (code, shown) = folder.run("verify cut.ndjson --keys kr.json");
     assert!(
-        code == 2 && shown.contains("12 rows were exported, and it has 7"),
+        code == 1 && shown.contains("NOT_WHOLE          cut.ndjson: its first line says that 12 rows were exported, and it has 7"),
         "{shown}"
     );
 }
@@ -384,8 +384,10 @@ fn that_nothing_was_checked_is_told_in_every_form() {
         for format in ["text", "json", "ndjson", "html"] {
             let (code, shown) =
                 folder.run(&format!("verify {asked} --keys keys --format {format}"));
+            // A first line that speaks of rows which are not there is contradicted by the file.
+            let expected = if asked == "only.ndjson" { 1 } else { 2 };
             assert!(
-                code == 2 && shown.contains("nothing was checked"),
+                code == expected && shown.contains("nothing was checked"),
                 "{asked} {format}: {code} {shown}"
             );
         }

@@ -9,12 +9,12 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::tree::Frontier;
+use super::tree::{Frontier, TreeHash};
 use crate::checkpoint::{InvalidCheckpoint, MAX_JSON_BYTES};
 use crate::history::Resumption;
 use crate::jws::SignedCheckpoint;
 use crate::keyring::{Keyring, KeyringFile, KeyringFileError, MAX_KEYRING_BYTES, SkippedKey};
-use crate::lines::Lines;
+use crate::lines::{ByteOrderMark, Lines};
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -105,6 +105,7 @@ impl ExportHeader {
     /// # Errors
     /// [`ReadError`] when it is anything else, or of another version.
     pub fn parse(line: &[u8]) -> Result<Self, ReadError> {
+        ByteOrderMark::check(line)?;
         let header: Self = serde_json::from_slice(line)
             .map_err(|error| ReadError::NotAnExport(error.to_string()))?;
         match header.record_export {
@@ -120,6 +121,9 @@ pub enum ReadError {
     /// The file fails.
     #[error("the export cannot be read: {0}")]
     Io(#[from] std::io::Error),
+    /// It is in another coding, or was written anew.
+    #[error("line 1: {0}")]
+    Mark(#[from] ByteOrderMark),
     /// It is something else.
     #[error(
         "line 1: is not the first line of a record's export: {0}; expected a file that was exported whole"
@@ -137,6 +141,34 @@ pub enum ReadError {
     /// A row is none.
     #[error("line {0}: {1}")]
     Row(u64, InvalidCheckpoint),
+    /// Nothing stands where a row should.
+    #[error("line {0}: is empty; expected a row")]
+    Empty(u64),
+    /// A row is not as it was exported, though its content may be.
+    #[error(
+        "line {0}: is not in its canonical form (RFC 8785); expected the line as `record export` wrote it"
+    )]
+    NotCanonical(u64),
+}
+
+/// The first row that is not in its canonical form, if that is all that is wrong with an export: in this form, its rows have
+/// the root that its first line tells.
+///
+/// # Errors
+/// [`ReadError`] when it cannot be read, or is no export.
+pub fn row_in_other_form(export: impl BufRead) -> Result<Option<u64>, ReadError> {
+    let mut reader = ExportReader::open(export)?;
+    let (mut tree, mut first) = (Frontier::default(), None);
+    while let Some((number, line)) = reader.line(MAX_JSON_BYTES)? {
+        let row = SignedCheckpoint::from_published_json(line);
+        let row = row.map_err(|error| ReadError::Row(number, error))?;
+        if row.published_json().as_bytes() != line {
+            first = first.or(Some(number));
+        }
+        tree.push(TreeHash::of(&row));
+    }
+    let as_promised = tree.size() == reader.rows && tree.root().to_string() == reader.root;
+    Ok(first.filter(|_| as_promised))
 }
 
 /// Reads an export, row by row.
@@ -187,8 +219,15 @@ impl<R: BufRead> ExportReader<R> {
         while rows.len() < most
             && let Some((number, line)) = self.line(MAX_JSON_BYTES)?
         {
+            if line.is_empty() {
+                return Err(ReadError::Empty(number));
+            }
             let row = SignedCheckpoint::from_published_json(line);
-            rows.push(row.map_err(|error| ReadError::Row(number, error))?);
+            let row = row.map_err(|error| ReadError::Row(number, error))?;
+            if row.published_json().as_bytes() != line {
+                return Err(ReadError::NotCanonical(number));
+            }
+            rows.push(row);
         }
         Ok(rows)
     }

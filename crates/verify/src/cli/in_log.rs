@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::head::{expect_valid, read_head, time_text};
+use super::inputs::other_form;
 use super::keyring::skipped_json;
 use super::pin::{pinned_json, pinned_text};
 use super::show::{print, print_json, print_line};
@@ -384,10 +385,15 @@ fn show(
             .whole
             .map(|root| root.to_string())
             .unwrap_or_default();
-        print_line(&format!(
-            "NOT_WHOLE          {place}: its first line says {promised} rows of the root {root}; it has {rows} rows of \
-             the root {found}: rows were taken away, added or changed since it was written"
-        ))?;
+        let told = other_form(export).unwrap_or_else(|| {
+            format!(
+                "its first line says {} of the root {root}; it has {} of the root {found}: rows were taken away, added or \
+                 changed since it was written",
+                counted(promised, "row", "rows"),
+                counted(rows, "row", "rows")
+            )
+        });
+        print_line(&format!("NOT_WHOLE          {place}: {told}"))?;
     }
     if tree.size == 0 {
         return print_line(&format!(

@@ -1,7 +1,7 @@
 //! Where published checkpoints come from: files with one, files with one a line, folders, standard input. They are
 //! streamed: nothing here grows with their number.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +14,9 @@ use walkdir::WalkDir;
 use crate::files;
 use crate::log::told_resumption;
 use checkpoint::checkpoint::MAX_JSON_BYTES;
-use checkpoint::log::export::ExportHeader;
+use checkpoint::counted::counted;
+use checkpoint::lines;
+use checkpoint::log::export::{ExportHeader, row_in_other_form};
 use checkpoint::log::tree::{Frontier, TreeHash};
 
 /// Bytes that are read at once.
@@ -150,9 +152,10 @@ fn read(
         let Some((number, first)) = lines.next()? else {
             return Err(std::io::Error::other("is empty: nothing in it was checked"));
         };
-        let second = lines.next()?;
         // What is not wholly the first line of an export is taken for a checkpoint, and judged.
         let export = ExportHeader::parse(&first).ok();
+        lines.blank_ones_too = export.is_some();
+        let second = lines.next()?;
         if let Some(header) = &export {
             let resumptions = header.resumptions().map_err(std::io::Error::other)?;
             resumed.extend(resumptions.iter().map(told_resumption));
@@ -197,22 +200,8 @@ fn read(
             }
             next = lines.next()?;
         }
-        let (rows, root) = (tree.size(), tree.root().to_string());
-        match export {
-            Some(header) if header.rows != rows => Err(std::io::Error::other(format!(
-                "its first line says that {} rows were exported, and it has {rows}: the others were not checked",
-                header.rows
-            ))),
-            Some(header) if header.root != root => {
-                not_whole = Some(format!(
-                    "{source}: its first line says that the {rows} rows have the root {}, and they have {root}: rows were \
-                     changed, exchanged or moved since it was written, or the first line was",
-                    header.root
-                ));
-                Ok(true)
-            }
-            _ => Ok(true),
-        }
+        not_whole = export.and_then(|header| wrong_rows(path, &header, &tree));
+        Ok(true)
     };
     let found = read();
     let go_on = resumed
@@ -220,10 +209,44 @@ fn read(
         .all(|told| take(Err(Trouble::Resumed(format!("{source}: {told}")))));
     match found {
         Ok(read) => {
+            let not_whole = not_whole.map(|problem| format!("{source}: {problem}"));
             read && go_on && not_whole.is_none_or(|problem| take(Err(Trouble::NotWhole(problem))))
         }
         Err(error) => take(Err(Trouble::Unread(format!("{source}: {error}")))),
     }
+}
+
+/// What is wrong when the rows of an export are not those of which its first line speaks.
+fn wrong_rows(path: &Path, header: &ExportHeader, found: &Frontier) -> Option<String> {
+    let (rows, root) = (found.size(), found.root().to_string());
+    if header.rows == rows && header.root == root {
+        return None;
+    }
+    Some(match other_form(path) {
+        Some(told) => told,
+        None if header.rows != rows => format!(
+            "its first line says that {} exported, and it has {rows}: rows were taken away or added since it was written, \
+             or the first line was changed",
+            counted(header.rows, "row was", "rows were")
+        ),
+        None => format!(
+            "its first line says that the {} the root {}, and they have {root}: rows were changed, exchanged or moved since it \
+             was written, or the first line was",
+            counted(rows, "row has", "rows have"),
+            header.root
+        ),
+    })
+}
+
+/// What to say of an export whose rows are those of its first line, and only stand there in another form. What is no file is
+/// not read twice.
+pub(super) fn other_form(path: &Path) -> Option<String> {
+    let export = BufReader::new(files::open_regular(path).ok()?);
+    let line = row_in_other_form(export).ok().flatten()?;
+    Some(format!(
+        "line {line} is not in its canonical form (RFC 8785), of which the root in its first line is: expected the file as \
+         `record export` wrote it"
+    ))
 }
 
 fn is_known(extension: &str) -> bool {
@@ -258,7 +281,7 @@ fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
-/// The lines that are not blank, each up to a bound.
+/// The lines, each up to a bound, without those that are blank but where each counts.
 struct Lines<'a> {
     reader: &'a mut dyn Read,
     buffer: BytesMut,
@@ -268,6 +291,8 @@ struct Lines<'a> {
     number: u64,
     /// The rest of this line is dropped: it is too long.
     dropping: bool,
+    /// In an export, where one stands that has nothing in it, a row should.
+    blank_ones_too: bool,
 }
 
 impl<'a> Lines<'a> {
@@ -278,6 +303,7 @@ impl<'a> Lines<'a> {
             searched: 0,
             number: 1,
             dropping: false,
+            blank_ones_too: false,
         }
     }
 
@@ -290,11 +316,12 @@ impl<'a> Lines<'a> {
                 self.searched = 0;
                 let number = self.number;
                 self.number += 1;
-                if std::mem::take(&mut self.dropping) || line.trim_ascii().is_empty() {
+                let is_blank = !self.blank_ones_too && line.trim_ascii().is_empty();
+                if std::mem::take(&mut self.dropping) || is_blank {
                     continue;
                 }
                 let text = line.strip_suffix(b"\n").unwrap_or(&line);
-                let text = text.strip_suffix(b"\r").unwrap_or(text);
+                let text = lines::content(text, MAX_JSON_BYTES);
                 return Ok(Some((number, line.slice_ref(text))));
             }
             self.searched = self.buffer.len();
@@ -309,8 +336,12 @@ impl<'a> Lines<'a> {
             if !self.fill()? {
                 let rest = self.buffer.split().freeze();
                 self.searched = 0;
-                let blank = rest.trim_ascii().is_empty();
-                return Ok((!blank).then_some((self.number, rest)));
+                let text = lines::content(&rest, MAX_JSON_BYTES);
+                let ended = match self.blank_ones_too {
+                    true => rest.is_empty(),
+                    false => rest.trim_ascii().is_empty(),
+                };
+                return Ok((!ended).then(|| (self.number, rest.slice_ref(text))));
             }
         }
     }

@@ -21,6 +21,7 @@ use super::order::{Disorders, FIRST_LINE, MAX_TOLD, Names, Order};
 use crate::bulk::{Fingerprints, Judge, Selection};
 use checkpoint::checkpoint::{MAX_JSON_BYTES, Outline};
 use checkpoint::keyring::PinnedKeyring;
+use checkpoint::lines::content;
 use checkpoint::log::export::{ExportReader, ReadError};
 use checkpoint::log::proof::TreeHead;
 use checkpoint::log::tree::{Frontier, TreeHash};
@@ -345,7 +346,7 @@ fn each_chunk(
             let mut lines = Vec::with_capacity(chunk.len() / 512);
             let mut start = 0;
             for end in memchr::memchr_iter(b'\n', chunk).chain([chunk.len()]) {
-                let line = chunk.get(start..end).unwrap_or_default();
+                let line = content(chunk.get(start..end).unwrap_or_default(), MAX_JSON_BYTES);
                 if line.len() > MAX_JSON_BYTES {
                     return Err(ReadError::TooLong(count, MAX_JSON_BYTES));
                 }
