@@ -171,9 +171,10 @@ impl AcceptPromotion {
     }
 
     fn nothing_to_accept(&self, acts: &[String]) -> Result<(), Failure> {
+        let unasked = self.witnesses.unasked();
         match self.format.format {
             Format::Json => print_json(&json!({
-                "accepted": false, "moved": false, "record": self.record.to_string(), "acts": acts,
+                "accepted": false, "moved": false, "record": self.record.to_string(), "acts": acts, "not_checked": unasked,
             })),
             Format::Text => {
                 let dropped = match &self.reason {
@@ -184,7 +185,8 @@ impl AcceptPromotion {
                     "{}: the record lives where it is; there is nothing to accept{dropped}",
                     self.record
                 ))?;
-                acts.iter().try_for_each(|act| print_line(act))
+                acts.iter().try_for_each(|act| print_line(act))?;
+                print_not_checked(&unasked)
             }
         }
     }
@@ -222,10 +224,7 @@ impl Shown {
         for row in newest_of_each(&self.newest) {
             print_line(&format!("  {}", line(row)))?;
         }
-        let not_checked = self.not_checked.iter();
-        not_checked
-            .map(|told| format!("not checked: {told}"))
-            .try_for_each(|told| print_line(&told))
+        print_not_checked(&self.not_checked)
     }
 
     fn json(&self, acceptance: Option<&Acceptance>) -> Value {
@@ -239,6 +238,11 @@ impl Shown {
             "reason": acceptance.map(|acceptance| &acceptance.reason),
         })
     }
+}
+
+fn print_not_checked(told: &[String]) -> Result<(), Failure> {
+    let mut told = told.iter().map(|told| format!("not checked: {told}"));
+    told.try_for_each(|told| print_line(&told))
 }
 
 /// A line for an act on record.

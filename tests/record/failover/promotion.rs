@@ -216,8 +216,20 @@ async fn a_peer_that_does_not_answer_is_not_taken_for_one_that_agrees() {
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("not checked: --peer"), "{shown}");
     told.sign_until_done(&replica, 2).await;
-    let (code, shown) = accept(&servers, &["--reason", "again"]);
+    let (code, shown) = accept(&servers, &["--reason", "again", "--peer", &nobody]);
     assert!(code == 0 && shown.contains("was not recorded"), "{shown}");
+    let unasked = format!("--peer {nobody}: was not asked");
+    assert!(
+        shown.contains(&format!("not checked: {unasked}")),
+        "{shown}"
+    );
+    let (_, shown) = accept(&servers, &[&quiet[..], &["--peer", &nobody]].concat());
+    let found = first_json(&shown);
+    assert_eq!(
+        found["not_checked"],
+        serde_json::json!([unasked]),
+        "{shown}"
+    );
     replica.stop().await;
 }
 
