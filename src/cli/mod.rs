@@ -127,6 +127,14 @@ impl Command {
         }
     }
 
+    /// What is logged. What became of the record is an event for who serves it; for a command it is its answer, and comes once.
+    fn filter(&self, asked: &str) -> String {
+        match self {
+            Self::Serve(_) => asked.into(),
+            _ => format!("{asked},{}=off", crate::record::HIGH_WATER_MARK),
+        }
+    }
+
     /// Where traces go.
     fn collector(&self) -> Option<&Collector> {
         match self {
@@ -169,7 +177,7 @@ pub fn main() -> ExitCode {
             unused::check(&matches)?;
             let hardening = cli.command.handles_private_keys().then(Hardening::apply);
             let (audit, collector) = (cli.command.audit(), cli.command.collector());
-            telemetry::start(&cli.log_level, audit, collector)
+            telemetry::start(&cli.command.filter(&cli.log_level), audit, collector)
                 .map_err(Failure::Impossible)
                 .and_then(|_until_the_end| {
                     hardening.iter().for_each(Hardening::log);

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::HIGH_WATER_MARK;
 use super::home::{FormerHome, Moved};
 use checkpoint::counted::counted;
 use checkpoint::log::tree::Frontier;
@@ -224,8 +225,10 @@ impl HighWaterMark {
         let found = compared.as_ref().err();
         self.wholeness.send_if_modified(|before| {
             match (&before, found) {
-                (None, Some(went_back)) => tracing::error!("{went_back}"),
-                (Some(_), None) => tracing::info!("the record has again all rows that were seen"),
+                (None, Some(went_back)) => tracing::error!(target: HIGH_WATER_MARK, "{went_back}"),
+                (Some(_), None) => {
+                    tracing::info!(target: HIGH_WATER_MARK, "the record has again all rows that were seen")
+                }
                 _ => {}
             }
             let changed = before.as_ref() != found;

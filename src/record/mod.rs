@@ -106,6 +106,9 @@ pub enum RecordError {
     WentBack(#[from] WentBack),
 }
 
+/// The target of what is logged of a record that went back.
+pub(crate) const HIGH_WATER_MARK: &str = "checkpoint_signer::record::high_water_mark";
+
 /// The tables of a store, their triggers and keys, are not what they were made as.
 fn unjudged<'a>(names: impl IntoIterator<Item = &'a str>, page: &str) -> RecordError {
     let names: Vec<&str> = names.into_iter().collect();
