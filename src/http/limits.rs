@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 use crate::budget::{Budget, Part};
 use checkpoint::checkpoint::MAX_PAYLOAD_BYTES;
-use checkpoint::fault::excerpt;
+use checkpoint::fault::{FieldFault, excerpt};
 
 /// Largest body, in bytes: the largest published checkpoint in its canonical form. Its signature by a key of 8192 bits has 1,366
 /// characters, the header before it some 300.
@@ -105,6 +106,29 @@ impl Limits {
 pub(super) fn too_large() -> Problem {
     let detail = format!("body: is too large; expected at most {MAX_BODY_BYTES} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
+}
+
+/// Refuses requests of which two readers could think that they are for two hosts (RFC 9112, section 3.2).
+pub(super) async fn check_host(request: Request, next: Next) -> Response {
+    let hosts: Vec<_> = request.headers().get_all(header::HOST).iter().collect();
+    let problem = match hosts.as_slice() {
+        [] if request.version() < Version::HTTP_11 => None,
+        [] => Some("is missing"),
+        [host] if host.is_empty() => None,
+        [host] => {
+            let authority = Authority::try_from(host.as_bytes());
+            let names_one = authority.is_ok_and(|authority| !authority.as_str().contains('@'));
+            (!names_one).then_some("is no host")
+        }
+        _ => Some("stands there twice"),
+    };
+    match problem {
+        None => next.run(request).await,
+        Some(problem) => {
+            let fault = FieldFault::new("Host", format!("{problem}; expected one HOST:PORT"));
+            Problem::invalid(vec![fault]).into_response()
+        }
+    }
 }
 
 /// Refuses what no answer could be right for: heads that are too large, and bodies in another coding.

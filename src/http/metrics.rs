@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::{DateTime, Utc};
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::health;
+use super::limits::check_host;
 use super::problem::Problem;
 use crate::signer::{Core, KeysInForce};
 use crate::telemetry;
@@ -168,5 +170,6 @@ pub async fn serve_metrics(listener: TcpListener, scraped: Scraped, shutdown: Ca
     let health = Router::new().route(health::PATH, get(show_health));
     let health = health.with_state(scraped.clone());
     let router = scraped.router().merge(health).fallback(super::no_such_path);
+    let router = router.layer(from_fn(check_host));
     super::transport::serve(listener, router, shutdown).await;
 }

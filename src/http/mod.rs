@@ -178,6 +178,7 @@ fn router(inner: Inner, scraped: Option<Scraped>) -> Router {
         .layer(from_fn(in_time))
         .layer(from_fn_with_state(bounds, limits::bound_answers))
         .layer(cors)
+        .layer(from_fn(limits::check_host))
         .layer(from_fn(protect))
         .layer(from_fn(named))
 }

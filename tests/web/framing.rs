@@ -78,6 +78,67 @@ async fn other_codings_types_methods_and_sizes_are_problems_with_their_reasons()
     );
 }
 
+/// The first line of the answer to a request, and the rest.
+fn answer_to(http: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(http.trim_start_matches("http://")).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(120)))
+        .unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_says_once_for_which_host_it_is() {
+    let service = TestService::new().await;
+    let http = service.http();
+    for (head, status, told) in [
+        ("GET /v1/keys HTTP/1.1\r\n", 400, "Host: is missing"),
+        ("OPTIONS /v1/keys HTTP/1.1\r\n", 400, "Host: is missing"),
+        ("GET /nowhere HTTP/1.1\r\n", 400, "Host: is missing"),
+        (
+            "GET http://a.example/v1/keys HTTP/1.1\r\n",
+            400,
+            "Host: is missing",
+        ),
+        (
+            "GET /v1/keys HTTP/1.1\r\nHost: a\r\nHost: a\r\n",
+            400,
+            "Host: stands there twice",
+        ),
+        (
+            "GET /v1/keys HTTP/1.0\r\nHost: a\r\nHost: b\r\n",
+            400,
+            "Host: stands there twice",
+        ),
+        (
+            "GET /v1/keys HTTP/1.1\r\nHost: a, b\r\n",
+            400,
+            "Host: is no host",
+        ),
+        (
+            "GET /v1/keys HTTP/1.1\r\nHost: u@a\r\n",
+            400,
+            "Host: is no host",
+        ),
+        ("GET /v1/keys HTTP/1.1\r\nHost: a.example:80\r\n", 200, ""),
+        ("GET /v1/keys HTTP/1.1\r\nHost: [::1]:80\r\n", 200, ""),
+        ("GET /v1/keys HTTP/1.1\r\nHost:\r\n", 200, ""),
+        ("GET /v1/keys HTTP/1.0\r\n", 200, ""),
+    ] {
+        let answer = answer_to(&http, &format!("{head}Connection: close\r\n\r\n"));
+        let (first, _) = answer.split_once("\r\n").unwrap();
+        assert!(first.contains(&format!(" {status} ")), "{head}: {answer}");
+        assert!(answer.contains(told), "{head}: {answer}");
+        assert_eq!(
+            answer.contains("\"reason\":\"INVALID_REQUEST\""),
+            status == 400
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_has_at_most_the_bytes_and_the_values_of_a_checkpoint() {
     let publication = Publication::new().await;
