@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+/// The way on with a record of another version.
+pub(super) const OTHER_PROGRAM: &str = "use the program that wrote it, or move the record by `record export` with that program \
+                                        and `record import` with this one (docs/upgrade.md)";
+
 /// A thing of a schema: its kind and name, and what defines it.
 pub(super) type Object = (String, String);
 

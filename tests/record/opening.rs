@@ -55,6 +55,9 @@ async fn a_later_version_is_left_alone() {
         matches!(refused, OpenError::Version { found: 99, .. }),
         "{refused}"
     );
+    for way in ["`record export`", "`record import`", "docs/upgrade.md"] {
+        assert!(refused.to_string().contains(way), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ use deadpool_postgres::PoolError;
 use tokio::sync::watch;
 
 use super::home::{Acceptance, Accepted, Home, Moved};
+use super::schema::OTHER_PROGRAM;
 use super::{
     AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
     StoreCheck, WentBack,
@@ -82,7 +83,7 @@ pub enum OpenError {
     #[error("record: {0} holds a record already; it is left as it is")]
     Exists(DatabaseAddress),
     /// The record is of a later version of this program.
-    #[error("record: {address} has the schema version {found}; this program knows {}", MIGRATIONS.len())]
+    #[error("record: {address} has the schema version {found}; this program knows {}: {OTHER_PROGRAM}", MIGRATIONS.len())]
     Version {
         /// Where.
         address: DatabaseAddress,

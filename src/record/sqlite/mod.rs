@@ -33,6 +33,7 @@ use tokio::sync::watch;
 
 use super::high_water_mark::HighWaterMark;
 use super::home::{Acceptance, Accepted, Home, Moved};
+use super::schema::OTHER_PROGRAM;
 use super::{
     AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
     StoreCheck, WentBack,
@@ -74,7 +75,7 @@ pub enum OpenError {
     Damaged(PathBuf, String),
     /// The file is of another version of this program.
     #[error(
-        "record: {path} has the schema version {found}; this program knows {}",
+        "record: {path} has the schema version {found}; this program knows {}: {OTHER_PROGRAM}",
         migrations::VERSION
     )]
     Version {
