@@ -235,6 +235,22 @@ mod tests {
         super::Cli::command().debug_assert();
     }
 
+    /// Those that answer nothing: a story, a log, a script and a page.
+    const WITHOUT_FORMAT: [&str; 5] = ["demo", "serve", "lambda", "completions", "man"];
+
+    #[test]
+    fn every_command_that_gives_an_answer_has_a_format() {
+        fn check(command: &clap::Command) {
+            if command.has_subcommands() {
+                return command.get_subcommands().for_each(check);
+            }
+            let name = command.get_name();
+            let has_format = command.get_arguments().any(|arg| arg.get_id() == "format");
+            assert_ne!(has_format, WITHOUT_FORMAT.contains(&name), "{name}");
+        }
+        check(&super::Cli::command());
+    }
+
     /// What goes on knowingly is typed each time: a variable that was left in a shell would say it for what comes later. So
     /// would one for `--dry-run`, which would have the next command change nothing.
     const TYPED: [&str; 8] = [

@@ -41,6 +41,9 @@ pub(in crate::cli) struct Proof {
     record_head: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArg,
+    /// The proof is JSON either way
+    #[command(flatten)]
+    _format: FormatArg,
 }
 
 pub(super) fn wrong(problem: impl std::fmt::Display) -> Failure {
