@@ -88,7 +88,11 @@ pub fn sign(asked: Asked<'_>, subject: &Subject, key_id: &str, outcome: Outcome<
 pub fn keys(act: &'static str, asked: Asked<'_>, key_id: &str, outcome: Outcome<'_>) {
     tracing::info!(
         target: TARGET,
-        message = outcome.says("an act on the keys is done", "an act on the keys is refused"),
+        message = match outcome {
+            Outcome::Done => "an act on the keys is done",
+            Outcome::Recorded => "an act on the keys was done before",
+            Outcome::Refused(_) => "an act on the keys is refused",
+        },
         act,
         who = asked.who,
         request_id = asked.request_id,

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 use super::gate::Call;
 use super::{Inner, status};
 use crate::audit::{self, Outcome};
+use crate::record::Revoked;
 use crate::signer::KeysInForce;
 use crate::timekeeping::Timekeeper;
 use crate::wire;
@@ -130,7 +131,10 @@ impl KeyService for Keys {
         request: Request<RefreshKeysRequest>,
     ) -> Result<Response<RefreshKeysResponse>, Status> {
         let (call, key_manager) = (Call::of(&request)?, self.0.key_manager.clone());
-        let refresh = async move { key_manager.refresh().await.map_err(Status::from) };
+        let refresh = async move {
+            let keys = key_manager.refresh().await.map_err(Status::from)?;
+            Ok((keys, Outcome::Done))
+        };
         let keys = audited("refresh", call, "", refresh).await?;
         Ok(Response::new(RefreshKeysResponse {
             keys: wire_keys(&keys, self.0.core.clock.now()),
@@ -152,7 +156,10 @@ impl KeyService for Keys {
 }
 
 impl Keys {
-    async fn revoke(&self, request: RevokeKeyRequest) -> Result<RevokeKeyResponse, Status> {
+    async fn revoke(
+        &self,
+        request: RevokeKeyRequest,
+    ) -> Result<(RevokeKeyResponse, Outcome<'static>), Status> {
         let key_id = read_key_id(&request.key_id)?;
         let now = self.0.core.clock.now().trunc_subsecs(0);
         let distrust_after = match request.distrust_after {
@@ -166,14 +173,17 @@ impl Keys {
         }
         let revocation = Revocation::new(distrust_after, request.reason, now)
             .map_err(|fault| status::invalid_request(&fault.field, &fault.problem))?;
-        let keys = self
+        let (keys, revoked) = self
             .0
             .key_manager
             .revoke(key_id.clone(), revocation)
             .await?;
-        Ok(RevokeKeyResponse {
-            key: Some(self.key(&keys, &key_id)?),
-        })
+        let outcome = match revoked {
+            Revoked::Before => Outcome::Recorded,
+            _ => Outcome::Done,
+        };
+        let key = Some(self.key(&keys, &key_id)?);
+        Ok((RevokeKeyResponse { key }, outcome))
     }
 }
 
@@ -182,15 +192,18 @@ async fn audited<T: Send + 'static>(
     act: &'static str,
     call: Call,
     key_id: &str,
-    work: impl Future<Output = Result<T, Status>> + Send + 'static,
+    work: impl Future<Output = Result<(T, Outcome<'static>), Status>> + Send + 'static,
 ) -> Result<T, Status> {
     let (key_id, spans) = (key_id.to_owned(), call.spans.clone());
     let whole = async move {
         let done = work.await;
         let reason = done.as_ref().err().map(status::reason);
-        let outcome = reason.as_deref().map_or(Outcome::Done, Outcome::Refused);
+        let outcome = match (&done, &reason) {
+            (Ok((_, outcome)), _) => *outcome,
+            (Err(_), reason) => Outcome::Refused(reason.as_deref().unwrap_or_default()),
+        };
         audit::keys(act, call.asked(), &key_id, outcome);
-        done
+        done.map(|(done, _)| done)
     };
     let whole = tokio::spawn(spans.around(whole));
     whole.await.map_err(|_| status::shutting_down())?

@@ -109,6 +109,27 @@ pub enum RecordError {
 /// The target of what is logged of a record that went back.
 pub(crate) const HIGH_WATER_MARK: &str = "checkpoint_signer::record::high_water_mark";
 
+/// What became of a revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// It is on record now.
+    Now,
+    /// One from the same instant on, or from an earlier one, was on record; nothing is changed.
+    Before,
+    /// There is no such key.
+    Unknown,
+}
+
+impl Revoked {
+    fn of(known: bool, covered: bool) -> Self {
+        match (known, covered) {
+            (false, _) => Self::Unknown,
+            (true, true) => Self::Before,
+            (true, false) => Self::Now,
+        }
+    }
+}
+
 /// The tables of a store, their triggers and keys, are not what they were made as.
 fn unjudged<'a>(names: impl IntoIterator<Item = &'a str>, page: &str) -> RecordError {
     let names: Vec<&str> = names.into_iter().collect();
@@ -270,8 +291,10 @@ pub trait Record: Send + Sync + 'static {
     /// Puts a [`Resumption`] on record, for ever, or only judges it.
     async fn resume_clock(&self, order: ResumeOrder) -> Result<Resumption, ResumeError>;
 
-    /// Puts a revocation on record: no signature by this key is recorded after it. False when there is no
-    /// such key.
-    async fn revoke_key(&self, key_id: &KeyId, revocation: Revocation)
-    -> Result<bool, RecordError>;
+    /// Puts a revocation on record: no signature by this key is recorded after it.
+    async fn revoke_key(
+        &self,
+        key_id: &KeyId,
+        revocation: Revocation,
+    ) -> Result<Revoked, RecordError>;
 }

@@ -18,7 +18,7 @@ use super::memory;
 use super::refresh::Refresh;
 use super::refreshes::Refreshes;
 use crate::clock::Clock;
-use crate::record::{Record, RecordError, RegisterError};
+use crate::record::{Record, RecordError, RegisterError, Revoked};
 use crate::source::{KeySource, SourceError};
 use crate::telemetry::Metrics;
 use crate::timekeeping::Timekeeper;
@@ -55,7 +55,7 @@ enum Command {
     Revoke(
         KeyId,
         Revocation,
-        oneshot::Sender<Result<Arc<KeysInForce>, RevokeError>>,
+        oneshot::Sender<Result<(Arc<KeysInForce>, Revoked), RevokeError>>,
     ),
 }
 
@@ -176,7 +176,7 @@ impl KeyManager {
         &self,
         key_id: KeyId,
         revocation: Revocation,
-    ) -> Result<Arc<KeysInForce>, RevokeError> {
+    ) -> Result<(Arc<KeysInForce>, Revoked), RevokeError> {
         let (answer, result) = oneshot::channel();
         let gone = |_| RecordError::Unavailable("the service is shutting down".into());
         let command = Command::Revoke(key_id, revocation, answer);
@@ -269,13 +269,17 @@ impl Custodian {
         &mut self,
         key_id: KeyId,
         revocation: Revocation,
-    ) -> Result<Arc<KeysInForce>, RevokeError> {
+    ) -> Result<(Arc<KeysInForce>, Revoked), RevokeError> {
         let revoke = || self.record.revoke_key(&key_id, revocation.clone());
-        if !revoke().await? {
+        let mut revoked = revoke().await?;
+        if revoked == Revoked::Unknown {
             self.register_staged(&key_id).await?;
-            revoke().await?;
+            revoked = revoke().await?;
         }
-        tracing::warn!(%key_id, "a key is revoked");
+        match revoked {
+            Revoked::Before => tracing::info!(%key_id, "a key was revoked before"),
+            _ => tracing::warn!(%key_id, "a key is revoked"),
+        }
         if let Err(error) = self.read_record().await {
             // It is on record, so it holds, whatever else the record has.
             tracing::warn!(%error, "the record's keys cannot be read");
@@ -283,7 +287,7 @@ impl Custodian {
             keyring.revoke(&key_id, revocation);
             self.settle(keyring);
         }
-        Ok(self.keys())
+        Ok((self.keys(), revoked))
     }
 
     /// Puts a version on record that is only staged, so that its revocation can be kept.

@@ -74,6 +74,8 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     };
     operator.revoke_key(revoke("key\n\u{7}")).await.unwrap_err();
     operator.revoke_key(revoke("key-now")).await.unwrap();
+    // Again, by a later instant, which changes nothing.
+    operator.revoke_key(revoke("key-now")).await.unwrap();
     let mut auditor = KeyServiceClient::new(client("auditor"));
     let turned_away = auditor.revoke_key(revoke("key-now")).await.unwrap_err();
     let turned_away = turned_away.metadata().get("x-request-id").unwrap().clone();
@@ -96,6 +98,7 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
         json!({ "act": "revoke", "who": operator, "key_id": "key\n\u{7}", "outcome": "refused",
             "reason": "INVALID_REQUEST" }),
         json!({ "act": "revoke", "who": operator, "key_id": "key-now", "outcome": "done" }),
+        json!({ "act": "revoke", "who": operator, "key_id": "key-now", "outcome": "recorded" }),
         json!({ "act": "call", "who": "DNS:auditor.amply.example", "outcome": "refused",
             "rpc": "/amply.checkpoint.v1.KeyService/RevokeKey", "reason": "ROLE_REQUIRED" }),
     ];

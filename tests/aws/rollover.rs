@@ -5,8 +5,8 @@ use std::path::Path;
 use checkpoint::key::instant_text;
 use checkpoint::keyring::Revocation;
 use checkpoint_signer::clock::Clock;
-use checkpoint_signer::record::Record as _;
 use checkpoint_signer::record::sqlite::SqliteRecord;
+use checkpoint_signer::record::{Record as _, Revoked};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -352,12 +352,8 @@ async fn nothing_is_endorsed_while_nobody_says_whether_the_key_in_force_is_revok
         reason: "leaked".into(),
         revoked_at: Utc::now(),
     };
-    assert!(
-        opened
-            .revoke_key(&OLD.parse().unwrap(), revocation)
-            .await
-            .unwrap()
-    );
+    let revoked = opened.revoke_key(&OLD.parse().unwrap(), revocation).await;
+    assert_eq!(revoked.unwrap(), Revoked::Now);
     opened.close().await;
     drop(opened);
     let shown = operator.refused(&[&stage[..], &place].concat()).await;

@@ -11,7 +11,7 @@ use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::check::check_record;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::record::{Filter, Record};
+use checkpoint_signer::record::{Filter, Record, Revoked};
 use chrono::TimeDelta;
 use tempfile::TempDir;
 
@@ -156,17 +156,16 @@ async fn a_revocation_holds_from_the_next_row_on(record: Arc<dyn Record>) {
         revoked_at: at(NOON),
     };
     let key_id = &key.version().key_id;
-    assert!(record.revoke_key(key_id, revocation(0)).await.unwrap());
-    assert!(
-        record.revoke_key(key_id, revocation(3)).await.unwrap(),
-        "later changes nothing"
-    );
-    assert!(
-        !record
-            .revoke_key(&"nobody".parse().unwrap(), revocation(0))
-            .await
-            .unwrap()
-    );
+    let nobody = "nobody".parse().unwrap();
+    for (key_id, days, becomes) in [
+        (key_id, 0, Revoked::Now),
+        (key_id, 0, Revoked::Before),
+        (key_id, 3, Revoked::Before),
+        (&nobody, 0, Revoked::Unknown),
+    ] {
+        let revoked = record.revoke_key(key_id, revocation(days)).await.unwrap();
+        assert_eq!(revoked, becomes, "{key_id} {days}");
+    }
     assert_eq!(
         append(&record, vec![row("2", 2), row("1", 1)]).await,
         ["revoked", "1"]

@@ -69,7 +69,7 @@ pub async fn exported() -> (TempDir, PathBuf) {
         revoked_at: at("2025-06-03"),
     };
     let key_id = key().version().key_id.clone();
-    assert!(record.revoke_key(&key_id, revocation).await.unwrap());
+    record.revoke_key(&key_id, revocation).await.unwrap();
     let out = folder.path().join("export.ndjson");
     export(&format!("sqlite:{}", path.display()), &out);
     (folder, out)

@@ -43,7 +43,7 @@ use super::home::{Acceptance, Accepted, Home, Moved};
 use super::schema::OTHER_PROGRAM;
 use super::{
     AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
-    StoreCheck, WentBack,
+    Revoked, StoreCheck, WentBack,
 };
 use checkpoint::checkpoint::{CheckpointId, LedgerId};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump};
@@ -456,7 +456,7 @@ impl Record for PostgresRecord {
         &self,
         key_id: &KeyId,
         revocation: Revocation,
-    ) -> Result<bool, RecordError> {
+    ) -> Result<Revoked, RecordError> {
         self.signing
             .run(|client| {
                 let (key_id, revocation) = (key_id.clone(), revocation.clone());

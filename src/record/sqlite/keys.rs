@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::record::keys::{RevocationRow, Rows, VersionRow};
-use crate::record::{RecordError, RegisterError};
+use crate::record::{RecordError, RegisterError, Revoked};
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Keyring, Revocation};
 
@@ -94,7 +94,7 @@ pub(super) fn revoke_key(
     connection: &mut Connection,
     key_id: &KeyId,
     revocation: &Revocation,
-) -> Result<bool, RecordError> {
+) -> Result<Revoked, RecordError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let known: bool = transaction.query_row(
         "SELECT EXISTS (SELECT 1 FROM key_version WHERE key_id = ?1)",
@@ -108,7 +108,8 @@ pub(super) fn revoke_key(
         params![key_id.as_str(), distrust_after],
         |row| row.get(0),
     )?;
-    if known && !covered {
+    let revoked = Revoked::of(known, covered);
+    if revoked == Revoked::Now {
         transaction.execute(
             "INSERT INTO key_revocation (key_id, distrust_after, reason, revoked_at) \
              VALUES (?1, ?2, ?3, ?4)",
@@ -122,5 +123,5 @@ pub(super) fn revoke_key(
         transaction.execute(COUNT_COMMIT, [])?;
     }
     transaction.commit()?;
-    Ok(known)
+    Ok(revoked)
 }

@@ -36,7 +36,7 @@ use super::home::{Acceptance, Accepted, Home, Moved};
 use super::schema::OTHER_PROGRAM;
 use super::{
     AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
-    StoreCheck, WentBack,
+    Revoked, StoreCheck, WentBack,
 };
 use checkpoint::checkpoint::{CheckpointId, LedgerId};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump};
@@ -453,7 +453,7 @@ impl Record for SqliteRecord {
         &self,
         key_id: &KeyId,
         revocation: Revocation,
-    ) -> Result<bool, RecordError> {
+    ) -> Result<Revoked, RecordError> {
         let key_id = key_id.clone();
         self.write(move |connection, _| keys::revoke_key(connection, &key_id, &revocation))
             .await
