@@ -77,6 +77,7 @@ async fn what_an_address_asks_for_in_vain_is_named() {
         ("sslcert=/client.pem", "sslcert"),
         ("options=-c%20geqo%3Doff", "options"),
         ("port=1,2,3", "port"),
+        ("host=127.0.0.1&host=127.0.0.2", "host: stands there twice"),
     ] {
         let place = format!("postgres://u:hidden@127.0.0.1:1,127.0.0.1:2/d?{query}");
         let message = refused(folder.path(), &place, &[]).await;

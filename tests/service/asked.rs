@@ -282,6 +282,12 @@ fn no_flag_is_ignored_silently() {
     let told = "--record-head, which the environment sets, is not used";
     assert!(code == 0 && shown.contains(told), "{shown}");
     assert!(!shown.contains("--server"), "{shown}");
+    // Who names a service sees what keeps it from being asked.
+    let mut command = folder.command("verify valid.json --server http://127.0.0.1:1");
+    let (code, shown) = ended(command.env("CHECKPOINT_SIGNER_KEYS", "keys"));
+    let told = "--server: would not be used: --keys verifies offline, and asks no service; give one of them \
+                (the environment sets --keys)";
+    assert!(code == 2 && shown.contains(told), "{shown}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl FromStr for DatabaseAddress {
         if !matches!(dialect, "postgres" | "postgresql") {
             return Err("expected postgres://USER:PASSWORD@HOST:PORT/DATABASE".into());
         }
-        let uri = Uri::parse(rest)?;
+        let uri = Uri::parse(scheme, rest)?;
         if uri.database.is_empty() {
             return Err("has no database; expected postgres://.../DATABASE".into());
         }
@@ -162,8 +162,7 @@ impl DatabaseAddress {
         let (mut mode, mut roots) = (None, Roots::System);
         for (name, value) in &uri.parameters {
             match name.as_str() {
-                // asyncpg says "ssl", everybody else "sslmode".
-                "sslmode" | "ssl" => mode = Some(value.as_str()),
+                "sslmode" => mode = Some(value.as_str()),
                 "sslrootcert" if value == "system" => roots = Roots::System,
                 "sslrootcert" => roots = Roots::File(value.into()),
                 name => parameters::set(&mut config, name, value)?,
@@ -317,6 +316,11 @@ mod tests {
             ("port=1,2,3", "port"),
             ("hostaddr=secret", "hostaddr"),
             ("host=", "host"),
+            ("host=c&host=d", "host: stands there twice"),
+            ("port=1&port=2", "port: stands there twice"),
+            ("sslmode=disable&ssl=require", "sslmode: stands there twice"),
+            ("user=secret&user=secret2", "user: stands there twice"),
+            ("Secret=1&Secret=2", "a parameter stands there twice"),
         ] {
             let refused = read(&format!("postgres://u@a,b/d?{query}")).unwrap_err();
             assert!(

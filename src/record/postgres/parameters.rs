@@ -70,7 +70,7 @@ pub(super) fn set(config: &mut Config, name: &str, value: &str) -> Result<(), St
 }
 
 /// Any other name may be a part of a password.
-fn is_plain_name(name: &str) -> bool {
+pub(super) fn is_plain_name(name: &str) -> bool {
     let letters = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
     name.len() < 32 && name.bytes().all(letters)
 }

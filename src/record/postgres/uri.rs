@@ -2,6 +2,12 @@
 //!
 //! No error repeats a value: any part may hold a password that was put there by mistake.
 
+use checkpoint::counted::counted;
+
+use std::collections::HashSet;
+
+use super::parameters::is_plain_name;
+
 /// Where PostgreSQL listens.
 const DEFAULT_PORT: u16 = 5432;
 
@@ -44,8 +50,10 @@ pub(super) struct Uri {
 }
 
 impl Uri {
-    /// Reads what follows `postgres://`.
-    pub(super) fn parse(rest: &str) -> Result<Self, String> {
+    /// Reads what follows `scheme://`.
+    pub(super) fn parse(scheme: &str, rest: &str) -> Result<Self, String> {
+        // `postgresql+asyncpg`: SQLAlchemy repeats the host, with its port.
+        let repeats_host = scheme.contains('+');
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = place.split_once('/').unwrap_or((place, ""));
         let (credentials, hosts) = match authority.rsplit_once('@') {
@@ -74,13 +82,23 @@ impl Uri {
             }
         }
         let (mut asked, mut ports) = (Vec::new(), Vec::new());
+        let mut given = HashSet::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let missing = || "a parameter has no value; expected NAME=VALUE".to_owned();
             let (name, value) = pair.split_once('=').ok_or_else(missing)?;
             let name = decode("the name of a parameter", name)?;
             let value = decode(&name, value)?;
+            // asyncpg says "ssl", everybody else "sslmode".
+            let name = if name == "ssl" {
+                "sslmode".into()
+            } else {
+                name
+            };
+            // Of two, libpq takes the last one, and others the first, or both.
+            if !given.insert(name.clone()) && (name != "host" || !repeats_host) {
+                return Err(twice(&name));
+            }
             match name.as_str() {
-                // SQLAlchemy repeats it, with the port.
                 "host" => {
                     for host in value.split(',') {
                         asked.push(asked_host(host)?);
@@ -117,10 +135,23 @@ impl Uri {
         let (hosts, addresses) = (uri.targets.len(), uri.addresses.len());
         if addresses > 0 && addresses != hosts {
             return Err(format!(
-                "hostaddr: has {addresses} addresses for {hosts} hosts; expected one for each"
+                "hostaddr: has {} for {}; expected one for each",
+                counted(addresses, "address", "addresses"),
+                counted(hosts, "host", "hosts")
             ));
         }
         Ok(uri)
+    }
+}
+
+/// What to say of a parameter that stands there twice.
+fn twice(name: &str) -> String {
+    match name {
+        "host" | "port" | "hostaddr" => {
+            format!("{name}: stands there twice; expected it once, with commas between several")
+        }
+        name if is_plain_name(name) => format!("{name}: stands there twice; expected it once"),
+        _ => "a parameter stands there twice; expected it once".into(),
     }
 }
 
@@ -135,7 +166,8 @@ fn targets(named: Vec<(String, Option<u16>)>, ports: &[u16]) -> Result<Vec<Targe
     if ports.len() > 1 && ports.len() != hosts {
         let ports = ports.len();
         return Err(format!(
-            "port: has {ports} ports for {hosts} hosts; expected one, or one for each"
+            "port: has {ports} ports for {}; expected one, or one for each",
+            counted(hosts, "host", "hosts")
         ));
     }
     let port_of = |at: usize| {

@@ -48,7 +48,7 @@ pub struct Unused {
     /// It.
     pub flag: String,
     /// Why.
-    pub because: &'static str,
+    pub because: String,
     source: ValueSource,
 }
 
@@ -99,14 +99,22 @@ pub fn find<'a>(
     };
     let mut found = Vec::new();
     for rule in rules.filter(|rule| rule.command == command) {
-        let holds = match rule.when {
-            When::With(others) => others.iter().any(&is_given),
-            When::Without(others) => !others.iter().any(&is_given),
+        let (holds, other) = match rule.when {
+            When::With(others) => {
+                let other = others.iter().find(|other| is_given(other));
+                (other.is_some(), other)
+            }
+            When::Without(others) => (!others.iter().any(&is_given), None),
         };
+        // Who typed one flag alone does not see the other one.
+        let other = other.filter(|other| source(other) == Some(ValueSource::EnvVariable));
+        let other = other.map_or_else(String::new, |other| {
+            format!(" (the environment sets --{})", other.replace('_', "-"))
+        });
         for flag in rule.flags.iter().filter(|_| holds) {
             found.extend(source(flag).map(|source| Unused {
                 flag: flag.replace('_', "-"),
-                because: rule.because,
+                because: format!("{}{other}", rule.because),
                 source,
             }));
         }
