@@ -99,7 +99,7 @@ pub enum RecordError {
     #[error("the record's constraints refuse the row: {0}; `record verify` names what is wrong")]
     Constraint(String),
     /// A row is not what this service writes: the file was damaged or edited.
-    #[error("the record is damaged: {0}")]
+    #[error("the record is damaged: {0} (docs/incidents.md, \"The record is lost\")")]
     Damaged(String),
     /// It is not the record any more that this process has seen.
     #[error(transparent)]
@@ -138,6 +138,12 @@ fn unjudged<'a>(names: impl IntoIterator<Item = &'a str>, page: &str) -> RecordE
          signed until that is put back as it was; `record verify` compares all of it (docs/incidents.md, \"{page}\")",
         names.join(", ")
     ))
+}
+
+/// What the database itself says, with the page that tells what may be behind it.
+#[cfg(feature = "postgres")]
+fn with_page(problem: impl std::fmt::Display) -> String {
+    format!("{problem} (docs/incidents.md, \"PostgreSQL does not answer\")")
 }
 
 /// The head is not that of the rows, so that no further row fits it.

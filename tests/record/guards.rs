@@ -170,7 +170,9 @@ async fn health_tells_what_would_refuse_everybody_before_anybody_signs() {
         assert!(told.unwrap().contains(named), "{named}: {log}");
         // A refused signature does not make it healthy again.
         for _ in 0..3 {
-            once(&replica, &request("a", count)).await.expect_err(named);
+            let refused = once(&replica, &request("a", count)).await;
+            let refused = refused.expect_err(named).message().to_owned();
+            assert!(refused.contains("(docs/incidents.md"), "{named}: {refused}");
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             assert_eq!(status(&replica).await, ServingStatus::NotServing, "{named}");
         }

@@ -3,7 +3,7 @@
 use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
-use crate::record::RecordError;
+use crate::record::{RecordError, with_page};
 
 /// Why an attempt failed.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl From<tokio_postgres::Error> for StoreError {
             }
             // Permissions, missing tables, wrong passwords: waiting does not help.
             code if code.code().starts_with("42") || code.code().starts_with("28") => {
-                Self::Final(RecordError::Unavailable(message))
+                Self::Final(RecordError::Unavailable(with_page(message)))
             }
             &SqlState::PROTOCOL_VIOLATION if message.contains("statement pooling") => {
                 Self::Final(RecordError::Unavailable(format!(

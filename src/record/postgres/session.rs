@@ -11,6 +11,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{IsolationLevel, SimpleQueryMessage, SimpleQueryRow};
 
 use super::StoreError;
+use crate::record::with_page;
 
 /// Set first: the functions and operators of the statements after it are PostgreSQL's own.
 ///
@@ -109,9 +110,9 @@ fn check(row: &SimpleQueryRow, demands: &[(&str, &[&str])]) -> Result<(), StoreE
         let found = row.try_get(*name)?.unwrap_or("nothing");
         if !expected.contains(&found) {
             let expected = expected.join(" or ");
-            return Err(StoreError::Passing(format!(
+            return Err(StoreError::Passing(with_page(format!(
                 "the database's session has {name} = {found}; expected {expected}, or what is promised does not hold"
-            )));
+            ))));
         }
     }
     Ok(())
