@@ -51,7 +51,8 @@ function fingerprint({ alg, e, exp, kid, kty, n, nbf }) {
 
 async function verify(published, keyring, pin) {
   const { signature: detached, ...checkpoint } = parseStrictly(published);
-  const [encodedHeader, signature] = detached.split("..");
+  const [encodedHeader, empty, signature, ...rest] = detached.split(".");
+  check(empty === "" && rest.length === 0, "the signature is not detached: expected header..signature");
   const kid = JSON.parse(Buffer.from(encodedHeader, "base64url")).kid;
   const { keys: all } = parseStrictly(keyring);
   const keys = all.filter(isKnown);

@@ -30,8 +30,9 @@ def decode(part):
 
 published, work = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 checkpoint = json.loads(published.read_text(encoding="utf-8"), object_pairs_hook=once)
-header, empty, signature = checkpoint.pop("signature").split(".")
-check(empty == "", "the signature is not detached")
+parts = checkpoint.pop("signature").split(".")
+check(len(parts) == 3 and parts[1] == "", "the signature is not detached: expected header..signature")
+header, _, signature = parts
 payload = json.dumps(checkpoint, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 signed = header.encode() + b"." + base64.urlsafe_b64encode(payload).rstrip(b"=")
 (work / "signed").write_bytes(signed)

@@ -168,6 +168,28 @@ fn a_copy_with_a_member_that_stands_twice_verifies_nowhere() {
 }
 
 #[test]
+fn a_signature_that_is_not_detached_verifies_nowhere() {
+    let publication = Publication::signed_with("PS256", Form::Pkcs8, 2048);
+    let published = std::fs::read_to_string(&publication.published).unwrap();
+    for (form, text) in testing::publication::not_detached(&published) {
+        let path = publication.published.with_file_name("attached.json");
+        std::fs::write(&path, text).unwrap();
+        for output in [
+            publication.with_openssl(&path),
+            publication.with_joserfc(&path),
+        ] {
+            let code = output.status.code();
+            assert_eq!(code, Some(1), "{form}: {}", said(&output));
+            assert!(
+                said(&output).contains("not valid"),
+                "{form}: {}",
+                said(&output)
+            );
+        }
+    }
+}
+
+#[test]
 fn of_several_exported_keys_the_recipes_take_the_one_that_signed() {
     let publication = Publication::signed_with("PS256", Form::Pkcs8, 2048);
     let other = Publication::signed_with("RS256", Form::Pkcs8, 3072);

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::node::{environment, node, run};
-use crate::publication::Publication;
+use crate::publication::{Publication, not_detached};
 
 const GUIDE: &str = include_str!("../../docs/guide/auditor.md");
 const SCRIPT: &str = include_str!("../../examples/verify-with-node.mjs");
@@ -75,6 +75,18 @@ async fn the_printed_command_verifies_with_node() {
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_eq!(output.status.code(), Some(code), "{name}: {said}");
         assert!(said.contains(says), "{name}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_is_not_detached_does_not_verify_with_node() {
+    let publication = Publication::new().await;
+    for (form, text) in not_detached(&publication.read("valid.json")) {
+        std::fs::write(publication.path("attached.json"), text).unwrap();
+        let output = verify(&publication, "attached.json");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{form}: {said}");
+        assert!(said.contains("is not detached"), "{form}: {said}");
     }
 }
 

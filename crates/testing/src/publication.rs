@@ -9,7 +9,7 @@ use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{Algorithm, ValidityWindow};
 use checkpoint::signing::{KeySecret, SigningKey};
 use checkpoint_signer::wire::proto::RevokeKeyRequest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{TestService, at, checkpoint, versions, wire};
 
@@ -57,6 +57,37 @@ pub fn content(id: &str) -> serde_json::Value {
         "total_volume": -284_729_340_i64,
         "organization_summaries": [{"name": "Hilfe für Kinder e.V."}],
     })
+}
+
+/// A published checkpoint whose signature has another form than `header..signature`, by name. In the first, what was signed stands
+/// between the dots, and another sum beside it: some JOSE libraries verify that payload, and never look at the one that they are given.
+pub fn not_detached(published: &str) -> [(&'static str, String); 4] {
+    use base64::Engine as _;
+    let signed = SignedCheckpoint::from_published_json(published.as_bytes()).unwrap();
+    let payload = signed.checkpoint.payload().as_bytes();
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload);
+    let compact = signed.jws.compact();
+    let (header, signature) = compact.split_once("..").unwrap();
+    let with = |signature: String, total_volume: Option<i64>| {
+        let mut object: Value = serde_json::from_str(published).unwrap();
+        object["signature"] = signature.into();
+        if let Some(total_volume) = total_volume {
+            object["total_volume"] = total_volume.into();
+        }
+        object.to_string()
+    };
+    [
+        (
+            "attached",
+            with(format!("{header}.{payload}.{signature}"), Some(1)),
+        ),
+        (
+            "attached, of the same",
+            with(format!("{header}.{payload}.{signature}"), None),
+        ),
+        ("four parts", with(format!("{compact}.{signature}"), None)),
+        ("two parts", with(format!("{header}.{signature}"), None)),
+    ]
 }
 
 /// A service that published all this, and the files that an auditor has.
