@@ -171,8 +171,8 @@ fn a_false_link_is_named() {
 }
 
 #[test]
-fn an_endorsement_by_a_key_that_was_distrusted_by_then_does_not_count() {
-    for (distrust_after, holds) in [("2026-12-01", false), ("2026-12-02", true)] {
+fn an_endorsement_by_a_revoked_key_does_not_count_whenever_it_was_made() {
+    for distrust_after in ["2026-12-01", "2026-12-02"] {
         let mut keyring = chain(&[]);
         let revocation = Revocation {
             distrust_after: at(distrust_after),
@@ -181,8 +181,16 @@ fn an_endorsement_by_a_key_that_was_distrusted_by_then_does_not_count() {
         };
         keyring.revoke(&"key-2026".parse().unwrap(), revocation);
         let seen = keyring.trust_from(pin(&keyring, "key-2025")).unwrap();
-        let trusts = names(&seen.trusted).contains(&"key-2027");
-        assert_eq!(trusts, holds, "{distrust_after}: {:?}", seen.untrusted);
+        assert_eq!(names(&seen.trusted), ["key-2026", "key-2025"]);
+        // Nor does a record that knows of the revocation take a key that comes with one.
+        let mut known = Keyring::default();
+        for key_id in ["key-2025", "key-2026"] {
+            let entry = keyring.get(&key_id.parse().unwrap()).unwrap();
+            known.adopt(entry);
+        }
+        let refused = known.admit(&keyring, &Trust::default(), at("2027-12-01"));
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("key-2026, which is revoked"), "{refused}");
     }
 }
 

@@ -161,6 +161,7 @@ def main() -> None:
         "another key endorsed in its name": ([a, endorsed(b, other, "key-2025", "2025-12-01")], by_b),
         "it endorsed after its window": ([a, endorsed(b, one, "key-2025", "2026-02-01")], by_b),
         "it endorsed when it was not trusted any more": ([{**a, "revoked": revoked}, second], by_b),
+        "it was revoked after it had endorsed": ([{**a, "revoked": {**revoked, "revoked_at": 1766000000}}, second], by_b),
     }
     for name, (keys, text) in broken.items():
         case(name, keys, text, pin, "UNKNOWN_KEY", alone=False)

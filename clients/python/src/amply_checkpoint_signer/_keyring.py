@@ -222,8 +222,8 @@ class Keyring:
         if endorser is None:
             return "", f"{key_id} is endorsed by {jws.kid}, which the keyring lacks"
         problem = None
-        if endorser.distrusted_at(jws.iat):
-            problem = f"was made when {jws.kid} was not trusted any more"
+        if endorser.distrusted_from is not None:
+            problem = f"is by {jws.kid}, which is revoked: whoever has that key gives what it signs any date"
         elif jws.payload != key.endorsed_payload():
             problem = f"endorses something else than {key_id} as it is known"
         elif jws.alg != endorser.algorithm or not endorser.made(jws):

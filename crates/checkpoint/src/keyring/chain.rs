@@ -88,9 +88,7 @@ impl Keyring {
         let known = self.verifying(&endorser).ok_or_else(|| {
             format!("{key_id} is endorsed by {endorser}, which the keyring lacks")
         })?;
-        let iat = endorsement.iat();
-        let revoked = known.revocation().is_some_and(|r| iat >= r.distrust_after);
-        let held = match revoked {
+        let held = match known.revocation().is_some() {
             true => Err(EndorsementError::Revoked(endorser.clone())),
             false => endorsement.check(known.version(), entry.version()),
         };

@@ -37,8 +37,9 @@ pub enum EndorsementError {
     /// It was made when the endorser might not sign.
     #[error("was made outside of the window of {0}")]
     OutsideValidity(KeyId),
-    /// It was made when the endorser was distrusted.
-    #[error("was made when {0} was not trusted any more")]
+    /// The endorser is revoked, from whatever instant on: what a leaked key signs has any date that a thief gives it, and nobody else
+    /// vouches for the key that it names.
+    #[error("is by {0}, which is revoked: whoever has that key gives what it signs any date")]
     Revoked(KeyId),
 }
 

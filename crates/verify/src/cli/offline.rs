@@ -95,7 +95,7 @@ impl Offline {
             return Err(Failure::Impossible("expected --keys".into()));
         };
         let KeyringFile { keyring, skipped } = keyring::read(program, path)?;
-        let keyring = self.pin.of(keyring, &path.display().to_string())?;
+        let keyring = self.pin.of(program, keyring, &path.display().to_string())?;
         report.believe(&keyring, path, &skipped);
         if self.in_log.is_asked() {
             let format = self.format.of_log()?;

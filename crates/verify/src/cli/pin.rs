@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Failure;
-use checkpoint::key::{Fingerprint, KeyVersion};
+use super::show::Program;
+use checkpoint::key::{Fingerprint, KeyVersion, instant_text};
 use checkpoint::keyring::{Keyring, PinnedKeyring};
 
 /// Keys that a refusal tells the fingerprints of.
@@ -32,19 +33,41 @@ impl PinArg {
     ///
     /// # Errors
     /// When none of its keys is the one.
-    pub fn of(&self, keyring: Keyring, place: &str) -> Result<PinnedKeyring, Failure> {
+    pub fn of(
+        &self,
+        program: Program,
+        keyring: Keyring,
+        place: &str,
+    ) -> Result<PinnedKeyring, Failure> {
         let Some(pin) = &self.pin else {
             return Ok(PinnedKeyring::unpinned(keyring));
         };
         let problem = match pin.parse() {
             Ok(pin) => match keyring.trust_from(pin) {
-                Ok(pinned) => return Ok(pinned),
+                Ok(pinned) => {
+                    tell_revoked(program, &pinned, place);
+                    return Ok(pinned);
+                }
                 Err(unknown) => unknown.to_string(),
             },
             Err(error) => error.to_string(),
         };
         let told = told(&keyring, pin, place);
         Err(Failure::Impossible(format!("--pin: {problem}. {told}")))
+    }
+}
+
+/// Whoever pinned a key before it was revoked has to pin another one.
+fn tell_revoked(program: Program, seen: &PinnedKeyring, place: &str) {
+    let entry = (seen.pinned.as_ref()).and_then(|pinned| seen.trusted.get(&pinned.key_id));
+    if let Some((entry, revocation)) = entry.and_then(|e| Some((e, e.revocation()?))) {
+        program.tell(&format!(
+            "--pin: {} is revoked in {place} ({:?}): what it signed from {} on is not believed, and no other key by its word; pin \
+             the key that took its place, with a fingerprint from elsewhere than this keyring",
+            entry.version().key_id,
+            revocation.reason,
+            instant_text(revocation.distrust_after),
+        ));
     }
 }
 
