@@ -49,7 +49,9 @@ impl TwoHeads {
             trusted: keyring,
             pinned,
             ..
-        } = self.pin.of(keyring, &self.keys.display().to_string())?;
+        } = self
+            .pin
+            .of(program, keyring, &self.keys.display().to_string())?;
         let (from, to) = (read_head(&self.from)?, read_head(&self.to)?);
         expect_valid(&from, &keyring, &self.from.display().to_string())?;
         expect_valid(&to, &keyring, &self.to.display().to_string())?;
@@ -125,9 +127,15 @@ fn compare(from: &AnyHead, to: &AnyHead) -> Shown {
     };
     match times {
         // The larger one is older, whichever way round they were given.
-        Some((a, b)) if first.size > second.size && b >= a => went_back(from, to),
+        Some((a, b)) if first.size > second.size && b > a + CLOCKS_DIFFER => went_back(from, to),
         Some((a, b)) if first.size < second.size && a > b + CLOCKS_DIFFER => went_back(to, from),
         _ if first.size < second.size => Shown::AskForProof,
+        Some((a, b)) if b >= a => Shown::Unclear(format!(
+            "--from is the head of {}, and --to that of {}: as close as two replicas' clocks may be, so that they are the wrong way \
+             round, or the record went back, which a newer head shows",
+            text(from),
+            text(to)
+        )),
         Some(_) => Shown::Unclear(format!(
             "--from and --to are the wrong way round: --from is the head of {}, --to that of {}",
             text(from),
