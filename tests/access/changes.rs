@@ -173,3 +173,41 @@ async fn a_change_that_is_wrong_changes_nothing() {
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_list_that_its_authority_did_not_sign_changes_nothing() {
+    let (folder, authority) = prepare();
+    let folder = folder.path();
+    replace(&folder.join("ca.crl"), &authority.revocation_list(&[]));
+    let running = Running::start_with(folder, &["--tls-client-crl", "ca.crl"]);
+    let auditor = || running.client(folder, &authority, "auditor");
+    let open = auditor();
+    lists(&open).await.unwrap();
+    let told = |part: &str| read(&folder.join("log")).contains(part);
+    // An authority that was made anew under its name, and a file that is none.
+    let again = Authority::new("the right one").revocation_list(&[]);
+    let garbage = "-----BEGIN X509 CRL-----\nMAMCAQE=\n-----END X509 CRL-----\n";
+    for (list, expected) in [
+        (
+            again.as_str(),
+            "was not signed by the authority of this name",
+        ),
+        (garbage, "has a revocation list that cannot be read"),
+    ] {
+        replace(&folder.join("ca.crl"), list);
+        let start = Instant::now();
+        while !told(expected) {
+            assert!(start.elapsed() < PATIENCE, "{expected}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        assert!(told("--tls-client-crl: ca.crl: has a revocation list"));
+        lists(&open).await.unwrap();
+        lists(&auditor()).await.unwrap();
+    }
+    drop(running);
+    let said = crate::start::refused(
+        folder,
+        &[&crate::start::TLS[..], &["--tls-client-crl", "ca.crl"]].concat(),
+    );
+    assert!(said.contains("--tls-client-crl: ca.crl: "), "{said}");
+}

@@ -14,7 +14,7 @@ use crate::authority::{Authority, replace};
 use crate::guarded::{Running, files, prepare};
 
 /// `serve` in a folder, which must not start.
-fn refused(folder: &Path, arguments: &[&str]) -> String {
+pub fn refused(folder: &Path, arguments: &[&str]) -> String {
     let mut command = crate::starter::binary();
     let output: Output = command
         .current_dir(folder)
@@ -32,7 +32,7 @@ fn refused(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-const TLS: [&str; 8] = [
+pub const TLS: [&str; 8] = [
     "--tls-certificate",
     "server.crt",
     "--tls-key",

@@ -19,6 +19,7 @@ use rustls::{CertificateError, RootCertStore, ServerConfig, SupportedProtocolVer
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::revocation;
 use super::roles::Clients;
 use checkpoint::fault;
 
@@ -171,6 +172,9 @@ impl TlsFiles {
                 .map_err(|_| fail("--tls-key", &self.key, expected.into()))
                 .ok()
         });
+        let known = client_ca
+            .as_deref()
+            .and_then(|bytes| certificates(bytes).ok());
         let roots = client_ca.and_then(|bytes| {
             authorities(&bytes)
                 .map_err(|problem| fail("--tls-client-ca", &self.client_ca, problem))
@@ -178,6 +182,7 @@ impl TlsFiles {
         });
         let crls = match (&self.client_crl, crl) {
             (Some(path), Some(Some(bytes))) => revocation_lists(&bytes)
+                .and_then(|lists| revocation::judged(lists, &known.unwrap_or_default()))
                 .map_err(|problem| fail("--tls-client-crl", path, problem))
                 .ok(),
             (Some(_), _) => None,
@@ -204,7 +209,11 @@ impl TlsFiles {
                 .only_check_end_entity_revocation();
         let build = |verifier: ClientCertVerifierBuilder| {
             let refused = |error: VerifierBuilderError| {
-                vec![self.fault("--tls-client-ca", &self.client_ca, error.to_string())]
+                let (flag, path) = match (&error, &self.client_crl) {
+                    (VerifierBuilderError::InvalidCrl(_), Some(path)) => ("--tls-client-crl", path),
+                    _ => ("--tls-client-ca", &self.client_ca),
+                };
+                vec![self.fault(flag, path, error.to_string())]
             };
             verifier.build().map_err(refused)
         };

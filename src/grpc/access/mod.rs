@@ -13,6 +13,7 @@ mod files;
 mod judge;
 mod names;
 mod peer;
+mod revocation;
 mod roles;
 mod rpcs;
 
