@@ -118,6 +118,7 @@ impl DatabaseAddress {
             let count = hosts.len();
             hosts.rotate_left(usize::try_from(random).unwrap_or_default() % count);
         }
+        hosts.sort_by_key(|(host, _)| self.heard.is_former(host));
         hosts
     }
 

@@ -17,7 +17,7 @@ use tokio_postgres::error::SqlState;
 use super::heard::Heard;
 use super::wire::Wire;
 use super::{DatabaseAddress, StoreError, session, tls};
-use crate::record::RecordError;
+use crate::record::{RecordError, WentBack};
 
 /// What connections are for: those of one purpose are never waited for by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +173,13 @@ impl Connections {
         let answered = tokio::time::timeout(ATTEMPT, job(&mut client)).await;
         let late = |_| StoreError::Passing("no answer in time".into());
         let outcome = answered.map_err(late)?;
-        if matches!(outcome, Ok(_) | Err(StoreError::Final(_))) {
+        let led_astray = matches!(
+            outcome,
+            Err(StoreError::Final(RecordError::WentBack(
+                WentBack::FormerHome(_)
+            )))
+        );
+        if !led_astray && matches!(outcome, Ok(_) | Err(StoreError::Final(_))) {
             drop(ScopeGuard::into_inner(client));
         }
         outcome

@@ -1,6 +1,6 @@
 //! What became of the hosts of an address: each that fails is told by its name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What became of the hosts of an address when they were connected to last.
@@ -12,6 +12,8 @@ struct Last {
     /// The one that answered.
     at: Option<String>,
     problems: BTreeMap<String, String>,
+    /// Those that take rows where another one was promoted since.
+    former: BTreeSet<String>,
 }
 
 impl Heard {
@@ -31,6 +33,23 @@ impl Heard {
 
     pub(super) fn fails(&self, host: &str, problem: String) {
         self.last().problems.insert(host.into(), problem);
+    }
+
+    /// Notes which hosts are former primaries.
+    pub(super) fn former(&self, former: BTreeSet<String>) {
+        let mut last = self.last();
+        for host in former.difference(&last.former) {
+            tracing::error!(
+                host,
+                "this host of the database is a former primary that still takes rows: another one was promoted, and is asked in its place; \
+                 end it, or take it out of the address"
+            );
+        }
+        last.former = former;
+    }
+
+    pub(super) fn is_former(&self, host: &str) -> bool {
+        self.last().former.contains(host)
     }
 
     /// The host that answered last.

@@ -1,16 +1,26 @@
 //! An address with several hosts: which of them answers, and whether it is the only one that takes rows. A former primary that is
 //! still up takes rows as well, and may stand first in the list.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use super::connections::{Purpose, pool};
+use super::knowledge::Knowledge;
 use super::{DatabaseAddress, StoreError};
 use crate::record::RecordError;
+use crate::record::home::Home;
+
+/// How often all hosts of an address are asked whether another one was promoted.
+const SURVEYED_EVERY: Duration = Duration::from_secs(5);
 
 /// A host as it answers: where it is, and whether it takes rows.
 struct Answer {
     system: String,
     timeline: i64,
+    database: i64,
     takes_rows: bool,
 }
 
@@ -29,7 +39,8 @@ const STATE: &str = "\
       CASE WHEN pg_is_in_recovery() THEN greatest((SELECT timeline_id FROM pg_control_checkpoint()), \
           (SELECT received_tli FROM pg_stat_wal_receiver))::bigint \
         ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint END, \
-      NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
+      NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off', \
+      (SELECT oid::bigint FROM pg_database WHERE datname = current_database())";
 
 impl DatabaseAddress {
     /// The one host of the list that takes rows; where none does, the first that answers. Its address is that of this host alone,
@@ -76,6 +87,60 @@ impl DatabaseAddress {
     }
 }
 
+impl Answer {
+    fn home(&self) -> Home {
+        // Both are numbers of 32 bits in PostgreSQL.
+        let number = |value| u32::try_from(value).unwrap_or_default();
+        Home {
+            system: self.system.clone(),
+            timeline: number(self.timeline),
+            database: number(self.database),
+        }
+    }
+}
+
+impl DatabaseAddress {
+    /// Asks every host, and gives where those are that take rows; from now on, a former primary of another one of them is
+    /// connected to when nothing else answers. Nothing for an address of one host.
+    pub(super) async fn survey(&self) -> Vec<Home> {
+        let asked = join_all(self.hosts.iter().map(ask)).await;
+        let answers = self.hosts.iter().zip(asked);
+        let takers = answers.filter_map(|(host, answer)| {
+            let answer = answer.ok().filter(|answer| answer.takes_rows)?;
+            Some((host, answer.home()))
+        });
+        let takers: Vec<(&Self, Home)> = takers.collect();
+        let is_former = |(_, home): &&(&Self, Home)| {
+            let mut others = takers.iter();
+            others.any(|(_, other)| other.is_promotion_of(home))
+        };
+        let former = takers.iter().filter(is_former);
+        let former: BTreeSet<String> = former.map(|(host, _)| host.to_string()).collect();
+        self.heard.former(former);
+        takers.into_iter().map(|(_, home)| home).collect()
+    }
+}
+
+/// Surveys the hosts of an address from now on, as long as anybody has this knowledge.
+pub(super) fn watch(address: &DatabaseAddress, knowledge: &Arc<Knowledge>) {
+    if address.hosts.is_empty() {
+        return;
+    }
+    let (address, knowledge) = (address.clone(), Arc::downgrade(knowledge));
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(SURVEYED_EVERY).await;
+            let homes = address.survey().await;
+            let Some(knowledge) = knowledge.upgrade() else {
+                return;
+            };
+            for home in homes {
+                knowledge.meet(&home, false);
+            }
+        }
+    });
+}
+
 fn ambiguous(what: &str, hosts: &[&(&DatabaseAddress, Answer)]) -> String {
     let hosts: Vec<_> = hosts.iter().map(|(host, answer)| (*host, answer)).collect();
     unclear(what, &hosts)
@@ -107,6 +172,7 @@ async fn ask(host: &DatabaseAddress) -> Result<Answer, String> {
             system: row.try_get(0)?,
             timeline: row.try_get(1)?,
             takes_rows: row.try_get(2)?,
+            database: row.try_get(3)?,
         })
     };
     let patience = host.connects_within();

@@ -20,6 +20,7 @@ mod keys;
 mod knowledge;
 mod listing;
 mod look;
+mod lookups;
 mod nodes;
 mod parameters;
 mod pulse;
@@ -56,6 +57,7 @@ use checkpoint::log::tree::{Frontier, Node, NodeId};
 use connections::{Connections, Purpose, pool};
 use error::StoreError;
 use knowledge::Knowledge;
+use lookups::Lookups;
 use standby::{DURABLE_WITHIN, not_durable};
 use view::View;
 
@@ -101,6 +103,7 @@ pub struct PostgresRecord {
     signing: Arc<Connections>,
     reading: Arc<Connections>,
     waiting: Arc<Connections>,
+    lookups: Lookups,
     view: View,
 }
 
@@ -121,6 +124,8 @@ impl PostgresRecord {
     /// # Errors
     /// [`OpenError`] when there is none, or it is not one that this program can use.
     pub async fn open(address: &DatabaseAddress) -> Result<Self, OpenError> {
+        // Before anything is connected to: a former primary that is still up may stand first.
+        let homes = address.survey().await;
         migrate(address, false).await?;
         let connections = |purpose| Connections::new(address, purpose).map(Arc::new);
         let unusable = |problem| OpenError::Unusable(address.clone(), problem);
@@ -131,6 +136,7 @@ impl PostgresRecord {
         let signing = connections(Purpose::Signing).map_err(unusable)?;
         signing.check().await.map_err(unusable)?;
         let record = Self {
+            lookups: Lookups::start(Arc::clone(&signing), view.clone()),
             signing,
             reading: connections(Purpose::Reading).map_err(unusable)?,
             waiting: connections(Purpose::Waiting).map_err(unusable)?,
@@ -145,6 +151,10 @@ impl PostgresRecord {
             })
             .await
             .map_err(|error| OpenError::Unusable(address.clone(), error.to_string()))?;
+        for home in homes {
+            record.view.knowledge.meet(&home, true);
+        }
+        hosts::watch(address, &record.view.knowledge);
         Ok(record)
     }
 }
@@ -231,11 +241,7 @@ impl Record for PostgresRecord {
             checkpoint_id: checkpoint_id.clone(),
             entry_count,
         };
-        let read = self.signing.run(|client| {
-            let (wanted, view) = (wanted.clone(), self.view.clone());
-            Box::pin(async move { rows::ledger_state(client, &wanted, &view).await })
-        });
-        self.confirmed(read.await?).await
+        self.confirmed(self.lookups.ask(wanted).await?).await
     }
 
     async fn append(
@@ -303,6 +309,7 @@ impl Record for PostgresRecord {
     fn as_it_is(&self) -> Option<Arc<dyn Record>> {
         let mut bare = self.clone();
         bare.view.serves = false;
+        bare.lookups = Lookups::start(Arc::clone(&bare.signing), bare.view.clone());
         Some(Arc::new(bare))
     }
 

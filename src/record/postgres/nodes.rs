@@ -9,8 +9,11 @@ use crate::record::RecordError;
 use crate::record::row::to_signed;
 use checkpoint::log::tree::{Node, NodeId, TreeHash};
 
-/// Writes the nodes that a batch completed.
+/// Writes the nodes that a batch completed, if any.
 pub(super) async fn keep(transaction: &Transaction<'_>, nodes: &[Node]) -> Result<(), StoreError> {
+    if nodes.is_empty() {
+        return Ok(());
+    }
     let sql = "INSERT INTO checkpoint_signer.tree_node (level, position, hash) \
                SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bytea[])";
     let statement = transaction.prepare_cached(sql).await?;

@@ -1,7 +1,8 @@
-//! The statements: from rows to types and back. A batch takes six round trips however large it is, and
-//! one more when it completes a node of the tree.
+//! The statements: from rows to types and back. A batch takes four round trips however large it is: its transaction begins; what it
+//! is judged by; its rows; the commit.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::Row as SqlRow;
@@ -9,7 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use super::head::{HEAD, LOCKED_HEAD, read_head};
 use super::knowledge::Rests;
-use super::session::{begin, begin_reading};
+use super::session::{begin_reading, begin_unchecked, check_reading, check_writing};
 use super::view::{View, emit};
 use super::{StoreError, guards, nodes};
 use crate::record::row::{Row, parse, timestamp, to_signed};
@@ -76,38 +77,49 @@ impl Wanted {
     }
 }
 
-/// What the record holds for a place, and what a retry's answer rests on.
-pub(super) async fn ledger_state(
+/// What the record holds for some places, and what a retry's answer rests on, each by itself.
+pub(super) async fn ledger_states(
     client: &mut Object,
-    wanted: &Wanted,
+    wanted: &[Wanted],
     view: &View,
-) -> Result<(LedgerState, Rests), StoreError> {
+) -> Result<Vec<Result<(LedgerState, Rests), RecordError>>, StoreError> {
     let mark = view.mark();
-    let transaction = begin_reading(client).await?;
-    let wanted = std::slice::from_ref(wanted);
+    let transaction = begin_unchecked(client).await?;
     // One round trip: they are sent one after the other, and answered in that order.
-    let (head, ledger_states, found) = tokio::try_join!(
+    let ((), head, states, found) = tokio::try_join!(
+        biased;
+        check_reading(&transaction),
         read_head(&transaction, HEAD),
-        ledger_states(&transaction, wanted),
+        read_ledger_states(&transaction, wanted),
         view.look(&transaction, &mark),
     )?;
-    let ledger_state = ledger_states.into_iter().next().unwrap_or_default();
-    let recorded = ledger_state.same_id.as_ref().map(|same| same.position);
-    let rests = view.guard(&transaction, &mark, &found, recorded).await?;
-    let ledger_state = LedgerState {
-        newest_signed_at: head.newest_signed_at,
-        store_clock: head.store_clock,
-        ..ledger_state
-    };
-    Ok((ledger_state, rests))
+    let mut answers = Vec::with_capacity(states.len());
+    for state in states {
+        let answer = async {
+            let state = state?;
+            let recorded = state.same_id.as_ref().map(|same| same.position);
+            let rests = view.guard(&transaction, &mark, &found, recorded).await?;
+            let state = LedgerState {
+                newest_signed_at: head.newest_signed_at,
+                store_clock: head.store_clock,
+                ..state
+            };
+            Ok((state, rests))
+        };
+        answers.push(match answer.await {
+            Err(StoreError::Final(error)) => Err(error),
+            answer => Ok(answer?),
+        });
+    }
+    Ok(answers)
 }
 
-/// What the record holds for each place, but for the time of its newest signature. By the rows alone: `ledger_head` is written by
-/// the trigger that reads it.
-async fn ledger_states(
+/// What the record holds for each place, but for the time of its newest signature, or how its row is damaged. By the rows alone:
+/// `ledger_head` is written by the trigger that reads it.
+async fn read_ledger_states(
     client: &impl GenericClient,
     wanted: &[Wanted],
-) -> Result<Vec<LedgerState>, StoreError> {
+) -> Result<Vec<Result<LedgerState, StoreError>>, StoreError> {
     let sql = format!(
         "SELECT {}, wanted.place, newest.entry_count, newest.timestamp, taken.checkpoint_id, \
          taken.cumulative_hash, taken.total_volume \
@@ -132,7 +144,7 @@ async fn ledger_states(
     let ids = text(|wanted| wanted.checkpoint_id.as_str());
     let counts: Vec<i64> = wanted.iter().map(|w| to_signed(w.entry_count)).collect();
     let rows = client.query(&statement, &[&ledgers, &ids, &counts]).await?;
-    rows.iter().map(read_ledger_state).collect()
+    Ok(rows.iter().map(read_ledger_state).collect())
 }
 
 fn read_ledger_state(row: &SqlRow) -> Result<LedgerState, StoreError> {
@@ -173,19 +185,24 @@ pub(super) async fn append(
 ) -> Result<Vec<Result<Receipt, AppendError>>, StoreError> {
     let mark = view.mark();
     let wanted: Vec<Wanted> = candidates.iter().map(Wanted::of).collect();
-    let transaction = begin(client).await?;
-    // Answered before anything else is asked: each statement sees what was committed when it began.
-    let head = read_head(&transaction, LOCKED_HEAD).await?;
-    let (revoked, ledger_states, found) = tokio::try_join!(
+    let transaction = begin_unchecked(client).await?;
+    // One that has to be prepared is sent later than the others of its round trip.
+    transaction.prepare_cached(LOCKED_HEAD).await?;
+    // One round trip. Whoever has the head locked is waited for before the others are asked: each sees what was committed when it
+    // begins.
+    let ((), head, revoked, ledger_states, found) = tokio::try_join!(
+        biased;
+        check_writing(&transaction),
+        read_head(&transaction, LOCKED_HEAD),
         revoked(&transaction, candidates),
-        ledger_states(&transaction, &wanted),
+        read_ledger_states(&transaction, &wanted),
         view.look(&transaction, &mark),
     )?;
     view.judge(&mark, &found)?;
     let mut batch = Batch::new(head, max_jump, revoked);
     let (mut answers, mut rows) = (Vec::with_capacity(candidates.len()), Vec::new());
     for (candidate, ledger_state) in candidates.iter().zip(ledger_states) {
-        let answer = batch.judge(candidate, ledger_state).map(|recorded| {
+        let answer = batch.judge(candidate, ledger_state?).map(|recorded| {
             recorded.unwrap_or_else(|| {
                 rows.push(Row::new(to_signed(batch.next_position()), candidate));
                 batch.take(candidate.clone())
@@ -195,18 +212,21 @@ pub(super) async fn append(
     }
     let (head, completed) = batch.finish();
     if !rows.is_empty() {
-        // After the rows: whoever switches a trigger off waits until they are committed.
-        let (taken, ()) =
-            tokio::try_join!(insert(&transaction, &rows), guards::check(&transaction))?;
+        transaction.prepare_cached(&INSERT).await?;
+        // One round trip, and nothing of it is committed unless all of it is as it must be. The guards come after the rows: whoever
+        // switches a trigger off waits until they are committed.
+        let (taken, (), (), ()) = tokio::try_join!(
+            biased;
+            insert(&transaction, &rows),
+            guards::check(&transaction),
+            nodes::keep(&transaction, &completed),
+            update(&transaction, &head),
+        )?;
         if usize::try_from(taken) != Ok(rows.len()) {
             let rows = rows.len();
             let problem = format!("the database took {taken} rows of {rows}");
             return Err(RecordError::Unavailable(problem).into());
         }
-        if !completed.is_empty() {
-            nodes::keep(&transaction, &completed).await?;
-        }
-        update(&transaction, &head).await?;
     } else {
         // Others have recorded it, or an earlier attempt whose commit was not confirmed: this one is to wait for that. So is a
         // refusal, which a row is the reason for.
@@ -238,14 +258,17 @@ async fn revoked(
         .collect::<Result<_, _>>()?)
 }
 
-/// Gives how many were taken.
-async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<u64, StoreError> {
-    let sql = format!(
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    format!(
         "INSERT INTO checkpoint_signer.signed_checkpoint ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], \
          $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::bytea[], $11::text[]) \
          ORDER BY 1"
-    );
-    let statement = transaction.prepare_cached(&sql).await?;
+    )
+});
+
+/// Gives how many were taken.
+async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<u64, StoreError> {
+    let statement = transaction.prepare_cached(&INSERT).await?;
     let number = |number: fn(&Row) -> i64| rows.iter().map(number).collect::<Vec<_>>();
     let text = |text: fn(&Row) -> &str| rows.iter().map(text).collect::<Vec<_>>();
     let bytes = |bytes: fn(&Row) -> &[u8]| rows.iter().map(bytes).collect::<Vec<_>>();

@@ -59,29 +59,42 @@ const WRITING: [(&str, &[&str]); 2] = [
 
 /// Begins a transaction that may write, in a session that is as it must be.
 pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    let transaction = client.build_transaction();
-    let (transaction, row) = established(transaction).await?;
-    check(&row, &DEMANDS)?;
-    check(&row, &WRITING)?;
+    let transaction = start(client.build_transaction()).await?;
+    check_writing(&transaction).await?;
     Ok(transaction)
 }
 
 /// The same also for a role that otherwise only reads: to wait for the standby, something is written into the log. Not on a
 /// standby.
 pub(super) async fn begin_to_wait(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    let transaction = client.build_transaction().read_only(false);
-    let (transaction, row) = established(transaction).await?;
-    check(&row, &DEMANDS)?;
-    check(&row, &WRITING)?;
+    let transaction = start(client.build_transaction().read_only(false)).await?;
+    check_writing(&transaction).await?;
     Ok(transaction)
 }
 
 /// Begins a transaction that only reads, also where nothing can be written.
 pub(super) async fn begin_reading(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    let transaction = client.build_transaction();
-    let (transaction, row) = established(transaction).await?;
-    check(&row, &DEMANDS)?;
+    let transaction = begin_unchecked(client).await?;
+    check_reading(&transaction).await?;
     Ok(transaction)
+}
+
+/// Begins a transaction of which nothing is believed, and in which nothing is written, before [`check_reading`] or [`check_writing`] has
+/// answered. Sent before the statements that it is about, in the same round trip, it is also answered before them.
+pub(super) async fn begin_unchecked(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
+    start(client.build_transaction()).await
+}
+
+/// Sets and reads back what every transaction rests on.
+pub(super) async fn check_reading(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    check(&established(transaction).await?, &DEMANDS)
+}
+
+/// The same for one that writes.
+pub(super) async fn check_writing(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let row = established(transaction).await?;
+    check(&row, &DEMANDS)?;
+    check(&row, &WRITING)
 }
 
 /// Whether anything can be recorded at all.
@@ -89,19 +102,19 @@ pub(super) async fn may_write(client: &mut Object) -> Result<(), StoreError> {
     begin(client).await.map(drop)
 }
 
-async fn established(
-    transaction: TransactionBuilder<'_>,
-) -> Result<(Transaction<'_>, SimpleQueryRow), StoreError> {
+async fn start(transaction: TransactionBuilder<'_>) -> Result<Transaction<'_>, StoreError> {
     let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
-    let transaction = transaction.start().await?;
+    Ok(transaction.start().await?)
+}
+
+async fn established(transaction: &Transaction<'_>) -> Result<SimpleQueryRow, StoreError> {
     let answers = transaction.simple_query(SET).await?;
     let rows = answers.into_iter().filter_map(|answer| match answer {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
     let nothing = || StoreError::Passing("the session does not tell its settings".into());
-    let row = rows.last().ok_or_else(nothing)?;
-    Ok((transaction, row))
+    rows.last().ok_or_else(nothing)
 }
 
 /// Another session may be right, so that it is asked again on another one.

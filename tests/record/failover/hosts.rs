@@ -2,7 +2,7 @@
 
 use super::promotion::fail_over;
 use super::servers::Servers;
-use super::told::Told;
+use super::told::{PATIENCE, Told, unavailable};
 
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let output = crate::starter::binary().args(arguments).output().unwrap();
@@ -114,6 +114,74 @@ async fn a_service_says_which_host_it_is_led_to() {
     let log = replica.log();
     for host in &shown {
         assert!(log.contains(host), "{log}");
+    }
+    replica.stop().await;
+}
+
+/// Accepts the promotion on a host alone.
+fn accept(servers: &Servers, host: &str) {
+    let (alone, _) = servers.several(&[host]);
+    let accept = ["record", "accept-promotion", "--reason", "all is there"];
+    let (code, output) = run(&[&accept[..], &["--record", &alone]].concat());
+    assert_eq!(code, Some(0), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_former_primary_that_stands_first_is_not_signed_on_by_who_begins() {
+    let servers = Servers::new(&["lags"]).await;
+    let mut told = Told::default();
+    let (place, shown) = servers.several(&["a", "lags"]);
+    let files = servers.files().to_owned();
+    let first = crate::cluster::Replica::start(&files, &place).await;
+    told.sign(&first, 1).await.unwrap();
+    servers.caught_up("lags").await;
+    first.stop().await;
+    servers.control("lags", "promote");
+    accept(&servers, "lags");
+    let (alone, _) = servers.several(&["lags"]);
+    let second = crate::cluster::Replica::start(&files, &alone).await;
+    told.sign(&second, 2).await.unwrap();
+    second.stop().await;
+    // Nobody runs that could tell it.
+    let third = crate::cluster::Replica::start(&files, &place).await;
+    told.sign_until_done(&third, 3).await;
+    told.is_in(&third).await;
+    let log = third.log();
+    assert!(
+        log.contains("is a former primary") && log.contains(&shown[0]),
+        "{log}"
+    );
+    third.stop().await;
+    let former = servers.client("a").await;
+    let rows = former.query_one("SELECT count(*) FROM signed_checkpoint", &[]);
+    assert_eq!(rows.await.unwrap().get::<_, i64>(0), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_lives_on_is_not_signed_on_after_another_host_was_promoted() {
+    let servers = Servers::new(&["lags"]).await;
+    let mut told = Told::default();
+    let (place, _) = servers.several(&["a", "lags"]);
+    let files = servers.files().to_owned();
+    let replica = crate::cluster::Replica::start(&files, &place).await;
+    told.sign(&replica, 1).await.unwrap();
+    servers.caught_up("lags").await;
+    servers.control("lags", "promote");
+    // Until it has asked the other one.
+    let begun = std::time::Instant::now();
+    let mut count = 2;
+    while told.sign(&replica, count).await.is_ok() {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "it signs on the former primary for ever"
+        );
+        count += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    // What it has signed there is missing in the other one: an operator decides.
+    for _ in 0..3 {
+        let message = unavailable(told.sign(&replica, count).await);
+        assert!(message.contains("timeline 2"), "{message}");
     }
     replica.stop().await;
 }
