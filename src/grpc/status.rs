@@ -375,9 +375,9 @@ impl From<ResumeError> for Status {
             ResumeError::NotResumed(NotResumed::Invalid(fault)) => {
                 invalid(Reason::InvalidRequest, &[fault])
             }
-            ResumeError::NotResumed(NotResumed::NotBehind { .. }) => {
-                plain(Reason::ClockNotBehind, message)
-            }
+            ResumeError::NotResumed(
+                NotResumed::NotBehind { .. } | NotResumed::ResumedAlready { .. },
+            ) => plain(Reason::ClockNotBehind, message),
             ResumeError::Clock(violation) => Refusal::from(violation).into(),
             ResumeError::Store(error) => error.into(),
         }

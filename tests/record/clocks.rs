@@ -215,6 +215,15 @@ async fn resumes(folder: &TempDir, place: &str, record: Arc<dyn Record>) {
     let resumed: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(resumed["after_rows"], 1);
     assert_eq!(resumed["reason"], "NTP of host 3 was wrong");
+    let from = resumed["resumed_from"].as_str().unwrap();
+    let by = resumed["by"].as_str().unwrap();
+    let (code, said) = ask(resume("a second time", &["--dry-run"])).await;
+    let expected =
+        format!("signing goes on from {from} already, by {by}; nothing was signed since");
+    assert!(
+        code == Some(1) && said.contains("CLOCK_NOT_BEHIND") && said.contains(&expected),
+        "{said}"
+    );
     wait::until("health to recover", async || {
         replica.why_not().await.is_empty()
     })
@@ -223,7 +232,10 @@ async fn resumes(folder: &TempDir, place: &str, record: Arc<dyn Record>) {
     replica.sign(3).await.unwrap();
     let (code, said) = ask(resume("again", &[])).await;
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("CLOCK_NOT_BEHIND"), "{said}");
+    assert!(
+        said.contains("CLOCK_NOT_BEHIND") && said.contains("the newest signature on record is of"),
+        "{said}"
+    );
     assert!(replica.service.drain().await);
     let (code, said) = run_beside(&["record", "verify", "--record", place]).await;
     assert_eq!(code, Some(0), "{said}");

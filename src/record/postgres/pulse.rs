@@ -74,15 +74,15 @@ pub(super) async fn resume_clock(
     let resumption = match order.judge(head.frontier.size(), head.newest_signed_at) {
         Ok(resumption) if !order.dry_run => resumption,
         // The answer to a commit may have been lost, and this be asked again.
-        Err(NotResumed::NotBehind { now, newest }) => {
+        Err(refusal @ NotResumed::NotBehind { .. }) => {
             let done = resumptions(&transaction).await?.pop();
             let is_this = |done: &Resumption| {
                 done.after_rows == head.frontier.size()
                     && done.resumed_from.timestamp() == order.now.timestamp()
                     && (&done.by, &done.reason) == (&order.by, &order.reason)
             };
-            let not_behind = NotResumed::NotBehind { now, newest };
-            return Ok(done.filter(is_this).ok_or(not_behind.into()));
+            let refusal = refusal.beside(head.frontier.size(), done.as_ref());
+            return Ok(done.filter(is_this).ok_or(refusal.into()));
         }
         judged => return Ok(judged.map_err(ResumeError::from)),
     };

@@ -89,7 +89,12 @@ pub(super) fn resume_clock(
     check_seen(&transaction, seen, &mark, &head.frontier)?;
     let resumption = match order.judge(head.frontier.size(), head.newest_signed_at) {
         Ok(resumption) if !order.dry_run => resumption,
-        judged => return Ok(judged.map_err(ResumeError::from)),
+        Err(refusal) => {
+            let done = resumptions(&transaction)?.pop();
+            let refusal = refusal.beside(head.frontier.size(), done.as_ref());
+            return Ok(Err(refusal.into()));
+        }
+        Ok(rehearsed) => return Ok(Ok(rehearsed)),
     };
     let resumed_from = resumption.resumed_from.timestamp();
     transaction.execute(

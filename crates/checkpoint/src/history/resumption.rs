@@ -182,6 +182,37 @@ pub enum NotResumed {
         /// The newest signature's time; none without signatures.
         newest: String,
     },
+    /// The clock was resumed before, and nothing was signed since.
+    #[error(
+        "the clock shows {now}, and signing goes on from {resumed_from} already, by {by}; nothing was signed since, and the \
+         clock is not behind that, so that there is nothing to resume"
+    )]
+    ResumedAlready {
+        /// What the clock shows.
+        now: String,
+        /// The newest resumption's time.
+        resumed_from: String,
+        /// Whose it is.
+        by: String,
+    },
+}
+
+impl NotResumed {
+    /// The same of a record of so many rows, whose newest resumption this is: when no row came after that, its time is the one
+    /// that the clock is not behind.
+    #[must_use]
+    pub fn beside(self, rows: u64, newest: Option<&Resumption>) -> Self {
+        match (self, newest) {
+            (Self::NotBehind { now, .. }, Some(newest)) if newest.after_rows == rows => {
+                Self::ResumedAlready {
+                    now,
+                    resumed_from: instant_text(newest.resumed_from),
+                    by: newest.by.clone(),
+                }
+            }
+            (same, _) => same,
+        }
+    }
 }
 
 impl ResumeOrder {
