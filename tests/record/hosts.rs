@@ -50,6 +50,14 @@ async fn the_first_host_that_answers_and_takes_rows_is_used() {
         ),
         format!("postgresql+asyncpg://{user}@/{name}?host={here}:{standby}&host={here}:{primary}"),
     ];
+    let alone = format!("postgres://{user}@{here}:{standby}/{name}");
+    let (code, shown) = run(&["record", "init", "--record", &alone]);
+    assert_eq!(code, Some(2), "{shown}");
+    assert!(
+        shown.contains("it is a standby, or a server that only reads")
+            && shown.contains("expected the primary (cannot execute CREATE SCHEMA"),
+        "{shown}"
+    );
     let (code, shown) = run(&["record", "init", "--record", &places[0]]);
     assert_eq!(code, Some(0), "{shown}");
     assert!(

@@ -76,3 +76,14 @@ pub(super) fn describe(error: &tokio_postgres::Error) -> String {
         None => error.to_string(),
     }
 }
+
+/// What to say of a change that a server refuses since it is a standby, or was told that it only reads; none of any other refusal.
+pub(super) fn only_reads(error: &tokio_postgres::Error) -> Option<String> {
+    let refuses = error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+    refuses.then(|| {
+        format!(
+            "it is a standby, or a server that only reads: no record can be made or changed there; expected the primary ({})",
+            describe(error)
+        )
+    })
+}

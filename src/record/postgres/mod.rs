@@ -55,7 +55,7 @@ use checkpoint::keyring::{Endorsement, Keyring, Revocation};
 use checkpoint::log::tree::{Frontier, Node, NodeId};
 
 use connections::{Connections, Purpose, pool};
-use error::StoreError;
+use error::{StoreError, only_reads};
 use knowledge::Knowledge;
 use lookups::Lookups;
 use standby::{DURABLE_WITHIN, not_durable};
@@ -204,7 +204,11 @@ async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenErr
         return Err(OpenError::Version { address, found });
     };
     for step in steps {
-        transaction.batch_execute(step).await.map_err(failed)?;
+        let made = transaction.batch_execute(step).await;
+        made.map_err(|error| match only_reads(&error) {
+            Some(problem) => unusable(problem),
+            None => failed(error),
+        })?;
     }
     if found == 0 && create {
         let made = Acceptance {

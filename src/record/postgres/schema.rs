@@ -7,6 +7,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Row as SqlRow, Transaction};
 
+use super::error::only_reads;
 use super::session::begin_reading;
 use super::{MIGRATIONS, StoreError};
 use crate::record::schema::differences;
@@ -61,10 +62,7 @@ pub(super) async fn compare(client: &mut Object) -> Result<StoreCheck, StoreErro
 
 /// Without the right to make a schema, or on a server that only reads.
 fn may_not(error: &tokio_postgres::Error) -> bool {
-    let read_only = SqlState::READ_ONLY_SQL_TRANSACTION;
-    [SqlState::INSUFFICIENT_PRIVILEGE, read_only]
-        .map(Some)
-        .contains(&error.code().cloned())
+    error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) || only_reads(error).is_some()
 }
 
 async fn differing(transaction: &Transaction<'_>) -> Result<Vec<String>, tokio_postgres::Error> {
