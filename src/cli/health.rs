@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
+use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -9,8 +10,17 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::wire::proto::ListKeysRequest;
 use crate::wire::proto::key_service_client::KeyServiceClient;
 use crate::wire::proto::signing_service_server::SERVICE_NAME;
+use crate::wire::proto::{key_service_server, record_service_server, verification_service_server};
 
 use super::{Failure, Format, FormatArg, ServerArg, print_json, print_line, refused};
+
+/// Whose health there is, besides that of the process.
+const SERVICES: [&str; 4] = [
+    SERVICE_NAME,
+    verification_service_server::SERVICE_NAME,
+    key_service_server::SERVICE_NAME,
+    record_service_server::SERVICE_NAME,
+];
 
 #[derive(Args)]
 pub(super) struct Health {
@@ -39,7 +49,12 @@ impl Health {
         let answer = HealthClient::new(channel.clone())
             .check(request)
             .await
-            .map_err(refused)?;
+            .map_err(|status| match (status.code(), refused(status)) {
+                (Code::NotFound, Failure::Negative(told)) => {
+                    Failure::Negative(format!("{told}; expected one of {}", SERVICES.join(", ")))
+                }
+                (_, failure) => failure,
+            })?;
         let status = answer.into_inner().status();
         let mut reason = String::new();
         if asks_for_signing && status != ServingStatus::Serving {

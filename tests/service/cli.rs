@@ -211,6 +211,20 @@ fn standard_input_is_read_too() {
 }
 
 #[test]
+fn health_names_the_services_that_there_are() {
+    let dev = Dev::start();
+    let (code, _, error) = dev.run(&["health", "--service", "SigningService"]);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("SERVICE_NOT_FOUND: "), "{error}");
+    let (_, services) = error.trim().split_once("; expected one of ").unwrap();
+    for service in services.split(", ") {
+        let (code, out, error) = dev.run(&["health", "--service", service]);
+        assert_eq!((code, out.trim()), (0, "SERVING"), "{service}: {error}");
+    }
+    assert!(services.contains("amply.checkpoint.v1.SigningService"));
+}
+
+#[test]
 fn serve_without_a_record_is_refused_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let serve = [
