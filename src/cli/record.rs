@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use super::place::{RecordArg, TrustArgs};
+use super::place::{RecordArg, RecordPlace, TrustArgs};
 use super::{Failure, Format, FormatArg, PROGRAM, input, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::record::check::check_record;
@@ -43,7 +43,8 @@ pub(super) enum RecordCommand {
     Export(Export),
     /// Copy a SQLite record into another file, also while a service signs into it; the copy is verified
     Backup(Backup),
-    /// Put an export into an empty record of any kind; all of it is checked before anything is written
+    /// Put an export into a record of any kind that is empty, or whose rows are the export's first ones; all of it is checked
+    /// before anything is written
     Import(Import),
     /// Put published checkpoints into a record that has lost them, so that their places are taken again; their signatures are
     /// kept, and nothing is signed
@@ -291,14 +292,25 @@ impl Restore {
                     counted(lines, "checkpoint was", "checkpoints were"),
                     counted(rows, "row", "rows")
                 ),
-                format!(
-                    "next: services that run on it go on by themselves; else checkpoint-signer serve {} --known-head HEAD, with every \
-                     head that you have",
-                    place.flag()
-                ),
+                next_after_restore(place),
             ]),
         }
     }
+}
+
+/// What was promoted, or put into another database, is signed on by nobody before a person says so.
+fn next_after_restore(place: &RecordPlace) -> String {
+    let (flag, is_file) = (place.flag(), matches!(place, RecordPlace::Sqlite(_)));
+    let elsewhere = match is_file {
+        true => String::new(),
+        false => format!(
+            " (in another database, or on a promoted standby, after checkpoint-signer record accept-restore {flag})"
+        ),
+    };
+    format!(
+        "next: services that were on it go on by themselves{elsewhere}; else checkpoint-signer serve {flag} --known-head HEAD, \
+         with every head that you have"
+    )
 }
 
 impl VerifyRecord {
