@@ -1,4 +1,4 @@
-//! The RFC 8785 form of JSON, written in one go: members stand in its order already.
+//! The RFC 8785 form of JSON, written in one go into one buffer: members stand in its order already.
 
 use super::tree::{JsonObject, JsonValue, order};
 
@@ -10,26 +10,47 @@ pub(super) enum Part<'a> {
     Objects(&'a [JsonObject]),
 }
 
-/// The RFC 8785 form of an object with these members.
-pub(super) fn object(mut members: Vec<(&str, Part<'_>)>) -> Vec<u8> {
-    members.sort_by(|(one, _), (other, _)| order(one, other));
-    let mut out = Vec::new();
-    sequence(
-        &mut out,
-        *b"{}",
-        members.into_iter(),
-        |out, (name, part)| {
-            string(out, name);
-            out.push(b':');
-            match part {
-                Part::Value(found) => value(out, found),
-                Part::Text(text) => string(out, text),
-                Part::Integer(found) => out.extend_from_slice(found.to_string().as_bytes()),
-                Part::Objects(objects) => sequence(out, *b"[]", objects.iter(), members_of),
-            }
-        },
-    );
-    out
+/// What an object begins with. Most are of an ordinary checkpoint, and fit.
+const ORDINARY_BYTES: usize = 512;
+
+/// The RFC 8785 form of an object with these members, of which `fixed` stand in its order, and where a member named `place` would begin
+/// that comes before another one.
+pub(super) fn object(
+    fixed: &[(&str, Part<'_>)],
+    additional: &JsonObject,
+    place: &str,
+) -> (Vec<u8>, usize) {
+    let mut out = Vec::with_capacity(ORDINARY_BYTES);
+    let mut found = None;
+    let mut additional = additional.members().peekable();
+    let mut member = |out: &mut Vec<u8>, name: &str, part: &Part<'_>| {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        if found.is_none() && order(place, name).is_lt() {
+            found = Some(out.len());
+        }
+        string(out, name);
+        out.push(b':');
+        match part {
+            Part::Value(found) => value(out, found),
+            Part::Text(text) => string(out, text),
+            Part::Integer(found) => integer(out, *found),
+            Part::Objects(objects) => sequence(out, *b"[]", objects.iter(), members_of),
+        }
+    };
+    for (name, part) in fixed {
+        while let Some((before, value)) =
+            additional.next_if(|(other, _)| order(other, name).is_lt())
+        {
+            member(&mut out, before, &Part::Value(value));
+        }
+        member(&mut out, name, part);
+    }
+    for (name, value) in additional {
+        member(&mut out, name, &Part::Value(value));
+    }
+    out.push(b'}');
+    let place = found.unwrap_or(out.len());
+    (out, place)
 }
 
 fn sequence<T>(
@@ -61,7 +82,7 @@ fn value(out: &mut Vec<u8>, found: &JsonValue) {
         JsonValue::Null => out.extend_from_slice(b"null"),
         JsonValue::Bool(true) => out.extend_from_slice(b"true"),
         JsonValue::Bool(false) => out.extend_from_slice(b"false"),
-        JsonValue::Integer(found) => out.extend_from_slice(found.to_string().as_bytes()),
+        JsonValue::Integer(found) => integer(out, *found),
         JsonValue::Fraction(found) => fraction(out, *found),
         JsonValue::String(text) => string(out, text),
         JsonValue::Array(items) => sequence(out, *b"[]", items.iter(), value),
@@ -69,17 +90,31 @@ fn value(out: &mut Vec<u8>, found: &JsonValue) {
     }
 }
 
+fn integer(out: &mut Vec<u8>, found: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(found).as_bytes());
+}
+
 /// As ECMAScript writes it (RFC 8785, section 3.2.2.3).
 fn fraction(out: &mut Vec<u8>, found: f64) {
-    match serde_json_canonicalizer::to_vec(&found) {
-        Ok(text) => out.extend_from_slice(&text),
-        // It is finite: there is no other number that has no form.
-        Err(_) => out.extend_from_slice(b"null"),
+    match found.is_finite() {
+        true => out.extend_from_slice(ryu_js::Buffer::new().format_finite(found).as_bytes()),
+        // There is no other number that has no form.
+        false => out.extend_from_slice(b"null"),
     }
 }
 
 /// With the escapes of RFC 8785, section 3.2.2.2, which are serde_json's.
-fn string(out: &mut Vec<u8>, text: &str) {
-    let written = serde_json::to_writer(&mut *out, text);
-    debug_assert!(written.is_ok(), "a string always has a form");
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+    // Without an early end, so that the compiler looks at many bytes at once.
+    let escaped = text.bytes().fold(false, |escaped, byte| {
+        escaped | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+    });
+    if escaped {
+        let written = serde_json::to_writer(&mut *out, text);
+        debug_assert!(written.is_ok(), "a string always has a form");
+        return;
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }

@@ -58,14 +58,27 @@ impl From<FieldFault> for InvalidCheckpoint {
     }
 }
 
-/// The RFC 8785 (JCS) bytes of a checkpoint: exactly what is signed.
+/// The RFC 8785 (JCS) bytes of a checkpoint: exactly what is signed. A clone shares them.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Payload(Arc<[u8]>);
+pub struct Payload(Arc<Canonical>);
+
+/// A canonical text, made once, and where its signature goes.
+#[derive(PartialEq, Eq, Debug)]
+struct Canonical {
+    text: Box<str>,
+    signature_at: usize,
+}
 
 impl Payload {
     /// The bytes, UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.text.as_bytes()
+    }
+}
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 
@@ -138,10 +151,10 @@ impl Draft {
     }
 }
 
-/// A valid checkpoint and its payload.
+/// A valid checkpoint and its payload. A clone shares both.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    fields: CheckpointFields,
+    fields: Arc<CheckpointFields>,
     payload: Payload,
 }
 
@@ -161,7 +174,7 @@ impl Checkpoint {
             )
             .into());
         }
-        let payload = fields.canonical(None);
+        let (payload, signature_at) = fields.canonical();
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(FieldFault::new(
                 "checkpoint",
@@ -172,9 +185,11 @@ impl Checkpoint {
             )
             .into());
         }
+        // It is made of strings.
+        let text = String::from_utf8(payload).unwrap_or_default().into();
         Ok(Self {
-            fields,
-            payload: Payload(payload.into()),
+            fields: Arc::new(fields),
+            payload: Payload(Arc::new(Canonical { text, signature_at })),
         })
     }
 
@@ -275,34 +290,44 @@ impl Checkpoint {
 
     /// The object to publish, in its JCS form: the payload's members and the signature.
     pub fn published_json(&self, signature: &str) -> String {
+        let (before, member, after) = self.published_parts(signature);
+        [before, &member, after].concat()
+    }
+
+    /// The published object in three parts, of which only the one in the middle, the signature's member, is made here.
+    pub fn published_parts(&self, signature: &str) -> (&str, String, &str) {
+        let mut member = Vec::with_capacity(signature.len() + SIGNATURE_MEMBER.len() + 8);
+        canonical::string(&mut member, SIGNATURE_MEMBER);
+        member.push(b':');
+        canonical::string(&mut member, signature);
+        // The timestamp follows it at the latest.
+        member.push(b',');
         // It is made of strings.
-        String::from_utf8(self.fields.canonical(Some(signature))).unwrap_or_default()
+        let member = String::from_utf8(member).unwrap_or_default();
+        let Canonical { text, signature_at } = &*self.payload.0;
+        let (before, after) = text.split_at_checked(*signature_at).unwrap_or((text, ""));
+        (before, member, after)
     }
 }
 
 impl CheckpointFields {
-    /// The RFC 8785 form of the whole object.
-    fn canonical(&self, signature: Option<&str>) -> Vec<u8> {
+    /// The RFC 8785 form of the whole object, and where its signature goes.
+    fn canonical(&self) -> (Vec<u8>, usize) {
         let (timestamp, hash) = (self.timestamp.to_string(), self.cumulative_hash.to_string());
-        let additional = self.additional_members.members();
-        let mut members: Vec<(&str, Part<'_>)> = additional
-            .map(|(name, value)| (name, Part::Value(value)))
-            .collect();
         // Neither is beyond 2^53-1.
         let entry_count = i64::try_from(self.entry_count.get()).unwrap_or(i64::MAX);
-        members.extend([
+        let members = [
             ("checkpoint_id", Part::Text(self.checkpoint_id.as_str())),
-            ("ledger_id", Part::Text(self.ledger_id.as_str())),
-            ("timestamp", Part::Text(&timestamp)),
             ("cumulative_hash", Part::Text(&hash)),
             ("entry_count", Part::Integer(entry_count)),
-            ("total_volume", Part::Integer(self.total_volume.get())),
+            ("ledger_id", Part::Text(self.ledger_id.as_str())),
             (
                 "organization_summaries",
                 Part::Objects(&self.organization_summaries),
             ),
-        ]);
-        members.extend(signature.map(|text| (SIGNATURE_MEMBER, Part::Text(text))));
-        canonical::object(members)
+            ("timestamp", Part::Text(&timestamp)),
+            ("total_volume", Part::Integer(self.total_volume.get())),
+        ];
+        canonical::object(&members, &self.additional_members, SIGNATURE_MEMBER)
     }
 }

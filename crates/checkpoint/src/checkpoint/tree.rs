@@ -29,9 +29,12 @@ pub enum JsonValue {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonObject(Vec<(Box<str>, JsonValue)>);
 
-/// The order of RFC 8785.
+/// The order of RFC 8785. Of ASCII alone, bytes have the order of UTF-16 units.
 pub(super) fn order(one: &str, other: &str) -> Ordering {
-    one.encode_utf16().cmp(other.encode_utf16())
+    match one.is_ascii() && other.is_ascii() {
+        true => one.cmp(other),
+        false => one.encode_utf16().cmp(other.encode_utf16()),
+    }
 }
 
 impl JsonObject {
