@@ -63,7 +63,7 @@ impl Filling {
         let mut first = 0;
         while first < self.rows {
             let end = self.rows.min(first + BATCH);
-            let batch = (first..end).map(|row| self.signed(row)).collect();
+            let batch = (first..end).map(|row| self.signed(row).into()).collect();
             for answer in record.append(batch, MaxEntryJump::ANY).await {
                 answer.unwrap();
             }

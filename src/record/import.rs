@@ -23,6 +23,7 @@ use checkpoint::history::{Receipt, Resumption};
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{KeyId, instant_text};
 use checkpoint::keyring::{Admission, Keyring, NotAdmitted, SkippedKey, Trust};
+use checkpoint::log::batch::Candidate;
 use checkpoint::log::export::{ExportReader, ReadError};
 use checkpoint::log::tree::{Frontier, TreeHash};
 use checkpoint_verify::files;
@@ -251,6 +252,7 @@ async fn append(
         if rows.is_empty() {
             return Ok(tree);
         }
+        let rows = rows.into_iter().map(Candidate::from).collect();
         for answer in record.append(rows, MaxEntryJump::ANY).await {
             let expected = tree.size() + 1;
             match answer {

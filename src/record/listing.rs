@@ -35,7 +35,7 @@ impl PageBuilder {
     }
 
     /// Takes the next row. The first is always taken. False when the page is full.
-    pub(super) fn take(&mut self, row: Row) -> Result<bool, RecordError> {
+    pub(super) fn take(&mut self, row: Row<'_>) -> Result<bool, RecordError> {
         let Listing { rows, next } = &mut self.listing;
         self.bytes += row.payload.len();
         if self.bytes <= MAX_PAYLOAD_BYTES || rows.is_empty() {

@@ -34,12 +34,12 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::advice;
-use checkpoint::checkpoint::{CheckpointId, LedgerId};
-use checkpoint::jws::SignedCheckpoint;
+use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Endorsement, KeyConflict, Keyring, Revocation};
 
 use checkpoint::history::rules::{LedgerState, MaxEntryJump, RuleViolation};
+use checkpoint::log::batch::Candidate;
 use checkpoint::log::tree::{Frontier, Node, NodeId};
 use home::{Acceptance, Accepted, Home, Moved};
 
@@ -193,19 +193,14 @@ pub struct Filter {
 #[async_trait]
 pub trait Record: Send + Sync + 'static {
     /// What the record holds for the place that a checkpoint asks for.
-    async fn ledger_state(
-        &self,
-        ledger_id: &LedgerId,
-        checkpoint_id: &CheckpointId,
-        entry_count: u64,
-    ) -> Result<LedgerState, RecordError>;
+    async fn ledger_state(&self, checkpoint: &Checkpoint) -> Result<LedgerState, RecordError>;
 
     /// Records candidates in order, in one transaction that judges each by the [`rules`](checkpoint::history::rules), and answers when
     /// it is durable. Nothing is recorded while the record has not all the rows that this process has seen. A refused candidate does not fail the others; for one that is recorded already, the
     /// recorded row is the answer. There are as many answers as candidates, in the same order.
     async fn append(
         &self,
-        candidates: Vec<SignedCheckpoint>,
+        candidates: Vec<Candidate>,
         max_jump: MaxEntryJump,
     ) -> Vec<Result<Receipt, AppendError>>;
 

@@ -195,7 +195,7 @@ pub async fn restore(
         while batch.len() < most
             && let Some((_, signed)) = lines.next()?
         {
-            batch.push(signed);
+            batch.push(signed.into());
         }
         if batch.is_empty() {
             break;
@@ -273,10 +273,8 @@ async fn check_order(
     while let Some((line, signed)) = lines.next()? {
         let (checkpoint, header) = (&signed.checkpoint, signed.jws.header());
         let fields = checkpoint.fields();
-        let (ledger_id, entry_count) = (&fields.ledger_id, fields.entry_count.get());
-        let ledger_state = record
-            .ledger_state(ledger_id, &fields.checkpoint_id, entry_count)
-            .await?;
+        let ledger_id = &fields.ledger_id;
+        let ledger_state = record.ledger_state(checkpoint).await?;
         let content = TreeHash::leaf(checkpoint.payload().as_bytes());
         let name = (ledger_id.clone(), fields.checkpoint_id.clone());
         // It changes nothing.

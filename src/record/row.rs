@@ -8,62 +8,84 @@ use checkpoint::checkpoint::{Checkpoint, Timestamp};
 use checkpoint::counted::counted;
 use checkpoint::history::Receipt;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
-use checkpoint::jws::{DetachedJws, SignedCheckpoint};
+use checkpoint::jws::{DetachedJws, ProtectedHeader, SignedCheckpoint};
+use checkpoint::log::batch::Candidate;
 
-/// A row as a store gives it. All numbers are below 2^53.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
+/// A row as a store gives and takes it; nothing of it is copied for that. All numbers are below 2^53.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row<'a> {
     pub(super) position: i64,
-    pub(super) ledger_id: String,
-    pub(super) checkpoint_id: String,
+    pub(super) ledger_id: &'a str,
+    pub(super) checkpoint_id: &'a str,
     pub(super) entry_count: i64,
-    pub(super) cumulative_hash: Vec<u8>,
+    pub(super) cumulative_hash: &'a [u8],
     pub(super) total_volume: i64,
     /// Seconds since 1970, as every time here.
     pub(super) timestamp: i64,
-    pub(super) key_id: String,
+    pub(super) key_id: &'a str,
     pub(super) signed_at: i64,
     /// The JCS bytes.
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: &'a [u8],
     /// The detached JWS.
-    pub(super) signature: String,
+    pub(super) signature: &'a str,
 }
 
-impl Row {
-    pub(super) fn new(position: i64, signed: &SignedCheckpoint) -> Self {
-        let SignedCheckpoint { checkpoint, jws } = signed;
-        let (fields, header) = (checkpoint.fields(), jws.header());
+impl<'a> Row<'a> {
+    /// What is written of a candidate.
+    pub(super) fn new(position: i64, candidate: &'a Candidate) -> Self {
+        let SignedCheckpoint { checkpoint, jws } = candidate.signed();
+        Self::of(position, checkpoint, jws.header(), candidate.compact())
+    }
+
+    fn of(
+        position: i64,
+        checkpoint: &'a Checkpoint,
+        header: &'a ProtectedHeader,
+        signature: &'a str,
+    ) -> Self {
+        let fields = checkpoint.fields();
         Self {
             position,
-            ledger_id: fields.ledger_id.to_string(),
-            checkpoint_id: fields.checkpoint_id.to_string(),
+            ledger_id: fields.ledger_id.as_str(),
+            checkpoint_id: fields.checkpoint_id.as_str(),
             entry_count: to_signed(fields.entry_count.get()),
-            cumulative_hash: fields.cumulative_hash.as_bytes().to_vec(),
+            cumulative_hash: fields.cumulative_hash.as_bytes(),
             total_volume: fields.total_volume.get(),
             timestamp: fields.timestamp.instant().timestamp(),
-            key_id: header.kid.to_string(),
+            key_id: header.kid.as_str(),
             signed_at: header.iat.timestamp(),
-            payload: checkpoint.payload().as_bytes().to_vec(),
-            signature: jws.compact(),
+            payload: checkpoint.payload().as_bytes(),
+            signature,
         }
     }
 
     /// The row's signature, if all columns are what they were taken from.
     pub(super) fn into_receipt(self) -> Result<Receipt, RecordError> {
-        let position = self.position;
-        let damaged = |problem: String| RecordError::Damaged(format!("row {position}: {problem}"));
-        let checkpoint =
-            Checkpoint::from_json(&self.payload).map_err(|e| damaged(e.to_string()))?;
-        let jws = DetachedJws::parse(&self.signature).map_err(|e| damaged(e.to_string()))?;
-        let signed = SignedCheckpoint { checkpoint, jws };
-        if Self::new(position, &signed) != self {
-            let problem = "its columns are not those of its payload and signature";
-            return Err(damaged(problem.into()));
+        let checkpoint = Checkpoint::from_json(self.payload);
+        self.receipt_with(checkpoint.map_err(|error| self.damaged(error))?)
+    }
+
+    /// The same for whoever has a checkpoint, which need not be read again when it is the row's.
+    pub(super) fn into_receipt_for(self, asked: &Checkpoint) -> Result<Receipt, RecordError> {
+        match asked.payload().as_bytes() == self.payload {
+            true => self.receipt_with(asked.clone()),
+            false => self.into_receipt(),
+        }
+    }
+
+    fn receipt_with(self, checkpoint: Checkpoint) -> Result<Receipt, RecordError> {
+        let jws = DetachedJws::parse(self.signature).map_err(|error| self.damaged(error))?;
+        if Row::of(self.position, &checkpoint, jws.header(), &jws.compact()) != self {
+            return Err(self.damaged("its columns are not those of its payload and signature"));
         }
         Ok(Receipt {
-            position: position.unsigned_abs(),
-            signed,
+            position: self.position.unsigned_abs(),
+            signed: SignedCheckpoint { checkpoint, jws },
         })
+    }
+
+    fn damaged(&self, problem: impl std::fmt::Display) -> RecordError {
+        RecordError::Damaged(format!("row {}: {problem}", self.position))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::counts::Slot;
 use crate::record::Record;
 use crate::telemetry::{Metrics, trace};
 use checkpoint::history::rules::{MaxEntryJump, RuleViolation};
-use checkpoint::jws::SignedCheckpoint;
+use checkpoint::log::batch::Candidate;
 
 /// Most rows in one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 256;
@@ -21,7 +21,7 @@ const MAX_BATCH: usize = 256;
 /// A checkpoint between its submission and its answer.
 pub(super) struct Queued {
     /// Comes from the pool.
-    pub(super) signature: oneshot::Receiver<Result<SignedCheckpoint, Refusal>>,
+    pub(super) signature: oneshot::Receiver<Result<Candidate, Refusal>>,
     /// Who waits for it.
     pub(super) waiting: Waiting,
 }
@@ -75,7 +75,7 @@ pub(super) struct Committer {
 }
 
 /// Signed, and waiting for its row.
-type Signed = (SignedCheckpoint, Waiting);
+type Signed = (Candidate, Waiting);
 
 impl Committer {
     /// Starts the task. It ends when the queue is dropped and empty.
@@ -170,8 +170,10 @@ impl Committer {
         }
     }
 
-    async fn append(&self, candidates: Vec<SignedCheckpoint>) -> Vec<(Decision, Made)> {
-        let checkpoints: Vec<_> = candidates.iter().map(|c| c.checkpoint.clone()).collect();
+    async fn append(&self, candidates: Vec<Candidate>) -> Vec<(Decision, Made)> {
+        // Shared: their contents are not copied.
+        let checkpoints = candidates.iter().map(|c| c.signed().checkpoint.clone());
+        let checkpoints: Vec<_> = checkpoints.collect();
         let mut outcomes = self.append_once(candidates).await;
         let stale: Vec<usize> = outcomes
             .iter()
@@ -198,8 +200,10 @@ impl Committer {
         outcomes
     }
 
-    async fn append_once(&self, candidates: Vec<SignedCheckpoint>) -> Vec<(Decision, Made)> {
-        let signatures = candidates.iter().map(|c| c.jws.signature().to_vec());
+    async fn append_once(&self, candidates: Vec<Candidate>) -> Vec<(Decision, Made)> {
+        let signatures = candidates
+            .iter()
+            .map(|c| c.signed().jws.signature().to_vec());
         let signatures: Vec<Vec<u8>> = signatures.collect();
         let begun = Instant::now();
         let answers = self.record.append(candidates, self.max_jump).await;

@@ -289,14 +289,10 @@ impl Signer {
         span: &Span,
     ) -> Result<Admission, Refusal> {
         let fields = checkpoint.fields();
-        let (ledger_id, checkpoint_id) = (&fields.ledger_id, &fields.checkpoint_id);
-        let entry_count = fields.entry_count.get();
         let asked = uptime();
         // Before the record is asked: what is not on its way any more is on record.
-        let follows_another = self.on_their_way.has(ledger_id.as_str());
-        let ledger_state = self
-            .record
-            .ledger_state(ledger_id, checkpoint_id, entry_count);
+        let follows_another = self.on_their_way.has(fields.ledger_id.as_str());
+        let ledger_state = self.record.ledger_state(checkpoint);
         let ledger_state = ledger_state.instrument(trace::look_up(span)).await?;
         // A retry is answered before anything else is asked: it is safe for ever.
         if let Some(receipt) = ledger_state.recorded(checkpoint) {

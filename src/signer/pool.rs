@@ -14,6 +14,7 @@ use crate::timekeeping::Timekeeper;
 use checkpoint::checkpoint::Checkpoint;
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::log::PublishedHead;
+use checkpoint::log::batch::Candidate;
 use checkpoint::log::head::LogName;
 use checkpoint::log::proof::TreeHead;
 
@@ -55,7 +56,7 @@ impl SigningPool {
         self: &Arc<Self>,
         checkpoint: Checkpoint,
         span: Span,
-        signed: oneshot::Sender<Result<SignedCheckpoint, Refusal>>,
+        signed: oneshot::Sender<Result<Candidate, Refusal>>,
     ) {
         let (pool, submitted) = (Arc::clone(self), Instant::now());
         let queued = trace::queue(&span);
@@ -73,7 +74,7 @@ impl SigningPool {
     pub(super) async fn sign_all(
         self: &Arc<Self>,
         checkpoints: Vec<Checkpoint>,
-    ) -> Vec<Result<SignedCheckpoint, Refusal>> {
+    ) -> Vec<Result<Candidate, Refusal>> {
         let count = checkpoints.len();
         let (done, signed) = oneshot::channel();
         let pool = Arc::clone(self);
@@ -102,8 +103,9 @@ impl SigningPool {
         signed.await.unwrap_or(Err(Refusal::ShuttingDown))
     }
 
-    /// Signs with the key whose window holds now. The instant that selects the key is the one that is signed.
-    fn sign(&self, checkpoint: Checkpoint) -> Result<SignedCheckpoint, Refusal> {
+    /// Signs with the key whose window holds now. The instant that selects the key is the one that is signed. What a row needs is made
+    /// here as well: whoever writes it has the record to itself.
+    fn sign(&self, checkpoint: Checkpoint) -> Result<Candidate, Refusal> {
         let keys = Arc::clone(&self.keys.borrow());
         let now = self.clock.now();
         self.time.check(now)?;
@@ -111,6 +113,6 @@ impl SigningPool {
         let begun = Instant::now();
         let jws = key.sign(checkpoint.payload())?;
         self.metrics.made_rsa(begun.elapsed());
-        Ok(SignedCheckpoint { checkpoint, jws })
+        Ok(SignedCheckpoint { checkpoint, jws }.into())
     }
 }

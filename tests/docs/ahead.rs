@@ -30,7 +30,7 @@ pub fn a_replica_signs_with_a_clock_that_is_ahead(installation: &mut Installatio
     let address: DatabaseAddress = installation.record_url().parse().unwrap();
     installation.runtime.block_on(async {
         let record = PostgresRecord::open(&address).await.unwrap();
-        let answers = record.append(vec![signed], MaxEntryJump::ANY).await;
+        let answers = record.append(vec![signed.into()], MaxEntryJump::ANY).await;
         answers.into_iter().next().unwrap().unwrap();
     });
 }

@@ -271,7 +271,7 @@ async fn after_a_clock_ran_ahead_an_operator_lets_signing_go_on_for_ever_on_reco
         .await
         .unwrap()
         .into_iter()
-        .map(|row| row.signed);
+        .map(|row| row.signed.into());
     for answer in postgres.append(signed.collect(), MaxEntryJump::ANY).await {
         answer.unwrap();
     }

@@ -17,7 +17,7 @@ use crate::client::get;
 use crate::pages::{Sqlite, by, long_service};
 use crate::postgres::Database;
 use crate::support::{at, checkpoint};
-use testing::record::{NOON, append, signed, with_key};
+use testing::record::{NOON, append, key, signed, with_key};
 
 /// How long a caller waits for a signature.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -41,8 +41,8 @@ async fn what_signing_asks_of_sqlite_does_not_queue_behind_pages() {
     while begun.load(Ordering::Relaxed) < PAGES {
         tokio::task::yield_now().await;
     }
-    let (ledger, id) = ("a".parse().unwrap(), "2".parse().unwrap());
-    record.ledger_state(&ledger, &id, 2).await.unwrap();
+    let next = signed(&key(), "a", "2", 2, "2", at(NOON));
+    record.ledger_state(&next.checkpoint).await.unwrap();
     record.head().await.unwrap();
     record.keyring().await.unwrap();
     // In a common queue, about half of them would have been read before.
@@ -180,9 +180,8 @@ async fn signing_goes_on_while_postgres_is_busy_with_pages() {
     }
     for n in 1..=10 {
         let row = signed(&key, "a", &n.to_string(), n, &n.to_string(), at(NOON));
-        let (ledger, id) = ("a".parse().unwrap(), n.to_string().parse().unwrap());
         let sign = async {
-            record.ledger_state(&ledger, &id, n).await.unwrap();
+            record.ledger_state(&row.checkpoint).await.unwrap();
             assert_eq!(append(&record, vec![row]).await, [n.to_string()]);
             assert_eq!(record.head().await.unwrap().size(), n);
             record.keyring().await.unwrap();

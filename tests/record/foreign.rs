@@ -49,7 +49,8 @@ impl Records {
             .await
             .unwrap();
         let rows = (1..=rows).map(|n| signed(key, "org", &format!("chk_{n}"), n, "x", at(NOON)));
-        for answer in record.append(rows.collect(), MaxEntryJump::ANY).await {
+        let rows = rows.map(Into::into).collect();
+        for answer in record.append(rows, MaxEntryJump::ANY).await {
             answer.unwrap();
         }
         format!("sqlite:{}", path.display())
@@ -306,7 +307,7 @@ async fn dated(records: &Records, name: &str, when: &str) -> String {
         .register_key(key.version(), None, at(NOON))
         .await
         .unwrap();
-    let rows = vec![signed(&key, "org", "chk_1", 1, "x", at(when))];
+    let rows = vec![signed(&key, "org", "chk_1", 1, "x", at(when)).into()];
     for answer in record.append(rows, MaxEntryJump::ANY).await {
         answer.unwrap();
     }

@@ -282,6 +282,7 @@ async fn fill(place: &str, rows: Vec<SignedCheckpoint>) {
     let (record, key) = (open(place).await, key());
     let registered = record.register_key(key.version(), None, at("2025-06-01"));
     registered.await.unwrap();
+    let rows = rows.into_iter().map(Into::into).collect();
     for answer in record.append(rows, MaxEntryJump::ANY).await {
         answer.unwrap();
     }

@@ -266,7 +266,7 @@ async fn what_was_published_is_restored_past_a_resumption_by_the_operators_word(
     let older = resumed.with_key("older.sqlite").await;
     let target = SqliteRecord::open(&resumed.file("older.sqlite")).unwrap();
     let rows = own.list(&Filter::default(), 0, 1).await.unwrap().rows;
-    let rows = rows.into_iter().map(|row| row.signed).collect();
+    let rows = rows.into_iter().map(|row| row.signed.into()).collect();
     let any = checkpoint::history::rules::MaxEntryJump::ANY;
     for answer in target.append(rows, any).await {
         answer.unwrap();

@@ -117,7 +117,7 @@ async fn a_retry_gets_the_recorded_row(record: Arc<dyn Record>) {
     let key = with_key(&record).await;
     let one = || signed(&key, "a", "1", 1, "x", at(NOON));
     let first = record
-        .append(vec![one()], MaxEntryJump::ANY)
+        .append(vec![one().into()], MaxEntryJump::ANY)
         .await
         .remove(0)
         .unwrap();
@@ -125,7 +125,7 @@ async fn a_retry_gets_the_recorded_row(record: Arc<dyn Record>) {
     let again = one();
     assert_ne!(again.jws.compact(), first.signed.jws.compact());
     let second = record
-        .append(vec![again], MaxEntryJump::ANY)
+        .append(vec![again.into()], MaxEntryJump::ANY)
         .await
         .remove(0)
         .unwrap();
@@ -136,12 +136,13 @@ async fn a_retry_gets_the_recorded_row(record: Arc<dyn Record>) {
     let (ledger, id): (LedgerId, CheckpointId) = ("a".parse().unwrap(), "1".parse().unwrap());
     let found = record.get(&ledger, &id).await.unwrap().unwrap();
     assert_eq!(found.signed.published_json(), first.signed.published_json());
-    let ledger_state = record.ledger_state(&ledger, &id, 1).await.unwrap();
+    let ledger_state = record.ledger_state(&one().checkpoint).await.unwrap();
     assert_eq!(ledger_state.newest_signed_at, Some(at(NOON)));
     assert_eq!(ledger_state.newest_count, Some(1));
     assert!(ledger_state.recorded(&first.signed.checkpoint).is_some());
     let other: LedgerId = "b".parse().unwrap();
-    let ledger_state = record.ledger_state(&other, &id, 1).await.unwrap();
+    let elsewhere = signed(&key, "b", "1", 1, "x", at(NOON));
+    let ledger_state = record.ledger_state(&elsewhere.checkpoint).await.unwrap();
     assert!(ledger_state.same_id.is_none() && ledger_state.newest_count.is_none());
     assert!(record.get(&other, &id).await.unwrap().is_none());
 }

@@ -51,6 +51,7 @@ async fn with_rows(record: &dyn Record, rows: Vec<SignedCheckpoint>) {
     let key = key();
     let registered = record.register_key(key.version(), None, at(NOON)).await;
     registered.unwrap();
+    let rows = rows.into_iter().map(Into::into).collect();
     for answer in record.append(rows, MaxEntryJump::ANY).await {
         answer.unwrap();
     }

@@ -47,6 +47,7 @@ pub fn signed(
 
 /// The place of each row, or why it has none.
 pub async fn append(record: &Arc<dyn Record>, rows: Vec<SignedCheckpoint>) -> Vec<String> {
+    let rows = rows.into_iter().map(Into::into).collect();
     let answers = record.append(rows, MaxEntryJump::ANY).await;
     answers
         .iter()

@@ -8,9 +8,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::connections::Connections;
 use super::knowledge::Rests;
-use super::rows::{self, Wanted};
+use super::rows;
 use super::view::View;
 use crate::record::RecordError;
+use checkpoint::checkpoint::Checkpoint;
 use checkpoint::history::rules::LedgerState;
 
 /// Most places in one transaction: the rows of retries come with all of their content.
@@ -25,7 +26,7 @@ const AT_ONCE: usize = 6;
 type Answer = Result<(LedgerState, Rests), RecordError>;
 
 struct Asked {
-    wanted: Wanted,
+    wanted: Checkpoint,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -41,8 +42,8 @@ impl Lookups {
         Self(sender)
     }
 
-    /// What the record holds for a place, and what that rests on.
-    pub(super) async fn ask(&self, wanted: Wanted) -> Answer {
+    /// What the record holds for the place that a checkpoint asks for, and what that rests on.
+    pub(super) async fn ask(&self, wanted: Checkpoint) -> Answer {
         let ending = || RecordError::Unavailable("the service is ending".into());
         let (answer, answered) = oneshot::channel();
         self.0
@@ -85,7 +86,7 @@ async fn answer(mut asked: Vec<Asked>, connections: &Connections, view: &View) {
     if asked.is_empty() {
         return;
     }
-    let wanted: Arc<[Wanted]> = asked.iter().map(|one| one.wanted.clone()).collect();
+    let wanted: Arc<[Checkpoint]> = asked.iter().map(|one| one.wanted.clone()).collect();
     let read = connections.run(|client| {
         let (wanted, view) = (Arc::clone(&wanted), view.clone());
         Box::pin(async move { rows::ledger_states(client, &wanted, &view).await })

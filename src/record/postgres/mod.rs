@@ -46,12 +46,12 @@ use super::{
     AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
     Revoked, StoreCheck, WentBack,
 };
-use checkpoint::checkpoint::{CheckpointId, LedgerId};
+use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump};
 use checkpoint::history::{Receipt, ResumeOrder, Resumption};
-use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Endorsement, Keyring, Revocation};
+use checkpoint::log::batch::Candidate;
 use checkpoint::log::tree::{Frontier, Node, NodeId};
 
 use connections::{Connections, Purpose, pool};
@@ -234,26 +234,21 @@ async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenErr
 
 #[async_trait]
 impl Record for PostgresRecord {
-    async fn ledger_state(
-        &self,
-        ledger_id: &LedgerId,
-        checkpoint_id: &CheckpointId,
-        entry_count: u64,
-    ) -> Result<LedgerState, RecordError> {
-        let wanted = rows::Wanted {
-            ledger_id: ledger_id.clone(),
-            checkpoint_id: checkpoint_id.clone(),
-            entry_count,
-        };
-        self.confirmed(self.lookups.ask(wanted).await?).await
+    async fn ledger_state(&self, checkpoint: &Checkpoint) -> Result<LedgerState, RecordError> {
+        let looked_up = self.lookups.ask(checkpoint.clone()).await?;
+        self.confirmed(looked_up).await
     }
 
     async fn append(
         &self,
-        candidates: Vec<SignedCheckpoint>,
+        candidates: Vec<Candidate>,
         max_jump: MaxEntryJump,
     ) -> Vec<Result<Receipt, AppendError>> {
-        match self.append_together(&candidates, max_jump).await {
+        let candidates: Arc<[Candidate]> = candidates.into();
+        match self
+            .append_together(Arc::clone(&candidates), max_jump)
+            .await
+        {
             Ok(answers) => return answers,
             // A row that only the database refuses ends the whole transaction: its neighbours go on alone.
             Err(RecordError::Constraint(_)) if candidates.len() > 1 => {}
@@ -264,9 +259,9 @@ impl Record for PostgresRecord {
             }
         }
         let mut answers = Vec::with_capacity(candidates.len());
-        for candidate in &candidates {
+        for candidate in candidates.iter() {
             let alone = self
-                .append_together(std::slice::from_ref(candidate), max_jump)
+                .append_together([candidate.clone()].into(), max_jump)
                 .await;
             answers.push(match alone.map(|mut answers| answers.pop()) {
                 Ok(Some(answer)) => answer,
@@ -481,10 +476,9 @@ impl Record for PostgresRecord {
 impl PostgresRecord {
     async fn append_together(
         &self,
-        candidates: &[SignedCheckpoint],
+        candidates: Arc<[Candidate]>,
         max_jump: MaxEntryJump,
     ) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
-        let candidates: Arc<[SignedCheckpoint]> = candidates.into();
         self.signing
             .run(|client| {
                 let (candidates, view) = (Arc::clone(&candidates), self.view.clone());

@@ -15,17 +15,16 @@ use super::view::{View, emit};
 use super::{StoreError, guards, nodes};
 use crate::record::row::{Row, parse, timestamp, to_signed};
 use crate::record::{AppendError, RecordError};
-use checkpoint::checkpoint::{CheckpointId, CumulativeHash, LedgerId};
+use checkpoint::checkpoint::{Checkpoint, CheckpointId, CumulativeHash, LedgerId};
 use checkpoint::history::Receipt;
 use checkpoint::history::rules::{HistoryPoint, LedgerState, MaxEntryJump};
-use checkpoint::jws::SignedCheckpoint;
-use checkpoint::log::batch::{Batch, Head};
+use checkpoint::log::batch::{Batch, Candidate, Head};
 use checkpoint::log::tree::Frontier;
 
 pub(super) const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, timestamp, \
                        key_id, signed_at, payload, signature";
 
-pub(super) fn read_row(row: &SqlRow) -> Result<Row, StoreError> {
+pub(super) fn read_row(row: &SqlRow) -> Result<Row<'_>, StoreError> {
     Ok(Row {
         position: row.try_get(0)?,
         ledger_id: row.try_get(1)?,
@@ -58,29 +57,10 @@ pub(super) async fn head(
     Ok((found.tree, rests))
 }
 
-/// A place that is asked for.
-#[derive(Clone)]
-pub(super) struct Wanted {
-    pub(super) ledger_id: LedgerId,
-    pub(super) checkpoint_id: CheckpointId,
-    pub(super) entry_count: u64,
-}
-
-impl Wanted {
-    fn of(signed: &SignedCheckpoint) -> Self {
-        let fields = signed.checkpoint.fields();
-        Self {
-            ledger_id: fields.ledger_id.clone(),
-            checkpoint_id: fields.checkpoint_id.clone(),
-            entry_count: fields.entry_count.get(),
-        }
-    }
-}
-
-/// What the record holds for some places, and what a retry's answer rests on, each by itself.
+/// What the record holds for the places that some checkpoints ask for, and what a retry's answer rests on, each by itself.
 pub(super) async fn ledger_states(
     client: &mut Object,
-    wanted: &[Wanted],
+    wanted: &[Checkpoint],
     view: &View,
 ) -> Result<Vec<Result<(LedgerState, Rests), RecordError>>, StoreError> {
     let mark = view.mark();
@@ -118,7 +98,7 @@ pub(super) async fn ledger_states(
 /// `ledger_head` is written by the trigger that reads it.
 async fn read_ledger_states(
     client: &impl GenericClient,
-    wanted: &[Wanted],
+    wanted: &[Checkpoint],
 ) -> Result<Vec<Result<LedgerState, StoreError>>, StoreError> {
     let sql = format!(
         "SELECT {}, wanted.place, newest.entry_count, newest.timestamp, taken.checkpoint_id, \
@@ -139,15 +119,19 @@ async fn read_ledger_states(
             .join(", ")
     );
     let statement = client.prepare_cached(&sql).await?;
-    let text = |text: fn(&Wanted) -> &str| wanted.iter().map(text).collect::<Vec<_>>();
-    let ledgers = text(|wanted| wanted.ledger_id.as_str());
-    let ids = text(|wanted| wanted.checkpoint_id.as_str());
-    let counts: Vec<i64> = wanted.iter().map(|w| to_signed(w.entry_count)).collect();
+    let places = || wanted.iter().map(|wanted| wanted.fields());
+    let ledgers: Vec<&str> = places().map(|place| place.ledger_id.as_str()).collect();
+    let ids: Vec<&str> = places().map(|place| place.checkpoint_id.as_str()).collect();
+    let counts = places().map(|place| to_signed(place.entry_count.get()));
+    let counts: Vec<i64> = counts.collect();
     let rows = client.query(&statement, &[&ledgers, &ids, &counts]).await?;
-    Ok(rows.iter().map(read_ledger_state).collect())
+    let rows = rows.iter().zip(wanted);
+    Ok(rows
+        .map(|(row, wanted)| read_ledger_state(row, wanted))
+        .collect())
 }
 
-fn read_ledger_state(row: &SqlRow) -> Result<LedgerState, StoreError> {
+fn read_ledger_state(row: &SqlRow, wanted: &Checkpoint) -> Result<LedgerState, StoreError> {
     let same: Option<i64> = row.try_get(0)?;
     let newest: Option<i64> = row.try_get(12)?;
     let newest_timestamp: Option<i64> = row.try_get(13)?;
@@ -166,7 +150,10 @@ fn read_ledger_state(row: &SqlRow) -> Result<LedgerState, StoreError> {
         }
     };
     Ok(LedgerState {
-        same_id: same.map(|_| receipt(row)).transpose()?,
+        same_id: match same {
+            Some(_) => Some(read_row(row)?.into_receipt_for(wanted)?),
+            None => None,
+        },
         same_count,
         newest_count: newest.map(i64::unsigned_abs),
         newest_timestamp: newest_timestamp.map(timestamp).transpose()?,
@@ -179,12 +166,13 @@ fn read_ledger_state(row: &SqlRow) -> Result<LedgerState, StoreError> {
 /// replica has committed, and none commits anything before this one has.
 pub(super) async fn append(
     client: &mut Object,
-    candidates: &[SignedCheckpoint],
+    candidates: &[Candidate],
     max_jump: MaxEntryJump,
     view: &View,
 ) -> Result<Vec<Result<Receipt, AppendError>>, StoreError> {
     let mark = view.mark();
-    let wanted: Vec<Wanted> = candidates.iter().map(Wanted::of).collect();
+    let wanted = candidates.iter().map(|c| c.signed().checkpoint.clone());
+    let wanted: Vec<Checkpoint> = wanted.collect();
     let transaction = begin_unchecked(client).await?;
     // One that has to be prepared is sent later than the others of its round trip.
     transaction.prepare_cached(LOCKED_HEAD).await?;
@@ -233,21 +221,21 @@ pub(super) async fn append(
         emit(&transaction).await?;
     }
     transaction.commit().await?;
-    let newest = rows.last().map(|row| row.signature.as_str());
+    let newest = rows.last().map(|row| row.signature);
     view.confirm(&found, &head.frontier, newest.or(found.newest.as_deref()))?;
     Ok(answers)
 }
 
 async fn revoked(
     transaction: &Transaction<'_>,
-    candidates: &[SignedCheckpoint],
+    candidates: &[Candidate],
 ) -> Result<HashSet<String>, StoreError> {
     let sql =
         "SELECT DISTINCT key_id FROM checkpoint_signer.key_revocation WHERE key_id = ANY ($1)";
     let statement = transaction.prepare_cached(sql).await?;
     let keys = candidates
         .iter()
-        .map(|signed| signed.jws.header().kid.as_str());
+        .map(|candidate| candidate.signed().jws.header().kid.as_str());
     let mut keys: Vec<&str> = keys.collect();
     keys.sort_unstable();
     keys.dedup();
@@ -267,26 +255,27 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Gives how many were taken.
-async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<u64, StoreError> {
+async fn insert(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<u64, StoreError> {
     let statement = transaction.prepare_cached(&INSERT).await?;
-    let number = |number: fn(&Row) -> i64| rows.iter().map(number).collect::<Vec<_>>();
-    let text = |text: fn(&Row) -> &str| rows.iter().map(text).collect::<Vec<_>>();
-    let bytes = |bytes: fn(&Row) -> &[u8]| rows.iter().map(bytes).collect::<Vec<_>>();
+    let number = |number: fn(&Row<'_>) -> i64| rows.iter().map(number).collect::<Vec<_>>();
+    let text = |text: for<'a> fn(&Row<'a>) -> &'a str| rows.iter().map(text).collect::<Vec<_>>();
+    let bytes =
+        |bytes: for<'a> fn(&Row<'a>) -> &'a [u8]| rows.iter().map(bytes).collect::<Vec<_>>();
     let taken = transaction
         .execute(
             &statement,
             &[
                 &number(|row| row.position),
-                &text(|row| &row.ledger_id),
-                &text(|row| &row.checkpoint_id),
+                &text(|row| row.ledger_id),
+                &text(|row| row.checkpoint_id),
                 &number(|row| row.entry_count),
-                &bytes(|row| &row.cumulative_hash),
+                &bytes(|row| row.cumulative_hash),
                 &number(|row| row.total_volume),
                 &number(|row| row.timestamp),
-                &text(|row| &row.key_id),
+                &text(|row| row.key_id),
                 &number(|row| row.signed_at),
-                &bytes(|row| &row.payload),
-                &text(|row| &row.signature),
+                &bytes(|row| row.payload),
+                &text(|row| row.signature),
             ],
         )
         .await?;

@@ -38,12 +38,12 @@ use super::{
     AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
     Revoked, StoreCheck, WentBack,
 };
-use checkpoint::checkpoint::{CheckpointId, LedgerId};
+use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump};
 use checkpoint::history::{Receipt, ResumeOrder, Resumption};
-use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Endorsement, Keyring, Revocation};
+use checkpoint::log::batch::Candidate;
 use checkpoint::log::tree::{Frontier, Node, NodeId};
 
 use check::Compared;
@@ -295,22 +295,15 @@ impl Drop for SqliteRecord {
 
 #[async_trait]
 impl Record for SqliteRecord {
-    async fn ledger_state(
-        &self,
-        ledger_id: &LedgerId,
-        checkpoint_id: &CheckpointId,
-        entry_count: u64,
-    ) -> Result<LedgerState, RecordError> {
-        let (ledger_id, checkpoint_id) = (ledger_id.clone(), checkpoint_id.clone());
-        self.look(move |connection, _| {
-            rows::ledger_state(connection, &ledger_id, &checkpoint_id, entry_count)
-        })
-        .await
+    async fn ledger_state(&self, checkpoint: &Checkpoint) -> Result<LedgerState, RecordError> {
+        let checkpoint = checkpoint.clone();
+        self.look(move |connection, _| rows::ledger_state(connection, &checkpoint))
+            .await
     }
 
     async fn append(
         &self,
-        candidates: Vec<SignedCheckpoint>,
+        candidates: Vec<Candidate>,
         max_jump: MaxEntryJump,
     ) -> Vec<Result<Receipt, AppendError>> {
         let count = candidates.len();

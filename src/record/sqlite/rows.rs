@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use rusqlite::types::{FromSqlResult, ValueRef};
 use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, Transaction, TransactionBehavior, params,
 };
@@ -12,11 +13,10 @@ use super::nodes;
 use crate::record::high_water_mark::{HighWaterMark, Mark};
 use crate::record::row::{Row, instant, parse, timestamp, to_signed};
 use crate::record::{AppendError, RecordError};
-use checkpoint::checkpoint::{CheckpointId, LedgerId};
+use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint::history::Receipt;
 use checkpoint::history::rules::{HistoryPoint, LedgerState, MaxEntryJump};
-use checkpoint::jws::SignedCheckpoint;
-use checkpoint::log::batch::{Batch, Head};
+use checkpoint::log::batch::{Batch, Candidate, Head};
 use checkpoint::log::tree::Frontier;
 
 const COLUMNS: &str = "position, ledger_id, checkpoint_id, entry_count, cumulative_hash, total_volume, timestamp, \
@@ -53,19 +53,32 @@ fn is_value(error: &rusqlite::Error) -> bool {
     )
 }
 
-pub(super) fn read_row(row: &SqlRow) -> rusqlite::Result<Row> {
+pub(super) fn read_row<'a>(row: &'a SqlRow<'_>) -> rusqlite::Result<Row<'a>> {
     Ok(Row {
         position: row.get(0)?,
-        ledger_id: row.get(1)?,
-        checkpoint_id: row.get(2)?,
+        ledger_id: borrowed(row, 1, ValueRef::as_str)?,
+        checkpoint_id: borrowed(row, 2, ValueRef::as_str)?,
         entry_count: row.get(3)?,
-        cumulative_hash: row.get(4)?,
+        cumulative_hash: borrowed(row, 4, ValueRef::as_blob)?,
         total_volume: row.get(5)?,
         timestamp: row.get(6)?,
-        key_id: row.get(7)?,
+        key_id: borrowed(row, 7, ValueRef::as_str)?,
         signed_at: row.get(8)?,
-        payload: row.get(9)?,
-        signature: row.get(10)?,
+        payload: borrowed(row, 9, ValueRef::as_blob)?,
+        signature: borrowed(row, 10, ValueRef::as_str)?,
+    })
+}
+
+/// A column that is not copied.
+fn borrowed<'a, T>(
+    row: &'a SqlRow<'_>,
+    column: usize,
+    of: fn(&ValueRef<'a>) -> FromSqlResult<T>,
+) -> rusqlite::Result<T> {
+    let value = row.get_ref(column)?;
+    of(&value).map_err(|error| {
+        let of_type = value.data_type();
+        rusqlite::Error::FromSqlConversionFailure(column, of_type, Box::new(error))
     })
 }
 
@@ -136,12 +149,25 @@ pub(super) fn by_id(
     ledger_id: &LedgerId,
     checkpoint_id: &CheckpointId,
 ) -> Result<Option<Receipt>, RecordError> {
+    read_by_id(connection, ledger_id, checkpoint_id, |row| {
+        row.into_receipt()
+    })
+}
+
+fn read_by_id(
+    connection: &Connection,
+    ledger_id: &LedgerId,
+    checkpoint_id: &CheckpointId,
+    read: impl Fn(Row<'_>) -> Result<Receipt, RecordError>,
+) -> Result<Option<Receipt>, RecordError> {
     let sql = select(" WHERE ledger_id = ?1 AND checkpoint_id = ?2");
-    let row = connection
+    let receipt = connection
         .prepare_cached(&sql)?
-        .query_row([ledger_id.as_str(), checkpoint_id.as_str()], read_row)
+        .query_row([ledger_id.as_str(), checkpoint_id.as_str()], |row| {
+            Ok(read(read_row(row)?))
+        })
         .optional()?;
-    row.map(Row::into_receipt).transpose()
+    receipt.transpose()
 }
 
 pub(super) fn select(rest: &str) -> String {
@@ -150,23 +176,22 @@ pub(super) fn select(rest: &str) -> String {
 
 pub(super) fn ledger_state(
     connection: &Connection,
-    ledger_id: &LedgerId,
-    checkpoint_id: &CheckpointId,
-    entry_count: u64,
+    checkpoint: &Checkpoint,
 ) -> Result<LedgerState, RecordError> {
     // One snapshot for all that is read.
     let transaction = connection.unchecked_transaction()?;
     let newest = read_head(&transaction)?.newest_signed_at;
-    ledger_state_after(&transaction, ledger_id, checkpoint_id, entry_count, newest)
+    ledger_state_after(&transaction, checkpoint, newest)
 }
 
 fn ledger_state_after(
     connection: &Connection,
-    ledger_id: &LedgerId,
-    checkpoint_id: &CheckpointId,
-    entry_count: u64,
+    checkpoint: &Checkpoint,
     newest_signed_at: Option<DateTime<Utc>>,
 ) -> Result<LedgerState, RecordError> {
+    let fields = checkpoint.fields();
+    let (ledger_id, checkpoint_id) = (&fields.ledger_id, &fields.checkpoint_id);
+    let entry_count = fields.entry_count.get();
     let same_count = connection
         .prepare_cached(
             "SELECT checkpoint_id, cumulative_hash, total_volume FROM signed_checkpoint \
@@ -184,7 +209,9 @@ fn ledger_state_after(
         .query_row([ledger_id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(LedgerState {
-        same_id: by_id(connection, ledger_id, checkpoint_id)?,
+        same_id: read_by_id(connection, ledger_id, checkpoint_id, |row| {
+            row.into_receipt_for(checkpoint)
+        })?,
         same_count: same_count.map(place).transpose()?,
         newest_count: newest.map(|(entry_count, _)| entry_count.unsigned_abs()),
         newest_timestamp: newest.map(|(_, seconds)| timestamp(seconds)).transpose()?,
@@ -205,7 +232,7 @@ fn place(
 
 pub(super) fn append(
     connection: &mut Connection,
-    candidates: Vec<SignedCheckpoint>,
+    candidates: Vec<Candidate>,
     max_jump: MaxEntryJump,
     seen: &HighWaterMark,
     schema: &Compared,
@@ -256,18 +283,11 @@ fn revoked(transaction: &Transaction) -> Result<HashSet<String>, RecordError> {
 fn append_one(
     transaction: &Transaction,
     batch: &mut Batch,
-    candidate: SignedCheckpoint,
+    candidate: Candidate,
     newest: &mut Option<String>,
 ) -> Result<Receipt, AppendError> {
-    let fields = candidate.checkpoint.fields();
     // The newest signature's time is the batch's to know.
-    let ledger_state = ledger_state_after(
-        transaction,
-        &fields.ledger_id,
-        &fields.checkpoint_id,
-        fields.entry_count.get(),
-        None,
-    )?;
+    let ledger_state = ledger_state_after(transaction, &candidate.signed().checkpoint, None)?;
     if let Some(receipt) = batch.judge(&candidate, ledger_state)? {
         return Ok(receipt);
     }
@@ -293,12 +313,12 @@ fn append_one(
             ])
         })
         .map_err(RecordError::from)?;
-    *newest = Some(row.signature);
+    *newest = Some(row.signature.to_owned());
     Ok(batch.take(candidate))
 }
 
 pub(super) fn newest(connection: &Connection, limit: u32) -> Result<Vec<Receipt>, RecordError> {
     let mut statement = connection.prepare(&select(" ORDER BY position DESC LIMIT ?1"))?;
-    let rows = statement.query_map([limit], read_row)?;
-    rows.map(|row| row?.into_receipt()).collect()
+    let rows = statement.query_map([limit], |row| Ok(read_row(row)?.into_receipt()))?;
+    rows.map(|row| row?).collect()
 }

@@ -112,7 +112,7 @@ async fn fill(record: &dyn Record, rows: u64) {
         .register_key(key.version(), None, noon)
         .await
         .unwrap();
-    let row = |n: u64| signed(&key, "a", &format!("chk_{n}"), n, &n.to_string(), noon);
+    let row = |n: u64| signed(&key, "a", &format!("chk_{n}"), n, &n.to_string(), noon).into();
     for answer in record
         .append((1..=rows).map(row).collect(), MaxEntryJump::ANY)
         .await

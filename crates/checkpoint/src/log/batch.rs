@@ -7,10 +7,47 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::tree::{Frontier, Node, TreeHash};
-use crate::checkpoint::{CheckpointId, LedgerId};
+use crate::checkpoint::{CheckpointFields, CheckpointId, LedgerId};
 use crate::history::rules::{HistoryPoint, LedgerState, MaxEntryJump, RuleViolation, check_ahead};
 use crate::history::{Ledgers, Receipt};
 use crate::jws::SignedCheckpoint;
+
+/// A signature on its way into the record, with what a row of it needs: it is made before there is a transaction, which then only writes.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    signed: SignedCheckpoint,
+    compact: String,
+    leaf: TreeHash,
+}
+
+impl From<SignedCheckpoint> for Candidate {
+    fn from(signed: SignedCheckpoint) -> Self {
+        let compact = signed.jws.compact();
+        let leaf = TreeHash::of_compact(&signed.checkpoint, &compact);
+        Self {
+            signed,
+            compact,
+            leaf,
+        }
+    }
+}
+
+impl Candidate {
+    /// What was signed, and the signature.
+    pub fn signed(&self) -> &SignedCheckpoint {
+        &self.signed
+    }
+
+    /// The compact form of its signature.
+    pub fn compact(&self) -> &str {
+        &self.compact
+    }
+
+    /// The hash of its leaf.
+    pub fn leaf(&self) -> TreeHash {
+        self.leaf
+    }
+}
 
 /// The head of a record: what is read before a batch, and written after it.
 #[derive(Clone, Debug)]
@@ -56,11 +93,11 @@ impl Batch {
     /// [`RuleViolation`], the first in the order of the contract.
     pub fn judge(
         &self,
-        candidate: &SignedCheckpoint,
+        candidate: &Candidate,
         ledger_state: LedgerState,
     ) -> Result<Option<Receipt>, RuleViolation> {
-        let (checkpoint, header) = (&candidate.checkpoint, candidate.jws.header());
-        let ledger_state = self.over(candidate, ledger_state);
+        let SignedCheckpoint { checkpoint, jws } = &candidate.signed;
+        let (header, ledger_state) = (jws.header(), self.over(checkpoint.fields(), ledger_state));
         if let Some(receipt) = ledger_state.recorded(checkpoint) {
             return Ok(Some(receipt.clone()));
         }
@@ -77,8 +114,7 @@ impl Batch {
     }
 
     /// The state of a ledger as those that were taken have changed it.
-    fn over(&self, candidate: &SignedCheckpoint, mut ledger_state: LedgerState) -> LedgerState {
-        let fields = candidate.checkpoint.fields();
+    fn over(&self, fields: &CheckpointFields, mut ledger_state: LedgerState) -> LedgerState {
         let name = (fields.ledger_id.clone(), fields.checkpoint_id.clone());
         let place = (fields.ledger_id.clone(), fields.entry_count.get());
         let same_id = || self.same_id.get(&name).cloned();
@@ -95,16 +131,17 @@ impl Batch {
     }
 
     /// Takes a candidate that may be, after its judgement.
-    pub fn take(&mut self, candidate: SignedCheckpoint) -> Receipt {
-        let (leaf, completed) = (TreeHash::of(&candidate), &mut self.completed);
+    pub fn take(&mut self, candidate: Candidate) -> Receipt {
+        let Candidate { signed, leaf, .. } = candidate;
+        let completed = &mut self.completed;
         let head = &mut self.head;
         head.frontier
             .push_keeping(leaf, |node| completed.push(node));
-        let signed_at = candidate.jws.header().iat;
+        let signed_at = signed.jws.header().iat;
         head.newest_signed_at = head.newest_signed_at.max(Some(signed_at));
         let receipt = Receipt {
             position: head.frontier.size(),
-            signed: candidate,
+            signed,
         };
         let fields = receipt.signed.checkpoint.fields();
         self.ledgers.follow(fields);
@@ -194,8 +231,9 @@ mod tests {
     fn follow(batch: &mut Batch, rows: impl IntoIterator<Item = (SignedCheckpoint, &'static str)>) {
         for (candidate, expected) in rows {
             let position = batch.next_position();
-            let judged = batch.judge(&candidate, LedgerState::default());
             let shown = candidate.published_json();
+            let candidate = Candidate::from(candidate);
+            let judged = batch.judge(&candidate, LedgerState::default());
             assert_eq!(told(&judged), expected, "{shown}");
             if let Ok(None) = judged {
                 assert_eq!(batch.take(candidate).position, position, "{shown}");
@@ -285,16 +323,16 @@ mod tests {
         };
         // By a key that was revoked since, on a clock that is wrong.
         let batch = batch_of(MaxEntryJump::default(), Some(-1000), &["key", "another"]);
-        let judged = batch.judge(&row(("a", "1", 1, "x", 9)), ledger_state.clone());
+        let judged = batch.judge(&row(("a", "1", 1, "x", 9)).into(), ledger_state.clone());
         assert_eq!(judged.unwrap().map(|receipt| receipt.position), Some(7));
-        let judged = batch.judge(&row(("a", "1", 2, "y", 9)), ledger_state);
+        let judged = batch.judge(&row(("a", "1", 2, "y", 9)).into(), ledger_state);
         assert_eq!(told(&judged), "revoked");
     }
 
     #[test]
     fn what_was_judged_and_not_taken_leaves_nothing_behind() {
         let mut batch = batch();
-        let refused_by_the_store = row(("a", "1", 5, "x", 100));
+        let refused_by_the_store = row(("a", "1", 5, "x", 100)).into();
         assert!(matches!(
             batch.judge(&refused_by_the_store, LedgerState::default()),
             Ok(None)

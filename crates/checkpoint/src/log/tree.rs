@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::checkpoint::Checkpoint;
 use crate::hex::{self, Hex};
 use crate::jws::SignedCheckpoint;
 
@@ -41,7 +42,20 @@ impl TreeHash {
 
     /// The leaf of a row.
     pub fn of(signed: &SignedCheckpoint) -> Self {
-        Self::leaf(signed.published_json().as_bytes())
+        Self::of_compact(&signed.checkpoint, &signed.jws.compact())
+    }
+
+    /// The leaf of a row whose signature has its text already.
+    pub(super) fn of_compact(checkpoint: &Checkpoint, signature: &str) -> Self {
+        let (before, member, after) = checkpoint.published_parts(signature);
+        let digest = Sha256::new().chain_update([0]).chain_update(before);
+        Self(
+            digest
+                .chain_update(member)
+                .chain_update(after)
+                .finalize()
+                .into(),
+        )
     }
 
     /// `SHA-256(0x01 || left || right)`: the hash of a node.
