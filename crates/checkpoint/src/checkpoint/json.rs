@@ -48,7 +48,7 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
     let mut left = MAX_VALUES + FIXED_VALUES;
     let mut reader = serde_json::Deserializer::from_slice(text);
     let seed = Strict {
-        path: &mut Vec::new(),
+        depth: 0,
         fault: &mut fault,
         left: &mut left,
     };
@@ -58,9 +58,10 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
     match value {
         Ok(JsonValue::Object(object)) => Ok(object),
         Ok(other) => refused(format!("{}; expected an object", describe(&other))),
-        Err(error) => {
-            Err(fault.unwrap_or_else(|| FieldFault::new("json", format!("is not JSON: {error}"))))
-        }
+        Err(error) => Err(fault.map_or_else(
+            || FieldFault::new("json", format!("is not JSON: {error}")),
+            Found::into_fault,
+        )),
     }
 }
 
@@ -135,11 +136,42 @@ pub(super) fn objects(member: Option<JsonValue>) -> Result<Vec<JsonObject>, Fiel
     }
 }
 
-/// Reads one value and keeps the path to it. serde's errors carry text only, so that the fault itself is
-/// left in `fault` for the caller.
+/// A fault that was found, and where: each level that it is told to adds its step, so that a text without faults makes no path.
+struct Found {
+    problem: String,
+    names: Names,
+    /// The innermost first.
+    path: Vec<String>,
+}
+
+/// What of the path to a fault is told.
+enum Names {
+    All,
+    /// The member of the top-level object: the depth of a path is not worth repeating.
+    Outermost,
+    /// It is of the text as a whole.
+    None,
+}
+
+impl Found {
+    fn into_fault(self) -> FieldFault {
+        let steps = self.path.into_iter().rev();
+        let path: String = match self.names {
+            Names::All => steps.collect(),
+            Names::Outermost => steps.take(1).collect(),
+            Names::None => String::new(),
+        };
+        let field = path.strip_prefix('.').unwrap_or(&path);
+        let field = if field.is_empty() { "json" } else { field };
+        FieldFault::new(field, self.problem)
+    }
+}
+
+/// Reads one value. serde's errors carry text only, so that the fault itself is left in `fault` for the caller.
 struct Strict<'a> {
-    path: &'a mut Vec<String>,
-    fault: &'a mut Option<FieldFault>,
+    /// Objects and arrays around it.
+    depth: usize,
+    fault: &'a mut Option<Found>,
     /// Values that may still come.
     left: &'a mut usize,
 }
@@ -147,30 +179,38 @@ struct Strict<'a> {
 impl Strict<'_> {
     fn inner(&mut self) -> Strict<'_> {
         Strict {
-            path: self.path,
+            depth: self.depth + 1,
             fault: self.fault,
             left: self.left,
         }
     }
 
-    fn refuse<E: serde::de::Error>(&mut self, problem: impl Into<String>) -> E {
-        let path = self.path.concat();
-        let field = path.strip_prefix('.').unwrap_or(&path);
-        let field = if field.is_empty() { "json" } else { field };
-        let fault = FieldFault::new(field, problem);
-        let error = E::custom(&fault);
-        *self.fault = Some(fault);
+    fn refuse<E: serde::de::Error>(&mut self, names: Names, problem: impl Into<String>) -> E {
+        let problem = problem.into();
+        let error = E::custom(&problem);
+        let path = Vec::new();
+        *self.fault = Some(Found {
+            problem,
+            names,
+            path,
+        });
         error
+    }
+
+    /// Notes that what was refused stands here.
+    fn stands_in(&mut self, step: impl FnOnce() -> String) {
+        if let Some(found) = self.fault.as_mut() {
+            found.path.push(step());
+        }
     }
 
     /// The top-level object is not counted: a member's value may nest [`MAX_NESTING`] deep.
     fn check_nesting<E: serde::de::Error>(&mut self) -> Result<(), E> {
-        if self.path.len() > MAX_NESTING {
-            // The path names the member; its depth is not worth repeating.
-            self.path.truncate(1);
-            return Err(self.refuse(format!(
+        if self.depth > MAX_NESTING {
+            let problem = format!(
                 "nests deeper than {MAX_NESTING}; expected fewer objects and arrays in one another"
-            )));
+            );
+            return Err(self.refuse(Names::Outermost, problem));
         }
         Ok(())
     }
@@ -186,9 +226,8 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
         match self.left.checked_sub(1) {
             Some(left) => *self.left = left,
             None => {
-                self.path.clear();
                 let problem = format!("has more than {MAX_VALUES} values; expected fewer");
-                return Err(self.refuse(problem));
+                return Err(self.refuse(Names::None, problem));
             }
         }
         reader.deserialize_any(self)
@@ -224,38 +263,43 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     /// Integers come here too: up to 2^53 a double holds each exactly, and the rest is refused.
     fn visit_f64<E: serde::de::Error>(mut self, found: f64) -> Result<JsonValue, E> {
-        number(found).map_err(|problem| self.refuse(problem))
+        number(found).map_err(|problem| self.refuse(Names::All, problem))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<JsonValue, A::Error> {
         self.check_nesting()?;
         let mut array = Vec::new();
         loop {
-            self.path.push(format!("[{}]", array.len()));
-            let Some(item) = items.next_element_seed(self.inner())? else {
-                break;
-            };
-            self.path.pop();
-            array.push(item);
+            match items.next_element_seed(self.inner()) {
+                Ok(Some(item)) => array.push(item),
+                Ok(None) => return Ok(JsonValue::Array(array.into())),
+                Err(error) => {
+                    self.stands_in(|| format!("[{}]", array.len()));
+                    return Err(error);
+                }
+            }
         }
-        self.path.pop();
-        Ok(JsonValue::Array(array.into()))
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<JsonValue, A::Error> {
         self.check_nesting()?;
         let mut object = Vec::new();
         while let Some(name) = members.next_key::<Box<str>>()? {
-            self.path.push(format!(".{}", plain_name(&name)));
-            let value = members.next_value_seed(self.inner())?;
-            self.path.pop();
-            object.push((name, value));
+            match members.next_value_seed(self.inner()) {
+                Ok(value) => object.push((name, value)),
+                Err(error) => {
+                    self.stands_in(|| format!(".{}", plain_name(&name)));
+                    return Err(error);
+                }
+            }
         }
         match JsonObject::new(object) {
             Ok(object) => Ok(JsonValue::Object(object)),
             Err(name) => {
-                self.path.push(format!(".{}", plain_name(&name)));
-                Err(self.refuse("stands there twice; expected each member once"))
+                let problem = "stands there twice; expected each member once";
+                let error = self.refuse(Names::All, problem);
+                self.stands_in(|| format!(".{}", plain_name(&name)));
+                Err(error)
             }
         }
     }
