@@ -18,6 +18,7 @@ mod ledgers;
 mod place;
 mod server;
 mod settings;
+mod sizes;
 mod yardsticks;
 
 use testing::{postgres, process};
@@ -44,6 +45,9 @@ fn main() {
     let key = place::key_document(settings.bits);
     let filled = |rows| runtime.block_on(filled(&settings, &key, rows));
     let place = filled(settings.rows);
+    if !settings.sizes.is_empty() {
+        return sizes::run(&settings, &runtime, &place);
+    }
     let compared = settings.compare_rows.map(filled);
     let mut yardsticks = Yardsticks::new(settings.bits, place.durable_folder());
     let started = Started::measure(&place, settings.starts);

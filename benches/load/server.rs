@@ -49,6 +49,10 @@ impl Server {
         }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn cpu_seconds(&self) -> f64 {
         cpu_seconds(self.child.id())
     }

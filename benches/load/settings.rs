@@ -58,6 +58,10 @@ pub struct Settings {
     /// Calls a second, of all clients together, in the open loop
     #[arg(long, default_value_t = 100.0)]
     pub rate: f64,
+    /// Measure checkpoints of these sizes instead, in KiB, one call at a time: CPU time for a signature and for a retry
+    #[arg(long, value_name = "KIB", value_delimiter = ',',
+        value_parser = clap::value_parser!(u64).range(1..=510))]
+    pub sizes: Vec<u64>,
     /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
