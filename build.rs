@@ -19,10 +19,31 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Server reflection answers from this set.
     let out = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");
     fs::write(out, prost::Message::encode_to_vec(&descriptors))?;
-    tonic_prost_build::configure()
-        .extern_path(".google.rpc.Status", "::tonic_types::Status")
-        .codec_path("crate::grpc::codec::StrictCodec")
-        .compile_fds(descriptors)?;
+    let configured = || {
+        tonic_prost_build::configure()
+            .extern_path(".google.rpc.Status", "::tonic_types::Status")
+            .codec_path("crate::grpc::codec::StrictCodec")
+    };
+    configured()
+        .build_server(false)
+        .compile_fds(descriptors.clone())?;
+    // The servers use the same messages, but for those that hold a checkpoint to sign or a signed one.
+    let served = PathBuf::from(env::var("OUT_DIR")?).join("served");
+    fs::create_dir_all(&served)?;
+    let mut servers = configured()
+        .build_client(false)
+        .out_dir(served)
+        .extern_path(".amply.checkpoint.v1", "crate::wire::proto");
+    for message in [
+        "SignCheckpointRequest",
+        "SignCheckpointResponse",
+        "SignCheckpointsRequest",
+        "SignCheckpointsResponse",
+    ] {
+        let of_proto = format!(".amply.checkpoint.v1.{message}");
+        servers = servers.extern_path(of_proto, format!("crate::wire::signing::{message}"));
+    }
+    servers.compile_fds(descriptors)?;
     Ok(())
 }
 

@@ -9,8 +9,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::wire::proto::ListKeysRequest;
 use crate::wire::proto::key_service_client::KeyServiceClient;
-use crate::wire::proto::signing_service_server::SERVICE_NAME;
-use crate::wire::proto::{key_service_server, record_service_server, verification_service_server};
+use crate::wire::served::signing_service_server::SERVICE_NAME;
+use crate::wire::served::{key_service_server, record_service_server, verification_service_server};
 
 use super::{Failure, Format, FormatArg, ServerArg, print_json, print_line, refused};
 

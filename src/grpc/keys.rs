@@ -14,12 +14,12 @@ use crate::record::Revoked;
 use crate::signer::KeysInForce;
 use crate::timekeeping::Timekeeper;
 use crate::wire;
-use crate::wire::proto::key_service_server::KeyService;
 use crate::wire::proto::{
     self, GetKeyRequest, GetKeyResponse, KeySourceStatus, ListKeysRequest, ListKeysResponse,
     RefreshKeysRequest, RefreshKeysResponse, RevokeKeyRequest, RevokeKeyResponse, WatchKeysRequest,
     WatchKeysResponse,
 };
+use crate::wire::served::key_service_server::KeyService;
 use checkpoint::key::KeyId;
 use checkpoint::keyring::{KeyringEntry, Revocation};
 use checkpoint::reason::Reason;

@@ -30,10 +30,10 @@ use crate::wire::proto;
 use access::Access;
 use gate::GateLayer;
 
-use crate::wire::proto::key_service_server::KeyServiceServer;
-use crate::wire::proto::record_service_server::RecordServiceServer;
-use crate::wire::proto::signing_service_server::SigningServiceServer;
-use crate::wire::proto::verification_service_server::VerificationServiceServer;
+use crate::wire::served::key_service_server::KeyServiceServer;
+use crate::wire::served::record_service_server::RecordServiceServer;
+use crate::wire::served::signing_service_server::SigningServiceServer;
+use crate::wire::served::verification_service_server::VerificationServiceServer;
 
 /// The name of the service whose health says whether a key can sign.
 const SIGNING: &str = <SigningServiceServer<signing::Signing> as NamedService>::NAME;

@@ -14,7 +14,6 @@ use crate::record::{Filter, RecordError, prover};
 use crate::signer::Refusal;
 use crate::timekeeping::uptime;
 use crate::wire;
-use crate::wire::proto::record_service_server::RecordService;
 use crate::wire::proto::{
     ClockResumption, GetRecordHeadRequest, GetRecordHeadResponse, GetSignedCheckpointRequest,
     GetSignedCheckpointResponse, ListClockResumptionsRequest, ListClockResumptionsResponse,
@@ -22,6 +21,7 @@ use crate::wire::proto::{
     ProveConsistencyResponse, RecordHead, ResumeClockRequest, ResumeClockResponse,
     SignedCheckpoint as WireSignedCheckpoint,
 };
+use crate::wire::served::record_service_server::RecordService;
 use checkpoint::counted::counted;
 use checkpoint::history::rules::{CLOCK_TOLERANCE, RuleViolation, other_clock};
 use checkpoint::history::{Receipt, ResumeOrder, Resumption};

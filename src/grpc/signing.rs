@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
@@ -16,18 +15,15 @@ use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, STREAM_WINDOW, STREAM_WINDOW_KIB, status};
 use crate::audit::{self, Asked, Outcome, Subject};
 use crate::budget::Part;
-use crate::pools::Pool;
 use crate::signer::{Made, OnDecision, Submission, WhenFull};
 use crate::telemetry::Metrics;
 use crate::telemetry::call::CallSpans;
-use crate::wire::proto::sign_checkpoints_response::Outcome as WireOutcome;
-use crate::wire::proto::signing_service_server::SigningService;
-use crate::wire::proto::{
-    Checkpoint as WireCheckpoint, SignCheckpointRequest, SignCheckpointResponse,
+use crate::wire::served::signing_service_server::SigningService;
+use crate::wire::signing::{
+    Asked as AskedCheckpoint, SignCheckpointRequest, SignCheckpointResponse,
     SignCheckpointsRequest, SignCheckpointsResponse,
 };
-use checkpoint::checkpoint::{Checkpoint, InvalidCheckpoint};
-use checkpoint::fault::FieldFault;
+use checkpoint::checkpoint::InvalidCheckpoint;
 use checkpoint::history::Receipt;
 use checkpoint::reason::Reason;
 
@@ -41,16 +37,12 @@ impl SigningService for Signing {
         request: Request<SignCheckpointRequest>,
     ) -> Result<Response<SignCheckpointResponse>, Status> {
         let call = Call::of(&request)?;
-        let checkpoint = read(request.into_inner().checkpoint);
+        let checkpoint = request.into_inner().checkpoint;
         call.load.is_read(1);
         let told = SigningTrail::of(&self.0, &call, Arc::clone(&call.request_id));
         let pending = Pending::submit(&self.0, &call, checkpoint, told, WhenFull::Refuse).await;
-        let receipt = pending.outcome().await?;
-        Ok(Response::new(SignCheckpointResponse {
-            signed_checkpoint: Some(
-                Pool::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
-            ),
-        }))
+        let signed = pending.outcome().await?.signed;
+        Ok(Response::new(SignCheckpointResponse { signed }))
     }
 
     type SignCheckpointsStream =
@@ -74,12 +66,6 @@ impl SigningService for Signing {
         });
         Ok(Response::new(Box::pin(answers)))
     }
-}
-
-fn read(wire: Option<WireCheckpoint>) -> Result<Checkpoint, InvalidCheckpoint> {
-    let wire =
-        wire.ok_or_else(|| FieldFault::new("checkpoint", "is missing; expected a checkpoint"))?;
-    Pool::of(wire.encoded_len()).read(|| wire.try_into())
 }
 
 /// Tells the audit log and the metrics how a checkpoint's way ended.
@@ -139,7 +125,7 @@ impl Pending {
     async fn submit(
         inner: &Inner,
         call: &Call,
-        checkpoint: Result<Checkpoint, InvalidCheckpoint>,
+        checkpoint: AskedCheckpoint,
         mut told: SigningTrail,
         when_full: WhenFull,
     ) -> Self {
@@ -217,16 +203,14 @@ async fn take_in(
             Ok((Some(request), caller)) => {
                 call.caller = caller;
                 let held = call.load.part_of(items);
-                let kib = u32::try_from(request.encoded_len() / 1024).unwrap_or(u32::MAX);
+                let kib = u32::try_from(request.bytes / 1024).unwrap_or(u32::MAX);
                 let part = Arc::clone(&window).acquire_many_owned(kib.clamp(1, STREAM_WINDOW_KIB));
                 let fit = status::check_request_id(&request.request_id);
                 let name = match request.request_id.as_str() {
                     request_id if fit.is_ok() && !request_id.is_empty() => request_id.into(),
                     _ => Arc::clone(&call.request_id),
                 };
-                let checkpoint = fit
-                    .map_err(InvalidCheckpoint::from)
-                    .and_then(|()| read(request.checkpoint));
+                let checkpoint = fit.map_err(InvalidCheckpoint::from).and(request.checkpoint);
                 call.load.is_read(items);
                 // It waits as what it is, and not as what it came as, which takes many times that. It is never closed.
                 let Ok(part) = part.await else { return };
@@ -247,15 +231,12 @@ async fn take_in(
 }
 
 fn answer(request_id: String, outcome: Result<Receipt, Status>) -> SignCheckpointsResponse {
-    let outcome = match outcome {
-        Ok(receipt) => WireOutcome::SignedCheckpoint(
-            Pool::of_signed(&receipt.signed).read(|| (&receipt.signed).into()),
-        ),
-        Err(status) => WireOutcome::Refusal(rpc_status(&status)),
-    };
     SignCheckpointsResponse {
         request_id,
-        outcome: Some(outcome),
+        outcome: match outcome {
+            Ok(receipt) => Ok(receipt.signed),
+            Err(status) => Err(rpc_status(&status)),
+        },
     }
 }
 

@@ -14,12 +14,12 @@ use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, status};
 use crate::pools::Pool;
 use crate::wire;
-use crate::wire::proto::verification_service_server::VerificationService;
 use crate::wire::proto::{
     SignedCheckpoint as WireSignedCheckpoint, Verdict as WireVerdict, VerifyCheckpointRequest,
     VerifyCheckpointResponse, VerifyCheckpointsRequest, VerifyCheckpointsResponse,
     verify_checkpoint_request, verify_checkpoints_request,
 };
+use crate::wire::served::verification_service_server::VerificationService;
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::verdict;
 use checkpoint::verdict::{Verdict, VerdictKind};

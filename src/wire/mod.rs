@@ -4,6 +4,8 @@
 mod checkpoints;
 mod keys;
 mod record;
+pub(crate) mod signing;
+mod structs;
 
 pub(crate) use checkpoints::{read_verdict, verdict};
 pub(crate) use keys::{key, read_state};
@@ -21,6 +23,12 @@ pub mod proto {
 
     /// The serialized `FileDescriptorSet`, for server reflection.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}
+
+/// The servers of these services.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::missing_errors_doc)]
+pub(crate) mod served {
+    include!(concat!(env!("OUT_DIR"), "/served/amply.checkpoint.v1.rs"));
 }
 
 /// An instant on the wire, whole seconds.
