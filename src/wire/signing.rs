@@ -4,11 +4,10 @@ use bytes::BufMut;
 use prost::Message as _;
 use tonic_types::pb;
 
-use super::structs::{self, Field, Fields, begin, delimited_len};
+use super::structs::{self, Field, Fields, Reading, begin, delimited_len};
 use super::{proto, timestamp};
 use ::checkpoint::checkpoint::{
-    Checkpoint, CheckpointFields, EntryCount, InvalidCheckpoint, JsonObject, MAX_VALUES, Timestamp,
-    TotalVolume,
+    Checkpoint, CheckpointFields, EntryCount, InvalidCheckpoint, JsonObject, Timestamp, TotalVolume,
 };
 use ::checkpoint::fault::FieldFault;
 use ::checkpoint::jws::SignedCheckpoint;
@@ -89,7 +88,7 @@ fn read_checkpoint(message: &[u8]) -> Option<Checkpoint> {
     let (mut checkpoint_id, mut ledger_id, mut cumulative_hash) = (None, None, None);
     let (mut timestamp, mut entry_count, mut total_volume) = (None, None, None);
     let (mut organization_summaries, mut additional_members) = (Vec::new(), None);
-    let mut left = MAX_VALUES;
+    let mut reading = Reading::begin();
     let mut fields = Fields(message);
     while fields.are_left() {
         match fields.next()? {
@@ -112,11 +111,11 @@ fn read_checkpoint(message: &[u8]) -> Option<Checkpoint> {
             }
             // The array is the first level of the member, the object the second.
             (7, Field::Bytes(found)) => {
-                left = left.checked_sub(1)?;
-                organization_summaries.push(structs::read(found, 2, &mut left)?);
+                reading.count()?;
+                organization_summaries.push(reading.object(found, 2)?);
             }
             (8, Field::Bytes(found)) if additional_members.is_none() => {
-                additional_members = Some(structs::read(found, 0, &mut left)?);
+                additional_members = Some(reading.object(found, 0)?);
             }
             _ => return None,
         }
@@ -305,6 +304,7 @@ mod tests {
     use prost_types::{ListValue, Struct, Value};
 
     use super::*;
+    use ::checkpoint::checkpoint::MAX_VALUES;
     use ::checkpoint::jws::{DetachedJws, JwsType, ProtectedHeader};
     use ::checkpoint::key::Algorithm;
 

@@ -4,8 +4,10 @@
 //! What is written is, byte for byte, what prost would write. What is read is what certainly is right; all else is left to prost and to
 //! whoever names its faults.
 
+use std::sync::Arc;
+
 use bytes::BufMut;
-use checkpoint::checkpoint::{JsonObject, JsonValue, MAX_NESTING, number};
+use checkpoint::checkpoint::{JsonObject, JsonValue, MAX_NESTING, MAX_VALUES, Names, number};
 use prost::{encode_length_delimiter, length_delimiter_len};
 
 /// The key of a field that has a length (protobuf, "Encoding", "Message Structure").
@@ -20,9 +22,15 @@ pub(super) fn delimited_len(length: usize) -> usize {
 
 /// Begins a field that has a length.
 pub(super) fn begin(out: &mut impl BufMut, field: u8, length: usize) {
-    out.put_u8(key(field));
-    // There is room: it was reserved.
-    let _ = encode_length_delimiter(length, out);
+    match u8::try_from(length) {
+        // Most have one byte.
+        Ok(short) if short < 0x80 => out.put_slice(&[key(field), short]),
+        _ => {
+            out.put_u8(key(field));
+            // There is room: it was reserved.
+            let _ = encode_length_delimiter(length, out);
+        }
+    }
 }
 
 /// How long an object is, and all structs and lists in it: their lengths stand before them, and are noted in that order.
@@ -170,6 +178,7 @@ pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The next field and its number; none within when it is none of those that are read here.
+    #[inline]
     pub(super) fn next(&mut self) -> Option<(u64, Field<'a>)> {
         let key = self.varint()?;
         let field = match key & 7 {
@@ -195,7 +204,19 @@ impl<'a> Fields<'a> {
         !self.0.is_empty()
     }
 
+    #[inline]
     fn varint(&mut self) -> Option<u64> {
+        // Most have one byte.
+        match self.0.split_first()? {
+            (byte, rest) if *byte < 0x80 => {
+                self.0 = rest;
+                Some(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut number = 0;
         // Nine bytes have 63 bits; a tenth would have the last one.
         for index in 0..10 {
@@ -213,71 +234,93 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads an object. `depth` counts the levels from the top-level member on, and `left` how many values there may still be.
-pub(super) fn read(message: &[u8], depth: usize, left: &mut usize) -> Option<JsonObject> {
-    let mut members = Vec::with_capacity(entries(message, depth, *left)?);
-    let mut fields = Fields(message);
-    while fields.are_left() {
-        let (1, Field::Bytes(entry)) = fields.next()? else {
-            return None;
-        };
-        *left = left.checked_sub(1)?;
-        members.push(read_entry(entry, depth, left)?);
-    }
-    JsonObject::new(members).ok()
+/// What is known while the structs of one checkpoint are read.
+pub(super) struct Reading {
+    /// Values that there may still be.
+    left: usize,
+    names: Names,
 }
 
-/// How many there are, so that room is made for them once; none when there may not be so many.
-fn entries(message: &[u8], depth: usize, left: usize) -> Option<usize> {
-    if depth > MAX_NESTING {
-        return None;
-    }
-    let (mut fields, mut count) = (Fields(message), 0);
-    while fields.are_left() {
-        fields.next()?;
-        count += 1;
-    }
-    (count <= left).then_some(count)
-}
-
-fn read_entry(message: &[u8], depth: usize, left: &mut usize) -> Option<(Box<str>, JsonValue)> {
-    let (mut name, mut value) = (None, None);
-    let mut fields = Fields(message);
-    while fields.are_left() {
-        match fields.next()? {
-            (1, found) if name.is_none() => name = Some(found.text()?),
-            (2, Field::Bytes(found)) if value.is_none() => {
-                value = Some(read_value(found, depth + 1, left)?);
-            }
-            _ => return None,
+impl Reading {
+    pub(super) fn begin() -> Self {
+        Self {
+            left: MAX_VALUES,
+            names: Names::default(),
         }
     }
-    Some((name.unwrap_or_default().into(), value?))
-}
 
-fn read_value(message: &[u8], depth: usize, left: &mut usize) -> Option<JsonValue> {
-    let mut fields = Fields(message);
-    let value = match fields.next()? {
-        (1, Field::Varint(_)) => JsonValue::Null,
-        (2, Field::Double(found)) => number(f64::from_le_bytes(found)).ok()?,
-        (3, found) => JsonValue::String(found.text()?.into()),
-        (4, Field::Varint(found)) => JsonValue::Bool(found != 0),
-        (5, Field::Bytes(found)) => JsonValue::Object(read(found, depth, left)?),
-        (6, Field::Bytes(found)) => JsonValue::Array(read_list(found, depth, left)?),
-        _ => return None,
-    };
-    (!fields.are_left()).then_some(value)
-}
-
-fn read_list(message: &[u8], depth: usize, left: &mut usize) -> Option<Box<[JsonValue]>> {
-    let mut values = Vec::with_capacity(entries(message, depth, *left)?);
-    let mut fields = Fields(message);
-    while fields.are_left() {
-        let (1, Field::Bytes(value)) = fields.next()? else {
-            return None;
-        };
-        *left = left.checked_sub(1)?;
-        values.push(read_value(value, depth + 1, left)?);
+    /// Counts a value; none when there may be no more.
+    pub(super) fn count(&mut self) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        Some(())
     }
-    Some(values.into())
+
+    /// Reads an object. `depth` counts the levels from the top-level member on.
+    pub(super) fn object(&mut self, message: &[u8], depth: usize) -> Option<JsonObject> {
+        let mut members = Vec::with_capacity(self.entries(message, depth)?);
+        let mut fields = Fields(message);
+        while fields.are_left() {
+            let (1, Field::Bytes(entry)) = fields.next()? else {
+                return None;
+            };
+            self.count()?;
+            members.push(self.entry(entry, members.len(), depth)?);
+        }
+        JsonObject::new(members).ok()
+    }
+
+    /// How many there are, so that room is made for them once; none when there may not be so many.
+    fn entries(&self, message: &[u8], depth: usize) -> Option<usize> {
+        if depth > MAX_NESTING {
+            return None;
+        }
+        let (mut fields, mut count) = (Fields(message), 0);
+        while fields.are_left() {
+            fields.next()?;
+            count += 1;
+        }
+        (count <= self.left).then_some(count)
+    }
+
+    fn entry(&mut self, message: &[u8], n: usize, depth: usize) -> Option<(Arc<str>, JsonValue)> {
+        let (mut name, mut value) = (None, None);
+        let mut fields = Fields(message);
+        while fields.are_left() {
+            match fields.next()? {
+                (1, found) if name.is_none() => name = Some(found.text()?),
+                (2, Field::Bytes(found)) if value.is_none() => {
+                    value = Some(self.value(found, depth + 1)?);
+                }
+                _ => return None,
+            }
+        }
+        Some((self.names.nth(n, name.unwrap_or_default()), value?))
+    }
+
+    fn value(&mut self, message: &[u8], depth: usize) -> Option<JsonValue> {
+        let mut fields = Fields(message);
+        let value = match fields.next()? {
+            (1, Field::Varint(_)) => JsonValue::Null,
+            (2, Field::Double(found)) => number(f64::from_le_bytes(found)).ok()?,
+            (3, found) => JsonValue::String(found.text()?.into()),
+            (4, Field::Varint(found)) => JsonValue::Bool(found != 0),
+            (5, Field::Bytes(found)) => JsonValue::Object(self.object(found, depth)?),
+            (6, Field::Bytes(found)) => JsonValue::Array(self.list(found, depth)?),
+            _ => return None,
+        };
+        (!fields.are_left()).then_some(value)
+    }
+
+    fn list(&mut self, message: &[u8], depth: usize) -> Option<Box<[JsonValue]>> {
+        let mut values = Vec::with_capacity(self.entries(message, depth)?);
+        let mut fields = Fields(message);
+        while fields.are_left() {
+            let (1, Field::Bytes(value)) = fields.next()? else {
+                return None;
+            };
+            self.count()?;
+            values.push(self.value(value, depth + 1)?);
+        }
+        Some(values.into())
+    }
 }

@@ -4,11 +4,12 @@
 //! 2^53-1 (section 6), and nesting so deep that some reader gives up.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
 use super::fields::{FieldError, MAX_SAFE_INTEGER};
-use super::tree::{JsonObject, JsonValue};
+use super::tree::{JsonObject, JsonValue, Names};
 use crate::fault::{FieldFault, excerpt};
 use crate::lines::ByteOrderMark;
 
@@ -51,6 +52,7 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
         depth: 0,
         fault: &mut fault,
         left: &mut left,
+        names: &mut Names::default(),
     };
     let value = seed
         .deserialize(&mut reader)
@@ -139,13 +141,13 @@ pub(super) fn objects(member: Option<JsonValue>) -> Result<Vec<JsonObject>, Fiel
 /// A fault that was found, and where: each level that it is told to adds its step, so that a text without faults makes no path.
 struct Found {
     problem: String,
-    names: Names,
+    told: Told,
     /// The innermost first.
     path: Vec<String>,
 }
 
 /// What of the path to a fault is told.
-enum Names {
+enum Told {
     All,
     /// The member of the top-level object: the depth of a path is not worth repeating.
     Outermost,
@@ -156,10 +158,10 @@ enum Names {
 impl Found {
     fn into_fault(self) -> FieldFault {
         let steps = self.path.into_iter().rev();
-        let path: String = match self.names {
-            Names::All => steps.collect(),
-            Names::Outermost => steps.take(1).collect(),
-            Names::None => String::new(),
+        let path: String = match self.told {
+            Told::All => steps.collect(),
+            Told::Outermost => steps.take(1).collect(),
+            Told::None => String::new(),
         };
         let field = path.strip_prefix('.').unwrap_or(&path);
         let field = if field.is_empty() { "json" } else { field };
@@ -174,6 +176,7 @@ struct Strict<'a> {
     fault: &'a mut Option<Found>,
     /// Values that may still come.
     left: &'a mut usize,
+    names: &'a mut Names,
 }
 
 impl Strict<'_> {
@@ -182,16 +185,17 @@ impl Strict<'_> {
             depth: self.depth + 1,
             fault: self.fault,
             left: self.left,
+            names: self.names,
         }
     }
 
-    fn refuse<E: serde::de::Error>(&mut self, names: Names, problem: impl Into<String>) -> E {
+    fn refuse<E: serde::de::Error>(&mut self, told: Told, problem: impl Into<String>) -> E {
         let problem = problem.into();
         let error = E::custom(&problem);
         let path = Vec::new();
         *self.fault = Some(Found {
             problem,
-            names,
+            told,
             path,
         });
         error
@@ -210,7 +214,7 @@ impl Strict<'_> {
             let problem = format!(
                 "nests deeper than {MAX_NESTING}; expected fewer objects and arrays in one another"
             );
-            return Err(self.refuse(Names::Outermost, problem));
+            return Err(self.refuse(Told::Outermost, problem));
         }
         Ok(())
     }
@@ -227,7 +231,7 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
             Some(left) => *self.left = left,
             None => {
                 let problem = format!("has more than {MAX_VALUES} values; expected fewer");
-                return Err(self.refuse(Names::None, problem));
+                return Err(self.refuse(Told::None, problem));
             }
         }
         reader.deserialize_any(self)
@@ -263,7 +267,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     /// Integers come here too: up to 2^53 a double holds each exactly, and the rest is refused.
     fn visit_f64<E: serde::de::Error>(mut self, found: f64) -> Result<JsonValue, E> {
-        number(found).map_err(|problem| self.refuse(Names::All, problem))
+        number(found).map_err(|problem| self.refuse(Told::All, problem))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<JsonValue, A::Error> {
@@ -284,7 +288,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<JsonValue, A::Error> {
         self.check_nesting()?;
         let mut object = Vec::new();
-        while let Some(name) = members.next_key::<Box<str>>()? {
+        while let Some(name) = members.next_key_seed(Name(object.len(), self.names))? {
             match members.next_value_seed(self.inner()) {
                 Ok(value) => object.push((name, value)),
                 Err(error) => {
@@ -297,11 +301,34 @@ impl<'de> Visitor<'de> for Strict<'_> {
             Ok(object) => Ok(JsonValue::Object(object)),
             Err(name) => {
                 let problem = "stands there twice; expected each member once";
-                let error = self.refuse(Names::All, problem);
+                let error = self.refuse(Told::All, problem);
                 self.stands_in(|| format!(".{}", plain_name(&name)));
                 Err(error)
             }
         }
+    }
+}
+
+/// Reads the name of the member that is the nth of its object.
+struct Name<'a>(usize, &'a mut Names);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Arc<str>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Arc<str>, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Arc<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Arc<str>, E> {
+        Ok(self.1.nth(self.0, name))
     }
 }
 

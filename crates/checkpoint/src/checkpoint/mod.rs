@@ -20,7 +20,7 @@ pub use fields::{
 };
 pub use json::{MAX_JSON_BYTES, MAX_NESTING, MAX_VALUES, number, parse_object, plain_name};
 pub use outline::{Outline, PublishedOutline};
-pub use tree::{JsonObject, JsonValue};
+pub use tree::{JsonObject, JsonValue, Names};
 
 use crate::fault::{self, Faults, FieldFault};
 use canonical::Part;

@@ -2,6 +2,7 @@
 //! request may make of its bytes is bounded by that, and by the count of values.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
 
@@ -27,7 +28,34 @@ pub enum JsonValue {
 /// A JSON object of which every reader has the same understanding: each name once. Its members stand in the order of RFC 8785
 /// (section 3.2.3), by the UTF-16 units of their names.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct JsonObject(Vec<(Box<str>, JsonValue)>);
+pub struct JsonObject(Vec<(Arc<str>, JsonValue)>);
+
+/// Names that are remembered: as many as an object has that is one of many.
+const NAMES_KEPT: usize = 32;
+
+/// Names of members while objects are read: those that follow one another mostly have the same ones, and share them.
+#[derive(Default)]
+pub struct Names(Vec<Arc<str>>);
+
+impl Names {
+    /// A name, of the member that is the nth of its object.
+    pub fn nth(&mut self, n: usize, name: &str) -> Arc<str> {
+        match self.0.get_mut(n) {
+            Some(known) if **known == *name => Arc::clone(known),
+            Some(known) => {
+                *known = name.into();
+                Arc::clone(known)
+            }
+            None => {
+                let name: Arc<str> = name.into();
+                if self.0.len() < NAMES_KEPT {
+                    self.0.push(Arc::clone(&name));
+                }
+                name
+            }
+        }
+    }
+}
 
 /// The order of RFC 8785. Of ASCII alone, bytes have the order of UTF-16 units.
 pub(super) fn order(one: &str, other: &str) -> Ordering {
@@ -42,10 +70,10 @@ impl JsonObject {
     ///
     /// # Errors
     /// The name that stands there twice.
-    pub fn new(mut members: Vec<(Box<str>, JsonValue)>) -> Result<Self, Box<str>> {
+    pub fn new(mut members: Vec<(Arc<str>, JsonValue)>) -> Result<Self, Arc<str>> {
         members.sort_by(|(one, _), (other, _)| order(one, other));
         let twice = members.windows(2).find_map(|pair| match pair {
-            [(one, _), (other, _)] if one == other => Some(one.clone()),
+            [(one, _), (other, _)] if one == other => Some(Arc::clone(one)),
             _ => None,
         });
         match twice {
