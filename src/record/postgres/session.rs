@@ -8,24 +8,28 @@ use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction, TransactionBuilder};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{IsolationLevel, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{IsolationLevel, Row};
 
 use super::StoreError;
 use crate::record::with_page;
 
-/// Set first: the functions and operators of the statements after it are PostgreSQL's own.
+/// Set first, by names that no search path leads elsewhere: the functions and operators of the statements after it are PostgreSQL's
+/// own. For the rest of the transaction.
 ///
 /// In milliseconds: a statement, a wait for a lock, and a transaction whose client is silent (a frozen replica) are ended by
 /// the server, so that the other replicas go on. A policy that hides rows is an error. A commit is answered when it is
 /// durable, on a synchronous standby too; who asked for more keeps it. That a wait for the standby was ended is told by a warning,
 /// which the session must not keep to itself. Names that are read back are quoted only where they must be.
-const SET: &str = "SET LOCAL quote_all_identifiers = off; SET LOCAL search_path = pg_catalog, pg_temp; \
-    SET LOCAL client_min_messages = notice; \
-    SET LOCAL statement_timeout = 4000; SET LOCAL lock_timeout = 3000; \
-    SET LOCAL idle_in_transaction_session_timeout = 3000; \
-    SET LOCAL standard_conforming_strings = on; SET LOCAL row_security = off; \
-    SELECT set_config('synchronous_commit', \
-        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true); \
+const SET: &str = "\
+    SELECT pg_catalog.set_config(name, value, true) FROM (VALUES ('quote_all_identifiers', 'off'), \
+      ('search_path', 'pg_catalog, pg_temp'), ('client_min_messages', 'notice'), ('statement_timeout', '4000'), \
+      ('lock_timeout', '3000'), ('idle_in_transaction_session_timeout', '3000'), ('standard_conforming_strings', 'on'), \
+      ('row_security', 'off'), ('synchronous_commit', \
+        CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'remote_apply' THEN 'remote_apply' ELSE 'on' END) \
+    ) setting (name, value)";
+
+/// Asked after that.
+const READ_BACK: &str = "\
     SELECT current_setting('search_path') AS search_path, \
         current_setting('synchronous_commit') AS synchronous_commit, \
         current_setting('client_min_messages') AS client_min_messages, \
@@ -104,23 +108,26 @@ pub(super) async fn may_write(client: &mut Object) -> Result<(), StoreError> {
 
 async fn start(transaction: TransactionBuilder<'_>) -> Result<Transaction<'_>, StoreError> {
     let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
-    Ok(transaction.start().await?)
+    let transaction = transaction.start().await?;
+    // What has to be prepared is sent later than what is sent together with it.
+    transaction.prepare_cached(SET).await?;
+    Ok(transaction)
 }
 
-async fn established(transaction: &Transaction<'_>) -> Result<SimpleQueryRow, StoreError> {
-    let answers = transaction.simple_query(SET).await?;
-    let rows = answers.into_iter().filter_map(|answer| match answer {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let nothing = || StoreError::Passing("the session does not tell its settings".into());
-    rows.last().ok_or_else(nothing)
+async fn established(transaction: &Transaction<'_>) -> Result<Row, StoreError> {
+    let set = transaction.prepare_cached(SET).await?;
+    let (_, row) = tokio::try_join!(biased; transaction.query(&set, &[]), async {
+        let read_back = transaction.prepare_cached(READ_BACK).await?;
+        transaction.query_one(&read_back, &[]).await
+    })?;
+    Ok(row)
 }
 
 /// Another session may be right, so that it is asked again on another one.
-fn check(row: &SimpleQueryRow, demands: &[(&str, &[&str])]) -> Result<(), StoreError> {
+fn check(row: &Row, demands: &[(&str, &[&str])]) -> Result<(), StoreError> {
     for (name, expected) in demands {
-        let found = row.try_get(*name)?.unwrap_or("nothing");
+        let found: Option<&str> = row.try_get(*name)?;
+        let found = found.unwrap_or("nothing");
         if !expected.contains(&found) {
             let expected = expected.join(" or ");
             return Err(StoreError::Passing(with_page(format!(
