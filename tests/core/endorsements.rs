@@ -183,12 +183,20 @@ fn an_endorsement_by_a_revoked_key_does_not_count_whenever_it_was_made() {
         let seen = keyring.trust_from(pin(&keyring, "key-2025")).unwrap();
         assert_eq!(names(&seen.trusted), ["key-2026", "key-2025"]);
         // Nor does a record that knows of the revocation take a key that comes with one.
-        let mut known = Keyring::default();
-        for key_id in ["key-2025", "key-2026"] {
-            let entry = keyring.get(&key_id.parse().unwrap()).unwrap();
-            known.adopt(entry);
-        }
-        let refused = known.admit(&keyring, &Trust::default(), at("2027-12-01"));
+        let of = |names: &[&str]| {
+            let mut some = Keyring::default();
+            for key_id in names {
+                let entry = keyring.get(&key_id.parse().unwrap()).unwrap();
+                assert!(some.adopt(entry));
+                if let Some(revocation) = entry.revocation() {
+                    some.revoke(&entry.version().key_id, revocation.clone());
+                }
+            }
+            some
+        };
+        let known = of(&["key-2025", "key-2026"]);
+        let offered = of(&["key-2025", "key-2026", "key-2027"]);
+        let refused = known.admit(&offered, &Trust::default(), at("2027-12-01"));
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains("key-2026, which is revoked"), "{refused}");
     }

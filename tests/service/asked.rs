@@ -3,22 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use checkpoint::keyring::Keyring;
-use checkpoint::log::head::SignedHead;
-use checkpoint::log::proof::TreeHead;
-use chrono::TimeDelta;
 use serde_json::Value;
 use tempfile::TempDir;
-use testing::publication::{DOCUMENTS, NOW, signing_key};
-use testing::support::at;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A folder with a keyring, a valid checkpoint, and one that was changed.
-struct Folder(TempDir);
+pub struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         let golden = Path::new(ROOT).join("tests/golden");
         std::fs::copy(golden.join("keyring.json"), folder.at("keys")).unwrap();
@@ -44,7 +38,7 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    fn put(&self, name: &str, text: &str) {
+    pub fn put(&self, name: &str, text: &str) {
         std::fs::create_dir_all(self.at(name).parent().unwrap()).unwrap();
         std::fs::write(self.at(name), text).unwrap();
     }
@@ -63,7 +57,7 @@ impl Folder {
     }
 
     /// The exit code, and all that was printed.
-    fn run(&self, arguments: &str) -> (i32, String) {
+    pub fn run(&self, arguments: &str) -> (i32, String) {
         ended(&mut self.command(arguments))
     }
 
@@ -171,40 +165,6 @@ fn a_record_that_went_back_is_found_by_its_heads_without_a_service() {
         code == 1 && shown.contains("changed.jws: the head is INVALID_SIGNATURE"),
         "{shown}"
     );
-}
-
-#[test]
-fn two_replicas_heads_of_one_moment_are_no_record_that_went_back() {
-    let folder = Folder::new();
-    let key = signing_key(&DOCUMENTS[3]);
-    let mut keyring = Keyring::default();
-    keyring.insert(key.version().clone()).unwrap();
-    folder.put("ring.json", &keyring.to_jwks());
-    let head = |name: &str, size: u64, second: i64| {
-        let tree = TreeHead {
-            size,
-            root: [7; 32].into(),
-        };
-        let at = at(NOW) + TimeDelta::seconds(second);
-        let signed = SignedHead::sign(&key.open_at(at).unwrap(), &"log".parse().unwrap(), tree);
-        folder.put(name, &signed.unwrap().jws().compact());
-    };
-    head("large.jws", 9, 0);
-    // Of replicas whose clocks differ as far as they may.
-    for (second, code, says) in [
-        (-60, 2, "are the wrong way round"),
-        (0, 2, "which a newer head shows"),
-        (5, 2, "which a newer head shows"),
-        (6, 1, "NOT ONE RECORD: the record went back"),
-    ] {
-        head("small.jws", 3, second);
-        let ask = "consistency --from large.jws --to small.jws --keys ring.json";
-        let found = folder.run(&format!("record {ask} --server http://127.0.0.1:1"));
-        assert!(
-            found.0 == code && found.1.contains(says),
-            "{second}: {found:?}"
-        );
-    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod shapes;
 mod signing;
 mod streams;
 mod third_parties;
+mod two_heads;
 mod wrong_input;
 
 use testing::{starter, support, wait};
