@@ -60,23 +60,6 @@ pub(super) struct ComparedArgs {
 }
 
 impl ComparedArgs {
-    /// What is named and not looked at, where there is nothing to compare.
-    pub(super) fn unasked(&self) -> Vec<String> {
-        let WitnessArgs {
-            known_head,
-            head_file,
-            peer,
-            ..
-        } = &self.witnesses;
-        let peers = peer
-            .iter()
-            .map(|url| format!("--peer {url}: was not asked"));
-        let files = known_head.iter().map(|path| ("--known-head", path));
-        let files = files.chain(head_file.iter().map(|path| ("--head-file", path)));
-        let files = files.map(|(flag, path)| format!("{flag} {}: was not read", path.display()));
-        peers.chain(files).collect()
-    }
-
     /// Reads the heads.
     pub(super) fn read(self) -> Result<Compared, Failure> {
         let WitnessArgs {

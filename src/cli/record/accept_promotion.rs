@@ -13,7 +13,7 @@ use crate::cli::{Failure, Format, FormatArg, print_json, print_line, print_lines
 use crate::clock::Clock;
 use crate::operator;
 use crate::record::home::{Acceptance, Home, Moved};
-use crate::record::{RecordError, WentBack};
+use crate::record::{Record, RecordError, WentBack};
 use checkpoint::counted::counted;
 use checkpoint::history::Receipt;
 use checkpoint::key::instant_text;
@@ -86,7 +86,9 @@ impl AcceptPromotion {
         let acts = bare.acceptances().await.map_err(Failure::impossible)?;
         let acts: Vec<String> = acts.iter().map(act).collect();
         let Some(moved) = moved.filter(|moved| !moved.is_accepted()) else {
-            return self.nothing_to_accept(&acts);
+            return self
+                .compare_only(record.as_ref(), bare.as_ref(), &acts)
+                .await;
         };
         let tree = bare.head().await.map_err(Failure::impossible)?;
         let newest = bare.newest(ROWS_LOOKED_AT).await;
@@ -170,12 +172,23 @@ impl AcceptPromotion {
         }
     }
 
-    fn nothing_to_accept(&self, acts: &[String]) -> Result<(), Failure> {
-        let unasked = self.witnesses.unasked();
+    /// There is nothing to accept; what is named is compared all the same.
+    async fn compare_only(
+        self,
+        record: &dyn Record,
+        bare: &dyn Record,
+        acts: &[String],
+    ) -> Result<(), Failure> {
+        let compared = self.witnesses.read()?.check(bare, &self.log_name).await;
+        let (open, known) = match &compared {
+            Ok((open, known)) => (open.clone(), known.clone()),
+            Err(_) => Default::default(),
+        };
+        let not_checked = [&open[..], &known].concat();
         match self.format.format {
             Format::Json => print_json(&json!({
-                "accepted": false, "moved": false, "record": self.record.to_string(), "acts": acts, "not_checked": unasked,
-            })),
+                "accepted": false, "moved": false, "record": self.record.to_string(), "acts": acts, "not_checked": not_checked,
+            }))?,
             Format::Text => {
                 let dropped = match &self.reason {
                     Some(_) => "; the reason was not recorded",
@@ -186,7 +199,19 @@ impl AcceptPromotion {
                     self.record
                 ))?;
                 acts.iter().try_for_each(|act| print_line(act))?;
-                print_not_checked(&unasked)
+                print_not_checked(&known)?;
+            }
+        }
+        // A peer may have told that another server was promoted since.
+        if let Err(RecordError::WentBack(WentBack::FormerHome(former))) = record.head().await {
+            return Err(Failure::Negative(former.to_string()));
+        }
+        match compared {
+            Err(error) => Err(Failure::Negative(error.to_string())),
+            Ok(_) if open.is_empty() => Ok(()),
+            Ok(_) => {
+                let open = open.into_iter().map(|told| format!("NOT CHECKED {told}"));
+                Err(Failure::Faults(open.collect()))
             }
         }
     }
