@@ -231,7 +231,7 @@ async fn what_falls_back_in_time_is_neither_imported_nor_restored() {
     std::fs::write(&export, text).unwrap();
     let (code, shown) = record("import", &export, &store.place());
     assert_eq!(code, Some(1), "{shown}");
-    let expected = format!("nothing is imported: 1 problems, the first: row 3: {falls}");
+    let expected = format!("nothing is imported: 1 problem, the first: row 3: {falls}");
     assert!(shown.contains(&expected), "{shown}");
 
     let published = store.file("published.ndjson");

@@ -61,7 +61,12 @@ async fn an_idle_replica_signs_no_second_history_on_a_standby_that_lagged() {
     let (servers, mut told, [idle, mut busy]) = lost_rows(false).await;
     for count in 6..=12 {
         let message = unavailable(told.sign(&idle, count).await);
-        assert!(message.contains("accept-promotion"), "{message}");
+        // On a slow machine it has looked as late as some rows of the other one.
+        let told_why = ["accept-promotion", "went back from"];
+        assert!(
+            told_why.iter().any(|why| message.contains(why)),
+            "{message}"
+        );
         unavailable(told.sign(&busy, count).await);
     }
     // What it knows to be the same is given as ever; what it does not know is not.
