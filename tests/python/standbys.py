@@ -24,6 +24,8 @@ if os.getuid() == 0:
     # PostgreSQL refuses to run as root, and nobody else may be able to read where it is installed.
     nobody = pwd.getpwnam("nobody")
     user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    # What another user's programs share of libfaketime cannot be opened.
+    user["env"] = {name: value for name, value in os.environ.items() if name != "FAKETIME_SHARED"}
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
 if "POSTGRES_PROGRAMS" in os.environ:
     binaries = pathlib.Path(os.environ["POSTGRES_PROGRAMS"])
