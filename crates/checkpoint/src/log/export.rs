@@ -146,7 +146,7 @@ pub enum ReadError {
     Empty(u64),
     /// A row is not as it was exported, though its content may be.
     #[error(
-        "line {0}: is not in its canonical form (RFC 8785); expected the line as `record export` wrote it"
+        "line {0}: is not in its canonical form (RFC 8785); expected the line as it was exported"
     )]
     NotCanonical(u64),
 }

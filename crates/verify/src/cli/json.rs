@@ -7,9 +7,9 @@ use super::keyring::skipped_json;
 use super::pin::pinned_json;
 use super::report::Report;
 use super::selecting::Selected;
+use super::show::json_line;
 use crate::bulk::{Counts, Finding};
 use checkpoint::key::instant_text;
-use checkpoint::visible::visible_json;
 
 impl Report {
     pub(super) fn to_json(&self) -> Value {
@@ -72,10 +72,6 @@ impl Report {
             "ledgers": object(ledgers.collect()),
         })
     }
-}
-
-pub(super) fn json_line(value: &Value) -> String {
-    format!("{}\n", visible_json(&value.to_string()))
 }
 
 fn finding_json(finding: &Finding) -> Value {

@@ -8,13 +8,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::inputs::{Text, total_bytes};
-use super::json::json_line;
 use super::keyring;
 use super::notes::Notes;
 use super::pin::pinned_text;
 use super::pipeline::Outcome;
 use super::selecting::Selected;
-use super::show::{Program, print};
+use super::show::{Program, json_line, print};
 use super::verdict_line::VerdictLine;
 use super::{Failure, ReportFormat};
 use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Member, Tally};

@@ -94,3 +94,8 @@ pub fn print_document(text: &str) -> Result<(), Failure> {
         false => write(text),
     }
 }
+
+/// An object as one line.
+pub(super) fn json_line(value: &serde_json::Value) -> String {
+    format!("{}\n", visible_json(&value.to_string()))
+}
