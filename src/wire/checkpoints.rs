@@ -6,8 +6,8 @@ use prost_types::{ListValue, Struct, Value as ProtoValue};
 use super::{proto, read_instant, timestamp};
 use ::checkpoint::checkpoint;
 use ::checkpoint::checkpoint::{
-    Checkpoint, Draft, EntryCount, InvalidCheckpoint, JsonObject, JsonValue, MAX_NESTING,
-    TotalVolume,
+    Checkpoint, CheckpointFields, Draft, EntryCount, InvalidCheckpoint, JsonObject, JsonValue,
+    MAX_NESTING, TotalVolume,
 };
 use ::checkpoint::fault::{Faults, FieldFault};
 use ::checkpoint::jws::{DetachedJws, SignedCheckpoint};
@@ -68,15 +68,38 @@ impl From<&Checkpoint> for proto::Checkpoint {
         let summaries = fields.organization_summaries.iter();
         let additional = &fields.additional_members;
         Self {
-            checkpoint_id: fields.checkpoint_id.to_string(),
-            ledger_id: fields.ledger_id.to_string(),
-            timestamp: Some(timestamp(fields.timestamp.instant())),
-            cumulative_hash: fields.cumulative_hash.to_string(),
-            entry_count: fields.entry_count.get(),
-            total_volume: fields.total_volume.get(),
             organization_summaries: summaries.map(wire_object).collect(),
             additional_members: (additional.members().len() > 0).then(|| wire_object(additional)),
+            ..small(fields)
         }
+    }
+}
+
+/// A checkpoint without its structs, which may be large.
+pub(super) fn small(fields: &CheckpointFields) -> proto::Checkpoint {
+    proto::Checkpoint {
+        checkpoint_id: fields.checkpoint_id.to_string(),
+        ledger_id: fields.ledger_id.to_string(),
+        timestamp: Some(timestamp(fields.timestamp.instant())),
+        cumulative_hash: fields.cumulative_hash.to_string(),
+        entry_count: fields.entry_count.get(),
+        total_volume: fields.total_volume.get(),
+        organization_summaries: Vec::new(),
+        additional_members: None,
+    }
+}
+
+/// What is said of a signature, without what was signed.
+pub(super) fn around(jws: &DetachedJws) -> proto::SignedCheckpoint {
+    let header = jws.header();
+    proto::SignedCheckpoint {
+        checkpoint: None,
+        signature: jws.compact(),
+        key_id: header.kid.to_string(),
+        algorithm: proto::SignatureAlgorithm::from(header.alg).into(),
+        signed_at: Some(timestamp(header.iat)),
+        payload: Vec::new(),
+        published_json: String::new(),
     }
 }
 
@@ -91,15 +114,11 @@ impl From<Algorithm> for proto::SignatureAlgorithm {
 
 impl From<&SignedCheckpoint> for proto::SignedCheckpoint {
     fn from(signed: &SignedCheckpoint) -> Self {
-        let header = signed.jws.header();
         Self {
             checkpoint: Some((&signed.checkpoint).into()),
-            signature: signed.jws.compact(),
-            key_id: header.kid.to_string(),
-            algorithm: proto::SignatureAlgorithm::from(header.alg).into(),
-            signed_at: Some(timestamp(header.iat)),
             payload: signed.checkpoint.payload().as_bytes().to_vec(),
             published_json: signed.published_json(),
+            ..around(&signed.jws)
         }
     }
 }

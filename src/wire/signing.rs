@@ -4,8 +4,9 @@ use bytes::BufMut;
 use prost::Message as _;
 use tonic_types::pb;
 
+use super::checkpoints::{around, small};
+use super::proto;
 use super::structs::{self, Field, Fields, Reading, begin, delimited_len};
-use super::{proto, timestamp};
 use ::checkpoint::checkpoint::{
     Checkpoint, CheckpointFields, EntryCount, InvalidCheckpoint, JsonObject, Timestamp, TotalVolume,
 };
@@ -221,27 +222,8 @@ struct Written<'a> {
 impl<'a> Written<'a> {
     fn of(signed: &'a SignedCheckpoint) -> Self {
         let SignedCheckpoint { checkpoint, jws } = signed;
-        let (fields, header, signature) = (checkpoint.fields(), jws.header(), jws.compact());
-        let published = checkpoint.published_parts(&signature);
-        let around = proto::SignedCheckpoint {
-            checkpoint: None,
-            signature,
-            key_id: header.kid.to_string(),
-            algorithm: proto::SignatureAlgorithm::from(header.alg).into(),
-            signed_at: Some(timestamp(header.iat)),
-            payload: Vec::new(),
-            published_json: String::new(),
-        };
-        let small = proto::Checkpoint {
-            checkpoint_id: fields.checkpoint_id.to_string(),
-            ledger_id: fields.ledger_id.to_string(),
-            timestamp: Some(timestamp(fields.timestamp.instant())),
-            cumulative_hash: fields.cumulative_hash.to_string(),
-            entry_count: fields.entry_count.get(),
-            total_volume: fields.total_volume.get(),
-            organization_summaries: Vec::new(),
-            additional_members: None,
-        };
+        let (small, around) = (small(checkpoint.fields()), around(jws));
+        let published = checkpoint.published_parts(&around.signature);
         let mut lengths = Vec::new();
         let objects = large_members(signed).map(|(_, object)| object);
         let large = objects.map(|object| delimited_len(structs::measure(object, &mut lengths)));
