@@ -428,16 +428,21 @@ async fn a_key_that_leaked_is_replaced_at_once() {
     assert_eq!(labels(&secret), [is(OLD, &[]), is(NEW, &["AWSCURRENT"])]);
 }
 
+/// The key in force leaks when the next one is promoted already.
+pub async fn leaks_when_the_next_is_promoted(operator: &Operator, secret: &str, server: &[&str]) {
+    operator.must(&step("stage", secret, server)).await;
+    operator.must(&step("promote", secret, server)).await;
+    let revoke = [&["keys", "revoke", OLD, "--reason", "leaked"], server].concat();
+    operator.must(&revoke).await;
+}
+
 #[tokio::test]
 async fn a_key_that_leaked_after_the_next_one_was_promoted() {
     let (secret, operator) = (secret("leaked-late"), Operator::new().await);
     let mut service = service(&secret).await;
     let url = service.url.clone();
     let server = ["--server", url.as_str()];
-    operator.must(&step("stage", &secret, &server)).await;
-    operator.must(&step("promote", &secret, &server)).await;
-    let revoke = [&["keys", "revoke", OLD, "--reason", "leaked"], &server[..]].concat();
-    operator.must(&revoke).await;
+    leaks_when_the_next_is_promoted(&operator, &secret, &server).await;
     let (_, reason) = refusal(service.sign(1).await.unwrap_err());
     assert_eq!(reason, "KEY_REVOKED");
     let shown = operator.must(&step("status", &secret, &server)).await;

@@ -6,7 +6,9 @@ use chrono::{Datelike as _, NaiveTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::aws::{AwsService, Operator, boto3, create};
-use crate::rollover::{NEW, OLD, key, labels, secret, service, step};
+use crate::rollover::{
+    NEW, OLD, key, labels, leaks_when_the_next_is_promoted, secret, service, step,
+};
 
 /// The rest of the line that says what comes next.
 fn next(shown: &str) -> &str {
@@ -156,10 +158,7 @@ async fn after_a_leak_each_next_command_goes_on() {
     let mut service: AwsService = service(&secret).await;
     let url = service.url.clone();
     let server = ["--server", url.as_str()];
-    operator.must(&step("stage", &secret, &server)).await;
-    operator.must(&step("promote", &secret, &server)).await;
-    let revoke = [&["keys", "revoke", OLD, "--reason", "leaked"], &server[..]].concat();
-    operator.must(&revoke).await;
+    leaks_when_the_next_is_promoted(&operator, &secret, &server).await;
     let mut shown = operator.must(&step("status", &secret, &server)).await;
     for step in ["stage", "test", "promote"] {
         let command = [&arguments(&shown, &secret)[..], &server].concat();
