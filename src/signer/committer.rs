@@ -7,11 +7,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::Span;
 
 use super::pool::SigningPool;
+use super::recent_ledgers::RecentLedgers;
 use super::writes::Writes;
 use super::{Decision, Made, OnDecision, Refusal};
 use crate::counts::Slot;
 use crate::record::Record;
 use crate::telemetry::{Metrics, trace};
+use checkpoint::checkpoint::Checkpoint;
 use checkpoint::history::rules::{MaxEntryJump, RuleViolation};
 use checkpoint::log::batch::Candidate;
 
@@ -69,6 +71,7 @@ pub(super) struct Committer {
     max_jump: MaxEntryJump,
     metrics: Arc<Metrics>,
     writes: Arc<Writes>,
+    recent: Arc<RecentLedgers>,
     queue: mpsc::UnboundedReceiver<Queued>,
     /// The head of the queue, when a batch ended before it.
     next: Option<Queued>,
@@ -85,6 +88,7 @@ impl Committer {
         max_jump: MaxEntryJump,
         metrics: Arc<Metrics>,
         writes: Arc<Writes>,
+        recent: Arc<RecentLedgers>,
     ) -> mpsc::UnboundedSender<Queued> {
         let (sender, queue) = mpsc::unbounded_channel();
         let committer = Self {
@@ -93,6 +97,7 @@ impl Committer {
             max_jump,
             metrics,
             writes,
+            recent,
             queue,
             next: None,
         };
@@ -175,17 +180,27 @@ impl Committer {
         let checkpoints = candidates.iter().map(|c| c.signed().checkpoint.clone());
         let checkpoints: Vec<_> = checkpoints.collect();
         let mut outcomes = self.append_once(candidates).await;
-        let stale: Vec<usize> = outcomes
-            .iter()
-            .enumerate()
-            .filter(|(_, (outcome, _))| is_stale(outcome))
-            .map(|(index, _)| index)
-            .collect();
-        if stale.is_empty() {
-            return outcomes;
+        self.sign_stale_ones_again(&checkpoints, &mut outcomes)
+            .await;
+        for (checkpoint, (outcome, _)) in checkpoints.iter().zip(&outcomes) {
+            self.recent.note(checkpoint, outcome);
         }
-        // They waited so long that other replicas have recorded later ones: this process was frozen, or its
-        // database was away. The clock was right when they were submitted, so they are signed anew, once.
+        outcomes
+    }
+
+    /// Some waited so long that other replicas have recorded later ones: this process was frozen, or its database was away. The clock
+    /// was right when they were submitted, so they are signed anew, once.
+    async fn sign_stale_ones_again(
+        &self,
+        checkpoints: &[Checkpoint],
+        outcomes: &mut [(Decision, Made)],
+    ) {
+        let stale = outcomes.iter().enumerate();
+        let stale = stale.filter(|(_, (outcome, _))| is_stale(outcome));
+        let stale: Vec<usize> = stale.map(|(index, _)| index).collect();
+        if stale.is_empty() {
+            return;
+        }
         let again = stale.iter().filter_map(|index| checkpoints.get(*index));
         let signed = self.pool.sign_all(again.cloned().collect()).await;
         for (index, signed) in stale.into_iter().zip(signed) {
@@ -197,7 +212,6 @@ impl Committer {
                 *outcome = answer;
             }
         }
-        outcomes
     }
 
     async fn append_once(&self, candidates: Vec<Candidate>) -> Vec<(Decision, Made)> {

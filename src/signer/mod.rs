@@ -21,6 +21,7 @@ mod key_manager;
 mod memory;
 mod pool;
 mod readiness;
+mod recent_ledgers;
 mod refresh;
 mod refreshes;
 mod selection;
@@ -29,7 +30,7 @@ mod writes;
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tracing::{Instrument as _, Span};
 
@@ -60,6 +61,7 @@ use writes::Writes;
 use committer::{Committer, Queued, Waiting};
 use heads::Heads;
 use pool::SigningPool;
+use recent_ledgers::RecentLedgers;
 
 /// Checkpoints that may wait or be worked on at once, for each core: about half a second of RSA.
 const ROOM_PER_CORE: usize = 512;
@@ -173,6 +175,7 @@ pub struct Signer {
     places: usize,
     /// Those between their submission and their answer, by ledger.
     on_their_way: Arc<Counts>,
+    recent: Arc<RecentLedgers>,
     queue: mpsc::UnboundedSender<Queued>,
     heads: Arc<Heads>,
     warrant: Warrant,
@@ -214,6 +217,7 @@ impl Signer {
             wholeness: record.wholeness(),
             unwritable,
         };
+        let recent = Arc::new(RecentLedgers::new());
         let heads = Heads::new(warrant.clone(), Arc::clone(&record), Arc::clone(&pool), log);
         Ok(Self {
             heads: Arc::new(heads),
@@ -225,7 +229,9 @@ impl Signer {
                 max_jump,
                 metrics,
                 writes,
+                Arc::clone(&recent),
             ),
+            recent,
             room: Arc::new(Semaphore::new(places)),
             on_their_way: Counts::up_to(usize::MAX),
             pool,
@@ -288,31 +294,9 @@ impl Signer {
         when_full: WhenFull,
         span: &Span,
     ) -> Result<Admission, Refusal> {
-        let fields = checkpoint.fields();
-        let asked = uptime();
-        // Before the record is asked: what is not on its way any more is on record.
-        let follows_another = self.on_their_way.has(fields.ledger_id.as_str());
-        let ledger_state = self.record.ledger_state(checkpoint);
-        let ledger_state = ledger_state.instrument(trace::look_up(span)).await?;
-        // A retry is answered before anything else is asked: it is safe for ever.
-        if let Some(receipt) = ledger_state.recorded(checkpoint) {
-            return Ok(Admission::Recorded(Box::new(receipt.clone())));
-        }
-        let time = &self.warrant.time;
-        time.note_store(ledger_state.store_clock, asked);
-        let now = self.clock.now();
-        time.check(now)?;
-        check_timestamp(checkpoint, now)?;
-        self.keys.borrow().select(now)?;
-        // Not how far it goes beyond the newest: those that wait bring that nearer. Nor whether it goes back, when another one of its ledger
-        // is on its way: by that it may be an equivocation, which is told first.
-        if let Err(violation) = ledger_state.judge(checkpoint, now)
-            && !(follows_another && violation.goes_back())
-        {
-            // By a row that may be on the primary alone: what a promotion loses is no reason to call a ledger false. The head is
-            // given when all of it is durable.
-            self.record.head().await?;
-            return Err(violation.into());
+        let need_not_ask = self.recent.precede(checkpoint) && self.may_sign(checkpoint).is_ok();
+        if !need_not_ask && let Some(receipt) = self.ask(checkpoint, span).await? {
+            return Ok(Admission::Recorded(Box::new(receipt)));
         }
         let room = match when_full {
             WhenFull::Refuse => Arc::clone(&self.room)
@@ -324,6 +308,44 @@ impl Signer {
                 .map_err(|_| Refusal::ShuttingDown)?,
         };
         Ok(Admission::Room(room))
+    }
+
+    /// Asks the record: the receipt of a retry, or nothing where the checkpoint may be signed.
+    async fn ask(&self, checkpoint: &Checkpoint, span: &Span) -> Result<Option<Receipt>, Refusal> {
+        let asked = uptime();
+        // Before the record is asked: what is not on its way any more is on record.
+        let follows_another = self
+            .on_their_way
+            .has(checkpoint.fields().ledger_id.as_str());
+        let ledger_state = self.record.ledger_state(checkpoint);
+        let ledger_state = ledger_state.instrument(trace::look_up(span)).await?;
+        // A retry is answered before anything else is asked: it is safe for ever.
+        if let Some(receipt) = ledger_state.recorded(checkpoint) {
+            return Ok(Some(receipt.clone()));
+        }
+        let time = &self.warrant.time;
+        time.note_store(ledger_state.store_clock, asked);
+        let now = self.may_sign(checkpoint)?;
+        // Not how far it goes beyond the newest: those that wait bring that nearer. Nor whether it goes back, when another one of its ledger
+        // is on its way: by that it may be an equivocation, which is told first.
+        if let Err(violation) = ledger_state.judge(checkpoint, now)
+            && !(follows_another && violation.goes_back())
+        {
+            // By a row that may be on the primary alone: what a promotion loses is no reason to call a ledger false. The head is
+            // given when all of it is durable.
+            self.record.head().await?;
+            return Err(violation.into());
+        }
+        Ok(None)
+    }
+
+    /// Whether the clock and the keys allow it, and at which instant.
+    fn may_sign(&self, checkpoint: &Checkpoint) -> Result<DateTime<Utc>, Refusal> {
+        let now = self.clock.now();
+        self.warrant.time.check(now)?;
+        check_timestamp(checkpoint, now)?;
+        self.keys.borrow().select(now)?;
+        Ok(now)
     }
 
     fn enqueue(
@@ -361,10 +383,7 @@ enum Admission {
     Room(OwnedSemaphorePermit),
 }
 
-fn check_timestamp(
-    checkpoint: &Checkpoint,
-    now: chrono::DateTime<Utc>,
-) -> Result<(), InvalidCheckpoint> {
+fn check_timestamp(checkpoint: &Checkpoint, now: DateTime<Utc>) -> Result<(), InvalidCheckpoint> {
     let timestamp = checkpoint.fields().timestamp;
     if timestamp.instant() > now + TIMESTAMP_TOLERANCE {
         let problem = format!(

@@ -12,6 +12,7 @@
 mod histories;
 mod lines;
 mod opening;
+mod other_replica;
 mod queue;
 mod stores;
 mod tls;

@@ -183,6 +183,23 @@ async fn a_call_goes_on_the_caller_s_trace_with_what_its_signature_took() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_record_is_not_asked_before_what_goes_beyond_the_newest_that_was_recorded_here() {
+    let (collected, url) = Collected::start().await;
+    let (_folder, replica) = start(&["--otlp", &url]).await;
+    let mut client = SigningServiceClient::new(replica.channel());
+    for (id, entry_count) in [("chk_1", 1), ("chk_2", 2), ("chk_3", 3), ("chk_2", 2)] {
+        let checkpoint = Some(checkpoint(id, entry_count, id));
+        let request = SignCheckpointRequest { checkpoint };
+        client.sign_checkpoint(request).await.unwrap();
+    }
+    replica.stop().await;
+    let spans = collected.spans();
+    assert_eq!(named(&spans, "record.append").len(), 3);
+    // Of chk_1 nothing was known, and chk_2 was a retry at the end.
+    assert_eq!(named(&spans, "record.look_up").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_one_call_with_a_span_for_each_checkpoint() {
     let (collected, url) = Collected::start().await;
     let (_folder, replica) = start(&["--otlp", &url]).await;
