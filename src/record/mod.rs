@@ -34,7 +34,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::advice;
-use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
+use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId, Timestamp};
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Endorsement, KeyConflict, Keyring, Revocation};
 
@@ -154,6 +154,30 @@ fn damaged(problem: impl std::fmt::Display) -> RecordError {
     ))
 }
 
+/// The newest row of a ledger.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newest {
+    pub(crate) entry_count: u64,
+    pub(crate) timestamp: Timestamp,
+}
+
+impl Newest {
+    /// Whether a checkpoint of its ledger goes beyond it, so that it is no retry, and breaks no rule by what is known.
+    pub(crate) fn precedes(&self, checkpoint: &Checkpoint) -> bool {
+        let fields = checkpoint.fields();
+        self.entry_count < fields.entry_count.get() && self.timestamp <= fields.timestamp
+    }
+}
+
+/// What is known of a place before anything is signed for it.
+#[derive(Clone, Debug)]
+pub enum LookUp {
+    /// It lies beyond the newest row of its ledger. That promises nothing: the record judges when it appends.
+    Beyond,
+    /// What the record holds for it.
+    State(Box<LedgerState>),
+}
+
 /// Why one candidate was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
@@ -192,6 +216,12 @@ pub struct Filter {
 /// A store of the record.
 #[async_trait]
 pub trait Record: Send + Sync + 'static {
+    /// What has to be known of the place that a checkpoint asks for before it is signed.
+    async fn look_up(&self, checkpoint: &Checkpoint) -> Result<LookUp, RecordError> {
+        let state = self.ledger_state(checkpoint).await?;
+        Ok(LookUp::State(Box::new(state)))
+    }
+
     /// What the record holds for the place that a checkpoint asks for.
     async fn ledger_state(&self, checkpoint: &Checkpoint) -> Result<LedgerState, RecordError>;
 

@@ -37,7 +37,7 @@ use tracing::{Instrument as _, Span};
 use crate::advice;
 use crate::clock::Clock;
 use crate::counts::Counts;
-use crate::record::{AppendError, Record, RecordError};
+use crate::record::{AppendError, LookUp, Record, RecordError};
 use crate::telemetry::{Metrics, trace};
 use crate::timekeeping::uptime;
 use checkpoint::checkpoint::{Checkpoint, InvalidCheckpoint, TIMESTAMP_TOLERANCE};
@@ -317,8 +317,11 @@ impl Signer {
         let follows_another = self
             .on_their_way
             .has(checkpoint.fields().ledger_id.as_str());
-        let ledger_state = self.record.ledger_state(checkpoint);
-        let ledger_state = ledger_state.instrument(trace::look_up(span)).await?;
+        let looked_up = self.record.look_up(checkpoint);
+        let ledger_state = match looked_up.instrument(trace::look_up(span)).await? {
+            LookUp::State(state) => state,
+            LookUp::Beyond => return self.may_sign(checkpoint).map(|_| None),
+        };
         // A retry is answered before anything else is asked: it is safe for ever.
         if let Some(receipt) = ledger_state.recorded(checkpoint) {
             return Ok(Some(receipt.clone()));

@@ -10,17 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hashlink::LruCache;
 
 use super::Decision;
-use checkpoint::checkpoint::{Checkpoint, Timestamp};
+use crate::record::Newest;
+use checkpoint::checkpoint::Checkpoint;
 
 /// Most ledgers, those that were recorded last: some 150 bytes each.
 const MOST: usize = 32_768;
-
-/// The newest row of a ledger.
-#[derive(Clone, Copy)]
-struct Newest {
-    entry_count: u64,
-    timestamp: Timestamp,
-}
 
 type Ledgers = LruCache<Box<str>, Newest, RandomState>;
 
@@ -36,9 +30,7 @@ impl RecentLedgers {
     pub(super) fn precede(&self, checkpoint: &Checkpoint) -> bool {
         let fields = checkpoint.fields();
         let newest = self.ledgers().get(fields.ledger_id.as_str()).copied();
-        newest.is_some_and(|newest| {
-            newest.entry_count < fields.entry_count.get() && newest.timestamp <= fields.timestamp
-        })
+        newest.is_some_and(|newest| newest.precedes(checkpoint))
     }
 
     /// Notes what the record answered to an append. Whatever is not recorded says that more is known there than here, or that nothing

@@ -38,8 +38,10 @@ const LOOK: &str = "\
       (SELECT count(*) FROM checkpoint_signer.key_version) + (SELECT count(*) FROM checkpoint_signer.key_endorsement) \
         + (SELECT count(*) FROM checkpoint_signer.key_revocation) \
     FROM checkpoint_signer.record_head head CROSS JOIN pg_control_system() control \
-    LEFT JOIN checkpoint_signer.signed_checkpoint newest ON newest.position = head.size \
-    LEFT JOIN checkpoint_signer.signed_checkpoint marked ON marked.position = $1 \
+    LEFT JOIN LATERAL (SELECT position, signature FROM checkpoint_signer.signed_checkpoint \
+      WHERE position >= head.size ORDER BY position LIMIT 1) newest ON newest.position = head.size \
+    LEFT JOIN LATERAL (SELECT position, signature FROM checkpoint_signer.signed_checkpoint \
+      WHERE position >= $1 ORDER BY position LIMIT 1) marked ON marked.position = $1 \
     LEFT JOIN LATERAL (SELECT * FROM checkpoint_signer.record_home ORDER BY number DESC LIMIT 1) home ON true";
 
 /// Looks.

@@ -1,18 +1,23 @@
 //! Looks places up for many callers in one transaction: those who ask while one is under way are answered together by the next.
 //! What a look-up costs is mostly its transaction, and the more there are, the fewer transactions it takes for each.
+//!
+//! What goes beyond the newest row of its ledger, as nearly everything does, is told by a glance alone. What it says is not checked,
+//! and nothing is said of it to anybody: the record judges when it appends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::{Object, Transaction};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::connections::Connections;
 use super::knowledge::Rests;
-use super::rows;
+use super::session::{begin_unchecked, set};
 use super::view::View;
-use crate::record::RecordError;
+use super::{StoreError, rows};
+use crate::record::row::timestamp;
+use crate::record::{LookUp, Newest, RecordError};
 use checkpoint::checkpoint::Checkpoint;
-use checkpoint::history::rules::LedgerState;
 
 /// Most places in one transaction: the rows of retries come with all of their content.
 const MOST: usize = 64;
@@ -23,7 +28,7 @@ const GATHERED_FOR: Duration = Duration::from_millis(5);
 /// Most transactions at once: some connections are left for those who append.
 const AT_ONCE: usize = 6;
 
-type Answer = Result<(LedgerState, Rests), RecordError>;
+type Answer = Result<(LookUp, Option<Rests>), RecordError>;
 
 struct Asked {
     wanted: Checkpoint,
@@ -42,7 +47,7 @@ impl Lookups {
         Self(sender)
     }
 
-    /// What the record holds for the place that a checkpoint asks for, and what that rests on.
+    /// What has to be known of the place that a checkpoint asks for, and what that rests on.
     pub(super) async fn ask(&self, wanted: Checkpoint) -> Answer {
         let ending = || RecordError::Unavailable("the service is ending".into());
         let (answer, answered) = oneshot::channel();
@@ -89,7 +94,7 @@ async fn answer(mut asked: Vec<Asked>, connections: &Connections, view: &View) {
     let wanted: Arc<[Checkpoint]> = asked.iter().map(|one| one.wanted.clone()).collect();
     let read = connections.run(|client| {
         let (wanted, view) = (Arc::clone(&wanted), view.clone());
-        Box::pin(async move { rows::ledger_states(client, &wanted, &view).await })
+        Box::pin(async move { look_up(client, &wanted, &view).await })
     });
     let mut answers = match read.await {
         Ok(answers) => answers.into_iter(),
@@ -99,4 +104,69 @@ async fn answer(mut asked: Vec<Asked>, connections: &Connections, view: &View) {
         let missing = || Err(RecordError::Unavailable("no answer".into()));
         let _ = one.answer.send(answers.next().unwrap_or_else(missing));
     }
+}
+
+async fn look_up(
+    client: &mut Object,
+    wanted: &[Checkpoint],
+    view: &View,
+) -> Result<Vec<Answer>, StoreError> {
+    let mark = view.mark();
+    let transaction = begin_unchecked(client).await?;
+    let ((), beyond) = tokio::try_join!(
+        biased;
+        set(&transaction),
+        glance(&transaction, wanted),
+    )?;
+    let judged = wanted.iter().zip(&beyond);
+    let others = judged.filter(|(_, beyond)| !**beyond);
+    let others: Vec<Checkpoint> = others.map(|(wanted, _)| wanted.clone()).collect();
+    let states = match others.is_empty() {
+        true => Vec::new(),
+        false => rows::ledger_states(&transaction, &mark, &others, view).await?,
+    };
+    let mut states = states.into_iter();
+    let missing = || RecordError::Unavailable("no answer".into());
+    let answers = beyond.into_iter().map(|beyond| match beyond {
+        true => Ok((LookUp::Beyond, None)),
+        false => {
+            let (state, rests) = states.next().ok_or_else(missing)??;
+            Ok((LookUp::State(Box::new(state)), Some(rests)))
+        }
+    });
+    Ok(answers.collect())
+}
+
+/// Whether each goes beyond the newest row of its ledger.
+async fn glance(
+    transaction: &Transaction<'_>,
+    wanted: &[Checkpoint],
+) -> Result<Vec<bool>, StoreError> {
+    let sql = "SELECT newest.entry_count, newest.timestamp FROM unnest($1::text[]) WITH ORDINALITY AS wanted (ledger_id, place) \
+               LEFT JOIN LATERAL (SELECT entry_count, timestamp FROM checkpoint_signer.signed_checkpoint \
+                 WHERE ledger_id = wanted.ledger_id ORDER BY entry_count DESC, position DESC LIMIT 1) newest ON true \
+               ORDER BY wanted.place";
+    let statement = transaction.prepare_cached(sql).await?;
+    let ledgers = wanted.iter().map(|one| one.fields().ledger_id.as_str());
+    let ledgers: Vec<&str> = ledgers.collect();
+    let rows = transaction.query(&statement, &[&ledgers]).await?;
+    let rows = rows.iter().zip(wanted);
+    let beyond = rows.map(|(row, wanted)| {
+        let entry_count: Option<i64> = row.try_get(0)?;
+        let newest: Option<i64> = row.try_get(1)?;
+        Ok(match (entry_count, newest) {
+            (Some(entry_count), Some(newest)) => {
+                let timestamp = timestamp(newest)?;
+                let entry_count = entry_count.unsigned_abs();
+                Newest {
+                    entry_count,
+                    timestamp,
+                }
+                .precedes(wanted)
+            }
+            // The first of its ledger.
+            _ => true,
+        })
+    });
+    beyond.collect()
 }

@@ -43,8 +43,8 @@ use tokio::sync::watch;
 use super::home::{Acceptance, Accepted, Home, Moved};
 use super::schema::OTHER_PROGRAM;
 use super::{
-    AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
-    Revoked, StoreCheck, WentBack,
+    AppendError, Depth, Filter, Listing, LookUp, Pulse, Record, RecordError, RegisterError,
+    ResumeError, Revoked, StoreCheck, WentBack,
 };
 use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump};
@@ -234,9 +234,20 @@ async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenErr
 
 #[async_trait]
 impl Record for PostgresRecord {
+    async fn look_up(&self, checkpoint: &Checkpoint) -> Result<LookUp, RecordError> {
+        let (looked_up, rests) = self.lookups.ask(checkpoint.clone()).await?;
+        if let Some(rests) = rests {
+            self.confirm(rests).await?;
+        }
+        Ok(looked_up)
+    }
+
     async fn ledger_state(&self, checkpoint: &Checkpoint) -> Result<LedgerState, RecordError> {
-        let looked_up = self.lookups.ask(checkpoint.clone()).await?;
-        self.confirmed(looked_up).await
+        let read = self.signing.run(|client| {
+            let (wanted, view) = (checkpoint.clone(), self.view.clone());
+            Box::pin(async move { rows::ledger_state(client, &wanted, &view).await })
+        });
+        self.confirmed(read.await??).await
     }
 
     async fn append(

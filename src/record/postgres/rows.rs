@@ -13,6 +13,7 @@ use super::knowledge::Rests;
 use super::session::{begin_reading, begin_unchecked, check_reading, check_writing};
 use super::view::{View, emit};
 use super::{StoreError, guards, nodes};
+use crate::record::high_water_mark::Mark;
 use crate::record::row::{Row, parse, timestamp, to_signed};
 use crate::record::{AppendError, RecordError};
 use checkpoint::checkpoint::{Checkpoint, CheckpointId, CumulativeHash, LedgerId};
@@ -59,26 +60,25 @@ pub(super) async fn head(
 
 /// What the record holds for the places that some checkpoints ask for, and what a retry's answer rests on, each by itself.
 pub(super) async fn ledger_states(
-    client: &mut Object,
+    transaction: &Transaction<'_>,
+    mark: &Mark,
     wanted: &[Checkpoint],
     view: &View,
 ) -> Result<Vec<Result<(LedgerState, Rests), RecordError>>, StoreError> {
-    let mark = view.mark();
-    let transaction = begin_unchecked(client).await?;
     // One round trip: they are sent one after the other, and answered in that order.
     let ((), head, states, found) = tokio::try_join!(
         biased;
-        check_reading(&transaction),
-        read_head(&transaction, HEAD),
-        read_ledger_states(&transaction, wanted),
-        view.look(&transaction, &mark),
+        check_reading(transaction),
+        read_head(transaction, HEAD),
+        read_ledger_states(transaction, wanted),
+        view.look(transaction, mark),
     )?;
     let mut answers = Vec::with_capacity(states.len());
     for state in states {
         let answer = async {
             let state = state?;
             let recorded = state.same_id.as_ref().map(|same| same.position);
-            let rests = view.guard(&transaction, &mark, &found, recorded).await?;
+            let rests = view.guard(transaction, mark, &found, recorded).await?;
             let state = LedgerState {
                 newest_signed_at: head.newest_signed_at,
                 store_clock: head.store_clock,
@@ -94,6 +94,19 @@ pub(super) async fn ledger_states(
     Ok(answers)
 }
 
+/// The same for one.
+pub(super) async fn ledger_state(
+    client: &mut Object,
+    wanted: &Checkpoint,
+    view: &View,
+) -> Result<Result<(LedgerState, Rests), RecordError>, StoreError> {
+    let mark = view.mark();
+    let transaction = begin_unchecked(client).await?;
+    let mut states = ledger_states(&transaction, &mark, std::slice::from_ref(wanted), view).await?;
+    let missing = || Err(RecordError::Unavailable("no answer".into()));
+    Ok(states.pop().unwrap_or_else(missing))
+}
+
 /// What the record holds for each place, but for the time of its newest signature, or how its row is damaged. By the rows alone:
 /// `ledger_head` is written by the trigger that reads it.
 async fn read_ledger_states(
@@ -107,11 +120,15 @@ async fn read_ledger_states(
            AS wanted (ledger_id, checkpoint_id, entry_count, place) \
          LEFT JOIN LATERAL (SELECT entry_count, timestamp FROM checkpoint_signer.signed_checkpoint \
            WHERE ledger_id = wanted.ledger_id ORDER BY entry_count DESC, position DESC LIMIT 1) newest ON true \
-         LEFT JOIN checkpoint_signer.signed_checkpoint same ON same.ledger_id = wanted.ledger_id \
-           AND same.checkpoint_id = wanted.checkpoint_id \
-         LEFT JOIN LATERAL (SELECT checkpoint_id, cumulative_hash, total_volume FROM checkpoint_signer.signed_checkpoint \
-           WHERE ledger_id = wanted.ledger_id AND entry_count = wanted.entry_count \
-           ORDER BY position LIMIT 1) taken ON true ORDER BY wanted.place",
+         LEFT JOIN LATERAL (SELECT * FROM checkpoint_signer.signed_checkpoint \
+           WHERE (ledger_id, checkpoint_id) >= (wanted.ledger_id, wanted.checkpoint_id) \
+           ORDER BY ledger_id, checkpoint_id LIMIT 1) same \
+           ON same.ledger_id = wanted.ledger_id AND same.checkpoint_id = wanted.checkpoint_id \
+         LEFT JOIN LATERAL (SELECT ledger_id, entry_count, checkpoint_id, cumulative_hash, total_volume \
+           FROM checkpoint_signer.signed_checkpoint \
+           WHERE (ledger_id, entry_count, position) >= (wanted.ledger_id, wanted.entry_count, 0) \
+           ORDER BY ledger_id, entry_count, position LIMIT 1) taken \
+           ON taken.ledger_id = wanted.ledger_id AND taken.entry_count = wanted.entry_count ORDER BY wanted.place",
         COLUMNS
             .split(", ")
             .map(|column| format!("same.{column}"))
@@ -303,7 +320,9 @@ pub(super) async fn by_id(
     let mark = view.mark();
     let transaction = begin_reading(client).await?;
     let sql = format!(
-        "SELECT {COLUMNS} FROM checkpoint_signer.signed_checkpoint WHERE ledger_id = $1 AND checkpoint_id = $2"
+        "SELECT * FROM (SELECT {COLUMNS} FROM checkpoint_signer.signed_checkpoint \
+           WHERE (ledger_id, checkpoint_id) >= ($1, $2) ORDER BY ledger_id, checkpoint_id LIMIT 1) next \
+         WHERE ledger_id = $1 AND checkpoint_id = $2"
     );
     let statement = transaction.prepare_cached(&sql).await?;
     let values: [&(dyn ToSql + Sync); 2] = [&ledger_id.as_str(), &checkpoint_id.as_str()];

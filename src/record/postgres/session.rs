@@ -20,11 +20,16 @@ use crate::record::with_page;
 /// the server, so that the other replicas go on. A policy that hides rows is an error. A commit is answered when it is
 /// durable, on a synchronous standby too; who asked for more keeps it. That a wait for the standby was ended is told by a warning,
 /// which the session must not keep to itself. Names that are read back are quoted only where they must be.
+///
+/// A plan is made once a session, and each statement is written so that there is one way to carry it out, by one index, in its order:
+/// one that was made by what the database knew of a small table would read all of it when it has grown.
 const SET: &str = "\
     SELECT pg_catalog.set_config(name, value, true) FROM (VALUES ('quote_all_identifiers', 'off'), \
       ('search_path', 'pg_catalog, pg_temp'), ('client_min_messages', 'notice'), ('statement_timeout', '4000'), \
       ('lock_timeout', '3000'), ('idle_in_transaction_session_timeout', '3000'), ('standard_conforming_strings', 'on'), \
-      ('row_security', 'off'), ('synchronous_commit', \
+      ('row_security', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'), \
+      ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_sort', 'off'), ('enable_incremental_sort', 'off'), \
+      ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('synchronous_commit', \
         CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'remote_apply' THEN 'remote_apply' ELSE 'on' END) \
     ) setting (name, value)";
 
@@ -114,11 +119,17 @@ async fn start(transaction: TransactionBuilder<'_>) -> Result<Transaction<'_>, S
     Ok(transaction)
 }
 
-async fn established(transaction: &Transaction<'_>) -> Result<Row, StoreError> {
+/// Sets what [`check_reading`] sets, for a statement on which nothing rests.
+pub(super) async fn set(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     let set = transaction.prepare_cached(SET).await?;
-    let (_, row) = tokio::try_join!(biased; transaction.query(&set, &[]), async {
+    transaction.query(&set, &[]).await?;
+    Ok(())
+}
+
+async fn established(transaction: &Transaction<'_>) -> Result<Row, StoreError> {
+    let ((), row) = tokio::try_join!(biased; set(transaction), async {
         let read_back = transaction.prepare_cached(READ_BACK).await?;
-        transaction.query_one(&read_back, &[]).await
+        Ok(transaction.query_one(&read_back, &[]).await?)
     })?;
     Ok(row)
 }
