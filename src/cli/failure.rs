@@ -4,8 +4,15 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::client;
+use checkpoint::fault::FieldFault;
 
 pub(super) use checkpoint_verify::cli::Failure;
+
+/// What is wrong, by its text, with the field that this begins with; without one, with `field`.
+pub(super) fn fault_of(field: &str, text: &str) -> FieldFault {
+    let (field, problem) = text.split_once(": ").unwrap_or((field, text));
+    FieldFault::new(field, problem)
+}
 
 /// What a service answered instead.
 pub(super) fn refused(status: Status) -> Failure {

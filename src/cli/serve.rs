@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::failure::fault_of;
 use super::place::{Environment, RecordPlace, SourcePlace};
 use super::tls::TlsArgs;
 use super::witnesses::WitnessArgs;
@@ -151,17 +152,8 @@ impl Serve {
         let clock = Clock::system();
         let (source, record) = self.places(&clock).await?;
         let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
-        if self.metrics == Some(MetricsPlace::Http) && self.http.is_none() && !self.dev {
-            return Err(Failure::Impossible(
-                "--metrics: is http, but --http is missing; expected both, or an address of their own".into(),
-            ));
-        }
-        if self.read_older_versions && matches!(source, SourcePlace::File(_)) {
-            return Err(Failure::Impossible(
-                "--read-older-versions: would not be used: a key file has all of its versions; expected it with \
-                 Secrets Manager alone"
-                    .into(),
-            ));
+        if let Some(fault) = self.contradictions().into_iter().next() {
+            return Err(Failure::impossible(fault));
         }
         let place = record.to_string();
         let scheme = if self.tls.is_given() { "https" } else { "http" };
@@ -216,6 +208,8 @@ impl Serve {
     pub(super) async fn faulty_places(self) -> Vec<FieldFault> {
         let mut faults = Vec::new();
         faults.extend(self.check_dev().err());
+        faults.extend(self.contradictions());
+        faults.extend(self.witnesses.faults());
         if let Some(SourcePlace::File(path)) = &self.source {
             let read = FileSource::new(path).load().await;
             let refused = |error: &dyn std::fmt::Display| {
@@ -239,12 +233,47 @@ impl Serve {
         let reading = CancellationToken::new();
         let _ends_with_this = reading.clone().drop_guard();
         if let Err(failure) = self.tls.access(self.grpc, reading).await {
-            faults.extend(failure.messages().iter().map(|line| {
-                let (flag, problem) = line
-                    .split_once(": ")
-                    .unwrap_or(("--tls-certificate", line.as_str()));
+            faults.extend(
+                failure
+                    .messages()
+                    .iter()
+                    .map(|line| fault_of("--tls-certificate", line)),
+            );
+        }
+        faults
+    }
+
+    /// What is not meant beside what else is given.
+    fn contradictions(&self) -> Vec<FieldFault> {
+        let mut faults = Vec::new();
+        if self.metrics == Some(MetricsPlace::Http) && self.http.is_none() && !self.dev {
+            let problem =
+                "is http, but --http is missing; expected both, or an address of their own";
+            faults.push(FieldFault::new("--metrics", problem));
+        }
+        let from_file = match &self.source {
+            Some(source) => matches!(source, SourcePlace::File(_)),
+            None => self.dev,
+        };
+        if self.read_older_versions && from_file {
+            let problem = "would not be used: a key file has all of its versions; expected it with Secrets Manager alone";
+            faults.push(FieldFault::new("--read-older-versions", problem));
+        }
+        let metrics = match self.metrics {
+            Some(MetricsPlace::Own(address)) => Some(address),
+            _ => None,
+        };
+        let http = self.http.map(|address| ("--http", address));
+        let metrics = metrics.map(|address| ("--metrics", address));
+        let mut before = vec![("--grpc", self.grpc)];
+        for (flag, address) in http.into_iter().chain(metrics) {
+            let taken = before.iter().find(|(_, other)| overlap(*other, address));
+            faults.extend(taken.map(|(other, taken)| {
+                let problem =
+                    format!("is {address}, but {other} is {taken}; expected a port of its own");
                 FieldFault::new(flag, problem)
             }));
+            before.push((flag, address));
         }
         faults
     }
@@ -297,6 +326,13 @@ impl Serve {
         }
         Ok((source, record))
     }
+}
+
+/// Whether nobody can listen on one who listens on the other.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (ip, other_ip) = (one.ip(), other.ip());
+    let same_ip = ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified();
+    one.port() != 0 && one.port() == other.port() && same_ip
 }
 
 /// A key for this calendar year.

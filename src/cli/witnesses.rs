@@ -7,11 +7,13 @@ use checkpoint_verify::cli::head::read_head;
 use clap::Args;
 
 use super::Failure;
+use super::failure::fault_of;
 use super::server::ClientTlsArgs;
-use crate::client::RemotePeer;
+use crate::client::{self, RemotePeer};
 use crate::record::Record;
 use crate::record::witness::KnownHead;
 use crate::service::{HeadFile, Peer, SilentPeer, WhenMissing, WitnessError, Witnesses};
+use checkpoint::fault::FieldFault;
 use checkpoint::log::head::LogName;
 
 /// The head file in the folder of --dev.
@@ -111,8 +113,34 @@ impl Compared {
 }
 
 impl WitnessArgs {
+    /// What is wrong with them, as far as that can be told without the record and the peers.
+    pub(super) fn faults(&self) -> Vec<FieldFault> {
+        let heads = self.known_head.iter().filter_map(|path| {
+            let failure = read_head(path).err()?;
+            Some(FieldFault::new("--known-head", failure.message()))
+        });
+        let file = self.head_file().and_then(|file| {
+            let problem = file.look().err()?.to_string();
+            Some(fault_of("--head-file", &problem))
+        });
+        let tls = self.peer_tls.named();
+        let peers = self.peer.iter().filter_map(|url| {
+            let error = client::check(url, &tls).err()?;
+            Some(FieldFault::new("--peer", error.to_string()))
+        });
+        heads.chain(file).chain(peers).collect()
+    }
+
+    fn head_file(&self) -> Option<HeadFile> {
+        Some(HeadFile {
+            path: self.head_file.clone()?,
+            when_missing: WhenMissing::BeginWhenEmpty,
+        })
+    }
+
     /// Reads the heads. `dev` is the folder of --dev, if the record is there.
     pub(super) fn read(self, dev: Option<&Path>) -> Result<Witnesses, Failure> {
+        let head_file = self.head_file();
         let known_head = |path: PathBuf| {
             let place = format!("--known-head {}", path.display());
             let head = read_head(&path).map_err(|failure| {
@@ -127,19 +155,21 @@ impl WitnessArgs {
                 when_missing: WhenMissing::Begin,
             })
         };
-        let head_file = self.head_file.map(|path| HeadFile {
-            path,
-            when_missing: WhenMissing::BeginWhenEmpty,
-        });
         let tls = self.peer_tls.named();
-        let peers = self.peer.into_iter().map(|url| {
+        let peer = |url: String| {
+            let refused = |error| Failure::Impossible(format!("--peer: {error}"));
+            client::check(&url, &tls).map_err(refused)?;
             let tls = tls.clone();
-            Arc::new(RemotePeer { url, tls }) as Arc<dyn Peer>
-        });
+            Ok(Arc::new(RemotePeer { url, tls }) as Arc<dyn Peer>)
+        };
         Ok(Witnesses {
             known_heads: known_heads.collect::<Result<_, Failure>>()?,
             head_file: head_file.or_else(dev_file),
-            peers: peers.collect(),
+            peers: self
+                .peer
+                .into_iter()
+                .map(peer)
+                .collect::<Result<_, Failure>>()?,
         })
     }
 }

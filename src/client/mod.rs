@@ -90,33 +90,53 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`] when the URL is none, a file cannot be used, or nobody answers.
 pub async fn connect(url: &str, tls: &ClientTls) -> Result<Channel, ConnectError> {
+    let endpoint = endpoint(url, tls)?;
+    let over_tls = endpoint.uri().scheme_str() == Some("https");
+    endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        .connect()
+        .await
+        .map_err(|error| no_answer(url, &error, over_tls))
+}
+
+/// What can be told without connecting.
+///
+/// # Errors
+/// [`ConnectError`] when the URL is none, or a file cannot be used.
+pub fn check(url: &str, tls: &ClientTls) -> Result<(), ConnectError> {
+    endpoint(url, tls).map(drop)
+}
+
+fn endpoint(url: &str, tls: &ClientTls) -> Result<Endpoint, ConnectError> {
     let wrong = || ConnectError::Url(url.into());
-    let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| wrong())?;
-    let scheme = endpoint.uri().scheme_str().map(str::to_owned);
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| wrong())?;
     if endpoint.uri().host().is_none() {
         return Err(wrong());
     }
-    let failed = |error: tonic::transport::Error| ConnectError::NoAnswer {
-        url: url.into(),
-        reason: match advice_on_connecting(&error, scheme.as_deref() == Some("https")) {
-            Some(advice) => format!("{}; {advice}", innermost(&error)),
-            None => innermost(&error),
-        },
-    };
-    match scheme.as_deref() {
-        Some("http") => {
-            if let Some(flag) = tls.given() {
+    match endpoint.uri().scheme_str() {
+        Some("http") => match tls.given() {
+            Some(flag) => {
                 let url = url.into();
-                return Err(ConnectError::Unused { flag, url });
+                Err(ConnectError::Unused { flag, url })
             }
-        }
-        Some("https") => endpoint = endpoint.tls_config(tls.read()?).map_err(failed)?,
-        _ => return Err(wrong()),
+            None => Ok(endpoint),
+        },
+        Some("https") => endpoint
+            .tls_config(tls.read()?)
+            .map_err(|error| no_answer(url, &error, true)),
+        _ => Err(wrong()),
     }
-    let endpoint = endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(CALL_TIMEOUT);
-    endpoint.connect().await.map_err(failed)
+}
+
+fn no_answer(url: &str, error: &tonic::transport::Error, over_tls: bool) -> ConnectError {
+    ConnectError::NoAnswer {
+        url: url.into(),
+        reason: match advice_on_connecting(error, over_tls) {
+            Some(advice) => format!("{}; {advice}", innermost(error)),
+            None => innermost(error),
+        },
+    }
 }
 
 /// What to do about a call that ended without an answer of the service, which gives each of its refusals a reason: then gRPC's

@@ -106,6 +106,22 @@ impl HeadFile {
         }
     }
 
+    /// Checks that it is a head, or can be made; no record is asked.
+    ///
+    /// # Errors
+    /// [`HeadFileError`] when it is neither.
+    pub fn look(&self) -> Result<(), HeadFileError> {
+        if self.read()?.is_some() {
+            return Ok(());
+        }
+        let folder = self.path.parent().filter(|path| *path != Path::new(""));
+        let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")));
+        folder.map(drop).map_err(|error| HeadFileError::Io {
+            path: self.path.clone(),
+            error,
+        })
+    }
+
     fn read(&self) -> Result<Option<AnyHead>, HeadFileError> {
         let path = || self.path.clone();
         let failed = |error| HeadFileError::Io {

@@ -173,6 +173,42 @@ fn what_is_missing_or_cannot_be_read_is_a_fault() {
             "dev = true\ngrpc = \"0.0.0.0:1\"",
             "--dev listens on loopback only",
         ),
+        (
+            "record = \"sqlite:record.sqlite\"\nknown-head = \"none.jws\"",
+            "--known-head: none.jws: No such file",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\nknown-head = \"s.toml\"",
+            "--known-head: s.toml: ",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\nhead-file = \"s.toml\"",
+            "--head-file s.toml: is damaged",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\nhead-file = \"none/head.jws\"",
+            "--head-file none/head.jws: No such file",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\nmetrics = \"http\"",
+            "--metrics: is http, but --http is missing",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\nsource = \"file:key.json\"\nread-older-versions = true",
+            "--read-older-versions: would not be used",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\nhttp = \"0.0.0.0:50051\"",
+            "--http: is 0.0.0.0:50051, but --grpc is 127.0.0.1:50051",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\npeer = \"amply\"",
+            "--peer: server: \"amply\" is not the URL of a server",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\npeer = \"http://127.0.0.1:1\"\nserver-ca = \"s.toml\"",
+            "--peer: --server-ca: would not be used",
+        ),
         ("record = ", "s.toml:1: is not TOML"),
     ] {
         std::fs::write(folder.path().join("s.toml"), settings).unwrap();

@@ -13,9 +13,10 @@ mod histories;
 mod lines;
 mod opening;
 mod other_replica;
+mod plans;
 mod queue;
 mod stores;
 mod tls;
 mod transfer;
 
-use testing::{cluster, history, judgement, postgres, scrape, starter, support};
+use testing::{cluster, history, judgement, postgres, scrape, starter, support, wait};
