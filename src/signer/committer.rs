@@ -189,28 +189,32 @@ impl Committer {
     }
 
     /// Some waited so long that other replicas have recorded later ones: this process was frozen, or its database was away. The clock
-    /// was right when they were submitted, so they are signed anew, once.
+    /// was right when they were submitted, so they are signed anew, once, and recorded in their order.
     async fn sign_stale_ones_again(
         &self,
         checkpoints: &[Checkpoint],
         outcomes: &mut [(Decision, Made)],
     ) {
-        let stale = outcomes.iter().enumerate();
+        let stale = checkpoints.iter().zip(outcomes);
         let stale = stale.filter(|(_, (outcome, _))| is_stale(outcome));
-        let stale: Vec<usize> = stale.map(|(index, _)| index).collect();
-        if stale.is_empty() {
+        let (again, mut outcomes): (Vec<_>, Vec<_>) = stale.unzip();
+        if again.is_empty() {
             return;
         }
-        let again = stale.iter().filter_map(|index| checkpoints.get(*index));
-        let signed = self.pool.sign_all(again.cloned().collect()).await;
-        for (index, signed) in stale.into_iter().zip(signed) {
-            let answer = match signed {
-                Ok(signed) => self.append_once(vec![signed]).await.pop(),
-                Err(refusal) => Some((Err(refusal), Made::Now)),
-            };
-            if let (Some(outcome), Some(answer)) = (outcomes.get_mut(index), answer) {
-                *outcome = answer;
+        let signed = self.pool.sign_all(again.into_iter().cloned().collect());
+        let (mut candidates, mut waiting) = (Vec::new(), Vec::new());
+        for (signed, outcome) in signed.await.into_iter().zip(outcomes.drain(..)) {
+            match signed {
+                Ok(candidate) => {
+                    candidates.push(candidate);
+                    waiting.push(outcome);
+                }
+                Err(refusal) => *outcome = (Err(refusal), Made::Now),
             }
+        }
+        let answers = self.append_once(candidates).await;
+        for (outcome, answer) in waiting.into_iter().zip(answers) {
+            *outcome = answer;
         }
     }
 

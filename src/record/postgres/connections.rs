@@ -163,6 +163,23 @@ impl Connections {
         )
             -> Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>,
     ) -> Result<T, StoreError> {
+        loop {
+            let (outcome, again) = self.ask(job).await?;
+            if !again {
+                return outcome;
+            }
+        }
+    }
+
+    /// Does a job, and says whether that was on a connection that had led elsewhere before another host was promoted: a new one leads
+    /// to that.
+    async fn ask<T>(
+        &self,
+        job: &impl for<'a> Fn(
+            &'a mut Object,
+        )
+            -> Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>,
+    ) -> Result<(Result<T, StoreError>, bool), StoreError> {
         // What was asked may be under way when it fails, is late, or nobody waits for it any more: then the connection is
         // closed, or the next one to use it would wait for that.
         let pooled = self.pool.get().await;
@@ -173,16 +190,17 @@ impl Connections {
         let answered = tokio::time::timeout(ATTEMPT, job(&mut client)).await;
         let late = |_| StoreError::Passing("no answer in time".into());
         let outcome = answered.map_err(late)?;
-        let led_astray = matches!(
+        let is_former = matches!(
             outcome,
             Err(StoreError::Final(RecordError::WentBack(
                 WentBack::FormerHome(_)
             )))
         );
-        if !led_astray && matches!(outcome, Ok(_) | Err(StoreError::Final(_))) {
+        let led_astray = is_former && 0 < Object::metrics(&client).recycle_count;
+        if !is_former && matches!(outcome, Ok(_) | Err(StoreError::Final(_))) {
             drop(ScopeGuard::into_inner(client));
         }
-        outcome
+        Ok((outcome, led_astray))
     }
 }
 

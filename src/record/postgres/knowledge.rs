@@ -143,7 +143,7 @@ impl Knowledge {
     /// Whether the record is where this process signs.
     fn compare_home(&self, found: &Look) -> Result<(), WentBack> {
         let (mut homes, here) = (self.homes(), &found.here);
-        self.check_home(&homes, here)?;
+        self.check_home(&homes, here)?; // It may have been heard of meanwhile.
         homes.newest = Some(here.clone());
         let is_home = found.accepted.as_ref().is_some_and(|a| &a.home == here);
         if is_home && homes.settled == found.accepted {
@@ -161,7 +161,9 @@ impl Knowledge {
 
     /// Whether it is the record that this process has seen, where it signs.
     pub(super) fn judge(&self, mark: &Mark, found: &Look) -> Result<(), WentBack> {
-        let compared = mark.compare(&found.tree, found.marked.as_deref());
+        // Where it is, first: a former primary may have fewer rows, and its connection is not used again.
+        let compared = self.check_home(&self.homes(), &found.here);
+        let compared = compared.and_then(|()| mark.compare(&found.tree, found.marked.as_deref()));
         let compared = compared.and_then(|()| self.compare_home(found));
         self.seen.note(compared)
     }

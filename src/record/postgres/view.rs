@@ -10,7 +10,7 @@ use super::knowledge::{Knowledge, Rests};
 use super::look::{Look, accept, acceptance_of, look};
 use super::session::{begin, begin_to_wait};
 use crate::record::RecordError;
-use crate::record::high_water_mark::Mark;
+use crate::record::high_water_mark::{Mark, WentBack};
 use crate::record::home::{Acceptance, Moved};
 use checkpoint::log::tree::Frontier;
 
@@ -111,6 +111,8 @@ async fn commit_and_wait(transaction: Transaction<'_>, view: &View) -> Result<()
     transaction.commit().await?;
     match judged {
         Ok(()) => view.confirm(&found, &found.tree, found.newest.as_deref())?,
+        // What is written there now says nothing of what was read where the record is.
+        Err(error @ RecordError::WentBack(WentBack::FormerHome(_))) => return Err(error.into()),
         Err(_) => view.knowledge.confirm_same(&mark, &found),
     }
     Ok(())

@@ -69,6 +69,8 @@ pub struct Batch {
     same_id: HashMap<(LedgerId, CheckpointId), Receipt>,
     /// The first that took a place: what another one is refused for, before it is for going back.
     same_count: HashMap<(LedgerId, u64), HistoryPoint>,
+    /// Why the first of a ledger is to be signed anew. What follows it in the ledger is not taken before it.
+    to_sign_anew: HashMap<LedgerId, RuleViolation>,
     completed: Vec<Node>,
 }
 
@@ -82,6 +84,7 @@ impl Batch {
             ledgers: Ledgers::default(),
             same_id: HashMap::new(),
             same_count: HashMap::new(),
+            to_sign_anew: HashMap::new(),
             completed: Vec::new(),
         }
     }
@@ -90,9 +93,10 @@ impl Batch {
     /// that may be taken.
     ///
     /// # Errors
-    /// [`RuleViolation`], the first in the order of the contract.
+    /// [`RuleViolation`], the first in the order of the contract; [`RuleViolation::ClockWentBack`] also for a new row that follows
+    /// one of its ledger that was refused by that, since that one may be signed anew.
     pub fn judge(
-        &self,
+        &mut self,
         candidate: &Candidate,
         ledger_state: LedgerState,
     ) -> Result<Option<Receipt>, RuleViolation> {
@@ -108,7 +112,18 @@ impl Batch {
         if let Some(store) = store_clock.filter(|_| self.max_jump.is_for_new_rows()) {
             check_ahead(header.iat, store)?;
         }
-        ledger_state.judge(checkpoint, header.iat)?;
+        let ledger_id = &checkpoint.fields().ledger_id;
+        if let Some(violation) = self.to_sign_anew.get(ledger_id) {
+            return Err(violation.clone());
+        }
+        let judged = ledger_state.judge(checkpoint, header.iat);
+        if let Err(violation @ RuleViolation::ClockWentBack { .. }) = &judged
+            && self.max_jump.is_for_new_rows()
+        {
+            self.to_sign_anew
+                .insert(ledger_id.clone(), violation.clone());
+        }
+        judged?;
         ledger_state.check_jump(checkpoint, self.max_jump)?;
         Ok(None)
     }
@@ -283,6 +298,20 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_one_that_is_to_be_signed_anew_is_not_taken_before_it() {
+        let rows = [
+            (("a", "1", 1, "x", 100), "new"),
+            // Signed before others were recorded, which a frozen process did not see.
+            (("b", "1", 1, "x", 90), "clock"),
+            (("b", "2", 2, "y", 101), "clock"),
+            (("a", "1", 1, "x", 101), "recorded"),
+            (("c", "1", 1, "x", 101), "new"),
+        ];
+        let mut batch = batch_of(MaxEntryJump::default(), None, &[]);
+        follow(&mut batch, rows.map(|(of, expected)| (row(of), expected)));
+    }
+
+    #[test]
     fn a_jump_is_one_from_the_row_before() {
         let rows = [
             (("a", "1", 11, "x", 0), "jump"),
@@ -322,7 +351,7 @@ mod tests {
             ..LedgerState::default()
         };
         // By a key that was revoked since, on a clock that is wrong.
-        let batch = batch_of(MaxEntryJump::default(), Some(-1000), &["key", "another"]);
+        let mut batch = batch_of(MaxEntryJump::default(), Some(-1000), &["key", "another"]);
         let judged = batch.judge(&row(("a", "1", 1, "x", 9)).into(), ledger_state.clone());
         assert_eq!(judged.unwrap().map(|receipt| receipt.position), Some(7));
         let judged = batch.judge(&row(("a", "1", 2, "y", 9)).into(), ledger_state);
