@@ -17,6 +17,7 @@ mod faults;
 mod flood;
 mod foreign;
 mod forwards;
+mod frozen;
 mod guards;
 mod hosts;
 mod log;
