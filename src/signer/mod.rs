@@ -7,7 +7,8 @@
 //!   -> the answer
 //! ```
 //!
-//! A signature that loses the race for its place is dropped unseen. A checkpoint that is recorded already gets its
+//! Nearly everything goes beyond the newest checkpoint of its ledger, and of that the record is not asked more than this. A signature
+//! that loses the race for its place is dropped unseen. A checkpoint that is recorded already gets its
 //! recorded signature, whatever the clock and the keys are now.
 
 mod asking;
