@@ -12,9 +12,9 @@ use crate::guarded::{Guarded, ROLES, Running, prepare};
 use crate::support::refusal;
 
 /// Far longer than it should take; a test that waits for it fails.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
-async fn lists(channel: &Channel) -> Result<(), tonic::Status> {
+pub async fn lists(channel: &Channel) -> Result<(), tonic::Status> {
     let mut client = KeyServiceClient::new(channel.clone());
     client.list_keys(ListKeysRequest {}).await.map(drop)
 }

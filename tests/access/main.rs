@@ -15,6 +15,7 @@ mod audit_log;
 mod changes;
 mod every_rpc;
 mod guarded;
+mod lists;
 mod named;
 mod names;
 mod start;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CrlScope, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 
 /// Issues certificates.
@@ -50,16 +50,36 @@ pub fn replace(path: &Path, text: &str) {
 
 impl Authority {
     pub fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
+        Self::with_key(name, KeyPair::generate().unwrap())
+    }
+
+    /// The same key under another name.
+    pub fn renamed(&self, name: &str) -> Self {
+        let key = KeyPair::from_pem(&self.issuer.key().serialize_pem());
+        Self::with_key(name, key.unwrap())
+    }
+
+    /// An authority that this one vouches for.
+    pub fn below(&self, name: &str) -> Self {
+        let (params, key) = (Self::params(name), KeyPair::generate().unwrap());
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        let issuer = Issuer::new(params, key);
+        Self { issuer, pem }
+    }
+
+    fn with_key(name: &str, key: KeyPair) -> Self {
+        let params = Self::params(name);
+        let pem = params.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(params, key);
+        Self { issuer, pem }
+    }
+
+    fn params(name: &str) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
+        params
     }
 
     pub fn pem(&self) -> &str {
@@ -101,25 +121,50 @@ impl Authority {
 
     /// A list that revokes these.
     pub fn revocation_list(&self, revoked: &[&Identity]) -> String {
-        self.revocation_list_until(revoked, 2099)
+        self.list(revoked, |_| {})
     }
 
     /// One that was to be renewed by the January of this year.
     pub fn revocation_list_until(&self, revoked: &[&Identity], year: i32) -> String {
+        self.list(revoked, |list| list.next_update = date_time_ymd(year, 1, 1))
+    }
+
+    /// One that was made after the others.
+    pub fn later_revocation_list(&self, revoked: &[&Identity]) -> String {
+        self.list(revoked, |list| list.crl_number = SerialNumber::from(2u64))
+    }
+
+    /// One that says nothing of clients.
+    pub fn revocation_list_of_authorities(&self) -> String {
+        let scope = CrlIssuingDistributionPoint {
+            distribution_point: CrlDistributionPoint {
+                uris: vec!["http://crl.amply.example/authorities".into()],
+            },
+            scope: Some(CrlScope::CaCertsOnly),
+        };
+        self.list(&[], |list| list.issuing_distribution_point = Some(scope))
+    }
+
+    fn list(
+        &self,
+        revoked: &[&Identity],
+        change: impl FnOnce(&mut CertificateRevocationListParams),
+    ) -> String {
         let revoked = revoked.iter().map(|identity| RevokedCertParams {
             serial_number: SerialNumber::from(identity.serial),
             revocation_time: date_time_ymd(2020, 1, 1),
             reason_code: None,
             invalidity_date: None,
         });
-        let list = CertificateRevocationListParams {
+        let mut list = CertificateRevocationListParams {
             this_update: date_time_ymd(2020, 1, 1),
-            next_update: date_time_ymd(year, 1, 1),
+            next_update: date_time_ymd(2099, 1, 1),
             crl_number: SerialNumber::from(1u64),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
+        change(&mut list);
         list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 }
