@@ -3,7 +3,7 @@
 //     node verify-with-node.mjs published.json keyring.json [fingerprint]
 //
 // keyring.json is what `checkpoint-signer keys export` prints, or /.well-known/jwks.json. The fingerprint is that of the key that
-// signed, if you noted it before; it follows no endorsements. Exit code 0: valid.
+// signed, if you noted it before; it follows no endorsements. Exit code 0: valid; 1: not valid; 2: nothing was verified.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -79,9 +79,22 @@ async function verify(published, keyring, pin) {
   return `valid: signed by ${kid} (${found}) at ${header.iat} seconds since 1970`;
 }
 
-const [published, keyring] = process.argv.slice(2, 4).map((path) => readFileSync(path, "utf8"));
+const [files, pins] = [process.argv.slice(2, 4), process.argv.slice(4)];
+if (files.length !== 2 || pins.length > 1) {
+  console.error("expected two files, and at most a fingerprint: published.json keyring.json [fingerprint]");
+  process.exit(2);
+}
+const read = (path) => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    console.error(`cannot be read: ${error.message}`);
+    process.exit(2);
+  }
+};
+const [published, keyring] = files.map(read);
 try {
-  console.log(await verify(published, keyring, process.argv[4]));
+  console.log(await verify(published, keyring, ...pins));
 } catch (error) {
   console.error(`not valid: ${error.name}: ${error.message}`);
   process.exitCode = 1;

@@ -5,9 +5,14 @@
 #
 # KEYS.pem is what `checkpoint-signer keys export --format pem` prints: before each key a line with its name, algorithm, window
 # (seconds since 1970) and fingerprint. FINGERPRINT is that of the key that signed, if you noted it before; it follows no
-# endorsements. PEM has no revocations: ask /v1/keys. Exit code 0: the signature is right, and inside of the key's window.
+# endorsements. PEM has no revocations: ask /v1/keys. Exit code 0: the signature is right, and inside of the key's window; 1: it is
+# not; 2: nothing was verified.
 set -eu
-published=$1 keys=$2 pin=${3-}
+if [ $# -lt 2 ] || [ $# -gt 3 ] || [ ! -r "$1" ] || [ ! -r "$2" ]; then
+    echo "expected two files that can be read, and at most a fingerprint: PUBLISHED.json KEYS.pem [FINGERPRINT]" >&2
+    exit 2
+fi
+published=$1 keys=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -76,7 +81,7 @@ PYTHON
 fingerprint=$(cat "$work/fingerprint")
 
 echo "key $kid ($fingerprint), signed at $iat seconds since 1970"
-if [ -n "$pin" ] && [ "$pin" != "$fingerprint" ]; then
+if [ $# = 3 ] && [ "$3" != "$fingerprint" ]; then
     echo "not valid: it was not signed by the pinned key" >&2
     exit 1
 fi

@@ -3,7 +3,7 @@
     python verify_with_python.py PUBLISHED.json KEYRING.json [FINGERPRINT]
 
 KEYRING.json is what `checkpoint-signer keys export` prints, or /.well-known/jwks.json. FINGERPRINT is that of the key that
-signed, if you noted it before; it follows no endorsements. Exit code 0: valid.
+signed, if you noted it before; it follows no endorsements. Exit code 0: valid; 1: not valid; 2: nothing was verified.
 """
 
 import base64
@@ -87,8 +87,13 @@ def verify(published: bytes, keyring: bytes, pin: str | None = None) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
-        sys.exit(__doc__)
-    contents = [open(path, "rb").read() for path in sys.argv[1:3]]
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+    try:
+        contents = [open(path, "rb").read() for path in sys.argv[1:3]]
+    except OSError as error:
+        print(f"cannot be read: {error}", file=sys.stderr)
+        sys.exit(2)
     try:
         print(verify(*contents, *sys.argv[3:]))
     except Exception as error:

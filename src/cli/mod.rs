@@ -175,6 +175,9 @@ pub fn main() -> ExitCode {
             let (cli, matches) =
                 parsed.unwrap_or_else(|error| shown::without_secrets(error).exit());
             unused::check(&matches)?;
+            for fault in unused::unread_variables(&Cli::command()) {
+                PROGRAM.tell(&fault.to_string());
+            }
             let hardening = cli.command.handles_private_keys().then(Hardening::apply);
             let (audit, collector) = (cli.command.audit(), cli.command.collector());
             telemetry::start(&cli.command.filter(&cli.log_level), audit, collector)

@@ -227,6 +227,28 @@ fn what_is_missing_or_cannot_be_read_is_a_fault() {
 }
 
 #[test]
+fn a_variable_that_is_no_flags_is_told() {
+    let folder = folder("record = \"sqlite:record.sqlite\"\n");
+    let variables = [
+        ("CHECKPOINT_SIGNER_KNOWN_HEADS", "head.jws"),
+        // Kubernetes sets these for a service of that name.
+        ("CHECKPOINT_SIGNER_SERVICE_HOST", "10.0.0.1"),
+        ("CHECKPOINT_SIGNER_GRPC_PORT", "tcp://10.0.0.1:50051"),
+        ("CHECKPOINT_SIGNER_GRPC_PORT_50051_TCP_ADDR", "10.0.0.1"),
+    ];
+    let (code, checked) = check(folder.path(), &variables, &[]);
+    let expected = "CHECKPOINT_SIGNER_KNOWN_HEADS: no flag has this variable, and nothing reads it";
+    let found = faults(&checked);
+    let told: Vec<_> = found
+        .iter()
+        .filter(|fault| fault.contains("CHECKPOINT_SIGNER_"))
+        .collect();
+    assert_eq!((code, told), (1, vec![&expected.to_owned()]));
+    let (_, _, error) = run(folder.path(), &variables, &["keys", "list"]);
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
 fn a_secret_in_the_file_is_refused_and_none_is_shown() {
     for value in [
         "postgres://u:HIDDEN@db.example/d",

@@ -264,3 +264,30 @@ fn the_recipes_take_a_checkpoint_of_nearly_the_largest_size() {
     publication.published = publication.server.ask(&sign, "large-signed.json");
     publication.verifies_everywhere();
 }
+
+#[test]
+fn a_recipe_takes_an_empty_fingerprint_for_none_that_signed_and_no_word_too_many() {
+    let publication = Publication::signed_with("PS256", Form::Pkcs8, 2048);
+    let shell = || {
+        let mut shell = crate::starter::program("sh");
+        shell.arg(OPENSSL);
+        (shell, &publication.pem)
+    };
+    let python = || {
+        let mut python = python();
+        python.arg(PYTHON);
+        (python, &publication.jwks)
+    };
+    type Recipe<'a> = &'a dyn Fn() -> (std::process::Command, &'a PathBuf);
+    let recipes: [Recipe<'_>; 2] = [&shell, &python];
+    for recipe in recipes {
+        for (further, expected) in [(&[][..], 0), (&[""], 1), (&["", ""], 2)] {
+            let (mut command, keys) = recipe();
+            let output = run(command.args([&publication.published, keys]).args(further));
+            assert_eq!(output.status.code(), Some(expected), "{}", said(&output));
+        }
+        let (mut command, keys) = recipe();
+        let output = run(command.args([Path::new("none.json"), keys]));
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    }
+}

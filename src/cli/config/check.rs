@@ -1,10 +1,11 @@
 //! `config check`: shows the settings and everything that is wrong with them and with the files they name.
 
-use clap::{ArgMatches, ValueEnum as _};
+use clap::{ArgMatches, CommandFactory as _, ValueEnum as _};
 use serde_json::json;
 
 use super::settings::{Origin, Setting, Settings};
-use crate::cli::{Failure, Format, print, print_json};
+use crate::cli::unused::unread_variables;
+use crate::cli::{Cli, Failure, Format, print, print_json};
 use checkpoint::fault::FieldFault;
 use checkpoint::visible::visible;
 
@@ -13,6 +14,7 @@ pub(in crate::cli) async fn run(given: ArgMatches) -> Result<(), Failure> {
     let format = format(&given)?;
     let settings = Settings::gather(&given)?;
     let (mut faults, serve) = settings.judge();
+    faults.extend(unread_variables(&Cli::command()));
     for setting in &settings.all {
         faults.extend(unreadable(setting));
     }
