@@ -220,8 +220,8 @@ fn text(report: &StepReport, dry_run: bool) -> String {
         text.push_str(&format!("{word:<6} {:<13} {found}\n", check.name));
     }
     let (verb, next) = match dry_run {
-        true => ("would call", "the same without --dry-run, then "),
-        false => ("called", ""),
+        true => ("would call", "the same without --dry-run"),
+        false => ("called", report.next.as_str()),
     };
     for call in &report.calls {
         text.push_str(&format!("{verb} {}\n", visible(call)));
@@ -229,7 +229,7 @@ fn text(report: &StepReport, dry_run: bool) -> String {
     for told in &report.told {
         text.push_str(&format!("{}\n", visible(told)));
     }
-    text.push_str(&format!("next: {next}{}\n", visible(&report.next)));
+    text.push_str(&format!("next: {}\n", visible(next)));
     text
 }
 

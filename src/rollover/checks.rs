@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use super::proposal::check_coverage;
-use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion, is_revoked};
-use super::{StepRefusal, timeline};
+use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion, is_revoked, who_says_revoked};
+use super::{StepRefusal, next, timeline};
 use checkpoint::counted::counted;
 use checkpoint::key::{covered_until, instant_text};
 use checkpoint::keyring::KeyState;
+use checkpoint::signing::NotOpen;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,10 @@ pub fn check_staged(
 ) -> Result<Vec<Check>, StepRefusal> {
     let current = snapshot.current()?;
     let current_key = current.key()?;
-    let nothing = || StepRefusal::NothingStaged(current.name().into());
+    let nothing = || StepRefusal::NothingStaged {
+        current: current.name().into(),
+        next: next::command_or_stage(snapshot, replicas, now),
+    };
     let pending = snapshot.staged().ok_or_else(nothing)?;
     let staged = match &pending.content {
         Ok(staged) => staged,
@@ -64,7 +68,12 @@ pub fn check_staged(
         Check::new("no reuse", no_reuse(pending, staged, snapshot, replicas)),
         Check::new(
             "endorsement",
-            endorsement(staged, current_key, replicas, endorsed),
+            match endorsed {
+                true => endorsement(staged, current_key, snapshot, replicas, now),
+                false => {
+                    Ok("not asked for: whoever pinned an earlier key must pin this one".into())
+                }
+            },
         ),
         Check::new(
             "nothing lost",
@@ -73,8 +82,12 @@ pub fn check_staged(
     ])
 }
 
-/// Refuses a key that failed a check.
-pub(super) fn all_right(name: &str, checks: &[Check]) -> Result<(), StepRefusal> {
+/// Refuses a key that failed a check; `next` says what to do then.
+pub(super) fn all_right(
+    name: &str,
+    checks: &[Check],
+    next: impl FnOnce() -> String,
+) -> Result<(), StepRefusal> {
     let problem = |check: &Check| Some(format!("{}: {}", check.name, check.found.as_ref().err()?));
     let problems: Vec<String> = checks.iter().filter_map(problem).collect();
     match problems.is_empty() {
@@ -82,6 +95,7 @@ pub(super) fn all_right(name: &str, checks: &[Check]) -> Result<(), StepRefusal>
         false => Err(StepRefusal::Unfit {
             key_id: name.into(),
             problems,
+            next: next(),
         }),
     }
 }
@@ -192,20 +206,38 @@ fn no_reuse(
 fn endorsement(
     staged: &StoredKey,
     current: &StoredKey,
+    snapshot: &Snapshot,
     replicas: &[Replica],
-    endorsed: bool,
+    now: DateTime<Utc>,
 ) -> Result<String, String> {
     let endorser = &current.version;
-    let revoked = is_revoked(replicas, endorser);
-    match &staged.endorsement {
-        _ if !endorsed => {
-            Ok("not asked for: whoever pinned an earlier key must pin this one".into())
+    let name = &endorser.key_id;
+    let revoked = who_says_revoked(replicas, endorser);
+    match (&staged.endorsement, revoked) {
+        (None, revoked) => {
+            let why = match (revoked, endorser.window.check(now)) {
+                (Some(replica), _) => format!(", which is revoked, says {}", replica.url),
+                (None, Err(NotOpen::Expired)) => {
+                    format!(", which ended {}", instant_text(endorser.window.until()))
+                }
+                (None, Err(NotOpen::NotYet)) => {
+                    let from = instant_text(endorser.window.from());
+                    format!(", which is in force only from {from}")
+                }
+                (None, Ok(())) => return Err(format!("it has none by {name}")),
+            };
+            Err(format!(
+                "it has none by {name}{why}: go on without one by --without-endorsement"
+            ))
         }
-        None => Err(format!("it has none by {}", endorser.key_id)),
-        Some(_) if revoked => Err(format!("it is by {}, which is revoked", endorser.key_id)),
-        Some(endorsement) => endorsement
+        (Some(_), Some(replica)) => Err(format!(
+            "it is by {name}, which is revoked, says {}, and worth nothing: {}",
+            replica.url,
+            next::another_one(snapshot, replicas, now)
+        )),
+        (Some(endorsement), None) => endorsement
             .check(endorser, &staged.version)
-            .map(|()| format!("by {}, right", endorser.key_id))
+            .map(|()| format!("by {name}, right"))
             .map_err(|error| format!("it {error}")),
     }
 }

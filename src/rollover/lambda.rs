@@ -7,7 +7,7 @@ use super::change::LabelChange;
 use super::proposal::{Proposal, Wanted};
 use super::{
     Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoredVersion, check_staged,
-    checks, replicas,
+    checks, next, replicas,
 };
 use checkpoint::key::StagingLabel;
 
@@ -111,7 +111,9 @@ impl Rollover {
         let (snapshot, replicas) = self.look().await?;
         report.checks = check_staged(&snapshot, &replicas, true, self.clock.now())?;
         let name = snapshot.staged().map_or("", StoredVersion::name);
-        checks::all_right(name, &report.checks)?;
+        checks::all_right(name, &report.checks, || {
+            next::what(&snapshot, &replicas, self.clock.now())
+        })?;
         Ok(snapshot)
     }
 

@@ -22,9 +22,8 @@ mod timeline;
 use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
-use checkpoint::key::{KeyVersion, PrivateKeyError, instant_text};
+use checkpoint::key::{KeyVersion, PrivateKeyError};
 use checkpoint::keyring::Keyring;
-use next::{stage_command, unendorsed_flag};
 
 pub use checkpoint::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
@@ -80,32 +79,9 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// What to do next, for a person.
+    /// What to do next, for a person: one command, or that there is nothing to do.
     pub fn next(&self, now: DateTime<Utc>) -> String {
-        let snapshot = &self.snapshot;
-        if let Some(staged) = snapshot.staged() {
-            let name = staged.name();
-            let flag = unendorsed_flag(staged.key().is_ok_and(|key| key.endorsement.is_some()));
-            return format!("rollover test {name}{flag}, then rollover promote {name}{flag}");
-        }
-        let ends =
-            |warning: &Warning| matches!(warning, Warning::NothingInForce | Warning::Ends { .. });
-        if self.timeline.warnings.iter().any(ends) {
-            return stage_command(snapshot, &self.replicas, now);
-        }
-        let Some(previous) = snapshot.previous() else {
-            return "nothing".into();
-        };
-        let (retire, key) = (
-            format!("rollover retire {}", previous.name()),
-            previous.key(),
-        );
-        match key.map(|key| key.version.window.until()) {
-            Ok(until) if until > now => {
-                format!("nothing, until {}; then {retire}", instant_text(until))
-            }
-            _ => retire,
-        }
+        next::what(&self.snapshot, &self.replicas, now)
     }
 }
 
@@ -202,7 +178,7 @@ impl Rollover {
         replicas: &[Replica],
     ) -> Result<(), StepRefusal> {
         let key_id = || current.key_id.clone();
-        if let Some(replica) = replicas.iter().find(|r| r.says_revoked(current)) {
+        if let Some(replica) = snapshot::who_says_revoked(replicas, current) {
             return Err(StepRefusal::CurrentRevoked {
                 key_id: key_id(),
                 url: replica.url.clone(),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
 
-use super::snapshot::{Replica, Snapshot};
+use super::snapshot::{Replica, Snapshot, who_says_revoked};
 use super::{StepRefusal, StoredKey};
 use checkpoint::key::{
     Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, covered_until, instant_text,
@@ -102,7 +102,7 @@ impl Proposal {
         check_endorser(current, replicas, wanted, now)?;
         let key_id = match &wanted.key_id {
             Some(key_id) => key_id.clone(),
-            None => next_name(&current.version.key_id)?,
+            None => free_name(snapshot, replicas, &next_name(&current.version.key_id)?),
         };
         check_unused(&key_id, snapshot, replicas)?;
         let window = next_window(current.version.window, wanted, now)?;
@@ -149,7 +149,7 @@ fn check_endorser(
     now: DateTime<Utc>,
 ) -> Result<(), StepRefusal> {
     let (key_id, window) = (current.version.key_id.clone(), current.version.window);
-    let revoked = replicas.iter().find(|r| r.says_revoked(&current.version));
+    let revoked = who_says_revoked(replicas, &current.version);
     match (window.check(now), revoked) {
         (Err(NotOpen::NotYet), _) if wanted.is_emergency() => Ok(()),
         (Err(NotOpen::NotYet), _) => Err(StepRefusal::CurrentNotYet {
@@ -183,32 +183,36 @@ pub(super) fn next_name(key_id: &KeyId) -> Result<KeyId, StepRefusal> {
         .map_err(|_| unknown())
 }
 
-/// Refuses a name that a key has, or had. A name that was staged and given up may come again where it is seen
-/// that no service ever trusted it.
-fn check_unused(
+/// The name, or it with the first letter behind it that makes it one that no key ever had.
+pub(super) fn free_name(snapshot: &Snapshot, replicas: &[Replica], name: &KeyId) -> KeyId {
+    let lettered = ('b'..='z').filter_map(|letter| format!("{name}{letter}").parse().ok());
+    let mut names = std::iter::once(name.clone()).chain(lettered);
+    let free = names.find(|name| check_unused(name, snapshot, replicas).is_ok());
+    free.unwrap_or_else(|| name.clone())
+}
+
+/// Refuses a name that a key has, or had, also one that was given up: somebody may have seen it under that name.
+pub(super) fn check_unused(
     key_id: &KeyId,
     snapshot: &Snapshot,
     replicas: &[Replica],
 ) -> Result<(), StepRefusal> {
+    let used = |place| Err(StepRefusal::NameUsed(key_id.clone(), place));
     if let Some(replica) = replicas.iter().find(|replica| replica.knows(key_id)) {
-        let place = format!("{} lists it", replica.url);
-        return Err(StepRefusal::NameUsed(key_id.clone(), place));
+        return used(format!("{} lists it", replica.url));
     }
-    let all_told = !replicas.is_empty() && replicas.iter().all(|replica| replica.listing.is_ok());
-    for version in &snapshot.versions {
-        let same = |key: &StoredKey| key.version.key_id == *key_id;
-        if !version.content.as_ref().is_ok_and(same) {
-            continue;
+    let mut versions = snapshot.versions.iter();
+    match versions.find(|version| version.name() == key_id.as_str()) {
+        None => Ok(()),
+        Some(version) if version.stages.is_empty() => {
+            used(format!("version {} of the secret, given up", version.id))
         }
-        if !version.stages.is_empty() {
-            let place = format!("version {} of the secret, {}", version.id, version.labels());
-            return Err(StepRefusal::NameUsed(key_id.clone(), place));
-        }
-        if !all_told {
-            return Err(StepRefusal::NameGivenUp(key_id.clone(), version.id.clone()));
-        }
+        Some(version) => used(format!(
+            "version {} of the secret, {}",
+            version.id,
+            version.labels()
+        )),
     }
-    Ok(())
 }
 
 /// Begins where the last one ends and is as long in calendar years. After a rollover that was forgotten it begins

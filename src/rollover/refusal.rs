@@ -23,13 +23,21 @@ pub enum StepRefusal {
         problem: String,
     },
     /// Nothing is AWSPENDING.
-    #[error("nothing is staged, and {0} is AWSCURRENT; first run `rollover stage`")]
-    NothingStaged(String),
+    #[error("nothing is staged, and {current} is AWSCURRENT. Next: {next}")]
+    NothingStaged {
+        /// The key that is AWSCURRENT.
+        current: String,
+        /// What to do.
+        next: String,
+    },
     /// Another key is staged than the one asked for.
-    #[error(
-        "{0} is staged, which is not what was asked for; promote it, or give it up by `rollover abort`"
-    )]
-    AlreadyStaged(String),
+    #[error("{staged} is staged, which is not what was asked for. Give it up by `rollover abort`{}", or_go_on(.next))]
+    AlreadyStaged {
+        /// The key that is staged.
+        staged: String,
+        /// What would be done with it.
+        next: String,
+    },
     /// The operator named a key, and another one would be concerned.
     #[error("{asked} was named, but {found} is {label}; nothing was done")]
     OtherKey {
@@ -93,12 +101,6 @@ pub enum StepRefusal {
     /// The name is taken.
     #[error("--key-id: {0} was used before ({1}); expected a name that was never used")]
     NameUsed(KeyId, String),
-    /// A key was given up under this name, and nobody can say that it was never trusted.
-    #[error(
-        "--key-id: {0} is the name of version {1}, which was given up; give every service by --server, so that it \
-         is seen that none ever trusted it, or another name"
-    )]
-    NameGivenUp(KeyId, String),
     /// The window is wrong.
     #[error("--valid-from, --valid-until: {0}")]
     Window(String),
@@ -114,12 +116,14 @@ pub enum StepRefusal {
         until: DateTime<Utc>,
     },
     /// The staged key is not as it must be.
-    #[error("{key_id} must not be promoted: {}. Give it up by `rollover abort`, or mend what is wrong", .problems.join("; "))]
+    #[error("{key_id} must not be promoted: {}. Next: {next}", .problems.join("; "))]
     Unfit {
         /// The key.
         key_id: String,
         /// What is wrong.
         problems: Vec<String>,
+        /// What to do.
+        next: String,
     },
     /// The old key may still sign.
     #[error("{key_id}, which is AWSPREVIOUS, is in force until {}; retire it after that", instant_text(*.until))]
@@ -170,5 +174,12 @@ fn listed(problems: &[String]) -> String {
     match problems.is_empty() {
         true => String::new(),
         false => format!(" ({})", problems.join("; ")),
+    }
+}
+
+fn or_go_on(next: &str) -> String {
+    match next.starts_with("rollover test") {
+        true => format!(", or go on with it by `{next}`"),
+        false => String::new(),
     }
 }

@@ -120,8 +120,16 @@ impl Snapshot {
 
 /// Whether a service says that the key is revoked: they share one record, so that one is enough.
 pub(super) fn is_revoked(replicas: &[Replica], version: &KeyVersion) -> bool {
+    who_says_revoked(replicas, version).is_some()
+}
+
+/// The first service that says that the key is revoked.
+pub(super) fn who_says_revoked<'a>(
+    replicas: &'a [Replica],
+    version: &KeyVersion,
+) -> Option<&'a Replica> {
     let mut replicas = replicas.iter();
-    replicas.any(|replica| replica.says_revoked(version))
+    replicas.find(|replica| replica.says_revoked(version))
 }
 
 /// What one running service says of the keys.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::change::LabelChange;
 use super::checks;
+use super::next::{self, unendorsed_flag};
 use super::snapshot::is_revoked;
 use super::{
     Proposal, Replica, Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoreError,
-    StoredVersion, Waiting, Wanted, check_staged, replicas, stage_command, unendorsed_flag,
+    StoredVersion, Waiting, Wanted, check_staged, replicas,
 };
 use crate::audit::{self, Outcome};
 use crate::operator;
@@ -25,12 +26,14 @@ impl Rollover {
         let (snapshot, replicas) = self.look().await?;
         if let Some(staged) = snapshot.staged() {
             let key = staged.key()?;
+            let next = next::with_staged(staged, &snapshot, &replicas, self.clock.now());
             if !wanted.fits(&key.version) {
-                return Err(StepRefusal::AlreadyStaged(described(&key.version)).into());
+                let staged = described(&key.version);
+                return Err(StepRefusal::AlreadyStaged { staged, next }.into());
             }
             return Ok(StepReport {
                 told: vec![format!("{} is staged already", described(&key.version))],
-                next: after_stage(&key.version.key_id, !wanted.without_endorsement),
+                next,
                 ..StepReport::default()
             });
         }
@@ -167,7 +170,7 @@ impl Rollover {
         let name = snapshot.staged().map_or("", StoredVersion::name);
         let next = match checks.iter().all(|check| check.found.is_ok()) {
             true => format!("rollover promote {name}{}", unendorsed_flag(endorsed)),
-            false => format!("mend what is wrong, or rollover abort {name}"),
+            false => next::what(&snapshot, &replicas, self.clock.now()),
         };
         Ok(StepReport {
             checks,
@@ -195,7 +198,9 @@ impl Rollover {
             Some(staged) => {
                 same(key_id, staged, "AWSPENDING")?;
                 report.checks = check_staged(&snapshot, &replicas, endorsed, self.clock.now())?;
-                checks::all_right(staged.name(), &report.checks)?;
+                checks::all_right(staged.name(), &report.checks, || {
+                    next::what(&snapshot, &replicas, self.clock.now())
+                })?;
                 let to = staged.id.clone();
                 let from = snapshot.current()?.id.clone();
                 let promoted = staged.key()?.version.clone();
@@ -219,7 +224,11 @@ impl Rollover {
                 same(key_id, current, "AWSCURRENT")?;
                 // Without a name, only what a rollover leaves behind says that there was one.
                 if key_id.is_none() && snapshot.previous().is_none() {
-                    return Err(StepRefusal::NothingStaged(current.name().into()).into());
+                    return Err(StepRefusal::NothingStaged {
+                        current: current.name().into(),
+                        next: next::command_or_stage(&snapshot, &replicas, self.clock.now()),
+                    }
+                    .into());
                 }
                 let told = format!("{} is AWSCURRENT already", current.name());
                 report.told.push(told);
@@ -253,27 +262,7 @@ impl Rollover {
             .push(format!("{name} has the fingerprint {fingerprint}"));
         self.await_services(&promoted, patience, waiting, &mut report)
             .await?;
-        let name = &promoted.key_id;
-        let (from, now) = (promoted.window.from(), self.clock.now());
-        let previous = snapshot
-            .previous()
-            .and_then(|version| version.content.as_ref().ok());
-        report.next = match previous {
-            _ if from > now => format!(
-                "nothing, until {name} opens at {} and the services switch by themselves; then rollover status, \
-                 and rollover retire",
-                instant_text(from)
-            ),
-            Some(previous) => {
-                let (name, until) = (&previous.version.key_id, previous.version.window.until());
-                let retire = format!("rollover retire {name}");
-                match until > now && !is_revoked(&replicas, &previous.version) {
-                    true => format!("nothing, until {}; then {retire}", instant_text(until)),
-                    false => retire,
-                }
-            }
-            None => "rollover status".into(),
-        };
+        report.next = next::what(&snapshot, &replicas, self.clock.now());
         Ok(report)
     }
 
@@ -320,14 +309,11 @@ impl Rollover {
     /// [`RolloverError`] when the key may still sign, a service does not have its public half, or a call fails.
     pub async fn retire(&self, key_id: Option<&KeyId>) -> Result<StepReport, RolloverError> {
         let (mut snapshot, replicas) = self.look().await?;
-        let mut report = StepReport {
-            next: "nothing, until the next key is to be staged; rollover status warns in time"
-                .into(),
-            ..StepReport::default()
-        };
+        let mut report = StepReport::default();
         let Some(previous) = snapshot.previous() else {
             let told = "no key is AWSPREVIOUS: there is nothing to retire".into();
             report.told.push(told);
+            report.next = next::what(&snapshot, &replicas, self.clock.now());
             return Ok(report);
         };
         same(key_id, previous, "AWSPREVIOUS")?;
@@ -366,6 +352,10 @@ impl Rollover {
             &mut report,
         )
         .await?;
+        report.next = match self.dry_run {
+            true => "rollover status".into(),
+            false => next::what(&snapshot, &replicas, self.clock.now()),
+        };
         Ok(report)
     }
 
@@ -375,12 +365,10 @@ impl Rollover {
     /// [`RolloverError`] when it was promoted meanwhile, or a call fails.
     pub async fn abort(&self, key_id: Option<&KeyId>) -> Result<StepReport, RolloverError> {
         let (mut snapshot, replicas) = self.look().await?;
-        let mut report = StepReport {
-            next: stage_command(&snapshot, &replicas, self.clock.now()),
-            ..StepReport::default()
-        };
+        let mut report = StepReport::default();
         let Some(staged) = snapshot.staged() else {
             report.told.push("nothing is staged".into());
+            report.next = next::command_or_stage(&snapshot, &replicas, self.clock.now());
             return Ok(report);
         };
         same(key_id, staged, "AWSPENDING")?;
@@ -395,6 +383,10 @@ impl Rollover {
         if snapshot.version(&id).is_some_and(StoredVersion::is_trusted) {
             return Err(StepRefusal::Overtaken(format!("{name} was promoted")).into());
         }
+        report.next = match self.dry_run {
+            true => "rollover status".into(),
+            false => next::command_or_stage(&snapshot, &replicas, self.clock.now()),
+        };
         Ok(report)
     }
 

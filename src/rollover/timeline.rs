@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::next;
 use super::snapshot::{Replica, Snapshot, StoredVersion, is_revoked};
 use checkpoint::key::{
     KeyId, KeyVersion, StagingLabel, ValidityWindow, WARN_DAYS, covered_until, instant_text,
@@ -102,6 +103,18 @@ pub enum Warning {
         /// The key that ends it.
         next: KeyId,
     },
+    /// The staged key has an endorsement that is worth nothing.
+    #[error(
+        "{staged} is staged, and endorsed by {endorser}, which is revoked, so that the endorsement is worth nothing: {then}"
+    )]
+    EndorsedInVain {
+        /// The staged key.
+        staged: KeyId,
+        /// The revoked one.
+        endorser: KeyId,
+        /// What to do.
+        then: String,
+    },
     /// A version cannot be read.
     #[error("version {id} ({labels}) is not a key: {problem}")]
     Unreadable {
@@ -154,6 +167,7 @@ impl Timeline {
             span.signs = !nobody_signs(replicas);
         }
         let mut warnings = time_warnings(&spans, &snapshot.trusted_windows(replicas), now);
+        warnings.extend(endorsed_in_vain(snapshot, replicas, now));
         warnings.extend(unreadable(snapshot));
         warnings.extend(replicas.iter().flat_map(|r| replica_warnings(r, snapshot)));
         Self { spans, warnings }
@@ -211,6 +225,21 @@ fn time_warnings(
         covered = covered.max(Some(window.until()));
     }
     warnings
+}
+
+fn endorsed_in_vain(
+    snapshot: &Snapshot,
+    replicas: &[Replica],
+    now: DateTime<Utc>,
+) -> Option<Warning> {
+    let staged = snapshot.staged()?.content.as_ref().ok()?;
+    let current = snapshot.current().ok()?.content.as_ref().ok()?;
+    staged.endorsement.as_ref()?;
+    is_revoked(replicas, &current.version).then(|| Warning::EndorsedInVain {
+        staged: staged.version.key_id.clone(),
+        endorser: current.version.key_id.clone(),
+        then: next::another_one(snapshot, replicas, now),
+    })
 }
 
 fn unreadable(snapshot: &Snapshot) -> impl Iterator<Item = Warning> {

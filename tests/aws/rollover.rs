@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::aws::{AwsService, Operator, boto3, create, rotate, stage};
 use crate::proxy::Mode;
+use crate::status::arguments;
 use crate::support::{key_with, refusal};
 
 pub const OLD: &str = "amply-checkpoint-key-2025";
@@ -180,7 +181,7 @@ async fn an_old_key_is_retired_once_its_window_has_ended() {
 }
 
 #[tokio::test]
-async fn what_is_given_up_is_not_trusted_and_its_name_may_come_again() {
+async fn what_is_given_up_is_not_trusted_and_its_name_does_not_come_again() {
     let (secret, operator) = (secret("abort"), Operator::new().await);
     let service = service(&secret).await;
     let shown = operator.must(&step("abort", &secret, &[])).await;
@@ -190,18 +191,22 @@ async fn what_is_given_up_is_not_trusted_and_its_name_may_come_again() {
     assert!(dry.contains("would call"), "{dry}");
     operator.must(&step("abort", &secret, &[NEW])).await;
     assert_eq!(labels(&secret), [is(OLD, &["AWSCURRENT"]), is(NEW, &[])]);
-    // Whether somebody trusted that key once, only the services know.
-    let shown = operator.refused(&step("stage", &secret, &[])).await;
-    assert!(shown.contains("was given up"), "{shown}");
-    operator
-        .must(&step("stage", &secret, &["--server", &service.url]))
-        .await;
+    let server = ["--server", service.url.as_str()];
+    let named = [&server[..], &["--key-id", NEW]].concat();
+    let shown = operator.refused(&step("stage", &secret, &named)).await;
+    assert!(shown.contains("given up"), "{shown}");
+    let dry = [&server[..], &["--dry-run"]].concat();
+    let dry = operator.must(&step("stage", &secret, &dry)).await;
+    assert!(dry.ends_with("next: the same without --dry-run\n"), "{dry}");
+    operator.must(&step("stage", &secret, &server)).await;
+    let other = format!("{NEW}b");
     let staged = [
         is(OLD, &["AWSCURRENT"]),
         is(NEW, &[]),
-        is(NEW, &["AWSPENDING"]),
+        is(&other, &["AWSPENDING"]),
     ];
     assert_eq!(labels(&secret), staged);
+    operator.must(&step("test", &secret, &server)).await;
 }
 
 #[tokio::test]
@@ -248,7 +253,10 @@ async fn a_key_that_is_still_needed_does_not_lose_its_label() {
     stage("third", &key("amply-checkpoint-key-2027", 20, 800));
     let alone = ["--without-endorsement"];
     let shown = operator.refused(&step("test", "third", &alone)).await;
-    assert!(shown.contains("would take the label from it"), "{shown}");
+    assert!(
+        shown.contains("would take the label from it") && shown.contains("next: nothing, until "),
+        "{shown}"
+    );
     // Once the new one is in force, the old one is not needed.
     create("third-later", &key(OLD, -335, 30));
     rotate("third-later", &key(NEW, -1, 395));
@@ -395,8 +403,12 @@ async fn a_rollover_that_was_forgotten() {
     let alone = ["--without-endorsement"];
     operator.must(&step("stage", "forgotten", &alone)).await;
     let shown = operator.refused(&step("promote", "forgotten", &[])).await;
-    assert!(shown.contains("endorsement"), "{shown}");
-    operator.must(&step("test", "forgotten", &alone)).await;
+    let why = format!("it has none by {OLD}, which ended ");
+    let next = format!("Next: rollover test {NEW} --without-endorsement");
+    assert!(shown.contains(&why) && shown.contains(&next), "{shown}");
+    let shown = operator.refused(&step("test", "forgotten", &[])).await;
+    assert!(shown.contains(&why), "{shown}");
+    operator.must(&arguments(&shown, "forgotten")).await;
     let url = service.url.clone();
     let served = [&alone[..], &["--server", &url]].concat();
     operator.must(&step("promote", "forgotten", &served)).await;

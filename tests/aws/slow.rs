@@ -12,6 +12,7 @@
 mod clock;
 mod interrupted;
 mod lambda;
+mod leaks;
 mod live;
 mod rollover;
 mod status;

@@ -11,13 +11,13 @@ use crate::rollover::{
 };
 
 /// The rest of the line that says what comes next.
-fn next(shown: &str) -> &str {
+pub fn next(shown: &str) -> &str {
     let line = shown.lines().find_map(|line| line.strip_prefix("next: "));
     line.unwrap_or_else(|| panic!("no next step: {shown}"))
 }
 
 /// The same, as arguments for this secret.
-fn arguments<'a>(shown: &'a str, secret: &'a str) -> Vec<&'a str> {
+pub fn arguments<'a>(shown: &'a str, secret: &'a str) -> Vec<&'a str> {
     let mut arguments: Vec<&str> = next(shown).split(' ').collect();
     arguments.extend(["--secret", secret]);
     if arguments.get(1) == Some(&"stage") {

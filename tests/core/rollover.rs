@@ -187,29 +187,37 @@ fn a_window_that_leaves_a_gap_or_has_passed_is_refused() {
 fn a_name_is_never_used_twice() {
     let mut snapshot = current("key-1", "2025-01-01", "2026-01-01");
     let name: KeyId = "key-2".parse().unwrap();
-    let propose = |snapshot: &Snapshot, replicas: &[Replica]| {
-        Proposal::new(snapshot, replicas, &Wanted::default(), at("2025-12-01"))
+    let check = |snapshot: &Snapshot, replicas: &[Replica], used: bool| {
+        let now = at("2025-12-01");
+        let named = Wanted {
+            key_id: Some(name.clone()),
+            ..Wanted::default()
+        };
+        let refused = Proposal::new(snapshot, replicas, &named, now).err();
+        let told = matches!(refused, Some(StepRefusal::NameUsed(found, _)) if found == name);
+        assert_eq!(told, used);
+        // Without a wish, the next one is taken that no key ever had.
+        let picked = Proposal::new(snapshot, replicas, &Wanted::default(), now).unwrap();
+        assert_eq!(
+            picked.key_id.as_str(),
+            if used { "key-2b" } else { "key-2" }
+        );
     };
-    let used = |proposal| matches!(proposal, Err(StepRefusal::NameUsed(found, _)) if found == name);
-    assert!(used(propose(
-        &snapshot,
-        &[replica("key-2", KeyState::Retired)]
-    )));
-    assert!(used(propose(
-        &snapshot,
-        &[replica("key-2", KeyState::Revoked)]
-    )));
-    assert!(propose(&snapshot, &[replica("key-2", KeyState::Pending)]).is_ok());
+    check(&snapshot, &[replica("key-2", KeyState::Retired)], true);
+    check(&snapshot, &[replica("key-2", KeyState::Revoked)], true);
+    check(&snapshot, &[replica("key-2", KeyState::Pending)], false);
     snapshot
         .versions
         .push(stored("key-2", "2026-01-01", "2027-01-01", &[]));
-    let given_up = propose(&snapshot, &[]);
-    assert!(matches!(given_up, Err(StepRefusal::NameGivenUp(..))));
     let mut silent = replica("key-1", KeyState::Active);
     silent.listing = Err("does not answer".into());
-    let given_up = propose(&snapshot, &[replica("key-1", KeyState::Active), silent]);
-    assert!(matches!(given_up, Err(StepRefusal::NameGivenUp(..))));
-    assert!(propose(&snapshot, &[replica("key-1", KeyState::Active)]).is_ok());
+    check(&snapshot, &[], true);
+    check(
+        &snapshot,
+        &[replica("key-1", KeyState::Active), silent],
+        true,
+    );
+    check(&snapshot, &[replica("key-1", KeyState::Active)], true);
     let previous = stored(
         "key-2",
         "2024-01-01",
@@ -217,10 +225,12 @@ fn a_name_is_never_used_twice() {
         &[StagingLabel::Previous],
     );
     snapshot.versions[1] = previous;
-    assert!(used(propose(
-        &snapshot,
-        &[replica("key-1", KeyState::Active)]
-    )));
+    check(&snapshot, &[replica("key-1", KeyState::Active)], true);
+    snapshot
+        .versions
+        .push(stored("key-2b", "2026-01-01", "2027-01-01", &[]));
+    let third = Proposal::new(&snapshot, &[], &Wanted::default(), at("2025-12-01"));
+    assert_eq!(third.unwrap().key_id.as_str(), "key-2c");
 }
 
 #[test]
