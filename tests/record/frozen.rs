@@ -55,7 +55,7 @@ async fn takes_what_it_had_signed_before_what_follows_that_in_its_ledger() {
     over.send_replace(true);
     for refused in futures_util::future::try_join_all(streams).await.unwrap() {
         let mut all = refused.iter();
-        let overtaken = all.find(|(_, message)| message.contains("on record"));
+        let overtaken = all.find(|(_, message)| message.contains("is signed forwards only"));
         assert_eq!(overtaken, None, "of {} that were refused", refused.len());
     }
     frozen.stop().await;
