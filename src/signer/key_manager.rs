@@ -14,7 +14,7 @@ use super::asking::{self, Asking};
 use super::coverage;
 use super::heartbeat::{self, Beat};
 use super::in_force::{KeysInForce, SourceStatus};
-use super::memory;
+use super::memory::Memory;
 use super::refresh::Refresh;
 use super::refreshes::Refreshes;
 use crate::clock::Clock;
@@ -104,6 +104,7 @@ impl KeyManager {
             publisher,
             metrics,
             asking: Asking::default(),
+            memory: Memory::default(),
         };
         let (first, loaded) = oneshot::channel();
         let (watched, own) = (keys.clone(), clock.clone());
@@ -199,6 +200,7 @@ struct Custodian {
     beats: watch::Receiver<Beat>,
     /// At how many rows the record's keys were read.
     known: Option<u64>,
+    memory: Memory,
 }
 
 impl Custodian {
@@ -338,8 +340,12 @@ impl Custodian {
         // Until it is put right, it is read again with each change.
         self.known = None;
         let now = self.clock.now();
-        memory::put_right(self.record.as_ref(), &keyring, &before.keyring, now).await?;
-        self.known = rows;
+        let putting = self
+            .memory
+            .put_right(self.record.as_ref(), &keyring, &before.keyring, now);
+        if putting.await {
+            self.known = rows;
+        }
         Ok(())
     }
 
