@@ -207,7 +207,7 @@ impl Import {
                 | ImportError::OtherRows { .. }
                 | ImportError::NotAdmitted(_)
                 | ImportError::Resumes(_)
-                | ImportError::Revoked(_) => Failure::Negative(message),
+                | ImportError::Revoked { .. } => Failure::Negative(message),
                 _ => Failure::Impossible(message),
             }
         })?;

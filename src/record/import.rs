@@ -22,7 +22,9 @@ use checkpoint::history::rules::{CLOCK_TOLERANCE, MaxEntryJump};
 use checkpoint::history::{Receipt, Resumption};
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{KeyId, instant_text};
-use checkpoint::keyring::{Admission, Keyring, NotAdmitted, SkippedKey, Trust};
+use checkpoint::keyring::{
+    Admission, Keyring, KeyringEntry, NotAdmitted, Revocation, SkippedKey, Trust,
+};
 use checkpoint::log::batch::Candidate;
 use checkpoint::log::export::{ExportReader, ReadError};
 use checkpoint::log::tree::{Frontier, TreeHash};
@@ -55,12 +57,23 @@ pub enum ImportError {
         /// How many it has.
         found: u64,
     },
-    /// The record distrusts a key whose rows are still to come.
+    /// The record knows of a revocation, and has not the rows yet that the key signed from then on.
     #[error(
-        "{0} is revoked in the record already, so that no row by it is taken; expected a record that was made for \
-         this import"
+        "row {position}: {key_id} signed at {}, and the record distrusts it from {} on ({:?}), so that it takes no such row any more; \
+         nothing was imported: expected a record that does not know of the revocation yet, a new one before `keys import`; a \
+         revocation that the export has goes in after its rows",
+        instant_text(*.signed_at), instant_text(.revocation.distrust_after), .revocation.reason
     )]
-    Revoked(KeyId),
+    Revoked {
+        /// Its place in the export.
+        position: u64,
+        /// The key.
+        key_id: KeyId,
+        /// When.
+        signed_at: DateTime<Utc>,
+        /// What the record knows.
+        revocation: Box<Revocation>,
+    },
     /// The keys of the export are not believed.
     #[error("{}; nothing was imported", advice::on_admission(.0))]
     NotAdmitted(#[from] NotAdmitted),
@@ -166,7 +179,7 @@ pub async fn import(
     }
     skip(&mut export, &before)?;
     let tree = append(record, &mut export, before.clone(), resumed.clone()).await?;
-    // Last: no row by a key that is revoked would have been taken.
+    // Last: no row that such a key signed from then on would have been taken.
     let Admission { revocations, .. } = admission;
     let mut revoked = Vec::with_capacity(revocations.len());
     for (key_id, revocation) in revocations {
@@ -291,12 +304,17 @@ async fn check(
         for row in &rows {
             position += 1;
             if position > before.size() {
-                let key_id = &row.jws.header().kid;
-                if known
-                    .get(key_id)
-                    .is_some_and(|entry| entry.revocation().is_some())
+                let (key_id, signed_at) = (&row.jws.header().kid, row.jws.header().iat);
+                let entry = known.get(key_id);
+                if let Some(revocation) = entry.and_then(KeyringEntry::revocation)
+                    && signed_at >= revocation.distrust_after
                 {
-                    return Err(ImportError::Revoked(key_id.clone()));
+                    return Err(ImportError::Revoked {
+                        position,
+                        key_id: key_id.clone(),
+                        signed_at,
+                        revocation: Box::new(revocation.clone()),
+                    });
                 }
             } else {
                 tree.push(TreeHash::of(row));

@@ -322,7 +322,8 @@ pub trait Record: Send + Sync + 'static {
     /// Puts a [`Resumption`] on record, for ever, or only judges it.
     async fn resume_clock(&self, order: ResumeOrder) -> Result<Resumption, ResumeError>;
 
-    /// Puts a revocation on record: no signature by this key is recorded after it.
+    /// Puts a revocation on record: nothing is signed by this key after it, whatever a clock shows. What it signed before the
+    /// instant from which it is distrusted can still be put back.
     async fn revoke_key(
         &self,
         key_id: &KeyId,

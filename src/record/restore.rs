@@ -5,6 +5,9 @@
 //! under the same rules as ever, and all of that is checked before the first line goes in. A line that is there already changes
 //! nothing, so that it may be run again.
 //!
+//! What a key signed before the instant from which a revocation distrusts it goes back as any other line, whether the record knows of
+//! the revocation or not; what it signed from then on is valid for nobody, and does not, unless it is there.
+//!
 //! The lines go in in the order of the file. In the order of the record, which `/v1/checkpoints` lists, the record becomes
 //! again what it was, and contains its heads. In another one its places are taken all the same, but its tree is another one.
 //!
@@ -50,7 +53,7 @@ pub enum RestoreError {
     #[error("line {0}: {1}; nothing was restored")]
     NotPublished(u64, InvalidCheckpoint),
     /// A signature is not valid.
-    #[error("line {line}: is {kind}: {explanation}; nothing was restored")]
+    #[error("line {line}: is {kind}: {explanation}; nothing was restored{}", on_revoked(*.kind))]
     NotValid {
         /// Where.
         line: u64,
@@ -91,10 +94,7 @@ pub enum RestoreError {
     #[error("a resumption of the clock: {0}; run it again")]
     Resumption(#[from] ResumeError),
     /// A line contradicts what is on record, or one before it.
-    #[error(
-        "line {line}: {}; nothing was restored: expected the checkpoints of each ledger in the order in which they \
-         were signed, the oldest first", advice::on_rule(.violation)
-    )]
+    #[error("line {line}: {}; nothing was restored{}", advice::on_rule(.violation), on_order(.violation))]
     Order {
         /// Where.
         line: u64,
@@ -117,6 +117,25 @@ pub enum RestoreError {
     /// The record fails.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+fn on_revoked(kind: VerdictKind) -> &'static str {
+    match kind {
+        VerdictKind::KeyRevoked => {
+            ": what a revoked key signed from that instant on goes only into a record that does not know of the revocation yet \
+             (docs/disaster-recovery.md, \"Everything is lost, and there is no backup\")"
+        }
+        _ => "",
+    }
+}
+
+fn on_order(violation: &RuleViolation) -> &'static str {
+    match violation.goes_back() {
+        true => {
+            ": expected the checkpoints of each ledger in the order in which they were signed, the oldest first"
+        }
+        false => "",
+    }
 }
 
 /// What was done.
@@ -232,7 +251,8 @@ fn verify(
     let mut lines = Published::open(path)?;
     while let Some((line, signed)) = lines.next()? {
         let verdict = verdict::verify(keyring, &signed);
-        if verdict.kind != VerdictKind::Valid {
+        // What a revoked key signed from then on may be there already.
+        if !matches!(verdict.kind, VerdictKind::Valid | VerdictKind::KeyRevoked) {
             return Err(RestoreError::NotValid {
                 line,
                 kind: verdict.kind,
@@ -290,11 +310,15 @@ async fn check_order(
             };
             return Err(refused(violation));
         }
-        if keyring
-            .get(&header.kid)
-            .is_some_and(|entry| entry.revocation().is_some())
-        {
-            return Err(refused(RuleViolation::KeyRevoked(header.kid.clone())));
+        // Its signature was verified.
+        let kind = verdict::judge_header(keyring, header, |_| true);
+        if kind != VerdictKind::Valid {
+            let explanation = verdict::explain(keyring, kind, header);
+            return Err(RestoreError::NotValid {
+                line,
+                kind,
+                explanation,
+            });
         }
         times.take(line, &signed)?;
         let mut ledger_state = ledgers.over(fields, ledger_state);

@@ -9,6 +9,7 @@
     dead_code
 )]
 
+mod distrusted;
 mod histories;
 mod lines;
 mod opening;

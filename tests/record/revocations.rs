@@ -10,6 +10,10 @@ use checkpoint_signer::wire::proto::{
     GetRecordHeadRequest, ListKeysRequest, RefreshKeysRequest, RevokeKeyRequest,
 };
 
+use checkpoint_signer::record::Record;
+use checkpoint_signer::record::sqlite::SqliteRecord;
+use chrono::{TimeDelta, Utc};
+
 use crate::client::get;
 use crate::clocks::{Replica, folder};
 use crate::postgres::Database;
@@ -51,6 +55,46 @@ async fn nothing_is_signed_by_a_key_that_another_replica_has_revoked_not_even_fr
         assert_eq!(refusal(head.unwrap_err()).1, "KEY_REVOKED");
         assert_eq!(refusal(other.sign(2).await.unwrap_err()).1, "KEY_REVOKED");
     }
+}
+
+/// Two replicas of a record, or one of a file: the key is revoked by the last, and then asked for by the first, on a clock that is
+/// behind that instant by less than what clocks may differ.
+async fn nothing_is_signed_by_a_clock_that_is_behind(records: Vec<Arc<dyn Record>>) {
+    let (folder, clock) = (folder(), Clock::simulated(Utc::now()));
+    let mut replicas = Vec::new();
+    for record in records {
+        replicas.push(Replica::start(&folder, record, clock.clone()).await);
+    }
+    let (first, last) = (replicas.first().unwrap(), replicas.last().unwrap());
+    first.sign(1).await.unwrap();
+    let revoked_at = Utc::now();
+    clock.set(revoked_at);
+    let revoke = RevokeKeyRequest {
+        key_id: "key-clock".into(),
+        reason: "leaked".into(),
+        distrust_after: None,
+    };
+    let mut keys = KeyServiceClient::new(last.channel.clone());
+    keys.revoke_key(revoke).await.unwrap();
+    for entry_count in 2..5 {
+        clock.set(Utc::now().min(revoked_at) - TimeDelta::seconds(3));
+        let refused = first.sign(entry_count).await.unwrap_err();
+        assert_eq!(refusal(refused).1, "KEY_REVOKED");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_signed_by_a_revoked_key_whatever_a_clock_shows() {
+    let file = tempfile::tempdir().unwrap();
+    let file = file.path().join("record.sqlite");
+    SqliteRecord::init(&file).unwrap();
+    let record = SqliteRecord::open(&file).unwrap();
+    nothing_is_signed_by_a_clock_that_is_behind(vec![Arc::new(record)]).await;
+    let database = Database::new().await;
+    PostgresRecord::init(&database.address()).await.unwrap();
+    let open = || async { PostgresRecord::open(&database.address()).await.unwrap() };
+    let (one, other) = (open().await, open().await);
+    nothing_is_signed_by_a_clock_that_is_behind(vec![Arc::new(one), Arc::new(other)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,7 @@ on_each_store! {
     rules_hold_within_a_batch_and_between_batches
     a_retry_gets_the_recorded_row
     a_revocation_holds_from_the_next_row_on
+    what_a_key_signed_before_it_was_distrusted_goes_back_and_nothing_is_signed_by_it
     a_clock_that_went_back_is_refused
     rows_are_listed_by_every_filter_page_by_page
     the_tree_is_that_of_all_rows
@@ -174,6 +175,44 @@ async fn a_revocation_holds_from_the_next_row_on(record: Arc<dyn Record>) {
     let keyring = record.keyring().await.unwrap();
     let entry = keyring.get(key_id).unwrap();
     assert_eq!(entry.revocation().unwrap().distrust_after, at("2025-06-01"));
+}
+
+async fn what_a_key_signed_before_it_was_distrusted_goes_back_and_nothing_is_signed_by_it(
+    record: Arc<dyn Record>,
+) {
+    let key = with_key(&record).await;
+    let row = |count: u64, seconds| {
+        let when = at(NOON) + TimeDelta::seconds(seconds);
+        signed(&key, "a", &count.to_string(), count, "x", when)
+    };
+    let key_id = &key.version().key_id;
+    // The earliest holds.
+    for seconds in [20, 10, 30] {
+        let revocation = Revocation {
+            distrust_after: at(NOON) + TimeDelta::seconds(seconds),
+            reason: "leaked".into(),
+            revoked_at: at("2025-06-02"),
+        };
+        record.revoke_key(key_id, revocation).await.unwrap();
+    }
+    let rows = || vec![row(1, 8), row(2, 9), row(3, 10), row(4, 15), row(4, 9)];
+    let newly = record.append(
+        rows().into_iter().map(Into::into).collect(),
+        MaxEntryJump::default(),
+    );
+    for answer in newly.await {
+        let message = answer.unwrap_err().to_string();
+        assert_eq!(message, "key key-2025 is revoked");
+    }
+    let again = ["1", "2", "revoked", "revoked", "3"];
+    assert_eq!(append(&record, rows()).await, again);
+    let found = check_record(record.as_ref()).await.unwrap();
+    assert_eq!(
+        (found.tree.size(), found.problems),
+        (3, 0),
+        "{:?}",
+        found.told
+    );
 }
 
 async fn a_clock_that_went_back_is_refused(record: Arc<dyn Record>) {

@@ -272,7 +272,7 @@ async fn other_rows_are_not_mixed_with_those_of_an_export() {
     let record = SqliteRecord::open(&path).unwrap();
     with_rows(&record, Vec::new()).await;
     let revocation = Revocation {
-        distrust_after: at("2025-06-02"),
+        distrust_after: at(NOON),
         reason: "leaked".into(),
         revoked_at: at("2025-06-03"),
     };
@@ -283,7 +283,10 @@ async fn other_rows_are_not_mixed_with_those_of_an_export() {
     drop(record);
     let (code, message) = fail(&["record", "import", export, "--record", &revoked]);
     assert_eq!(code, Some(1));
-    assert!(message.contains("key-2025 is revoked"), "{message}");
+    assert!(
+        message.contains("row 1: key-2025 signed at 2025-06-01T12:00:00Z"),
+        "{message}"
+    );
     let record = SqliteRecord::open(&path).unwrap();
     assert_eq!(record.head().await.unwrap().size(), 0);
 }

@@ -1,9 +1,10 @@
 //! The statements: from rows to types and back. A batch takes four round trips however large it is: its transaction begins; what it
 //! is judged by; its rows; the commit.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
@@ -14,7 +15,7 @@ use super::session::{begin_reading, begin_unchecked, check_reading, check_writin
 use super::view::{View, emit};
 use super::{StoreError, guards, nodes};
 use crate::record::high_water_mark::Mark;
-use crate::record::row::{Row, parse, timestamp, to_signed};
+use crate::record::row::{Row, instant, parse, timestamp, to_signed};
 use crate::record::{AppendError, RecordError};
 use checkpoint::checkpoint::{Checkpoint, CheckpointId, CumulativeHash, LedgerId};
 use checkpoint::history::Receipt;
@@ -243,12 +244,13 @@ pub(super) async fn append(
     Ok(answers)
 }
 
+/// The keys that are, and from when on.
 async fn revoked(
     transaction: &Transaction<'_>,
     candidates: &[Candidate],
-) -> Result<HashSet<String>, StoreError> {
-    let sql =
-        "SELECT DISTINCT key_id FROM checkpoint_signer.key_revocation WHERE key_id = ANY ($1)";
+) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
+    let sql = "SELECT key_id, min(distrust_after) FROM checkpoint_signer.key_revocation \
+               WHERE key_id = ANY ($1) GROUP BY key_id";
     let statement = transaction.prepare_cached(sql).await?;
     let keys = candidates
         .iter()
@@ -257,10 +259,9 @@ async fn revoked(
     keys.sort_unstable();
     keys.dedup();
     let rows = transaction.query(&statement, &[&keys]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()?)
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, instant(row.try_get(1)?)?)))
+        .collect()
 }
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {

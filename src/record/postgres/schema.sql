@@ -1,6 +1,7 @@
 -- Rows are only ever added. The triggers hold the core's rules (history/rules.rs) a second time, inside of the
--- database, so that no program and no operator with a shell breaks them by mistake. Every time is in seconds
--- since 1970. In a schema of its own: the database may be the platform's.
+-- database, so that no program and no operator with a shell breaks them by mistake. One is held by the service alone: that
+-- nothing is signed now by a revoked key, whatever its clock shows; what was signed before is put back (record/restore.rs).
+-- Every time is in seconds since 1970. In a schema of its own: the database may be the platform's.
 
 CREATE SCHEMA checkpoint_signer;
 SET LOCAL search_path = checkpoint_signer, pg_catalog, pg_temp; -- for the names of this file; none relies on it later
@@ -119,7 +120,10 @@ BEGIN
         AND (NEW.cumulative_hash <> head.cumulative_hash OR NEW.total_volume <> head.total_volume) THEN
         RAISE 'another history is on record';
     END IF;
-    IF EXISTS (SELECT 1 FROM checkpoint_signer.key_revocation WHERE key_id = NEW.key_id) THEN
+    IF EXISTS (
+        SELECT 1 FROM checkpoint_signer.key_revocation
+        WHERE key_id = NEW.key_id AND distrust_after <= NEW.signed_at
+    ) THEN
         RAISE 'the key is revoked';
     END IF;
     IF NOT EXISTS (

@@ -1,6 +1,6 @@
 //! The statements: from rows to types and back.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::{FromSqlResult, ValueRef};
@@ -272,11 +272,16 @@ pub(super) fn append(
     Ok(answers)
 }
 
-/// The names of the keys that are.
-fn revoked(transaction: &Transaction) -> Result<HashSet<String>, RecordError> {
-    let mut statement = transaction.prepare_cached("SELECT key_id FROM key_revocation")?;
-    let names = statement.query_map([], |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
+/// The keys that are, and from when on.
+fn revoked(transaction: &Transaction) -> Result<HashMap<String, DateTime<Utc>>, RecordError> {
+    let sql = "SELECT key_id, min(distrust_after) FROM key_revocation GROUP BY key_id";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let keys = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    keys.map(|key| {
+        let (key_id, distrust_after) = key?;
+        Ok((key_id, instant(distrust_after)?))
+    })
+    .collect()
 }
 
 /// Judges a candidate, and inserts it. The signature of the newest row that was is `newest`.

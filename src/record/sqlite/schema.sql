@@ -1,5 +1,6 @@
 -- Rows are only ever added. The triggers hold the core's rules (history/rules.rs) a second time, inside of the
--- database, so that no program and no operator with a shell breaks them by mistake.
+-- database, so that no program and no operator with a shell breaks them by mistake. One is held by the service alone: that
+-- nothing is signed now by a revoked key, whatever its clock shows; what was signed before is put back (record/restore.rs).
 
 CREATE TABLE key_version (
     key_id      TEXT PRIMARY KEY,
@@ -123,7 +124,7 @@ WHEN NEW.timestamp < (
 BEGIN SELECT RAISE(ABORT, 'a later timestamp is on record'); END;
 
 CREATE TRIGGER signed_checkpoint_trusted BEFORE INSERT ON signed_checkpoint
-WHEN EXISTS (SELECT 1 FROM key_revocation WHERE key_id = NEW.key_id)
+WHEN EXISTS (SELECT 1 FROM key_revocation WHERE key_id = NEW.key_id AND distrust_after <= NEW.signed_at)
 BEGIN SELECT RAISE(ABORT, 'the key is revoked'); END;
 
 CREATE TRIGGER signed_checkpoint_in_window BEFORE INSERT ON signed_checkpoint

@@ -121,6 +121,62 @@ async fn a_promotion_of_a_standby_that_lacks_a_revocation_does_not_undo_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_revoked_key_signed_before_goes_back_into_a_standby_that_lagged() {
+    let servers = Servers::new(&["lags"]).await;
+    let mut told = Told::default();
+    let mut replica = servers.replica("clients", &["--http", "127.0.0.1:0"]).await;
+    for count in 1..=3 {
+        told.sign(&replica, count).await.unwrap();
+    }
+    servers.caught_up("lags").await;
+    servers.control("lags", "stop");
+    for count in 4..=5 {
+        told.sign(&replica, count).await.unwrap();
+    }
+    // What is signed in the second of that instant is distrusted.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let revoked = revoke(&[&replica]).await;
+    let http = format!("http://{}", replica.next_address().await);
+    let published = tokio::task::spawn_blocking(move || get_http(&http, "/.well-known/jwks.json"));
+    let keyring = servers.files().join("keyring.json");
+    std::fs::write(&keyring, published.await.unwrap().body).unwrap();
+    fail_over(&servers);
+    let lost = || {
+        replica
+            .log()
+            .matches("has lost what it said of a key")
+            .count()
+    };
+    wait::until("the loss to be found", async || lost() > 0).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(lost(), 1, "it is told once: {}", replica.log());
+    assert!(on_record(&servers, "lags").await.is_empty());
+    let rows = servers.files().join("lost.ndjson");
+    std::fs::write(&rows, told.published(4..=5)).unwrap();
+    let run = |command: [&str; 2], file: &std::path::Path, further: &[&str]| {
+        let mut program = crate::starter::binary();
+        let program = program.args(command).arg(file).args(further);
+        let place = servers.place("clients");
+        let output = program.args(["--record", &place]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    let believing = ["--believe-revocations"];
+    run(["keys", "import"], &keyring, &believing);
+    assert_eq!(on_record(&servers, "lags").await, revoked);
+    run(["record", "restore"], &rows, &[]);
+    let (code, shown) = accept(&servers, &["--reason", "all is there again"]);
+    assert_eq!(code, 0, "{shown}");
+    wait::until("the record to be settled", async || {
+        let status = told.sign(&replica, 6).await.unwrap_err();
+        refusal(status).1 == "KEY_REVOKED"
+    })
+    .await;
+    told.is_in(&replica).await;
+    assert_eq!(lost(), 1, "{}", replica.log());
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_older_state_beneath_a_running_replica_does_not_undo_a_revocation() {
     let servers = Servers::new(&[]).await;
     let mut told = Told::default();

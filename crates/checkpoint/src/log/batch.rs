@@ -2,7 +2,7 @@
 //!
 //! Judging and taking are two steps: between them a store may refuse a row by itself, and that row alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use super::tree::{Frontier, Node, TreeHash};
 use crate::checkpoint::{CheckpointFields, CheckpointId, LedgerId};
 use crate::history::rules::{HistoryPoint, LedgerState, MaxEntryJump, RuleViolation, check_ahead};
 use crate::history::{Ledgers, Receipt};
-use crate::jws::SignedCheckpoint;
+use crate::jws::{ProtectedHeader, SignedCheckpoint};
 
 /// A signature on its way into the record, with what a row of it needs: it is made before there is a transaction, which then only writes.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub struct Head {
 pub struct Batch {
     head: Head,
     max_jump: MaxEntryJump,
-    revoked: HashSet<String>,
+    revoked: HashMap<String, DateTime<Utc>>,
     ledgers: Ledgers,
     same_id: HashMap<(LedgerId, CheckpointId), Receipt>,
     /// The first that took a place: what another one is refused for, before it is for going back.
@@ -75,8 +75,13 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty one, behind a head. `revoked` names keys, those of the candidates at least.
-    pub fn new(head: Head, max_jump: MaxEntryJump, revoked: HashSet<String>) -> Self {
+    /// An empty one, behind a head. `revoked` has, of each revoked key, the earliest instant from which it is distrusted: of those of
+    /// the candidates at least.
+    pub fn new(
+        head: Head,
+        max_jump: MaxEntryJump,
+        revoked: HashMap<String, DateTime<Utc>>,
+    ) -> Self {
         Self {
             head,
             max_jump,
@@ -105,9 +110,7 @@ impl Batch {
         if let Some(receipt) = ledger_state.recorded(checkpoint) {
             return Ok(Some(receipt.clone()));
         }
-        if self.revoked.contains(header.kid.as_str()) {
-            return Err(RuleViolation::KeyRevoked(header.kid.clone()));
-        }
+        self.check_trust(header)?;
         let store_clock = self.head.store_clock;
         if let Some(store) = store_clock.filter(|_| self.max_jump.is_for_new_rows()) {
             check_ahead(header.iat, store)?;
@@ -126,6 +129,18 @@ impl Batch {
         judged?;
         ledger_state.check_jump(checkpoint, self.max_jump)?;
         Ok(None)
+    }
+
+    /// Nothing is signed by a revoked key, whatever its clock shows. What was signed before is judged as its verifiers judge it.
+    fn check_trust(&self, header: &ProtectedHeader) -> Result<(), RuleViolation> {
+        match self.revoked.get(header.kid.as_str()) {
+            Some(distrust_after)
+                if self.max_jump.is_for_new_rows() || header.iat >= *distrust_after =>
+            {
+                Err(RuleViolation::KeyRevoked(header.kid.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The state of a ledger as those that were taken have changed it.
@@ -178,7 +193,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::checkpoint::Checkpoint;
-    use crate::jws::{DetachedJws, JwsType, ProtectedHeader};
+    use crate::jws::{DetachedJws, JwsType};
     use crate::key::Algorithm;
 
     const DAY: &str = "2025-01-15";
@@ -212,14 +227,19 @@ mod tests {
         dated(DAY, row)
     }
 
-    fn batch_of(max_jump: MaxEntryJump, store_clock: Option<i64>, revoked: &[&str]) -> Batch {
+    fn batch_of(
+        max_jump: MaxEntryJump,
+        store_clock: Option<i64>,
+        revoked: &[(&str, i64)],
+    ) -> Batch {
         let head = Head {
             frontier: Frontier::default(),
             newest_signed_at: None,
             store_clock: store_clock.map(at),
         };
-        let revoked = revoked.iter().map(ToString::to_string).collect();
-        Batch::new(head, max_jump, revoked)
+        let revoked = revoked.iter();
+        let revoked = revoked.map(|(key_id, seconds)| ((*key_id).to_owned(), at(*seconds)));
+        Batch::new(head, max_jump, revoked.collect())
     }
 
     fn batch() -> Batch {
@@ -351,11 +371,31 @@ mod tests {
             ..LedgerState::default()
         };
         // By a key that was revoked since, on a clock that is wrong.
-        let mut batch = batch_of(MaxEntryJump::default(), Some(-1000), &["key", "another"]);
+        let revoked = [("key", 0), ("another", 0)];
+        let mut batch = batch_of(MaxEntryJump::default(), Some(-1000), &revoked);
         let judged = batch.judge(&row(("a", "1", 1, "x", 9)).into(), ledger_state.clone());
         assert_eq!(judged.unwrap().map(|receipt| receipt.position), Some(7));
         let judged = batch.judge(&row(("a", "1", 2, "y", 9)).into(), ledger_state);
         assert_eq!(told(&judged), "revoked");
+    }
+
+    #[test]
+    fn what_a_key_signed_before_it_was_distrusted_goes_back_and_nothing_is_signed_by_it() {
+        let rows = || {
+            [
+                row(("a", "1", 1, "x", 98)),
+                row(("a", "2", 2, "y", 99)),
+                row(("a", "3", 3, "z", 100)),
+                row(("a", "3", 3, "z", 101)),
+            ]
+        };
+        let revoked = [("another", 0), ("key", 100)];
+        let judged = ["new", "new", "revoked", "revoked"];
+        let mut before = batch_of(MaxEntryJump::ANY, Some(0), &revoked);
+        follow(&mut before, rows().into_iter().zip(judged));
+        // Signed now, by a clock that is behind.
+        let mut now = batch_of(MaxEntryJump::default(), Some(100), &revoked);
+        follow(&mut now, rows().into_iter().zip(["revoked"; 4]));
     }
 
     #[test]
