@@ -77,6 +77,9 @@ pub async fn serve(
     report_serving::<VerificationServiceServer<verification::Verification>>(&health).await;
     report_serving::<KeyServiceServer<keys::Keys>>(&health).await;
     report_serving::<RecordServiceServer<record::Records>>(&health).await;
+    // Until it is known: whoever asks first finds it, too.
+    let not_yet = ServingStatus::NotServing;
+    health.set_service_status(SIGNING, not_yet).await;
     let signing_health = tokio::spawn(report_signing(
         health,
         inner.core.signer.readiness(),
