@@ -282,20 +282,35 @@ impl Restore {
                 "record": place.to_string(),
                 "lines": lines,
                 "added": added,
+                "by_revoked_keys": restored.by_revoked_keys,
                 "rows": rows,
                 "root": root,
                 "clock_resumptions": texts(resumed),
             })),
-            Format::Text => print_lines([
-                format!(
+            Format::Text => {
+                let added = format!(
                     "{place}: {added} of {} added, {}, root {root}",
                     counted(lines, "checkpoint was", "checkpoints were"),
                     counted(rows, "row", "rows")
-                ),
-                next_after_restore(place),
-            ]),
+                );
+                let next = next_after_restore(place);
+                match on_revoked_keys(restored.by_revoked_keys) {
+                    None => print_lines([added, next]),
+                    Some(doubtful) => print_lines([added, doubtful, next]),
+                }
+            }
         }
     }
+}
+
+/// Rows that a leaked key may have made.
+fn on_revoked_keys(count: u64) -> Option<String> {
+    (count > 0).then(|| {
+        format!(
+            "{} by a key that is revoked: whoever has it can date a signature back. Compare them with the ledgers' own copies, and the              record with every head that you have (docs/disaster-recovery.md, \"Everything is lost, and there is no backup\")",
+            counted(count, "of them is", "of them are")
+        )
+    })
 }
 
 /// What was promoted, or put into another database, is signed on by nobody before a person says so.

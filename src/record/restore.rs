@@ -29,7 +29,7 @@ use checkpoint::counted::counted;
 use checkpoint::history::rules::{MaxEntryJump, RuleViolation, check_clock};
 use checkpoint::history::{Ledgers, Resumption};
 use checkpoint::jws::SignedCheckpoint;
-use checkpoint::key::instant_text;
+use checkpoint::key::{KeyId, instant_text};
 use checkpoint::keyring::Keyring;
 use checkpoint::lines::Lines;
 use checkpoint::log::tree::{Frontier, TreeHash};
@@ -145,6 +145,8 @@ pub struct Restored {
     pub lines: u64,
     /// Those that were not there before.
     pub added: u64,
+    /// Those of them that are by keys that are revoked, which whoever has such a key can have dated back.
+    pub by_revoked_keys: u64,
     /// Where times go back by the operator's word.
     pub resumed: Vec<Resumption>,
     /// The tree over all rows.
@@ -200,6 +202,11 @@ pub async fn restore(
     let resumed = Vec::from(resumptions.clone());
     check_order(record, path, &keyring, resumptions.clone(), present).await?;
     let (mut newest, mut added) = (record.head().await?.size(), 0);
+    let mut by_revoked_keys = 0;
+    let is_revoked = |kid: &KeyId| {
+        let entry = keyring.get(kid);
+        entry.is_some_and(|entry| entry.revocation().is_some())
+    };
     let mut lines = Published::open(path)?;
     loop {
         while let Some(next) = resumptions.pop_front_if(|next| next.after_rows <= newest) {
@@ -225,6 +232,7 @@ pub async fn restore(
                 // One that was there, or came before in the file, is not beyond the newest.
                 Ok(receipt) if receipt.position > newest => {
                     (newest, added) = (receipt.position, added + 1);
+                    by_revoked_keys += u64::from(is_revoked(&receipt.signed.jws.header().kid));
                 }
                 Ok(_) => {}
                 Err(error) => refused = refused.or(Some((line, error))),
@@ -237,6 +245,7 @@ pub async fn restore(
     Ok(Restored {
         lines: lines.0.count(),
         added,
+        by_revoked_keys,
         resumed,
         tree: record.head().await?,
     })

@@ -1,7 +1,7 @@
 //! Records signatures in the order of submission, those that wait together in one transaction.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::Span;
@@ -13,12 +13,19 @@ use super::{Decision, Made, OnDecision, Refusal};
 use crate::counts::Slot;
 use crate::record::Record;
 use crate::telemetry::{Metrics, trace};
+use crate::timekeeping::uptime;
 use checkpoint::checkpoint::Checkpoint;
 use checkpoint::history::rules::{MaxEntryJump, RuleViolation};
 use checkpoint::log::batch::Candidate;
 
 /// Most rows in one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 256;
+
+/// Most often that one is signed anew. Each time, this process stood still meanwhile.
+const MOST_SIGNED_AGAIN: usize = 5;
+
+/// What takes so long may be stale again: less than times may differ by (`CLOCK_TOLERANCE`), as clocks may, too.
+const STOOD_STILL: Duration = Duration::from_secs(2);
 
 /// A checkpoint between its submission and its answer.
 pub(super) struct Queued {
@@ -189,12 +196,24 @@ impl Committer {
     }
 
     /// Some waited so long that other replicas have recorded later ones: this process was frozen, or its database was away. The clock
-    /// was right when they were submitted, so they are signed anew, once, and recorded in their order.
+    /// was right when they were submitted, so they are signed anew, and recorded in their order; and again while that takes as long.
     async fn sign_stale_ones_again(
         &self,
         checkpoints: &[Checkpoint],
         outcomes: &mut [(Decision, Made)],
     ) {
+        for _ in 0..MOST_SIGNED_AGAIN {
+            let begun = uptime();
+            self.sign_again(checkpoints, outcomes).await;
+            // By a clock that is wrong, it comes out the same however often.
+            if uptime().saturating_sub(begun) < STOOD_STILL {
+                return;
+            }
+        }
+    }
+
+    /// Those that are stale, once.
+    async fn sign_again(&self, checkpoints: &[Checkpoint], outcomes: &mut [(Decision, Made)]) {
         let stale = checkpoints.iter().zip(outcomes);
         let stale = stale.filter(|(_, (outcome, _))| is_stale(outcome));
         let (again, mut outcomes): (Vec<_>, Vec<_>) = stale.unzip();
