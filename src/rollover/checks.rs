@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::proposal::check_coverage;
 use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion, is_revoked, who_says_revoked};
-use super::{StepRefusal, next, timeline};
+use super::{StepRefusal, staging, timeline, unstaged};
 use checkpoint::counted::counted;
 use checkpoint::key::{covered_until, instant_text};
 use checkpoint::keyring::KeyState;
@@ -40,7 +40,7 @@ pub fn check_staged(
     let current_key = current.key()?;
     let nothing = || StepRefusal::NothingStaged {
         current: current.name().into(),
-        next: next::command_or_stage(snapshot, replicas, now),
+        next: unstaged::command_or_stage(snapshot, replicas, now),
     };
     let pending = snapshot.staged().ok_or_else(nothing)?;
     let staged = match &pending.content {
@@ -233,7 +233,7 @@ fn endorsement(
         (Some(_), Some(replica)) => Err(format!(
             "it is by {name}, which is revoked, says {}, and worth nothing: {}",
             replica.url,
-            next::another_one(snapshot, replicas, now)
+            staging::another_one(snapshot, replicas, now)
         )),
         (Some(endorsement), None) => endorsement
             .check(endorser, &staged.version)

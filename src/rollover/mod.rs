@@ -15,9 +15,11 @@ mod proposal;
 mod refusal;
 mod replicas;
 mod snapshot;
+mod staging;
 mod steps;
 mod store;
 mod timeline;
+mod unstaged;
 
 use chrono::{DateTime, Utc};
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::change::LabelChange;
 use super::checks;
-use super::next::{self, unendorsed_flag};
+use super::next;
 use super::snapshot::is_revoked;
+use super::staging::unendorsed_flag;
 use super::{
     Proposal, Replica, Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoreError,
     StoredVersion, Waiting, Wanted, check_staged, replicas,

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::next;
 use super::snapshot::{Replica, Snapshot, StoredVersion, is_revoked};
+use super::staging::another_one;
 use checkpoint::key::{
     KeyId, KeyVersion, StagingLabel, ValidityWindow, WARN_DAYS, covered_until, instant_text,
 };
@@ -238,7 +238,7 @@ fn endorsed_in_vain(
     is_revoked(replicas, &current.version).then(|| Warning::EndorsedInVain {
         staged: staged.version.key_id.clone(),
         endorser: current.version.key_id.clone(),
-        then: next::another_one(snapshot, replicas, now),
+        then: another_one(snapshot, replicas, now),
     })
 }
 
