@@ -307,7 +307,8 @@ impl Restore {
 fn on_revoked_keys(count: u64) -> Option<String> {
     (count > 0).then(|| {
         format!(
-            "{} by a key that is revoked: whoever has it can date a signature back. Compare them with the ledgers' own copies, and the              record with every head that you have (docs/disaster-recovery.md, \"Everything is lost, and there is no backup\")",
+            "{} by a key that is revoked: whoever has it can date a signature back. Compare them with the ledgers' own copies, and the \
+             record with every head that you have (docs/disaster-recovery.md, \"Everything is lost, and there is no backup\")",
             counted(count, "of them is", "of them are")
         )
     })

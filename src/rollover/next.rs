@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::check_staged;
 use super::snapshot::{Replica, Snapshot, StoredVersion};
-use super::staging::{stage_command, unendorsed_flag};
+use super::staging::unendorsed_flag;
 use super::unstaged::{self, retirement};
 use checkpoint::key::instant_text;
 
@@ -23,8 +23,10 @@ pub(super) fn command_or_stage(
     replicas: &[Replica],
     now: DateTime<Utc>,
 ) -> String {
-    let command = command(snapshot, replicas, now);
-    command.unwrap_or_else(|| stage_command(snapshot, replicas, now))
+    match snapshot.staged() {
+        Some(staged) => with_staged(staged, snapshot, replicas, now),
+        None => unstaged::command_or_stage(snapshot, replicas, now),
+    }
 }
 
 fn command(snapshot: &Snapshot, replicas: &[Replica], now: DateTime<Utc>) -> Option<String> {

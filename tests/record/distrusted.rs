@@ -144,8 +144,14 @@ async fn what_was_published_before_goes_back_beside_the_revocation() {
         let on = |arguments: &[&str]| run(&[arguments, &["--record", &place]].concat());
         let import = ["keys", "import", &leaked.keyring, "--trust", &trust];
         succeeds(on(&import), "revoked from");
-        for added in ["2 of 2 checkpoints were added", "0 of 2"] {
-            succeeds(on(&["record", "restore", &before]), added);
+        for (added, by_leaked_key) in [("2 of 2 checkpoints were added", true), ("0 of 2", false)] {
+            let restored = on(&["record", "restore", &before]);
+            let told = restored.1.contains(
+                "\n2 of them are by a key that is revoked: whoever has it can date a signature back. Compare them with the \
+                 ledgers' own copies, and the record with every head",
+            );
+            assert_eq!(told, by_leaked_key, "{}", restored.1);
+            succeeds(restored, added);
         }
         let why = ["line 3: is KEY_REVOKED", "does not know of the revocation"];
         is_refused(on(&["record", "restore", &all]), &why);

@@ -164,43 +164,31 @@ impl Connections {
             -> Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>,
     ) -> Result<T, StoreError> {
         loop {
-            let (outcome, again) = self.ask(job).await?;
-            if !again {
-                return outcome;
+            // What was asked may be under way when it fails, is late, or nobody waits for it any more: then the connection is
+            // closed, or the next one to use it would wait for that.
+            let pooled = self.pool.get().await;
+            let pooled = pooled.map_err(|error| self.unconnected(error))?;
+            let mut client = scopeguard::guard(pooled, |client| {
+                drop(Object::take(client));
+            });
+            let answered = tokio::time::timeout(ATTEMPT, job(&mut client)).await;
+            let late = |_| StoreError::Passing("no answer in time".into());
+            let outcome = answered.map_err(late)?;
+            let is_former = matches!(
+                outcome,
+                Err(StoreError::Final(RecordError::WentBack(
+                    WentBack::FormerHome(_)
+                )))
+            );
+            // It had led there before another host was promoted: a new one leads to that.
+            if is_former && 0 < Object::metrics(&client).recycle_count {
+                continue;
             }
+            if !is_former && matches!(outcome, Ok(_) | Err(StoreError::Final(_))) {
+                drop(ScopeGuard::into_inner(client));
+            }
+            return outcome;
         }
-    }
-
-    /// Does a job, and says whether that was on a connection that had led elsewhere before another host was promoted: a new one leads
-    /// to that.
-    async fn ask<T>(
-        &self,
-        job: &impl for<'a> Fn(
-            &'a mut Object,
-        )
-            -> Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>,
-    ) -> Result<(Result<T, StoreError>, bool), StoreError> {
-        // What was asked may be under way when it fails, is late, or nobody waits for it any more: then the connection is
-        // closed, or the next one to use it would wait for that.
-        let pooled = self.pool.get().await;
-        let pooled = pooled.map_err(|error| self.unconnected(error))?;
-        let mut client = scopeguard::guard(pooled, |client| {
-            drop(Object::take(client));
-        });
-        let answered = tokio::time::timeout(ATTEMPT, job(&mut client)).await;
-        let late = |_| StoreError::Passing("no answer in time".into());
-        let outcome = answered.map_err(late)?;
-        let is_former = matches!(
-            outcome,
-            Err(StoreError::Final(RecordError::WentBack(
-                WentBack::FormerHome(_)
-            )))
-        );
-        let led_astray = is_former && 0 < Object::metrics(&client).recycle_count;
-        if !is_former && matches!(outcome, Ok(_) | Err(StoreError::Final(_))) {
-            drop(ScopeGuard::into_inner(client));
-        }
-        Ok((outcome, led_astray))
     }
 }
 
