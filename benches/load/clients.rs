@@ -16,7 +16,7 @@ use crate::settings::{Mode, Settings};
 use crate::yardsticks::micros;
 
 /// Items of a stream that one client has under way.
-const STREAM_WINDOW: usize = 64;
+pub const STREAM_WINDOW: usize = 64;
 
 /// How long a round of single calls on one record takes: short, so that all records see the same drift.
 const ROUND: Duration = Duration::from_millis(250);

@@ -15,6 +15,8 @@ mod clients;
 mod figures;
 mod fill;
 mod ledgers;
+mod night;
+mod openbao;
 mod place;
 mod server;
 mod settings;
@@ -42,11 +44,17 @@ const WARM_UP: Duration = Duration::from_millis(500);
 fn main() {
     let settings = Settings::parse();
     let runtime = Runtime::new().unwrap();
+    if let Some(program) = &settings.openbao {
+        return openbao::run(&settings, &runtime, program);
+    }
     let key = place::key_document(settings.bits);
     let filled = |rows| runtime.block_on(filled(&settings, &key, rows));
     let place = filled(settings.rows);
     if !settings.sizes.is_empty() {
         return sizes::run(&settings, &runtime, &place);
+    }
+    if let Some(ledgers) = settings.night {
+        return night::run(&settings, &runtime, &place, ledgers);
     }
     let compared = settings.compare_rows.map(filled);
     let mut yardsticks = Yardsticks::new(settings.bits, place.durable_folder());

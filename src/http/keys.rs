@@ -1,7 +1,6 @@
 //! The published keys: as a JWK Set, as a signed JWK Set, and one by one with what follows from them.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -97,7 +96,7 @@ fn keep(keys: &KeysInForce, now: DateTime<Utc>) -> Keep {
 fn unwritable(error: serde_json::Error) -> Problem {
     tracing::error!(%error, "a key has no JSON form");
     let detail = "the keys cannot be written";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", detail)
+    Problem::new(Reason::Internal, detail)
 }
 
 /// `GET /v1/keys`
@@ -124,7 +123,7 @@ pub(super) async fn one(
     let (keys, now) = (inner.core.keys.borrow(), inner.core.clock.now());
     let entry = keys.keyring.verifying(&key_id).ok_or_else(|| {
         let detail = format!("kid: no key {key_id} is published; /v1/keys lists those that are");
-        Problem::new(StatusCode::NOT_FOUND, Reason::KeyNotFound.as_str(), detail)
+        Problem::new(Reason::KeyNotFound, detail)
     })?;
     let key = Key::new(entry, now).map_err(unwritable)?;
     let body = serde_json::to_vec(&key).map_err(unwritable)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, Version, header};
+use axum::http::{HeaderMap, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -18,6 +18,7 @@ use super::problem::Problem;
 use crate::budget::{Budget, Part};
 use checkpoint::checkpoint::MAX_PAYLOAD_BYTES;
 use checkpoint::fault::{FieldFault, excerpt};
+use checkpoint::reason::Reason;
 
 /// Largest body, in bytes: the largest published checkpoint in its canonical form. Its signature by a key of 8192 bits has 1,366
 /// characters, the header before it some 300.
@@ -105,7 +106,7 @@ impl Limits {
 /// The body is larger than any checkpoint.
 pub(super) fn too_large() -> Problem {
     let detail = format!("body: is too large; expected at most {MAX_BODY_BYTES} bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
+    Problem::new(Reason::BodyTooLarge, detail)
 }
 
 /// Refuses requests of which two readers could think that they are for two hosts (RFC 9112, section 3.2).
@@ -147,31 +148,21 @@ fn check(request: &Request) -> Result<(), Problem> {
     let size = size.sum::<usize>() + uri.map_or(0, |uri| uri.as_str().len());
     if size > MAX_HEAD_BYTES {
         let detail = format!("head: has {size} bytes; expected at most {MAX_HEAD_BYTES}");
-        return Err(Problem::new(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "HEAD_TOO_LARGE",
-            detail,
-        ));
+        return Err(Problem::new(Reason::HeadTooLarge, detail));
     }
     if let Some(found) = other(headers, header::CONTENT_ENCODING, "identity") {
         let detail = format!(
             "Content-Encoding: is {}; expected none: bodies are taken uncompressed",
             excerpt(&found)
         );
-        let reason = "CONTENT_ENCODING_NOT_SUPPORTED";
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            reason,
-            detail,
-        ));
+        return Err(Problem::new(Reason::ContentEncodingNotSupported, detail));
     }
     if let Some(found) = other(headers, header::TRANSFER_ENCODING, "chunked") {
         let detail = format!(
             "Transfer-Encoding: is {}; expected chunked, or none",
             excerpt(&found)
         );
-        let reason = "TRANSFER_ENCODING_NOT_SUPPORTED";
-        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, reason, detail));
+        return Err(Problem::new(Reason::TransferEncodingNotSupported, detail));
     }
     Ok(())
 }

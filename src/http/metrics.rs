@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -24,6 +24,7 @@ use super::problem::Problem;
 use crate::signer::{Core, KeysInForce};
 use crate::telemetry;
 use checkpoint::key::WARN_DAYS;
+use checkpoint::reason::Reason;
 
 /// The path on either port.
 pub(super) const PATH: &str = "/metrics";
@@ -150,8 +151,7 @@ async fn show(State(scraped): State<Scraped>) -> Response {
         }
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            Problem::new(status, "METRICS_FAILED", "the metrics cannot be written").into_response()
+            Problem::new(Reason::MetricsFailed, "the metrics cannot be written").into_response()
         }
     }
 }

@@ -13,6 +13,7 @@ mod metrics;
 mod page;
 mod problem;
 mod query;
+mod reasons;
 mod representation;
 mod resumptions;
 mod signed_keyring;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -39,6 +40,7 @@ use crate::aside::Turns;
 use crate::signer::{Core, Readiness};
 use crate::telemetry::call::{CallContext, REQUEST_ID};
 use crate::telemetry::trace;
+use checkpoint::reason::Reason;
 use limits::Limits;
 pub use metrics::{MetricsPlace, NoPlace, Scraped, serve_metrics};
 use problem::Problem;
@@ -204,7 +206,7 @@ async fn in_time(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(PATIENCE, next.run(request)).await;
     answer.unwrap_or_else(|_| {
         let detail = format!("the request took longer than {} s", PATIENCE.as_secs());
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", detail).into_response()
+        Problem::new(Reason::Timeout, detail).into_response()
     })
 }
 
@@ -220,17 +222,17 @@ async fn protect(request: Request, next: Next) -> Response {
 
 async fn no_such_path() -> Problem {
     let detail = "path: nothing is here; /openapi.json tells what there is";
-    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
+    Problem::new(Reason::NotFound, detail)
 }
 
 async fn no_metrics() -> Problem {
     let detail = "path: metrics are not served to the public; see the flag --metrics of serve";
-    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
+    Problem::new(Reason::NotFound, detail)
 }
 
 async fn no_such_method(method: Method) -> Problem {
     let detail = format!("method: is {method}; expected one of those in the header Allow");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail)
+    Problem::new(Reason::MethodNotAllowed, detail)
 }
 
 async fn description() -> Representation {

@@ -4,6 +4,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::reasons;
 use crate::record::RecordError;
 use crate::signer::NoKey;
 use checkpoint::fault;
@@ -13,19 +14,17 @@ use checkpoint::reason::Reason;
 /// When a client may try again after it was turned away, in seconds.
 const RETRY_AFTER: &str = "1";
 
-/// A problem: the status, the reason by which a program tells it, the sentence, and the fields that are wrong.
+/// A problem: the reason by which a program tells it, the sentence, and the fields that are wrong. The status is the reason's.
 #[derive(Debug)]
 pub(super) struct Problem {
-    status: StatusCode,
-    reason: &'static str,
+    reason: Reason,
     detail: String,
     errors: Vec<FieldFault>,
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, reason: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self {
-            status,
             reason,
             detail: detail.into(),
             errors: Vec::new(),
@@ -37,32 +36,20 @@ impl Problem {
         let detail = fault::list(&faults);
         Self {
             errors: faults,
-            ..Self::new(
-                StatusCode::BAD_REQUEST,
-                Reason::InvalidRequest.as_str(),
-                detail,
-            )
+            ..Self::new(Reason::InvalidRequest, detail)
         }
     }
 
     /// More is asked at once than is done at once.
     pub(super) fn overloaded() -> Self {
         let detail = "too much is asked at once; retry after the time in Retry-After";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Reason::Overloaded.as_str(),
-            detail,
-        )
+        Self::new(Reason::Overloaded, detail)
     }
 
     /// The service ends, and what was asked will not be done.
     pub(super) fn shutting_down() -> Self {
         let detail = "the service is shutting down; retry later";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Reason::ShuttingDown.as_str(),
-            detail,
-        )
+        Self::new(Reason::ShuttingDown, detail)
     }
 }
 
@@ -77,8 +64,7 @@ impl From<RecordError> for Problem {
             }
             _ => "the record cannot be read now; retry later",
         };
-        let reason = Reason::RecordStoreUnavailable.as_str();
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
+        Self::new(Reason::RecordStoreUnavailable, detail)
     }
 }
 
@@ -96,7 +82,7 @@ impl From<NoKey> for Problem {
             NoKey::NoSigningKey(_) => "no signing key is loaded".into(),
             other => other.to_string(),
         };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason.as_str(), detail)
+        Self::new(reason, detail)
     }
 }
 
@@ -129,11 +115,12 @@ impl<'a> From<&'a FieldFault> for FieldError<'a> {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let status = reasons::status(self.reason);
         let body = Body {
             kind: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            reason: self.reason,
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            reason: self.reason.as_str(),
             detail: &self.detail,
             errors: self.errors.iter().map(FieldError::from).collect(),
         };
@@ -142,8 +129,8 @@ impl IntoResponse for Problem {
             (header::CACHE_CONTROL, "no-store"),
         ];
         let body = serde_json::to_string(&body).unwrap_or_default();
-        let response = (self.status, headers, body);
-        match self.status {
+        let response = (status, headers, body);
+        match status {
             StatusCode::SERVICE_UNAVAILABLE => {
                 ([(header::RETRY_AFTER, RETRY_AFTER)], response).into_response()
             }

@@ -6,7 +6,6 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,18 +40,11 @@ impl From<Unsigned> for Problem {
         match error {
             Unsigned::Refused(Refusal::NoKey(no_key)) => no_key.into(),
             Unsigned::Refused(Refusal::Record(error)) => error.into(),
-            Unsigned::Refused(refusal) => {
-                let (reason, detail) = (refusal.reason().as_str(), refusal.to_string());
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
-            }
+            Unsigned::Refused(refusal) => Self::new(refusal.reason(), refusal.to_string()),
             Unsigned::Sign(error) => {
                 tracing::error!(%error, "the keyring cannot be signed");
                 let detail = "the keyring cannot be signed";
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    Reason::SignatureFailed.as_str(),
-                    detail,
-                )
+                Self::new(Reason::SignatureFailed, detail)
             }
             Unsigned::ShuttingDown => Self::shutting_down(),
         }

@@ -20,6 +20,7 @@ use crate::pools::Pool;
 use checkpoint::fault::FieldFault;
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{KeyId, instant_text};
+use checkpoint::reason::Reason;
 use checkpoint::verdict;
 use checkpoint::verdict::VerdictKind;
 
@@ -52,11 +53,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
         "Content-Type: is {}; expected application/json",
         checkpoint::fault::excerpt(found)
     );
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "UNSUPPORTED_MEDIA_TYPE",
-        detail,
-    ))
+    Err(Problem::new(Reason::MediaTypeNotSupported, detail))
 }
 
 fn refuse(rejection: &BytesRejection) -> Problem {
