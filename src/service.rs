@@ -24,7 +24,7 @@ use crate::record::{Depth, Record, RecordError};
 use crate::signer::{Core, KeyManager};
 use crate::source::KeySource;
 use crate::telemetry::Metrics;
-use crate::{grpc, http};
+use crate::{grpc, http, net};
 use checkpoint::history::rules::MaxEntryJump;
 use checkpoint::keyring::Keyring;
 use checkpoint::log::head::LogName;
@@ -148,13 +148,13 @@ impl Service {
         witnesses.check(bare.as_ref(), &log).await?;
         let recorded = bare.keyring().await?;
         drop(bare);
-        let listener = listen("--grpc", parts.grpc).await?;
+        let listener = listen("--grpc", parts.grpc)?;
         let http_listener = match parts.http {
-            Some(address) => Some(listen("--http", address).await?),
+            Some(address) => Some(listen("--http", address)?),
             None => None,
         };
         let metrics_listener = match parts.metrics {
-            Some(MetricsPlace::Own(address)) => Some(listen("--metrics", address).await?),
+            Some(MetricsPlace::Own(address)) => Some(listen("--metrics", address)?),
             _ => None,
         };
         let metrics = Arc::new(Metrics::default());
@@ -249,14 +249,12 @@ impl Service {
     }
 }
 
-async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Listen {
-            flag,
-            address,
-            error,
-        })
+fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    net::listen(address).map_err(|error| StartError::Listen {
+        flag,
+        address,
+        error,
+    })
 }
 
 fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {

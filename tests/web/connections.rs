@@ -1,12 +1,13 @@
 //! Connections that say nothing, as many as there are places and more: who comes then is told so, and the operator's port
 //! has places of its own.
 
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use crate::client::get;
 use crate::cluster::Replica;
@@ -17,6 +18,9 @@ const PLACES: usize = 512;
 
 /// More than are told that there is no place.
 const MORE: usize = 100;
+
+/// Fewer than have a place, and more than a system keeps for a service that does not ask for room.
+const MANY: usize = 400;
 
 /// Far longer than it should take; a test that waits for it fails.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -35,17 +39,22 @@ fn raise_open_files() {
     setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
 }
 
+/// A service that also has the ports of HTTP, as a program.
+async fn start(folder: &Path) -> Replica {
+    let record = folder.join("record.sqlite");
+    SqliteRecord::init(&record).unwrap();
+    let key = key_with("key", "2020-01-01", "2120-01-01", 0);
+    write_keys(folder, &key);
+    let place = format!("sqlite:{}", record.display());
+    let ports = ["--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
+    Replica::start_with(folder, &place, &ports).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_places_are_taken_nobody_waits_and_the_operators_port_answers() {
     raise_open_files();
     let folder = tempfile::tempdir().unwrap();
-    let record = folder.path().join("record.sqlite");
-    SqliteRecord::init(&record).unwrap();
-    let key = key_with("key", "2020-01-01", "2120-01-01", 0);
-    write_keys(folder.path(), &key);
-    let place = format!("sqlite:{}", record.display());
-    let ports = ["--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
-    let mut service = Replica::start_with(folder.path(), &place, &ports).await;
+    let mut service = start(folder.path()).await;
     let http = service.next_address().await;
     let metrics = service.next_address().await;
     let own = metrics.trim_end_matches("/metrics");
@@ -71,6 +80,30 @@ async fn when_all_places_are_taken_nobody_waits_and_the_operators_port_answers()
     while get(&http, "/health").status != 200 {
         assert!(start.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    service.stop().await;
+}
+
+/// Beyond what the system keeps for it, a connection waits for a second or more before it is tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_while_the_service_stands_still_is_connected_and_answered_afterwards() {
+    raise_open_files();
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = start(folder.path()).await;
+    let http = service.next_address().await;
+    service.signal(Signal::STOP);
+    let address = http.trim_start_matches("http://").parse().unwrap();
+    let connect = |_| TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+    let mut waiting: Vec<TcpStream> = (0..MANY).map(connect).collect();
+    service.signal(Signal::CONT);
+    for stream in &mut waiting {
+        let request =
+            format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
     service.stop().await;
 }

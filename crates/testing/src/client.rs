@@ -55,9 +55,11 @@ pub fn request(
     // The server may answer before it has read all of a body that is too large.
     let _ = stream.write_all(body);
     let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
+    let read = stream.read_to_end(&mut answer);
     let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+        panic!("expected the head of an answer; found {answer:?}, {read:?}");
+    };
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap();
     let header = |line: &str| {
