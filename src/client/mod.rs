@@ -4,6 +4,7 @@ mod peers;
 #[cfg(feature = "aws")]
 mod services;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,9 +53,15 @@ pub struct Servers {
 pub enum ConnectError {
     /// The text is no URL of a server.
     #[error(
-        "server: {0:?} is not the URL of a server; expected for example http://127.0.0.1:50051, or https://..."
+        "server: {0:?} is not the URL of a server; expected for example http://127.0.0.1:50051, or https://..., with a port \
+         up to 65535 and nothing after it"
     )]
     Url(String),
+    /// It has a user's name or a password: nothing here asks for one, and it would be shown with the URL.
+    #[error(
+        "server: {0} has a user or a password in it; expected none: who calls is told by --client-certificate"
+    )]
+    Credentials(String),
     /// A file for TLS cannot be used.
     #[error("{flag}: {}: {problem}", path.display())]
     File {
@@ -108,10 +115,27 @@ pub fn check(url: &str, tls: &ClientTls) -> Result<(), ConnectError> {
     endpoint(url, tls).map(drop)
 }
 
+/// A URL without what may be a password in it.
+pub(crate) fn shown(url: &str) -> Cow<'_, str> {
+    match url.rsplit_once('@') {
+        Some((_, place)) => format!("...@{place}").into(),
+        None => url.into(),
+    }
+}
+
 fn endpoint(url: &str, tls: &ClientTls) -> Result<Endpoint, ConnectError> {
-    let wrong = || ConnectError::Url(url.into());
+    let shown = || shown(url).into_owned();
+    let wrong = || ConnectError::Url(shown());
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| wrong())?;
-    if endpoint.uri().host().is_none() {
+    let uri = endpoint.uri();
+    let authority = uri.authority().ok_or_else(wrong)?;
+    if authority.as_str().contains('@') {
+        return Err(ConnectError::Credentials(shown()));
+    }
+    // Of a number that is no port, the library says that there is none.
+    let without_port = authority.as_str() == authority.host();
+    let place_alone = uri.path() == "/" && uri.query().is_none();
+    if !place_alone || !(without_port || authority.port_u16().is_some_and(|port| port != 0)) {
         return Err(wrong());
     }
     match endpoint.uri().scheme_str() {

@@ -19,7 +19,7 @@ impl Services for Servers {
 
     async fn ask(&self, refresh: bool) -> Vec<Replica> {
         let asked = self.urls.iter().map(async |url| Replica {
-            url: url.clone(),
+            url: super::shown(url).into_owned(),
             listing: listing(url, &self.tls, refresh).await,
         });
         join_all(asked).await
@@ -31,7 +31,9 @@ async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<ServedKeys
     let channel = channel.map_err(|error| match error {
         ConnectError::NoAnswer { reason, .. } => format!("does not answer: {reason}"),
         ConnectError::Url(_) => "is not the URL of a service".into(),
-        ours @ (ConnectError::File { .. } | ConnectError::Unused { .. }) => ours.to_string(),
+        ours @ (ConnectError::Credentials(_)
+        | ConnectError::File { .. }
+        | ConnectError::Unused { .. }) => ours.to_string(),
     })?;
     let mut client = KeyServiceClient::new(channel);
     if refresh {

@@ -206,6 +206,22 @@ fn what_is_missing_or_cannot_be_read_is_a_fault() {
             "--peer: server: \"amply\" is not the URL of a server",
         ),
         (
+            "record = \"sqlite:record.sqlite\"\npeer = \"http://127.0.0.1:99999\"",
+            "--peer: server: \"http://127.0.0.1:99999\" is not the URL of a server",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\npeer = \"http://127.0.0.1:0\"",
+            "--peer: server: \"http://127.0.0.1:0\" is not the URL of a server",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\npeer = \"http://127.0.0.1:1/v1\"",
+            "--peer: server: \"http://127.0.0.1:1/v1\" is not the URL of a server",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\npeer = \"http://127.0.0.1:1?a\"",
+            "--peer: server: \"http://127.0.0.1:1?a\" is not the URL of a server",
+        ),
+        (
             "record = \"sqlite:record.sqlite\"\npeer = \"http://127.0.0.1:1\"\nserver-ca = \"s.toml\"",
             "--peer: --server-ca: would not be used",
         ),
@@ -286,6 +302,30 @@ fn a_secret_in_the_file_is_refused_and_none_is_shown() {
             out.contains("(environment CHECKPOINT_SIGNER_RECORD)"),
             "{out}"
         );
+    }
+}
+
+#[test]
+fn a_password_for_another_service_is_refused_and_not_shown() {
+    let folder = folder("record = \"sqlite:record.sqlite\"\n");
+    for (variable, arguments) in [
+        (
+            "CHECKPOINT_SIGNER_PEER",
+            &["serve", "--config", "s.toml"][..],
+        ),
+        ("CHECKPOINT_SIGNER_PEER", &CHECK),
+        ("CHECKPOINT_SIGNER_SERVER", &["keys", "list"]),
+    ] {
+        for url in [
+            "http://u:HIDDEN@h.example:1",
+            "http://u:HIDDEN@h.example:99999",
+        ] {
+            let (code, out, error) = run(folder.path(), &[(variable, url)], arguments);
+            assert_ne!(code, 0, "{variable} {url}");
+            let all = format!("{out}{error}");
+            assert!(!all.contains("HIDDEN"), "{all}");
+            assert!(all.contains("...@h.example"), "{all}");
+        }
     }
 }
 
