@@ -1,5 +1,6 @@
 //! Many published checkpoints at once: a verdict on each, and what only shows when they are seen together.
 
+mod finding;
 mod history;
 mod spool;
 mod tally;
@@ -17,7 +18,8 @@ use checkpoint::verdict::{Verdict, VerdictKind, explain, judge};
 
 pub(crate) use spool::Spool;
 
-pub use history::{Finding, Histories, Member};
+pub use finding::{Finding, Member};
+pub use history::Histories;
 pub use tally::{Counts, KeyTally, LedgerTally, Tally};
 
 /// Which checkpoints are looked at.
