@@ -37,8 +37,8 @@ pub fn check(text: &str) -> Result<(), IdentifierError> {
         return Err(IdentifierError::TooLong(text.len()));
     }
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
-    if starts_well && text.chars().all(allowed) {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    if starts_well && text.bytes().all(allowed) {
         Ok(())
     } else {
         Err(IdentifierError::Form(excerpt(text)))

@@ -19,7 +19,7 @@ pub use fields::{
     TotalVolume,
 };
 pub use json::{MAX_JSON_BYTES, MAX_NESTING, MAX_VALUES, number, parse_object, plain_name};
-pub use outline::{Outline, PublishedOutline};
+pub use outline::{CanonicalJson, Outline, OutlineText, PublishedOutline};
 pub use tree::{JsonObject, JsonValue, Names};
 
 use crate::fault::{self, Faults, FieldFault};

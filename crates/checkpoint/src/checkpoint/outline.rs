@@ -8,6 +8,7 @@ use super::{
     Checkpoint, CheckpointId, CumulativeHash, EntryCount, InvalidCheckpoint, LedgerId,
     MAX_PAYLOAD_BYTES, MAX_SAFE_INTEGER, SIGNATURE_MEMBER, Timestamp, TotalVolume,
 };
+use crate::identifier;
 
 /// The members of a checkpoint that place it in its ledger's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +58,8 @@ impl PublishedOutline {
     /// # Errors
     /// [`InvalidCheckpoint`] names every member that is missing or wrong.
     pub fn from_published_json(text: &[u8]) -> Result<Self, InvalidCheckpoint> {
-        if let Some(canonical) = scan(text) {
-            return Ok(canonical.into());
+        if let Some(canonical) = Self::from_canonical_json(text) {
+            return Ok(canonical);
         }
         let (checkpoint, signature) = Checkpoint::from_published_json(text)?;
         Ok(Self {
@@ -69,34 +70,91 @@ impl PublishedOutline {
     }
 }
 
+impl PublishedOutline {
+    /// Reads published JSON in its canonical form; none for nearly every other form, right or wrong. What is read so
+    /// [`from_published_json`](Self::from_published_json) reads as well, with the same result.
+    #[must_use]
+    pub fn from_canonical_json(text: &[u8]) -> Option<Self> {
+        CanonicalJson::read(text)?.to_outline()
+    }
+}
+
 impl Outline {
     /// Reads the published JSON for its place alone.
     ///
     /// # Errors
     /// [`InvalidCheckpoint`] names every member that is missing or wrong.
     pub fn from_published_json(text: &[u8]) -> Result<Self, InvalidCheckpoint> {
-        match scan(text) {
+        match PublishedOutline::from_canonical_json(text) {
             Some(canonical) => Ok(canonical.outline),
             None => Ok(Self::from(&Checkpoint::from_published_json(text)?.0)),
         }
     }
 }
 
-/// A canonical text that was read; nothing of it is copied yet.
-struct Scanned<'a> {
-    outline: Outline,
-    /// What is signed: what stands before the signature and behind it.
-    payload: [&'a str; 2],
-    signature: &'a str,
+/// An [`Outline`], as it stands in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutlineText<'a> {
+    /// Its name within the ledger.
+    pub checkpoint_id: &'a str,
+    /// The ledger.
+    pub ledger_id: &'a str,
+    /// When the ledger took it.
+    pub timestamp: Timestamp,
+    /// The head of the hash chain.
+    pub cumulative_hash: CumulativeHash,
+    /// Entries up to here.
+    pub entry_count: EntryCount,
+    /// Sum of the entries, in minor units.
+    pub total_volume: TotalVolume,
 }
 
-impl From<Scanned<'_>> for PublishedOutline {
-    fn from(scanned: Scanned<'_>) -> Self {
+impl<'a> From<&'a Outline> for OutlineText<'a> {
+    fn from(outline: &'a Outline) -> Self {
         Self {
-            outline: scanned.outline,
-            payload: scanned.payload.concat().into_bytes(),
-            signature: scanned.signature.to_owned(),
+            checkpoint_id: outline.checkpoint_id.as_str(),
+            ledger_id: outline.ledger_id.as_str(),
+            timestamp: outline.timestamp,
+            cumulative_hash: outline.cumulative_hash,
+            entry_count: outline.entry_count,
+            total_volume: outline.total_volume,
         }
+    }
+}
+
+/// Published JSON in its canonical form: nothing of it is copied. Nothing is said about its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CanonicalJson<'a> {
+    /// Its place in the history.
+    pub place: OutlineText<'a>,
+    /// The RFC 8785 bytes that are signed: what stands before the signature, and behind it.
+    pub payload: [&'a str; 2],
+    /// The text of its `signature` member.
+    pub signature: &'a str,
+}
+
+impl<'a> CanonicalJson<'a> {
+    /// Reads a text that is certainly canonical; none for every other, right or wrong. What is read so
+    /// [`PublishedOutline::from_published_json`] reads as well, with the same result.
+    #[must_use]
+    pub fn read(text: &'a [u8]) -> Option<Self> {
+        scan(text)
+    }
+
+    fn to_outline(self) -> Option<PublishedOutline> {
+        let place = self.place;
+        Some(PublishedOutline {
+            outline: Outline {
+                checkpoint_id: place.checkpoint_id.parse().ok()?,
+                ledger_id: place.ledger_id.parse().ok()?,
+                timestamp: place.timestamp,
+                cumulative_hash: place.cumulative_hash,
+                entry_count: place.entry_count,
+                total_volume: place.total_volume,
+            },
+            payload: self.payload.concat().into_bytes(),
+            signature: self.signature.to_owned(),
+        })
     }
 }
 
@@ -113,8 +171,7 @@ struct Members<'a> {
     signature: Option<&'a str>,
 }
 
-/// Reads a text that is certainly canonical; none for every other, right or wrong.
-fn scan(text: &[u8]) -> Option<Scanned<'_>> {
+fn scan(text: &[u8]) -> Option<CanonicalJson<'_>> {
     if text.len() > MAX_JSON_BYTES {
         return None;
     }
@@ -163,10 +220,13 @@ fn scan(text: &[u8]) -> Option<Scanned<'_>> {
     {
         return None;
     }
-    Some(Scanned {
-        outline: Outline {
-            checkpoint_id: members.checkpoint_id?.parse().ok()?,
-            ledger_id: members.ledger_id?.parse().ok()?,
+    let (checkpoint_id, ledger_id) = (members.checkpoint_id?, members.ledger_id?);
+    identifier::check(checkpoint_id).ok()?;
+    identifier::check(ledger_id).ok()?;
+    Some(CanonicalJson {
+        place: OutlineText {
+            checkpoint_id,
+            ledger_id,
             timestamp: members.timestamp?.parse().ok()?,
             cumulative_hash: members.cumulative_hash?.parse().ok()?,
             entry_count: i128::from(members.entry_count?).try_into().ok()?,
@@ -199,7 +259,11 @@ impl<'a> Scanner<'a> {
         let end = memchr::memchr2(b'"', b'\\', self.0.as_bytes())?;
         let (text, rest) = self.0.split_at_checked(end)?;
         self.0 = rest.strip_prefix('"')?;
-        (!text.bytes().any(|byte| byte < 0x20)).then_some(text)
+        // Without an early end, so that the compiler looks at many bytes at once.
+        let has_control = text
+            .bytes()
+            .fold(false, |found, byte| found | (byte < 0x20));
+        (!has_control).then_some(text)
     }
 
     fn integer(&mut self) -> Option<i64> {
@@ -341,7 +405,7 @@ mod tests {
             let plain = serde_json::to_vec(&object).unwrap();
             let canonical = serde_json_canonicalizer::to_vec(&object).unwrap();
             for text in [plain, canonical] {
-                if let Some(found) = scan(&text).map(PublishedOutline::from) {
+                if let Some(found) = PublishedOutline::from_canonical_json(&text) {
                     prop_assert_eq!(Some(found), published(&text));
                 }
             }
@@ -358,7 +422,7 @@ mod tests {
             } else {
                 text[at] = byte;
             }
-            if let Some(found) = scan(&text).map(PublishedOutline::from) {
+            if let Some(found) = PublishedOutline::from_canonical_json(&text) {
                 prop_assert_eq!(Some(found), published(&text));
             }
         }

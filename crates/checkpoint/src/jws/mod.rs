@@ -88,8 +88,10 @@ impl DetachedJws {
         if compact.len() > MAX_JWS_BYTES {
             return Err(JwsError::TooLong);
         }
-        let (encoded_header, signature) = compact.split_once("..").ok_or(JwsError::Form)?;
-        if encoded_header.contains('.') || signature.contains('.') || signature.is_empty() {
+        let parts = compact.split_once('.');
+        let parts = parts.and_then(|(header, rest)| Some((header, rest.strip_prefix('.')?)));
+        let (encoded_header, signature) = parts.ok_or(JwsError::Form)?;
+        if signature.contains('.') || signature.is_empty() {
             return Err(JwsError::Form);
         }
         let decode = |part: &str, name| {
