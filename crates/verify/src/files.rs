@@ -3,8 +3,10 @@
 
 use std::fs::{File, FileType, Metadata};
 use std::io::{Error, ErrorKind, Result};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 /// Folders of what is open in this process already.
 const OPEN_ALREADY: [&str; 3] = ["/dev/fd", "/proc/self/fd", "/dev/stdin"];
@@ -23,6 +25,26 @@ pub fn open(path: &Path) -> Result<File> {
         )));
     }
     File::open(path)
+}
+
+/// Opens what a folder says is a regular file, without asking again, and tells how many bytes it has: what has taken its place
+/// since is neither followed nor waited for.
+///
+/// # Errors
+/// When it is anything else now, or cannot be opened.
+pub fn open_found(path: &Path) -> Result<(File, u64)> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(flags.bits().cast_signed());
+    let file = file.open(path)?;
+    let found = file.metadata()?;
+    match found.is_file() {
+        true => Ok((file, found.len())),
+        false => Err(refused(format!(
+            "is {}; expected a regular file",
+            name_of(&found)
+        ))),
+    }
 }
 
 /// Opens a file that is read more than once, or written beside: a pipe gives its bytes once.

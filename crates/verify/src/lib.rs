@@ -10,4 +10,5 @@
 pub mod bulk;
 pub mod cli;
 pub mod files;
+mod in_order;
 pub mod log;

@@ -55,14 +55,14 @@ impl Service {
         };
         let published = PublishedOutline::from_published_json(&text.bytes).ok();
         if published.is_some_and(|published| !self.selection.contains(&published.outline)) {
-            return Outcome::LeftOut(text);
+            return Outcome::LeftOut(text.origin);
         }
         match self.verdict(&text).await {
             Ok((verdict, recorded)) => {
                 let checked = Checked::told(verdict, recorded, &text.bytes, &self.fingerprints);
-                Outcome::Checked(text, Box::new(checked))
+                Outcome::Checked(text.origin, Box::new(checked))
             }
-            Err(problem) => Outcome::Failed(format!("{}: {problem}", text.place())),
+            Err(problem) => Outcome::Failed(format!("{}: {problem}", text.origin.place())),
         }
     }
 

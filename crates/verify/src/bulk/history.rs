@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use super::spool::{Row, Spool};
 use super::{Checked, Finding, Fingerprints, Member};
@@ -12,21 +12,81 @@ use checkpoint::verdict::VerdictKind;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
 
-/// The columns of a row: numbers, and fingerprints of what is not one.
+/// The columns of a row: numbers, and fingerprints of what is not one. In this order they sort each beside the one before
+/// it, by time.
 mod column {
     pub(super) const LEDGER: usize = 0;
     pub(super) const TIME: usize = 1;
     pub(super) const COUNT: usize = 2;
-    pub(super) const STATE: usize = 3;
-    pub(super) const ID: usize = 4;
-    pub(super) const CONTENT: usize = 5;
-    pub(super) const NAME: usize = 6;
+    pub(super) const NAME: usize = 3;
+    pub(super) const STATE: usize = 4;
+    pub(super) const ID: usize = 5;
+    pub(super) const CONTENT: usize = 6;
 }
+
+/// Valid checkpoints, one after the other, as [`Histories`] take them: whoever verifies puts them down.
+#[derive(Debug, Default)]
+pub struct Stretch {
+    /// Their rows. The place of a name is counted from the beginning of `names`, and the ledger is another one than before
+    /// where `ledgers` says so.
+    rows: Vec<Row>,
+    /// Whose the rows are from this one on.
+    ledgers: Vec<(usize, LedgerId)>,
+    names: Vec<u8>,
+}
+
+impl Stretch {
+    /// Puts one down, if it is valid: what is not authentic says nothing about a history. `place` writes where it stands.
+    pub fn add(
+        &mut self,
+        checked: &Checked,
+        fingerprints: &Fingerprints,
+        place: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let Some(outline) = &checked.outline else {
+            return;
+        };
+        if checked.kind != VerdictKind::Valid {
+            return;
+        }
+        let ledger = &outline.ledger_id;
+        if self.ledgers.last().is_none_or(|(_, last)| last != ledger) {
+            self.ledgers.push((self.rows.len(), ledger.clone()));
+        }
+        let state = (
+            outline.cumulative_hash.as_bytes(),
+            outline.total_volume.get(),
+        );
+        let name = self.names.len();
+        self.rows.push([
+            0,
+            outline.timestamp.instant().timestamp().unsigned_abs(),
+            outline.entry_count.get(),
+            name as u64,
+            fingerprints.of(state),
+            fingerprints.of(&outline.checkpoint_id),
+            checked.content,
+        ]);
+        // A place may be anything; the others have forms without white space. The time is in the row.
+        self.names.extend([0; NAME_LENGTH]);
+        place(&mut self.names);
+        for part in [ledger.as_str(), outline.checkpoint_id.as_str()] {
+            self.names.push(b'\t');
+            self.names.extend_from_slice(part.as_bytes());
+        }
+        let length = (self.names.len() - name - NAME_LENGTH) as u64;
+        if let Some(place) = self.names.get_mut(name..name + NAME_LENGTH) {
+            place.copy_from_slice(&length.to_le_bytes());
+        }
+    }
+}
+
+/// Bytes of the length of a name, which stands before it.
+const NAME_LENGTH: usize = size_of::<u64>();
 
 /// Collects valid checkpoints, in any order. Its memory grows with the ledgers alone: the checkpoints go to temporary
 /// files.
 pub struct Histories {
-    fingerprints: Fingerprints,
     spool: Spool,
     names: BufWriter<File>,
     names_end: u64,
@@ -39,9 +99,8 @@ impl Histories {
     ///
     /// # Errors
     /// When no temporary file can be made.
-    pub fn new(fingerprints: Fingerprints) -> std::io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         Ok(Self {
-            fingerprints,
             spool: Spool::new(),
             names: BufWriter::with_capacity(1 << 16, tempfile::tempfile()?),
             names_end: 0,
@@ -49,45 +108,28 @@ impl Histories {
         })
     }
 
-    /// Takes one, if it is valid: what is not authentic says nothing about a history.
+    /// Takes what follows all that was taken before.
     ///
     /// # Errors
     /// When the temporary file cannot be written.
-    pub fn add(&mut self, checked: &Checked, source: &str) -> std::io::Result<()> {
-        let Some(outline) = &checked.outline else {
-            return Ok(());
-        };
-        if checked.kind != VerdictKind::Valid {
-            return Ok(());
+    pub fn take(&mut self, stretch: Stretch) -> std::io::Result<()> {
+        let mut ledgers = stretch.ledgers.into_iter().peekable();
+        let mut ledger = 0;
+        for (index, mut row) in stretch.rows.into_iter().enumerate() {
+            if let Some((_, id)) = ledgers.next_if(|(first, _)| *first == index) {
+                let next = self.ledgers.len() as u64;
+                ledger = *self.ledgers.entry(id).or_insert(next);
+            }
+            row[column::LEDGER] = ledger;
+            row[column::NAME] += self.names_end;
+            self.spool.push(row)?;
         }
-        let next = self.ledgers.len() as u64;
-        let ledger = *self
-            .ledgers
-            .entry(outline.ledger_id.clone())
-            .or_insert(next);
-        let state = (
-            outline.cumulative_hash.as_bytes(),
-            outline.total_volume.get(),
-        );
-        let time = outline.timestamp.instant().timestamp();
-        self.spool.push([
-            ledger,
-            time.unsigned_abs(),
-            outline.entry_count.get(),
-            self.fingerprints.of(state),
-            self.fingerprints.of(&outline.checkpoint_id),
-            checked.content,
-            self.names_end,
-        ])?;
-        // A source may be anything; the others have forms without white space. The time is in the row.
-        let mut line = serde_json::to_vec(source)?;
-        writeln!(line, "\t{}\t{}", outline.ledger_id, outline.checkpoint_id)?;
-        self.names_end += line.len() as u64;
-        self.names.write_all(&line)
+        self.names_end += stretch.names.len() as u64;
+        self.names.write_all(&stretch.names)
     }
 
-    /// Tells what is found, ledger by ledger, and gives the number of those that are there more than once,
-    /// unchanged.
+    /// Tells what is found, and gives the number of those that are there more than once, unchanged. Notes come at once, ledger by
+    /// ledger; faults after them, of each kind ledger by ledger.
     ///
     /// # Errors
     /// When a temporary file cannot be used, and whatever `tell` returns.
@@ -95,78 +137,138 @@ impl Histories {
         self,
         mut tell: impl FnMut(Finding) -> std::io::Result<()>,
     ) -> std::io::Result<u64> {
-        use column::{CONTENT, COUNT, ID, LEDGER, NAME, STATE, TIME};
-        let Self {
-            mut spool, names, ..
-        } = self;
-        let file = names.into_inner().map_err(|error| error.into_error())?;
+        use column::{COUNT, LEDGER, TIME};
+        let file = self
+            .names
+            .into_inner()
+            .map_err(|error| error.into_error())?;
         let mut names = Names(BufReader::new(file));
-        let mut copies = 0;
+        let mut faults = Faults::default();
+        let (mut ledger, mut previous) = (Together::default(), None::<Row>);
+        self.spool.sorted(|row| {
+            let before = previous.replace(*row);
+            let Some(before) = before.filter(|before| same(before, row, &[LEDGER])) else {
+                std::mem::take(&mut ledger).finish(&mut names, &mut faults)?;
+                return ledger.push(row);
+            };
+            if row[COUNT] < before[COUNT] {
+                let fell = Finding::EntryCountFell(names.pair(&before, row)?);
+                faults.counts_fell.push(fell);
+            }
+            let day = |row: &Row| row[TIME] / SECONDS_OF_A_DAY;
+            if let Some(days @ 1..) = (day(row) - day(&before)).checked_sub(1) {
+                tell(Finding::Gap(names.pair(&before, row)?, days))?;
+            }
+            ledger.push(row)
+        })?;
+        ledger.finish(&mut names, &mut faults)?;
+        let all = faults.second_contents.into_iter();
+        let mut all = all.chain(faults.second_histories).chain(faults.counts_fell);
+        all.try_for_each(tell)?;
+        Ok(faults.copies)
+    }
+}
+
+/// What is found of ledgers, by its kind.
+#[derive(Default)]
+struct Faults {
+    second_contents: Vec<Finding>,
+    second_histories: Vec<Finding>,
+    counts_fell: Vec<Finding>,
+    copies: u64,
+}
+
+/// The rows of one ledger, in the two other orders that show something.
+#[derive(Default)]
+struct Together {
+    /// Mostly of a ledger of which there is no other.
+    first: Option<Row>,
+    more: Option<[Spool; 2]>,
+}
+
+impl Together {
+    fn push(&mut self, row: &Row) -> std::io::Result<()> {
+        let Some(first) = self.first else {
+            self.first = Some(*row);
+            return Ok(());
+        };
+        if self.more.is_none() {
+            let [mut by_id, mut by_place] = [Spool::new(), Spool::new()];
+            by_id.push(id_first(&first))?;
+            by_place.push(place_first(&first))?;
+            self.more = Some([by_id, by_place]);
+        }
+        let Some([by_id, by_place]) = &mut self.more else {
+            return Ok(());
+        };
+        by_id.push(id_first(row))?;
+        by_place.push(place_first(row))
+    }
+
+    fn finish(self, names: &mut Names, faults: &mut Faults) -> std::io::Result<()> {
+        use column::{CONTENT, COUNT, ID, STATE};
+        let Some([by_id, by_place]) = self.more else {
+            return Ok(());
+        };
 
         // Of each name, the first of each content, beside the first of all.
         let (mut first, mut previous) = (None::<Row>, None::<Row>);
-        spool.sorted(
-            |row| (row[LEDGER], row[ID], row[CONTENT], row[NAME]),
-            |row| {
-                let before = previous.replace(*row);
-                let one = first.filter(|first| same(first, row, &[LEDGER, ID]));
-                let Some(one) = one else {
-                    first = Some(*row);
-                    return Ok(());
-                };
-                if before.is_some_and(|before| same(&before, row, &[CONTENT])) {
-                    copies += 1;
-                    return Ok(());
-                }
-                let members = names.in_order(&one, row)?;
-                // Fingerprints are equal by chance, once in a while.
-                match members[0].checkpoint_id == members[1].checkpoint_id {
-                    true => tell(Finding::SecondContent(members)),
-                    false => Ok(()),
-                }
-            },
-        )?;
+        by_id.sorted(|row| {
+            let row = &of_id_first(row);
+            let before = previous.replace(*row);
+            let one = first.filter(|first| same(first, row, &[ID]));
+            let Some(one) = one else {
+                first = Some(*row);
+                return Ok(());
+            };
+            if before.is_some_and(|before| same(&before, row, &[CONTENT])) {
+                faults.copies += 1;
+                return Ok(());
+            }
+            let members = names.in_order(&one, row)?;
+            // Fingerprints are equal by chance, once in a while.
+            if members[0].checkpoint_id == members[1].checkpoint_id {
+                faults.second_contents.push(Finding::SecondContent(members));
+            }
+            Ok(())
+        })?;
 
         // Of each place, the first of each state, beside the first of all.
         let (mut first, mut previous) = (None::<Row>, None::<Row>);
-        spool.sorted(
-            |row| (row[LEDGER], row[COUNT], row[STATE], row[NAME]),
-            |row| {
-                let before = previous.replace(*row);
-                let one = first.filter(|first| same(first, row, &[LEDGER, COUNT]));
-                let Some(one) = one else {
-                    first = Some(*row);
-                    return Ok(());
-                };
-                let told = before.is_some_and(|before| same(&before, row, &[STATE]));
-                if told || same(&one, row, &[ID]) {
-                    return Ok(());
-                }
-                tell(Finding::SecondHistory(names.in_order(&one, row)?))
-            },
-        )?;
-
-        // Each beside the one before it, by time.
-        let mut previous = None::<Row>;
-        spool.sorted(
-            |row| (row[LEDGER], row[TIME], row[COUNT], row[NAME]),
-            |row| {
-                let before = previous.replace(*row);
-                let Some(before) = before.filter(|before| same(before, row, &[LEDGER])) else {
-                    return Ok(());
-                };
-                if row[COUNT] < before[COUNT] {
-                    tell(Finding::EntryCountFell(names.pair(&before, row)?))?;
-                }
-                let day = |row: &Row| row[TIME] / SECONDS_OF_A_DAY;
-                match (day(row) - day(&before)).checked_sub(1) {
-                    None | Some(0) => Ok(()),
-                    Some(days) => tell(Finding::Gap(names.pair(&before, row)?, days)),
-                }
-            },
-        )?;
-        Ok(copies)
+        by_place.sorted(|row| {
+            let row = &of_place_first(row);
+            let before = previous.replace(*row);
+            let one = first.filter(|first| same(first, row, &[COUNT]));
+            let Some(one) = one else {
+                first = Some(*row);
+                return Ok(());
+            };
+            let told = before.is_some_and(|before| same(&before, row, &[STATE]));
+            if !told && !same(&one, row, &[ID]) {
+                let members = names.in_order(&one, row)?;
+                faults
+                    .second_histories
+                    .push(Finding::SecondHistory(members));
+            }
+            Ok(())
+        })
     }
+}
+
+fn id_first([ledger, time, count, name, state, id, content]: &Row) -> Row {
+    [*id, *content, *name, *ledger, *time, *count, *state]
+}
+
+fn of_id_first([id, content, name, ledger, time, count, state]: &Row) -> Row {
+    [*ledger, *time, *count, *name, *state, *id, *content]
+}
+
+fn place_first([ledger, time, count, name, state, id, content]: &Row) -> Row {
+    [*count, *state, *name, *ledger, *time, *id, *content]
+}
+
+fn of_place_first([count, state, name, ledger, time, id, content]: &Row) -> Row {
+    [*ledger, *time, *count, *name, *state, *id, *content]
 }
 
 fn same(one: &Row, other: &Row, columns: &[usize]) -> bool {
@@ -194,17 +296,20 @@ impl Names {
     fn member(&mut self, row: &Row) -> std::io::Result<Member> {
         use column::{COUNT, NAME, TIME};
         self.0.seek(SeekFrom::Start(row[NAME]))?;
-        let mut line = String::new();
-        self.0.read_line(&mut line)?;
-        let mut parts = line.trim_end().rsplitn(3, '\t');
-        let mut part = || parts.next().unwrap_or_default();
+        let mut length = [0; NAME_LENGTH];
+        self.0.read_exact(&mut length)?;
+        let mut name = String::new();
+        let mut bytes = (&mut self.0).take(u64::from_le_bytes(length));
+        bytes.read_to_string(&mut name)?;
+        let mut parts = name.rsplitn(3, '\t');
+        let mut part = || parts.next().unwrap_or_default().to_owned();
         let (checkpoint_id, ledger_id, source) = (part(), part(), part());
         let time = i64::try_from(row[TIME]).unwrap_or_default();
         let time = chrono::DateTime::from_timestamp(time, 0).unwrap_or_default();
         Ok(Member {
-            source: serde_json::from_str(source)?,
-            ledger_id: ledger_id.into(),
-            checkpoint_id: checkpoint_id.into(),
+            source,
+            ledger_id,
+            checkpoint_id,
             timestamp: checkpoint::key::instant_text(time),
             entry_count: row[COUNT],
         })

@@ -19,7 +19,7 @@ use checkpoint::verdict::{Verdict, VerdictKind, explain, judge};
 pub(crate) use spool::Spool;
 
 pub use finding::{Finding, Member};
-pub use history::Histories;
+pub use history::{Histories, Stretch};
 pub use tally::{Counts, KeyTally, LedgerTally, Tally};
 
 /// Which checkpoints are looked at.
@@ -90,10 +90,21 @@ impl Judge {
     /// The verdict on one text; a valid one is explained when that is wanted. None for one that is not selected: a
     /// text that is no checkpoint belongs to every selection. This is RSA: tens of microseconds of work.
     pub fn check(&self, text: &[u8], explain_valid: bool) -> Option<Checked> {
-        match read(text) {
-            Err(verdict) => Some(Checked::malformed(verdict)),
-            Ok((published, _)) if !self.selection.contains(&published.outline) => None,
-            Ok((published, jws)) => Some(self.judge(published, &jws, explain_valid)),
+        match PublishedOutline::from_published_json(text) {
+            Ok(published) => self.check_read(published, explain_valid),
+            Err(error) => Some(Checked::malformed(Verdict::malformed(error))),
+        }
+    }
+
+    /// The verdict on one that was read already.
+    pub fn check_read(&self, published: PublishedOutline, explain_valid: bool) -> Option<Checked> {
+        match DetachedJws::parse(&published.signature) {
+            Ok(_) if !self.selection.contains(&published.outline) => None,
+            Ok(jws) => Some(self.judge(published, &jws, explain_valid)),
+            Err(error) => {
+                let fault = FieldFault::new("signature", error.to_string());
+                Some(Checked::malformed(Verdict::malformed(fault)))
+            }
         }
     }
 
@@ -161,16 +172,5 @@ impl Checked {
             outline: None,
             content: 0,
         }
-    }
-}
-
-fn read(text: &[u8]) -> Result<(PublishedOutline, DetachedJws), Verdict> {
-    let published = PublishedOutline::from_published_json(text).map_err(Verdict::malformed)?;
-    match DetachedJws::parse(&published.signature) {
-        Ok(jws) => Ok((published, jws)),
-        Err(error) => Err(Verdict::malformed(FieldFault::new(
-            "signature",
-            error.to_string(),
-        ))),
     }
 }

@@ -2,22 +2,21 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
-use rayon::slice::ParallelSliceMut as _;
-
-/// What is sorted: its columns are compared in an order of the caller's choice.
+/// What is sorted, by its first column, then by the next.
 pub(crate) type Row<const N: usize = 7> = [u64; N];
 
-/// Rows in memory at once; 14 MiB of seven columns.
-const MOST: usize = 1 << 18;
+/// Rows in memory at once; 7 MiB of seven columns.
+const MOST: usize = 1 << 17;
 
-/// Takes rows in any order, then gives them sorted, as often as wanted.
+/// Takes rows in any order, then gives them sorted.
 pub(crate) struct Spool<const N: usize = 7> {
     rows: Vec<Row<N>>,
-    /// Full loads of rows, one after the other, each of [`MOST`].
+    /// Full loads of rows, one after the other, each of [`MOST`] and sorted by itself.
     file: Option<BufWriter<File>>,
     loads: u64,
 }
@@ -33,6 +32,7 @@ impl<const N: usize> Spool<N> {
 
     pub(crate) fn push(&mut self, row: Row<N>) -> std::io::Result<()> {
         if self.rows.len() == MOST {
+            self.rows.sort_unstable();
             write(file(&mut self.file)?, &self.rows)?;
             self.loads += 1;
             self.rows.clear();
@@ -41,45 +41,32 @@ impl<const N: usize> Spool<N> {
         Ok(())
     }
 
-    /// Gives every row to `take`, in the order of `key`.
-    pub(crate) fn sorted<K: Ord + Copy + Send>(
-        &mut self,
-        key: impl Fn(&Row<N>) -> K + Sync,
+    /// Gives every row to `take`, in order.
+    pub(crate) fn sorted(
+        mut self,
         mut take: impl FnMut(&Row<N>) -> std::io::Result<()>,
     ) -> std::io::Result<()> {
-        self.rows.par_sort_unstable_by_key(&key);
-        let Some(writer) = &mut self.file else {
+        self.rows.sort_unstable();
+        let Some(writer) = self.file else {
             return self.rows.iter().try_for_each(take);
         };
-        writer.flush()?;
-        let unsorted = writer.get_mut();
-        unsorted.seek(SeekFrom::Start(0))?;
-        // Each load sorted by itself, then all of them merged.
-        let mut sorted = BufWriter::new(tempfile::tempfile()?);
-        let mut reader = BufReader::new(unsorted);
-        for _ in 0..self.loads {
-            let mut load = Vec::with_capacity(MOST);
-            while load.len() < MOST {
-                load.push(read(&mut reader)?);
-            }
-            load.par_sort_unstable_by_key(&key);
-            write(&mut sorted, &load)?;
-        }
-        let sorted = sorted.into_inner().map_err(|error| error.into_error())?;
-        let runs = (0..self.loads).map(|load| Run::open(&sorted, load));
-        let mut runs: Vec<Run<'_, N>> = runs.collect();
-        let mut heap = BinaryHeap::new();
+        let file = writer.into_inner().map_err(|error| error.into_error())?;
+        let mut runs: Vec<Run<'_, N>> = (0..self.loads).map(|n| Run::open(&file, n)).collect();
+        let mut heap = BinaryHeap::with_capacity(runs.len());
         for (number, run) in runs.iter_mut().enumerate() {
-            heap.extend(run.next()?.map(|row| Reverse((key(&row), row, number))));
+            heap.extend(run.next()?.map(|row| Reverse((row, number))));
         }
         let mut rest = self.rows.iter().peekable();
-        while let Some(Reverse((least, row, number))) = heap.pop() {
-            while let Some(row) = rest.next_if(|row| key(row) < least) {
+        while let Some(mut least) = heap.peek_mut() {
+            let Reverse((row, number)) = *least;
+            while let Some(row) = rest.next_if(|other| **other < row) {
                 take(row)?;
             }
             take(&row)?;
-            if let Some(run) = runs.get_mut(number) {
-                heap.extend(run.next()?.map(|row| Reverse((key(&row), row, number))));
+            let next = runs.get_mut(number).map_or(Ok(None), Run::next)?;
+            match next {
+                Some(next) => *least = Reverse((next, number)),
+                None => drop(PeekMut::pop(least)),
             }
         }
         rest.try_for_each(take)
@@ -123,9 +110,10 @@ impl<'a, const N: usize> Run<'a, N> {
         let mut bytes = vec![0; count as usize * size_of::<Row<N>>()];
         self.file
             .read_exact_at(&mut bytes, self.next * size_of::<Row<N>>() as u64)?;
-        let mut bytes = bytes.as_slice();
-        let rows = (0..count).map(|_| read(&mut bytes));
-        self.buffer = rows.collect::<std::io::Result<Vec<_>>>()?.into_iter();
+        let (columns, _) = bytes.as_chunks::<8>();
+        let (rows, _) = columns.as_chunks::<N>();
+        let rows = rows.iter().map(|row| row.map(u64::from_le_bytes));
+        self.buffer = rows.collect::<Vec<_>>().into_iter();
         self.next += count;
         Ok(self.buffer.next())
     }
@@ -136,54 +124,30 @@ fn write<const N: usize>(file: &mut impl Write, rows: &[Row<N>]) -> std::io::Res
     columns.try_for_each(|column| file.write_all(&column.to_le_bytes()))
 }
 
-fn read<const N: usize>(reader: &mut impl Read) -> std::io::Result<Row<N>> {
-    let mut row = [0; N];
-    for column in &mut row {
-        let mut bytes = [0; 8];
-        reader.read_exact(&mut bytes)?;
-        *column = u64::from_le_bytes(bytes);
-    }
-    Ok(row)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn sorted(rows: u64, column: usize) -> Vec<Row> {
-        let mut spool = Spool::new();
-        for n in 0..rows {
-            let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            spool.push([mixed % 1000, mixed, n, 0, 0, 0, 0]).unwrap();
-        }
-        let mut found = Vec::new();
-        for _ in 0..2 {
-            found.clear();
-            let take = |row: &Row| {
-                found.push(*row);
-                Ok(())
-            };
-            spool.sorted(|row| (row[column], row[2]), take).unwrap();
-        }
-        found
-    }
 
     #[test]
     fn everything_comes_back_in_order() {
         let most = MOST as u64;
         for rows in [0, 1, most, most + 1, 3 * most + 7] {
-            let found = sorted(rows, 0);
+            let mut spool = Spool::new();
+            for n in 0..rows {
+                let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                spool.push([mixed % 1000, mixed, n]).unwrap();
+            }
+            let mut found = Vec::new();
+            let take = |row: &Row<3>| {
+                found.push(*row);
+                Ok(())
+            };
+            spool.sorted(take).unwrap();
             assert_eq!(found.len() as u64, rows);
-            assert!(found.is_sorted_by_key(|row| (row[0], row[2])));
+            assert!(found.is_sorted());
             let mut numbers: Vec<u64> = found.iter().map(|row| row[2]).collect();
             numbers.sort_unstable();
             assert!(numbers.into_iter().eq(0..rows));
         }
-    }
-
-    #[test]
-    fn each_order_is_the_callers() {
-        let found = sorted(2 * MOST as u64 + 5, 1);
-        assert!(found.is_sorted_by_key(|row| row[1]));
     }
 }

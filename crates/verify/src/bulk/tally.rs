@@ -24,6 +24,11 @@ impl Counts {
         self.valid += u64::from(kind == VerdictKind::Valid);
     }
 
+    fn merge(&mut self, other: Self) {
+        self.all += other.all;
+        self.valid += other.valid;
+    }
+
     /// Those that are not valid.
     pub fn invalid(self) -> u64 {
         self.all - self.valid
@@ -36,7 +41,7 @@ pub struct KeyTally {
     /// How many.
     pub counts: Counts,
     /// The first and the last signing time of the valid ones.
-    pub signed: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    pub signed: Option<Range>,
 }
 
 /// What there is of one ledger.
@@ -45,7 +50,7 @@ pub struct LedgerTally {
     /// How many.
     pub counts: Counts,
     /// The first and the last timestamp of the valid ones.
-    pub time: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    pub time: Option<Range>,
     /// The largest entry_count of the valid ones.
     pub entry_count: u64,
 }
@@ -80,7 +85,7 @@ impl Tally {
             let key = self.keys.entry(key_id.clone()).or_default();
             key.counts.add(checked.kind);
             if let Some(time) = checked.signed_at.filter(|_| valid) {
-                widen(&mut key.signed, time);
+                widen(&mut key.signed, (time, time));
             }
         }
         if let Some(time) = checked.signed_at {
@@ -91,14 +96,46 @@ impl Tally {
             let ledger = self.ledgers.entry(outline.ledger_id.clone()).or_default();
             ledger.counts.add(checked.kind);
             if valid {
-                widen(&mut ledger.time, outline.timestamp.instant());
+                let time = outline.timestamp.instant();
+                widen(&mut ledger.time, (time, time));
                 ledger.entry_count = ledger.entry_count.max(outline.entry_count.get());
             }
         }
     }
+
+    /// Counts those that were counted elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        self.counts.merge(other.counts);
+        self.left_out += other.left_out;
+        self.not_recorded += other.not_recorded;
+        for (kind, count) in other.verdicts {
+            *self.verdicts.entry(kind).or_default() += count;
+        }
+        for (key_id, other) in other.keys {
+            let key = self.keys.entry(key_id).or_default();
+            key.counts.merge(other.counts);
+            if let Some(signed) = other.signed {
+                widen(&mut key.signed, signed);
+            }
+        }
+        for (ledger_id, other) in other.ledgers {
+            let ledger = self.ledgers.entry(ledger_id).or_default();
+            ledger.counts.merge(other.counts);
+            if let Some(time) = other.time {
+                widen(&mut ledger.time, time);
+            }
+            ledger.entry_count = ledger.entry_count.max(other.entry_count);
+        }
+        for (month, counts) in other.months {
+            self.months.entry(month).or_default().merge(counts);
+        }
+    }
 }
 
-fn widen(range: &mut Option<(DateTime<Utc>, DateTime<Utc>)>, time: DateTime<Utc>) {
-    let (first, last) = range.unwrap_or((time, time));
-    *range = Some((first.min(time), last.max(time)));
+/// From an instant to another one.
+type Range = (DateTime<Utc>, DateTime<Utc>);
+
+fn widen(range: &mut Option<Range>, (from, to): Range) {
+    let (first, last) = range.unwrap_or((from, to));
+    *range = Some((first.min(from), last.max(to)));
 }

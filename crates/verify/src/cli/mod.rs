@@ -1,5 +1,6 @@
 //! The command line of an auditor. It parses, calls inward, prints, and chooses an exit code.
 
+mod checker;
 pub mod consistency;
 mod failure;
 mod finish;

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::keyring::KeyringFile;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::in_log::{Believed, InLog};
 use super::pin::PinArg;
+use super::pipeline::Plain;
 use super::report::Report;
 use super::selecting::Selected;
 use super::show::Program;
@@ -107,8 +109,11 @@ impl Offline {
             selection,
             fingerprints,
         };
-        let every = self.format == ReportFormat::Ndjson;
-        pipeline::run(&files, &judge, every, &mut |outcomes| report.take(outcomes))?;
+        let plain = Plain {
+            none: self.format == ReportFormat::Ndjson,
+            latest: now + CLOCK_TOLERANCE,
+        };
+        pipeline::run(&files, &judge, plain, &mut |outcomes| report.take(outcomes))?;
         report.finish(now)
     }
 }

@@ -1,37 +1,55 @@
-//! Reads, verifies and reports at the same time: one thread reads, all cores verify, and the caller's takes what was
-//! found, in the order of the input. A few batches are under way, however many there are.
+//! Verifies everything that is to be read, on all cores, and tells what became of it in the order of the input.
 
 use std::path::PathBuf;
-use std::sync::mpsc::sync_channel;
-use std::thread;
 
 use rayon::prelude::*;
 
 use super::Failure;
-use super::inputs::{Input, Text, Trouble, read_all};
-use crate::bulk::{Checked, Judge};
+use super::checker::{Checker, Large};
+use super::inputs::{Input, Origin, Piece, Trouble, read_all};
+use crate::bulk::{Checked, Judge, Stretch, Tally};
+use crate::in_order::{Answer, WAITING, in_order};
 
-/// Texts of a batch, at most.
+pub use super::checker::Plain;
+
+/// Texts of a batch for one who asks a service, at most.
 const BATCH_TEXTS: usize = 1024;
 
-/// Bytes of a batch, about.
-const BATCH_BYTES: usize = 1 << 20;
+/// Pieces of a batch, at most.
+const BATCH_PIECES: usize = 1024;
 
-/// Batches that wait between two stages.
-const WAITING: usize = 2;
+/// Bytes of a batch, about: some milliseconds of work.
+const BATCH_BYTES: usize = 1 << 18;
 
-/// What became of one input.
+/// What became of one input, or of some.
 pub enum Outcome {
     /// It was verified.
-    Checked(Text, Box<Checked>),
+    Checked(Origin, Box<Checked>),
+    /// These were verified, and nothing is to be told of any of them by itself.
+    Plain(Box<Run>),
     /// It was not selected.
-    LeftOut(Text),
+    LeftOut(Origin),
     /// It could not be read or asked for, because of this.
     Failed(String),
     /// An export has not the rows of which its first line speaks.
     NotWhole(String),
     /// An export tells of a resumption of the clock.
     Resumed(String),
+}
+
+/// Texts that follow one another in one of the paths that were given.
+#[derive(Default)]
+pub struct Run {
+    /// In which one, from 0 on.
+    pub path: usize,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// How many they are.
+    pub tally: Tally,
+    /// Where they stand in the histories of their ledgers.
+    pub stretch: Stretch,
+    /// Those that are signed at times that are yet to come: how many, and where the first of them stands.
+    pub ahead: Option<(u64, String)>,
 }
 
 impl From<Trouble> for Outcome {
@@ -47,56 +65,85 @@ impl From<Trouble> for Outcome {
 /// Takes outcomes; an error ends it all.
 pub type Take<'a> = &'a mut dyn FnMut(Vec<Outcome>) -> Result<(), Failure>;
 
-/// Verifies everything; `explain_every` valid one, or those alone that are printed one by one.
+/// Verifies everything; of those that `plain` says nothing is told by itself.
 ///
 /// # Errors
 /// That of `take`.
-pub fn run(
-    paths: &[PathBuf],
+pub fn run(paths: &[PathBuf], judge: &Judge, plain: Plain, take: Take) -> Result<(), Failure> {
+    let worker = || {
+        let mut checker = Checker::new(judge, plain);
+        move |batch: Vec<Piece>, answer: &Answer<Vec<Outcome>>| {
+            let mut batch = batch.into_iter();
+            let go_on = batch.all(|piece| {
+                checker.check(piece, &mut |found, large| {
+                    // What stands before it comes before it.
+                    answer.give(found) && spread(large, judge, plain, answer)
+                })
+            });
+            go_on && answer.give(checker.finish())
+        }
+    };
+    in_order(|send| pieces(paths, send), worker, take)
+}
+
+/// Verifies a file on all cores, in its order, where one core would take too long for all that wait behind it.
+fn spread(
+    mut large: Large<'_>,
     judge: &Judge,
-    explain_every: bool,
-    take: Take,
-) -> Result<(), Failure> {
-    thread::scope(|scope| {
-        let (to_verify, batches) = sync_channel(WAITING);
-        let (to_take, results) = sync_channel(WAITING);
-        scope.spawn(move || batch(paths, &mut |batch| to_verify.send(batch).is_ok()));
-        scope.spawn(move || {
-            for batch in batches {
-                let check = |input| check(judge, explain_every, input);
-                let outcomes: Vec<Outcome> = Vec::into_par_iter(batch).map(check).collect();
-                if to_take.send(outcomes).is_err() {
-                    return;
-                }
-            }
-        });
-        // When this returns early, the others cannot send any more, and end.
-        results.into_iter().try_for_each(take)
-    })
+    plain: Plain,
+    answer: &Answer<Vec<Outcome>>,
+) -> bool {
+    let verify = |pieces: Vec<Piece>| {
+        let one = |piece| {
+            let mut checker = Checker::new(judge, plain);
+            checker.check_read(piece);
+            checker.finish()
+        };
+        let found: Vec<_> = pieces.into_par_iter().map(one).collect();
+        found.into_iter().all(|found| answer.give(found))
+    };
+    let most = WAITING * rayon::current_num_threads();
+    let mut pieces = Vec::with_capacity(most);
+    let (file, size) = (&mut large.file, Some(large.size));
+    let go_on = large.place.read_from(file, size, &mut |piece| {
+        pieces.push(piece);
+        pieces.len() < most || verify(std::mem::take(&mut pieces))
+    });
+    go_on && verify(pieces)
 }
 
-fn check(judge: &Judge, explain_every: bool, input: Input) -> Outcome {
-    match input {
-        Err(trouble) => trouble.into(),
-        Ok(text) => match judge.check(&text.bytes, explain_every || text.alone) {
-            Some(checked) => Outcome::Checked(text, Box::new(checked)),
-            None => Outcome::LeftOut(text),
-        },
-    }
-}
-
-/// Gives the inputs in batches to `send` until that says stop.
-pub fn batch(paths: &[PathBuf], send: &mut dyn FnMut(Vec<Input>) -> bool) {
+/// Gives the inputs to `send`, in batches, until that says stop.
+fn pieces(paths: &[PathBuf], send: &mut dyn FnMut(Vec<Piece>) -> bool) {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut stopped = false;
-    read_all(paths, &mut |input| {
-        bytes += input.as_ref().map_or(0, |text| text.bytes.len());
-        batch.push(input);
-        if batch.len() >= BATCH_TEXTS || bytes >= BATCH_BYTES {
+    read_all(paths, &mut |piece| {
+        bytes += piece.weight();
+        batch.push(piece);
+        if bytes >= BATCH_BYTES || batch.len() >= BATCH_PIECES {
             bytes = 0;
             stopped = !send(std::mem::take(&mut batch));
         }
         !stopped
+    });
+    if !stopped && !batch.is_empty() {
+        send(batch);
+    }
+}
+
+/// Gives the inputs in batches to `send` until that says stop, all of them read.
+pub fn batch(paths: &[PathBuf], send: &mut dyn FnMut(Vec<Input>) -> bool) {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    let mut stopped = false;
+    read_all(paths, &mut |piece| {
+        piece.each(&mut |input| {
+            bytes += input.as_ref().map_or(0, |text| text.bytes.len());
+            batch.push(input);
+            if batch.len() >= BATCH_TEXTS || bytes >= BATCH_BYTES {
+                bytes = 0;
+                stopped = !send(std::mem::take(&mut batch));
+            }
+            !stopped
+        })
     });
     if !stopped && !batch.is_empty() {
         send(batch);

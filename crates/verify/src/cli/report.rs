@@ -7,16 +7,16 @@ use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::inputs::{Text, total_bytes};
+use super::inputs::{Origin, total_bytes};
 use super::keyring;
 use super::notes::Notes;
 use super::pin::pinned_text;
-use super::pipeline::Outcome;
+use super::pipeline::{Outcome, Run};
 use super::selecting::Selected;
 use super::show::{Program, json_line, print};
 use super::verdict_line::VerdictLine;
 use super::{Failure, ReportFormat};
-use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Member, Tally};
+use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Member, Stretch, Tally};
 use checkpoint::counted::counted;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::key::{Fingerprint, KeyId, KeyVersion, instant_text};
@@ -39,6 +39,8 @@ pub struct Report {
     pub(super) format: ReportFormat,
     bar: ProgressBar,
     histories: Histories,
+    /// By which contents are compared.
+    by: Fingerprints,
     pub(super) inputs: Vec<String>,
     /// Whom the verdicts are by, in a sentence.
     pub(super) believed: String,
@@ -84,17 +86,20 @@ impl Report {
         now: DateTime<Utc>,
     ) -> Result<Self, Failure> {
         // Drawn on standard error, when that is a terminal.
-        let bar = match total_bytes(files) {
-            Some(bytes) => ProgressBar::new(bytes),
-            None => ProgressBar::no_length(),
-        };
+        let bar = ProgressBar::no_length();
+        if !bar.is_hidden()
+            && let Some(bytes) = total_bytes(files)
+        {
+            bar.set_length(bytes);
+        }
         let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left");
         bar.set_style(style.map_err(Failure::impossible)?);
         Ok(Self {
             program,
             format,
             bar,
-            histories: Histories::new(fingerprints.clone()).map_err(temporary)?,
+            histories: Histories::new().map_err(temporary)?,
+            by: fingerprints.clone(),
             inputs: files.iter().map(|f| f.display().to_string()).collect(),
             believed: String::new(),
             told_by: None,
@@ -164,24 +169,39 @@ impl Report {
                 Outcome::Failed(problem) => self.failures.push(problem),
                 Outcome::NotWhole(problem) => self.faults.push(Finding::NotWhole(problem)),
                 Outcome::Resumed(told) => self.remarks.push(Finding::ClockResumed(told)),
-                Outcome::LeftOut(text) => {
+                Outcome::LeftOut(origin) => {
+                    self.count(origin.path, 1, 0);
+                    self.bar.inc(origin.size as u64 + 1);
                     self.tally.left_out += 1;
-                    self.bar.inc(text.bytes.len() as u64 + 1);
-                    if let Some(Some(unselected)) = self.unselected.get_mut(text.path) {
-                        *unselected += 1;
+                }
+                Outcome::Plain(run) => {
+                    let Run {
+                        path,
+                        bytes,
+                        tally,
+                        stretch,
+                        ahead,
+                    } = *run;
+                    self.count(path, tally.left_out, tally.counts.all);
+                    self.bar.inc(bytes);
+                    self.tally.merge(tally);
+                    self.histories.take(stretch).map_err(temporary)?;
+                    if let Some((count, first)) = ahead {
+                        self.ahead.get_or_insert((0, first)).0 += count;
                     }
                 }
-                Outcome::Checked(text, checked) => {
-                    self.bar.inc(text.bytes.len() as u64 + 1);
+                Outcome::Checked(origin, checked) => {
+                    self.count(origin.path, 0, 1);
+                    self.bar.inc(origin.size as u64 + 1);
                     self.tally.add(&checked);
-                    if let Some(unselected) = self.unselected.get_mut(text.path) {
-                        *unselected = None;
-                    }
-                    let place = text.place();
+                    let place = origin.place();
                     self.look_ahead(&checked, &place);
-                    self.look_for(&text, &checked, &place);
-                    self.histories.add(&checked, &place).map_err(temporary)?;
-                    self.show(&text, place, *checked, &mut shown);
+                    self.look_for(&origin, &checked, &place);
+                    let mut stretch = Stretch::default();
+                    let write = |to: &mut Vec<u8>| to.extend_from_slice(place.as_bytes());
+                    stretch.add(&checked, &self.by, write);
+                    self.histories.take(stretch).map_err(temporary)?;
+                    self.show(&origin, place, *checked, &mut shown);
                 }
             }
         }
@@ -195,6 +215,17 @@ impl Report {
         self.bar.suspend(|| print(&shown))
     }
 
+    /// Notes how much of one of the inputs was left out, and how much was not.
+    fn count(&mut self, path: usize, left_out: u64, checked: u64) {
+        let Some(unselected) = self.unselected.get_mut(path) else {
+            return;
+        };
+        match unselected {
+            Some(unselected) if checked == 0 => *unselected += left_out,
+            _ => *unselected = None,
+        }
+    }
+
     fn look_ahead(&mut self, checked: &Checked, place: &str) {
         let Some(signed_at) = checked.signed_at else {
             return;
@@ -206,8 +237,8 @@ impl Report {
     }
 
     /// Whether the service has it on record.
-    fn look_for(&mut self, text: &Text, checked: &Checked, place: &str) {
-        let is_said = text.alone && self.format == ReportFormat::Text;
+    fn look_for(&mut self, origin: &Origin, checked: &Checked, place: &str) {
+        let is_said = origin.alone && self.format == ReportFormat::Text;
         if checked.is_not_recorded() && !is_said {
             let member = Member::alone(checked, place.to_owned());
             let finding = Finding::NotRecorded([member]);
@@ -215,8 +246,8 @@ impl Report {
         }
     }
 
-    fn show(&mut self, text: &Text, place: String, checked: Checked, shown: &mut String) {
-        let told = text.alone || checked.kind != VerdictKind::Valid;
+    fn show(&mut self, origin: &Origin, place: String, checked: Checked, shown: &mut String) {
+        let told = origin.alone || checked.kind != VerdictKind::Valid;
         self.told |= told;
         let key_id = checked.key_id.as_ref();
         let line = VerdictLine {
@@ -226,8 +257,8 @@ impl Report {
         };
         match self.format {
             ReportFormat::Text if told => shown.push_str(&line.to_text(self.told_by.as_deref())),
-            ReportFormat::Json if told => self.verdicts.push(line.to_json(text)),
-            ReportFormat::Ndjson => shown.push_str(&json_line(&line.to_json(text))),
+            ReportFormat::Json if told => self.verdicts.push(line.to_json(origin)),
+            ReportFormat::Ndjson => shown.push_str(&json_line(&line.to_json(origin))),
             ReportFormat::Html if line.checked.kind != VerdictKind::Valid => {
                 if self.bad.len() < MAX_ON_PAGE {
                     self.bad.push(line);
@@ -289,10 +320,8 @@ impl Report {
     }
 
     fn look_at_histories(&mut self) -> Result<(), Failure> {
-        let histories = std::mem::replace(
-            &mut self.histories,
-            Histories::new(Fingerprints::default()).map_err(temporary)?,
-        );
+        let histories =
+            std::mem::replace(&mut self.histories, Histories::new().map_err(temporary)?);
         let copies = histories.finish(|finding| {
             match finding.is_fault() {
                 true => self.faults.push(finding),

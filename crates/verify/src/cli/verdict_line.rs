@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::inputs::Text;
+use super::inputs::Origin;
 use crate::bulk::Checked;
 use checkpoint::key::{Fingerprint, instant_text};
 use checkpoint::visible::visible;
@@ -30,12 +30,12 @@ impl VerdictLine {
         format!("{}\n", visible(&line))
     }
 
-    pub(super) fn to_json(&self, text: &Text) -> Value {
+    pub(super) fn to_json(&self, origin: &Origin) -> Value {
         let checked = &self.checked;
         let outline = checked.outline.as_ref();
         json!({
-            "file": text.source.as_ref(),
-            "line": text.line,
+            "file": origin.source.as_ref(),
+            "line": origin.line,
             "ledger_id": outline.map(|outline| outline.ledger_id.as_str()),
             "checkpoint_id": outline.map(|outline| outline.checkpoint_id.as_str()),
             "verdict": checked.kind.as_str(),

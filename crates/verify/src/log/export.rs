@@ -9,32 +9,20 @@
 //! The keyring in the export is never believed; what its first line says of the rows is compared with them.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Read};
-use std::sync::mpsc::sync_channel;
-use std::thread;
+use std::io::BufRead;
 
 use chrono::{DateTime, Utc};
-use rayon::prelude::*;
 
 use super::headers::{Headers, Judged, KnownHeader, malformed};
-use super::order::{Disorders, FIRST_LINE, MAX_TOLD, Names, Order};
+use super::order::{Disorders, FIRST_LINE, MAX_TOLD, Names, Order, Places};
+use super::rows::{LEVEL, each_chunk, groups};
 use crate::bulk::{Fingerprints, Judge, Selection};
-use checkpoint::checkpoint::{MAX_JSON_BYTES, Outline};
+use checkpoint::checkpoint::{CanonicalJson, Outline};
 use checkpoint::keyring::PinnedKeyring;
-use checkpoint::lines::content;
 use checkpoint::log::export::{ExportReader, ReadError};
 use checkpoint::log::proof::TreeHead;
 use checkpoint::log::tree::{Frontier, TreeHash};
 use checkpoint::verdict::VerdictKind;
-
-/// Bytes of lines that are worked on at once.
-const CHUNK: usize = 1 << 22;
-
-/// Chunks that wait.
-const WAITING: usize = 1;
-
-/// Lines that one core takes at once, as a power of two: those of a complete subtree.
-const LEVEL: u8 = 8;
 
 /// A row that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,28 +88,22 @@ impl ExportReport {
             }
             Subtree::Leaves(leaves) => leaves.into_iter().for_each(|leaf| tree.push(leaf)),
         }
-        self.note_valid(judged.valid.len() as u64);
-        for (index, LedgerRow { outline, signed_at }) in judged.valid {
-            order.take(first + index, outline, signed_at)?;
-        }
-        for (index, judged) in judged.invalid {
+        self.take_rows(first, judged.rows, order)
+    }
+
+    /// Takes rows, of which the first stands in this line.
+    fn take_rows(
+        &mut self,
+        first: u64,
+        rows: JudgedRows,
+        order: &mut Order,
+    ) -> std::io::Result<()> {
+        self.note_valid(rows.valid.len() as u64);
+        order.take(first, &rows.valid)?;
+        for (index, judged) in rows.invalid {
             self.note(first + index, judged);
         }
         Ok(())
-    }
-
-    /// Takes a row that was verified by its own signature.
-    fn take_one(&mut self, line: u64, row: Verified, order: &mut Order) -> std::io::Result<()> {
-        match row {
-            Ok(LedgerRow { outline, signed_at }) => {
-                self.note_valid(1);
-                order.take(line, outline, signed_at)
-            }
-            Err(judged) => {
-                self.note(line, judged);
-                Ok(())
-            }
-        }
     }
 
     fn note(&mut self, line: u64, judged: Judged) {
@@ -157,24 +139,30 @@ pub fn check_export<R: BufRead + Send>(
     report.promised = (reader.rows, reader.root.clone());
     let resumptions = reader.resumptions.clone();
     let mut order = Order::new(resumptions.clone());
-    each_chunk(reader.into_rest(), &mut |lines| {
-        let left = usize::try_from(head.size.saturating_sub(tree.size())).unwrap_or(usize::MAX);
-        let (covered, beyond) = lines.split_at(left.min(lines.len()));
-        for judged in judge_groups(covered, tree.size(), &known, keyring) {
+    let judge_chunk = |first: u64, rows: &[&[u8]]| {
+        let left = usize::try_from(head.size.saturating_sub(first)).unwrap_or(usize::MAX);
+        let (covered, beyond) = rows.split_at(left.min(rows.len()));
+        let mut headers = Headers::new(&known, keyring);
+        let covered: Vec<_> = groups(first, covered.len())
+            .filter_map(|range| covered.get(range))
+            .map(|rows| judge_group(rows, &mut headers, &judge.fingerprints))
+            .collect();
+        (covered, leaves(beyond), judge_each(&judge, beyond))
+    };
+    each_chunk(reader.into_rest(), judge_chunk, &mut |judged| {
+        let (covered, beyond, each) = judged;
+        for judged in covered {
             report.take(judged, &mut tree, &mut order)?;
         }
         if tree.size() >= head.size {
             // Where the head ends, before anything is taken beyond it.
             report.root.get_or_insert_with(|| tree.root());
         }
-        for (line, judged) in beyond.iter().zip(judge_each(&judge, beyond)) {
-            let number = tree.size() + FIRST_LINE;
-            tree.push(TreeHash::leaf(line));
-            report.take_one(number, judged, &mut order)?;
-        }
-        report.rows += lines.len() as u64;
-        Ok(())
+        let first = tree.size() + FIRST_LINE;
+        beyond.into_iter().for_each(|leaf| tree.push(leaf));
+        report.take_rows(first, each, &mut order)
     })?;
+    report.rows = tree.size();
     report.whole = Some(tree.root());
     report.root.get_or_insert_with(|| tree.root());
     if report.rows >= head.size && report.root == Some(head.root) {
@@ -190,11 +178,10 @@ pub fn check_export<R: BufRead + Send>(
     };
     let mut order = Order::new(resumptions);
     let rows = ExportReader::open(open()?)?.into_rest();
-    each_chunk(rows, &mut |lines| {
-        for judged in judge_each(&judge, lines) {
-            each.rows += 1;
-            each.take_one(each.rows + FIRST_LINE - 1, judged, &mut order)?;
-        }
+    let judge_rows = |_, rows: &[&[u8]]| (rows.len() as u64, judge_each(&judge, rows));
+    each_chunk(rows, judge_rows, &mut |(count, rows)| {
+        each.take_rows(each.rows + FIRST_LINE, rows, &mut order)?;
+        each.rows += count;
         Ok(())
     })?;
     each.together = together(order, &open)?;
@@ -208,11 +195,12 @@ fn together<R: BufRead + Send>(
 ) -> Result<Disorders, ReadError> {
     let (pairs, mut found) = order.finish()?;
     if !pairs.is_empty() {
-        let (mut names, mut next) = (Names::of(&pairs), FIRST_LINE);
+        let mut names = Names::of(&pairs);
         let rows = ExportReader::open(open()?)?.into_rest();
-        each_chunk(rows, &mut |lines| {
-            names.take(next, lines);
-            next += lines.len() as u64;
+        let wanted = names.lines();
+        let read = |first, rows: &[&[u8]]| Names::read(&wanted, first + FIRST_LINE, rows);
+        each_chunk(rows, read, &mut |found| {
+            names.take(found);
             Ok(())
         })?;
         names.tell(pairs, &mut found);
@@ -220,76 +208,84 @@ fn together<R: BufRead + Send>(
     Ok(found)
 }
 
-/// Where a valid row stands in its ledger, and when it was signed.
-struct LedgerRow {
-    outline: Outline,
-    signed_at: DateTime<Utc>,
+/// What was found of some rows, each with its index.
+#[derive(Default)]
+struct JudgedRows {
+    valid: Places,
+    invalid: Vec<(u64, Judged)>,
 }
 
-/// A valid row, or what is wrong with it.
-type Verified = Result<LedgerRow, Judged>;
-
-/// Verifies lines by their own signatures, on all cores.
-fn judge_each(judge: &Judge, lines: &[&[u8]]) -> Vec<Verified> {
-    let judged = lines.par_iter().filter_map(|line| {
-        let checked = judge.check(line, false)?;
-        match (checked.kind, checked.outline, checked.signed_at) {
+/// Verifies rows by their own signatures.
+fn judge_each(judge: &Judge, rows: &[&[u8]]) -> JudgedRows {
+    let mut judged = JudgedRows::default();
+    for (index, row) in (0..).zip(rows) {
+        // None is left out.
+        let Some(checked) = judge.check(row, false) else {
+            continue;
+        };
+        match (checked.kind, &checked.outline, checked.signed_at) {
             (VerdictKind::Valid, Some(outline), Some(signed_at)) => {
-                Some(Ok(LedgerRow { outline, signed_at }))
+                let place = outline.into();
+                judged
+                    .valid
+                    .add(index, &place, signed_at, &judge.fingerprints);
             }
-            (kind, ..) => Some(Err(Judged {
-                kind,
-                explanation: checked.explanation,
-            })),
+            (kind, ..) => {
+                let explanation = checked.explanation;
+                judged.invalid.push((index, Judged { kind, explanation }));
+            }
         }
-    });
-    judged.collect()
+    }
+    judged
 }
 
-/// The leaves of some lines, put together as far as they are a complete subtree.
+/// The leaves of some rows, put together as far as they are a complete subtree.
 enum Subtree {
     Complete(TreeHash),
     Leaves(Vec<TreeHash>),
 }
 
-/// What was found of some lines.
+/// What was found of some rows that the head may count.
 struct JudgedGroup {
     subtree: Subtree,
-    /// The valid ones, by their index in the group.
-    valid: Vec<(u64, LedgerRow)>,
-    /// The others, by their index in the group.
-    invalid: Vec<(u64, Judged)>,
+    rows: JudgedRows,
 }
 
-/// Judges lines on all cores, in groups that are complete subtrees but for the first and the last.
-fn judge_groups(
-    lines: &[&[u8]],
-    before: u64,
-    known: &[KnownHeader],
-    keyring: &PinnedKeyring,
-) -> Vec<JudgedGroup> {
-    let rows = 1 << LEVEL;
-    let missing = usize::try_from(before.next_multiple_of(rows as u64) - before).unwrap_or(0);
-    let (first, rest) = lines.split_at(missing.min(lines.len()));
-    let judge = |lines: &[&[u8]]| judge_group(lines, &mut Headers::new(known, keyring));
-    let rest = rest.par_chunks(rows).map(judge);
-    let first = (!first.is_empty()).then(|| judge(first));
-    first.into_iter().chain(rest.collect::<Vec<_>>()).collect()
+fn leaves(rows: &[&[u8]]) -> Vec<TreeHash> {
+    rows.iter().map(|row| TreeHash::leaf(row)).collect()
 }
 
-fn judge_group(lines: &[&[u8]], headers: &mut Headers<'_>) -> JudgedGroup {
-    let mut leaves = Vec::with_capacity(lines.len());
-    let (mut valid, mut invalid) = (Vec::with_capacity(lines.len()), Vec::new());
-    for (index, line) in (0..).zip(lines) {
-        leaves.push(TreeHash::leaf(line));
-        match headers
-            .judge(line)
-            .and_then(|signed_at| place(line, signed_at))
-        {
-            Ok(place) => valid.push((index, place)),
-            Err(judged) => invalid.push((index, judged)),
+fn judge_group(
+    rows: &[&[u8]],
+    headers: &mut Headers<'_>,
+    fingerprints: &Fingerprints,
+) -> JudgedGroup {
+    let mut judged = JudgedRows::default();
+    for (index, row) in (0..).zip(rows) {
+        let found = match CanonicalJson::read(row) {
+            Some(text) => headers
+                .judge_signature(text.signature)
+                .and_then(|signed_at| {
+                    judged
+                        .valid
+                        .add(index, &text.place, instant(signed_at)?, fingerprints);
+                    Ok(())
+                }),
+            None => headers.judge(row).and_then(|signed_at| {
+                let outline = Outline::from_published_json(row);
+                let outline = outline.map_err(|error| malformed(&error))?;
+                let place = (&outline).into();
+                judged
+                    .valid
+                    .add(index, &place, instant(signed_at)?, fingerprints);
+                Ok(())
+            }),
+        };
+        if let Err(found) = found {
+            judged.invalid.push((index, found));
         }
     }
+    let leaves = leaves(rows);
     let subtree = match leaves.len() == 1 << LEVEL {
         false => Subtree::Leaves(leaves),
         true => {
@@ -300,62 +296,14 @@ fn judge_group(lines: &[&[u8]], headers: &mut Headers<'_>) -> JudgedGroup {
     };
     JudgedGroup {
         subtree,
-        valid,
-        invalid,
+        rows: judged,
     }
 }
 
-fn place(line: &[u8], signed_at: i64) -> Verified {
-    let outline = Outline::from_published_json(line).map_err(|error| malformed(&error))?;
-    let signed_at = DateTime::from_timestamp(signed_at, 0).ok_or_else(|| {
+fn instant(signed_at: i64) -> Result<DateTime<Utc>, Judged> {
+    DateTime::from_timestamp(signed_at, 0).ok_or_else(|| {
         malformed(&format!(
             "signature: iat: is {signed_at}, which is not a time"
         ))
-    })?;
-    Ok(LedgerRow { outline, signed_at })
-}
-
-/// Gives all lines to `take`, in order, many at once; they are read meanwhile.
-fn each_chunk(
-    mut rows: impl Read + Send,
-    take: &mut dyn FnMut(&[&[u8]]) -> std::io::Result<()>,
-) -> Result<(), ReadError> {
-    thread::scope(|scope| {
-        let (to_take, chunks) = sync_channel(WAITING);
-        let reader = scope.spawn(move || -> std::io::Result<()> {
-            let mut rest = Vec::new();
-            loop {
-                let mut chunk: Vec<u8> = std::mem::take(&mut rest);
-                chunk.reserve(CHUNK);
-                let read = (&mut rows).take(CHUNK as u64).read_to_end(&mut chunk)?;
-                let end = match memchr::memrchr(b'\n', &chunk) {
-                    Some(at) if read > 0 => at + 1,
-                    // A line that is longer than any is, or the last one, without an end.
-                    _ if read == 0 || chunk.len() > MAX_JSON_BYTES => chunk.len(),
-                    _ => 0,
-                };
-                rest = chunk.split_off(end);
-                if !chunk.is_empty() && to_take.send(chunk).is_err() || read == 0 {
-                    return Ok(());
-                }
-            }
-        });
-        let mut count = FIRST_LINE;
-        for chunk in chunks {
-            let chunk = chunk.strip_suffix(b"\n").unwrap_or(&chunk);
-            let mut lines = Vec::with_capacity(chunk.len() / 512);
-            let mut start = 0;
-            for end in memchr::memchr_iter(b'\n', chunk).chain([chunk.len()]) {
-                let line = content(chunk.get(start..end).unwrap_or_default(), MAX_JSON_BYTES);
-                if line.len() > MAX_JSON_BYTES {
-                    return Err(ReadError::TooLong(count, MAX_JSON_BYTES));
-                }
-                lines.push(line);
-                (start, count) = (end + 1, count + 1);
-            }
-            take(&lines)?;
-        }
-        let ended = |_| std::io::Error::other("the thread that reads was ended");
-        Ok(reader.join().map_err(ended)??)
     })
 }

@@ -101,6 +101,18 @@ impl<'a> Headers<'a> {
         let Some(header) = header else {
             return self.judge_whole(line);
         };
+        self.judge_by(header, signature)
+    }
+
+    /// When it was signed, if this signature of a row that is canonical is valid.
+    pub(super) fn judge_signature(&mut self, signature: &str) -> Result<i64, Judged> {
+        let signature = signature.as_bytes();
+        let end = memchr::memchr(b'.', signature).unwrap_or(signature.len());
+        let header = signature.get(..end).unwrap_or_default();
+        self.judge_by(header, signature)
+    }
+
+    fn judge_by(&mut self, header: &[u8], signature: &[u8]) -> Result<i64, Judged> {
         if let Some(signed_at) = self.known_to_be_valid_at(header) {
             return Ok(signed_at);
         }

@@ -3,6 +3,7 @@
 mod export;
 mod headers;
 mod order;
+mod rows;
 
 pub use export::{ExportReport, Fault, check_export};
 pub use order::{Disorder, Disorders, told as told_resumption};

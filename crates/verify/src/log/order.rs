@@ -1,12 +1,14 @@
 //! What only shows when the rows of an export are seen in their order: whether they keep the rules by which a record takes rows
 //! (see [`checkpoint::history::rules`]). Whoever has the key in force can sign a second history, and a head over it: its rows are all valid.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 
 use crate::bulk::{Fingerprints, Spool};
-use checkpoint::checkpoint::{Outline, PublishedOutline};
+use checkpoint::checkpoint::{
+    CumulativeHash, EntryCount, OutlineText, PublishedOutline, Timestamp, TotalVolume,
+};
 use checkpoint::history::Resumption;
 use checkpoint::history::rules::check_clock;
 use checkpoint::key::instant_text;
@@ -66,16 +68,71 @@ pub fn told(resumption: &Resumption) -> String {
     )
 }
 
+/// Where valid rows stand in their ledgers, and when they were signed. Whoever judged them puts them down.
+#[derive(Default)]
+pub(super) struct Places {
+    rows: Vec<Place>,
+    /// The names of their ledgers and their own, one after the other.
+    names: String,
+}
+
+struct Place {
+    /// How many rows are between the first of all, valid or not, and this one.
+    index: u64,
+    signed_at: DateTime<Utc>,
+    /// A fingerprint of both names.
+    name: u64,
+    /// The bytes of both names.
+    lengths: [usize; 2],
+    timestamp: Timestamp,
+    entry_count: EntryCount,
+    state: (CumulativeHash, TotalVolume),
+}
+
+impl Places {
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn add(
+        &mut self,
+        index: u64,
+        row: &OutlineText<'_>,
+        signed_at: DateTime<Utc>,
+        fingerprints: &Fingerprints,
+    ) {
+        let (ledger, id) = (row.ledger_id, row.checkpoint_id);
+        self.names.push_str(ledger);
+        self.names.push_str(id);
+        self.rows.push(Place {
+            index,
+            signed_at,
+            name: fingerprints.of((ledger, id)),
+            lengths: [ledger.len(), id.len()],
+            timestamp: row.timestamp,
+            entry_count: row.entry_count,
+            state: (row.cumulative_hash, row.total_volume),
+        });
+    }
+}
+
+/// The newest row of a ledger.
+struct Newest {
+    line: u64,
+    checkpoint_id: String,
+    timestamp: Timestamp,
+    entry_count: EntryCount,
+    state: (CumulativeHash, TotalVolume),
+}
+
 /// Follows valid rows in their order. Its memory grows with the ledgers alone: the names go to a temporary file.
 pub(super) struct Order {
-    /// The newest row of each ledger, with its line.
-    ledgers: HashMap<String, (u64, Outline)>,
+    ledgers: HashMap<String, Newest>,
     /// The newest signature, with its line.
     newest: Option<(DateTime<Utc>, u64)>,
     resumptions: VecDeque<Resumption>,
     /// A fingerprint of each name, and the line.
     names: Spool<2>,
-    fingerprints: Fingerprints,
     found: Disorders,
 }
 
@@ -86,55 +143,70 @@ impl Order {
             newest: None,
             resumptions: resumptions.into(),
             names: Spool::new(),
-            fingerprints: Fingerprints::default(),
             found: Disorders::default(),
         }
     }
 
-    /// Takes the next row that is valid.
+    /// Takes the next rows that are valid; the first of all stands in this line.
     ///
     /// # Errors
     /// When the temporary file cannot be written.
-    pub(super) fn take(
-        &mut self,
-        line: u64,
-        outline: Outline,
-        signed_at: DateTime<Utc>,
-    ) -> std::io::Result<()> {
-        self.follow_clock(line, signed_at);
-        let name = (outline.ledger_id.as_str(), outline.checkpoint_id.as_str());
-        self.names.push([self.fingerprints.of(name), line])?;
-        let Some((at, newest)) = self.ledgers.get_mut(outline.ledger_id.as_str()) else {
-            let ledger_id = outline.ledger_id.to_string();
-            self.ledgers.insert(ledger_id, (line, outline));
-            return Ok(());
+    pub(super) fn take(&mut self, first: u64, places: &Places) -> std::io::Result<()> {
+        let mut names = places.names.as_str();
+        for place in &places.rows {
+            let mut next = |length| {
+                let (name, rest) = names.split_at_checked(length).unwrap_or_default();
+                names = rest;
+                name
+            };
+            let [ledger, id] = place.lengths.map(&mut next);
+            self.follow_clock(first + place.index, place.signed_at);
+            self.names.push([place.name, first + place.index])?;
+            self.follow_ledger(first + place.index, ledger, id, place);
+        }
+        Ok(())
+    }
+
+    fn follow_ledger(&mut self, line: u64, ledger: &str, b: &str, place: &Place) {
+        let Some(newest) = self.ledgers.get_mut(ledger) else {
+            let newest = Newest {
+                line,
+                checkpoint_id: b.to_owned(),
+                timestamp: place.timestamp,
+                entry_count: place.entry_count,
+                state: place.state,
+            };
+            self.ledgers.insert(ledger.to_owned(), newest);
+            return;
         };
-        let (ledger, lines) = (&outline.ledger_id, [*at, line]);
-        let (a, b) = (&newest.checkpoint_id, &outline.checkpoint_id);
-        let (before, after) = (newest.entry_count.get(), outline.entry_count.get());
-        let state = |outline: &Outline| (outline.cumulative_hash, outline.total_volume.get());
+        let (a, lines) = (&newest.checkpoint_id, [newest.line, line]);
+        let (before, after) = (newest.entry_count.get(), place.entry_count.get());
         if after < before {
             let problem =
                 format!("ledger {ledger}: entry_count falls from {before} ({a}) to {after} ({b})");
             self.found.note(lines, "ENTRY_COUNT_FELL", problem);
-        } else if after == before && a != b && state(newest) != state(&outline) {
+        } else if after == before && a != b && newest.state != place.state {
             let problem = format!(
                 "ledger {ledger} has two histories: {a} and {b} differ at entry_count {after}"
             );
             self.found.note(lines, "SECOND_HISTORY", problem);
         }
-        if outline.timestamp < newest.timestamp {
-            let time = |outline: &Outline| instant_text(outline.timestamp.instant());
-            let (from, to) = (time(newest), time(&outline));
+        if place.timestamp < newest.timestamp {
+            let [from, to] =
+                [newest.timestamp, place.timestamp].map(|time| instant_text(time.instant()));
             let problem =
                 format!("ledger {ledger}: timestamp falls from {from} ({a}) to {to} ({b})");
             self.found.note(lines, "TIMESTAMP_FELL", problem);
         }
         // What fell below the newest one is another history, and the next row of it falls as well.
         if after >= before {
-            (*at, *newest) = (line, outline);
+            newest.line = line;
+            newest.checkpoint_id.clear();
+            newest.checkpoint_id.push_str(b);
+            newest.timestamp = place.timestamp;
+            newest.entry_count = place.entry_count;
+            newest.state = place.state;
         }
-        Ok(())
     }
 
     fn follow_clock(&mut self, line: u64, signed_at: DateTime<Utc>) {
@@ -174,24 +246,21 @@ impl Order {
     }
 
     /// The pairs of lines that seem to have one name, and all that was found so far.
-    pub(super) fn finish(mut self) -> std::io::Result<(Vec<[u64; 2]>, Disorders)> {
+    pub(super) fn finish(self) -> std::io::Result<(Vec<[u64; 2]>, Disorders)> {
         let (mut first, mut pairs) = (None::<[u64; 2]>, Vec::new());
-        let found = &mut self.found;
-        self.names.sorted(
-            |row| *row,
-            |[name, line]| {
-                match first {
-                    Some([other, at]) if other == *name && pairs.len() < MAX_TOLD => {
-                        pairs.push([at, *line]);
-                    }
-                    Some([other, _]) if other == *name => found.count += 1,
-                    _ => first = Some([*name, *line]),
+        let mut found = self.found;
+        self.names.sorted(|[name, line]| {
+            match first {
+                Some([other, at]) if other == *name && pairs.len() < MAX_TOLD => {
+                    pairs.push([at, *line]);
                 }
-                Ok(())
-            },
-        )?;
+                Some([other, _]) if other == *name => found.count += 1,
+                _ => first = Some([*name, *line]),
+            }
+            Ok(())
+        })?;
         pairs.sort_unstable_by_key(|[_, second]| *second);
-        Ok((pairs, self.found))
+        Ok((pairs, found))
     }
 }
 
@@ -203,14 +272,30 @@ impl Names {
         Self(pairs.iter().flatten().map(|line| (*line, None)).collect())
     }
 
-    /// Takes the lines from this number on.
-    pub(super) fn take(&mut self, first: u64, lines: &[&[u8]]) {
-        let end = first + lines.len() as u64;
-        for (number, found) in self.0.range_mut(first..end) {
-            let line = usize::try_from(number - first).ok();
-            let line = line.and_then(|index| lines.get(index));
-            *found = line.and_then(|line| PublishedOutline::from_published_json(line).ok());
-        }
+    /// Their lines.
+    pub(super) fn lines(&self) -> BTreeSet<u64> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Reads those of `wanted` that are among the rows from this line on.
+    pub(super) fn read(
+        wanted: &BTreeSet<u64>,
+        first: u64,
+        rows: &[&[u8]],
+    ) -> Vec<(u64, PublishedOutline)> {
+        let wanted = wanted.range(first..first + rows.len() as u64);
+        let read = wanted.filter_map(|number| {
+            let row = rows.get(usize::try_from(number - first).ok()?)?;
+            Some((*number, PublishedOutline::from_published_json(row).ok()?))
+        });
+        read.collect()
+    }
+
+    /// Takes what was read.
+    pub(super) fn take(&mut self, found: Vec<(u64, PublishedOutline)>) {
+        let found = found.into_iter();
+        self.0
+            .extend(found.map(|(number, row)| (number, Some(row))));
     }
 
     pub(super) fn tell(&self, pairs: Vec<[u64; 2]>, found: &mut Disorders) {

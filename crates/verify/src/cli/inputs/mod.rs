@@ -1,32 +1,35 @@
 //! Where published checkpoints come from: files with one, files with one a line, folders, standard input. They are
-//! streamed: nothing here grows with their number.
+//! streamed: but for the names in a folder, nothing here grows with their number.
 
+mod document;
+mod folder;
+mod lines;
+
+use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-use walkdir::WalkDir;
+use bytes::Bytes;
 
 use crate::files;
 use crate::log::told_resumption;
 use checkpoint::checkpoint::MAX_JSON_BYTES;
 use checkpoint::counted::counted;
-use checkpoint::lines;
 use checkpoint::log::export::{ExportHeader, row_in_other_form};
 use checkpoint::log::tree::{Frontier, TreeHash};
+use document::{is_json, listed};
+use lines::{Buffers, Lines};
 
-/// Bytes that are read at once.
-const CHUNK: usize = 1 << 18;
+pub use folder::Files;
+pub use lines::Chunk;
 
 /// Names of files in a folder that are looked at.
 const EXTENSIONS: [&str; 3] = ["json", "ndjson", "jsonl"];
 
-/// One text that should be a published checkpoint.
-pub struct Text {
+/// Where a text stands.
+#[derive(Clone, Debug)]
+pub struct Origin {
     /// In which of the paths that were given it is, from 0 on.
     pub path: usize,
     /// The file, or `-`.
@@ -35,11 +38,11 @@ pub struct Text {
     pub line: Option<u64>,
     /// Whether the user named the file, and it holds this one alone.
     pub alone: bool,
-    /// The bytes of it.
-    pub bytes: Bytes,
+    /// How many bytes it has.
+    pub size: usize,
 }
 
-impl Text {
+impl Origin {
     /// The file, and the line if there is one.
     pub fn place(&self) -> String {
         match self.line {
@@ -47,6 +50,14 @@ impl Text {
             None => self.source.to_string(),
         }
     }
+}
+
+/// One text that should be a published checkpoint.
+pub struct Text {
+    /// Where it stands.
+    pub origin: Origin,
+    /// The bytes of it.
+    pub bytes: Bytes,
 }
 
 /// What is wrong with a file as a whole, in a sentence.
@@ -63,19 +74,111 @@ pub enum Trouble {
 /// A text, or what is wrong with a file.
 pub type Input = Result<Text, Trouble>;
 
-/// Gives every text to `take` until that says stop.
-pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Input) -> bool) {
+/// A piece of the input, whose texts one core takes at once.
+pub enum Piece {
+    /// It was read already.
+    Read(Input),
+    /// Lines of a file that has one checkpoint a line.
+    Lines {
+        /// In which of the paths that were given it is, from 0 on.
+        path: usize,
+        /// The file, or `-`.
+        source: Arc<str>,
+        /// The lines.
+        lines: Chunk,
+    },
+    /// Files that are still to be opened, of a folder.
+    Files {
+        /// Which of the paths that were given that is, from 0 on.
+        path: usize,
+        /// The files.
+        files: Files,
+    },
+    /// A file that is still to be opened.
+    Named {
+        /// Which of the paths that were given it is, from 0 on.
+        path: usize,
+        /// It.
+        file: PathBuf,
+    },
+}
+
+impl Piece {
+    /// How much work it is: about the bytes that it has.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Read(Ok(text)) => text.bytes.len(),
+            Self::Read(Err(_)) => 0,
+            Self::Lines { lines, .. } => lines.size(),
+            Self::Files { files, .. } => files.count() * ORDINARY_BYTES,
+            Self::Named { .. } => ORDINARY_BYTES,
+        }
+    }
+
+    /// Gives every text of it to `take` until that says stop.
+    pub fn each(self, take: &mut dyn FnMut(Input) -> bool) -> bool {
+        match self {
+            Self::Read(input) => take(input),
+            Self::Lines {
+                path,
+                source,
+                lines,
+            } => lines.each(&mut |line, bytes| {
+                take(Ok(Text {
+                    origin: Origin {
+                        path,
+                        source: Arc::clone(&source),
+                        line: Some(line),
+                        alone: false,
+                        size: bytes.len(),
+                    },
+                    bytes: Bytes::copy_from_slice(bytes),
+                }))
+            }),
+            Self::Files { path, files } => files.each(&mut |file| {
+                let place = Place {
+                    index: path,
+                    path: file,
+                    named: false,
+                };
+                place.read(&mut |piece| piece.each(take))
+            }),
+            Self::Named { path, file } => {
+                let place = Place {
+                    index: path,
+                    path: &file,
+                    named: true,
+                };
+                place.read(&mut |piece| piece.each(take))
+            }
+        }
+    }
+}
+
+/// What a text mostly has, about.
+const ORDINARY_BYTES: usize = 1024;
+
+/// Gives all pieces to `take` until that says stop.
+pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Piece) -> bool) {
     for (index, path) in paths.iter().enumerate() {
-        let take = &mut |input: Input| {
-            take(input.map(|text| Text {
-                path: index,
-                ..text
-            }))
+        let place = Place {
+            index,
+            path,
+            named: true,
         };
+        let metadata = || path.metadata().ok();
         let go_on = match path.to_str() {
-            Some("-") => read(path, true, &mut std::io::stdin().lock(), take),
-            _ if path.is_dir() => read_folder(path, take),
-            _ => read_file(path, true, take),
+            Some("-") => place.read_from(&mut std::io::stdin().lock(), None, take),
+            _ => match metadata() {
+                Some(metadata) if metadata.is_dir() => read_folder(index, path, take),
+                Some(metadata) if metadata.is_file() && metadata.len() <= MAX_SMALL => {
+                    take(Piece::Named {
+                        path: index,
+                        file: path.clone(),
+                    })
+                }
+                _ => place.read(take),
+            },
         };
         if !go_on {
             return;
@@ -83,136 +186,170 @@ pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Input) -> bool) {
     }
 }
 
-/// How many bytes there are to read; none when that cannot be known.
-pub fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
-    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
-    paths
-        .iter()
-        .map(|path| match path.to_str() {
-            Some("-") => None,
-            _ if path.is_dir() => Some(files(path).flatten().map(|path| size(&path)).sum()),
-            _ => Some(size(path)),
+fn read_folder(index: usize, folder: &Path, take: &mut dyn FnMut(Piece) -> bool) -> bool {
+    folder::each(folder, &mut |found| {
+        take(match found {
+            folder::Found::Files(files) => Piece::Files { path: index, files },
+            folder::Found::Problem(problem) => Piece::Read(Err(Trouble::Unread(problem))),
         })
-        .sum()
-}
-
-/// All files in a folder, in the order of their names; what is not read is an error that names it.
-fn files(folder: &Path) -> impl Iterator<Item = Result<PathBuf, String>> {
-    let entries = WalkDir::new(folder).sort_by_file_name().into_iter();
-    let entries = entries.map(|entry| {
-        let entry = entry.map_err(|error| error.to_string())?;
-        let extension = entry.path().extension().and_then(|name| name.to_str());
-        let wanted = extension.is_some_and(is_known);
-        let problem = match entry.file_type() {
-            kind if kind.is_dir() => return Ok(None),
-            kind if kind.is_symlink() => "is a symbolic link, which is not followed: name what it leads to",
-            kind if !kind.is_file() => "is not a regular file",
-            _ if wanted => return Ok(Some(entry.into_path())),
-            _ => "was not read, as it is not one of .json, .ndjson and .jsonl: name the file itself if it has checkpoints",
-        };
-        Err(format!("{}: {problem}", entry.path().display()))
-    });
-    entries.filter_map(Result::transpose)
-}
-
-fn read_folder(folder: &Path, take: &mut dyn FnMut(Input) -> bool) -> bool {
-    files(folder).all(|file| match file {
-        Ok(file) => read_file(&file, false, take),
-        Err(problem) => take(Err(Trouble::Unread(problem))),
     })
 }
 
-fn read_file(path: &Path, named: bool, take: &mut dyn FnMut(Input) -> bool) -> bool {
-    match files::open(path) {
-        Ok(mut file) => read(path, named, &mut file, take),
-        Err(error) => take(Err(Trouble::Unread(format!("{}: {error}", path.display())))),
-    }
+/// How many bytes there are to read; none when that cannot be known.
+pub fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
+    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    let sizes = paths.iter().map(|path| match path.to_str() {
+        Some("-") => None,
+        _ if path.is_dir() => Some(folder::total_bytes(path)),
+        _ => Some(size(path)),
+    });
+    sizes.sum()
 }
 
-fn read(
-    path: &Path,
-    named: bool,
-    reader: &mut dyn Read,
-    take: &mut dyn FnMut(Input) -> bool,
-) -> bool {
-    let source: Arc<str> = path.to_string_lossy().into();
-    let extension = path.extension().and_then(|name| name.to_str());
-    let mut lines = Lines::new(reader);
-    let mut give = |source: &Arc<str>, line, alone, bytes| {
-        take(Ok(Text {
-            path: 0,
-            source: Arc::clone(source),
-            line,
-            alone,
-            bytes,
-        }))
-    };
-    let (mut not_whole, mut resumed) = (None, Vec::new());
-    let mut read = || -> std::io::Result<bool> {
-        let Some((number, first)) = lines.next()? else {
-            return Err(std::io::Error::other("is empty: nothing in it was checked"));
+/// Largest file that is read as a whole by who verifies it, in bytes: one checkpoint has no more.
+pub const MAX_SMALL: u64 = MAX_JSON_BYTES as u64;
+
+/// A file that is to be read.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// In which of the paths that were given it is, from 0 on.
+    pub index: usize,
+    /// Its path, or `-`.
+    pub path: &'a Path,
+    /// Whether the user named it.
+    pub named: bool,
+}
+
+impl Place<'_> {
+    /// Opens it, and tells how many bytes it has.
+    ///
+    /// # Errors
+    /// When it is no regular file, or cannot be opened.
+    pub fn open(self) -> Result<(File, u64), Trouble> {
+        let named = || {
+            let file = files::open(self.path)?;
+            let size = file.metadata()?.len();
+            Ok((file, size))
         };
-        // What is not wholly the first line of an export is taken for a checkpoint, and judged.
-        let export = ExportHeader::parse(&first).ok();
-        lines.blank_ones_too = export.is_some();
-        let second = lines.next()?;
-        if let Some(header) = &export {
-            let resumptions = header.resumptions().map_err(std::io::Error::other)?;
-            resumed.extend(resumptions.iter().map(told_resumption));
+        let file = match self.named {
+            true => named(),
+            false => files::open_found(self.path),
+        };
+        file.map_err(|error| Trouble::Unread(format!("{}: {error}", self.path.display())))
+    }
+
+    /// Gives all pieces of it to `take` until that says stop.
+    pub fn read(self, take: &mut dyn FnMut(Piece) -> bool) -> bool {
+        match self.open() {
+            Ok((mut file, size)) => self.read_from(&mut file, Some(size), take),
+            Err(trouble) => take(Piece::Read(Err(trouble))),
         }
-        let one_a_line = match &second {
-            _ if export.is_some() => true,
-            _ if extension
-                .is_some_and(|name| !name.eq_ignore_ascii_case("json") && is_known(name)) =>
-            {
-                true
-            }
-            None => false,
-            Some(_) if is_json(&first) => true,
-            // One that is broken, before others; or one that stands on several lines.
-            Some((_, second)) => second.starts_with(b"{") && !lines.is_one(&first, second)?,
-        };
-        if !one_a_line {
-            let document = lines.document(first, second)?;
-            let Some(listed) = listed(&document) else {
-                return Ok(give(&source, None, named, document));
+    }
+
+    /// Whether its name says that it has one checkpoint a line.
+    pub fn has_lines(self) -> bool {
+        let extension = self.path.extension().and_then(|name| name.to_str());
+        extension.is_some_and(|name| !name.eq_ignore_ascii_case("json") && is_known(name))
+    }
+
+    /// Gives all pieces of what `reader` gives to `take` until that says stop.
+    pub fn read_from(
+        self,
+        reader: &mut dyn Read,
+        size: Option<u64>,
+        take: &mut dyn FnMut(Piece) -> bool,
+    ) -> bool {
+        let source: Arc<str> = self.path.to_string_lossy().into();
+        let buffers = Buffers::default();
+        let mut lines = Lines::new(reader, size, &buffers);
+        let give = |source: &Arc<str>, line, alone, bytes: Bytes| {
+            let origin = Origin {
+                path: self.index,
+                source: Arc::clone(source),
+                line,
+                alone,
+                size: bytes.len(),
             };
-            if listed.is_empty() {
-                return Err(std::io::Error::other(
-                    "is a list of none: nothing in it was checked",
-                ));
+            Piece::Read(Ok(Text { origin, bytes }))
+        };
+        let (mut not_whole, mut resumed) = (None, Vec::new());
+        let mut read = || -> std::io::Result<bool> {
+            let Some((number, first)) = lines.next()? else {
+                return Err(std::io::Error::other("is empty: nothing in it was checked"));
+            };
+            // What is not wholly the first line of an export is taken for a checkpoint, and judged.
+            let export = ExportHeader::parse(&first).ok();
+            lines.blank_ones_too = export.is_some();
+            let second = lines.next()?;
+            if let Some(header) = &export {
+                let resumptions = header.resumptions().map_err(std::io::Error::other)?;
+                resumed.extend(resumptions.iter().map(told_resumption));
             }
-            return Ok(listed.into_iter().enumerate().all(|(index, one)| {
-                let source = format!("{source}: checkpoints[{index}]").into();
-                give(&source, None, false, one)
-            }));
-        }
-        if export.is_none() && !give(&source, Some(number), false, first) {
-            return Ok(false);
-        }
-        let (mut next, mut tree) = (second, Frontier::default());
-        while let Some((number, line)) = next {
-            if export.is_some() {
-                tree.push(TreeHash::leaf(&line));
+            let one_a_line = match &second {
+                _ if export.is_some() || self.has_lines() => true,
+                None => false,
+                Some(_) if is_json(&first) => true,
+                // One that is broken, before others; or one that stands on several lines.
+                Some((_, second)) => second.starts_with(b"{") && !lines.is_one(&first, second)?,
+            };
+            if !one_a_line {
+                let document = lines.document(first, second)?;
+                let Some(listed) = listed(&document) else {
+                    return Ok(take(give(&source, None, self.named, document)));
+                };
+                if listed.is_empty() {
+                    return Err(std::io::Error::other(
+                        "is a list of none: nothing in it was checked",
+                    ));
+                }
+                return Ok(listed.into_iter().enumerate().all(|(index, one)| {
+                    let source = format!("{source}: checkpoints[{index}]").into();
+                    take(give(&source, None, false, one))
+                }));
             }
-            if !give(&source, Some(number), false, line) {
+            if export.is_none() && !take(give(&source, Some(number), false, first)) {
                 return Ok(false);
             }
-            next = lines.next()?;
+            let mut tree = Frontier::default();
+            if let Some((number, second)) = second {
+                if export.is_some() {
+                    tree.push(TreeHash::leaf(&second));
+                }
+                if !take(give(&source, Some(number), false, second)) {
+                    return Ok(false);
+                }
+            }
+            while let Some(lines) = lines.chunk()? {
+                if export.is_some() {
+                    lines.each(&mut |_, line| {
+                        tree.push(TreeHash::leaf(line));
+                        true
+                    });
+                }
+                let lines = Piece::Lines {
+                    path: self.index,
+                    source: Arc::clone(&source),
+                    lines,
+                };
+                if !take(lines) {
+                    return Ok(false);
+                }
+            }
+            not_whole = export.and_then(|header| wrong_rows(self.path, &header, &tree));
+            Ok(true)
+        };
+        let found = read();
+        let mut trouble = |trouble| take(Piece::Read(Err(trouble)));
+        let go_on = resumed
+            .into_iter()
+            .all(|told| trouble(Trouble::Resumed(format!("{source}: {told}"))));
+        match found {
+            Ok(read) => {
+                let not_whole = not_whole.map(|problem| format!("{source}: {problem}"));
+                read && go_on && not_whole.is_none_or(|problem| trouble(Trouble::NotWhole(problem)))
+            }
+            Err(error) => trouble(Trouble::Unread(format!("{source}: {error}"))),
         }
-        not_whole = export.and_then(|header| wrong_rows(path, &header, &tree));
-        Ok(true)
-    };
-    let found = read();
-    let go_on = resumed
-        .into_iter()
-        .all(|told| take(Err(Trouble::Resumed(format!("{source}: {told}")))));
-    match found {
-        Ok(read) => {
-            let not_whole = not_whole.map(|problem| format!("{source}: {problem}"));
-            read && go_on && not_whole.is_none_or(|problem| take(Err(Trouble::NotWhole(problem))))
-        }
-        Err(error) => take(Err(Trouble::Unread(format!("{source}: {error}")))),
     }
 }
 
@@ -255,148 +392,27 @@ fn is_known(extension: &str) -> bool {
         .any(|known| known.eq_ignore_ascii_case(extension))
 }
 
-/// What `/v1/checkpoints` gives, and nothing else: a text that has any other member is judged as a checkpoint.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct List<'a> {
-    #[serde(borrow)]
-    checkpoints: Vec<&'a RawValue>,
-    #[serde(rename = "next_page", default)]
-    _next_page: IgnoredAny,
-}
-
-/// The checkpoints of a list, or of an array; none when it is neither.
-fn listed(document: &Bytes) -> Option<Vec<Bytes>> {
-    let checkpoints = match document.trim_ascii_start().first()? {
-        b'[' => serde_json::from_slice(document).ok()?,
-        b'{' => serde_json::from_slice::<List>(document).ok()?.checkpoints,
-        _ => return None,
-    };
-    let checkpoints: Vec<&RawValue> = checkpoints;
-    let bytes = |one: &&RawValue| document.slice_ref(one.get().as_bytes());
-    Some(checkpoints.iter().map(bytes).collect())
-}
-
-fn is_json(text: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(text).is_ok()
-}
-
-/// The lines, each up to a bound, without those that are blank but where each counts.
-struct Lines<'a> {
-    reader: &'a mut dyn Read,
-    buffer: BytesMut,
-    /// Bytes of the buffer in which there is no end of a line.
-    searched: usize,
-    /// The number of the line that the buffer begins with.
-    number: u64,
-    /// The rest of this line is dropped: it is too long.
-    dropping: bool,
-    /// In an export, where one stands that has nothing in it, a row should.
-    blank_ones_too: bool,
-}
-
-impl<'a> Lines<'a> {
-    fn new(reader: &'a mut dyn Read) -> Self {
-        Self {
-            reader,
-            buffer: BytesMut::new(),
-            searched: 0,
-            number: 1,
-            dropping: false,
-            blank_ones_too: false,
-        }
-    }
-
-    /// The next line with its number. One that is too long is cut off behind the bound: whoever reads it sees that.
-    fn next(&mut self) -> std::io::Result<Option<(u64, Bytes)>> {
-        loop {
-            let fresh = self.buffer.get(self.searched..).unwrap_or_default();
-            if let Some(at) = memchr::memchr(b'\n', fresh) {
-                let line = self.buffer.split_to(self.searched + at + 1).freeze();
-                self.searched = 0;
-                let number = self.number;
-                self.number += 1;
-                let is_blank = !self.blank_ones_too && line.trim_ascii().is_empty();
-                if std::mem::take(&mut self.dropping) || is_blank {
-                    continue;
-                }
-                let text = line.strip_suffix(b"\n").unwrap_or(&line);
-                let text = lines::content(text, MAX_JSON_BYTES);
-                return Ok(Some((number, line.slice_ref(text))));
-            }
-            self.searched = self.buffer.len();
-            if self.dropping {
-                self.buffer.clear();
-                self.searched = 0;
-            } else if self.buffer.len() > MAX_JSON_BYTES {
-                self.dropping = true;
-                self.searched = 0;
-                return Ok(Some((self.number, self.buffer.split().freeze())));
-            }
-            if !self.fill()? {
-                let rest = self.buffer.split().freeze();
-                self.searched = 0;
-                let text = lines::content(&rest, MAX_JSON_BYTES);
-                let ended = match self.blank_ones_too {
-                    true => rest.is_empty(),
-                    false => rest.trim_ascii().is_empty(),
-                };
-                return Ok((!ended).then(|| (self.number, rest.slice_ref(text))));
-            }
-        }
-    }
-
-    /// Whether all of it is one JSON text, as far as one may be long.
-    fn is_one(&mut self, first: &[u8], second: &[u8]) -> std::io::Result<bool> {
-        while self.buffer.len() <= MAX_JSON_BYTES {
-            if !self.fill()? {
-                return Ok(is_json(&[first, second, self.buffer.as_ref()].join(&b'\n')));
-            }
-        }
-        Ok(false)
-    }
-
-    /// All of it as one text, from its first two lines on; cut off behind the bound.
-    fn document(&mut self, first: Bytes, second: Option<(u64, Bytes)>) -> std::io::Result<Bytes> {
-        let Some((_, second)) = second else {
-            return Ok(first);
-        };
-        let mut whole = BytesMut::from(first);
-        whole.extend_from_slice(b"\n");
-        whole.extend_from_slice(&second);
-        whole.extend_from_slice(b"\n");
-        while whole.len() <= MAX_JSON_BYTES {
-            if self.buffer.is_empty() && !self.fill()? {
-                break;
-            }
-            whole.extend_from_slice(&self.buffer.split());
-        }
-        Ok(whole.freeze())
-    }
-
-    /// Reads more; false at the end.
-    fn fill(&mut self) -> std::io::Result<bool> {
-        let before = self.buffer.len();
-        self.buffer.resize(before + CHUNK, 0);
-        let room = self.buffer.get_mut(before..).unwrap_or_default();
-        let outcome = self.reader.read(room);
-        self.buffer
-            .truncate(before + outcome.as_ref().copied().unwrap_or(0));
-        Ok(outcome? > 0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(name: &str, mut content: &[u8], take: &mut dyn FnMut(Input) -> bool) -> bool {
+        let place = Place {
+            index: 0,
+            path: Path::new(name),
+            named: true,
+        };
+        place.read_from(&mut content, None, &mut |piece| piece.each(take))
+    }
+
     fn texts(name: &str, content: &[u8]) -> Vec<(Option<u64>, bool, String)> {
         let mut found = Vec::new();
-        let mut content = content;
-        read(Path::new(name), true, &mut content, &mut |input| {
-            let Ok(text) = input else { return true };
-            let shown = String::from_utf8_lossy(&text.bytes).into_owned();
-            found.push((text.line, text.alone, shown));
+        read(name, content, &mut |input| {
+            let Ok(Text { origin, bytes }) = input else {
+                return true;
+            };
+            let shown = String::from_utf8_lossy(&bytes).into_owned();
+            found.push((origin.line, origin.alone, shown));
             true
         });
         found
@@ -450,8 +466,8 @@ mod tests {
     #[test]
     fn a_file_of_blank_lines_is_told_as_one_in_which_nothing_was_checked() {
         for content in [&b""[..], b"\n\n\n", b" \r\n\t"] {
-            let (mut problems, mut content) = (Vec::new(), content);
-            read(Path::new("a.json"), true, &mut content, &mut |input| {
+            let mut problems = Vec::new();
+            read("a.json", content, &mut |input| {
                 problems.extend(input.err());
                 true
             });
@@ -465,8 +481,7 @@ mod tests {
     #[test]
     fn the_reader_may_stop() {
         let mut count = 0;
-        let mut content: &[u8] = b"{}\n{}\n{}\n";
-        let go_on = read(Path::new("a"), true, &mut content, &mut |_| {
+        let go_on = read("a", b"{}\n{}\n{}\n", &mut |_| {
             count += 1;
             count < 2
         });
