@@ -62,3 +62,46 @@ where
         answers.try_for_each(|found| found.into_iter().try_for_each(&mut *take))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(send: &mut dyn FnMut(u64) -> bool) {
+        let _ = (0..10_000).all(send);
+    }
+
+    /// Each gives two, and some take longer than what follows them.
+    fn worker() -> impl FnMut(u64, &Answer<u64>) -> bool {
+        |number, answer| {
+            if number % 7 == 0 {
+                thread::yield_now();
+            }
+            answer.give(2 * number) && answer.give(2 * number + 1)
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_taken_in_the_order_of_what_was_read() {
+        let mut taken = Vec::new();
+        let took = in_order(numbers, worker, &mut |found| {
+            taken.push(found);
+            Ok::<_, ()>(())
+        });
+        assert_eq!(took, Ok(()));
+        assert!(taken.into_iter().eq(0..20_000));
+    }
+
+    #[test]
+    fn an_error_ends_it_all() {
+        let mut taken = 0;
+        let took = in_order(numbers, worker, &mut |found| {
+            taken += 1;
+            match found {
+                100 => Err("enough"),
+                _ => Ok(()),
+            }
+        });
+        assert_eq!((took, taken), (Err("enough"), 101));
+    }
+}

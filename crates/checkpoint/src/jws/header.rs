@@ -183,7 +183,7 @@ mod tests {
                 prop_assert_eq!(ProtectedHeader::from_json(&text, typ).unwrap(), header);
             }
             if let Some(read) = ProtectedHeader::from_own_form(&text, typ) {
-                prop_assert_eq!(read.to_json().as_bytes(), &text);
+                prop_assert_eq!(read.to_json().into_bytes(), text);
             }
         }
     }

@@ -149,3 +149,57 @@ pub fn batch(paths: &[PathBuf], send: &mut dyn FnMut(Vec<Input>) -> bool) {
         send(batch);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bulk::{Fingerprints, Selection};
+    use checkpoint::keyring::{Keyring, PinnedKeyring};
+
+    #[test]
+    fn a_large_file_among_small_ones_is_taken_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        let lines = 400_000;
+        write("1.json", "{}\n");
+        write("2.json", &"{}\n\n".repeat(lines));
+        write("3.json", "{}\n{}\n");
+        write("4.json", "");
+        let judge = Judge {
+            keyring: PinnedKeyring::unpinned(Keyring::default()),
+            selection: Selection::default(),
+            fingerprints: Fingerprints::default(),
+        };
+        let plain = Plain {
+            none: false,
+            latest: chrono::DateTime::UNIX_EPOCH,
+        };
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        let paths = [folder.path().to_owned()];
+        let ran = run(&paths, &judge, plain, &mut |outcomes| {
+            for outcome in outcomes {
+                match outcome {
+                    Outcome::Checked(origin, _) => {
+                        let name = origin.source.rsplit_once('/').unwrap().1;
+                        found.push((name.to_owned(), origin.line));
+                    }
+                    Outcome::Failed(problem) => failed.push(problem),
+                    _ => panic!("nothing is valid, left out or an export"),
+                }
+            }
+            Ok(())
+        });
+        assert!(ran.is_ok());
+        let one = |name: &str, line| (name.to_owned(), line);
+        let many = (0..lines as u64).map(|n| one("2.json", Some(2 * n + 1)));
+        let last = [one("3.json", Some(1)), one("3.json", Some(2))];
+        let expected = [one("1.json", None)].into_iter().chain(many).chain(last);
+        assert!(found.into_iter().eq(expected));
+        let [problem] = failed.as_slice() else {
+            panic!("{failed:?}")
+        };
+        assert!(problem.ends_with("4.json: is empty: nothing in it was checked"));
+    }
+}

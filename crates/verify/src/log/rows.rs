@@ -136,3 +136,72 @@ pub(super) fn groups(first: u64, count: usize) -> impl Iterator<Item = Range<usi
         .filter(|rows| !rows.is_empty())
         .chain(whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_back(text: &[u8]) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
+        let work = |first: u64, rows: &[&[u8]]| -> Vec<(u64, Vec<u8>)> {
+            (first..).zip(rows.iter().map(|row| row.to_vec())).collect()
+        };
+        let mut found = Vec::new();
+        each_chunk(text, work, &mut |rows| {
+            found.extend(rows);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn every_row_comes_once_with_its_position() {
+        for (count, size) in [
+            (0, 0),
+            (1, 10),
+            (255, 900),
+            (1000, 900),
+            (5000, 3),
+            (40, 300_000),
+        ] {
+            for end in ["", "\n"] {
+                let row = |n: usize| format!("{n}{}", "x".repeat(size));
+                let text = (0..count).map(row).collect::<Vec<_>>().join("\n") + end;
+                let found = read_back(text.as_bytes()).unwrap();
+                let expected = (0..count).map(|n| (n as u64, row(n).into_bytes()));
+                let empty = (count == 0 && !end.is_empty()).then(|| (0, Vec::new()));
+                assert!(
+                    found.into_iter().eq(expected.chain(empty)),
+                    "{count} {size}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_line_is_a_row() {
+        let found = read_back(b"a\n\nb\n\n").unwrap();
+        let rows: Vec<_> = found.iter().map(|(_, row)| row.as_slice()).collect();
+        assert_eq!(rows, [&b"a"[..], b"", b"b", b""]);
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_named() {
+        for end in ["", "\n", "\nb\n"] {
+            let text = format!("a\n{}{end}", "x".repeat(3 * MAX_JSON_BYTES));
+            let error = read_back(text.as_bytes()).unwrap_err();
+            assert!(
+                matches!(error, ReadError::TooLong(3, MAX_JSON_BYTES)),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn groups_are_complete_subtrees_but_for_the_first_and_the_last() {
+        let found = |first, count| groups(first, count).collect::<Vec<_>>();
+        assert_eq!(found(0, 600), [0..256, 256..512, 512..600]);
+        assert_eq!(found(250, 300), [0..6, 6..262, 262..300]);
+        assert_eq!(found(254, 4), [0..2, 2..4]);
+        assert_eq!(found(512, 0), []);
+    }
+}

@@ -203,3 +203,55 @@ impl Names {
         Ok(names)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_come_in_the_order_of_their_names_and_what_is_not_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("b/c")).unwrap();
+        for name in ["b.json", "a.JSONL", "b/2.ndjson", "b/c/1.json", "z.txt"] {
+            std::fs::write(root.join(name), "").unwrap();
+        }
+        for n in 0..=MOST {
+            std::fs::write(root.join(format!("d{n:05}.json")), "").unwrap();
+        }
+        std::os::unix::fs::symlink("b.json", root.join("c.json")).unwrap();
+        let (mut found, mut problems) = (Vec::new(), Vec::new());
+        let go_on = each(root, &mut |what| {
+            match what {
+                Found::Files(files) => {
+                    assert!(files.count() <= MOST);
+                    files.each(&mut |path| {
+                        let name = path.strip_prefix(root).unwrap();
+                        found.push(name.to_str().unwrap().to_owned());
+                        true
+                    });
+                }
+                Found::Problem(problem) => problems.push(problem),
+            }
+            true
+        });
+        assert!(go_on);
+        let many = (0..=MOST).map(|n| format!("d{n:05}.json"));
+        let expected = ["a.JSONL", "b/2.ndjson", "b/c/1.json", "b.json"].map(str::to_owned);
+        assert!(found.into_iter().eq(expected.into_iter().chain(many)));
+        let [link, text] = problems.as_slice() else {
+            panic!("{problems:?}")
+        };
+        assert!(link.contains("c.json: is a symbolic link"), "{link}");
+        assert!(text.contains("z.txt: was not read"), "{text}");
+        let nowhere = root.join("nowhere");
+        each(&nowhere, &mut |what| {
+            let Found::Problem(problem) = what else {
+                panic!("files in {nowhere:?}")
+            };
+            let place = format!("IO error for operation on {}: ", nowhere.display());
+            assert!(problem.starts_with(&place), "{problem}");
+            true
+        });
+    }
+}
