@@ -275,6 +275,10 @@ fn read_whole(file: &mut File, size: u64, content: &mut Vec<u8>) -> std::io::Res
             0 => break,
             read => end += read,
         }
+        // There was room for more, and a regular file gives all that it has.
+        if end == size {
+            break;
+        }
     }
     content.truncate(end);
     Ok(())
