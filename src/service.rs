@@ -79,7 +79,7 @@ pub enum StartError {
     Witness(#[from] WitnessError),
     /// No threads.
     #[error("the signing threads cannot be started: {0}")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
+    Threads(std::io::Error),
     /// No threads for what the public asks.
     #[error("the threads for verdicts and pages cannot be started: {0}")]
     Aside(std::io::Error),
@@ -168,7 +168,8 @@ impl Service {
         let warning =
             witnesses::warn_of_unseen_keys(recorded, key_manager.keys(), newest, clock.clone());
         tokio::spawn(warning);
-        let core = Core::start(&key_manager, record, log.clone(), max_entry_jump, metrics)?;
+        let core = Core::start(&key_manager, record, log.clone(), max_entry_jump, metrics)
+            .map_err(StartError::Threads)?;
         let scraped = Scraped::new(core.clone());
         let watch = Watch::start(Watched {
             core: core.clone(),

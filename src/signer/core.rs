@@ -37,7 +37,7 @@ impl Core {
         log: LogName,
         max_jump: MaxEntryJump,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+    ) -> std::io::Result<Self> {
         let (recorded, counted) = (Arc::clone(&record), Arc::clone(&metrics));
         Ok(Self {
             clock: key_manager.clock(),

@@ -26,6 +26,7 @@ mod recent_ledgers;
 mod refresh;
 mod refreshes;
 mod selection;
+mod threads;
 mod warrant;
 mod writes;
 
@@ -194,7 +195,7 @@ impl Signer {
         log: LogName,
         max_jump: MaxEntryJump,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+    ) -> std::io::Result<Self> {
         let (clock, time, keys) = (key_manager.clock(), key_manager.time(), key_manager.keys());
         let pool = Arc::new(SigningPool::start(
             Arc::clone(&time),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rayon::prelude::*;
 use tokio::sync::{oneshot, watch};
 use tracing::Span;
 
+use super::threads::Threads;
 use super::{KeysInForce, Refusal};
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, trace};
@@ -20,7 +20,7 @@ use checkpoint::log::proof::TreeHead;
 
 /// Signs with the keys in force.
 pub(super) struct SigningPool {
-    threads: rayon::ThreadPool,
+    threads: Threads,
     keys: watch::Receiver<Arc<KeysInForce>>,
     time: Arc<Timekeeper>,
     clock: Clock,
@@ -33,12 +33,9 @@ impl SigningPool {
         clock: Clock,
         keys: watch::Receiver<Arc<KeysInForce>>,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let threads = rayon::ThreadPoolBuilder::new()
-            .thread_name(|index| format!("rsa-{index}"))
-            .build()?;
+    ) -> std::io::Result<Self> {
         Ok(Self {
-            threads,
+            threads: Threads::start("rsa")?,
             keys,
             time,
             clock,
@@ -48,7 +45,7 @@ impl SigningPool {
 
     /// How many threads.
     pub(super) fn width(&self) -> usize {
-        self.threads.current_num_threads()
+        self.threads.width()
     }
 
     /// Signs when it is its turn, unless nobody waits for it any more: no RSA for nobody.
@@ -60,7 +57,7 @@ impl SigningPool {
     ) {
         let (pool, submitted) = (Arc::clone(self), Instant::now());
         let queued = trace::queue(&span);
-        self.threads.spawn_fifo(move || {
+        self.threads.spawn(move || {
             pool.metrics.waited(submitted.elapsed());
             drop(queued);
             if !signed.is_closed() {
@@ -75,15 +72,20 @@ impl SigningPool {
         self: &Arc<Self>,
         checkpoints: Vec<Checkpoint>,
     ) -> Vec<Result<Candidate, Refusal>> {
-        let count = checkpoints.len();
-        let (done, signed) = oneshot::channel();
-        let pool = Arc::clone(self);
-        self.threads.spawn_fifo(move || {
-            let signed = checkpoints.into_par_iter().map(|one| pool.sign(one));
-            let _ = done.send(signed.collect());
-        });
-        let ended = |_| (0..count).map(|_| Err(Refusal::ShuttingDown)).collect();
-        signed.await.unwrap_or_else(ended)
+        let submit = |checkpoint| {
+            let (done, signed) = oneshot::channel();
+            let pool = Arc::clone(self);
+            self.threads.spawn(move || {
+                let _ = done.send(pool.sign(checkpoint));
+            });
+            signed
+        };
+        let submitted: Vec<_> = checkpoints.into_iter().map(submit).collect();
+        let mut all = Vec::with_capacity(submitted.len());
+        for signed in submitted {
+            all.push(signed.await.unwrap_or(Err(Refusal::ShuttingDown)));
+        }
+        all
     }
 
     /// Signs a head of the record.
@@ -94,7 +96,7 @@ impl SigningPool {
     ) -> Result<PublishedHead, Refusal> {
         let (done, signed) = oneshot::channel();
         let pool = Arc::clone(self);
-        self.threads.spawn_fifo(move || {
+        self.threads.spawn(move || {
             let keys = Arc::clone(&pool.keys.borrow());
             let signed = keys.select(pool.clock.now()).map_err(Refusal::from);
             let signed = signed.and_then(|key| Ok(PublishedHead::sign(&key, &log, tree)?));
