@@ -79,8 +79,10 @@ impl Compared {
 
     /// Compares the schema, in the transaction that is to rest on it, when anybody has changed it since.
     pub(super) fn check(&self, connection: &Connection) -> Result<(), RecordError> {
-        let version =
-            connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0))?;
+        // A pragma is a query as well: prepared once, it reads the file each time.
+        let version = connection
+            .prepare_cached("PRAGMA schema_version")?
+            .query_row([], |row| row.get::<_, i64>(0))?;
         if self.0.load(Relaxed) == version {
             return Ok(());
         }

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use rusqlite::Connection;
-
 use super::files::{beside, many_names};
 use super::whole::State;
 use crate::record::high_water_mark::HighWaterMark;
@@ -81,10 +79,10 @@ impl FileIdentity {
     }
 
     /// Notes how far this process has written.
-    pub(super) fn wrote(&self, connection: &Connection) -> Result<(), RecordError> {
-        let commits = State::read(connection)?.commits;
-        self.commits.fetch_max(commits, Relaxed);
-        Ok(())
+    pub(super) fn wrote(&self, commits: Option<i64>) {
+        if let Some(commits) = commits {
+            self.commits.fetch_max(commits, Relaxed);
+        }
     }
 
     /// Compares them with the files that are there now: three system calls.

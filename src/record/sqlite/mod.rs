@@ -53,6 +53,7 @@ use identity::FileIdentity;
 use owner::Ownership;
 use readers::Readers;
 use rows::whole_as_seen;
+use whole::State;
 
 /// Why a record cannot be opened or made.
 #[derive(Debug, thiserror::Error)]
@@ -239,12 +240,26 @@ impl SqliteRecord {
         &self,
         job: impl FnOnce(&mut Connection, &HighWaterMark) -> Result<T, RecordError> + Send + 'static,
     ) -> Result<T, RecordError> {
+        let counted = |connection: &mut Connection, seen: &HighWaterMark| {
+            let done = job(connection, seen)?;
+            Ok((done, Some(State::read(connection)?.commits)))
+        };
+        self.write_counted(counted).await
+    }
+
+    /// The same, for what tells the count of its transaction by itself when it wrote.
+    async fn write_counted<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection, &HighWaterMark) -> Result<(T, Option<i64>), RecordError>
+        + Send
+        + 'static,
+    ) -> Result<T, RecordError> {
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
         let job = move |connection: &mut Connection| {
             file.check(&seen)?;
-            let done = job(connection, &seen)?;
+            let (done, commits) = job(connection, &seen)?;
             // What went to a log that is gone is not on record.
-            file.wrote(connection)?;
+            file.wrote(commits);
             file.check(&seen)?;
             Ok(done)
         };
@@ -315,7 +330,7 @@ impl Record for SqliteRecord {
         let append = move |connection: &mut Connection, seen: &HighWaterMark| {
             rows::append(connection, candidates, max_jump, seen, &schema)
         };
-        let appended = self.write(append).await;
+        let appended = self.write_counted(append).await;
         appended.unwrap_or_else(|error| failed(&error))
     }
 

@@ -230,13 +230,16 @@ fn place(
     })
 }
 
+/// The answers, and the count of the transaction when it wrote.
+pub(super) type Appended = (Vec<Result<Receipt, AppendError>>, Option<i64>);
+
 pub(super) fn append(
     connection: &mut Connection,
     candidates: Vec<Candidate>,
     max_jump: MaxEntryJump,
     seen: &HighWaterMark,
     schema: &Compared,
-) -> Result<Vec<Result<Receipt, AppendError>>, RecordError> {
+) -> Result<Appended, RecordError> {
     let mark = seen.mark();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let head = read_head(&transaction)?;
@@ -253,23 +256,24 @@ pub(super) fn append(
         answers.push(answer);
     }
     let (head, completed) = batch.finish();
+    let mut commits = None;
     if newest.is_some() {
         schema.check(&transaction)?;
         nodes::keep(&transaction, &completed)?;
         let newest = head.newest_signed_at.map(|newest| newest.timestamp());
         let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());
-        transaction
+        commits = transaction
             .prepare_cached(
                 "UPDATE record_head SET size = ?1, frontier = ?2, newest_signed_at = ?3, \
-                 commits = commits + 1",
+                 commits = commits + 1 RETURNING commits",
             )?
-            .execute(params![size, frontier, newest])?;
+            .query_row(params![size, frontier, newest], |row| row.get(0))?;
     }
     transaction.commit()?;
     if let Some(newest) = &newest {
         seen.advance(&head.frontier, newest);
     }
-    Ok(answers)
+    Ok((answers, commits))
 }
 
 /// The keys that are, and from when on.
