@@ -153,7 +153,9 @@ impl<T: Unpin> AsyncWrite for Connection<T> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        // h2 asks before it has read anything how much it may copy: 255 bytes of a message where writes can be vectored, 1,023 where they
+        // cannot. What it does not copy is flushed before anything follows it, so that an answer would leave in two segments.
+        self.read_ahead.is_empty() && self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

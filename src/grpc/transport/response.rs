@@ -26,6 +26,13 @@ use crate::counts::Slot;
 use crate::telemetry::call::CallSpans;
 use crate::telemetry::trace;
 
+/// h2 copies what is shorter together with what comes before and after it (`net::Connection::is_write_vectored`).
+const COPIED_BYTES: usize = 1024;
+
+/// A message of at most so many bytes, as an answer for an ordinary checkpoint is, goes on in pieces that are copied, and leaves in one
+/// write with its head, its status, and the answers beside it. One that is larger costs more to copy.
+const IN_PIECES_BYTES: usize = 4 * COPIED_BYTES;
+
 /// The answers of one connection that wait for the client, each with the instant since which it waits. While an answer
 /// waits for its flow control window, nobody looks at its body; so the connection looks here.
 #[derive(Default)]
@@ -115,6 +122,8 @@ pub(in crate::grpc) struct ResponseBody {
     /// What was made already.
     first: Option<Frame<Bytes>>,
     body: Body,
+    /// What is left of a message that goes on in pieces.
+    rest: Bytes,
     waiting: Option<(Bytes, Coming)>,
     id: u64,
     of: Belongings,
@@ -131,6 +140,7 @@ impl ResponseBody {
         Self {
             first,
             body,
+            rest: Bytes::new(),
             waiting: None,
             id,
             of,
@@ -139,8 +149,12 @@ impl ResponseBody {
 
     /// The next frame. A large one waits for its part of what may be unread.
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.piece())));
+        }
         if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(first)));
+            let first = first.into_data().map(|bytes| self.begin(bytes));
+            return Poll::Ready(Some(Ok(first.unwrap_or_else(|trailers| trailers))));
         }
         loop {
             if let Some((bytes, part)) = &mut self.waiting {
@@ -160,10 +174,26 @@ impl ResponseBody {
                     let part = budget.take(Arc::clone(&self.of.connection), bytes.len());
                     self.waiting = Some((bytes, Box::pin(part)));
                 }
-                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(bytes) => return Poll::Ready(Some(Ok(self.begin(bytes)))),
                 Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             }
         }
+    }
+
+    /// A message, or its first piece.
+    fn begin(&mut self, bytes: Bytes) -> Frame<Bytes> {
+        match bytes.len() <= IN_PIECES_BYTES {
+            true => {
+                self.rest = bytes;
+                self.piece()
+            }
+            false => Frame::data(bytes),
+        }
+    }
+
+    fn piece(&mut self) -> Frame<Bytes> {
+        let length = self.rest.len().min(COPIED_BYTES - 1);
+        Frame::data(self.rest.split_to(length))
     }
 }
 
@@ -175,7 +205,7 @@ impl ResponseBody {
         };
         self.of.ending = None;
         self.body = Body::empty();
-        (self.first, self.waiting) = (None, None);
+        (self.first, self.waiting, self.rest) = (None, None, Bytes::new());
         let mut trailers = HeaderMap::new();
         match status.add_header(&mut trailers) {
             Ok(()) => Some(trailers),
@@ -214,7 +244,10 @@ impl HttpBody for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.waiting.is_none() && self.body.is_end_stream()
+        self.first.is_none()
+            && self.rest.is_empty()
+            && self.waiting.is_none()
+            && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -226,5 +259,47 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         self.of.answers.lock().since.remove(&self.id);
         self.of.spans.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Span;
+
+    use super::*;
+    use crate::counts::Counts;
+    use crate::telemetry::call::CallContext;
+
+    fn answer(message: &Bytes) -> ResponseBody {
+        let context = CallContext::of(&HeaderMap::new());
+        let of = Belongings {
+            answers: Arc::default(),
+            unread: AnswerBudget::of_signatures(),
+            connection: Arc::from("peer"),
+            ending: None,
+            spans: context.spans("call", |_| Span::none()),
+            load: Arc::default(),
+            _place: Counts::up_to(1).take(&Arc::from("peer")).unwrap(),
+        };
+        let first = Frame::data(message.clone());
+        ResponseBody::new(Some(first), Body::empty(), of)
+    }
+
+    #[tokio::test]
+    async fn an_ordinary_answer_goes_on_in_pieces_that_are_copied_and_a_larger_one_as_it_is() {
+        for length in [1, 1023, 1024, 1025, 2046, 2047, 4096, 4097, 9000] {
+            let message: Bytes = (0..length).map(|at| (at % 251) as u8).collect();
+            let mut answer = answer(&message);
+            let mut pieces: Vec<Bytes> = Vec::new();
+            while !answer.is_end_stream() {
+                let frame = std::future::poll_fn(|cx| Pin::new(&mut answer).poll_frame(cx)).await;
+                pieces.push(frame.unwrap().unwrap().into_data().unwrap());
+            }
+            assert_eq!(pieces.concat(), message, "{length}");
+            match length > IN_PIECES_BYTES {
+                true => assert_eq!(pieces.len(), 1),
+                false => assert!(pieces.iter().all(|piece| piece.len() < COPIED_BYTES)),
+            }
+        }
     }
 }
