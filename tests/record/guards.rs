@@ -117,6 +117,94 @@ async fn nothing_is_signed_while_the_database_judges_no_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_found_whenever_it_was_begun_and_by_whomever_else_something_is_written() {
+    let database = Database::new().await;
+    PostgresRecord::init(&database.address()).await.unwrap();
+    let (owner, other) = (database.client().await, database.client().await);
+    let folder = keys();
+    let replica = Replica::start(folder.path(), &database.url()).await;
+    let body = "SELECT pg_get_functiondef('checkpoint_signer.judge_row'::regproc)";
+    let body: String = owner.query_one(body, &[]).await.unwrap().get(0);
+    let weaker = "CREATE OR REPLACE FUNCTION judge_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$";
+    let write = "SELECT pg_current_xact_id()";
+    let mut count = 1;
+    let mut some_are_signed = async || {
+        for _ in 0..3 {
+            is_signed(&replica, &request("a", count)).await;
+            count += 1;
+        }
+        count
+    };
+    for others in ["", write] {
+        for before_it in [true, false] {
+            some_are_signed().await;
+            // It takes no lock that a row would wait for, and its number when it writes.
+            let begun = match before_it {
+                true => format!("BEGIN; {weaker}"),
+                false => "BEGIN".into(),
+            };
+            owner.batch_execute(&begun).await.unwrap();
+            let next = some_are_signed().await;
+            let rest = match before_it {
+                true => "COMMIT".into(),
+                false => format!("{weaker}; COMMIT"),
+            };
+            owner.batch_execute(&rest).await.unwrap();
+            other.batch_execute(others).await.unwrap();
+            for _ in 0..2 {
+                let refused = once(&replica, &request("a", next)).await.unwrap_err();
+                assert!(
+                    refused.message().contains("signed_checkpoint_judged"),
+                    "{refused}"
+                );
+                other.batch_execute(others).await.unwrap();
+            }
+            owner.batch_execute(&body).await.unwrap();
+            becomes(&replica, ServingStatus::Serving).await;
+        }
+    }
+    replica.stop().await;
+}
+
+/// How often triggers were looked up, or none while sessions are open, which tell it at their end.
+const LOOKED_UP: &str = "\
+    SELECT idx_scan FROM pg_stat_sys_tables WHERE relname = 'pg_trigger' AND NOT EXISTS \
+      (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalogue_is_not_read_again_for_a_row_while_nobody_else_writes() {
+    const ROWS: u64 = 200;
+    let server = crate::postgres::Server::start();
+    let database = server.database().await;
+    PostgresRecord::init(&database.address()).await.unwrap();
+    let client = database.client().await;
+    let folder = keys();
+    let replica = Replica::start(folder.path(), &database.url()).await;
+    let looked_up = || async { client.query_opt(LOOKED_UP, &[]).await.unwrap() };
+    let before: i64 = client
+        .query_one(
+            "SELECT idx_scan FROM pg_stat_sys_tables WHERE relname = 'pg_trigger'",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    for count in 1..=ROWS {
+        is_signed(&replica, &request("a", count)).await;
+    }
+    replica.stop().await;
+    let mut found = None;
+    wait::until("all sessions to end", async || {
+        found = looked_up().await;
+        found.is_some()
+    })
+    .await;
+    let found = found.unwrap().get::<_, i64>(0) - before;
+    // A few for each session, and for health; each reading of the catalogue takes one for each table.
+    assert!(found < i64::try_from(ROWS).unwrap() * 5, "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_tells_what_would_refuse_everybody_before_anybody_signs() {
     let database = Database::new().await;
     PostgresRecord::init(&database.address()).await.unwrap();

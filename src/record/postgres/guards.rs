@@ -1,23 +1,29 @@
 //! What judges and keeps rows inside of the database, besides this program: read back in the transaction that appends, since
 //! whoever owns the tables may switch it off, and a dump may be restored without it. No judgement of this program rests on it
 //! (rows.rs); a database in which it is off takes rows from others that nobody judges.
+//!
+//! Whatever changes it takes a number, as every transaction of a server does that writes anything. So the catalogue need not be read
+//! again where the transaction before this one, by number, was this process's last that found it right, and nothing else was under
+//! way beside either.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use deadpool_postgres::{GenericClient, Object};
 use sha2::{Digest, Sha256};
 
+use super::look::Look;
 use super::session::begin_reading;
 use super::{MIGRATIONS, StoreError, check as store};
+use crate::record::home::Home;
 use crate::record::{RecordError, damaged, unjudged};
 use checkpoint::hex::Hex;
 
-/// One line for each thing: its name, a tab, and what it must be. From the catalogue alone, which costs less than a row does.
+/// One line for each thing: its name, a tab, and what it must be. From the catalogue alone. Beside it, what the statement sees.
 const FOUND: &str = "\
     WITH of AS (SELECT c.oid, c.relname, c.relpersistence FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                 WHERE n.nspname = 'checkpoint_signer' AND c.relkind = 'r') \
-    SELECT coalesce(string_agg(line, chr(10)), '') FROM ( \
+    SELECT coalesce(string_agg(line, chr(10)), ''), pg_current_snapshot()::text FROM ( \
       SELECT 'trigger ' || relname || '.' || t.tgname || chr(9) \
         || CASE WHEN t.tgenabled IN ('O', 'A') AND t.tgqual IS NULL AND t.tgattr::text = '' THEN t.tgtype::text ELSE 'off' END \
         || ' ' || p.proname || ' ' || encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex') AS line \
@@ -92,29 +98,80 @@ fn trigger(schema: &str, rest: &str) -> Option<String> {
     ))
 }
 
-/// What is wrong when one is missing, switched off, or another one.
-async fn problem(client: &impl GenericClient) -> Result<Option<RecordError>, StoreError> {
+/// A transaction in which all was as it must be, on a server that has not been started again since.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Right {
+    number: u64,
+    here: Home,
+    server: String,
+}
+
+impl Right {
+    /// One that is under way.
+    pub(super) fn here(number: u64, found: &Look) -> Self {
+        Self {
+            number,
+            here: found.here.clone(),
+            server: found.server.clone(),
+        }
+    }
+
+    /// Whether by number nothing was between it and this one.
+    pub(super) fn is_before(&self, this: &Self) -> bool {
+        (self.number + 1, &self.here, &self.server) == (this.number, &this.here, &this.server)
+    }
+
+    /// Whether, by what a statement of it sees (`pg_current_snapshot`), all transactions of lower numbers have ended and none of a
+    /// higher one has.
+    pub(super) fn is_alone(&self, snapshot: &str) -> bool {
+        let number = self.number;
+        snapshot == format!("{number}:{number}:")
+    }
+}
+
+/// The last such transaction of this process that was alone when the catalogue was read, or need not be. Whoever appends takes it
+/// away, and puts back its own when it is committed.
+#[derive(Default)]
+pub(super) struct LastRight(Mutex<Option<Right>>);
+
+impl LastRight {
+    pub(super) fn take(&self) -> Option<Right> {
+        self.lock().take()
+    }
+
+    pub(super) fn put(&self, right: Right) {
+        *self.lock() = Some(right);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Right>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is wrong when one is missing, switched off, or another one; or which transactions were seen.
+async fn seen(client: &impl GenericClient) -> Result<Result<String, RecordError>, StoreError> {
     let statement = client.prepare_cached(FOUND).await?;
-    let found: String = client.query_one(&statement, &[]).await?.try_get(0)?;
+    let row = client.query_one(&statement, &[]).await?;
+    let found: String = row.try_get(0)?;
     let found: BTreeSet<String> = found.lines().map(str::to_owned).collect();
     let differ = EXPECTED.symmetric_difference(&found);
     let names = differ.filter_map(|line| Some(line.split_once('\t')?.0));
     let names: BTreeSet<&str> = names.collect();
-    Ok((!names.is_empty()).then(|| unjudged(names, "PostgreSQL does not answer")))
+    if !names.is_empty() {
+        return Ok(Err(unjudged(names, "PostgreSQL does not answer")));
+    }
+    Ok(Ok(row.try_get(1)?))
 }
 
-/// Refuses to go on then; waiting does not help.
-pub(super) async fn check(client: &impl GenericClient) -> Result<(), StoreError> {
-    match problem(client).await? {
-        None => Ok(()),
-        Some(error) => Err(error.into()),
-    }
+/// Refuses to go on then; waiting does not help. Otherwise, it gives which transactions were seen.
+pub(super) async fn check(client: &impl GenericClient) -> Result<String, StoreError> {
+    Ok(seen(client).await??)
 }
 
 /// The same by itself, and whether the head is that of the rows, so that health tells it before anybody signs.
 pub(super) async fn ask(client: &mut Object) -> Result<Option<RecordError>, StoreError> {
     let transaction = begin_reading(client).await?;
-    if let Some(error) = problem(&transaction).await? {
+    if let Err(error) = seen(&transaction).await? {
         return Ok(Some(error));
     }
     transaction.commit().await?;

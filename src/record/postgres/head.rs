@@ -13,16 +13,32 @@ use checkpoint::log::tree::Frontier;
 pub(super) const HEAD: &str = "SELECT size, frontier, newest_signed_at, \
     (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head";
 pub(super) const LOCKED_HEAD: &str = "SELECT size, frontier, newest_signed_at, \
-    (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM checkpoint_signer.record_head FOR UPDATE";
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint, pg_current_xact_id()::text \
+    FROM checkpoint_signer.record_head FOR UPDATE";
 
 pub(super) async fn read_head(client: &impl GenericClient, sql: &str) -> Result<Head, StoreError> {
     let statement = client.prepare_cached(sql).await?;
+    head(&client.query_one(&statement, &[]).await?)
+}
+
+/// Locks the head, and gives the number of the transaction beside it.
+pub(super) async fn lock_head(client: &impl GenericClient) -> Result<(Head, u64), StoreError> {
+    let statement = client.prepare_cached(LOCKED_HEAD).await?;
     let row = client.query_one(&statement, &[]).await?;
+    let number: String = row.try_get(4)?;
+    let number = number.parse().map_err(|_| {
+        let problem = format!("the database numbers its transaction {number}");
+        RecordError::Unavailable(problem)
+    })?;
+    Ok((head(&row)?, number))
+}
+
+fn head(row: &SqlRow) -> Result<Head, StoreError> {
     let newest: Option<i64> = row.try_get(2)?;
     Ok(Head {
         frontier: frontier(row.try_get(0)?, row.try_get(1)?)?,
         newest_signed_at: newest.map(instant).transpose()?,
-        store_clock: Some(store_clock(&row, 3)?),
+        store_clock: Some(store_clock(row, 3)?),
     })
 }
 

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::StoreError;
 use super::look::Look;
+use super::{StoreError, guards};
 use crate::record::high_water_mark::{HighWaterMark, Mark};
 use crate::record::home::{Accepted, FormerHome, Home, Moved};
 use crate::record::row::to_signed;
@@ -73,6 +73,7 @@ impl Durable {
 /// Shared by all that read and write the record in this process.
 pub(super) struct Knowledge {
     pub(super) seen: HighWaterMark,
+    pub(super) right: guards::LastRight,
     homes: Mutex<Homes>,
     durable: watch::Sender<Durable>,
     /// Those who wait for the standby, for all.
@@ -104,6 +105,7 @@ impl Knowledge {
     pub(super) fn none() -> Self {
         Self {
             seen: HighWaterMark::nothing(),
+            right: guards::LastRight::default(),
             homes: Mutex::default(),
             durable: watch::Sender::default(),
             waits: Mutex::default(),

@@ -113,7 +113,7 @@ async fn look_up(
 ) -> Result<Vec<Answer>, StoreError> {
     let mark = view.mark();
     let transaction = begin_unchecked(client).await?;
-    let ((), beyond) = tokio::try_join!(
+    let (_, beyond) = tokio::try_join!(
         biased;
         set(&transaction),
         glance(&transaction, wanted),

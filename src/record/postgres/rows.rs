@@ -9,9 +9,11 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
-use super::head::{HEAD, LOCKED_HEAD, read_head};
+use super::guards::Right;
+use super::head::{HEAD, LOCKED_HEAD, lock_head, read_head};
 use super::knowledge::Rests;
-use super::session::{begin_reading, begin_unchecked, check_reading, check_writing};
+use super::session::{READ_BACK, begin_reading, begin_unchecked};
+use super::session::{check_all, check_kept, check_reading, check_set};
 use super::view::{View, emit};
 use super::{StoreError, guards, nodes};
 use crate::record::high_water_mark::Mark;
@@ -196,10 +198,10 @@ pub(super) async fn append(
     transaction.prepare_cached(LOCKED_HEAD).await?;
     // One round trip. Whoever has the head locked is waited for before the others are asked: each sees what was committed when it
     // begins.
-    let ((), head, revoked, ledger_states, found) = tokio::try_join!(
+    let ((), (head, number), revoked, ledger_states, found) = tokio::try_join!(
         biased;
-        check_writing(&transaction),
-        read_head(&transaction, LOCKED_HEAD),
+        check_set(&transaction),
+        lock_head(&transaction),
         revoked(&transaction, candidates),
         read_ledger_states(&transaction, &wanted),
         view.look(&transaction, &mark),
@@ -217,17 +219,27 @@ pub(super) async fn append(
         answers.push(answer.map_err(AppendError::from));
     }
     let (head, completed) = batch.finish();
+    let last_right = &view.knowledge.right;
+    let (before, right) = (last_right.take(), Right::here(number, &found));
+    let is_next = before.is_some_and(|before| before.is_before(&right));
+    let mut is_alone = false;
     if !rows.is_empty() {
         transaction.prepare_cached(&INSERT).await?;
         // One round trip, and nothing of it is committed unless all of it is as it must be. The guards come after the rows: whoever
         // switches a trigger off waits until they are committed.
-        let (taken, (), (), ()) = tokio::try_join!(
+        let (taken, checked, (), seen) = tokio::try_join!(
             biased;
             insert(&transaction, &rows),
-            guards::check(&transaction),
+            check_guards(&transaction, !is_next),
             nodes::keep(&transaction, &completed),
             update(&transaction, &head),
         )?;
+        let seen = match checked {
+            Some(checked) => checked,
+            None if right.is_alone(&seen) => seen,
+            None => guards::check(&transaction).await?,
+        };
+        is_alone = right.is_alone(&seen);
         if usize::try_from(taken) != Ok(rows.len()) {
             let rows = rows.len();
             let problem = format!("the database took {taken} rows of {rows}");
@@ -236,9 +248,12 @@ pub(super) async fn append(
     } else {
         // Others have recorded it, or an earlier attempt whose commit was not confirmed: this one is to wait for that. So is a
         // refusal, which a row is the reason for.
-        emit(&transaction).await?;
+        tokio::try_join!(biased; emit(&transaction), check_kept(&transaction))?;
     }
     transaction.commit().await?;
+    if is_alone {
+        last_right.put(right);
+    }
     let newest = rows.last().map(|row| row.signature);
     view.confirm(&found, &head.frontier, newest.or(found.newest.as_deref()))?;
     Ok(answers)
@@ -300,16 +315,34 @@ async fn insert(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<u64, 
     Ok(taken)
 }
 
-async fn update(transaction: &Transaction<'_>, head: &Head) -> Result<(), StoreError> {
-    let sql =
-        "UPDATE checkpoint_signer.record_head SET size = $1, frontier = $2, newest_signed_at = $3";
-    let statement = transaction.prepare_cached(sql).await?;
+async fn check_guards(
+    transaction: &Transaction<'_>,
+    needed: bool,
+) -> Result<Option<String>, StoreError> {
+    match needed {
+        true => guards::check(transaction).await.map(Some),
+        false => Ok(None),
+    }
+}
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE checkpoint_signer.record_head SET size = $1, frontier = $2, newest_signed_at = $3 \
+         RETURNING pg_current_snapshot()::text AS snapshot, {}",
+        *READ_BACK
+    )
+});
+
+/// Gives which transactions it sees. Written last, it reads back that the session is still as it was set.
+async fn update(transaction: &Transaction<'_>, head: &Head) -> Result<String, StoreError> {
+    let statement = transaction.prepare_cached(&UPDATE).await?;
     let newest = head.newest_signed_at.map(|newest| newest.timestamp());
     let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());
-    transaction
-        .execute(&statement, &[&size, &frontier, &newest])
+    let row = transaction
+        .query_one(&statement, &[&size, &frontier, &newest])
         .await?;
-    Ok(())
+    check_all(&row)?;
+    Ok(row.try_get("snapshot")?)
 }
 
 pub(super) async fn by_id(

@@ -4,6 +4,7 @@
 //! before, and may be changed by the role's or the database's own settings. So none of it is relied on. Every name in a
 //! statement has its schema, so that no table in `public` or of the session alone is taken for one of the record.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction, TransactionBuilder};
@@ -14,7 +15,7 @@ use super::StoreError;
 use crate::record::with_page;
 
 /// Set first, by names that no search path leads elsewhere: the functions and operators of the statements after it are PostgreSQL's
-/// own. For the rest of the transaction.
+/// own. For the rest of the transaction. It gives back what each has become.
 ///
 /// In milliseconds: a statement, a wait for a lock, and a transaction whose client is silent (a frozen replica) are ended by
 /// the server, so that the other replicas go on. A policy that hides rows is an error. A commit is answered when it is
@@ -23,28 +24,56 @@ use crate::record::with_page;
 ///
 /// A plan is made once a session, and each statement is written so that there is one way to carry it out, by one index, in its order:
 /// one that was made by what the database knew of a small table would read all of it when it has grown.
-const SET: &str = "\
-    SELECT pg_catalog.set_config(name, value, true) FROM (VALUES ('quote_all_identifiers', 'off'), \
-      ('search_path', 'pg_catalog, pg_temp'), ('client_min_messages', 'notice'), ('statement_timeout', '4000'), \
-      ('lock_timeout', '3000'), ('idle_in_transaction_session_timeout', '3000'), ('standard_conforming_strings', 'on'), \
-      ('row_security', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'), \
-      ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_sort', 'off'), ('enable_incremental_sort', 'off'), \
-      ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('synchronous_commit', \
-        CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'remote_apply' THEN 'remote_apply' ELSE 'on' END) \
-    ) setting (name, value)";
+const SETTINGS: [(&str, &str); 17] = [
+    ("quote_all_identifiers", "'off'"),
+    ("search_path", "'pg_catalog, pg_temp'"),
+    ("client_min_messages", "'notice'"),
+    ("statement_timeout", "'4000'"),
+    ("lock_timeout", "'3000'"),
+    ("idle_in_transaction_session_timeout", "'3000'"),
+    ("standard_conforming_strings", "'on'"),
+    ("row_security", "'off'"),
+    ("plan_cache_mode", "'force_generic_plan'"),
+    ("jit", "'off'"),
+    ("enable_seqscan", "'off'"),
+    ("enable_bitmapscan", "'off'"),
+    ("enable_sort", "'off'"),
+    ("enable_incremental_sort", "'off'"),
+    ("enable_hashjoin", "'off'"),
+    ("enable_mergejoin", "'off'"),
+    (
+        "synchronous_commit",
+        "CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'remote_apply' \
+         THEN 'remote_apply' ELSE 'on' END",
+    ),
+];
 
-/// Asked after that.
-const READ_BACK: &str = "\
-    SELECT current_setting('search_path') AS search_path, \
-        current_setting('synchronous_commit') AS synchronous_commit, \
-        current_setting('client_min_messages') AS client_min_messages, \
-        current_setting('row_security') AS row_security, \
-        current_setting('standard_conforming_strings') AS standard_conforming_strings, \
-        current_setting('transaction_isolation') AS transaction_isolation, \
-        current_setting('session_replication_role') AS session_replication_role, \
-        current_setting('client_encoding') AS client_encoding, \
-        CASE WHEN pg_is_in_recovery() THEN 'on' ELSE 'off' END AS in_recovery, \
-        current_setting('transaction_read_only') AS transaction_read_only";
+static SET: LazyLock<String> = LazyLock::new(|| {
+    let set = SETTINGS
+        .iter()
+        .map(|(name, value)| format!("pg_catalog.set_config('{name}', {value}, true) AS {name}"));
+    let set: Vec<String> = set.collect();
+    format!("SELECT {}, {OTHERS}", set.join(", "))
+});
+
+/// What is only told.
+const OTHERS: &str = "\
+    pg_catalog.current_setting('transaction_isolation') AS transaction_isolation, \
+    pg_catalog.current_setting('session_replication_role') AS session_replication_role, \
+    pg_catalog.current_setting('client_encoding') AS client_encoding, \
+    CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'on' ELSE 'off' END AS in_recovery, \
+    pg_catalog.current_setting('transaction_read_only') AS transaction_read_only";
+
+/// Asked after that, by another statement: whether it was set in a transaction, and each statement goes to the same session.
+pub(super) static READ_BACK: LazyLock<String> = LazyLock::new(|| {
+    let set = SETTINGS.iter().map(|(name, _)| name);
+    let demanded = set.filter(|set| DEMANDS.iter().any(|(name, _)| name == *set));
+    let kept = demanded.map(|name| format!("pg_catalog.current_setting('{name}') AS {name}"));
+    let kept: Vec<String> = kept.collect();
+    format!("{}, {OTHERS}", kept.join(", "))
+});
+
+static ASK_BACK: LazyLock<String> = LazyLock::new(|| format!("SELECT {}", *READ_BACK));
 
 /// What is read back, and what it may be.
 const DEMANDS: [(&str, &[&str]); 8] = [
@@ -101,9 +130,23 @@ pub(super) async fn check_reading(transaction: &Transaction<'_>) -> Result<(), S
 
 /// The same for one that writes.
 pub(super) async fn check_writing(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    let row = established(transaction).await?;
-    check(&row, &DEMANDS)?;
-    check(&row, &WRITING)
+    check_all(&established(transaction).await?)
+}
+
+/// The same in one statement, for one that reads back later, with what it writes ([`READ_BACK`], [`check_all`]).
+pub(super) async fn check_set(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    check_all(&set(transaction).await?)
+}
+
+/// Reads back, before a commit.
+pub(super) async fn check_kept(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    check_all(&read_back(transaction).await?)
+}
+
+/// Judges what a statement of one that writes tells by the columns of [`READ_BACK`].
+pub(super) fn check_all(row: &Row) -> Result<(), StoreError> {
+    check(row, &DEMANDS)?;
+    check(row, &WRITING)
 }
 
 /// Whether anything can be recorded at all.
@@ -115,22 +158,23 @@ async fn start(transaction: TransactionBuilder<'_>) -> Result<Transaction<'_>, S
     let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
     let transaction = transaction.start().await?;
     // What has to be prepared is sent later than what is sent together with it.
-    transaction.prepare_cached(SET).await?;
+    transaction.prepare_cached(&SET).await?;
     Ok(transaction)
 }
 
-/// Sets what [`check_reading`] sets, for a statement on which nothing rests.
-pub(super) async fn set(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    let set = transaction.prepare_cached(SET).await?;
-    transaction.query(&set, &[]).await?;
-    Ok(())
+/// Sets what [`check_reading`] sets; alone, it is for a statement on which nothing rests.
+pub(super) async fn set(transaction: &Transaction<'_>) -> Result<Row, StoreError> {
+    let set = transaction.prepare_cached(&SET).await?;
+    Ok(transaction.query_one(&set, &[]).await?)
+}
+
+async fn read_back(transaction: &Transaction<'_>) -> Result<Row, StoreError> {
+    let read_back = transaction.prepare_cached(&ASK_BACK).await?;
+    Ok(transaction.query_one(&read_back, &[]).await?)
 }
 
 async fn established(transaction: &Transaction<'_>) -> Result<Row, StoreError> {
-    let ((), row) = tokio::try_join!(biased; set(transaction), async {
-        let read_back = transaction.prepare_cached(READ_BACK).await?;
-        Ok(transaction.query_one(&read_back, &[]).await?)
-    })?;
+    let (_, row) = tokio::try_join!(biased; set(transaction), read_back(transaction))?;
     Ok(row)
 }
 
