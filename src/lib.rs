@@ -7,7 +7,7 @@
 //!   ledger service                                                        auditors
 //!        | gRPC                                                              | CLI, gRPC, HTTP
 //!        v                                                                   v
-//!   grpc: translate ---> signer: which key? may it? ---> RSA         verifier: a verdict
+//!   grpc: translate ---> signer: which key? may it? ---> RSA         the core: a verdict
 //!                          ^                   |                             ^
 //!        source ---> key manager               v                             |
 //!   (AWS, or a file)       |             record: durable? ---> answer     keyring

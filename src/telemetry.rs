@@ -19,6 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use crate::audit;
+use checkpoint::fault::excerpt;
 use checkpoint::visible::visible;
 
 pub use json::JsonLines;
@@ -104,10 +105,28 @@ impl<W: Write> Write for VisibleLines<W> {
     }
 }
 
+/// A filter for the log, as it is given. A word alone is a level: the library would take any other for a part of the program whose log is
+/// asked for, and the rest of the log would be silent.
+///
+/// # Errors
+/// What is wrong with it, and what would be right.
+pub fn log_filter(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected off, error, warn, info, debug or trace, or PART=LEVEL for a part of the program, several with commas \
+                            between them";
+    for word in text.split(',') {
+        let is_level = !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+        if !is_level && !word.contains(['=', '[']) {
+            return Err(format!("{} is not a level; {EXPECTED}", excerpt(word)));
+        }
+    }
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(format!("{error}; {EXPECTED}")),
+    }
+}
+
 fn parse_filter(filter: &str, audit: AuditLog) -> Result<EnvFilter, String> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        format!("--log-level: {error}; expected a filter such as info")
-    };
+    let wrong = |error: &dyn std::fmt::Display| format!("--log-level: {error}");
     let mut filter = EnvFilter::try_new(filter).map_err(|error| wrong(&error))?;
     if audit == AuditLog::Always {
         let directive = format!("{}={}", audit::TARGET, LevelFilter::INFO);

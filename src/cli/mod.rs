@@ -54,7 +54,7 @@ const BUILD: &str = concat!(
 /// Signs the daily checkpoints of Amply's ledgers, and verifies them for decades.
 ///
 /// Exit codes: 0 done, or all valid; 1 the answer is no (refused, not valid, not serving); 2 it could not be
-/// done or checked.
+/// done or checked, or the caller may not ask for it.
 #[derive(Parser)]
 #[command(
     name = "checkpoint-signer",
@@ -69,7 +69,8 @@ struct Cli {
         global = true,
         env = "CHECKPOINT_SIGNER_LOG_LEVEL",
         default_value = "warn",
-        value_name = "FILTER"
+        value_name = "FILTER",
+        value_parser = telemetry::log_filter
     )]
     log_level: String,
     #[command(subcommand)]
@@ -96,9 +97,15 @@ enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Rollover(rollover::RolloverCommand),
+    /// Not in this program, which was built without the feature aws
+    #[cfg(not(feature = "aws"))]
+    Rollover(Absent),
     /// Run as the rotation function of Secrets Manager, in AWS Lambda
     #[cfg(feature = "lambda")]
     Lambda(lambda::Lambda),
+    /// Not in this program, which was built without the feature lambda
+    #[cfg(not(feature = "lambda"))]
+    Lambda(Absent),
     /// Look after the record of signatures
     #[command(subcommand)]
     Record(record::RecordCommand),
@@ -113,15 +120,27 @@ enum Command {
     Man,
 }
 
+/// Whatever is asked of a command that was left out.
+#[cfg(not(all(feature = "aws", feature = "lambda")))]
+#[derive(clap::Args)]
+struct Absent {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    _asked: Vec<std::ffi::OsString>,
+}
+
+#[cfg(not(all(feature = "aws", feature = "lambda")))]
+fn absent(command: &str, feature: &str) -> Result<(), Failure> {
+    Err(Failure::Impossible(format!(
+        "{command}: this program was built without the feature {feature}; expected one that has it (cargo build --features {feature})"
+    )))
+}
+
 impl Command {
     /// What acts with keys leaves its trace.
     fn audit(&self) -> AuditLog {
         match self {
             Self::Serve(_) => AuditLog::Always,
-            #[cfg(feature = "aws")]
-            Self::Rollover(_) => AuditLog::Always,
-            #[cfg(feature = "lambda")]
-            Self::Lambda(_) => AuditLog::Always,
+            Self::Rollover(_) | Self::Lambda(_) => AuditLog::Always,
             Self::Record(record::RecordCommand::AcceptPromotion(_)) => AuditLog::Always,
             _ => AuditLog::AsFiltered,
         }
@@ -145,11 +164,7 @@ impl Command {
 
     fn handles_private_keys(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Demo => true,
-            #[cfg(feature = "aws")]
-            Self::Rollover(_) => true,
-            #[cfg(feature = "lambda")]
-            Self::Lambda(_) => true,
+            Self::Serve(_) | Self::Demo | Self::Rollover(_) | Self::Lambda(_) => true,
             Self::Config(_) => true,
             Self::Keys(keys) => matches!(keys, keys::Keys::Generate(_)),
             Self::Sign(_) | Self::Verify(_) | Self::Record(_) | Self::Health(_) => false,
@@ -204,8 +219,12 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(keys) => block_on(keys.run()),
         #[cfg(feature = "aws")]
         Command::Rollover(rollover) => block_on(rollover.run()),
+        #[cfg(not(feature = "aws"))]
+        Command::Rollover(_) => absent("rollover", "aws"),
         #[cfg(feature = "lambda")]
         Command::Lambda(lambda) => block_on(lambda.run()),
+        #[cfg(not(feature = "lambda"))]
+        Command::Lambda(_) => absent("lambda", "lambda"),
         Command::Record(record) => block_on(record.run()),
         Command::Health(health) => block_on(health.run()),
         Command::Completions { shell } => {

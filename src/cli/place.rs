@@ -51,7 +51,7 @@ async fn open_secret(name: &str, _read_older: bool) -> Result<Box<dyn KeySource>
 
 /// What nobody can ask of this program.
 #[cfg(not(feature = "aws"))]
-const WITHOUT_AWS: &str = "this program was built without the feature aws";
+pub(super) const WITHOUT_AWS: &str = "this program was built without the feature aws";
 
 #[cfg(not(feature = "aws"))]
 async fn secret_text(_name: &str) -> Result<String, String> {
@@ -64,6 +64,9 @@ impl FromStr for SourcePlace {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            #[cfg(not(feature = "aws"))]
+            Some(("secretsmanager", _)) => Err(format!("{WITHOUT_AWS}; expected file:PATH")),
+            #[cfg(feature = "aws")]
             Some(("secretsmanager", name)) if !name.is_empty() => {
                 Ok(Self::SecretsManager(name.into()))
             }
@@ -143,6 +146,10 @@ pub(super) enum RecordPlace {
     /// `postgres://...`
     Postgres(Box<DatabaseAddress>),
     /// `secretsmanager:NAME`: the secret holds the address of the database.
+    #[cfg_attr(
+        not(feature = "aws"),
+        expect(dead_code, reason = "it is refused where it is read")
+    )]
     Secret(String),
     /// One host of several, and what it is shown as.
     Host(String, Box<DatabaseAddress>),
@@ -250,6 +257,11 @@ impl FromStr for RecordPlace {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            #[cfg(not(feature = "aws"))]
+            Some(("secretsmanager", _)) => Err(format!(
+                "{WITHOUT_AWS}; expected sqlite:PATH or postgres://..."
+            )),
+            #[cfg(feature = "aws")]
             Some(("secretsmanager", name)) if !name.is_empty() => Ok(Self::Secret(name.into())),
             Some((scheme, _)) if scheme.starts_with("postgres") => {
                 text.parse().map(Box::new).map(Self::Postgres)

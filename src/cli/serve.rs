@@ -10,6 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::fault_of;
+#[cfg(not(feature = "aws"))]
+use super::place::WITHOUT_AWS;
 use super::place::{Environment, RecordPlace, SourcePlace};
 use super::tls::TlsArgs;
 use super::witnesses::WitnessArgs;
@@ -246,6 +248,11 @@ impl Serve {
     /// What is not meant beside what else is given.
     fn contradictions(&self) -> Vec<FieldFault> {
         let mut faults = Vec::new();
+        #[cfg(not(feature = "aws"))]
+        if self.source.is_none() && !self.dev {
+            let problem = format!("is Secrets Manager, and {WITHOUT_AWS}; expected file:PATH");
+            faults.push(FieldFault::new("--source", problem));
+        }
         if self.metrics == Some(MetricsPlace::Http) && self.http.is_none() && !self.dev {
             let problem =
                 "is http, but --http is missing; expected both, or an address of their own";

@@ -141,12 +141,13 @@ where
             Ok(admitted) => admitted,
             Err(unfit) => {
                 let mut answer = unfit.into_answer();
+                self.gate.note_unread(&request, &context, &answer);
                 context.name(answer.headers_mut());
                 return Box::pin(async { Ok(answer) });
             }
         };
-        let rpc = call.judge.rpc;
-        let (peer, shutdown) = (&call.judge.peer, self.gate.shutdown.clone());
+        let (rpc, judge) = (call.judge.rpc, call.judge.clone());
+        let (peer, shutdown) = (&judge.peer, self.gate.shutdown.clone());
         let of = Belongings {
             answers,
             unread: match rpc.signs() {
@@ -166,6 +167,7 @@ where
         let request =
             request.map(|body| Body::new(RequestBody::new(body, room, rpc.takes, load, shutdown)));
         let spans = of.spans.clone();
+        let signs = rpc.signs().then(|| judge.clone());
         let answering = answer(
             spans.within(|| self.inner.call(request)),
             (rpc.lasts == Lasts::Once).then(|| (of.unread.clone(), Arc::clone(&of.connection))),
@@ -189,6 +191,9 @@ where
             }
             .into_parts();
             status::give_reason(&mut head.headers);
+            if let Some((judge, reason)) = signs.zip(status::unread_of(&head.headers)) {
+                judge.unread(reason);
+            }
             // A refusal has its status here, an answer after it.
             trace::grpc_answered(&spans.traced, &head.headers);
             context.name(&mut head.headers);
@@ -253,30 +258,46 @@ fn ending(judge: &Judge, until: Option<Instant>) -> Option<Ending> {
 }
 
 impl GateLayer {
+    fn judge(&self, request: &Request<Body>, context: &CallContext) -> Result<Judge, Status> {
+        let connection = request.extensions().get::<ConnectInfo>();
+        let ConnectInfo { peer, .. } =
+            connection.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
+        let path = request.uri().path();
+        Ok(Judge {
+            peer: Arc::clone(peer),
+            access: self.access.clone(),
+            rpc: Rpc::of(path).ok_or_else(|| status::unknown_method(path))?,
+            metrics: Arc::clone(&self.metrics),
+            request_id: Arc::clone(context.request_id()),
+        })
+    }
+
+    /// Tells of a request to sign whose head is refused. Who may not call was told already.
+    fn note_unread(&self, request: &Request<Body>, context: &CallContext, answer: &Response<Body>) {
+        if let Ok(judge) = self.judge(request, context)
+            && judge.rpc.signs()
+            && let Some(reason) = status::unread_of(answer.headers())
+        {
+            judge.unread(reason);
+        }
+    }
+
     fn admit(
         &self,
         request: &Request<Body>,
         context: &CallContext,
     ) -> Result<(Call, Arc<WaitingAnswers>, Slot), Status> {
-        let connection = request.extensions().get::<ConnectInfo>();
-        let ConnectInfo { peer, answers } =
-            connection.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
-        let path = request.uri().path();
-        let rpc = Rpc::of(path).ok_or_else(|| status::unknown_method(path))?;
-        let judge = Judge {
-            peer: Arc::clone(peer),
-            access: self.access.clone(),
-            rpc,
-            metrics: Arc::clone(&self.metrics),
-            request_id: Arc::clone(context.request_id()),
-        };
+        let judge = self.judge(request, context)?;
         let caller = judge.judge()?;
-        let place = self.calls.take(peer.counted_as());
-        let place = place.or_else(|| self.kept.take(peer.connection()));
+        let place = self.calls.take(judge.peer.counted_as());
+        let place = place.or_else(|| self.kept.take(judge.peer.connection()));
         let place = place.ok_or_else(|| {
             self.metrics.turned_away(Reason::TooManyCalls);
             status::too_many_calls(MAX_CALLS_PER_PEER)
         })?;
+        let answers = request.extensions().get::<ConnectInfo>();
+        let answers = answers.map(|connection| Arc::clone(&connection.answers));
+        let path = request.uri().path();
         let call = Call {
             caller,
             judge,
@@ -284,6 +305,7 @@ impl GateLayer {
             spans: context.spans(path, |id| trace::grpc_call(path, id)),
             load: Arc::default(),
         };
-        Ok((call, Arc::clone(answers), place))
+        let answers = answers.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
+        Ok((call, answers, place))
     }
 }

@@ -174,6 +174,14 @@ enum Item {
     End(Status),
 }
 
+/// A stream ends by what cannot be read, or is one item too many.
+fn ended(call: &Call, status: Status) -> Item {
+    if let Some(reason) = status::unread(&status) {
+        call.judge.unread(reason);
+    }
+    Item::End(status)
+}
+
 /// Submits the items one after the other, which is what keeps a ledger's order.
 async fn take_in(
     inner: Inner,
@@ -196,9 +204,9 @@ async fn take_in(
         let judged = call.judge.judge();
         let item = match request.and_then(|request| Ok((request, judged?))) {
             Ok((None, _)) => return,
-            Err(status) => Item::End(status),
+            Err(status) => ended(&call, status),
             Ok((Some(_), _)) if items > MAX_STREAM_ITEMS => {
-                Item::End(status::stream_too_long(MAX_STREAM_ITEMS))
+                ended(&call, status::stream_too_long(MAX_STREAM_ITEMS))
             }
             Ok((Some(request), caller)) => {
                 call.caller = caller;

@@ -279,6 +279,29 @@ pub(super) fn give_reason(headers: &mut HeaderMap) {
     }
 }
 
+/// The reason of a status that is told before a request to sign is read, so that nobody else has told of it.
+pub(super) fn unread(status: &Status) -> Option<Reason> {
+    let reason = status.get_details_error_info()?.reason;
+    UNREAD.into_iter().find(|unread| unread.as_str() == reason)
+}
+
+/// Of the answer that begins with these headers.
+pub(super) fn unread_of(headers: &HeaderMap) -> Option<Reason> {
+    unread(&Status::from_header_map(headers)?)
+}
+
+const UNREAD: [Reason; 9] = [
+    Reason::InvalidRequest,
+    Reason::InvalidTimeout,
+    Reason::RequestTooLarge,
+    Reason::MetadataTooLarge,
+    Reason::ContentTypeNotSupported,
+    Reason::CompressionNotSupported,
+    Reason::HttpMethodNotAllowed,
+    Reason::StreamTooLong,
+    Reason::TooMuchAtOnce,
+];
+
 fn with_any_reason(status: Status) -> Status {
     match status.code() {
         // The health service: it knows no such service.

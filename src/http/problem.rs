@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 has them, `application/problem+json`: what is wrong, in which field, and what would be right.
 
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -70,10 +70,7 @@ impl From<RecordError> for Problem {
 
 impl From<NoKey> for Problem {
     fn from(no_key: NoKey) -> Self {
-        let reason = match no_key {
-            NoKey::NotYetRead { .. } => Reason::KeysNotYetRead,
-            _ => Reason::NoSigningKey,
-        };
+        let reason = no_key.reason();
         let detail = match no_key {
             NoKey::NotYetRead { .. } => {
                 "the keys are being read for the first time; retry soon".into()
@@ -130,8 +127,11 @@ impl IntoResponse for Problem {
         ];
         let body = serde_json::to_string(&body).unwrap_or_default();
         let response = (status, headers, body);
-        match status {
-            StatusCode::SERVICE_UNAVAILABLE => {
+        match self.reason {
+            Reason::Overloaded
+            | Reason::ShuttingDown
+            | Reason::KeysNotYetRead
+            | Reason::RecordStoreUnavailable => {
                 ([(header::RETRY_AFTER, RETRY_AFTER)], response).into_response()
             }
             _ => response.into_response(),

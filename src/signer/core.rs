@@ -27,7 +27,7 @@ pub struct Core {
 }
 
 impl Core {
-    /// Starts the signer with the keys in key_manager.
+    /// Starts the signer with the keys of the key manager.
     ///
     /// # Errors
     /// When there are no threads.

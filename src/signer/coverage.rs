@@ -50,7 +50,7 @@ impl Nearness {
     }
 }
 
-/// Logs, until the custodian of the keys has gone.
+/// Logs, until the task that refreshes the keys has gone.
 pub(super) async fn warn(mut keys: watch::Receiver<Arc<KeysInForce>>, clock: Clock) {
     let mut told = Nearness::Far;
     loop {

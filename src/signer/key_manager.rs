@@ -1,4 +1,4 @@
-//! KeyManager of the keys: one task that loads them from the source, keeps their public halves on record, lets go
+//! Manages the keys: one task loads them from the source, keeps their public halves on record, lets go
 //! of a private half once it may sign no more, and tells everybody of each change.
 //!
 //! What a refresh cannot read or must refuse leaves the loaded keys in force: signing ends with a window, a
@@ -93,7 +93,7 @@ impl KeyManager {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let time = Arc::new(Timekeeper::new(clock.clone(), source.second_clock()));
         let beats = heartbeat::start(Arc::clone(&record), Arc::clone(&time)).await;
-        let mut custodian = Custodian {
+        let mut refreshing = RefreshTask {
             known: None,
             beats: beats.clone(),
             time: Arc::clone(&time),
@@ -110,10 +110,10 @@ impl KeyManager {
         let (watched, own) = (keys.clone(), clock.clone());
         tokio::spawn(async move {
             // What is wrong shows in the status, and is retried.
-            drop(custodian.refresh().await);
+            drop(refreshing.refresh().await);
             let _ = first.send(());
             tokio::spawn(coverage::warn(watched, clock));
-            custodian.run(queue).await;
+            refreshing.run(queue).await;
         });
         // A source that is slow to answer does not keep the service from verifying.
         let _ = tokio::time::timeout(FIRST_PATIENCE, loaded).await;
@@ -188,7 +188,7 @@ impl KeyManager {
 }
 
 /// Owns the private keys. Nobody else replaces them.
-struct Custodian {
+struct RefreshTask {
     clock: Clock,
     source: Arc<dyn KeySource>,
     record: Arc<dyn Record>,
@@ -203,7 +203,7 @@ struct Custodian {
     memory: Memory,
 }
 
-impl Custodian {
+impl RefreshTask {
     async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut record_due = tokio::time::interval(RECORD_EVERY);
         loop {

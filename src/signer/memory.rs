@@ -25,9 +25,9 @@ enum Finding {
 
 /// When each finding was told, for as long as it lasts.
 #[derive(Default)]
-struct Told(HashMap<Finding, Instant>);
+struct Findings(HashMap<Finding, Instant>);
 
-impl Told {
+impl Findings {
     /// Whether it is to be told.
     fn is_news(&mut self, finding: Finding, now: Instant) -> bool {
         let known = self.0.contains_key(&finding);
@@ -45,7 +45,7 @@ impl Told {
 
 /// Puts on record again what it has lost of the keys.
 #[derive(Default)]
-pub(super) struct Memory(Told);
+pub(super) struct Memory(Findings);
 
 impl Memory {
     /// Puts on record again what `found` has lost of `known`, which holds meanwhile, and says whether nothing is missing now; else it is
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_lasts_is_told_once_and_what_comes_and_goes_once_a_minute() {
-        let (mut told, start) = (Told::default(), Instant::now());
+        let (mut told, start) = (Findings::default(), Instant::now());
         let mut looks = |found: &[Finding], from: u64, until: u64| {
             let mut news = 0;
             for second in from..until {
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(looks(&[lost("a"), Finding::Refused], 0, 600), 2);
         assert_eq!(looks(&[lost("a"), lost("b")], 600, 610), 1);
         assert_eq!(looks(&[], 610, 620), 0);
-        // Told a few seconds ago, the one; the other, long ago.
+        // Findings a few seconds ago, the one; the other, long ago.
         assert_eq!(looks(&[lost("b")], 620, 630), 0);
         assert_eq!(looks(&[lost("a")], 630, 640), 1);
     }

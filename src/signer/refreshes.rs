@@ -1,4 +1,4 @@
-//! When the key source is read again. Pure: the custodian asks, and sleeps.
+//! When the key source is read again. Pure: the task that refreshes the keys asks, and sleeps.
 //!
 //! A source that does not tell of its changes is read at its interval, with jitter, so that replicas do not ask
 //! all at once, and once more shortly before a window opens or ends, so that a key that was promoted at the

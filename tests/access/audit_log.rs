@@ -80,6 +80,14 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     let turned_away = auditor.revoke_key(revoke("key-now")).await.unwrap_err();
     let turned_away = turned_away.metadata().get("x-request-id").unwrap().clone();
 
+    let mut large = checkpoint("chk_2", 2, "a");
+    large.organization_summaries = vec![prost_types::Struct::default(); 70_000];
+    let large = SignCheckpointRequest {
+        checkpoint: Some(large),
+        ..Default::default()
+    };
+    signing.sign_checkpoint(large).await.unwrap_err();
+
     let found = events(folder);
     let ledger = "URI:spiffe://amply.example/ledger";
     let operator = "URI:spiffe://amply.example/operator";
@@ -101,9 +109,12 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
         json!({ "act": "revoke", "who": operator, "key_id": "key-now", "outcome": "recorded" }),
         json!({ "act": "call", "who": "DNS:auditor.amply.example", "outcome": "refused",
             "rpc": "/amply.checkpoint.v1.KeyService/RevokeKey", "reason": "ROLE_REQUIRED" }),
+        json!({ "act": "call", "who": ledger, "outcome": "refused",
+            "rpc": "/amply.checkpoint.v1.SigningService/SignCheckpoint", "reason": "INVALID_REQUEST" }),
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
-    let last = found.last().unwrap()["request_id"].as_str().unwrap();
+    let refused = &found[found.len() - 2];
+    let last = refused["request_id"].as_str().unwrap();
     assert_eq!(last, turned_away.to_str().unwrap());
     for (mut found, expected) in found.into_iter().zip(expected) {
         if expected.get("request_id").is_none() {

@@ -225,6 +225,14 @@ fn what_is_missing_or_cannot_be_read_is_a_fault() {
             "record = \"sqlite:record.sqlite\"\npeer = \"http://127.0.0.1:1\"\nserver-ca = \"s.toml\"",
             "--peer: --server-ca: would not be used",
         ),
+        (
+            "record = \"sqlite:record.sqlite\"\nlog-level = \"inof\"",
+            "inof is not a level; expected off, error",
+        ),
+        (
+            "record = \"sqlite:record.sqlite\"\nlog-level = \"nonsense=xyz\"",
+            "expected off, error",
+        ),
         ("record = ", "s.toml:1: is not TOML"),
     ] {
         std::fs::write(folder.path().join("s.toml"), settings).unwrap();
@@ -303,6 +311,27 @@ fn a_secret_in_the_file_is_refused_and_none_is_shown() {
             "{out}"
         );
     }
+}
+
+#[test]
+fn what_is_given_twice_is_told() {
+    let folder = folder("record = \"sqlite:record.sqlite\"\n");
+    let twice = [
+        "--config",
+        "s.toml",
+        "--grpc",
+        "127.0.0.1:1",
+        "--grpc",
+        "127.0.0.1:2",
+    ];
+    let (code, checked) = check(folder.path(), &[], &twice);
+    let found = faults(&checked).join("\n");
+    assert_eq!(code, 1, "{found}");
+    assert!(
+        found.contains("--config: is given more than once"),
+        "{found}"
+    );
+    assert!(found.contains("--grpc: is given more than once"), "{found}");
 }
 
 #[test]

@@ -59,7 +59,27 @@ async fn a_proof_in_a_file_is_verified_without_any_service() {
     let fewer = Case::new(rows()[..250].to_vec(), false).await;
     let with_other = ["--record-head".into(), path(&fewer.head())];
     let (code, text) = verify(&[&proof_of(&proof)[..], &with_other].concat());
-    assert!(code == 1 && text.contains("NOT_PROVED"), "{text}");
+    assert!(
+        code == 2
+            && text.contains("NOT_PROVED")
+            && text.contains("300 rows in it")
+            && text.contains("counts 250"),
+        "{text}"
+    );
+    let files = [path(&published)];
+    let (code, text) = verify(&[&proof_of(&proof)[..], &with_other, &files].concat());
+    assert!(code == 2 && text.contains("for another head"), "{text}");
+    // What is forged is that, whatever head is given.
+    let (code, text) = verify(&[&proof_of(&case.path("forged.json"))[..], &with_other].concat());
+    assert!(code == 1, "{text}");
+    // The head of before the row.
+    let before = Case::new(rows()[..5].to_vec(), false).await;
+    let with_earlier = ["--record-head".into(), path(&before.head())];
+    let (code, text) = verify(&[&proof_of(&proof)[..], &with_earlier].concat());
+    assert!(
+        code == 2 && text.contains("row 8, which came later"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

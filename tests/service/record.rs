@@ -49,20 +49,30 @@ fn a_file_of_something_else_is_no_record() {
         .unwrap()
         .execute_batch("CREATE TABLE t (x)")
         .unwrap();
-    assert!(matches!(
-        SqliteRecord::open(&other),
-        Err(OpenError::NotARecord(..))
-    ));
+    // It stays as it is, in its journal's mode, too.
+    let as_it_was = std::fs::read(&other).unwrap();
+    let nothing = folder.path().join("nothing.sqlite");
+    std::fs::write(&nothing, "").unwrap();
+    for open in [SqliteRecord::open, SqliteRecord::open_beside] {
+        assert!(matches!(open(&other), Err(OpenError::NotARecord(..))));
+        assert!(matches!(open(&nothing), Err(OpenError::NotARecord(..))));
+    }
+    assert_eq!(std::fs::read(&other).unwrap(), as_it_was);
+    assert_eq!(std::fs::read(&nothing).unwrap(), b"");
     let newer = folder.path().join("newer.sqlite");
     SqliteRecord::init(&newer).unwrap();
     Connection::open(&newer)
         .unwrap()
         .pragma_update(None, "user_version", 99)
         .unwrap();
-    assert!(matches!(
-        SqliteRecord::open(&newer),
-        Err(OpenError::Version { found: 99, .. })
-    ));
+    let later = std::fs::read(&newer).unwrap();
+    for open in [SqliteRecord::open, SqliteRecord::open_beside] {
+        assert!(matches!(
+            open(&newer),
+            Err(OpenError::Version { found: 99, .. })
+        ));
+    }
+    assert_eq!(std::fs::read(&newer).unwrap(), later);
 }
 
 #[tokio::test]

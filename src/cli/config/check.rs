@@ -14,6 +14,10 @@ pub(in crate::cli) async fn run(given: ArgMatches) -> Result<(), Failure> {
     let format = format(&given)?;
     let settings = Settings::gather(&given)?;
     let (mut faults, serve) = settings.judge();
+    if given.get_raw("config").is_some_and(|files| files.len() > 1) {
+        let problem = "is given more than once, and the last one alone was read; expected one file";
+        faults.push(FieldFault::new("--config", problem));
+    }
     faults.extend(unread_variables(&Cli::command()));
     for setting in &settings.all {
         faults.extend(unreadable(setting));

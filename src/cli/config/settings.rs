@@ -263,6 +263,9 @@ impl Settings {
             (ErrorKind::ArgumentConflict, _) => {
                 let others = self.named_in(error, ContextKind::PriorArg);
                 let others: Vec<String> = others.iter().map(|other| other.field()).collect();
+                if others == [culprit.field()] {
+                    return "is given more than once; expected once".into();
+                }
                 format!(
                     "cannot be used with {}; expected one of them",
                     others.join(", ")

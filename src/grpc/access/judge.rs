@@ -50,6 +50,11 @@ impl Judge {
         self.peer.connection()
     }
 
+    /// A request to sign was not read. That is counted, and told to the audit log.
+    pub(in crate::grpc) fn unread(&self, reason: Reason) {
+        self.turned_away(self.peer.counted_as(), reason);
+    }
+
     fn turned_away(&self, who: &str, reason: Reason) {
         self.metrics.turned_away(reason);
         let asked = Asked {

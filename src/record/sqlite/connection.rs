@@ -1,5 +1,7 @@
 //! A connection to the file: looked at before SQLite touches anything, set up, and ended.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,8 +12,54 @@ use super::identity::FileIdentity;
 use super::migrations::{self, APPLICATION_ID};
 use super::{OpenError, wal, whole};
 
+/// What a database of SQLite begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// The header before the first page's content.
+const HEADER_BYTES: usize = 100;
+
+pub(super) const READ_ONLY: &str = "this user may not write it, or its folder, where SQLite keeps its log also for those who only read; expected one who may, \
+                         or a copy by `record backup`";
+
+const OTHER_APPLICATION: &str = "it is the database of another program (its application_id)";
+
 /// How long a statement waits for another process that writes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is not a record, or is one of a later version, by the file's own header (SQLite, "Database File Format", 1.3): it is left as it
+/// is, which SQLite would not do.
+pub(super) fn check_header(path: &Path, real: &Path) -> Result<(), OpenError> {
+    let io = |error: std::io::Error| OpenError::Io(path.into(), error.to_string());
+    let other = |problem: &str| Err(OpenError::NotARecord(path.into(), problem.into()));
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    let file = File::open(real).map_err(io)?;
+    file.take(HEADER_BYTES as u64)
+        .read_to_end(&mut header)
+        .map_err(io)?;
+    if header.is_empty() {
+        return other("it is empty");
+    }
+    let number = |at: usize| {
+        let bytes = header.get(at..at + 4)?;
+        Some(i32::from_be_bytes(bytes.try_into().ok()?))
+    };
+    let (true, Some(version), Some(application_id)) =
+        (header.starts_with(MAGIC), number(60), number(68))
+    else {
+        return other("file is not a database");
+    };
+    if application_id != APPLICATION_ID {
+        return other(OTHER_APPLICATION);
+    }
+    // An earlier one may be in the file still, and this program's in the log.
+    match version > migrations::VERSION {
+        true => Err(OpenError::Version {
+            path: path.into(),
+            found: version,
+        }),
+        false => Ok(()),
+    }
+}
 
 /// What is wrong with the files before SQLite has touched them.
 pub(super) fn check_log(path: &Path, real: &Path, nobody_owns_it: bool) -> Result<(), OpenError> {
@@ -77,9 +125,10 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 pub(super) fn refused(path: &Path, error: &rusqlite::Error) -> OpenError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, ReadOnly};
     let (path, problem) = (path.into(), error.to_string());
     match error.sqlite_error_code() {
+        Some(ReadOnly) => OpenError::Io(path, READ_ONLY.into()),
         Some(NotADatabase) => OpenError::NotARecord(path, problem),
         Some(DatabaseCorrupt) => OpenError::Damaged(path, problem),
         _ => OpenError::Io(path, problem),
@@ -98,8 +147,7 @@ pub(super) fn check_identity(
             .map_err(|error| refused(path, &error))
     };
     if pragma("application_id")? != APPLICATION_ID {
-        let found = "its application_id is another".into();
-        return Err(OpenError::NotARecord(path.into(), found));
+        return Err(OpenError::NotARecord(path.into(), OTHER_APPLICATION.into()));
     }
     match pragma("user_version")? {
         migrations::VERSION => Ok(()),

@@ -47,7 +47,9 @@ use checkpoint::log::batch::Candidate;
 use checkpoint::log::tree::{Frontier, Node, NodeId};
 
 use check::Compared;
-use connection::{check_identity, check_log, connect, end_beside, end_owned, refused};
+use connection::{
+    READ_ONLY, check_header, check_identity, check_log, connect, end_beside, end_owned, refused,
+};
 use connection_thread::ConnectionThread;
 use identity::FileIdentity;
 use owner::Ownership;
@@ -154,6 +156,7 @@ impl SqliteRecord {
     /// [`OpenError`] when there is none, it is not one that this program can use, or somebody owns it.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let real = owner::find(path)?;
+        check_header(path, &real)?;
         let ownership = Ownership::take(path, &real)?;
         check_log(path, &real, true)?;
         Self::connect(path, &real, Some(ownership))
@@ -165,6 +168,7 @@ impl SqliteRecord {
     /// [`OpenError`] when there is none, or it is not one that this program can use.
     pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
         let real = owner::find(path)?;
+        check_header(path, &real)?;
         // An owner has looked at its start, and the log is in motion.
         let nobody = Ownership::keep_away(path, &real)?;
         check_log(path, &real, nobody.is_some())?;
@@ -182,7 +186,7 @@ impl SqliteRecord {
             // SQLite would open it for reading alone, and refuse the first signature.
             match connection.is_readonly(rusqlite::MAIN_DB) {
                 Ok(false) => Ok(connection),
-                _ => Err(OpenError::Io(path.into(), "it cannot be written".into())),
+                _ => Err(OpenError::Io(path.into(), READ_ONLY.into())),
             }
         };
         let mut writing = open()?;

@@ -141,13 +141,13 @@ pub(super) fn objects(member: Option<JsonValue>) -> Result<Vec<JsonObject>, Fiel
 /// A fault that was found, and where: each level that it is told to adds its step, so that a text without faults makes no path.
 struct Found {
     problem: String,
-    told: Told,
+    shown: PathShown,
     /// The innermost first.
     path: Vec<String>,
 }
 
 /// What of the path to a fault is told.
-enum Told {
+enum PathShown {
     All,
     /// The member of the top-level object: the depth of a path is not worth repeating.
     Outermost,
@@ -158,10 +158,10 @@ enum Told {
 impl Found {
     fn into_fault(self) -> FieldFault {
         let steps = self.path.into_iter().rev();
-        let path: String = match self.told {
-            Told::All => steps.collect(),
-            Told::Outermost => steps.take(1).collect(),
-            Told::None => String::new(),
+        let path: String = match self.shown {
+            PathShown::All => steps.collect(),
+            PathShown::Outermost => steps.take(1).collect(),
+            PathShown::None => String::new(),
         };
         let field = path.strip_prefix('.').unwrap_or(&path);
         let field = if field.is_empty() { "json" } else { field };
@@ -189,13 +189,13 @@ impl Strict<'_> {
         }
     }
 
-    fn refuse<E: serde::de::Error>(&mut self, told: Told, problem: impl Into<String>) -> E {
+    fn refuse<E: serde::de::Error>(&mut self, shown: PathShown, problem: impl Into<String>) -> E {
         let problem = problem.into();
         let error = E::custom(&problem);
         let path = Vec::new();
         *self.fault = Some(Found {
             problem,
-            told,
+            shown,
             path,
         });
         error
@@ -214,7 +214,7 @@ impl Strict<'_> {
             let problem = format!(
                 "nests deeper than {MAX_NESTING}; expected fewer objects and arrays in one another"
             );
-            return Err(self.refuse(Told::Outermost, problem));
+            return Err(self.refuse(PathShown::Outermost, problem));
         }
         Ok(())
     }
@@ -231,7 +231,7 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
             Some(left) => *self.left = left,
             None => {
                 let problem = format!("has more than {MAX_VALUES} values; expected fewer");
-                return Err(self.refuse(Told::None, problem));
+                return Err(self.refuse(PathShown::None, problem));
             }
         }
         reader.deserialize_any(self)
@@ -267,7 +267,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     /// Integers come here too: up to 2^53 a double holds each exactly, and the rest is refused.
     fn visit_f64<E: serde::de::Error>(mut self, found: f64) -> Result<JsonValue, E> {
-        number(found).map_err(|problem| self.refuse(Told::All, problem))
+        number(found).map_err(|problem| self.refuse(PathShown::All, problem))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<JsonValue, A::Error> {
@@ -301,7 +301,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
             Ok(object) => Ok(JsonValue::Object(object)),
             Err(name) => {
                 let problem = "stands there twice; expected each member once";
-                let error = self.refuse(Told::All, problem);
+                let error = self.refuse(PathShown::All, problem);
                 self.stands_in(|| format!(".{}", plain_name(&name)));
                 Err(error)
             }

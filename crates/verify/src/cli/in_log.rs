@@ -21,6 +21,7 @@ use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::instant_text;
 use checkpoint::keyring::{PinnedKeyring, SkippedKey};
+use checkpoint::log::proof::TreeHead;
 use checkpoint::log::tree::TreeHash;
 use checkpoint::log::{AnyHead, InclusionBundle, MAX_BUNDLE_BYTES, verify_included};
 use checkpoint::verdict::{Verdict, VerdictKind, verify};
@@ -59,8 +60,23 @@ pub(super) struct InLog {
 struct ProofLine {
     place: String,
     verdict: Verdict,
-    /// Why it is not proved to be in the record.
-    unproved: Option<String>,
+    unproved: Option<Unproved>,
+}
+
+/// Why it is not proved to be in the record.
+enum Unproved {
+    /// Something contradicts it.
+    Contradicted(String),
+    /// What is there says nothing of it.
+    NotChecked(String),
+}
+
+impl Unproved {
+    fn problem(&self) -> &str {
+        match self {
+            Self::Contradicted(problem) | Self::NotChecked(problem) => problem,
+        }
+    }
 }
 
 impl ProofLine {
@@ -73,7 +89,7 @@ impl ProofLine {
 
     fn explanation(&self) -> &str {
         match (self.verdict.kind, &self.unproved) {
-            (VerdictKind::Valid, Some(problem)) => problem,
+            (VerdictKind::Valid, Some(unproved)) => unproved.problem(),
             _ => &self.verdict.explanation,
         }
     }
@@ -146,7 +162,7 @@ impl InLog {
         format: Format,
     ) -> Result<(), Failure> {
         let Believed { keyring, skipped } = believed;
-        let (mut lines, mut proved) = (Vec::new(), Vec::new());
+        let (mut lines, mut proved, mut open) = (Vec::new(), Vec::new(), Vec::new());
         for path in &self.proof {
             let place = path.display().to_string();
             let bundle = InclusionBundle::parse(&input::read(path, MAX_BUNDLE_BYTES)?);
@@ -157,26 +173,39 @@ impl InLog {
                 head.map(|(path, head)| (path.as_path(), head)),
                 keyring,
             );
-            if line.status() == VerdictKind::Valid.as_str() {
-                proved.push(TreeHash::of(&bundle.signed));
+            match (line.verdict.kind, &line.unproved) {
+                (VerdictKind::Valid, None) => proved.push(TreeHash::of(&bundle.signed)),
+                (VerdictKind::Valid, Some(Unproved::NotChecked(_))) => {
+                    open.push(TreeHash::of(&bundle.signed));
+                }
+                _ => {}
             }
             lines.push(line);
         }
         for path in files {
             let text = input::read(path, MAX_JSON_BYTES)?;
             let place = path.display().to_string();
-            let (verdict, proved) = match SignedCheckpoint::from_published_json(&text) {
-                Err(error) => (Verdict::malformed(error), false),
+            let none = || "none of the proofs that hold is of this one".to_owned();
+            let (verdict, unproved) = match SignedCheckpoint::from_published_json(&text) {
+                Err(error) => (
+                    Verdict::malformed(error),
+                    Some(Unproved::Contradicted(none())),
+                ),
                 Ok(signed) => {
                     let mut verdict = verify(&keyring.trusted, &signed);
-                    let proved = proved.contains(&TreeHash::of(&signed));
-                    if proved {
+                    let leaf = TreeHash::of(&signed);
+                    let unproved = if proved.contains(&leaf) {
                         verdict.explanation.push_str("; proved to be in the record");
-                    }
-                    (verdict, proved)
+                        None
+                    } else if open.contains(&leaf) {
+                        let problem = "its proof is for another head than that which is given";
+                        Some(Unproved::NotChecked(problem.into()))
+                    } else {
+                        Some(Unproved::Contradicted(none()))
+                    };
+                    (verdict, unproved)
                 }
             };
-            let unproved = (!proved).then(|| "none of the proofs that hold is of this one".into());
             lines.push(ProofLine {
                 place,
                 verdict,
@@ -198,10 +227,22 @@ impl InLog {
                 print(&(text + &pinned.unwrap_or_default()))?;
             }
         }
-        let valid = |line: &ProofLine| line.status() == VerdictKind::Valid.as_str();
-        match lines.iter().all(valid) {
-            true => Ok(()),
-            false => Err(Failure::Shown),
+        let is_wrong = |line: &&ProofLine| {
+            let contradicted = matches!(line.unproved, Some(Unproved::Contradicted(_)));
+            line.verdict.kind != VerdictKind::Valid || contradicted
+        };
+        if lines.iter().any(|line| is_wrong(&line)) {
+            return Err(Failure::Shown);
+        }
+        match lines.iter().find(|line| line.unproved.is_some()) {
+            None => Ok(()),
+            Some(line) => {
+                let problem = line.explanation();
+                Err(Failure::Impossible(format!(
+                    "{}: not checked: {problem}",
+                    line.place
+                )))
+            }
         }
     }
 }
@@ -221,15 +262,19 @@ fn judge(
     let (found, tree) = (head.verify(&keyring.trusted), head.tree());
     let mut verdict = verify(&keyring.trusted, &bundle.signed);
     let proved = verify_included(&bundle.signed, bundle.position, &bundle.proof, tree);
+    let contradicted = |problem| Some(Unproved::Contradicted(problem));
     let unproved = match (found.kind, proved) {
-        (VerdictKind::Valid, _) if head.log() != own.log() => Some(format!(
+        (VerdictKind::Valid, _) if head.log() != own.log() => contradicted(format!(
             "the head is of the record {}, and the proof of {}",
             head.log(),
             own.log()
         )),
         (VerdictKind::Valid, Ok(())) => None,
-        (VerdictKind::Valid, Err(error)) => Some(error.to_string()),
-        (kind, _) => Some(format!("the head is {kind}: {}", found.explanation)),
+        (VerdictKind::Valid, Err(error)) => match of_another_head(bundle, tree, keyring) {
+            Some(problem) => Some(Unproved::NotChecked(problem)),
+            None => contradicted(error.to_string()),
+        },
+        (kind, _) => contradicted(format!("the head is {kind}: {}", found.explanation)),
     };
     if unproved.is_none() && verdict.kind == VerdictKind::Valid {
         let (position, size, log) = (bundle.position, tree.size, head.log());
@@ -241,6 +286,33 @@ fn judge(
         verdict,
         unproved,
     }
+}
+
+/// That a proof holds for the head in it, which counts another number of rows: it says nothing of the head that is given.
+fn of_another_head(
+    bundle: &InclusionBundle,
+    given: TreeHead,
+    keyring: &PinnedKeyring,
+) -> Option<String> {
+    let own = AnyHead::Jws(Box::new(bundle.head.clone()));
+    let (size, position) = (own.tree().size, bundle.position);
+    let holds = own.verify(&keyring.trusted).kind == VerdictKind::Valid
+        && verify_included(&bundle.signed, position, &bundle.proof, own.tree()).is_ok();
+    if !holds || size == given.size {
+        return None;
+    }
+    let proof = format!(
+        "the proof is for the head of {size} rows in it, and the head that is given counts {}",
+        given.size
+    );
+    Some(match position <= given.size {
+        true => format!(
+            "{proof}; expected what `record proof` prints with --record-head, and that head"
+        ),
+        false => format!(
+            "{proof}: the checkpoint is row {position}, which came later; expected a later head"
+        ),
+    })
 }
 
 fn check(
