@@ -227,7 +227,7 @@ fn what_is_missing_or_cannot_be_read_is_a_fault() {
         ),
         (
             "record = \"sqlite:record.sqlite\"\nlog-level = \"inof\"",
-            "inof is not a level; expected off, error",
+            "\"inof\" is not a level; expected off, error",
         ),
         (
             "record = \"sqlite:record.sqlite\"\nlog-level = \"nonsense=xyz\"",
