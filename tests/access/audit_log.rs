@@ -80,12 +80,9 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     let turned_away = auditor.revoke_key(revoke("key-now")).await.unwrap_err();
     let turned_away = turned_away.metadata().get("x-request-id").unwrap().clone();
 
-    let mut large = checkpoint("chk_2", 2, "a");
-    large.organization_summaries = vec![prost_types::Struct::default(); 70_000];
-    let large = SignCheckpointRequest {
-        checkpoint: Some(large),
-        ..Default::default()
-    };
+    let mut large = sign(2, "a");
+    let content = large.checkpoint.as_mut().unwrap();
+    content.organization_summaries = vec![prost_types::Struct::default(); 70_000];
     signing.sign_checkpoint(large).await.unwrap_err();
 
     let found = events(folder);
