@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use checkpoint_verify::cli::inputs::{Input, Text};
-use checkpoint_verify::cli::pipeline::{Outcome, Take, batch};
+use checkpoint_verify::cli::outcome::Outcome;
+use checkpoint_verify::cli::pipeline::{Take, batch};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tonic::transport::Channel;

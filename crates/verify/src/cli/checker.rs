@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use chrono::{DateTime, Utc};
 
 use super::inputs::{MAX_SMALL, Origin, Piece, Place, Text};
-use super::pipeline::{Outcome, Run};
+use super::outcome::{Outcome, Run};
 use crate::bulk::{Checked, Judge};
 use checkpoint::checkpoint::{MAX_JSON_BYTES, PublishedOutline};
 use checkpoint::key::instant_text;
