@@ -45,10 +45,6 @@ const CONNECTION_LIFE: Duration = Duration::from_secs(120);
 /// How long the last answer on a connection may take to be sent.
 const LAST_ANSWER: Duration = Duration::from_secs(20);
 
-/// How long a client may take to close its end after the last answer, what it still sends being thrown away: one that is answered before all of
-/// its body was read would lose the answer otherwise.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// What is read of a head: twice what it may have, so that its request can be told so. Beyond it, hyper answers 431 by itself.
 const MAX_READ_BYTES: usize = 2 * MAX_HEAD_BYTES;
 
@@ -61,7 +57,7 @@ const MAY_BE_SILENT: Duration = Duration::from_secs(5);
 static TERMS: Terms<()> = Terms {
     write_patience: Duration::from_secs(20),
     is_overdue: |()| false,
-    linger: Some(LINGER),
+    linger: None,
 };
 
 /// Serves until the token is cancelled and what was in flight then is answered.

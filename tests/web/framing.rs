@@ -164,32 +164,3 @@ async fn a_body_has_at_most_the_bytes_and_the_values_of_a_checkpoint() {
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
 }
-
-/// RFC 9112, section 9.6: a connection that is closed with bytes unread is reset, and what the client has not read is lost with it.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_sends_on_after_the_answer_still_gets_it() {
-    let service = TestService::new().await;
-    let http = service.http();
-    let mut stream = TcpStream::connect(http.trim_start_matches("http://")).unwrap();
-    let patience = Duration::from_secs(120);
-    stream.set_read_timeout(Some(patience)).unwrap();
-    let head = "POST /v1/verify HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 400000\r\n\r\n";
-    stream.write_all(head.as_bytes()).unwrap();
-    // It is here, and the service's end is closed.
-    while !answered(&stream) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    for _ in 0..4 {
-        stream.write_all(&[b' '; 100_000]).unwrap();
-    }
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
-}
-
-/// Whether all of a problem has come, without reading it.
-fn answered(stream: &TcpStream) -> bool {
-    let mut bytes = [0; 2000];
-    let length = stream.peek(&mut bytes).unwrap();
-    bytes[..length].ends_with(b"}")
-}
