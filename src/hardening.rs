@@ -66,7 +66,7 @@ fn no_core_files() -> Result<(), Errno> {
 /// Under a limit the call might be granted, and then fail every later mapping that passes the limit: threads could not
 /// be started. So it is asked for only without a limit, or where a limit does not count. That is tried with a limit
 /// of 0, under which the kernel grants it to CAP_IPC_LOCK alone; a look at the capabilities would be wrong in a user
-/// namespace, whose CAP_IPC_LOCK is none.
+/// namespace, whose CAP_IPC_LOCK does not count.
 fn lock_memory() -> Result<(), Errno> {
     let limit = getrlimit(Resource::Memlock);
     let trial = limit.maximum.map(|_| 0);

@@ -35,7 +35,7 @@
 //! | `advice` | what a user can do about a refusal of the core, which names no flag |
 //! | `operator` | who acts from a shell |
 //! | `net` | connections, for `grpc` and `http` alike |
-//! | `checkpoint_verify::files` | which files are read: those that end |
+//! | `files` | which files are read: those that end; `crates/files` |
 //! | `checkpoint::{fault, hex, identifier, visible}`, [`paging`] | what is wrong with input; the form of hashes and names; pages of the record; text that is safe to show |
 
 mod advice;

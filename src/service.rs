@@ -33,7 +33,7 @@ use checkpoint::verdict::VerdictKind;
 
 pub use head_file::{HeadFile, HeadFileError, WhenMissing};
 pub(crate) use peer::place;
-pub use peer::{Answer, Peer, PeerReply, Revoked, Vouched, Wrong};
+pub use peer::{Peer, PeerAnswer, PeerReply, RevokedKey, SeenBeforeMove, Wrong};
 pub use witnesses::{SilentPeer, WitnessError, Witnesses};
 
 use moves::Watched;
@@ -129,7 +129,7 @@ impl Service {
     /// loads the keys, and serves.
     ///
     /// # Errors
-    /// [`StartError`]. A key source that cannot be read is none: it is retried, and signing is not served
+    /// [`StartError`]. A key source that cannot be read is no error: it is retried, and signing is not served
     /// meanwhile.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
         let Parts {

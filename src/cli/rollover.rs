@@ -12,7 +12,7 @@ use super::place::{Environment, RecordPlace};
 use super::server::ServersArgs;
 use super::{Failure, Format, FormatArg, PROGRAM, print, print_json};
 use crate::clock::Clock;
-use crate::rollover::{Rollover, RolloverError, SecretStore, StepReport, StoreError, Wanted};
+use crate::rollover::{Overrides, Rollover, RolloverError, SecretStore, StepReport, StoreError};
 use checkpoint::key::{Algorithm, KeyId, parse_instant};
 use checkpoint::keyring::Keyring;
 use checkpoint::visible::visible;
@@ -293,7 +293,7 @@ async fn recorded_keys(place: &RecordPlace) -> Result<Keyring, String> {
 impl Stage {
     async fn run(self) -> Result<(), Failure> {
         let dry_run = self.dry_run.dry_run;
-        let wanted = Wanted {
+        let overrides = Overrides {
             key_id: self.key_id,
             valid_from: self.valid_from,
             valid_until: self.valid_until,
@@ -307,7 +307,7 @@ impl Stage {
             let keyring = recorded_keys(place).await;
             rollover = rollover.with_record(format!("--record {place}"), keyring);
         }
-        let report = rollover.stage(&wanted).await?;
+        let report = rollover.stage(&overrides).await?;
         self.place.show(&report, dry_run)
     }
 }

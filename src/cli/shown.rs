@@ -68,7 +68,7 @@ pub(super) fn has_password(text: &str) -> bool {
     }
 }
 
-/// A value as it may be shown: of a flag that takes secrets, only what is surely none.
+/// A value as it may be shown: of a flag that takes secrets, only what is surely no secret.
 pub(super) fn shown(takes_secrets: bool, text: &str) -> String {
     if is_reference(text) && !text.contains("://") {
         return text.into();

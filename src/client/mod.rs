@@ -15,7 +15,6 @@ use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
 use checkpoint::fault::innermost;
-use checkpoint_verify::files;
 
 pub use peers::RemotePeer;
 
@@ -95,7 +94,7 @@ pub enum ConnectError {
 /// Connects to a service.
 ///
 /// # Errors
-/// [`ConnectError`] when the URL is none, a file cannot be used, or nobody answers.
+/// [`ConnectError`] when the URL cannot be used, a file cannot be used, or nobody answers.
 pub async fn connect(url: &str, tls: &ClientTls) -> Result<Channel, ConnectError> {
     let endpoint = endpoint(url, tls)?;
     let over_tls = endpoint.uri().scheme_str() == Some("https");
@@ -110,7 +109,7 @@ pub async fn connect(url: &str, tls: &ClientTls) -> Result<Channel, ConnectError
 /// What can be told without connecting.
 ///
 /// # Errors
-/// [`ConnectError`] when the URL is none, or a file cannot be used.
+/// [`ConnectError`] when the URL cannot be used, or a file cannot be used.
 pub fn check(url: &str, tls: &ClientTls) -> Result<(), ConnectError> {
     endpoint(url, tls).map(drop)
 }
@@ -132,7 +131,7 @@ fn endpoint(url: &str, tls: &ClientTls) -> Result<Endpoint, ConnectError> {
     if authority.as_str().contains('@') {
         return Err(ConnectError::Credentials(shown()));
     }
-    // Of a number that is no port, the library says that there is none.
+    // The library says of a number beyond all ports that there is no port.
     let without_port = authority.as_str() == authority.host();
     let place_alone = uri.path() == "/" && uri.query().is_none();
     if !place_alone || !(without_port || authority.port_u16().is_some_and(|port| port != 0)) {

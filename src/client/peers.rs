@@ -11,7 +11,7 @@ use crate::grpc::record::{RECORD_HOME, RECORD_HOME_NAME};
 use crate::grpc::status::{IS_AT, NEWEST_HOME, SEEN_ROOT, SEEN_ROWS, WAS_AT};
 use crate::record::home::Home;
 use crate::record::witness::KnownHead;
-use crate::service::{Answer, Peer, PeerReply, Revoked, Vouched, Wrong, place};
+use crate::service::{Peer, PeerAnswer, PeerReply, RevokedKey, SeenBeforeMove, Wrong, place};
 use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
 use crate::wire::proto::record_service_client::RecordServiceClient;
@@ -53,14 +53,14 @@ impl Peer for RemotePeer {
                     place: place(&self.url),
                     head: AnyHead::Jws(Box::new(head)),
                 };
-                Answer::Head(known)
+                PeerAnswer::Head(known)
             }
-            Err(error) => Answer::Wrong(Wrong::Head(error.to_string())),
+            Err(error) => PeerAnswer::Wrong(Wrong::Head(error.to_string())),
         };
         told(answer, &metadata, None)
     }
 
-    async fn revoked(&self) -> Result<Vec<Revoked>, String> {
+    async fn revoked(&self) -> Result<Vec<RevokedKey>, String> {
         let channel = connect(&self.url, &self.tls).await;
         let channel = channel.map_err(|error| error.to_string())?;
         let mut client = KeyServiceClient::new(channel);
@@ -75,7 +75,7 @@ impl Peer for RemotePeer {
     }
 }
 
-fn told(answer: Answer, metadata: &MetadataMap, seen_at: Option<&str>) -> PeerReply {
+fn told(answer: PeerAnswer, metadata: &MetadataMap, seen_at: Option<&str>) -> PeerReply {
     let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
     let home: Option<Home> = text(RECORD_HOME).and_then(|home| home.parse().ok());
     let seen_at = seen_at.and_then(|home| home.parse().ok());
@@ -96,15 +96,15 @@ fn refused(status: &tonic::Status) -> PeerReply {
     let seen_at = is_at.map(|(home, _)| home);
     let seen_at = seen_at.or_else(|| details.get(NEWEST_HOME).map(String::as_str));
     let answer = match (vouched(&details), details.contains_key(SEEN_ROWS)) {
-        (Some(vouched), _) => Answer::Moved(vouched),
-        (None, true) => Answer::Wrong(Wrong::WentBack(problem)),
-        (None, false) => Answer::None(problem),
+        (Some(vouched), _) => PeerAnswer::Moved(vouched),
+        (None, true) => PeerAnswer::Wrong(Wrong::WentBack(problem)),
+        (None, false) => PeerAnswer::None(problem),
     };
     told(answer, status.metadata(), seen_at)
 }
 
-fn vouched(details: &HashMap<String, String>) -> Option<Vouched> {
-    Some(Vouched {
+fn vouched(details: &HashMap<String, String>) -> Option<SeenBeforeMove> {
+    Some(SeenBeforeMove {
         seen: TreeHead {
             size: details.get(SEEN_ROWS)?.parse().ok()?,
             root: details.get(SEEN_ROOT)?.parse().ok()?,
@@ -114,9 +114,9 @@ fn vouched(details: &HashMap<String, String>) -> Option<Vouched> {
     })
 }
 
-fn revoked(key: &proto::Key) -> Option<Revoked> {
+fn revoked(key: &proto::Key) -> Option<RevokedKey> {
     let distrust_after = wire::read_instant(key.revocation.as_ref()?.distrust_after)?;
-    Some(Revoked {
+    Some(RevokedKey {
         key_id: key.key_id.clone(),
         distrust_after: distrust_after.timestamp(),
     })

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use super::gate::Call;
 use super::{Inner, status};
 use crate::audit::{self, Outcome};
-use crate::record::Revoked;
+use crate::record::RevocationOutcome;
 use crate::signer::KeysInForce;
 use crate::timekeeping::Timekeeper;
 use crate::wire;
@@ -179,7 +179,7 @@ impl Keys {
             .revoke(key_id.clone(), revocation)
             .await?;
         let outcome = match revoked {
-            Revoked::Before => Outcome::Recorded,
+            RevocationOutcome::Before => Outcome::Recorded,
             _ => Outcome::Done,
         };
         let key = Some(self.key(&keys, &key_id)?);

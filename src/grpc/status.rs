@@ -214,7 +214,7 @@ pub(super) fn metadata_too_large(found: usize, limit: usize) -> Status {
     )
 }
 
-/// A `grpc-timeout` that is none.
+/// A `grpc-timeout` that cannot be read.
 pub(super) fn invalid_timeout(found: &str) -> Status {
     let problem = format!(
         "is {}; expected up to eight digits and one of H, M, S, m, u, n",

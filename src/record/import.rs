@@ -28,7 +28,6 @@ use checkpoint::keyring::{
 use checkpoint::log::batch::Candidate;
 use checkpoint::log::export::{ExportReader, ReadError};
 use checkpoint::log::tree::{Frontier, TreeHash};
-use checkpoint_verify::files;
 
 /// Rows that are checked, and recorded, at once.
 const BATCH: usize = 1000;

@@ -111,7 +111,7 @@ pub(crate) const HIGH_WATER_MARK: &str = "checkpoint_signer::record::high_water_
 
 /// What became of a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoked {
+pub enum RevocationOutcome {
     /// It is on record now.
     Now,
     /// One from the same instant on, or from an earlier one, was on record; nothing is changed.
@@ -120,7 +120,7 @@ pub enum Revoked {
     Unknown,
 }
 
-impl Revoked {
+impl RevocationOutcome {
     fn of(known: bool, covered: bool) -> Self {
         match (known, covered) {
             (false, _) => Self::Unknown,
@@ -328,5 +328,5 @@ pub trait Record: Send + Sync + 'static {
         &self,
         key_id: &KeyId,
         revocation: Revocation,
-    ) -> Result<Revoked, RecordError>;
+    ) -> Result<RevocationOutcome, RecordError>;
 }

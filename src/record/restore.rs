@@ -35,7 +35,6 @@ use checkpoint::lines::Lines;
 use checkpoint::log::tree::{Frontier, TreeHash};
 use checkpoint::verdict;
 use checkpoint::verdict::VerdictKind;
-use checkpoint_verify::files;
 
 /// Lines that are recorded at once.
 const BATCH: usize = 1000;

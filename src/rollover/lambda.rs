@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::change::LabelChange;
-use super::proposal::{Proposal, Wanted};
+use super::proposal::{Overrides, Proposal};
 use super::{
     Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoredVersion, check_staged,
     checks, next, replicas,
@@ -93,8 +93,8 @@ impl Rollover {
                 .push(format!("{} is staged already", made.name()));
             return Ok(report);
         }
-        let wanted = Wanted::default();
-        let proposal = Proposal::new(&snapshot, &replicas, &wanted, self.clock.now())?;
+        let overrides = Overrides::default();
+        let proposal = Proposal::new(&snapshot, &replicas, &overrides, self.clock.now())?;
         if proposal.endorsed {
             self.check_endorser(&snapshot.current()?.key()?.version, &replicas)?;
         }

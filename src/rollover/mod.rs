@@ -30,7 +30,7 @@ use checkpoint::keyring::Keyring;
 pub use checkpoint::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
 pub use lambda::{RotationEvent, RotationStep};
-pub use proposal::{Proposal, Wanted};
+pub use proposal::{Overrides, Proposal};
 pub use refusal::StepRefusal;
 pub use replicas::{Services, Waiting};
 pub use snapshot::{ListedKey, Replica, ServedKeys, Snapshot, StoredKey, StoredVersion};

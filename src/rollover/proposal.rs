@@ -13,7 +13,7 @@ use checkpoint::signing::NotOpen;
 
 /// What the operator asked for in place of what would be proposed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Overrides {
     /// Another name.
     pub key_id: Option<KeyId>,
     /// Another first instant.
@@ -28,7 +28,7 @@ pub struct Wanted {
     pub without_endorsement: bool,
 }
 
-impl Wanted {
+impl Overrides {
     /// Whether everything is said that cannot be guessed of a key outside of the yearly order.
     fn is_emergency(&self) -> bool {
         self.without_endorsement && self.names_one()
@@ -43,13 +43,13 @@ impl Wanted {
     pub(super) fn fits(&self, version: &KeyVersion) -> bool {
         let KeyVersion { key_id, window, .. } = version;
         let bits = usize::try_from(version.public_key.bits()).ok();
-        self.key_id.as_ref().is_none_or(|wanted| wanted == key_id)
+        self.key_id.as_ref().is_none_or(|given| given == key_id)
             && self.valid_from.is_none_or(|from| from == window.from())
             && self.valid_until.is_none_or(|until| until == window.until())
-            && self.bits.is_none_or(|wanted| Some(wanted) == bits)
+            && self.bits.is_none_or(|given| Some(given) == bits)
             && self
                 .algorithm
-                .is_none_or(|wanted| wanted == version.algorithm)
+                .is_none_or(|given| given == version.algorithm)
     }
 }
 
@@ -92,28 +92,28 @@ impl Proposal {
     pub fn new(
         snapshot: &Snapshot,
         replicas: &[Replica],
-        wanted: &Wanted,
+        overrides: &Overrides,
         now: DateTime<Utc>,
     ) -> Result<Self, StepRefusal> {
         let Ok(current) = snapshot.current() else {
-            return Self::first(snapshot, replicas, wanted, now);
+            return Self::first(snapshot, replicas, overrides, now);
         };
         let current = current.key()?;
-        check_endorser(current, replicas, wanted, now)?;
-        let key_id = match &wanted.key_id {
+        check_endorser(current, replicas, overrides, now)?;
+        let key_id = match &overrides.key_id {
             Some(key_id) => key_id.clone(),
             None => free_name(snapshot, replicas, &next_name(&current.version.key_id)?),
         };
         check_unused(&key_id, snapshot, replicas)?;
-        let window = next_window(current.version.window, wanted, now)?;
+        let window = next_window(current.version.window, overrides, now)?;
         check_coverage(window, &snapshot.trusted_windows(replicas), now)?;
         let bits = usize::try_from(current.version.public_key.bits()).unwrap_or_default();
         Ok(Self {
             key_id,
             window,
-            algorithm: wanted.algorithm.unwrap_or(current.version.algorithm),
-            bits: wanted.bits.unwrap_or(bits.max(DEFAULT_MODULUS_BITS)),
-            endorsed: !wanted.without_endorsement,
+            algorithm: overrides.algorithm.unwrap_or(current.version.algorithm),
+            bits: overrides.bits.unwrap_or(bits.max(DEFAULT_MODULUS_BITS)),
+            endorsed: !overrides.without_endorsement,
         })
     }
 
@@ -121,20 +121,22 @@ impl Proposal {
     fn first(
         snapshot: &Snapshot,
         replicas: &[Replica],
-        wanted: &Wanted,
+        overrides: &Overrides,
         now: DateTime<Utc>,
     ) -> Result<Self, StepRefusal> {
-        let (Some(key_id), Some(from), Some(until)) =
-            (&wanted.key_id, wanted.valid_from, wanted.valid_until)
-        else {
+        let (Some(key_id), Some(from), Some(until)) = (
+            &overrides.key_id,
+            overrides.valid_from,
+            overrides.valid_until,
+        ) else {
             return Err(StepRefusal::NoCurrent(snapshot.secret.clone()));
         };
         check_unused(key_id, snapshot, replicas)?;
         Ok(Self {
             key_id: key_id.clone(),
             window: window(from, until, now)?,
-            algorithm: wanted.algorithm.unwrap_or_default(),
-            bits: wanted.bits.unwrap_or(DEFAULT_MODULUS_BITS),
+            algorithm: overrides.algorithm.unwrap_or_default(),
+            bits: overrides.bits.unwrap_or(DEFAULT_MODULUS_BITS),
             endorsed: false,
         })
     }
@@ -145,18 +147,18 @@ impl Proposal {
 fn check_endorser(
     current: &StoredKey,
     replicas: &[Replica],
-    wanted: &Wanted,
+    overrides: &Overrides,
     now: DateTime<Utc>,
 ) -> Result<(), StepRefusal> {
     let (key_id, window) = (current.version.key_id.clone(), current.version.window);
     let revoked = who_says_revoked(replicas, &current.version);
     match (window.check(now), revoked) {
-        (Err(NotOpen::NotYet), _) if wanted.is_emergency() => Ok(()),
+        (Err(NotOpen::NotYet), _) if overrides.is_emergency() => Ok(()),
         (Err(NotOpen::NotYet), _) => Err(StepRefusal::CurrentNotYet {
             key_id,
             from: window.from(),
         }),
-        _ if wanted.without_endorsement => Ok(()),
+        _ if overrides.without_endorsement => Ok(()),
         (Err(NotOpen::Expired), _) => Err(StepRefusal::CurrentExpired {
             key_id,
             until: window.until(),
@@ -219,7 +221,7 @@ pub(super) fn check_unused(
 /// today, and ends as if it had not been: what is not covered is then not hidden.
 fn next_window(
     last: ValidityWindow,
-    wanted: &Wanted,
+    overrides: &Overrides,
     now: DateTime<Utc>,
 ) -> Result<ValidityWindow, StepRefusal> {
     let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
@@ -227,13 +229,13 @@ fn next_window(
         true => today.max(last.until()),
         false => last.until(),
     };
-    let from = wanted.valid_from.unwrap_or(natural);
-    let mut until = same_length_after(last, wanted.valid_from.unwrap_or(last.until()));
+    let from = overrides.valid_from.unwrap_or(natural);
+    let mut until = same_length_after(last, overrides.valid_from.unwrap_or(last.until()));
     // After several years without a rollover, more than one length has passed.
     while until.is_some_and(|until| until <= now) {
         until = until.and_then(|until| same_length_after(last, until));
     }
-    let until = wanted.valid_until.or(until);
+    let until = overrides.valid_until.or(until);
     let until = until.ok_or_else(|| StepRefusal::Window("--valid-until is needed".into()))?;
     window(from, until, now)
 }

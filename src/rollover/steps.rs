@@ -8,8 +8,8 @@ use super::next;
 use super::snapshot::is_revoked;
 use super::staging::unendorsed_flag;
 use super::{
-    Proposal, Replica, Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoreError,
-    StoredVersion, Waiting, Wanted, check_staged, replicas,
+    Overrides, Proposal, Replica, Rollover, RolloverError, Snapshot, StepRefusal, StepReport,
+    StoreError, StoredVersion, Waiting, check_staged, replicas,
 };
 use crate::audit::{self, Outcome};
 use crate::operator;
@@ -23,12 +23,12 @@ impl Rollover {
     ///
     /// # Errors
     /// [`RolloverError`] when no key can follow now, another one is staged, or a call fails.
-    pub async fn stage(&self, wanted: &Wanted) -> Result<StepReport, RolloverError> {
+    pub async fn stage(&self, overrides: &Overrides) -> Result<StepReport, RolloverError> {
         let (snapshot, replicas) = self.look().await?;
         if let Some(staged) = snapshot.staged() {
             let key = staged.key()?;
             let next = next::with_staged(staged, &snapshot, &replicas, self.clock.now());
-            if !wanted.fits(&key.version) {
+            if !overrides.fits(&key.version) {
                 let staged = described(&key.version);
                 return Err(StepRefusal::AlreadyStaged { staged, next }.into());
             }
@@ -40,8 +40,8 @@ impl Rollover {
         }
         if let Ok(current) = snapshot.current()
             && let Ok(key) = current.key()
-            && wanted.names_one()
-            && wanted.fits(&key.version)
+            && overrides.names_one()
+            && overrides.fits(&key.version)
         {
             return Ok(StepReport {
                 told: vec![format!("{} is AWSCURRENT already", described(&key.version))],
@@ -49,7 +49,7 @@ impl Rollover {
                 ..StepReport::default()
             });
         }
-        let proposal = Proposal::new(&snapshot, &replicas, wanted, self.clock.now())?;
+        let proposal = Proposal::new(&snapshot, &replicas, overrides, self.clock.now())?;
         if proposal.endorsed {
             self.check_endorser(&snapshot.current()?.key()?.version, &replicas)?;
         }
@@ -95,7 +95,7 @@ impl Rollover {
             true => Some(self.store.fetch(&snapshot.current()?.id).await?),
             false => None,
         };
-        let (wanted, now) = (proposal.clone(), self.clock.now());
+        let (proposed, now) = (proposal.clone(), self.clock.now());
         let made = tokio::task::spawn_blocking(move || {
             let endorser = endorser.map(KeySecret::into_signing_key);
             let open = endorser.as_ref().map(|key| {
@@ -111,8 +111,8 @@ impl Rollover {
                     },
                 })
             });
-            let (id, window) = (wanted.key_id, wanted.window);
-            let (algorithm, bits) = (wanted.algorithm, wanted.bits);
+            let (id, window) = (proposed.key_id, proposed.window);
+            let (algorithm, bits) = (proposed.algorithm, proposed.bits);
             let open = open.transpose()?;
             let made = KeySecret::generate(id, window, algorithm, bits, open.as_ref())?;
             Ok::<_, RolloverError>((made.0, made.1.version().clone()))

@@ -20,7 +20,6 @@ use checkpoint::counted::counted;
 use checkpoint::log::head::{LogName, SignedHead};
 use checkpoint::log::note::MAX_NOTE_BYTES;
 use checkpoint::log::{AnyHead, AnyHeadError};
-use checkpoint_verify::files;
 
 /// Everybody may read what everybody may be shown.
 const MODE: u32 = 0o644;

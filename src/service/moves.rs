@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future::join;
 
-use super::peer::{Answer, Vouched, place};
+use super::peer::{PeerAnswer, SeenBeforeMove, place};
 use super::peer_keys;
 use super::witnesses::{WitnessError, Witnesses, ask_all};
 use crate::audit::{self, Outcome};
@@ -88,16 +88,16 @@ pub(super) async fn follow(watched: &Watched, moved: &Moved) -> Result<(), Waits
         }
         let signs_here = told.signs_at.is_some_and(|(home, _)| home == moved.here);
         let waits_for = match told.answer {
-            Answer::Wrong(wrong) => return Err(WitnessError::wrong(url, wrong).into()),
-            Answer::None(problem) => Some(format!("--peer {url}: {problem}")),
-            Answer::Head(head) => {
+            PeerAnswer::Wrong(wrong) => return Err(WitnessError::wrong(url, wrong).into()),
+            PeerAnswer::None(problem) => Some(format!("--peer {url}: {problem}")),
+            PeerAnswer::Head(head) => {
                 let contained = witness::check(bare.as_ref(), log, &head).await;
                 contained.map_err(WitnessError::from)?;
                 (!signs_here).then(|| {
                     format!("--peer {url}: signs where the record was before; expected that it has followed")
                 })
             }
-            Answer::Moved(vouched) => {
+            PeerAnswer::Moved(vouched) => {
                 let place = place(url);
                 let contained = witness::check_seen(bare.as_ref(), &place, vouched.seen);
                 contained.await.map_err(WitnessError::from)?;
@@ -155,7 +155,7 @@ pub(super) async fn follow(watched: &Watched, moved: &Moved) -> Result<(), Waits
     Ok(())
 }
 
-fn vouches(vouched: &Vouched, moved: &Moved) -> bool {
+fn vouches(vouched: &SeenBeforeMove, moved: &Moved) -> bool {
     (vouched.was_at.as_str(), vouched.is_at.as_str())
         == (moved.was_at().as_str(), moved.is_at().as_str())
 }
@@ -167,15 +167,15 @@ pub(super) async fn compare(record: &Arc<dyn Record>, witnesses: &Witnesses, log
         let url = peer.url();
         problem = told.learn(record.as_ref(), url, false).or(problem);
         let contained = match told.answer {
-            Answer::Head(head) => witness::check(record.as_ref(), log, &head).await,
-            Answer::Moved(vouched) => {
+            PeerAnswer::Head(head) => witness::check(record.as_ref(), log, &head).await,
+            PeerAnswer::Moved(vouched) => {
                 witness::check_seen(record.as_ref(), &place(url), vouched.seen).await
             }
-            Answer::Wrong(wrong) => {
+            PeerAnswer::Wrong(wrong) => {
                 problem = Some(WitnessError::wrong(url, wrong).to_string());
                 continue;
             }
-            Answer::None(_) => continue,
+            PeerAnswer::None(_) => continue,
         };
         match contained {
             Ok(()) | Err(NotContained::Record(_)) => {}

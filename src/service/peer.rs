@@ -23,11 +23,11 @@ pub trait Peer: fmt::Debug + Send + Sync {
     async fn tell(&self) -> PeerReply;
 
     /// Which keys it says are revoked, or why it does not tell.
-    async fn revoked(&self) -> Result<Vec<Revoked>, String>;
+    async fn revoked(&self) -> Result<Vec<RevokedKey>, String>;
 }
 
 /// A key that a peer says is revoked.
-pub struct Revoked {
+pub struct RevokedKey {
     /// Its name, as the peer told it.
     pub key_id: String,
     /// Seconds since 1970, from which on it is distrusted.
@@ -37,7 +37,7 @@ pub struct Revoked {
 /// What a peer says, and where.
 pub struct PeerReply {
     /// What it answers.
-    pub answer: Answer,
+    pub answer: PeerAnswer,
     /// Where it signs, and what the record calls that.
     pub signs_at: Option<(Home, String)>,
     /// The newest place where it has seen the record.
@@ -48,7 +48,7 @@ impl PeerReply {
     /// It told nothing, and why.
     pub fn nothing(problem: String) -> Self {
         Self {
-            answer: Answer::None(problem),
+            answer: PeerAnswer::None(problem),
             signs_at: None,
             newest: None,
         }
@@ -78,11 +78,11 @@ impl PeerReply {
 }
 
 /// What a peer answers.
-pub enum Answer {
+pub enum PeerAnswer {
     /// Its head.
     Head(KnownHead),
     /// What it has seen of a record that was moved.
-    Moved(Vouched),
+    Moved(SeenBeforeMove),
     /// What contradicts this record.
     Wrong(Wrong),
     /// Nothing, and why.
@@ -98,7 +98,7 @@ pub enum Wrong {
 }
 
 /// What a peer has seen of a record before it was moved.
-pub struct Vouched {
+pub struct SeenBeforeMove {
     /// The rows, with their root.
     pub seen: TreeHead,
     /// Where it was.
@@ -117,7 +117,7 @@ pub(super) async fn told_in_time(peer: &dyn Peer) -> PeerReply {
 ///
 /// # Errors
 /// It does not tell, and why.
-pub(super) async fn revoked_in_time(peer: &dyn Peer) -> Result<Vec<Revoked>, String> {
+pub(super) async fn revoked_in_time(peer: &dyn Peer) -> Result<Vec<RevokedKey>, String> {
     let told = tokio::time::timeout(PEER_PATIENCE, peer.revoked()).await;
     let told = told.unwrap_or_else(|_| Err("no answer in time".into()));
     told.map_err(|problem| {

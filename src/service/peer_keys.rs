@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::peer::{Peer, Revoked, revoked_in_time};
+use super::peer::{Peer, RevokedKey, revoked_in_time};
 use checkpoint::keyring::Keyring;
 
 /// Asks each peer. One that does not answer tells why.
-pub(super) async fn ask_all(peers: &[Arc<dyn Peer>]) -> Vec<Result<Vec<Revoked>, String>> {
+pub(super) async fn ask_all(peers: &[Arc<dyn Peer>]) -> Vec<Result<Vec<RevokedKey>, String>> {
     let peers = peers.iter();
     join_all(peers.map(|peer| revoked_in_time(peer.as_ref()))).await
 }
 
 /// The first that is not on record.
-pub(super) fn missing<'a>(recorded: &Keyring, revoked: &'a [Revoked]) -> Option<&'a str> {
-    let is_on_record = |revoked: &&Revoked| {
+pub(super) fn missing<'a>(recorded: &Keyring, revoked: &'a [RevokedKey]) -> Option<&'a str> {
+    let is_on_record = |revoked: &&RevokedKey| {
         let key_id = revoked.key_id.parse().ok();
         let entry = key_id.and_then(|key_id| recorded.get(&key_id));
         let known = entry.and_then(|entry| entry.revocation());

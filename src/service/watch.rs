@@ -36,7 +36,7 @@ impl Watch {
     /// Looks, writes the head file, and goes on looking.
     ///
     /// # Errors
-    /// [`HeadFileError::Io`] when the head file cannot be written. That no key can sign is none: the file stays as it is.
+    /// [`HeadFileError::Io`] when the head file cannot be written. That no key can sign is no error: the file stays as it is.
     pub(super) async fn start(watched: Watched) -> Result<Self, HeadFileError> {
         let mut keeper = watched.witnesses.head_file.clone().map(|file| Keeper {
             file,

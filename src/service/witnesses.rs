@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::head_file::{HeadFile, HeadFileError};
-use super::peer::{Answer, Peer, PeerReply, Wrong, place, told_in_time};
+use super::peer::{Peer, PeerAnswer, PeerReply, Wrong, place, told_in_time};
 use super::peer_keys;
 use crate::clock::Clock;
 use crate::record::Record;
@@ -109,7 +109,7 @@ impl Witnesses {
     /// Checks the record against all of them. Gives the peers that told nothing, and why.
     ///
     /// # Errors
-    /// [`WitnessError`], the first. A peer that does not answer is none.
+    /// [`WitnessError`], the first. A peer that does not answer is no error.
     pub async fn check(
         &self,
         record: &dyn Record,
@@ -126,16 +126,16 @@ impl Witnesses {
             elsewhere = told.learn(record, url, true).or(elsewhere);
             match told.answer {
                 // The record is read after the peer has answered: it may have grown since this began.
-                Answer::Head(head) => {
+                PeerAnswer::Head(head) => {
                     let checked = witness::check(record, log, &head).await;
                     unless_former(url, newer, checked)?;
                 }
-                Answer::Moved(vouched) => {
+                PeerAnswer::Moved(vouched) => {
                     let checked = witness::check_seen(record, &place(url), vouched.seen).await;
                     unless_former(url, newer, checked)?;
                 }
-                Answer::Wrong(wrong) => return Err(WitnessError::wrong(url, wrong)),
-                Answer::None(problem) => {
+                PeerAnswer::Wrong(wrong) => return Err(WitnessError::wrong(url, wrong)),
+                PeerAnswer::None(problem) => {
                     tracing::warn!(peer = url, problem, "the peer gave no head of the record");
                     let problem = format!("{}: gave no head of the record: {problem}", place(url));
                     untold.push(SilentPeer::by(url, problem));
@@ -149,7 +149,7 @@ impl Witnesses {
     /// Checks that the record holds what peers know of revocations, which no head counts. Gives the peers that told nothing.
     ///
     /// # Errors
-    /// [`WitnessError`], the first. A peer that does not answer is none.
+    /// [`WitnessError`], the first. A peer that does not answer is no error.
     pub async fn check_revocations(
         &self,
         record: &dyn Record,

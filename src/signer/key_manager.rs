@@ -18,7 +18,7 @@ use super::memory::Memory;
 use super::refresh::Refresh;
 use super::refreshes::Refreshes;
 use crate::clock::Clock;
-use crate::record::{Record, RecordError, RegisterError, Revoked};
+use crate::record::{Record, RecordError, RegisterError, RevocationOutcome};
 use crate::source::{KeySource, SourceError};
 use crate::telemetry::Metrics;
 use crate::timekeeping::Timekeeper;
@@ -55,7 +55,7 @@ enum Command {
     Revoke(
         KeyId,
         Revocation,
-        oneshot::Sender<Result<(Arc<KeysInForce>, Revoked), RevokeError>>,
+        oneshot::Sender<Result<(Arc<KeysInForce>, RevocationOutcome), RevokeError>>,
     ),
 }
 
@@ -177,7 +177,7 @@ impl KeyManager {
         &self,
         key_id: KeyId,
         revocation: Revocation,
-    ) -> Result<(Arc<KeysInForce>, Revoked), RevokeError> {
+    ) -> Result<(Arc<KeysInForce>, RevocationOutcome), RevokeError> {
         let (answer, result) = oneshot::channel();
         let gone = |_| RecordError::Unavailable("the service is shutting down".into());
         let command = Command::Revoke(key_id, revocation, answer);
@@ -271,15 +271,15 @@ impl RefreshTask {
         &mut self,
         key_id: KeyId,
         revocation: Revocation,
-    ) -> Result<(Arc<KeysInForce>, Revoked), RevokeError> {
+    ) -> Result<(Arc<KeysInForce>, RevocationOutcome), RevokeError> {
         let revoke = || self.record.revoke_key(&key_id, revocation.clone());
         let mut revoked = revoke().await?;
-        if revoked == Revoked::Unknown {
+        if revoked == RevocationOutcome::Unknown {
             self.register_staged(&key_id).await?;
             revoked = revoke().await?;
         }
         match revoked {
-            Revoked::Before => tracing::info!(%key_id, "a key was revoked before"),
+            RevocationOutcome::Before => tracing::info!(%key_id, "a key was revoked before"),
             _ => tracing::warn!(%key_id, "a key is revoked"),
         }
         if let Err(error) = self.read_record().await {

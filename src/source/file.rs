@@ -10,8 +10,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use checkpoint_verify::files;
-
 use super::{KeySource, SourceError};
 use checkpoint::signing::{MAX_SECRET_BYTES, VersionSecret};
 

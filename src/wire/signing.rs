@@ -14,7 +14,7 @@ use ::checkpoint::fault::FieldFault;
 use ::checkpoint::jws::SignedCheckpoint;
 use proto::sign_checkpoints_response::Outcome;
 
-/// A checkpoint of a request, or why it is none.
+/// A checkpoint of a request, or why it is not one.
 pub(crate) type Asked = Result<Checkpoint, InvalidCheckpoint>;
 
 /// Asks for one signature.

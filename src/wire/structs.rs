@@ -177,7 +177,7 @@ impl<'a> Field<'a> {
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The next field and its number; none within when it is none of those that are read here.
+    /// The next field and its number; none within when it is not one of those that are read here.
     #[inline]
     pub(super) fn next(&mut self) -> Option<(u64, Field<'a>)> {
         let key = self.varint()?;

@@ -6,7 +6,7 @@ use checkpoint::key::instant_text;
 use checkpoint::keyring::Revocation;
 use checkpoint_signer::clock::Clock;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::record::{Record as _, Revoked};
+use checkpoint_signer::record::{Record as _, RevocationOutcome};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -361,7 +361,7 @@ async fn nothing_is_endorsed_while_nobody_says_whether_the_key_in_force_is_revok
         revoked_at: Utc::now(),
     };
     let revoked = opened.revoke_key(&OLD.parse().unwrap(), revocation).await;
-    assert_eq!(revoked.unwrap(), Revoked::Now);
+    assert_eq!(revoked.unwrap(), RevocationOutcome::Now);
     opened.close().await;
     drop(opened);
     let shown = operator.refused(&[&stage[..], &place].concat()).await;

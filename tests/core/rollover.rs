@@ -8,8 +8,8 @@ use checkpoint::key::{
 use checkpoint::keyring::KeyState;
 use checkpoint::signing::KeySecret;
 use checkpoint_signer::rollover::{
-    ListedKey, Phase, Proposal, Replica, ServedKeys, Snapshot, StepRefusal, StoredKey,
-    StoredVersion, Timeline, Wanted, Warning, covered_until, days,
+    ListedKey, Overrides, Phase, Proposal, Replica, ServedKeys, Snapshot, StepRefusal, StoredKey,
+    StoredVersion, Timeline, Warning, covered_until, days,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -81,14 +81,14 @@ fn replica(key_id: &str, state: KeyState) -> Replica {
     }
 }
 
-fn propose(snapshot: &Snapshot, now: &str, wanted: &Wanted) -> Result<Proposal, StepRefusal> {
+fn propose(snapshot: &Snapshot, now: &str, wanted: &Overrides) -> Result<Proposal, StepRefusal> {
     Proposal::new(snapshot, &[], wanted, at(now))
 }
 
-fn unendorsed() -> Wanted {
-    Wanted {
+fn unendorsed() -> Overrides {
+    Overrides {
         without_endorsement: true,
-        ..Wanted::default()
+        ..Overrides::default()
     }
 }
 
@@ -108,7 +108,7 @@ fn the_next_name_counts_on() {
         ("key-99999999999999999999", None),
     ] {
         let snapshot = current(name, "2025-01-01", "2026-01-01");
-        let proposal = propose(&snapshot, "2025-12-01", &Wanted::default());
+        let proposal = propose(&snapshot, "2025-12-01", &Overrides::default());
         match next {
             Some(next) => assert_eq!(proposal.unwrap().key_id.as_str(), next),
             None => assert!(
@@ -136,7 +136,7 @@ fn the_next_window_begins_where_the_last_ends_and_is_as_long() {
     ] {
         let snapshot = current("key-1", from, until);
         let now = at(until) - TimeDelta::days(10);
-        let proposal = Proposal::new(&snapshot, &[], &Wanted::default(), now).unwrap();
+        let proposal = Proposal::new(&snapshot, &[], &Overrides::default(), now).unwrap();
         assert_eq!(proposal.window, window(until, end), "{from} {until}");
     }
 }
@@ -144,7 +144,7 @@ fn the_next_window_begins_where_the_last_ends_and_is_as_long() {
 #[test]
 fn after_a_forgotten_rollover_the_window_begins_today_and_ends_when_it_would_have() {
     let snapshot = current("key-1", "2025-01-01", "2026-01-01");
-    let refused = propose(&snapshot, "2026-02-03T04:05:06Z", &Wanted::default());
+    let refused = propose(&snapshot, "2026-02-03T04:05:06Z", &Overrides::default());
     assert!(matches!(refused, Err(StepRefusal::CurrentExpired { .. })));
     for (now, from, until) in [
         ("2026-01-01", "2026-01-01", "2027-01-01"),
@@ -159,10 +159,10 @@ fn after_a_forgotten_rollover_the_window_begins_today_and_ends_when_it_would_hav
 #[test]
 fn a_window_that_leaves_a_gap_or_has_passed_is_refused() {
     let snapshot = current("key-1", "2025-01-01", "2026-01-01");
-    let wanted = |from: &str, until: &str| Wanted {
+    let wanted = |from: &str, until: &str| Overrides {
         valid_from: Some(at(from)),
         valid_until: Some(at(until)),
-        ..Wanted::default()
+        ..Overrides::default()
     };
     let refused = |from, until| propose(&snapshot, "2025-12-01", &wanted(from, until)).unwrap_err();
     let gap = refused("2026-01-01T00:00:01Z", "2027-01-01");
@@ -189,15 +189,15 @@ fn a_name_is_never_used_twice() {
     let name: KeyId = "key-2".parse().unwrap();
     let check = |snapshot: &Snapshot, replicas: &[Replica], used: bool| {
         let now = at("2025-12-01");
-        let named = Wanted {
+        let named = Overrides {
             key_id: Some(name.clone()),
-            ..Wanted::default()
+            ..Overrides::default()
         };
         let refused = Proposal::new(snapshot, replicas, &named, now).err();
         let told = matches!(refused, Some(StepRefusal::NameUsed(found, _)) if found == name);
         assert_eq!(told, used);
         // Without a wish, the next one is taken that no key ever had.
-        let picked = Proposal::new(snapshot, replicas, &Wanted::default(), now).unwrap();
+        let picked = Proposal::new(snapshot, replicas, &Overrides::default(), now).unwrap();
         assert_eq!(
             picked.key_id.as_str(),
             if used { "key-2b" } else { "key-2" }
@@ -229,7 +229,7 @@ fn a_name_is_never_used_twice() {
     snapshot
         .versions
         .push(stored("key-2b", "2026-01-01", "2027-01-01", &[]));
-    let third = Proposal::new(&snapshot, &[], &Wanted::default(), at("2025-12-01"));
+    let third = Proposal::new(&snapshot, &[], &Overrides::default(), at("2025-12-01"));
     assert_eq!(third.unwrap().key_id.as_str(), "key-2c");
 }
 
@@ -395,7 +395,7 @@ proptest! {
         let now = day(from) + TimeDelta::seconds((length as f64 * 86_400.0 * into) as i64);
         let mut keys = current("key-1", "2025-01-01", "2026-01-01");
         keys.versions[0].content = Ok(StoredKey { version: version("key-1", last), endorsement: None });
-        let next = Proposal::new(&keys, &[], &Wanted::default(), now).unwrap().window;
+        let next = Proposal::new(&keys, &[], &Overrides::default(), now).unwrap().window;
         prop_assert_eq!(next.from(), last.until());
         let difference = (next.until() - next.from()) - (last.until() - last.from());
         // A year has 365 or 366 days; some years differ in as many days.

@@ -11,7 +11,7 @@ use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::check::check_record;
 use checkpoint_signer::record::postgres::PostgresRecord;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::record::{Filter, Record, Revoked};
+use checkpoint_signer::record::{Filter, Record, RevocationOutcome};
 use chrono::TimeDelta;
 use tempfile::TempDir;
 
@@ -160,10 +160,10 @@ async fn a_revocation_holds_from_the_next_row_on(record: Arc<dyn Record>) {
     let key_id = &key.version().key_id;
     let nobody = "nobody".parse().unwrap();
     for (key_id, days, becomes) in [
-        (key_id, 0, Revoked::Now),
-        (key_id, 0, Revoked::Before),
-        (key_id, 3, Revoked::Before),
-        (&nobody, 0, Revoked::Unknown),
+        (key_id, 0, RevocationOutcome::Now),
+        (key_id, 0, RevocationOutcome::Before),
+        (key_id, 3, RevocationOutcome::Before),
+        (&nobody, 0, RevocationOutcome::Unknown),
     ] {
         let revoked = record.revoke_key(key_id, revocation(days)).await.unwrap();
         assert_eq!(revoked, becomes, "{key_id} {days}");

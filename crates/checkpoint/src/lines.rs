@@ -1,4 +1,4 @@
-//! The lines of a text that somebody else wrote, each within a bound. What ends a line (LF, CRLF, blanks before them) is none of it.
+//! The lines of a text that somebody else wrote, each within a bound. What ends a line (LF, CRLF, blanks before them) does not belong to it.
 
 use std::io::{BufRead, Read as _, Result};
 

@@ -36,7 +36,7 @@ reasons! {
         InvalidCheckpoint = "INVALID_CHECKPOINT",
         /// The request is not as its message's comments say.
         InvalidRequest = "INVALID_REQUEST",
-        /// The time that the caller waits is none.
+        /// The deadline of the call cannot be read.
         InvalidTimeout = "INVALID_TIMEOUT",
         /// The message is larger than any that is taken.
         RequestTooLarge = "REQUEST_TOO_LARGE",

@@ -50,7 +50,7 @@ pub async fn postgres_rows(client: &tokio_postgres::Client) -> Vec<Row> {
     rows.collect()
 }
 
-/// How many calls got each answer: a test that was not put to the test is none.
+/// How many calls got each answer: a test in which nothing happened proves nothing.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub rows: usize,

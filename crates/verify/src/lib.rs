@@ -5,10 +5,8 @@
 //! | [`bulk`] | many checkpoints, by themselves and seen together |
 //! | [`log`] | an export of the record against a signed head |
 //! | [`cli`] | the command line, which `checkpoint-signer verify` shares |
-//! | [`files`] | which files are read: those that end |
 
 pub mod bulk;
 pub mod cli;
-pub mod files;
 mod in_order;
 pub mod log;

@@ -54,7 +54,7 @@ fn flag(field: &str) -> String {
 fn unreadable(setting: &Setting) -> Vec<FieldFault> {
     let fault = |path| {
         let path = std::path::Path::new(path);
-        let problem = checkpoint_verify::files::open_regular(path).err()?;
+        let problem = files::open_regular(path).err()?;
         let path = path.display();
         Some(FieldFault::new(
             setting.field(),

@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
         Failure::Impossible(format!("--config: {}: {problem}", path.display()))
     };
     let mut text = String::new();
-    checkpoint_verify::files::open(path)
+    files::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| failed(&error))?;
     match text.len() as u64 > MAX_FILE_BYTES {

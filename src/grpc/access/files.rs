@@ -274,8 +274,7 @@ fn for_grpc(mut config: ServerConfig) -> ServerConfig {
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut file =
-        checkpoint_verify::files::open_regular(path).map_err(|error| error.to_string())?;
+    let mut file = files::open_regular(path).map_err(|error| error.to_string())?;
     let length = file.metadata().map_err(|error| error.to_string())?.len();
     if length > MAX_FILE_BYTES {
         return Err(format!(

@@ -10,7 +10,7 @@ use super::knowledge::Rests;
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
 use crate::record::keys::{RevocationRow, Rows, VersionRow};
-use crate::record::{RecordError, RegisterError, Revoked, WentBack};
+use crate::record::{RecordError, RegisterError, RevocationOutcome, WentBack};
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Endorsement, Keyring, Revocation};
 
@@ -98,7 +98,7 @@ pub(super) async fn revoke_key(
     key_id: &KeyId,
     revocation: &Revocation,
     view: &View,
-) -> Result<Revoked, StoreError> {
+) -> Result<RevocationOutcome, StoreError> {
     let mark = view.mark();
     let transaction = begin(client).await?;
     // After a batch that is under way, and before the next one: none is judged without this.
@@ -116,8 +116,8 @@ pub(super) async fn revoke_key(
     let row = transaction.query_one(sql, &values).await?;
     // Repeating a revocation, or asking for a later instant, changes nothing.
     let (known, covered): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-    let revoked = Revoked::of(known, covered);
-    if revoked == Revoked::Now {
+    let revoked = RevocationOutcome::of(known, covered);
+    if revoked == RevocationOutcome::Now {
         let sql = "INSERT INTO checkpoint_signer.key_revocation VALUES ($1, $2, $3, $4)";
         let revoked_at = revocation.revoked_at.timestamp();
         let values: [&(dyn ToSql + Sync); 4] = [

@@ -44,7 +44,7 @@ use super::home::{Acceptance, Accepted, Home, Moved};
 use super::schema::OTHER_PROGRAM;
 use super::{
     AppendError, Depth, Filter, Listing, LookUp, Pulse, Record, RecordError, RegisterError,
-    ResumeError, Revoked, StoreCheck, WentBack,
+    ResumeError, RevocationOutcome, StoreCheck, WentBack,
 };
 use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump};
@@ -473,7 +473,7 @@ impl Record for PostgresRecord {
         &self,
         key_id: &KeyId,
         revocation: Revocation,
-    ) -> Result<Revoked, RecordError> {
+    ) -> Result<RevocationOutcome, RecordError> {
         self.signing
             .run(|client| {
                 let (key_id, revocation) = (key_id.clone(), revocation.clone());

@@ -8,7 +8,6 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Roots;
-use checkpoint_verify::files;
 
 /// Largest file of authorities: all of a machine have some 250 KiB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::record::keys::{RevocationRow, Rows, VersionRow};
-use crate::record::{RecordError, RegisterError, Revoked};
+use crate::record::{RecordError, RegisterError, RevocationOutcome};
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Keyring, Revocation};
 
@@ -94,7 +94,7 @@ pub(super) fn revoke_key(
     connection: &mut Connection,
     key_id: &KeyId,
     revocation: &Revocation,
-) -> Result<Revoked, RecordError> {
+) -> Result<RevocationOutcome, RecordError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let known: bool = transaction.query_row(
         "SELECT EXISTS (SELECT 1 FROM key_version WHERE key_id = ?1)",
@@ -108,8 +108,8 @@ pub(super) fn revoke_key(
         params![key_id.as_str(), distrust_after],
         |row| row.get(0),
     )?;
-    let revoked = Revoked::of(known, covered);
-    if revoked == Revoked::Now {
+    let revoked = RevocationOutcome::of(known, covered);
+    if revoked == RevocationOutcome::Now {
         transaction.execute(
             "INSERT INTO key_revocation (key_id, distrust_after, reason, revoked_at) \
              VALUES (?1, ?2, ?3, ?4)",

@@ -36,7 +36,7 @@ use super::home::{Acceptance, Accepted, Home, Moved};
 use super::schema::OTHER_PROGRAM;
 use super::{
     AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
-    Revoked, StoreCheck, WentBack,
+    RevocationOutcome, StoreCheck, WentBack,
 };
 use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump};
@@ -465,7 +465,7 @@ impl Record for SqliteRecord {
         &self,
         key_id: &KeyId,
         revocation: Revocation,
-    ) -> Result<Revoked, RecordError> {
+    ) -> Result<RevocationOutcome, RecordError> {
         let key_id = key_id.clone();
         self.write(move |connection, _| keys::revoke_key(connection, &key_id, &revocation))
             .await

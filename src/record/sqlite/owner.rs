@@ -13,7 +13,6 @@ use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::OpenError;
 use super::files::{beside, many_names};
-use checkpoint_verify::files;
 
 /// How long a start waits for a process that is just ending.
 const PATIENCE: Duration = Duration::from_secs(2);

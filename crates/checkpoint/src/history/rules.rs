@@ -10,7 +10,7 @@
 //!    the instant that it names and all later ones; and none so much ahead of the store's own clock, if it has one.
 //! 5. A revoked key signs nothing. What it signed before the instant from which it is distrusted is put back as any other row.
 //! 6. One checkpoint adds no more than [`MaxEntryJump`] entries, or one mistake would end the ledger for ever (by rule 3). It is
-//!    a setting, and asked when something is signed; a history in which it was a larger one is none the worse.
+//!    a setting, and asked when something is signed; a history in which it was larger is as good.
 
 use std::str::FromStr;
 

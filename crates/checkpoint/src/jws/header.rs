@@ -43,7 +43,7 @@ pub enum HeaderError {
     /// A parameter is missing or has the wrong type.
     #[error("{0} is missing or not {1}")]
     Parameter(&'static str, &'static str),
-    /// The algorithm is none of this service.
+    /// The algorithm is not one of this service's.
     #[error("alg {0}")]
     Algorithm(#[from] UnknownAlgorithm),
     /// The kid has not the form of one.

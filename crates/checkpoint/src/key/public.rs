@@ -115,7 +115,7 @@ impl PublicKey {
     /// From the DER of a SubjectPublicKeyInfo (RFC 5280, section 4.1).
     ///
     /// # Errors
-    /// [`PublicKeyError`] when it is none, or the key is out of bounds.
+    /// [`PublicKeyError`] when it is not a public key, or the key is out of bounds.
     pub fn from_der(spki: &[u8]) -> Result<Self, PublicKeyError> {
         Self::new(rsa::PublicKey::from_public_key_der(spki).map_err(|_| PublicKeyError::Encoding)?)
     }
@@ -123,7 +123,7 @@ impl PublicKey {
     /// From PEM with `BEGIN PUBLIC KEY`.
     ///
     /// # Errors
-    /// [`PublicKeyError`] when it is none, or the key is out of bounds.
+    /// [`PublicKeyError`] when it is not a public key, or the key is out of bounds.
     pub fn from_pem(pem: &str) -> Result<Self, PublicKeyError> {
         Self::new(rsa::PublicKey::from_public_key_pem(pem).map_err(|_| PublicKeyError::Encoding)?)
     }

@@ -48,7 +48,7 @@ pub enum NotAdmitted {
     /// The operator vouches for a key that is not there.
     #[error("no key of the file has the fingerprint {0}")]
     Absent(Fingerprint),
-    /// A revocation in the file is none that a record keeps.
+    /// A revocation in the file is not one that a record keeps.
     #[error("the revocation of {key_id} in the file cannot be put on record: {fault}")]
     Revocation {
         /// The key.

@@ -83,7 +83,7 @@ struct RawSet<'a> {
 pub struct KeyringFile {
     /// The keys.
     pub keyring: Keyring,
-    /// Those of kinds that are not known here, which are none of the keyring.
+    /// Those of kinds that are not known here, which do not belong to the keyring.
     pub skipped: Vec<SkippedKey>,
 }
 

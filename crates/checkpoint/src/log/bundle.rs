@@ -27,16 +27,16 @@ pub enum BundleError {
     /// A later program wrote it.
     #[error("record_inclusion: is {0}; this program knows {VERSION}")]
     Version(u32),
-    /// The checkpoint is none.
+    /// The checkpoint is not one.
     #[error("checkpoint: {0}")]
     Checkpoint(#[from] InvalidCheckpoint),
-    /// The head is none.
+    /// The head is not one.
     #[error("head: {0}")]
     Head(#[from] HeadError),
     /// The proof has more hashes than any.
     #[error("proof: has {0} hashes; expected at most {MAX_PROOF_HASHES}")]
     TooLong(usize),
-    /// One of its hashes is none.
+    /// One of its hashes is not one.
     #[error("proof: {0}")]
     Hash(#[from] NotAHash),
 }

@@ -92,7 +92,7 @@ impl ExportHeader {
     /// The resumptions of the clock that it tells of.
     ///
     /// # Errors
-    /// [`ReadError`] when one has a time that is none.
+    /// [`ReadError`] when one has a time that is not one.
     pub fn resumptions(&self) -> Result<Vec<Resumption>, ReadError> {
         let read: Option<_> = self.clock_resumptions.iter().map(Resumed::read).collect();
         read.ok_or_else(|| {
@@ -138,7 +138,7 @@ pub enum ReadError {
     /// A line is longer than any that was written.
     #[error("line {0}: is longer than {1} bytes")]
     TooLong(u64, usize),
-    /// A row is none.
+    /// A line is not a row.
     #[error("line {0}: {1}")]
     Row(u64, InvalidCheckpoint),
     /// Nothing stands where a row should.

@@ -45,10 +45,10 @@ pub enum HeadError {
     /// A member is missing or has the wrong type.
     #[error("payload: {0} is missing or not {1}")]
     Member(&'static str, &'static str),
-    /// The root is none.
+    /// The root is not a hash.
     #[error("payload: root {0}")]
     Root(#[from] NotAHash),
-    /// The name is none.
+    /// The name is not one that a record may have.
     #[error("payload: log {0}")]
     Log(#[from] IdentifierError),
     /// The payload and the header say different times.

@@ -123,7 +123,7 @@ pub struct NodeId {
 }
 
 impl NodeId {
-    /// The number of the rows up to its last one; more than any record has when it is none of a record.
+    /// The number of the rows up to its last one; more than any record has when it is not of a record.
     pub fn end(self) -> u64 {
         let end = self.position.saturating_add(1);
         end.saturating_mul(1 << self.level.min(63))

@@ -80,7 +80,7 @@ impl Fingerprints {
 pub struct Judge {
     /// Whom to believe.
     pub keyring: PinnedKeyring,
-    /// Which texts to look at; the others are none.
+    /// Which texts to look at; the others are not counted.
     pub selection: Selection,
     /// Shared with the [`Histories`].
     pub fingerprints: Fingerprints,

@@ -42,7 +42,7 @@ impl TwoHeads {
     /// Reads the heads, and verifies both.
     ///
     /// # Errors
-    /// When one is none, or not by a key of the keyring.
+    /// When one is not a head, or not by a key of the keyring.
     pub fn verify(&self, program: Program) -> Result<Verified, Failure> {
         let KeyringFile { keyring, skipped } = keyring::read(program, &self.keys)?;
         let PinnedKeyring {

@@ -14,7 +14,7 @@ use super::{Failure, input};
 /// A head in a file, in either form.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not a head.
 pub fn read_head(path: &Path) -> Result<AnyHead, Failure> {
     let failed = |problem: &dyn std::fmt::Display| {
         Failure::Impossible(format!("{}: {problem}", path.display()))

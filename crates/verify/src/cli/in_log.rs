@@ -14,7 +14,6 @@ use super::pin::{pinned_json, pinned_text};
 use super::proof_line::{ProofLine, Unproved, judge};
 use super::show::{print, print_json, print_line};
 use super::{Failure, Format, input};
-use crate::files;
 use crate::log::{ExportReport, check_export};
 use checkpoint::checkpoint::MAX_JSON_BYTES;
 use checkpoint::counted::counted;

@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::Failure;
-use crate::files;
 
 /// Reads a file, or standard input for `-`, up to one byte more than `most`: the reader of the bytes then sees
 /// that it is too large.

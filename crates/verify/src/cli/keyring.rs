@@ -14,7 +14,7 @@ const MAX_TOLD: usize = 10;
 /// Reads a keyring file, and tells on standard error which keys are of a kind that is not known here.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not a keyring file.
 pub fn read(program: Program, path: &Path) -> Result<KeyringFile, Failure> {
     parse(program, &input::read(path, MAX_KEYRING_BYTES)?, path)
 }
@@ -22,7 +22,7 @@ pub fn read(program: Program, path: &Path) -> Result<KeyringFile, Failure> {
 /// Reads what was in a keyring file.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not a keyring file.
 pub fn parse(program: Program, text: &[u8], path: &Path) -> Result<KeyringFile, Failure> {
     let file = KeyringFile::read(text)
         .map_err(|error| Failure::Impossible(format!("{}: {error}", path.display())))?;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::files;
 use crate::log::told_resumption;
 use checkpoint::checkpoint::MAX_JSON_BYTES;
 use checkpoint::counted::counted;
