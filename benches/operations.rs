@@ -209,6 +209,7 @@ fn operations(criterion: &mut Criterion, bits: usize) {
                     client.clone(),
                     SignCheckpointRequest {
                         checkpoint: Some((&next_checkpoint()).into()),
+                        ..Default::default()
                     },
                 )
             },

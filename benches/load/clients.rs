@@ -117,6 +117,7 @@ impl Client {
     async fn call(&mut self, measured: &mut Measured) {
         let request = SignCheckpointRequest {
             checkpoint: Some(self.ledgers.next()),
+            ..Default::default()
         };
         let sent = Instant::now();
         let answer = self.signing.sign_checkpoint(request).await;
@@ -147,6 +148,7 @@ impl Client {
             tokio::time::sleep_until(due.into()).await;
             let request = SignCheckpointRequest {
                 checkpoint: Some(self.ledgers.next()),
+                ..Default::default()
             };
             let (mut signing, done) = (self.signing.clone(), done.clone());
             tokio::spawn(async move {
@@ -172,6 +174,7 @@ impl Client {
                 let request = SignCheckpointsRequest {
                     request_id: String::new(),
                     checkpoint: Some(ledgers.next()),
+                    ..Default::default()
                 };
                 // The first channel bounds what is under way: it has a place again when an answer has come.
                 if times.send(Instant::now()).await.is_err() || send.send(request).await.is_err() {

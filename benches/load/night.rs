@@ -138,6 +138,7 @@ async fn unary(mut client: SigningServiceClient<Channel>, night: Arc<Night>) {
     while let Some(checkpoint) = night.next() {
         let request = SignCheckpointRequest {
             checkpoint: Some(checkpoint),
+            ..Default::default()
         };
         client.sign_checkpoint(request).await.unwrap();
         night.signed();
@@ -170,5 +171,6 @@ fn request(checkpoint: Checkpoint) -> SignCheckpointsRequest {
     SignCheckpointsRequest {
         request_id: String::new(),
         checkpoint: Some(checkpoint),
+        ..Default::default()
     }
 }

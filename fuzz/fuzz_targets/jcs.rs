@@ -13,7 +13,7 @@ fuzz_target!(|text: &[u8]| {
     let fields = PUBLISHED[0].checkpoint.fields();
     let Ok(checkpoint) = Checkpoint::new(CheckpointFields {
         additional_members,
-        ..fields.clone()
+        ..fields.clone().into()
     }) else {
         return;
     };
@@ -30,11 +30,7 @@ fuzz_target!(|text: &[u8]| {
         ("entry_count".into(), fields.entry_count.get().into()),
         ("total_volume".into(), fields.total_volume.get().into()),
     ]);
-    let summaries = fields.organization_summaries.iter();
-    let summaries = summaries
-        .map(|summary| Value::Object(summary.to_map()))
-        .collect();
-    members.insert("organization_summaries".into(), summaries);
+    members.insert("organization_summaries".into(), Value::Array(Vec::new()));
 
     let payload = checkpoint.payload().as_bytes();
     let other = serde_jcs::to_vec(&members).expect("another implementation writes it");

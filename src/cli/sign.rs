@@ -28,6 +28,7 @@ impl Sign {
         let channel = self.server.connect().await?;
         let request = SignCheckpointRequest {
             checkpoint: Some((&checkpoint).into()),
+            omit_content: false,
         };
         let answer = SigningServiceClient::new(channel)
             .sign_checkpoint(request)

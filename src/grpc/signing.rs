@@ -20,7 +20,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::call::CallSpans;
 use crate::wire::served::signing_service_server::SigningService;
 use crate::wire::signing::{
-    Asked as AskedCheckpoint, SignCheckpointRequest, SignCheckpointResponse,
+    Answered, Asked as AskedCheckpoint, SignCheckpointRequest, SignCheckpointResponse,
     SignCheckpointsRequest, SignCheckpointsResponse,
 };
 use checkpoint::checkpoint::InvalidCheckpoint;
@@ -37,12 +37,19 @@ impl SigningService for Signing {
         request: Request<SignCheckpointRequest>,
     ) -> Result<Response<SignCheckpointResponse>, Status> {
         let call = Call::of(&request)?;
-        let checkpoint = request.into_inner().checkpoint;
+        let SignCheckpointRequest {
+            checkpoint,
+            omit_content,
+        } = request.into_inner();
         call.load.is_read(1);
         let told = SigningTrail::of(&self.0, &call, Arc::clone(&call.request_id));
+        let checkpoint = holding(checkpoint, call.load.part_of(1));
         let pending = Pending::submit(&self.0, &call, checkpoint, told, WhenFull::Refuse).await;
-        let signed = pending.outcome().await?.signed;
-        Ok(Response::new(SignCheckpointResponse { signed }))
+        let answered = Answered {
+            signed: pending.outcome().await?.signed,
+            omit_content,
+        };
+        Ok(Response::new(SignCheckpointResponse { answered }))
     }
 
     type SignCheckpointsStream =
@@ -59,8 +66,17 @@ impl SigningService for Signing {
         let taking_in = take_in(self.0.clone(), call.clone(), requests, taken);
         tokio::spawn(call.spans.around(taking_in));
         let answers = ReceiverStream::new(waiting).then(async |item| match item {
-            Item::Taken(request_id, pending, _parts) => {
-                Ok(answer(request_id, pending.outcome().await))
+            Item::Taken(Taken {
+                request_id,
+                pending,
+                omit_content,
+                _part,
+            }) => {
+                let answered = pending.outcome().await.map(|receipt| Answered {
+                    signed: receipt.signed,
+                    omit_content,
+                });
+                Ok(answer(request_id, answered))
             }
             Item::End(status) => Err(status),
         });
@@ -168,10 +184,27 @@ impl Pending {
     }
 }
 
+/// A checkpoint that is large holds its part of what such messages may take until nothing of it is left, wherever it waits, also when its
+/// call was cancelled long before.
+fn holding(checkpoint: AskedCheckpoint, part: Option<Arc<Part>>) -> AskedCheckpoint {
+    let checkpoint = checkpoint?;
+    Ok(match part {
+        Some(part) => checkpoint.holding(part),
+        None => checkpoint,
+    })
+}
+
 enum Item {
-    /// With its part of what a stream may have in flight, and of what large messages may take.
-    Taken(String, Pending, (OwnedSemaphorePermit, Option<Part>)),
+    Taken(Taken),
     End(Status),
+}
+
+struct Taken {
+    request_id: String,
+    pending: Pending,
+    omit_content: bool,
+    /// Of what a stream may have in flight.
+    _part: OwnedSemaphorePermit,
 }
 
 /// A stream ends by what cannot be read, or is one item too many.
@@ -210,7 +243,7 @@ async fn take_in(
             }
             Ok((Some(request), caller)) => {
                 call.caller = caller;
-                let held = call.load.part_of(items);
+                let held = call.load.take_part(items);
                 let kib = u32::try_from(request.bytes / 1024).unwrap_or(u32::MAX);
                 let part = Arc::clone(&window).acquire_many_owned(kib.clamp(1, STREAM_WINDOW_KIB));
                 let fit = status::check_request_id(&request.request_id);
@@ -219,13 +252,19 @@ async fn take_in(
                     _ => Arc::clone(&call.request_id),
                 };
                 let checkpoint = fit.map_err(InvalidCheckpoint::from).and(request.checkpoint);
+                let checkpoint = holding(checkpoint, held);
                 call.load.is_read(items);
                 // It waits as what it is, and not as what it came as, which takes many times that. It is never closed.
                 let Ok(part) = part.await else { return };
                 let told = SigningTrail::of(&inner, &call, name);
                 let pending =
                     Pending::submit(&inner, &call, checkpoint, told, WhenFull::Wait).await;
-                Item::Taken(request.request_id, pending, (part, held))
+                Item::Taken(Taken {
+                    request_id: request.request_id,
+                    pending,
+                    omit_content: request.omit_content,
+                    _part: part,
+                })
             }
         };
         let is_end = matches!(item, Item::End(_));
@@ -238,13 +277,10 @@ async fn take_in(
     }
 }
 
-fn answer(request_id: String, outcome: Result<Receipt, Status>) -> SignCheckpointsResponse {
+fn answer(request_id: String, outcome: Result<Answered, Status>) -> SignCheckpointsResponse {
     SignCheckpointsResponse {
         request_id,
-        outcome: match outcome {
-            Ok(receipt) => Ok(receipt.signed),
-            Err(status) => Err(rpc_status(&status)),
-        },
+        outcome: outcome.map_err(|status| rpc_status(&status)),
     }
 }
 

@@ -168,6 +168,7 @@ mod tests {
                 let checkpoint = kind(count);
                 let sign = SignCheckpointRequest {
                     checkpoint: Some(checkpoint.clone()),
+                    omit_content: false,
                 };
                 let verify = VerifyCheckpointsRequest {
                     subject: Some(Subject::SignedCheckpoint(signed(checkpoint))),

@@ -150,7 +150,7 @@ impl VerificationService for Verification {
                 Err(_) => Err(status::too_slow("the stream's next item")),
                 Ok(_) if items > MAX_STREAM_ITEMS => Err(status::stream_too_long(MAX_STREAM_ITEMS)),
                 // With what it holds until it is answered.
-                Ok(request) => request.map(|request| (load.part_of(items), items, request)),
+                Ok(request) => request.map(|request| (load.take_part(items), items, request)),
             };
             if item.is_err() {
                 load.is_read(items);

@@ -65,7 +65,8 @@ use heads::Heads;
 use pool::SigningPool;
 use recent_ledgers::RecentLedgers;
 
-/// Checkpoints that may wait or be worked on at once, for each core: about half a second of RSA.
+/// Checkpoints that may wait or be worked on at once, for each core: about half a second of RSA. What is large of them holds its part of a
+/// budget of bytes for as long as anything of it is left, so that no more of these wait than the edge lets in.
 const ROOM_PER_CORE: usize = 512;
 
 /// Why a checkpoint is not signed.

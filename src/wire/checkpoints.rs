@@ -1,13 +1,15 @@
 //! Checkpoints, signed ones, and verdicts on them.
 
+use std::collections::BTreeMap;
+
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as ProtoValue};
 
 use super::{proto, read_instant, timestamp};
 use ::checkpoint::checkpoint;
 use ::checkpoint::checkpoint::{
-    Checkpoint, CheckpointFields, Draft, EntryCount, InvalidCheckpoint, JsonObject, JsonValue,
-    MAX_NESTING, TotalVolume,
+    Checkpoint, Draft, EntryCount, InvalidCheckpoint, JsonObject, JsonValue, MAX_NESTING, Outline,
+    Text, TotalVolume, Value,
 };
 use ::checkpoint::fault::{Faults, FieldFault};
 use ::checkpoint::jws::{DetachedJws, SignedCheckpoint};
@@ -64,19 +66,28 @@ impl TryFrom<proto::Checkpoint> for Checkpoint {
 
 impl From<&Checkpoint> for proto::Checkpoint {
     fn from(checkpoint: &Checkpoint) -> Self {
-        let fields = checkpoint.fields();
-        let summaries = fields.organization_summaries.iter();
-        let additional = &fields.additional_members;
+        let content = checkpoint.content();
+        let mut summaries = content.summaries();
+        summaries.value();
+        let organization_summaries = std::iter::from_fn(|| {
+            summaries.has_more().then(|| {
+                summaries.value();
+                wire_object(&mut summaries)
+            })
+        });
+        let additional = content.additional_members();
+        let additional = additional.map(|(name, mut text)| (name.into(), wire_value(&mut text)));
+        let fields: BTreeMap<_, _> = additional.collect();
         Self {
-            organization_summaries: summaries.map(wire_object).collect(),
-            additional_members: (additional.members().len() > 0).then(|| wire_object(additional)),
-            ..small(fields)
+            organization_summaries: organization_summaries.collect(),
+            additional_members: (!fields.is_empty()).then_some(Struct { fields }),
+            ..small(checkpoint.fields())
         }
     }
 }
 
 /// A checkpoint without its structs, which may be large.
-pub(super) fn small(fields: &CheckpointFields) -> proto::Checkpoint {
+pub(super) fn small(fields: &Outline) -> proto::Checkpoint {
     proto::Checkpoint {
         checkpoint_id: fields.checkpoint_id.to_string(),
         ledger_id: fields.ledger_id.to_string(),
@@ -263,27 +274,30 @@ fn check_nesting(path: &str, depth: usize) -> Result<(), FieldFault> {
     Ok(())
 }
 
-fn wire_object(object: &JsonObject) -> Struct {
-    let members = object.members();
+/// The members behind the beginning of an object.
+fn wire_object(object: &mut Text<'_>) -> Struct {
+    let members = std::iter::from_fn(|| {
+        let name = object.has_more().then(|| object.name())?;
+        Some((name.into(), wire_value(object)))
+    });
     Struct {
-        fields: members
-            .map(|(name, found)| (name.to_owned(), wire_value(found)))
-            .collect(),
+        fields: members.collect(),
     }
 }
 
-fn wire_value(value: &JsonValue) -> ProtoValue {
-    let kind = match value {
-        JsonValue::Null => Kind::NullValue(0),
-        JsonValue::Bool(found) => Kind::BoolValue(*found),
-        // Never beyond 2^53-1, so that a double holds it exactly.
-        JsonValue::Integer(found) => Kind::NumberValue(*found as f64),
-        JsonValue::Fraction(found) => Kind::NumberValue(*found),
-        JsonValue::String(found) => Kind::StringValue(found.to_string()),
-        JsonValue::Array(items) => Kind::ListValue(ListValue {
-            values: items.iter().map(wire_value).collect(),
-        }),
-        JsonValue::Object(object) => Kind::StructValue(wire_object(object)),
+fn wire_value(text: &mut Text<'_>) -> ProtoValue {
+    let kind = match text.value() {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(found) => Kind::BoolValue(found),
+        Value::Number(found) => Kind::NumberValue(found),
+        Value::String(found) => Kind::StringValue(found.into()),
+        Value::Array => {
+            let items = std::iter::from_fn(|| text.has_more().then(|| wire_value(text)));
+            Kind::ListValue(ListValue {
+                values: items.collect(),
+            })
+        }
+        Value::Object => Kind::StructValue(wire_object(text)),
     };
     ProtoValue { kind: Some(kind) }
 }

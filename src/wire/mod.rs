@@ -1,6 +1,7 @@
 //! Between the messages of protobuf and the types of the core, both ways, once: what the edge for gRPC answers, and what the command line
 //! and the replicas read of it.
 
+mod answers;
 mod checkpoints;
 mod keys;
 mod record;

@@ -1,18 +1,15 @@
-//! The messages of `SigningService` as the service reads and writes them: between the wire and the core, with nothing in between.
+//! The messages of `SigningService` as the service reads them, and its answers, in `answers`: between the wire and the core, with nothing in
+//! between.
 
-use bytes::BufMut;
 use prost::Message as _;
-use tonic_types::pb;
 
-use super::checkpoints::{around, small};
+pub(crate) use super::answers::{Answered, SignCheckpointResponse, SignCheckpointsResponse};
 use super::proto;
-use super::structs::{self, Field, Fields, Reading, begin, delimited_len};
+use super::structs::{self, Field, Fields};
 use ::checkpoint::checkpoint::{
-    Checkpoint, CheckpointFields, EntryCount, InvalidCheckpoint, JsonObject, Timestamp, TotalVolume,
+    Checkpoint, Content, EntryCount, InvalidCheckpoint, Items, Outline, Timestamp, TotalVolume,
 };
 use ::checkpoint::fault::FieldFault;
-use ::checkpoint::jws::SignedCheckpoint;
-use proto::sign_checkpoints_response::Outcome;
 
 /// A checkpoint of a request, or why it is not one.
 pub(crate) type Asked = Result<Checkpoint, InvalidCheckpoint>;
@@ -20,12 +17,14 @@ pub(crate) type Asked = Result<Checkpoint, InvalidCheckpoint>;
 /// Asks for one signature.
 pub(crate) struct SignCheckpointRequest {
     pub(crate) checkpoint: Asked,
+    pub(crate) omit_content: bool,
 }
 
 /// One item of a stream to sign.
 pub(crate) struct SignCheckpointsRequest {
     pub(crate) request_id: String,
     pub(crate) checkpoint: Asked,
+    pub(crate) omit_content: bool,
     /// What it took on the wire.
     pub(crate) bytes: usize,
 }
@@ -37,8 +36,10 @@ fn asked(wire: Option<proto::Checkpoint>) -> Asked {
 
 impl From<proto::SignCheckpointRequest> for SignCheckpointRequest {
     fn from(wire: proto::SignCheckpointRequest) -> Self {
-        let checkpoint = asked(wire.checkpoint);
-        Self { checkpoint }
+        Self {
+            checkpoint: asked(wire.checkpoint),
+            omit_content: wire.omit_content,
+        }
     }
 }
 
@@ -47,6 +48,7 @@ impl From<proto::SignCheckpointsRequest> for SignCheckpointsRequest {
         Self {
             bytes: wire.encoded_len(),
             request_id: wire.request_id,
+            omit_content: wire.omit_content,
             checkpoint: asked(wire.checkpoint),
         }
     }
@@ -55,29 +57,37 @@ impl From<proto::SignCheckpointsRequest> for SignCheckpointsRequest {
 impl SignCheckpointRequest {
     /// Reads a message that is certainly right; none for every other, which is left to prost.
     pub(crate) fn read(message: &[u8]) -> Option<Self> {
+        let (mut checkpoint, mut omit_content) = (None, None);
         let mut fields = Fields(message);
-        match fields.next()? {
-            (1, Field::Bytes(checkpoint)) if !fields.are_left() => Some(Self {
-                checkpoint: Ok(read_checkpoint(checkpoint)?),
-            }),
-            _ => None,
+        while fields.are_left() {
+            match fields.next()? {
+                (1, Field::Bytes(found)) if checkpoint.is_none() => checkpoint = Some(found),
+                (2, Field::Varint(found)) if omit_content.is_none() => omit_content = Some(found),
+                _ => return None,
+            }
         }
+        Some(Self {
+            checkpoint: Ok(read_checkpoint(checkpoint?)?),
+            omit_content: omit_content.is_some_and(|found| found != 0),
+        })
     }
 }
 
 impl SignCheckpointsRequest {
     /// Reads a message that is certainly right; none for every other, which is left to prost.
     pub(crate) fn read(message: &[u8]) -> Option<Self> {
-        let (mut request_id, mut checkpoint) = (None, None);
+        let (mut request_id, mut checkpoint, mut omit_content) = (None, None, None);
         let mut fields = Fields(message);
         while fields.are_left() {
             match fields.next()? {
                 (1, found) if request_id.is_none() => request_id = Some(found.text()?),
                 (2, Field::Bytes(found)) if checkpoint.is_none() => checkpoint = Some(found),
+                (3, Field::Varint(found)) if omit_content.is_none() => omit_content = Some(found),
                 _ => return None,
             }
         }
         Some(Self {
+            omit_content: omit_content.is_some_and(|found| found != 0),
             request_id: request_id.unwrap_or_default().into(),
             checkpoint: Ok(read_checkpoint(checkpoint?)?),
             bytes: message.len(),
@@ -88,8 +98,8 @@ impl SignCheckpointsRequest {
 fn read_checkpoint(message: &[u8]) -> Option<Checkpoint> {
     let (mut checkpoint_id, mut ledger_id, mut cumulative_hash) = (None, None, None);
     let (mut timestamp, mut entry_count, mut total_volume) = (None, None, None);
-    let (mut organization_summaries, mut additional_members) = (Vec::new(), None);
-    let mut reading = Reading::begin();
+    // Its text is mostly shorter.
+    let mut content = Content::begin(message.len());
     let mut fields = Fields(message);
     while fields.are_left() {
         match fields.next()? {
@@ -110,18 +120,16 @@ fn read_checkpoint(message: &[u8]) -> Option<Checkpoint> {
                 let found = i128::from(found.cast_signed());
                 total_volume = Some(TotalVolume::try_from(found).ok()?);
             }
-            // The array is the first level of the member, the object the second.
-            (7, Field::Bytes(found)) => {
-                reading.count()?;
-                organization_summaries.push(reading.object(found, 2)?);
+            (7, Field::Bytes(first)) => {
+                content.summaries(|items| read_summaries(first, &mut fields, items))?;
             }
-            (8, Field::Bytes(found)) if additional_members.is_none() => {
-                additional_members = Some(reading.object(found, 0)?);
+            (8, Field::Bytes(found)) => {
+                content.additional(|members| structs::read_members(found, members))?;
             }
             _ => return None,
         }
     }
-    let checkpoint = Checkpoint::new(CheckpointFields {
+    let outline = Outline {
         checkpoint_id: checkpoint_id?,
         ledger_id: ledger_id?,
         timestamp: timestamp?,
@@ -129,10 +137,28 @@ fn read_checkpoint(message: &[u8]) -> Option<Checkpoint> {
         // Numbers that are 0 are left out.
         entry_count: entry_count.or(EntryCount::try_from(0).ok())?,
         total_volume: total_volume.or(TotalVolume::try_from(0).ok())?,
-        organization_summaries,
-        additional_members: additional_members.unwrap_or_default(),
-    });
-    checkpoint.ok()
+    };
+    content.finish(outline).ok()
+}
+
+/// All that follow one another. Further ones behind other fields are left to prost.
+fn read_summaries<'a>(
+    first: &'a [u8],
+    fields: &mut Fields<'a>,
+    out: &mut Items<'_, 'a>,
+) -> Option<()> {
+    let mut summary = first;
+    loop {
+        out.item(|place| place.object(|members| structs::read_members(summary, members)))?;
+        let behind = *fields;
+        match fields.next() {
+            Some((7, Field::Bytes(next))) => summary = next,
+            _ => {
+                *fields = behind;
+                return Some(());
+            }
+        }
+    }
 }
 
 fn read_timestamp(message: &[u8]) -> Option<Timestamp> {
@@ -147,137 +173,6 @@ fn read_timestamp(message: &[u8]) -> Option<Timestamp> {
     whole.then(|| Timestamp::from_unix(seconds, 0).ok())?
 }
 
-/// One signature, durably recorded.
-pub(crate) struct SignCheckpointResponse {
-    pub(crate) signed: SignedCheckpoint,
-}
-
-impl SignCheckpointResponse {
-    /// What it takes on the wire, about.
-    pub(crate) fn about(&self) -> usize {
-        about(&self.signed)
-    }
-
-    /// Writes the message; `reserve` is told its length before.
-    pub(crate) fn write<B: BufMut>(&self, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
-        let signed = Written::of(&self.signed);
-        reserve(out, delimited_len(signed.length));
-        signed.write(1, out);
-    }
-}
-
-/// The answer to one item of the stream.
-pub(crate) struct SignCheckpointsResponse {
-    pub(crate) request_id: String,
-    pub(crate) outcome: Result<SignedCheckpoint, pb::Status>,
-}
-
-impl SignCheckpointsResponse {
-    /// What it takes on the wire, about.
-    pub(crate) fn about(&self) -> usize {
-        self.outcome.as_ref().map_or(0, about)
-    }
-
-    /// Writes the message; `reserve` is told its length before.
-    pub(crate) fn write<B: BufMut>(&self, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
-        let mut small = proto::SignCheckpointsResponse {
-            request_id: self.request_id.clone(),
-            outcome: None,
-        };
-        match &self.outcome {
-            Ok(signed) => {
-                let signed = Written::of(signed);
-                reserve(out, small.encoded_len() + delimited_len(signed.length));
-                small.encode_raw(out);
-                signed.write(2, out);
-            }
-            Err(refusal) => {
-                small.outcome = Some(Outcome::Refusal(refusal.clone()));
-                reserve(out, small.encoded_len());
-                small.encode_raw(out);
-            }
-        }
-    }
-}
-
-/// The content stands there three times: as fields, as payload, as published JSON.
-fn about(signed: &SignedCheckpoint) -> usize {
-    3 * signed.checkpoint.payload().as_bytes().len()
-}
-
-/// A `SignedCheckpoint` on its way to the wire.
-struct Written<'a> {
-    signed: &'a SignedCheckpoint,
-    /// Its checkpoint without what is large, ...
-    checkpoint: proto::Checkpoint,
-    checkpoint_length: usize,
-    /// ... and it without its checkpoint and what is large.
-    around: proto::SignedCheckpoint,
-    published: (&'a str, String, &'a str),
-    /// Of each struct and list, in the order in which they begin.
-    lengths: Vec<usize>,
-    length: usize,
-}
-
-impl<'a> Written<'a> {
-    fn of(signed: &'a SignedCheckpoint) -> Self {
-        let SignedCheckpoint { checkpoint, jws } = signed;
-        let (small, around) = (small(checkpoint.fields()), around(jws));
-        let published = checkpoint.published_parts(&around.signature);
-        let mut lengths = Vec::new();
-        let objects = large_members(signed).map(|(_, object)| object);
-        let large = objects.map(|object| delimited_len(structs::measure(object, &mut lengths)));
-        let checkpoint_length = small.encoded_len() + large.sum::<usize>();
-        let length = delimited_len(checkpoint_length)
-            + around.encoded_len()
-            + delimited_len(checkpoint.payload().as_bytes().len())
-            + delimited_len(published_len(&published));
-        Self {
-            signed,
-            checkpoint: small,
-            checkpoint_length,
-            around,
-            published,
-            lengths,
-            length,
-        }
-    }
-
-    /// As this field of the message that it is in.
-    fn write(&self, field: u8, out: &mut impl BufMut) {
-        begin(out, field, self.length);
-        begin(out, 1, self.checkpoint_length);
-        self.checkpoint.encode_raw(out);
-        let mut lengths = self.lengths.iter();
-        for (field, object) in large_members(self.signed) {
-            begin(out, field, lengths.next().copied().unwrap_or_default());
-            structs::write(object, &mut lengths, out);
-        }
-        self.around.encode_raw(out);
-        let payload = self.signed.checkpoint.payload().as_bytes();
-        begin(out, 6, payload.len());
-        out.put_slice(payload);
-        begin(out, 7, published_len(&self.published));
-        let (before, member, after) = &self.published;
-        for part in [before, member.as_str(), after] {
-            out.put_slice(part.as_bytes());
-        }
-    }
-}
-
-fn published_len((before, member, after): &(&str, String, &str)) -> usize {
-    before.len() + member.len() + after.len()
-}
-
-/// The fields of a checkpoint that are structs.
-fn large_members(signed: &SignedCheckpoint) -> impl Iterator<Item = (u8, &JsonObject)> {
-    let fields = signed.checkpoint.fields();
-    let summaries = fields.organization_summaries.iter();
-    let additional = &fields.additional_members;
-    let additional = (additional.members().len() > 0).then_some((8, additional));
-    summaries.map(|summary| (7, summary)).chain(additional)
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
@@ -285,9 +180,10 @@ mod tests {
     use prost_types::value::Kind;
     use prost_types::{ListValue, Struct, Value};
 
+    use super::super::proto::sign_checkpoints_response::Outcome;
     use super::*;
     use ::checkpoint::checkpoint::MAX_VALUES;
-    use ::checkpoint::jws::{DetachedJws, JwsType, ProtectedHeader};
+    use ::checkpoint::jws::{DetachedJws, JwsType, ProtectedHeader, SignedCheckpoint};
     use ::checkpoint::key::Algorithm;
 
     fn name() -> impl Strategy<Value = String> {
@@ -358,7 +254,11 @@ mod tests {
 
     fn request(checkpoint: proto::Checkpoint) -> Vec<u8> {
         let checkpoint = Some(checkpoint);
-        proto::SignCheckpointRequest { checkpoint }.encode_to_vec()
+        proto::SignCheckpointRequest {
+            checkpoint,
+            omit_content: false,
+        }
+        .encode_to_vec()
     }
 
     fn signed(checkpoint: Checkpoint) -> SignedCheckpoint {
@@ -383,12 +283,14 @@ mod tests {
             let item = proto::SignCheckpointsRequest {
                 request_id: "7".into(),
                 checkpoint: Some(checkpoint),
+                omit_content: true,
             };
             let item = item.encode_to_vec();
             let fast = SignCheckpointsRequest::read(&item);
             prop_assert_eq!(fast.is_some(), ordinary.is_some());
             if let Some(fast) = fast {
-                prop_assert_eq!((fast.request_id.as_str(), fast.bytes), ("7", item.len()));
+                let read = (fast.request_id.as_str(), fast.bytes, fast.omit_content);
+                prop_assert_eq!(read, ("7", item.len(), true));
                 let checkpoint = fast.checkpoint.ok();
                 prop_assert_eq!(payload(checkpoint.as_ref()), payload(ordinary.as_ref()));
             }
@@ -416,26 +318,34 @@ mod tests {
                 return Ok(());
             };
             let signed = signed(checkpoint);
-            let message = proto::SignedCheckpoint::from(&signed);
-            let expected = proto::SignCheckpointResponse { signed_checkpoint: Some(message.clone()) };
-            let (mut found, mut length) = (Vec::new(), 0);
-            let response = SignCheckpointResponse { signed: signed.clone() };
-            response.write(&mut found, |_, found| length = found);
-            prop_assert_eq!(&found, &expected.encode_to_vec());
-            prop_assert_eq!(length, found.len());
-            for request_id in ["", "7"] {
-                let expected = proto::SignCheckpointsResponse {
-                    request_id: request_id.into(),
-                    outcome: Some(Outcome::SignedCheckpoint(message.clone())),
-                };
-                let response = SignCheckpointsResponse {
-                    request_id: request_id.into(),
-                    outcome: Ok(signed.clone()),
-                };
-                let mut found = Vec::new();
+            for omit_content in [false, true] {
+                let mut message = proto::SignedCheckpoint::from(&signed);
+                if omit_content {
+                    message.checkpoint = None;
+                    message.payload.clear();
+                    message.published_json.clear();
+                }
+                let answered = || Answered { signed: signed.clone(), omit_content };
+                let expected = proto::SignCheckpointResponse { signed_checkpoint: Some(message.clone()) };
+                let (mut found, mut length) = (Vec::new(), 0);
+                let response = SignCheckpointResponse { answered: answered() };
                 response.write(&mut found, |_, found| length = found);
                 prop_assert_eq!(&found, &expected.encode_to_vec());
                 prop_assert_eq!(length, found.len());
+                for request_id in ["", "7"] {
+                    let expected = proto::SignCheckpointsResponse {
+                        request_id: request_id.into(),
+                        outcome: Some(Outcome::SignedCheckpoint(message.clone())),
+                    };
+                    let response = SignCheckpointsResponse {
+                        request_id: request_id.into(),
+                        outcome: Ok(answered()),
+                    };
+                    let mut found = Vec::new();
+                    response.write(&mut found, |_, found| length = found);
+                    prop_assert_eq!(&found, &expected.encode_to_vec());
+                    prop_assert_eq!(length, found.len());
+                }
             }
         }
     }

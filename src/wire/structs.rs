@@ -1,13 +1,13 @@
-//! `google.protobuf.Struct` written from the core's objects and read into them, without a message in between: that would take many times
+//! `google.protobuf.Struct` written from a canonical text and read into one, without a message in between: that would take many times
 //! the bytes, and each of them would be copied for it.
 //!
 //! What is written is, byte for byte, what prost would write. What is read is what certainly is right; all else is left to prost and to
 //! whoever names its faults.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use bytes::BufMut;
-use checkpoint::checkpoint::{JsonObject, JsonValue, MAX_NESTING, MAX_VALUES, Names, number};
+use checkpoint::checkpoint::{Items, Members, Place, Text, Value, Written};
 use prost::{encode_length_delimiter, length_delimiter_len};
 
 /// The key of a field that has a length (protobuf, "Encoding", "Message Structure").
@@ -33,126 +33,101 @@ pub(super) fn begin(out: &mut impl BufMut, field: u8, length: usize) {
     }
 }
 
-/// How long an object is, and all structs and lists in it: their lengths stand before them, and are noted in that order.
-pub(super) fn measure(object: &JsonObject, lengths: &mut Vec<usize>) -> usize {
-    measured(lengths, |lengths| {
-        let mut length = 0;
-        in_order(object, |name, value| {
-            let value = measure_value(value, lengths);
-            length += delimited_len(entry_len(name, value));
-        });
-        length
-    })
-}
-
-fn measured(lengths: &mut Vec<usize>, measure: impl FnOnce(&mut Vec<usize>) -> usize) -> usize {
-    let place = lengths.len();
-    lengths.push(0);
-    let length = measure(lengths);
-    if let Some(place) = lengths.get_mut(place) {
-        *place = length;
+/// Writes a field whose length is known when it is written: it stands before it, and mostly takes the one byte that is left for it.
+pub(super) fn delimited(out: &mut Vec<u8>, field: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(&[key(field), 0]);
+    let begins = out.len();
+    write(out);
+    let length = out.len() - begins;
+    let more = length_delimiter_len(length) - 1;
+    if more > 0 {
+        out.resize(out.len() + more, 0);
+        out.copy_within(begins..begins + length, begins + more);
     }
-    length
-}
-
-fn measure_value(value: &JsonValue, lengths: &mut Vec<usize>) -> usize {
-    let inner = match value {
-        JsonValue::Array(items) => measured(lengths, |lengths| {
-            let items = items.iter();
-            items
-                .map(|item| delimited_len(measure_value(item, lengths)))
-                .sum()
-        }),
-        JsonValue::Object(object) => measure(object, lengths),
-        _ => 0,
-    };
-    value_len(value, inner)
-}
-
-/// `inner` is the length of a struct or list.
-fn value_len(value: &JsonValue, inner: usize) -> usize {
-    match value {
-        JsonValue::Null | JsonValue::Bool(_) => 2,
-        JsonValue::Integer(_) | JsonValue::Fraction(_) => 9,
-        JsonValue::String(text) => delimited_len(text.len()),
-        JsonValue::Array(_) | JsonValue::Object(_) => delimited_len(inner),
+    if let Some(mut place) = out.get_mut(begins - 1..) {
+        // There is room: it was made.
+        let _ = encode_length_delimiter(length, &mut place);
     }
 }
 
-/// A name that is empty is left out, as every field is that has its default.
-fn entry_len(name: &str, value: usize) -> usize {
-    let name = match name.len() {
-        0 => 0,
-        length => delimited_len(length),
-    };
-    name + delimited_len(value)
+/// Writes the members of a struct. Its text stands behind the beginning of an object, and then behind its end.
+fn write_members(object: &mut Text<'_>, out: &mut Vec<u8>) {
+    if object.is_in_order_of_bytes() {
+        while object.has_more() {
+            let name = object.name();
+            write_member(&name, object, out);
+        }
+        return;
+    }
+    let mut members = Vec::new();
+    while object.has_more() {
+        members.push((object.name(), *object));
+        object.skip();
+    }
+    write_in_order(members, out);
 }
 
-/// Writes what was measured: `lengths` are those of what is in it.
-pub(super) fn write(
-    object: &JsonObject,
-    lengths: &mut std::slice::Iter<'_, usize>,
-    out: &mut impl BufMut,
-) {
-    in_order(object, |name, value| {
-        let inner = lengths.as_slice().first().copied().unwrap_or_default();
-        let length = value_len(value, inner);
-        begin(out, 1, entry_len(name, length));
+/// prost keeps members by the bytes of their names.
+fn write_in_order(mut members: Vec<(Cow<'_, str>, Text<'_>)>, out: &mut Vec<u8>) {
+    members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    for (name, mut value) in members {
+        write_member(&name, &mut value, out);
+    }
+}
+
+fn write_member(name: &str, value: &mut Text<'_>, out: &mut Vec<u8>) {
+    delimited(out, 1, |out| {
+        // A name that is empty is left out, as every field is that has its default.
         if !name.is_empty() {
             begin(out, 1, name.len());
             out.put_slice(name.as_bytes());
         }
-        begin(out, 2, length);
-        write_value(value, lengths, out);
+        delimited(out, 2, |out| write_value(value, out));
     });
 }
 
-fn write_value(
-    value: &JsonValue,
-    lengths: &mut std::slice::Iter<'_, usize>,
-    out: &mut impl BufMut,
-) {
-    match value {
-        JsonValue::Null => out.put_slice(&[1 << 3, 0]),
-        // Never beyond 2^53-1, so that a double holds it exactly.
-        JsonValue::Integer(found) => write_number(*found as f64, out),
-        JsonValue::Fraction(found) => write_number(*found, out),
-        JsonValue::String(text) => {
+fn write_value(text: &mut Text<'_>, out: &mut Vec<u8>) {
+    match text.value() {
+        Value::Null => out.put_slice(&[1 << 3, 0]),
+        Value::Number(found) => {
+            out.put_u8(2 << 3 | 1);
+            out.put_f64_le(found);
+        }
+        Value::String(text) => {
             begin(out, 3, text.len());
             out.put_slice(text.as_bytes());
         }
-        JsonValue::Bool(found) => out.put_slice(&[4 << 3, u8::from(*found)]),
-        JsonValue::Object(object) => {
-            begin(out, 5, lengths.next().copied().unwrap_or_default());
-            write(object, lengths, out);
-        }
-        JsonValue::Array(items) => {
-            begin(out, 6, lengths.next().copied().unwrap_or_default());
-            for item in items {
-                let inner = lengths.as_slice().first().copied().unwrap_or_default();
-                begin(out, 1, value_len(item, inner));
-                write_value(item, lengths, out);
+        Value::Bool(found) => out.put_slice(&[4 << 3, u8::from(found)]),
+        Value::Object => delimited(out, 5, |out| write_members(text, out)),
+        Value::Array => delimited(out, 6, |out| {
+            while text.has_more() {
+                delimited(out, 1, |out| write_value(text, out));
             }
-        }
+        }),
     }
 }
 
-fn write_number(found: f64, out: &mut impl BufMut) {
-    out.put_u8(2 << 3 | 1);
-    out.put_f64_le(found);
+/// Writes each object of an array as this field.
+pub(super) fn write_objects(mut array: Text<'_>, field: u8, out: &mut Vec<u8>) {
+    array.value();
+    while array.has_more() {
+        delimited(out, field, |out| {
+            array.value();
+            write_members(&mut array, out);
+        });
+    }
 }
 
-/// prost keeps members by the bytes of their names. Names without characters from U+E000 on have that order in UTF-16 as well.
-fn in_order(object: &JsonObject, mut each: impl FnMut(&str, &JsonValue)) {
-    let plain = |name: &str| name.bytes().all(|byte| byte < 0xee);
-    if object.members().all(|(name, _)| plain(name)) {
-        return object.members().for_each(|(name, value)| each(name, value));
+/// Writes members as a struct in this field, if there are any.
+pub(super) fn write_struct<'a>(
+    members: impl Iterator<Item = (Cow<'a, str>, Text<'a>)>,
+    field: u8,
+    out: &mut Vec<u8>,
+) {
+    let members: Vec<_> = members.collect();
+    if !members.is_empty() {
+        delimited(out, field, |out| write_in_order(members, out));
     }
-    let mut members: Vec<_> = object.members().collect();
-    members.sort_unstable_by_key(|(name, _)| *name);
-    members
-        .into_iter()
-        .for_each(|(name, value)| each(name, value));
 }
 
 /// One field of a message.
@@ -174,6 +149,7 @@ impl<'a> Field<'a> {
 }
 
 /// The fields of a message that are not read yet.
+#[derive(Clone, Copy)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -234,93 +210,52 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What is known while the structs of one checkpoint are read.
-pub(super) struct Reading {
-    /// Values that there may still be.
-    left: usize,
-    names: Names,
-}
-
-impl Reading {
-    pub(super) fn begin() -> Self {
-        Self {
-            left: MAX_VALUES,
-            names: Names::default(),
-        }
-    }
-
-    /// Counts a value; none when there may be no more.
-    pub(super) fn count(&mut self) -> Option<()> {
-        self.left = self.left.checked_sub(1)?;
-        Some(())
-    }
-
-    /// Reads an object. `depth` counts the levels from the top-level member on.
-    pub(super) fn object(&mut self, message: &[u8], depth: usize) -> Option<JsonObject> {
-        let mut members = Vec::with_capacity(self.entries(message, depth)?);
-        let mut fields = Fields(message);
-        while fields.are_left() {
-            let (1, Field::Bytes(entry)) = fields.next()? else {
-                return None;
-            };
-            self.count()?;
-            members.push(self.entry(entry, members.len(), depth)?);
-        }
-        JsonObject::new(members).ok()
-    }
-
-    /// How many there are, so that room is made for them once; none when there may not be so many.
-    fn entries(&self, message: &[u8], depth: usize) -> Option<usize> {
-        if depth > MAX_NESTING {
+/// Reads the members of a struct.
+pub(super) fn read_members<'a>(message: &'a [u8], out: &mut Members<'_, 'a>) -> Option<()> {
+    let mut fields = Fields(message);
+    while fields.are_left() {
+        let (1, Field::Bytes(entry)) = fields.next()? else {
             return None;
-        }
-        let (mut fields, mut count) = (Fields(message), 0);
-        while fields.are_left() {
-            fields.next()?;
-            count += 1;
-        }
-        (count <= self.left).then_some(count)
-    }
-
-    fn entry(&mut self, message: &[u8], n: usize, depth: usize) -> Option<(Arc<str>, JsonValue)> {
+        };
         let (mut name, mut value) = (None, None);
-        let mut fields = Fields(message);
+        let mut fields = Fields(entry);
         while fields.are_left() {
             match fields.next()? {
                 (1, found) if name.is_none() => name = Some(found.text()?),
-                (2, Field::Bytes(found)) if value.is_none() => {
-                    value = Some(self.value(found, depth + 1)?);
-                }
+                (2, Field::Bytes(found)) if value.is_none() => value = Some(found),
                 _ => return None,
             }
         }
-        Some((self.names.nth(n, name.unwrap_or_default()), value?))
+        let value = value?;
+        out.member(name.unwrap_or_default(), |place| read_value(value, place))?;
     }
+    Some(())
+}
 
-    fn value(&mut self, message: &[u8], depth: usize) -> Option<JsonValue> {
-        let mut fields = Fields(message);
-        let value = match fields.next()? {
-            (1, Field::Varint(_)) => JsonValue::Null,
-            (2, Field::Double(found)) => number(f64::from_le_bytes(found)).ok()?,
-            (3, found) => JsonValue::String(found.text()?.into()),
-            (4, Field::Varint(found)) => JsonValue::Bool(found != 0),
-            (5, Field::Bytes(found)) => JsonValue::Object(self.object(found, depth)?),
-            (6, Field::Bytes(found)) => JsonValue::Array(self.list(found, depth)?),
-            _ => return None,
+fn read_value<'a>(message: &'a [u8], place: Place<'_, 'a>) -> Option<Written> {
+    let mut fields = Fields(message);
+    let found = fields.next()?;
+    if fields.are_left() {
+        return None;
+    }
+    match found {
+        (1, Field::Varint(_)) => Some(place.null()),
+        (2, Field::Double(found)) => place.number(f64::from_le_bytes(found)),
+        (3, found) => Some(place.string(found.text()?)),
+        (4, Field::Varint(found)) => Some(place.bool(found != 0)),
+        (5, Field::Bytes(found)) => place.object(|members| read_members(found, members)),
+        (6, Field::Bytes(found)) => place.array(|items| read_items(found, items)),
+        _ => None,
+    }
+}
+
+fn read_items<'a>(message: &'a [u8], out: &mut Items<'_, 'a>) -> Option<()> {
+    let mut fields = Fields(message);
+    while fields.are_left() {
+        let (1, Field::Bytes(value)) = fields.next()? else {
+            return None;
         };
-        (!fields.are_left()).then_some(value)
+        out.item(|place| read_value(value, place))?;
     }
-
-    fn list(&mut self, message: &[u8], depth: usize) -> Option<Box<[JsonValue]>> {
-        let mut values = Vec::with_capacity(self.entries(message, depth)?);
-        let mut fields = Fields(message);
-        while fields.are_left() {
-            let (1, Field::Bytes(value)) = fields.next()? else {
-                return None;
-            };
-            self.count()?;
-            values.push(self.value(value, depth + 1)?);
-        }
-        Some(values.into())
-    }
+    Some(())
 }

@@ -45,6 +45,7 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     let mut signing = SigningServiceClient::new(client("ledger"));
     let sign = |count, history: &str| SignCheckpointRequest {
         checkpoint: Some(checkpoint("chk_1", count, history)),
+        ..Default::default()
     };
     let mut named = Request::new(sign(1, "a"));
     named
@@ -54,11 +55,15 @@ async fn each_privileged_act_leaves_one_event_and_no_control_character() {
     assert_eq!(answer.metadata().get("x-request-id").unwrap(), "night-7");
     let refused = signing.sign_checkpoint(sign(2, "b")).await.unwrap_err();
     assert_eq!(refused.code(), Code::AlreadyExists);
-    let invalid = SignCheckpointRequest { checkpoint: None };
+    let invalid = SignCheckpointRequest {
+        checkpoint: None,
+        ..Default::default()
+    };
     signing.sign_checkpoint(invalid).await.unwrap_err();
     let item = SignCheckpointsRequest {
         request_id: "item\n{\"target\":\"audit\"}\u{1b}[2J".into(),
         checkpoint: Some(checkpoint("chk_1", 1, "a")),
+        ..Default::default()
     };
     let answers = signing
         .sign_checkpoints(tokio_stream::once(item))
@@ -139,6 +144,7 @@ async fn what_is_on_record_is_in_the_log_though_its_caller_hung_up() {
         let mut client = SigningServiceClient::new(channel.clone());
         let call = client.sign_checkpoint(SignCheckpointRequest {
             checkpoint: Some(checkpoint),
+            ..Default::default()
         });
         // Before, while and after it is signed and recorded.
         let patience = Duration::from_micros(100 * (n % 50));

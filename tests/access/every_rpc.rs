@@ -181,6 +181,7 @@ async fn a_signer_of_some_ledgers_signs_no_other_one_alone_and_in_a_stream() {
     ] {
         let request = SignCheckpointRequest {
             checkpoint: of(ledger),
+            ..Default::default()
         };
         let answer = client.sign_checkpoint(request).await;
         match expected {
@@ -197,6 +198,7 @@ async fn a_signer_of_some_ledgers_signs_no_other_one_alone_and_in_a_stream() {
     let items = ["org_1", "org_2"].map(|ledger| SignCheckpointsRequest {
         request_id: ledger.into(),
         checkpoint: of(ledger),
+        ..Default::default()
     });
     let answers = client
         .sign_checkpoints(tokio_stream::iter(items))

@@ -359,6 +359,7 @@ async fn a_hostile_client_keeps_no_good_one_from_signing() {
                     signed,
                     &signed.to_string(),
                 )),
+                ..Default::default()
             };
             let answer = client.sign_checkpoint(request).await;
             assert!(answer.is_ok(), "call {signed}: {answer:?}");
@@ -376,6 +377,7 @@ async fn a_hostile_client_keeps_no_good_one_from_signing() {
     let mut client = SigningServiceClient::new(running.client(folder.path(), &authority, "ledger"));
     let request = SignCheckpointRequest {
         checkpoint: Some(checkpoint("chk_0", 0, "0")),
+        ..Default::default()
     };
     let status = client.sign_checkpoint(request).await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
@@ -406,6 +408,7 @@ async fn one_peer_has_so_many_calls_and_connections_and_keeps_nobody_out() {
     let mut client = SigningServiceClient::new(running.client(folder.path(), &authority, "ledger"));
     let request = SignCheckpointRequest {
         checkpoint: Some(checkpoint("chk_1", 1, "1")),
+        ..Default::default()
     };
     let answer = client.sign_checkpoint(request).await;
     assert!(answer.is_ok(), "{answer:?}");

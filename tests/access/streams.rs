@@ -25,6 +25,7 @@ fn item(n: u64) -> SignCheckpointsRequest {
     SignCheckpointsRequest {
         request_id: String::new(),
         checkpoint: Some(checkpoint(&format!("chk_{n}"), n, &n.to_string())),
+        ..Default::default()
     }
 }
 

@@ -34,6 +34,7 @@ async fn client(
         next.ledger_id = format!("org_{name}");
         let request = SignCheckpointRequest {
             checkpoint: Some(next),
+            ..Default::default()
         };
         let answer = signing.sign_checkpoint(request).await.unwrap();
         signed.push(answer.into_inner().signed_checkpoint.unwrap());

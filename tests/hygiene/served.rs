@@ -103,6 +103,7 @@ impl Served {
         let n = self.signed;
         let request = SignCheckpointRequest {
             checkpoint: Some(checkpoint(&format!("chk_{n}"), n, &n.to_string())),
+            ..Default::default()
         };
         let answer = self.signing.sign_checkpoint(request).await.unwrap();
         answer.into_inner().signed_checkpoint.unwrap().key_id

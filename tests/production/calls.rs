@@ -125,7 +125,10 @@ impl Calls {
 /// Has one signed by a call.
 pub async fn ask(channel: &Channel, name: &str) -> Answer {
     let checkpoint = Some(checkpoint(name));
-    let mut request = Request::new(SignCheckpointRequest { checkpoint });
+    let mut request = Request::new(SignCheckpointRequest {
+        checkpoint,
+        ..Default::default()
+    });
     let metadata = request.metadata_mut();
     metadata.insert("x-request-id", name.parse().unwrap());
     let mut client = SigningServiceClient::new(channel.clone());
@@ -142,6 +145,7 @@ fn item(name: &str) -> SignCheckpointsRequest {
     SignCheckpointsRequest {
         request_id: name.into(),
         checkpoint: Some(checkpoint(name)),
+        ..Default::default()
     }
 }
 

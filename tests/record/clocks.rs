@@ -56,6 +56,7 @@ impl Replica {
     pub async fn sign(&self, entry_count: u64) -> Result<String, Status> {
         let request = SignCheckpointRequest {
             checkpoint: Some(checkpoint(&format!("chk_{entry_count}"), entry_count, "x")),
+            ..Default::default()
         };
         let mut client = SigningServiceClient::new(self.channel.clone());
         let signed = client

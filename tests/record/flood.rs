@@ -79,6 +79,7 @@ async fn signing_goes_on_while_many_ask_for_pages_and_hang_up() {
         n += 1;
         let mut request = Request::new(SignCheckpointRequest {
             checkpoint: Some(checkpoint(&format!("chk_{n}"), 100_000 + n, &n.to_string())),
+            ..Default::default()
         });
         request.set_timeout(DEADLINE);
         let signed = service.signing.clone().sign_checkpoint(request).await;

@@ -30,7 +30,10 @@ fn of(entry_count: u64, time: &str) -> Checkpoint {
 async fn sign(replica: &Replica, checkpoint: Checkpoint) -> Result<(), Status> {
     let mut client = SigningServiceClient::new(replica.channel());
     let checkpoint = Some(checkpoint);
-    let answer = client.sign_checkpoint(SignCheckpointRequest { checkpoint });
+    let answer = client.sign_checkpoint(SignCheckpointRequest {
+        checkpoint,
+        ..Default::default()
+    });
     answer.await.map(|_| ())
 }
 
@@ -41,6 +44,7 @@ async fn stream(replica: &Replica, checkpoints: Vec<Checkpoint>) -> Vec<String> 
         .map(|(n, checkpoint)| SignCheckpointsRequest {
             request_id: n.to_string(),
             checkpoint: Some(checkpoint),
+            ..Default::default()
         })
         .collect();
     let mut client = SigningServiceClient::new(replica.channel());

@@ -86,6 +86,7 @@ async fn refused(
         SignCheckpointsRequest {
             request_id: n.to_string(),
             checkpoint: Some(checkpoint),
+            ..Default::default()
         }
     });
     let mut client = SigningServiceClient::new(channel);

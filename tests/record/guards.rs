@@ -34,7 +34,10 @@ fn request(ledger: &str, entry_count: u64) -> Request {
 async fn once(replica: &Replica, request: &Request) -> Result<(), tonic::Status> {
     let mut client = SigningServiceClient::new(replica.channel());
     let checkpoint = Some(request.checkpoint());
-    let asked = client.sign_checkpoint(SignCheckpointRequest { checkpoint });
+    let asked = client.sign_checkpoint(SignCheckpointRequest {
+        checkpoint,
+        ..Default::default()
+    });
     asked.await.map(drop)
 }
 

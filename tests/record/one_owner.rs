@@ -32,7 +32,10 @@ pub fn verify(place: &str) -> (Option<i32>, String) {
 pub async fn sign(replica: &Replica, entry_count: u64) -> Result<String, Status> {
     let checkpoint = Some(request(entry_count).checkpoint());
     let mut client = SigningServiceClient::new(replica.channel());
-    let answer = client.sign_checkpoint(SignCheckpointRequest { checkpoint });
+    let answer = client.sign_checkpoint(SignCheckpointRequest {
+        checkpoint,
+        ..Default::default()
+    });
     let signed = answer.await?.into_inner().signed_checkpoint.unwrap();
     Ok(signed.published_json)
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use checkpoint::key::{Algorithm, ValidityWindow};
 use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::sqlite::SqliteRecord;
-use checkpoint_signer::wire::proto::SignCheckpointRequest;
 use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{Checkpoint, SignCheckpointRequest};
 use futures_util::future::join_all;
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
@@ -49,6 +49,7 @@ async fn sign(channel: Channel, ledger: String, timeout: Option<Duration>) -> Re
     checkpoint.ledger_id = ledger;
     let mut request = Request::new(SignCheckpointRequest {
         checkpoint: Some(checkpoint),
+        ..Default::default()
     });
     if let Some(timeout) = timeout {
         request.set_timeout(timeout);
@@ -130,4 +131,120 @@ async fn a_call_whose_deadline_has_passed_costs_no_signature() {
     let at_most = f64::from(u32::try_from(number + number / 2).unwrap());
     assert!(made < at_most, "{made} signatures were made");
     service.stop().await;
+}
+
+/// The largest checkpoints of one client that are taken in at once: each holds a part of 16 MiB, four times as large as its message.
+const LARGEST_AT_ONCE: usize = 8;
+
+/// Most memory that it may take while the largest wait: 20 MiB when idle, those that are taken in, what is read of one, and a debug build.
+const MOST_MEMORY_KIB: u64 = 160 * 1024;
+
+/// Of the largest size, with a name of its own.
+fn largest(n: usize) -> Checkpoint {
+    let mut largest = checkpoint("chk_1", 1, "x");
+    largest.ledger_id = format!("large_{n}");
+    let more = "x".repeat(520_000);
+    largest.additional_members = Some(prost_types::Struct {
+        fields: [("more".to_owned(), more.into())].into(),
+    });
+    largest
+}
+
+async fn sign_largest(channel: Channel, n: usize, timeout: Option<Duration>) -> Result<(), Status> {
+    let mut request = Request::new(SignCheckpointRequest {
+        checkpoint: Some(largest(n)),
+        omit_content: true,
+    });
+    if let Some(timeout) = timeout {
+        request.set_timeout(timeout);
+    }
+    let mut client = SigningServiceClient::new(channel);
+    client.sign_checkpoint(request).await.map(|_| ())
+}
+
+fn memory_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib = line.unwrap().split_whitespace().nth(1);
+    kib.unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_wait_within_bounds_also_when_they_are_called_off_and_small_ones_beside_them() {
+    let (folder, path, replica) = start().await;
+    replica.stop().await;
+    let place = format!("sqlite:{}", path.display());
+    let metrics = ["--metrics", "127.0.0.1:0"];
+    let mut replica = Replica::start_with(folder.path(), &place, &metrics).await;
+    let metrics = replica.next_address().await;
+    let depth = || Scrape::of(metrics.trim_end_matches("/metrics")).value("queue_depth");
+    let mut other = rusqlite::Connection::open(&path).unwrap();
+    let lock = other
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .unwrap();
+    // What waits for the lock stands before all others.
+    let first = tokio::spawn(sign(patient(&replica), "first".into(), None));
+    while depth() < 1.0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Each gives up, and another one comes, for as long as the first one waits.
+    let until = tokio::time::Instant::now() + Duration::from_millis(3500);
+    let hasty = (0..16).map(|client| {
+        let channel = patient(&replica);
+        tokio::spawn(async move {
+            for n in 0.. {
+                let timeout = Some(Duration::from_millis(200));
+                let call = sign_largest(channel.clone(), 1000 * (client + 1) + n, timeout);
+                if tokio::time::timeout_at(until, call).await.is_err() {
+                    break;
+                }
+            }
+        })
+    });
+    for client in hasty.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    let small = calls(&|| patient(&replica), "small", 50, None);
+    let small: Vec<_> = small.into_iter().map(tokio::spawn).collect();
+    let patient_ones = 0..3 * LARGEST_AT_ONCE;
+    let patient_ones =
+        patient_ones.map(|n| (n, tokio::spawn(sign_largest(patient(&replica), n, None))));
+    let patient_ones: Vec<_> = patient_ones.collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let waiting = depth();
+    drop(lock);
+    let may_wait = f64::from(u32::try_from(1 + small.len() + LARGEST_AT_ONCE).unwrap());
+    assert!(waiting <= may_wait, "{waiting} are in the queue");
+    // None is lost: whoever is refused is told to come again, and is signed then.
+    let may_retry = |status: &Status| {
+        let codes = [Code::ResourceExhausted, Code::Unavailable];
+        assert!(codes.contains(&status.code()), "{status:?}");
+    };
+    first
+        .await
+        .unwrap()
+        .unwrap_or_else(|status| may_retry(&status));
+    for (n, call) in small.into_iter().enumerate() {
+        if let Err(status) = call.await.unwrap() {
+            may_retry(&status);
+            let again = sign(replica.channel(), format!("small_{n}"), None).await;
+            again.expect("small ones are signed");
+        }
+    }
+    for (n, call) in patient_ones {
+        let mut outcome = call.await.unwrap();
+        while let Err(status) = outcome {
+            may_retry(&status);
+            outcome = sign_largest(patient(&replica), n, None).await;
+        }
+    }
+    let memory = memory_kib(replica.pid());
+    println!("{waiting} in the queue, {memory} KiB");
+    assert!(memory < MOST_MEMORY_KIB, "it took {memory} KiB");
+    let recorded = crate::judgement::sqlite_rows(&path).len();
+    assert!(
+        recorded >= 50 + 3 * LARGEST_AT_ONCE,
+        "{recorded} are on record"
+    );
+    replica.stop().await;
 }

@@ -19,7 +19,10 @@ async fn not_signed(replica: &Replica, entry_count: u64) -> String {
     let checkpoint = Some(request(entry_count).checkpoint());
     let mut client = SigningServiceClient::new(replica.channel());
     let status = client
-        .sign_checkpoint(SignCheckpointRequest { checkpoint })
+        .sign_checkpoint(SignCheckpointRequest {
+            checkpoint,
+            ..Default::default()
+        })
         .await
         .unwrap_err();
     let message = status.message().to_owned();

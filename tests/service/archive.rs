@@ -19,6 +19,7 @@ async fn archive() -> (TestService, TempDir, Vec<String>) {
         checkpoint.timestamp = Some(wire(at(&format!("2025-06-{day:02}T12:00:00Z"))));
         let request = SignCheckpointRequest {
             checkpoint: Some(checkpoint),
+            ..Default::default()
         };
         let answer = service.signing.sign_checkpoint(request).await.unwrap();
         let signed = answer.into_inner().signed_checkpoint.unwrap();
@@ -277,6 +278,7 @@ async fn found() -> (TestService, TempDir) {
     let mut thief = TestService::with(&key_of(2025), "2025-06-30T12:00:00Z").await;
     let request = SignCheckpointRequest {
         checkpoint: Some(checkpoint("chk_x", 1, "1")),
+        ..Default::default()
     };
     let answer = thief.signing.sign_checkpoint(request).await.unwrap();
     let forged = answer.into_inner().signed_checkpoint.unwrap();

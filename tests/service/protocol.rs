@@ -172,6 +172,7 @@ async fn a_body_that_is_not_one_whole_message_is_refused_with_its_reason() {
     let two = [&empty[..], &empty[..]].concat();
     let request = SignCheckpointRequest {
         checkpoint: Some(checkpoint("chk_1", 1, "a")),
+        ..Default::default()
     };
     let sign = framed(&request.encode_to_vec());
     let more = [&sign[..], &[0, 0, 0]].concat();
@@ -224,6 +225,7 @@ async fn a_call_whose_deadline_has_passed_is_not_carried_out() {
     let sign = |hash: &str| {
         let request = SignCheckpointRequest {
             checkpoint: Some(checkpoint("chk_1", 1, hash)),
+            ..Default::default()
         };
         framed(&request.encode_to_vec())
     };

@@ -1,10 +1,13 @@
 //! Who may sign what, when.
 
-use checkpoint_signer::wire::proto::{RevokeKeyRequest, VerdictKind};
+use checkpoint_signer::wire::proto::sign_checkpoints_response::Outcome;
+use checkpoint_signer::wire::proto::{
+    RevokeKeyRequest, SignCheckpointRequest, SignCheckpointsRequest, SignedCheckpoint, VerdictKind,
+};
 use chrono::TimeDelta;
 use tonic::Code;
 
-use crate::support::{TestService, at, checkpoint, key_of, key_with, versions, wire};
+use crate::support::{TestService, at, checkpoint, key_of, key_with, refusal, versions, wire};
 
 #[tokio::test]
 async fn a_checkpoint_is_signed_by_the_key_in_force_and_verifies() {
@@ -47,6 +50,69 @@ async fn a_retry_gets_the_same_bytes_after_restart_rollover_and_expiry() {
         service.sign(checkpoint("chk_1", 1, "a")).await.unwrap(),
         first
     );
+}
+
+#[tokio::test]
+async fn an_answer_leaves_out_what_was_sent_when_it_is_asked_to() {
+    let mut service = TestService::new().await;
+    let mut content = checkpoint("chk_1", 1, "a");
+    content.additional_members = Some(prost_types::Struct {
+        fields: [("more".to_owned(), "x".repeat(300_000).into())].into(),
+    });
+    let whole = service.sign(content.clone()).await.unwrap();
+    let expected = SignedCheckpoint {
+        checkpoint: None,
+        payload: Vec::new(),
+        published_json: String::new(),
+        ..whole.clone()
+    };
+    let request = SignCheckpointRequest {
+        checkpoint: Some(content.clone()),
+        omit_content: true,
+    };
+    let retried = service.signing.sign_checkpoint(request.clone()).await;
+    let retried = retried.unwrap().into_inner();
+    assert_eq!(retried.signed_checkpoint, Some(expected.clone()));
+    // Also of one that is signed now, and in a stream, each item by itself.
+    let mut next = checkpoint("chk_2", 2, "b");
+    next.organization_summaries = vec![prost_types::Struct::default()];
+    let items = [
+        (&next, true),
+        (&next, false),
+        (&content, true),
+        (&content, false),
+    ];
+    let items = items.map(|(content, omit_content)| SignCheckpointsRequest {
+        checkpoint: Some(content.clone()),
+        omit_content,
+        ..Default::default()
+    });
+    let answers = service.signing.sign_checkpoints(tokio_stream::iter(items));
+    let mut answers = answers.await.unwrap().into_inner();
+    let mut found = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        let Some(Outcome::SignedCheckpoint(signed)) = answer.outcome else {
+            panic!("{answer:?}");
+        };
+        found.push(signed);
+    }
+    assert_eq!(found[2..], [expected, whole]);
+    assert_eq!(
+        (&found[0].checkpoint, &found[1].checkpoint),
+        (&None, &Some(next))
+    );
+    assert_eq!(found[0].signature, found[1].signature);
+    let verdict = service.verify(&found[1].published_json).await;
+    assert_eq!(verdict.kind(), VerdictKind::Valid);
+    // A refusal is the same.
+    let other = SignCheckpointRequest {
+        checkpoint: Some(checkpoint("chk_2", 3, "c")),
+        omit_content: true,
+    };
+    let refused = service.signing.sign_checkpoint(other).await.unwrap_err();
+    let expected = (Code::AlreadyExists, "EQUIVOCATION".to_owned());
+    assert_eq!(refusal(refused), expected);
+    service.stop().await;
 }
 
 #[tokio::test]
@@ -237,6 +303,7 @@ async fn of_many_that_want_one_place_exactly_one_gets_it() {
             let checkpoint = checkpoint("chk_1", 1, &format!("history {client}"));
             let request = checkpoint_signer::wire::proto::SignCheckpointRequest {
                 checkpoint: Some(checkpoint),
+                ..Default::default()
             };
             signing.sign_checkpoint(request).await
         })

@@ -22,6 +22,7 @@ fn item(index: u64, history: &str) -> SignCheckpointsRequest {
     SignCheckpointsRequest {
         request_id: format!("request-{index}"),
         checkpoint: Some(checkpoint(&format!("chk_{index}"), index, history)),
+        ..Default::default()
     }
 }
 

@@ -243,7 +243,10 @@ async fn the_largest_checkpoint_comes_back_within_what_clients_accept() {
 #[tokio::test]
 async fn a_missing_checkpoint_is_named() {
     let mut service = TestService::new().await;
-    let request = SignCheckpointRequest { checkpoint: None };
+    let request = SignCheckpointRequest {
+        checkpoint: None,
+        ..Default::default()
+    };
     let status = service.signing.sign_checkpoint(request).await.unwrap_err();
     assert_eq!(fields(&status), ["checkpoint"]);
     let request = VerifyCheckpointRequest { subject: None };

@@ -110,7 +110,10 @@ async fn start(further: &[&str]) -> (TempDir, Replica) {
 
 fn call(id: &str, history: &str) -> Request<SignCheckpointRequest> {
     let checkpoint = Some(checkpoint(id, 1, history));
-    let mut request = Request::new(SignCheckpointRequest { checkpoint });
+    let mut request = Request::new(SignCheckpointRequest {
+        checkpoint,
+        ..Default::default()
+    });
     let metadata = request.metadata_mut();
     metadata.insert("traceparent", TRACEPARENT.parse().unwrap());
     metadata.insert("x-request-id", "night-7".parse().unwrap());
@@ -189,7 +192,10 @@ async fn the_record_is_not_asked_before_what_goes_beyond_the_newest_that_was_rec
     let mut client = SigningServiceClient::new(replica.channel());
     for (id, entry_count) in [("chk_1", 1), ("chk_2", 2), ("chk_3", 3), ("chk_2", 2)] {
         let checkpoint = Some(checkpoint(id, entry_count, id));
-        let request = SignCheckpointRequest { checkpoint };
+        let request = SignCheckpointRequest {
+            checkpoint,
+            ..Default::default()
+        };
         client.sign_checkpoint(request).await.unwrap();
     }
     replica.stop().await;
@@ -207,6 +213,7 @@ async fn a_stream_is_one_call_with_a_span_for_each_checkpoint() {
     let items = (1..=3).map(|n| SignCheckpointsRequest {
         request_id: String::new(),
         checkpoint: Some(checkpoint(&format!("chk_{n}"), n, &n.to_string())),
+        ..Default::default()
     });
     let stream = client.sign_checkpoints(tokio_stream::iter(items.collect::<Vec<_>>()));
     let mut answers = stream.await.unwrap().into_inner();

@@ -313,6 +313,7 @@ async fn go_on(
         }
         let request = SignCheckpointRequest {
             checkpoint: Some(checkpoint(&format!("chk_{n}"), n, &n.to_string())),
+            ..Default::default()
         };
         let begun = Instant::now();
         let answer = client.sign_checkpoint(request).await;
@@ -357,6 +358,7 @@ async fn sixteen_attackers_of_each_kind_take_little_memory_and_keep_no_good_clie
         });
         let request = SignCheckpointRequest {
             checkpoint: Some(large),
+            ..Default::default()
         };
         client.sign_checkpoint(request).await.unwrap();
     }

@@ -274,6 +274,7 @@ impl AwsService {
     pub async fn sign(&mut self, n: u64) -> Result<SignedCheckpoint, Status> {
         let request = SignCheckpointRequest {
             checkpoint: Some(checkpoint(&format!("chk_{n}"), n, &n.to_string())),
+            omit_content: false,
         };
         let answer = self.signing.sign_checkpoint(request).await?;
         Ok(answer.into_inner().signed_checkpoint.unwrap())

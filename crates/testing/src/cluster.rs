@@ -232,7 +232,10 @@ pub async fn sign(
         let checkpoint = Some(request.checkpoint());
         let sent = Instant::now();
         let answer = match client
-            .sign_checkpoint(SignCheckpointRequest { checkpoint })
+            .sign_checkpoint(SignCheckpointRequest {
+                checkpoint,
+                omit_content: false,
+            })
             .await
         {
             Ok(answer) => {

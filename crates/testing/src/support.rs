@@ -195,6 +195,7 @@ impl TestService {
     pub async fn sign(&mut self, checkpoint: Checkpoint) -> Result<SignedCheckpoint, Status> {
         let request = SignCheckpointRequest {
             checkpoint: Some(checkpoint),
+            omit_content: false,
         };
         let answer = self.signing.sign_checkpoint(request).await?;
         Ok(answer.into_inner().signed_checkpoint.unwrap())

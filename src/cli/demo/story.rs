@@ -147,6 +147,7 @@ impl Story {
                 total_volume: 284_729_340,
                 ..Default::default()
             }),
+            omit_content: false,
         };
         let answer = self.signing.sign_checkpoint(request).await?;
         Ok(answer.into_inner().signed_checkpoint.unwrap_or_default())

@@ -1,7 +1,7 @@
 //! Requests on their way in. Their messages are followed by the lengths that they announce, before they are there: what is
 //! too large, or not framed as gRPC has it, is refused at once, and what is large waits for its part of the memory that
-//! its peer may have. The part is held until the call is over; in a stream, until its item is. The end of what is large waits for
-//! its turn as well: decoded, a message may take seventy times its bytes until a checkpoint is made of it.
+//! its peer may have. The part is held until the call is over; in a stream, until its item is; and in any case until nothing is left
+//! of what was made of it, whoever called that off. The end of what is large waits for its turn as well: decoded, a message may take seventy times its bytes until a checkpoint is made of it.
 //!
 //! Attack: large messages that are announced and come slowly or never, and many at once. tonic reads what it is sent into memory, for as long
 //! as that takes. Shown by `tests/access/hostile.rs` (`send_slowly`), `tests/web/attack.rs` (`announce`, `send_protobuf`) and
@@ -50,14 +50,21 @@ impl Default for MessageBudget {
 /// What a call's large messages hold, by their places in the stream.
 #[derive(Default)]
 pub(in crate::grpc) struct LargeMessages {
-    parts: Mutex<VecDeque<(u64, Part)>>,
+    parts: Mutex<VecDeque<(u64, Arc<Part>)>>,
     turns: Mutex<VecDeque<(u64, OwnedSemaphorePermit)>>,
 }
 
 impl LargeMessages {
-    /// The part of the message at this place, counted from 1; whoever answers it holds it until then.
-    pub(in crate::grpc) fn part_of(&self, place: u64) -> Option<Part> {
+    /// The part of the message at this place, counted from 1, for whatever is made of it.
+    pub(in crate::grpc) fn take_part(&self, place: u64) -> Option<Arc<Part>> {
         taken(&self.parts, place)
+    }
+
+    /// The same, which the call holds until it is over as well.
+    pub(in crate::grpc) fn part_of(&self, place: u64) -> Option<Arc<Part>> {
+        let part = self.take_part(place)?;
+        hold(&self.parts, place, Arc::clone(&part));
+        Some(part)
     }
 
     /// Gives the turn back by itself when nobody does, however that came about.
@@ -295,7 +302,7 @@ impl RequestBody {
                 self.late = None;
                 match given {
                     Given::Part(part) => {
-                        hold(&self.load.parts, self.begun, part);
+                        hold(&self.load.parts, self.begun, Arc::new(part));
                         self.late = Some(Box::pin(tokio::time::sleep(MESSAGE_PATIENCE)));
                     }
                     Given::Turn(turn) => {

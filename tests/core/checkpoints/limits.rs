@@ -136,7 +136,7 @@ fn an_additional_member_has_no_name_that_stands_elsewhere() {
         let additional_members = parse_object(format!("{{{name:?}: 1}}").as_bytes()).unwrap();
         let result = Checkpoint::new(CheckpointFields {
             additional_members,
-            ..fields.clone()
+            ..fields.clone().into()
         });
         assert_eq!(faults(result)[0].0, format!("additional_members.{name}"));
     }

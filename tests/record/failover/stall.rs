@@ -77,7 +77,10 @@ pub async fn one_row_away(
                     channel,
                 );
             let checkpoint = Some(request(3).checkpoint());
-            let request = checkpoint_signer::wire::proto::SignCheckpointRequest { checkpoint };
+            let request = checkpoint_signer::wire::proto::SignCheckpointRequest {
+                checkpoint,
+                ..Default::default()
+            };
             client.sign_checkpoint(request).await.map(|_| ())
         }
     });
@@ -293,7 +296,7 @@ async fn busy_replicas_hand_out_nothing_that_a_promotion_loses() {
                 };
                 let mut client = checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient::new(channel.clone());
                 let checkpoint = Some(request.checkpoint());
-                let sign = checkpoint_signer::wire::proto::SignCheckpointRequest { checkpoint };
+                let sign = checkpoint_signer::wire::proto::SignCheckpointRequest { checkpoint, ..Default::default() };
                 if let Ok(answer) = client.sign_checkpoint(sign).await {
                     let signed = answer.into_inner().signed_checkpoint.unwrap();
                     given.push((request, signed.published_json));

@@ -85,7 +85,10 @@ pub async fn sign(replica: &Replica, request: &Request) -> Result<String, Status
     let begun = Instant::now();
     loop {
         let checkpoint = Some(request.checkpoint());
-        let answer = client.sign_checkpoint(SignCheckpointRequest { checkpoint });
+        let answer = client.sign_checkpoint(SignCheckpointRequest {
+            checkpoint,
+            ..Default::default()
+        });
         match answer.await {
             // It has just begun.
             Err(status) if reads_keys(&status) => {

@@ -214,7 +214,10 @@ impl Running {
         checkpoint: checkpoint_signer::wire::proto::Checkpoint,
     ) -> Result<SignedCheckpoint, Status> {
         let checkpoint = Some(checkpoint);
-        let request = SignCheckpointRequest { checkpoint };
+        let request = SignCheckpointRequest {
+            checkpoint,
+            ..Default::default()
+        };
         let answer = self.signing.clone().sign_checkpoint(request).await?;
         Ok(answer.into_inner().signed_checkpoint.unwrap())
     }

@@ -1,5 +1,7 @@
 //! The RFC 8785 form of JSON, written in one go into one buffer: members stand in its order already.
 
+use std::ops::Range;
+
 use super::tree::{JsonObject, JsonValue, order};
 
 /// A member's value, as it is written.
@@ -8,21 +10,33 @@ pub(super) enum Part<'a> {
     Text(&'a str),
     Integer(i64),
     Objects(&'a [JsonObject]),
+    /// It is canonical already.
+    Written(&'a [u8]),
 }
 
 /// What an object begins with. Most are of an ordinary checkpoint, and fit.
 const ORDINARY_BYTES: usize = 512;
 
-/// The RFC 8785 form of an object with these members, of which `fixed` stand in its order, and where a member named `place` would begin
-/// that comes before another one.
-pub(super) fn object(
+/// An object that was written.
+pub(super) struct Object {
+    pub(super) text: Vec<u8>,
+    /// Where the member would begin that was asked about, if one follows it.
+    pub(super) place: usize,
+    /// Of each fixed member, where its value stands.
+    pub(super) values: Vec<Range<usize>>,
+}
+
+/// The RFC 8785 form of an object with these members, which stand in its order, some of them `fixed`; and where a member named `place`
+/// would begin that comes before another one. The members that are large take `about` so many bytes.
+pub(super) fn object<'a>(
     fixed: &[(&str, Part<'_>)],
-    additional: &JsonObject,
+    additional: impl Iterator<Item = (&'a str, Part<'a>)>,
     place: &str,
-) -> (Vec<u8>, usize) {
-    let mut out = Vec::with_capacity(ORDINARY_BYTES);
+    about: usize,
+) -> Object {
+    let mut out = Vec::with_capacity(ORDINARY_BYTES + about);
     let mut found = None;
-    let mut additional = additional.members().peekable();
+    let mut additional = additional.peekable();
     let mut member = |out: &mut Vec<u8>, name: &str, part: &Part<'_>| {
         out.push(if out.is_empty() { b'{' } else { b',' });
         if found.is_none() && order(place, name).is_lt() {
@@ -30,27 +44,34 @@ pub(super) fn object(
         }
         string(out, name);
         out.push(b':');
+        let begins = out.len();
         match part {
             Part::Value(found) => value(out, found),
             Part::Text(text) => string(out, text),
             Part::Integer(found) => integer(out, *found),
             Part::Objects(objects) => sequence(out, *b"[]", objects.iter(), members_of),
+            Part::Written(text) => out.extend_from_slice(text),
         }
+        begins..out.len()
     };
+    let mut values = Vec::with_capacity(fixed.len());
     for (name, part) in fixed {
-        while let Some((before, value)) =
-            additional.next_if(|(other, _)| order(other, name).is_lt())
+        while let Some((before, part)) = additional.next_if(|(other, _)| order(other, name).is_lt())
         {
-            member(&mut out, before, &Part::Value(value));
+            member(&mut out, before, &part);
         }
-        member(&mut out, name, part);
+        values.push(member(&mut out, name, part));
     }
-    for (name, value) in additional {
-        member(&mut out, name, &Part::Value(value));
+    for (name, part) in additional {
+        member(&mut out, name, &part);
     }
     out.push(b'}');
     let place = found.unwrap_or(out.len());
-    (out, place)
+    Object {
+        text: out,
+        place,
+        values,
+    }
 }
 
 fn sequence<T>(
@@ -90,12 +111,12 @@ fn value(out: &mut Vec<u8>, found: &JsonValue) {
     }
 }
 
-fn integer(out: &mut Vec<u8>, found: i64) {
+pub(super) fn integer(out: &mut Vec<u8>, found: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(found).as_bytes());
 }
 
 /// As ECMAScript writes it (RFC 8785, section 3.2.2.3).
-fn fraction(out: &mut Vec<u8>, found: f64) {
+pub(super) fn fraction(out: &mut Vec<u8>, found: f64) {
     match found.is_finite() {
         true => out.extend_from_slice(ryu_js::Buffer::new().format_finite(found).as_bytes()),
         // There is no other number that has no form.

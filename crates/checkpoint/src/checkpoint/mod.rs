@@ -8,8 +8,14 @@ mod canonical;
 mod fields;
 mod json;
 mod outline;
+mod text;
 mod tree;
+mod writing;
 
+use std::any::Any;
+use std::borrow::Cow;
+use std::ops::Range;
+use std::slice::SliceIndex;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -20,7 +26,9 @@ pub use fields::{
 };
 pub use json::{MAX_JSON_BYTES, MAX_NESTING, MAX_VALUES, number, parse_object, plain_name};
 pub use outline::{CanonicalJson, Outline, OutlineText, PublishedOutline};
-pub use tree::{JsonObject, JsonValue, Names};
+pub use text::{Text, Value};
+pub use tree::{JsonObject, JsonValue};
+pub use writing::{Content, Items, Members, Place, Written};
 
 use crate::fault::{self, Faults, FieldFault};
 use canonical::Part;
@@ -44,8 +52,11 @@ const MEMBERS: [&str; 7] = [
     "cumulative_hash",
     "entry_count",
     "total_volume",
-    "organization_summaries",
+    SUMMARIES_MEMBER,
 ];
+
+/// The member that may be large.
+const SUMMARIES_MEMBER: &str = "organization_summaries";
 
 /// Why something is no checkpoint: at least one fault, each naming its field.
 #[derive(Debug, thiserror::Error)]
@@ -62,11 +73,12 @@ impl From<FieldFault> for InvalidCheckpoint {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Payload(Arc<Canonical>);
 
-/// A canonical text, made once, and where its signature goes.
+/// A canonical text, made once, and where its signature goes, and its summaries are.
 #[derive(PartialEq, Eq, Debug)]
 struct Canonical {
-    text: Box<str>,
+    text: String,
     signature_at: usize,
+    summaries: Range<usize>,
 }
 
 impl Payload {
@@ -101,6 +113,22 @@ pub struct CheckpointFields {
     pub organization_summaries: Vec<JsonObject>,
     /// Every other member of the published JSON.
     pub additional_members: JsonObject,
+}
+
+impl From<Outline> for CheckpointFields {
+    /// Without content.
+    fn from(outline: Outline) -> Self {
+        Self {
+            checkpoint_id: outline.checkpoint_id,
+            ledger_id: outline.ledger_id,
+            timestamp: outline.timestamp,
+            cumulative_hash: outline.cumulative_hash,
+            entry_count: outline.entry_count,
+            total_volume: outline.total_volume,
+            organization_summaries: Vec::new(),
+            additional_members: JsonObject::default(),
+        }
+    }
 }
 
 /// The parts of a checkpoint as far as they are good: what is missing here is among the faults.
@@ -151,11 +179,13 @@ impl Draft {
     }
 }
 
-/// A valid checkpoint and its payload. A clone shares both.
+/// A valid checkpoint: where it stands in its ledger's history, and its payload, which is all that is kept of what may be large. A clone
+/// shares both.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    fields: Arc<CheckpointFields>,
+    outline: Arc<Outline>,
     payload: Payload,
+    _held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Checkpoint {
@@ -165,31 +195,47 @@ impl Checkpoint {
     /// [`InvalidCheckpoint`] when an additional member has a reserved name, or the payload is larger than
     /// [`MAX_PAYLOAD_BYTES`].
     pub fn new(fields: CheckpointFields) -> Result<Self, InvalidCheckpoint> {
-        let members = &fields.additional_members;
+        let CheckpointFields {
+            organization_summaries,
+            additional_members,
+            ..
+        } = &fields;
+        let members = additional_members.members();
+        let members = members.map(|(name, value)| (name, Part::Value(value)));
+        let has = |name: &str| additional_members.has(name);
+        let summaries = Part::Objects(organization_summaries);
+        Self::of_parts(Outline::from(&fields), summaries, members, has, 0)
+    }
+
+    /// `has` says whether there is an additional member of a name; what is large takes `about` so many bytes.
+    fn of_parts<'a>(
+        outline: Outline,
+        summaries: Part<'_>,
+        additional: impl Iterator<Item = (&'a str, Part<'a>)>,
+        has: impl Fn(&str) -> bool,
+        about: usize,
+    ) -> Result<Self, InvalidCheckpoint> {
         let mut reserved = MEMBERS.iter().chain([&SIGNATURE_MEMBER]);
-        if let Some(name) = reserved.find(|name| members.has(name)) {
+        if let Some(name) = reserved.find(|name| has(name)) {
             return Err(FieldFault::new(
                 format!("additional_members.{name}"),
                 "has the name of a member that stands elsewhere; expected another name",
             )
             .into());
         }
-        let (payload, signature_at) = fields.canonical();
-        if payload.len() > MAX_PAYLOAD_BYTES {
+        let canonical = outline.canonical(summaries, additional, about);
+        let length = canonical.text.len();
+        if length > MAX_PAYLOAD_BYTES {
             return Err(FieldFault::new(
                 "checkpoint",
-                format!(
-                    "has a payload of {} bytes; expected at most {MAX_PAYLOAD_BYTES}",
-                    payload.len()
-                ),
+                format!("has a payload of {length} bytes; expected at most {MAX_PAYLOAD_BYTES}"),
             )
             .into());
         }
-        // It is made of strings.
-        let text = String::from_utf8(payload).unwrap_or_default().into();
         Ok(Self {
-            fields: Arc::new(fields),
-            payload: Payload(Arc::new(Canonical { text, signature_at })),
+            outline: Arc::new(outline),
+            payload: Payload(Arc::new(canonical)),
+            _held: None,
         })
     }
 
@@ -278,9 +324,29 @@ impl Checkpoint {
         .finish(faults)
     }
 
-    /// The parts.
-    pub fn fields(&self) -> &CheckpointFields {
-        &self.fields
+    /// Where it stands in its ledger's history.
+    pub fn fields(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// The same checkpoint, which with all its clones holds something until nothing of it is left: its part of a bounded memory.
+    #[must_use]
+    pub fn holding(self, held: Arc<dyn Any + Send + Sync>) -> Self {
+        Self {
+            _held: Some(held),
+            ..self
+        }
+    }
+
+    /// What of it may be large, to be read.
+    pub fn content(&self) -> ContentText<'_> {
+        let Canonical {
+            text, summaries, ..
+        } = &*self.payload.0;
+        ContentText {
+            text: Text::of(text),
+            summaries: summaries.clone(),
+        }
     }
 
     /// The bytes to sign.
@@ -304,15 +370,74 @@ impl Checkpoint {
         member.push(b',');
         // It is made of strings.
         let member = String::from_utf8(member).unwrap_or_default();
-        let Canonical { text, signature_at } = &*self.payload.0;
+        let Canonical {
+            text, signature_at, ..
+        } = &*self.payload.0;
         let (before, after) = text.split_at_checked(*signature_at).unwrap_or((text, ""));
         (before, member, after)
     }
 }
 
-impl CheckpointFields {
-    /// The RFC 8785 form of the whole object, and where its signature goes.
-    fn canonical(&self) -> (Vec<u8>, usize) {
+/// What of a checkpoint may be large.
+#[derive(Clone, Debug)]
+pub struct ContentText<'a> {
+    /// All of it.
+    text: Text<'a>,
+    summaries: Range<usize>,
+}
+
+impl<'a> ContentText<'a> {
+    /// The summaries: an array of objects.
+    pub fn summaries(&self) -> Text<'a> {
+        self.text.at(self.of(self.summaries.clone()))
+    }
+
+    /// The additional members, in the order of RFC 8785.
+    pub fn additional_members(&self) -> impl Iterator<Item = (Cow<'a, str>, Text<'a>)> {
+        let mut members = self.text;
+        members.value();
+        std::iter::from_fn(move || {
+            while members.has_more() {
+                let (name, value) = (members.name(), members);
+                match &*name {
+                    // It is known where they end.
+                    SUMMARIES_MEMBER => members = members.at(self.of(self.summaries.end..)),
+                    _ => members.skip(),
+                }
+                if !MEMBERS.contains(&&*name) {
+                    return Some((name, value));
+                }
+            }
+            None
+        })
+    }
+
+    fn of(&self, range: impl SliceIndex<str, Output = str>) -> &'a str {
+        self.text.rest().get(range).unwrap_or_default()
+    }
+}
+
+impl From<&CheckpointFields> for Outline {
+    fn from(fields: &CheckpointFields) -> Self {
+        Self {
+            checkpoint_id: fields.checkpoint_id.clone(),
+            ledger_id: fields.ledger_id.clone(),
+            timestamp: fields.timestamp,
+            cumulative_hash: fields.cumulative_hash,
+            entry_count: fields.entry_count,
+            total_volume: fields.total_volume,
+        }
+    }
+}
+
+impl Outline {
+    /// The RFC 8785 form of the whole object.
+    fn canonical<'a>(
+        &self,
+        summaries: Part<'_>,
+        additional: impl Iterator<Item = (&'a str, Part<'a>)>,
+        about: usize,
+    ) -> Canonical {
         let (timestamp, hash) = (self.timestamp.to_string(), self.cumulative_hash.to_string());
         // Neither is beyond 2^53-1.
         let entry_count = i64::try_from(self.entry_count.get()).unwrap_or(i64::MAX);
@@ -321,13 +446,18 @@ impl CheckpointFields {
             ("cumulative_hash", Part::Text(&hash)),
             ("entry_count", Part::Integer(entry_count)),
             ("ledger_id", Part::Text(self.ledger_id.as_str())),
-            (
-                "organization_summaries",
-                Part::Objects(&self.organization_summaries),
-            ),
+            (SUMMARIES_MEMBER, summaries),
             ("timestamp", Part::Text(&timestamp)),
             ("total_volume", Part::Integer(self.total_volume.get())),
         ];
-        canonical::object(&members, &self.additional_members, SIGNATURE_MEMBER)
+        let object = canonical::object(&members, additional, SIGNATURE_MEMBER, about);
+        let mut values = members.iter().zip(object.values);
+        let summaries = values.find(|((name, _), _)| *name == SUMMARIES_MEMBER);
+        Canonical {
+            // It is made of strings.
+            text: String::from_utf8(object.text).unwrap_or_default(),
+            signature_at: object.place,
+            summaries: summaries.map(|(_, range)| range).unwrap_or_default(),
+        }
     }
 }

@@ -29,15 +29,7 @@ pub struct Outline {
 
 impl From<&Checkpoint> for Outline {
     fn from(checkpoint: &Checkpoint) -> Self {
-        let fields = checkpoint.fields();
-        Self {
-            checkpoint_id: fields.checkpoint_id.clone(),
-            ledger_id: fields.ledger_id.clone(),
-            timestamp: fields.timestamp,
-            cumulative_hash: fields.cumulative_hash,
-            entry_count: fields.entry_count,
-            total_volume: fields.total_volume,
-        }
+        checkpoint.fields().clone()
     }
 }
 

@@ -35,11 +35,11 @@ const NAMES_KEPT: usize = 32;
 
 /// Names of members while objects are read: those that follow one another mostly have the same ones, and share them.
 #[derive(Default)]
-pub struct Names(Vec<Arc<str>>);
+pub(super) struct Names(Vec<Arc<str>>);
 
 impl Names {
     /// A name, of the member that is the nth of its object.
-    pub fn nth(&mut self, n: usize, name: &str) -> Arc<str> {
+    pub(super) fn nth(&mut self, n: usize, name: &str) -> Arc<str> {
         match self.0.get_mut(n) {
             Some(known) if **known == *name => Arc::clone(known),
             Some(known) => {

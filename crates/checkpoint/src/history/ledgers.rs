@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::rules::{HistoryPoint, LedgerState};
-use crate::checkpoint::{CheckpointFields, LedgerId, Timestamp};
+use crate::checkpoint::{LedgerId, Outline, Timestamp};
 
 /// The newest row of each ledger: what it takes to follow a whole record, and no more than the ledgers.
 #[derive(Default)]
@@ -18,7 +18,7 @@ struct Newest {
 impl Ledgers {
     /// Where a checkpoint stands: by what is on record, and by the rows that came after that.
     #[must_use]
-    pub fn over(&self, fields: &CheckpointFields, mut ledger_state: LedgerState) -> LedgerState {
+    pub fn over(&self, fields: &Outline, mut ledger_state: LedgerState) -> LedgerState {
         if let Some(newest) = self.0.get(&fields.ledger_id) {
             let same = newest.entry_count == fields.entry_count.get();
             let place = || same.then(|| newest.place.clone());
@@ -30,7 +30,7 @@ impl Ledgers {
     }
 
     /// Takes the next row.
-    pub fn follow(&mut self, fields: &CheckpointFields) {
+    pub fn follow(&mut self, fields: &Outline) {
         let newest = Newest {
             place: HistoryPoint::of(fields),
             entry_count: fields.entry_count.get(),

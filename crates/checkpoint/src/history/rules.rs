@@ -18,8 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Receipt;
 use crate::checkpoint::{
-    Checkpoint, CheckpointFields, CheckpointId, CumulativeHash, LedgerId, MAX_SAFE_INTEGER,
-    Timestamp,
+    Checkpoint, CheckpointId, CumulativeHash, LedgerId, MAX_SAFE_INTEGER, Outline, Timestamp,
 };
 use crate::counted::counted;
 use crate::key::{KeyId, instant_text};
@@ -238,7 +237,7 @@ pub struct HistoryPoint {
 
 impl HistoryPoint {
     /// What a checkpoint takes.
-    pub fn of(fields: &CheckpointFields) -> Self {
+    pub fn of(fields: &Outline) -> Self {
         Self {
             checkpoint_id: fields.checkpoint_id.clone(),
             cumulative_hash: fields.cumulative_hash,

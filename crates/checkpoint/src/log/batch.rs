@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use super::tree::{Frontier, Node, TreeHash};
-use crate::checkpoint::{CheckpointFields, CheckpointId, LedgerId};
+use crate::checkpoint::{CheckpointId, LedgerId, Outline};
 use crate::history::rules::{HistoryPoint, LedgerState, MaxEntryJump, RuleViolation, check_ahead};
 use crate::history::{Ledgers, Receipt};
 use crate::jws::{ProtectedHeader, SignedCheckpoint};
@@ -144,7 +144,7 @@ impl Batch {
     }
 
     /// The state of a ledger as those that were taken have changed it.
-    fn over(&self, fields: &CheckpointFields, mut ledger_state: LedgerState) -> LedgerState {
+    fn over(&self, fields: &Outline, mut ledger_state: LedgerState) -> LedgerState {
         let name = (fields.ledger_id.clone(), fields.checkpoint_id.clone());
         let place = (fields.ledger_id.clone(), fields.entry_count.get());
         let same_id = || self.same_id.get(&name).cloned();
