@@ -1,6 +1,6 @@
 //! The kept nodes of the tree.
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::{ClientWrapper as Client, Object};
 
 use super::StoreError;
 use super::session::begin_reading;
@@ -10,18 +10,18 @@ use crate::record::row::to_signed;
 use checkpoint::log::tree::{Node, NodeId, TreeHash};
 
 /// Writes the nodes that a batch completed, if any.
-pub(super) async fn keep(transaction: &Transaction<'_>, nodes: &[Node]) -> Result<(), StoreError> {
+pub(super) async fn keep(client: &Client, nodes: &[Node]) -> Result<(), StoreError> {
     if nodes.is_empty() {
         return Ok(());
     }
     let sql = "INSERT INTO checkpoint_signer.tree_node (level, position, hash) \
                SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bytea[])";
-    let statement = transaction.prepare_cached(sql).await?;
+    let statement = client.prepare_cached(sql).await?;
     let ids = || nodes.iter().map(|node| node.id);
     let levels: Vec<i32> = ids().map(|id| id.level.into()).collect();
     let positions: Vec<i64> = ids().map(|id| to_signed(id.position)).collect();
     let hashes: Vec<&[u8]> = nodes.iter().map(|n| n.hash.as_bytes().as_slice()).collect();
-    transaction
+    client
         .execute(&statement, &[&levels, &positions, &hashes])
         .await?;
     Ok(())

@@ -1,11 +1,11 @@
-//! The statements: from rows to types and back. A batch takes four round trips however large it is: its transaction begins; what it
-//! is judged by; its rows; the commit.
+//! The statements: from rows to types and back. A batch takes three round trips however large it is: what it is judged by, as its
+//! transaction begins; its rows; the commit.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::{GenericClient, Object, Transaction};
+use deadpool_postgres::{ClientWrapper as Client, GenericClient, Object, Transaction};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
@@ -13,7 +13,9 @@ use super::guards::Right;
 use super::head::{HEAD, LOCKED_HEAD, lock_head, read_head};
 use super::knowledge::Rests;
 use super::session::{READ_BACK, begin_reading, begin_unchecked};
-use super::session::{check_all, check_kept, check_reading, check_set};
+use super::session::{
+    check_all, check_kept, check_reading, check_set, commit, make_ready, roll_back, start,
+};
 use super::view::{View, emit};
 use super::{StoreError, guards, nodes};
 use crate::record::high_water_mark::Mark;
@@ -190,21 +192,34 @@ pub(super) async fn append(
     max_jump: MaxEntryJump,
     view: &View,
 ) -> Result<Vec<Result<Receipt, AppendError>>, StoreError> {
+    let appended = append_begun(client, candidates, max_jump, view).await;
+    if let Err(StoreError::Final(_)) = appended {
+        // The session is used again. After every other error, it is closed.
+        roll_back(client).await?;
+    }
+    appended
+}
+
+async fn append_begun(
+    client: &Client,
+    candidates: &[Candidate],
+    max_jump: MaxEntryJump,
+    view: &View,
+) -> Result<Vec<Result<Receipt, AppendError>>, StoreError> {
     let mark = view.mark();
     let wanted = candidates.iter().map(|c| c.signed().checkpoint.clone());
     let wanted: Vec<Checkpoint> = wanted.collect();
-    let transaction = begin_unchecked(client).await?;
-    // One that has to be prepared is sent later than the others of its round trip.
-    transaction.prepare_cached(LOCKED_HEAD).await?;
+    make_ready(client, LOCKED_HEAD).await?;
     // One round trip. Whoever has the head locked is waited for before the others are asked: each sees what was committed when it
     // begins.
-    let ((), (head, number), revoked, ledger_states, found) = tokio::try_join!(
+    let ((), (), (head, number), revoked, ledger_states, found) = tokio::try_join!(
         biased;
-        check_set(&transaction),
-        lock_head(&transaction),
-        revoked(&transaction, candidates),
-        read_ledger_states(&transaction, &wanted),
-        view.look(&transaction, &mark),
+        start(client),
+        check_set(client),
+        lock_head(client),
+        revoked(client, candidates),
+        read_ledger_states(client, &wanted),
+        view.look(client, &mark),
     )?;
     view.judge(&mark, &found)?;
     let mut batch = Batch::new(head, max_jump, revoked);
@@ -224,20 +239,20 @@ pub(super) async fn append(
     let is_next = before.is_some_and(|before| before.is_before(&right));
     let mut is_alone = false;
     if !rows.is_empty() {
-        transaction.prepare_cached(&INSERT).await?;
+        client.prepare_cached(&INSERT).await?;
         // One round trip, and nothing of it is committed unless all of it is as it must be. The guards come after the rows: whoever
         // switches a trigger off waits until they are committed.
         let (taken, checked, (), seen) = tokio::try_join!(
             biased;
-            insert(&transaction, &rows),
-            check_guards(&transaction, !is_next),
-            nodes::keep(&transaction, &completed),
-            update(&transaction, &head),
+            insert(client, &rows),
+            check_guards(client, !is_next),
+            nodes::keep(client, &completed),
+            update(client, &head),
         )?;
         let seen = match checked {
             Some(checked) => checked,
             None if right.is_alone(&seen) => seen,
-            None => guards::check(&transaction).await?,
+            None => guards::check(client).await?,
         };
         is_alone = right.is_alone(&seen);
         if usize::try_from(taken) != Ok(rows.len()) {
@@ -248,9 +263,9 @@ pub(super) async fn append(
     } else {
         // Others have recorded it, or an earlier attempt whose commit was not confirmed: this one is to wait for that. So is a
         // refusal, which a row is the reason for.
-        tokio::try_join!(biased; emit(&transaction), check_kept(&transaction))?;
+        tokio::try_join!(biased; emit(client), check_kept(client))?;
     }
-    transaction.commit().await?;
+    commit(client).await?;
     if is_alone {
         last_right.put(right);
     }
@@ -261,19 +276,19 @@ pub(super) async fn append(
 
 /// The keys that are, and from when on.
 async fn revoked(
-    transaction: &Transaction<'_>,
+    client: &Client,
     candidates: &[Candidate],
 ) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
     let sql = "SELECT key_id, min(distrust_after) FROM checkpoint_signer.key_revocation \
                WHERE key_id = ANY ($1) GROUP BY key_id";
-    let statement = transaction.prepare_cached(sql).await?;
+    let statement = client.prepare_cached(sql).await?;
     let keys = candidates
         .iter()
         .map(|candidate| candidate.signed().jws.header().kid.as_str());
     let mut keys: Vec<&str> = keys.collect();
     keys.sort_unstable();
     keys.dedup();
-    let rows = transaction.query(&statement, &[&keys]).await?;
+    let rows = client.query(&statement, &[&keys]).await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, instant(row.try_get(1)?)?)))
         .collect()
@@ -288,13 +303,13 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Gives how many were taken.
-async fn insert(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<u64, StoreError> {
-    let statement = transaction.prepare_cached(&INSERT).await?;
+async fn insert(client: &Client, rows: &[Row<'_>]) -> Result<u64, StoreError> {
+    let statement = client.prepare_cached(&INSERT).await?;
     let number = |number: fn(&Row<'_>) -> i64| rows.iter().map(number).collect::<Vec<_>>();
     let text = |text: for<'a> fn(&Row<'a>) -> &'a str| rows.iter().map(text).collect::<Vec<_>>();
     let bytes =
         |bytes: for<'a> fn(&Row<'a>) -> &'a [u8]| rows.iter().map(bytes).collect::<Vec<_>>();
-    let taken = transaction
+    let taken = client
         .execute(
             &statement,
             &[
@@ -315,12 +330,9 @@ async fn insert(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<u64, 
     Ok(taken)
 }
 
-async fn check_guards(
-    transaction: &Transaction<'_>,
-    needed: bool,
-) -> Result<Option<String>, StoreError> {
+async fn check_guards(client: &Client, needed: bool) -> Result<Option<String>, StoreError> {
     match needed {
-        true => guards::check(transaction).await.map(Some),
+        true => guards::check(client).await.map(Some),
         false => Ok(None),
     }
 }
@@ -334,11 +346,11 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Gives which transactions it sees. Written last, it reads back that the session is still as it was set.
-async fn update(transaction: &Transaction<'_>, head: &Head) -> Result<String, StoreError> {
-    let statement = transaction.prepare_cached(&UPDATE).await?;
+async fn update(client: &Client, head: &Head) -> Result<String, StoreError> {
+    let statement = client.prepare_cached(&UPDATE).await?;
     let newest = head.newest_signed_at.map(|newest| newest.timestamp());
     let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());
-    let row = transaction
+    let row = client
         .query_one(&statement, &[&size, &frontier, &newest])
         .await?;
     check_all(&row)?;

@@ -7,7 +7,9 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Transaction, TransactionBuilder};
+use deadpool_postgres::{
+    ClientWrapper as Client, GenericClient, Object, Transaction, TransactionBuilder,
+};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{IsolationLevel, Row};
 
@@ -97,7 +99,7 @@ const WRITING: [(&str, &[&str]); 2] = [
 
 /// Begins a transaction that may write, in a session that is as it must be.
 pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    let transaction = start(client.build_transaction()).await?;
+    let transaction = begun(client.build_transaction()).await?;
     check_writing(&transaction).await?;
     Ok(transaction)
 }
@@ -105,7 +107,7 @@ pub(super) async fn begin(client: &mut Object) -> Result<Transaction<'_>, StoreE
 /// The same also for a role that otherwise only reads: to wait for the standby, something is written into the log. Not on a
 /// standby.
 pub(super) async fn begin_to_wait(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    let transaction = start(client.build_transaction().read_only(false)).await?;
+    let transaction = begun(client.build_transaction().read_only(false)).await?;
     check_writing(&transaction).await?;
     Ok(transaction)
 }
@@ -120,7 +122,31 @@ pub(super) async fn begin_reading(client: &mut Object) -> Result<Transaction<'_>
 /// Begins a transaction of which nothing is believed, and in which nothing is written, before [`check_reading`] or [`check_writing`] has
 /// answered. Sent before the statements that it is about, in the same round trip, it is also answered before them.
 pub(super) async fn begin_unchecked(client: &mut Object) -> Result<Transaction<'_>, StoreError> {
-    start(client.build_transaction()).await
+    begun(client.build_transaction()).await
+}
+
+/// Before [`start`]: what has to be prepared is sent later than what is sent together with it.
+pub(super) async fn make_ready(client: &Client, first: &str) -> Result<(), StoreError> {
+    client.prepare_cached(&SET).await?;
+    client.prepare_cached(first).await?;
+    Ok(())
+}
+
+/// Begins a transaction in the round trip of what is sent after it: first [`check_set`]. It ends by [`commit`], by [`roll_back`], or
+/// with its session.
+pub(super) async fn start(client: &Client) -> Result<(), StoreError> {
+    let begin = "START TRANSACTION ISOLATION LEVEL READ COMMITTED";
+    Ok(client.batch_execute(begin).await?)
+}
+
+/// Ends it; all that was written is durable.
+pub(super) async fn commit(client: &Client) -> Result<(), StoreError> {
+    Ok(client.batch_execute("COMMIT").await?)
+}
+
+/// Ends it; nothing was written.
+pub(super) async fn roll_back(client: &Client) -> Result<(), StoreError> {
+    Ok(client.batch_execute("ROLLBACK").await?)
 }
 
 /// Sets and reads back what every transaction rests on.
@@ -134,13 +160,13 @@ pub(super) async fn check_writing(transaction: &Transaction<'_>) -> Result<(), S
 }
 
 /// The same in one statement, for one that reads back later, with what it writes ([`READ_BACK`], [`check_all`]).
-pub(super) async fn check_set(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    check_all(&set(transaction).await?)
+pub(super) async fn check_set(client: &impl GenericClient) -> Result<(), StoreError> {
+    check_all(&set(client).await?)
 }
 
 /// Reads back, before a commit.
-pub(super) async fn check_kept(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    check_all(&read_back(transaction).await?)
+pub(super) async fn check_kept(client: &impl GenericClient) -> Result<(), StoreError> {
+    check_all(&read_back(client).await?)
 }
 
 /// Judges what a statement of one that writes tells by the columns of [`READ_BACK`].
@@ -154,7 +180,7 @@ pub(super) async fn may_write(client: &mut Object) -> Result<(), StoreError> {
     begin(client).await.map(drop)
 }
 
-async fn start(transaction: TransactionBuilder<'_>) -> Result<Transaction<'_>, StoreError> {
+async fn begun(transaction: TransactionBuilder<'_>) -> Result<Transaction<'_>, StoreError> {
     let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
     let transaction = transaction.start().await?;
     // What has to be prepared is sent later than what is sent together with it.
@@ -163,14 +189,14 @@ async fn start(transaction: TransactionBuilder<'_>) -> Result<Transaction<'_>, S
 }
 
 /// Sets what [`check_reading`] sets; alone, it is for a statement on which nothing rests.
-pub(super) async fn set(transaction: &Transaction<'_>) -> Result<Row, StoreError> {
-    let set = transaction.prepare_cached(&SET).await?;
-    Ok(transaction.query_one(&set, &[]).await?)
+pub(super) async fn set(client: &impl GenericClient) -> Result<Row, StoreError> {
+    let set = client.prepare_cached(&SET).await?;
+    Ok(client.query_one(&set, &[]).await?)
 }
 
-async fn read_back(transaction: &Transaction<'_>) -> Result<Row, StoreError> {
-    let read_back = transaction.prepare_cached(&ASK_BACK).await?;
-    Ok(transaction.query_one(&read_back, &[]).await?)
+async fn read_back(client: &impl GenericClient) -> Result<Row, StoreError> {
+    let read_back = client.prepare_cached(&ASK_BACK).await?;
+    Ok(client.query_one(&read_back, &[]).await?)
 }
 
 async fn established(transaction: &Transaction<'_>) -> Result<Row, StoreError> {

@@ -91,10 +91,10 @@ impl View {
 }
 
 /// Something that is written, so that the commit waits until all before it is as durable as it.
-pub(super) async fn emit(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+pub(super) async fn emit(client: &impl GenericClient) -> Result<(), StoreError> {
     let sql = "SELECT pg_logical_emit_message(true, 'checkpoint-signer', '')";
-    let statement = transaction.prepare_cached(sql).await?;
-    transaction.execute(&statement, &[]).await?;
+    let statement = client.prepare_cached(sql).await?;
+    client.execute(&statement, &[]).await?;
     Ok(())
 }
 
