@@ -234,6 +234,21 @@ pub trait Record: Send + Sync + 'static {
         max_jump: MaxEntryJump,
     ) -> Vec<Result<Receipt, AppendError>>;
 
+    /// The same, by who has a thread of its own: where [`takes_the_thread`](Self::takes_the_thread), it is done on that, with no other one
+    /// to wake and to be woken by.
+    async fn append_here(
+        &self,
+        candidates: Vec<Candidate>,
+        max_jump: MaxEntryJump,
+    ) -> Vec<Result<Receipt, AppendError>> {
+        self.append(candidates, max_jump).await
+    }
+
+    /// Whether [`append_here`](Self::append_here) takes the thread that polls it until the rows are durable.
+    fn takes_the_thread(&self) -> bool {
+        false
+    }
+
     /// One recorded signature.
     async fn get(
         &self,

@@ -1,11 +1,14 @@
 //! Records signatures in the order of submission, those that wait together in one transaction.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::Span;
 
+use super::line::Exit;
 use super::pool::SigningPool;
 use super::recent_ledgers::RecentLedgers;
 use super::writes::Writes;
@@ -27,13 +30,8 @@ const MOST_SIGNED_AGAIN: usize = 5;
 /// What takes so long may be stale again: less than times may differ by (`CLOCK_TOLERANCE`), as clocks may, too.
 const STOOD_STILL: Duration = Duration::from_secs(2);
 
-/// A checkpoint between its submission and its answer.
-pub(super) struct Queued {
-    /// Comes from the pool.
-    pub(super) signature: oneshot::Receiver<Result<Candidate, Refusal>>,
-    /// Who waits for it.
-    pub(super) waiting: Waiting,
-}
+/// What RSA has come to, and who waits for it.
+pub(super) type Signed = (Result<Candidate, Refusal>, Waiting);
 
 /// Where a checkpoint's answer goes.
 pub(super) struct Waiting {
@@ -71,102 +69,50 @@ pub(super) fn end(span: &Span, decision: &Decision) {
     trace::ended(span, signed.map(|receipt| &receipt.signed.jws.header().kid));
 }
 
-/// The one task that appends to the record.
+/// The one that appends to the record.
 pub(super) struct Committer {
-    record: Arc<dyn Record>,
-    pool: Arc<SigningPool>,
-    max_jump: MaxEntryJump,
-    metrics: Arc<Metrics>,
-    writes: Arc<Writes>,
-    recent: Arc<RecentLedgers>,
-    queue: mpsc::UnboundedReceiver<Queued>,
-    /// The head of the queue, when a batch ended before it.
-    next: Option<Queued>,
+    pub(super) record: Arc<dyn Record>,
+    pub(super) pool: Arc<SigningPool>,
+    pub(super) max_jump: MaxEntryJump,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) writes: Arc<Writes>,
+    pub(super) recent: Arc<RecentLedgers>,
+    pub(super) signed: Exit<Signed>,
 }
 
-/// Signed, and waiting for its row.
-type Signed = (Candidate, Waiting);
-
 impl Committer {
-    /// Starts the task. It ends when the queue is dropped and empty.
-    pub(super) fn start(
-        record: Arc<dyn Record>,
-        pool: Arc<SigningPool>,
-        max_jump: MaxEntryJump,
-        metrics: Arc<Metrics>,
-        writes: Arc<Writes>,
-        recent: Arc<RecentLedgers>,
-    ) -> mpsc::UnboundedSender<Queued> {
-        let (sender, queue) = mpsc::unbounded_channel();
-        let committer = Self {
-            record,
-            pool,
-            max_jump,
-            metrics,
-            writes,
-            recent,
-            queue,
-            next: None,
-        };
-        tokio::spawn(committer.run());
-        sender
+    /// Starts it, as a task, or on a thread of its own where appending takes one. It ends with the line of what is signed.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub(super) fn start(self) -> std::io::Result<()> {
+        match self.record.takes_the_thread() {
+            false => drop(tokio::spawn(self.run())),
+            true => {
+                let runtime = Handle::current();
+                let thread = thread::Builder::new().name("commit".into());
+                thread.spawn(move || runtime.block_on(self.run()))?;
+            }
+        }
+        Ok(())
     }
 
     async fn run(mut self) {
-        while let Some(first) = self.first().await {
-            let mut batch = vec![first];
-            while batch.len() < MAX_BATCH
-                && let Some(signed) = self.ready()
-            {
-                batch.push(signed);
-            }
-            self.commit(batch).await;
-        }
-    }
-
-    /// Waits for the next signature in order; what was refused on the way is answered.
-    async fn first(&mut self) -> Option<Signed> {
-        loop {
-            let Queued {
-                mut signature,
-                mut waiting,
-            } = match self.next.take() {
-                Some(queued) => queued,
-                None => self.queue.recv().await?,
-            };
-            let signed = tokio::select! {
-                biased;
-                signed = &mut signature => signed,
-                // The caller has gone; closing our end tells the pool.
-                () = waiting.answer.closed() => continue,
-            };
-            match signed.unwrap_or(Err(Refusal::ShuttingDown)) {
-                Ok(signed) => return Some((signed, waiting)),
-                Err(refusal) => waiting.refuse(refusal),
-            }
-        }
-    }
-
-    /// The next signature in order when it is there already.
-    fn ready(&mut self) -> Option<Signed> {
-        loop {
-            let mut queued = match self.next.take() {
-                Some(queued) => queued,
-                None => self.queue.try_recv().ok()?,
-            };
-            match queued.signature.try_recv() {
-                Ok(Ok(signed)) => return Some((signed, queued.waiting)),
-                Ok(Err(refusal)) => queued.waiting.refuse(refusal),
-                Err(oneshot::error::TryRecvError::Empty) => {
-                    self.next = Some(queued);
-                    return None;
+        while let Some(signed) = self.signed.next(MAX_BATCH).await {
+            let mut batch = Vec::with_capacity(signed.len());
+            for (signed, waiting) in signed {
+                match signed {
+                    Ok(candidate) => batch.push((candidate, waiting)),
+                    Err(refusal) => waiting.refuse(refusal),
                 }
-                Err(oneshot::error::TryRecvError::Closed) => {}
+            }
+            if !batch.is_empty() {
+                self.commit(batch).await;
             }
         }
     }
 
-    async fn commit(&self, batch: Vec<Signed>) {
+    async fn commit(&self, batch: Vec<(Candidate, Waiting)>) {
         let (candidates, waiting): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let spans = waiting
             .iter()
@@ -243,7 +189,7 @@ impl Committer {
             .map(|c| c.signed().jws.signature().to_vec());
         let signatures: Vec<Vec<u8>> = signatures.collect();
         let begun = Instant::now();
-        let answers = self.record.append(candidates, self.max_jump).await;
+        let answers = self.record.append_here(candidates, self.max_jump).await;
         self.metrics.committed(begun.elapsed());
         self.writes.note(&answers);
         // What the record answers is what was appended, unless the same checkpoint was there before it.

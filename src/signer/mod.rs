@@ -19,6 +19,7 @@ mod heads;
 mod heartbeat;
 mod in_force;
 mod key_manager;
+mod line;
 mod memory;
 mod pool;
 mod readiness;
@@ -33,7 +34,7 @@ mod writes;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tracing::{Instrument as _, Span};
 
 use crate::advice;
@@ -60,8 +61,9 @@ pub use selection::NoKey;
 pub use warrant::{Warrant, Warranted};
 use writes::Writes;
 
-use committer::{Committer, Queued, Waiting};
+use committer::{Committer, Signed, Waiting};
 use heads::Heads;
+use line::Entrance;
 use pool::SigningPool;
 use recent_ledgers::RecentLedgers;
 
@@ -179,7 +181,7 @@ pub struct Signer {
     /// Those between their submission and their answer, by ledger.
     on_their_way: Arc<Counts>,
     recent: Arc<RecentLedgers>,
-    queue: mpsc::UnboundedSender<Queued>,
+    line: Arc<Entrance<Signed>>,
     heads: Arc<Heads>,
     warrant: Warrant,
     readiness: Readiness,
@@ -222,18 +224,22 @@ impl Signer {
         };
         let recent = Arc::new(RecentLedgers::new());
         let heads = Heads::new(warrant.clone(), Arc::clone(&record), Arc::clone(&pool), log);
+        let (line, signed) = line::line(pool.width());
+        let committer = Committer {
+            record: Arc::clone(&record),
+            pool: Arc::clone(&pool),
+            max_jump,
+            metrics,
+            writes,
+            recent: Arc::clone(&recent),
+            signed,
+        };
+        committer.start()?;
         Ok(Self {
             heads: Arc::new(heads),
             warrant,
             readiness,
-            queue: Committer::start(
-                Arc::clone(&record),
-                Arc::clone(&pool),
-                max_jump,
-                metrics,
-                writes,
-                Arc::clone(&recent),
-            ),
+            line: Arc::new(line),
             recent,
             room: Arc::new(Semaphore::new(places)),
             on_their_way: Counts::up_to(usize::MAX),
@@ -362,23 +368,17 @@ impl Signer {
         span: Span,
     ) -> Submission {
         let (answer, outcome) = oneshot::channel();
-        let (signed, signature) = oneshot::channel();
         let ledger_id = Arc::from(checkpoint.fields().ledger_id.as_str());
-        let queued = Queued {
-            signature,
-            waiting: Waiting {
-                answer,
-                told,
-                room,
-                on_its_way: self.on_their_way.take(&ledger_id),
-                span: span.clone(),
-            },
+        let waiting = Waiting {
+            answer,
+            told,
+            room,
+            on_its_way: self.on_their_way.take(&ledger_id),
+            span,
         };
-        match self.queue.send(queued) {
-            Ok(()) => self.pool.submit(checkpoint, span, signed),
-            Err(mpsc::error::SendError(queued)) => {
-                queued.waiting.refuse(Refusal::ShuttingDown);
-            }
+        match self.line.take_place() {
+            Some(place) => self.pool.submit(checkpoint, waiting, place),
+            None => waiting.refuse(Refusal::ShuttingDown),
         }
         Submission::Queued(outcome)
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{oneshot, watch};
-use tracing::Span;
 
+use super::committer::{Signed, Waiting};
+use super::line::Place;
 use super::threads::Threads;
 use super::{KeysInForce, Refusal};
 use crate::clock::Clock;
@@ -52,17 +53,20 @@ impl SigningPool {
     pub(super) fn submit(
         self: &Arc<Self>,
         checkpoint: Checkpoint,
-        span: Span,
-        signed: oneshot::Sender<Result<Candidate, Refusal>>,
+        waiting: Waiting,
+        mut place: Place<Signed>,
     ) {
         let (pool, submitted) = (Arc::clone(self), Instant::now());
-        let queued = trace::queue(&span);
+        let queued = trace::queue(&waiting.span);
         self.threads.spawn(move || {
+            place.begin();
             pool.metrics.waited(submitted.elapsed());
             drop(queued);
-            if !signed.is_closed() {
-                let _signing = trace::rsa(&span).entered();
-                let _ = signed.send(pool.sign(checkpoint));
+            if !waiting.answer.is_closed() {
+                let signing = trace::rsa(&waiting.span).entered();
+                let signed = pool.sign(checkpoint);
+                drop(signing);
+                place.fill((signed, waiting));
             }
         });
     }

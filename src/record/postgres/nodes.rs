@@ -1,6 +1,6 @@
 //! The kept nodes of the tree.
 
-use deadpool_postgres::{ClientWrapper as Client, Object};
+use deadpool_postgres::Object;
 
 use super::StoreError;
 use super::session::begin_reading;
@@ -10,7 +10,7 @@ use crate::record::row::to_signed;
 use checkpoint::log::tree::{Node, NodeId, TreeHash};
 
 /// Writes the nodes that a batch completed, if any.
-pub(super) async fn keep(client: &Client, nodes: &[Node]) -> Result<(), StoreError> {
+pub(super) async fn keep(client: &Object, nodes: &[Node]) -> Result<(), StoreError> {
     if nodes.is_empty() {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::{ClientWrapper as Client, GenericClient, Object, Transaction};
+use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
@@ -201,7 +201,7 @@ pub(super) async fn append(
 }
 
 async fn append_begun(
-    client: &Client,
+    client: &Object,
     candidates: &[Candidate],
     max_jump: MaxEntryJump,
     view: &View,
@@ -276,7 +276,7 @@ async fn append_begun(
 
 /// The keys that are, and from when on.
 async fn revoked(
-    client: &Client,
+    client: &Object,
     candidates: &[Candidate],
 ) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
     let sql = "SELECT key_id, min(distrust_after) FROM checkpoint_signer.key_revocation \
@@ -303,7 +303,7 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Gives how many were taken.
-async fn insert(client: &Client, rows: &[Row<'_>]) -> Result<u64, StoreError> {
+async fn insert(client: &Object, rows: &[Row<'_>]) -> Result<u64, StoreError> {
     let statement = client.prepare_cached(&INSERT).await?;
     let number = |number: fn(&Row<'_>) -> i64| rows.iter().map(number).collect::<Vec<_>>();
     let text = |text: for<'a> fn(&Row<'a>) -> &'a str| rows.iter().map(text).collect::<Vec<_>>();
@@ -330,7 +330,7 @@ async fn insert(client: &Client, rows: &[Row<'_>]) -> Result<u64, StoreError> {
     Ok(taken)
 }
 
-async fn check_guards(client: &Client, needed: bool) -> Result<Option<String>, StoreError> {
+async fn check_guards(client: &Object, needed: bool) -> Result<Option<String>, StoreError> {
     match needed {
         true => guards::check(client).await.map(Some),
         false => Ok(None),
@@ -346,7 +346,7 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Gives which transactions it sees. Written last, it reads back that the session is still as it was set.
-async fn update(client: &Client, head: &Head) -> Result<String, StoreError> {
+async fn update(client: &Object, head: &Head) -> Result<String, StoreError> {
     let statement = client.prepare_cached(&UPDATE).await?;
     let newest = head.newest_signed_at.map(|newest| newest.timestamp());
     let (size, frontier) = (to_signed(head.frontier.size()), head.frontier.to_bytes());

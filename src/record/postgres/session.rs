@@ -7,9 +7,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use deadpool_postgres::{
-    ClientWrapper as Client, GenericClient, Object, Transaction, TransactionBuilder,
-};
+use deadpool_postgres::{GenericClient, Object, Transaction, TransactionBuilder};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{IsolationLevel, Row};
 
@@ -126,7 +124,7 @@ pub(super) async fn begin_unchecked(client: &mut Object) -> Result<Transaction<'
 }
 
 /// Before [`start`]: what has to be prepared is sent later than what is sent together with it.
-pub(super) async fn make_ready(client: &Client, first: &str) -> Result<(), StoreError> {
+pub(super) async fn make_ready(client: &Object, first: &str) -> Result<(), StoreError> {
     client.prepare_cached(&SET).await?;
     client.prepare_cached(first).await?;
     Ok(())
@@ -134,18 +132,18 @@ pub(super) async fn make_ready(client: &Client, first: &str) -> Result<(), Store
 
 /// Begins a transaction in the round trip of what is sent after it: first [`check_set`]. It ends by [`commit`], by [`roll_back`], or
 /// with its session.
-pub(super) async fn start(client: &Client) -> Result<(), StoreError> {
+pub(super) async fn start(client: &Object) -> Result<(), StoreError> {
     let begin = "START TRANSACTION ISOLATION LEVEL READ COMMITTED";
     Ok(client.batch_execute(begin).await?)
 }
 
 /// Ends it; all that was written is durable.
-pub(super) async fn commit(client: &Client) -> Result<(), StoreError> {
+pub(super) async fn commit(client: &Object) -> Result<(), StoreError> {
     Ok(client.batch_execute("COMMIT").await?)
 }
 
 /// Ends it; nothing was written.
-pub(super) async fn roll_back(client: &Client) -> Result<(), StoreError> {
+pub(super) async fn roll_back(client: &Object) -> Result<(), StoreError> {
     Ok(client.batch_execute("ROLLBACK").await?)
 }
 

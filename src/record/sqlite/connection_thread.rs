@@ -1,7 +1,8 @@
-//! A thread that owns one SQLite connection and does jobs with it, one after the other.
+//! A thread that has one SQLite connection and does jobs with it, one after the other. Who has a thread of its own may do one on that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
@@ -13,28 +14,47 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The handle; the thread ends when it is dropped, or closed.
 pub(super) struct ConnectionThread {
+    shared: Arc<Shared>,
     /// None once it is closed.
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    /// None once it is closed.
+    connection: Mutex<Option<Connection>>,
+    /// Jobs that the thread has not done yet.
+    jobs: AtomicUsize,
 }
 
 impl ConnectionThread {
     /// `begin` is called on the thread; `end` has the connection when all jobs are done, before it is closed.
     pub(super) fn start(
         name: &str,
-        mut connection: Connection,
+        connection: Connection,
         begin: impl FnOnce() + Send + 'static,
         end: impl FnOnce(&mut Connection) + Send + 'static,
     ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            connection: Mutex::new(Some(connection)),
+            jobs: AtomicUsize::new(0),
+        });
         let (jobs, queue) = mpsc::channel::<Job>();
+        let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
             begin();
             for job in queue {
-                job(&mut connection);
+                if let Some(connection) = &mut *locked(&of_thread.connection) {
+                    job(connection);
+                }
+                of_thread.jobs.fetch_sub(1, Ordering::Relaxed);
             }
-            end(&mut connection);
+            if let Some(mut connection) = taken(&of_thread.connection) {
+                end(&mut connection);
+            }
         })?;
         Ok(Self {
+            shared,
             jobs: Mutex::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
         })
@@ -57,6 +77,22 @@ impl ConnectionThread {
         self.run(|_| true, job).await
     }
 
+    /// The same on the calling thread, unless others wait for the connection.
+    pub(super) async fn write_here<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, RecordError> {
+        if self.shared.jobs.load(Ordering::Relaxed) == 0
+            && let Ok(mut connection) = self.shared.connection.try_lock()
+        {
+            return match &mut *connection {
+                Some(connection) => caught(job, connection),
+                None => Err(gone()),
+            };
+        }
+        self.write(job).await
+    }
+
     /// Does a job that reads, unless nobody waits for its result any more when its turn comes.
     pub(super) async fn read<T: Send + 'static>(
         &self,
@@ -70,22 +106,15 @@ impl ConnectionThread {
         wanted: impl FnOnce(&oneshot::Sender<Result<T, RecordError>>) -> bool + Send + 'static,
         job: impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + 'static,
     ) -> Result<T, RecordError> {
-        let gone = || RecordError::Unavailable("its thread has ended".into());
         let (answer, result) = oneshot::channel();
         let job = move |connection: &mut Connection| {
             if !wanted(&answer) {
                 return;
             }
-            // A transaction that a panic unwinds through is rolled back, so the connection is as it was before.
-            let done = catch_unwind(AssertUnwindSafe(|| job(connection)));
-            let _ = answer.send(done.unwrap_or_else(|_| {
-                tracing::error!(
-                    "a job on the record panicked; the next ones are done all the same"
-                );
-                Err(RecordError::Unavailable("what was asked panicked".into()))
-            }));
+            let _ = answer.send(caught(job, connection));
         };
-        let sent = match &*self.jobs.lock().unwrap_or_else(PoisonError::into_inner) {
+        self.shared.jobs.fetch_add(1, Ordering::Relaxed);
+        let sent = match &*locked(&self.jobs) {
             Some(jobs) => jobs.send(Box::new(job)).is_ok(),
             None => false,
         };
@@ -96,8 +125,27 @@ impl ConnectionThread {
     }
 }
 
+fn caught<T>(
+    job: impl FnOnce(&mut Connection) -> Result<T, RecordError>,
+    connection: &mut Connection,
+) -> Result<T, RecordError> {
+    // A transaction that a panic unwinds through is rolled back, so the connection is as it was before.
+    catch_unwind(AssertUnwindSafe(|| job(connection))).unwrap_or_else(|_| {
+        tracing::error!("a job on the record panicked; the next ones are done all the same");
+        Err(RecordError::Unavailable("what was asked panicked".into()))
+    })
+}
+
+fn gone() -> RecordError {
+    RecordError::Unavailable("its thread has ended".into())
+}
+
+fn locked<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn taken<T>(place: &Mutex<Option<T>>) -> Option<T> {
-    place.lock().unwrap_or_else(PoisonError::into_inner).take()
+    locked(place).take()
 }
 
 #[cfg(test)]
@@ -143,6 +191,29 @@ mod tests {
         }
         connection_thread.write(insert).await.unwrap();
         assert_eq!(connection_thread.read(count).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_job_on_the_callers_thread_is_done_as_one_on_the_other_and_after_those_that_wait() {
+        let connection_thread = Arc::new(connection_thread());
+        make_table(&connection_thread).await;
+        let (free, held) = mpsc::channel::<()>();
+        let mut hold = Box::pin(connection_thread.write(move |_| Ok(held.recv().is_ok())));
+        let mut second = Box::pin(connection_thread.write(count));
+        assert!(poll!(&mut hold).is_pending());
+        assert!(poll!(&mut second).is_pending());
+        let mut here = Box::pin(connection_thread.write_here(insert));
+        assert!(poll!(&mut here).is_pending());
+        free.send(()).unwrap();
+        here.await.unwrap();
+        assert_eq!(second.await.unwrap(), 0);
+        let panics = |_: &mut Connection| -> Result<(), RecordError> { panic!("as it is to") };
+        let refused = connection_thread.write_here(panics).await.unwrap_err();
+        assert!(refused.to_string().contains("panicked"), "{refused}");
+        assert_eq!(connection_thread.write_here(count).await.unwrap(), 1);
+        connection_thread.close();
+        let gone = connection_thread.write_here(count).await.unwrap_err();
+        assert!(gone.to_string().contains("has ended"), "{gone}");
     }
 
     #[tokio::test]

@@ -248,26 +248,37 @@ impl SqliteRecord {
             let done = job(connection, seen)?;
             Ok((done, Some(State::read(connection)?.commits)))
         };
-        self.write_counted(counted).await
+        self.writer.write(self.counted(counted)).await
     }
 
-    /// The same, for what tells the count of its transaction by itself when it wrote.
-    async fn write_counted<T: Send + 'static>(
+    /// What changes the record and tells the count of its transaction by itself when it wrote, when the files are the ones that were opened.
+    fn counted<T, J>(
         &self,
-        job: impl FnOnce(&mut Connection, &HighWaterMark) -> Result<(T, Option<i64>), RecordError>
-        + Send
-        + 'static,
-    ) -> Result<T, RecordError> {
+        job: J,
+    ) -> impl FnOnce(&mut Connection) -> Result<T, RecordError> + Send + use<T, J>
+    where
+        J: FnOnce(&mut Connection, &HighWaterMark) -> Result<(T, Option<i64>), RecordError> + Send,
+    {
         let (file, seen) = (Arc::clone(&self.file), Arc::clone(&self.seen));
-        let job = move |connection: &mut Connection| {
+        move |connection: &mut Connection| {
             file.check(&seen)?;
             let (done, commits) = job(connection, &seen)?;
             // What went to a log that is gone is not on record.
             file.wrote(commits);
             file.check(&seen)?;
             Ok(done)
-        };
-        self.writer.write(job).await
+        }
+    }
+
+    fn appending(
+        &self,
+        candidates: Vec<Candidate>,
+        max_jump: MaxEntryJump,
+    ) -> impl FnOnce(&mut Connection) -> Result<rows::Answers, RecordError> + Send + use<> {
+        let schema = Arc::clone(&self.schema);
+        self.counted(move |connection: &mut Connection, seen: &HighWaterMark| {
+            rows::append(connection, candidates, max_jump, seen, &schema)
+        })
     }
 
     /// Does what it takes to sign, when the files are the ones that were opened.
@@ -326,16 +337,22 @@ impl Record for SqliteRecord {
         max_jump: MaxEntryJump,
     ) -> Vec<Result<Receipt, AppendError>> {
         let count = candidates.len();
-        let failed = |error: &RecordError| {
-            let fail = |_| Err(AppendError::Store(error.clone()));
-            (0..count).map(fail).collect()
-        };
-        let schema = Arc::clone(&self.schema);
-        let append = move |connection: &mut Connection, seen: &HighWaterMark| {
-            rows::append(connection, candidates, max_jump, seen, &schema)
-        };
-        let appended = self.write_counted(append).await;
-        appended.unwrap_or_else(|error| failed(&error))
+        let appended = self.writer.write(self.appending(candidates, max_jump));
+        rows::each(count, appended.await)
+    }
+
+    async fn append_here(
+        &self,
+        candidates: Vec<Candidate>,
+        max_jump: MaxEntryJump,
+    ) -> Vec<Result<Receipt, AppendError>> {
+        let count = candidates.len();
+        let appended = self.writer.write_here(self.appending(candidates, max_jump));
+        rows::each(count, appended.await)
+    }
+
+    fn takes_the_thread(&self) -> bool {
+        true
     }
 
     async fn get(

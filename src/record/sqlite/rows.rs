@@ -230,8 +230,18 @@ fn place(
     })
 }
 
+pub(super) type Answers = Vec<Result<Receipt, AppendError>>;
+
 /// The answers, and the count of the transaction when it wrote.
-pub(super) type Appended = (Vec<Result<Receipt, AppendError>>, Option<i64>);
+pub(super) type Appended = (Answers, Option<i64>);
+
+/// The answer to each; one that is to all is given so often.
+pub(super) fn each(count: usize, appended: Result<Answers, RecordError>) -> Answers {
+    appended.unwrap_or_else(|error| {
+        let fail = |_| Err(AppendError::Store(error.clone()));
+        (0..count).map(fail).collect()
+    })
+}
 
 pub(super) fn append(
     connection: &mut Connection,
