@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clients::Measured;
 use crate::server::Started;
 use crate::settings::{Mode, Settings, StoreKind};
-use crate::yardsticks::{Yardsticks, millis};
+use crate::yardsticks::{Yardsticks, cores, millis};
 
 /// CPU times in seconds while the load lasts.
 #[derive(Clone, Copy)]
@@ -81,8 +81,9 @@ impl Figures<'_> {
             cores()
         );
         println!(
-            "raw signature: CPU {:.3} ms, p50 {:.3} ms; write and fsync of 4 KiB: p50 {:.3} ms",
+            "raw signature: CPU {:.3} ms ({:.3} ms with all cores at it), p50 {:.3} ms; write and fsync of 4 KiB: p50 {:.3} ms",
             self.yardsticks.signature_cpu() * 1000.0,
+            self.yardsticks.crowded_signature_cpu() * 1000.0,
             self.yardsticks.signature_ms(),
             self.yardsticks.write_ms()
         );
@@ -111,12 +112,18 @@ impl Figures<'_> {
 
     fn print_load(&self) {
         let (raw, cpu) = (self.yardsticks.signature_cpu(), self.loaded.cpu);
+        let crowded = self.yardsticks.crowded_signature_cpu();
         let signed = self.loaded.signed();
         let ratio = |cpu: f64| format!("{:.2}", cpu / signed / raw);
         row(
             "server CPU of a recorded signature / raw signature",
             &ratio(cpu.server),
             "<= 1.15",
+        );
+        row(
+            "the same / raw signature with all cores at it",
+            &format!("{:.2}", cpu.server / signed / crowded),
+            "",
         );
         if self.settings.store == StoreKind::Postgres {
             row(
@@ -129,10 +136,15 @@ impl Figures<'_> {
         if self.settings.mode == Mode::Open {
             return;
         }
-        let left = cores() * self.loaded.elapsed.as_secs_f64() - cpu.own - cpu.database;
+        let left = cores() as f64 * self.loaded.elapsed.as_secs_f64() - cpu.own - cpu.database;
         row(
             "throughput / raw rate of the CPU left to the server",
             &format!("{:.2}", signed * raw / left),
+            "",
+        );
+        row(
+            "the same, of the raw rate with all cores at it",
+            &format!("{:.2}", signed * crowded / left),
             "",
         );
     }
@@ -185,8 +197,4 @@ fn latencies(measured: &Measured) -> String {
         text.push_str(&format!(", {name} {latency:.2} ms"));
     }
     text
-}
-
-fn cores() -> f64 {
-    std::thread::available_parallelism().unwrap().get() as f64
 }

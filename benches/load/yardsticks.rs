@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -35,6 +36,9 @@ pub struct Yardsticks {
     cpu_seconds: f64,
     /// How many signatures took that.
     cpu_signatures: u64,
+    /// The same with all cores at it.
+    crowded_seconds: f64,
+    crowded_signatures: u64,
     /// Between single calls, in microseconds.
     signatures: Histogram<u64>,
     /// Between single calls, in microseconds.
@@ -53,6 +57,8 @@ impl Yardsticks {
             writes_done: 0,
             cpu_seconds: 0.0,
             cpu_signatures: 0,
+            crowded_seconds: 0.0,
+            crowded_signatures: 0,
             signatures: Histogram::new(3).unwrap(),
             writes: Histogram::new(3).unwrap(),
         }
@@ -66,6 +72,28 @@ impl Yardsticks {
             self.cpu_signatures += 1;
         }
         self.cpu_seconds += cpu_seconds(std::process::id()) - before;
+        self.on_all_cores();
+    }
+
+    /// As many at a time as there are cores, which is how they are made under load: cores that share caches, a clock or a pipeline take
+    /// longer for each.
+    fn on_all_cores(&mut self) {
+        let (before, start) = (cpu_seconds(std::process::id()), Instant::now());
+        let sign = || {
+            let mut signed = 0;
+            while start.elapsed() < SIGN_FOR {
+                self.sign();
+                signed += 1;
+            }
+            signed
+        };
+        let signed: u64 = thread::scope(|scope| {
+            let threads = (0..cores()).map(|_| scope.spawn(sign));
+            let threads: Vec<_> = threads.collect();
+            threads.into_iter().map(|t| t.join().unwrap()).sum()
+        });
+        self.crowded_signatures += signed;
+        self.crowded_seconds += cpu_seconds(std::process::id()) - before;
     }
 
     /// After each round of single calls.
@@ -104,6 +132,11 @@ impl Yardsticks {
         self.cpu_seconds / self.cpu_signatures as f64
     }
 
+    /// The same while all cores make them.
+    pub fn crowded_signature_cpu(&self) -> f64 {
+        self.crowded_seconds / self.crowded_signatures as f64
+    }
+
     /// How long one raw signature takes, the median, in milliseconds.
     pub fn signature_ms(&self) -> f64 {
         millis(&self.signatures, 0.5)
@@ -123,6 +156,10 @@ fn pages(folder: &Path) -> File {
     }
     file.sync_all().unwrap();
     file
+}
+
+pub fn cores() -> usize {
+    thread::available_parallelism().unwrap().get()
 }
 
 pub fn micros(duration: Duration) -> u64 {
