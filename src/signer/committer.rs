@@ -5,15 +5,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::Span;
 
 use super::line::Exit;
 use super::pool::SigningPool;
 use super::recent_ledgers::RecentLedgers;
+use super::waiting::{Signed, Waiting};
 use super::writes::Writes;
-use super::{Decision, Made, OnDecision, Refusal};
-use crate::counts::Slot;
+use super::{Decision, Made, Refusal};
 use crate::record::Record;
 use crate::telemetry::{Metrics, trace};
 use crate::timekeeping::uptime;
@@ -29,45 +28,6 @@ const MOST_SIGNED_AGAIN: usize = 5;
 
 /// What takes so long may be stale again: less than times may differ by (`CLOCK_TOLERANCE`), as clocks may, too.
 const STOOD_STILL: Duration = Duration::from_secs(2);
-
-/// What RSA has come to, and who waits for it.
-pub(super) type Signed = (Result<Candidate, Refusal>, Waiting);
-
-/// Where a checkpoint's answer goes.
-pub(super) struct Waiting {
-    /// To the caller.
-    pub(super) answer: oneshot::Sender<Decision>,
-    /// To whoever keeps the log.
-    pub(super) told: OnDecision,
-    /// Its place in the queue, given back when it is answered.
-    pub(super) room: OwnedSemaphorePermit,
-    /// Its ledger is known to have one on its way until then.
-    pub(super) on_its_way: Option<Slot>,
-    /// Its span in a trace.
-    pub(super) span: Span,
-}
-
-impl Waiting {
-    /// There is no signature.
-    pub(super) fn refuse(self, refusal: Refusal) {
-        self.answer(Err(refusal), Made::Now);
-    }
-
-    fn answer(self, decision: Decision, made: Made) {
-        end(&self.span, &decision);
-        (self.told)(&decision, made);
-        // Whoever asks after this answer finds the row.
-        drop(self.on_its_way);
-        let _ = self.answer.send(decision);
-        drop(self.room);
-    }
-}
-
-/// Says in its span how a checkpoint's way ended.
-pub(super) fn end(span: &Span, decision: &Decision) {
-    let signed = decision.as_ref();
-    trace::ended(span, signed.map(|receipt| &receipt.signed.jws.header().kid));
-}
 
 /// The one that appends to the record.
 pub(super) struct Committer {

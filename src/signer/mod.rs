@@ -28,6 +28,7 @@ mod refresh;
 mod refreshes;
 mod selection;
 mod threads;
+mod waiting;
 mod warrant;
 mod writes;
 
@@ -61,11 +62,12 @@ pub use selection::NoKey;
 pub use warrant::{Warrant, Warranted};
 use writes::Writes;
 
-use committer::{Committer, Signed, Waiting};
+use committer::Committer;
 use heads::Heads;
 use line::Entrance;
 use pool::SigningPool;
 use recent_ledgers::RecentLedgers;
+use waiting::{Signed, Waiting};
 
 /// Checkpoints that may wait or be worked on at once, for each core: about half a second of RSA. What is large of them holds its part of a
 /// budget of bytes for as long as anything of it is left, so that no more of these wait than the edge lets in.
@@ -267,7 +269,7 @@ impl Signer {
             Ok(Admission::Room(room)) => return self.enqueue(checkpoint, room, told, span),
             Err(refusal) => Err(refusal),
         };
-        committer::end(&span, &decided);
+        waiting::end(&span, &decided);
         told(&decided, Made::Before);
         Submission::Decided(Box::new(decided))
     }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use tokio::sync::{oneshot, watch};
 
-use super::committer::{Signed, Waiting};
 use super::line::Place;
 use super::threads::Threads;
+use super::waiting::{Signed, Waiting};
 use super::{KeysInForce, Refusal};
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, trace};
