@@ -35,7 +35,7 @@ mod writes;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{Instrument as _, Span};
 
 use crate::advice;
@@ -67,11 +67,15 @@ use heads::Heads;
 use line::Entrance;
 use pool::SigningPool;
 use recent_ledgers::RecentLedgers;
-use waiting::{Signed, Waiting};
+use waiting::{Room, Signed, Waiting};
 
 /// Checkpoints that may wait or be worked on at once, for each core: about half a second of RSA. What is large of them holds its part of a
 /// budget of bytes for as long as anything of it is left, so that no more of these wait than the edge lets in.
 const ROOM_PER_CORE: usize = 512;
+
+/// One of so many places is for single calls alone. The items of streams wait for theirs, and would take each that gets free, whatever single
+/// calls are refused meanwhile.
+const FOR_SINGLE_CALLS: usize = 4;
 
 /// Why a checkpoint is not signed.
 #[derive(Debug, thiserror::Error)]
@@ -179,6 +183,7 @@ pub struct Signer {
     record: Arc<dyn Record>,
     pool: Arc<SigningPool>,
     room: Arc<Semaphore>,
+    room_of_streams: Arc<Semaphore>,
     places: usize,
     /// Those between their submission and their answer, by ledger.
     on_their_way: Arc<Counts>,
@@ -244,6 +249,7 @@ impl Signer {
             line: Arc::new(line),
             recent,
             room: Arc::new(Semaphore::new(places)),
+            room_of_streams: Arc::new(Semaphore::new(places - places / FOR_SINGLE_CALLS)),
             on_their_way: Counts::up_to(usize::MAX),
             pool,
             places,
@@ -310,13 +316,22 @@ impl Signer {
             return Ok(Admission::Recorded(Box::new(receipt)));
         }
         let room = match when_full {
-            WhenFull::Refuse => Arc::clone(&self.room)
-                .try_acquire_owned()
-                .map_err(|_| Refusal::Overloaded(self.places))?,
-            WhenFull::Wait => Arc::clone(&self.room)
-                .acquire_owned()
-                .await
-                .map_err(|_| Refusal::ShuttingDown)?,
+            WhenFull::Refuse => Room {
+                _place: Arc::clone(&self.room)
+                    .try_acquire_owned()
+                    .map_err(|_| Refusal::Overloaded(self.places))?,
+                _of_streams: None,
+            },
+            WhenFull::Wait => {
+                let wait = async |room: &Arc<Semaphore>| {
+                    let room = Arc::clone(room).acquire_owned().await;
+                    room.map_err(|_| Refusal::ShuttingDown)
+                };
+                Room {
+                    _of_streams: Some(wait(&self.room_of_streams).await?),
+                    _place: wait(&self.room).await?,
+                }
+            }
         };
         Ok(Admission::Room(room))
     }
@@ -365,7 +380,7 @@ impl Signer {
     fn enqueue(
         &self,
         checkpoint: Checkpoint,
-        room: OwnedSemaphorePermit,
+        room: Room,
         told: OnDecision,
         span: Span,
     ) -> Submission {
@@ -388,7 +403,7 @@ impl Signer {
 
 enum Admission {
     Recorded(Box<Receipt>),
-    Room(OwnedSemaphorePermit),
+    Room(Room),
 }
 
 fn check_timestamp(checkpoint: &Checkpoint, now: DateTime<Utc>) -> Result<(), InvalidCheckpoint> {

@@ -11,6 +11,13 @@ use checkpoint::log::batch::Candidate;
 /// What RSA has come to, and who waits for it.
 pub(super) type Signed = (Result<Candidate, Refusal>, Waiting);
 
+/// A place in the queue.
+pub(super) struct Room {
+    pub(super) _place: OwnedSemaphorePermit,
+    /// Of those that streams may have.
+    pub(super) _of_streams: Option<OwnedSemaphorePermit>,
+}
+
 /// Where a checkpoint's answer goes.
 pub(super) struct Waiting {
     /// To the caller.
@@ -18,7 +25,7 @@ pub(super) struct Waiting {
     /// To whoever keeps the log.
     pub(super) told: OnDecision,
     /// Its place in the queue, given back when it is answered.
-    pub(super) room: OwnedSemaphorePermit,
+    pub(super) room: Room,
     /// Its ledger is known to have one on its way until then.
     pub(super) on_its_way: Option<Slot>,
     /// Its span in a trace.

@@ -7,7 +7,7 @@ use checkpoint::key::{Algorithm, ValidityWindow};
 use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::wire::proto::{Checkpoint, SignCheckpointRequest};
+use checkpoint_signer::wire::proto::{Checkpoint, SignCheckpointRequest, SignCheckpointsRequest};
 use futures_util::future::join_all;
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
@@ -104,6 +104,47 @@ async fn what_is_too_much_is_refused_and_may_be_retried() {
     for n in refused {
         let again = sign(replica.channel(), format!("org_{n}"), None).await;
         again.expect("there is room again");
+    }
+    replica.stop().await;
+}
+
+/// A stream that goes on until it is called off.
+fn endless(channel: &Channel, name: usize) -> tokio::task::JoinHandle<()> {
+    let items = (0..).map(move |n| {
+        let mut checkpoint = checkpoint(&format!("chk_{n}"), n, &n.to_string());
+        checkpoint.ledger_id = format!("stream_{name}");
+        SignCheckpointsRequest {
+            checkpoint: Some(checkpoint),
+            omit_content: true,
+            ..Default::default()
+        }
+    });
+    let mut client = SigningServiceClient::new(channel.clone());
+    tokio::spawn(async move {
+        let answers = client.sign_checkpoints(tokio_stream::iter(items)).await;
+        let mut answers = answers.unwrap().into_inner();
+        while answers.message().await.unwrap().is_some() {}
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_leave_room_for_single_calls_however_many_they_are() {
+    let (_folder, path, replica) = start().await;
+    let channels = [(); 2].map(|()| patient(&replica));
+    let cores = std::thread::available_parallelism().unwrap().get();
+    // Each has up to 256 items on their way, and the queue 512 places a core.
+    let streams = (0..8 * cores).map(|n| endless(&channels[n % 2], n));
+    let streams: Vec<_> = streams.collect();
+    let filled = 128 * cores;
+    while crate::judgement::sqlite_rows(&path).len() < filled {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for n in 0..10 {
+        let single = sign(replica.channel(), format!("single_{n}"), None).await;
+        single.expect("it is not refused, whatever streams bring");
+    }
+    for stream in streams {
+        stream.abort();
     }
     replica.stop().await;
 }
