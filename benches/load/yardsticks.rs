@@ -32,17 +32,21 @@ pub struct Yardsticks {
     random: SystemRandom,
     file: File,
     writes_done: u64,
-    /// Before and after the load.
-    cpu_seconds: f64,
-    /// How many signatures took that.
-    cpu_signatures: u64,
-    /// The same with all cores at it.
-    crowded_seconds: f64,
-    crowded_signatures: u64,
+    /// Before and after the load, one at a time.
+    alone: Made,
+    /// The same, as many at a time as there are cores.
+    crowded: Made,
     /// Between single calls, in microseconds.
     signatures: Histogram<u64>,
     /// Between single calls, in microseconds.
     writes: Histogram<u64>,
+}
+
+/// Raw signatures, and the CPU time that they took.
+#[derive(Clone, Copy, Default)]
+struct Made {
+    signatures: u64,
+    cpu_seconds: f64,
 }
 
 impl Yardsticks {
@@ -55,29 +59,22 @@ impl Yardsticks {
             random: SystemRandom::new(),
             file: pages(folder),
             writes_done: 0,
-            cpu_seconds: 0.0,
-            cpu_signatures: 0,
-            crowded_seconds: 0.0,
-            crowded_signatures: 0,
+            alone: Made::default(),
+            crowded: Made::default(),
             signatures: Histogram::new(3).unwrap(),
             writes: Histogram::new(3).unwrap(),
         }
     }
 
-    /// Before and after the load: one signature at a time, on one thread, while the server has nothing to do.
+    /// Before and after the load, while the server has nothing to do: one signature at a time, and then as many as there are cores, which is
+    /// how they are made under load: cores that share caches, a clock or a pipeline take longer for each.
     pub fn around_load(&mut self) {
-        let (before, start) = (cpu_seconds(std::process::id()), Instant::now());
-        while start.elapsed() < SIGN_FOR {
-            self.sign();
-            self.cpu_signatures += 1;
-        }
-        self.cpu_seconds += cpu_seconds(std::process::id()) - before;
-        self.on_all_cores();
+        self.alone = self.sign_on(1, self.alone);
+        self.crowded = self.sign_on(cores(), self.crowded);
     }
 
-    /// As many at a time as there are cores, which is how they are made under load: cores that share caches, a clock or a pipeline take
-    /// longer for each.
-    fn on_all_cores(&mut self) {
+    /// Adds what so many threads make to what was made.
+    fn sign_on(&self, threads: usize, made: Made) -> Made {
         let (before, start) = (cpu_seconds(std::process::id()), Instant::now());
         let sign = || {
             let mut signed = 0;
@@ -88,12 +85,13 @@ impl Yardsticks {
             signed
         };
         let signed: u64 = thread::scope(|scope| {
-            let threads = (0..cores()).map(|_| scope.spawn(sign));
-            let threads: Vec<_> = threads.collect();
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(sign)).collect();
             threads.into_iter().map(|t| t.join().unwrap()).sum()
         });
-        self.crowded_signatures += signed;
-        self.crowded_seconds += cpu_seconds(std::process::id()) - before;
+        Made {
+            signatures: made.signatures + signed,
+            cpu_seconds: made.cpu_seconds + cpu_seconds(std::process::id()) - before,
+        }
     }
 
     /// After each round of single calls.
@@ -129,12 +127,12 @@ impl Yardsticks {
 
     /// CPU time of one raw signature, in seconds.
     pub fn signature_cpu(&self) -> f64 {
-        self.cpu_seconds / self.cpu_signatures as f64
+        self.alone.cpu_seconds / self.alone.signatures as f64
     }
 
     /// The same while all cores make them.
     pub fn crowded_signature_cpu(&self) -> f64 {
-        self.crowded_seconds / self.crowded_signatures as f64
+        self.crowded.cpu_seconds / self.crowded.signatures as f64
     }
 
     /// How long one raw signature takes, the median, in milliseconds.

@@ -122,8 +122,9 @@ impl<T> Drop for Exit<T> {
         let mut state = self.0.state();
         state.end = End::Abandoned;
         let abandoned = std::mem::take(&mut state.places);
-        state.first += abandoned.len() as u64;
+        // What is in them tells others when it is dropped.
         drop(state);
+        drop(abandoned);
     }
 }
 
@@ -174,8 +175,8 @@ impl<T> Line<T> {
         let mut state = self.state();
         let was_due = state.is_due(self.threads);
         change(&mut state);
-        while let Some(Content::Left) = state.places.front() {
-            state.places.pop_front();
+        let left = |content: &mut Content<T>| matches!(content, Content::Left);
+        while state.places.pop_front_if(left).is_some() {
             state.first += 1;
         }
         let ends = state.end == End::Closed && state.places.is_empty();
@@ -196,20 +197,15 @@ impl<T> State<T> {
 
     fn take(&mut self, most: usize) -> Vec<T> {
         let mut taken = Vec::new();
-        while taken.len() < most {
-            match self.places.pop_front() {
-                Some(Content::Done(done)) => {
-                    self.done -= 1;
-                    taken.push(done);
-                }
-                Some(Content::Left) => {}
-                Some(Content::Awaited) => {
-                    self.places.push_front(Content::Awaited);
-                    break;
-                }
-                None => break,
-            }
+        let ended = |content: &mut Content<T>| !matches!(content, Content::Awaited);
+        while taken.len() < most
+            && let Some(content) = self.places.pop_front_if(ended)
+        {
             self.first += 1;
+            if let Content::Done(done) = content {
+                self.done -= 1;
+                taken.push(done);
+            }
         }
         taken
     }
