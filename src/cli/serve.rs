@@ -26,7 +26,7 @@ use checkpoint::fault::FieldFault;
 use checkpoint::history::rules::MaxEntryJump;
 use checkpoint::key::{Algorithm, DEFAULT_MODULUS_BITS, KeyId, ValidityWindow};
 use checkpoint::log::head::{DEFAULT_LOG, LogName};
-use checkpoint::signing::KeySecret;
+use checkpoint::signing::{KeySecret, VersionSecret};
 use checkpoint::visible::visible;
 
 const GRPC_PORT: u16 = 50051;
@@ -138,6 +138,14 @@ fn raise_open_files() {
     }
 }
 
+/// What `config check` finds in the places that are named.
+pub(super) struct PlaceFindings {
+    /// What `serve` would refuse.
+    pub(super) faults: Vec<FieldFault>,
+    /// What it would take, and warn of.
+    pub(super) oddities: Vec<FieldFault>,
+}
+
 impl Serve {
     /// Where traces go.
     pub(super) fn collector(&self) -> Option<&Collector> {
@@ -206,9 +214,10 @@ impl Serve {
         }
     }
 
-    /// What is wrong with the places and files that are named; nothing is made, and no other machine is asked.
-    pub(super) async fn faulty_places(self) -> Vec<FieldFault> {
-        let mut faults = Vec::new();
+    /// What is wrong with the places and files that are named, and what is odd about them; nothing is made, and no other machine
+    /// is asked.
+    pub(super) async fn look_at_places(self) -> PlaceFindings {
+        let (mut faults, mut oddities) = (Vec::new(), Vec::new());
         faults.extend(self.check_dev().err());
         faults.extend(self.contradictions());
         faults.extend(self.witnesses.faults());
@@ -217,11 +226,16 @@ impl Serve {
             let refused = |error: &dyn std::fmt::Display| {
                 FieldFault::new("--source", format!("file:{}: {error}", path.display()))
             };
+            let is_odd = |version: &VersionSecret| {
+                let warning = version.secret.as_ref().ok()?.oddities().warning()?;
+                Some(refused(&warning))
+            };
             match read {
                 Err(error) => faults.push(refused(&error)),
                 Ok(versions) => {
                     let wrong = versions.iter().filter_map(|v| v.secret.as_ref().err());
                     faults.extend(wrong.map(|error| refused(error)));
+                    oddities.extend(versions.iter().filter_map(is_odd));
                 }
             }
         }
@@ -242,7 +256,7 @@ impl Serve {
                     .map(|line| fault_of("--tls-certificate", line)),
             );
         }
-        faults
+        PlaceFindings { faults, oddities }
     }
 
     /// What is not meant beside what else is given.

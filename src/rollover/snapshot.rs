@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use checkpoint::key::{KeyId, KeyVersion, StagingLabel, ValidityWindow};
 use checkpoint::keyring::{Endorsement, KeyState, Keyring};
+use checkpoint::signing::Oddities;
 
 use super::StepRefusal;
 
@@ -15,6 +16,8 @@ pub struct StoredKey {
     pub version: KeyVersion,
     /// Its endorsement by the key before it.
     pub endorsement: Option<Endorsement>,
+    /// What is not written as it should be, and could be read all the same.
+    pub oddities: Oddities,
 }
 
 /// One version of the secret.
@@ -59,6 +62,16 @@ impl StoredVersion {
             Ok(key) => key.version.key_id.as_str(),
             Err(_) => &self.id,
         }
+    }
+
+    /// A sentence on what is odd about it, if anything is.
+    pub fn note(&self) -> Option<String> {
+        let warning = self.content.as_ref().ok()?.oddities.warning()?;
+        Some(format!(
+            "version {} ({}): {warning}",
+            self.id,
+            self.labels()
+        ))
     }
 
     /// Its labels for a person, `AWSCURRENT,AWSPENDING`.

@@ -197,6 +197,7 @@ impl SecretStore {
         let public = |secret: KeySecret| StoredKey {
             version: secret.version().clone(),
             endorsement: secret.endorsement().cloned(),
+            oddities: secret.oddities().clone(),
         };
         match self.fetch(id).await {
             Ok(secret) => Ok(Ok(public(secret))),

@@ -4,6 +4,7 @@
 //! What a refresh cannot read or must refuse leaves the loaded keys in force: signing ends with a window, a
 //! revocation or a source that says so, never with an outage.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::coverage;
 use super::heartbeat::{self, Beat};
 use super::in_force::{KeysInForce, SourceStatus};
 use super::memory::Memory;
-use super::refresh::Refresh;
+use super::refresh::{Refresh, ToldOddities};
 use super::refreshes::Refreshes;
 use crate::clock::Clock;
 use crate::record::{Record, RecordError, RegisterError, RevocationOutcome};
@@ -98,6 +99,7 @@ impl KeyManager {
             beats: beats.clone(),
             time: Arc::clone(&time),
             refreshes: Refreshes::new(source.poll_every()),
+            told: ToldOddities::default(),
             clock: clock.clone(),
             source: source.into(),
             record,
@@ -194,6 +196,7 @@ struct RefreshTask {
     record: Arc<dyn Record>,
     publisher: watch::Sender<Arc<KeysInForce>>,
     refreshes: Refreshes,
+    told: ToldOddities,
     metrics: Arc<Metrics>,
     asking: Asking,
     time: Arc<Timekeeper>,
@@ -364,6 +367,10 @@ impl RefreshTask {
     async fn try_refresh(&mut self) -> Result<(), SourceError> {
         let loaded = self.load().await;
         let before = self.keys();
+        // What cannot be read says nothing of what was told.
+        if loaded.is_ok() {
+            self.told.next();
+        }
         let mut next = Refresh {
             signing: Vec::new(),
             faults: Vec::new(),
@@ -375,6 +382,7 @@ impl RefreshTask {
                     return Err(SourceError::Unavailable(error.to_string()));
                 }
             },
+            told: mem::take(&mut self.told),
         };
         let mut outcome = Ok(());
         match loaded {
@@ -395,6 +403,7 @@ impl RefreshTask {
         if !next.faults.is_empty() {
             next.keep(&before);
         }
+        self.told = next.told;
         let now = self.clock.now();
         let last_success = match next.faults.is_empty() {
             true => Some(now),

@@ -1,5 +1,7 @@
 //! A refresh in the making: what of the source's versions is good, and what is not.
 
+use std::collections::BTreeSet;
+use std::mem;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -9,7 +11,35 @@ use crate::record::{Record, RegisterError};
 use crate::telemetry::Metrics;
 use checkpoint::key::StagingLabel;
 use checkpoint::keyring::Keyring;
-use checkpoint::signing::{SigningKey, VersionSecret};
+use checkpoint::signing::{KeySecret, SigningKey, VersionSecret};
+
+/// What was logged of versions that could be read and are not written as they should be: their fingerprints and the warning.
+#[derive(Default)]
+pub(super) struct ToldOddities {
+    before: BTreeSet<(String, String)>,
+    now: BTreeSet<(String, String)>,
+}
+
+impl ToldOddities {
+    /// Logs what is odd about a version, unless the refresh before did.
+    fn tell(&mut self, labels: &str, secret: &KeySecret) {
+        let Some(warning) = secret.oddities().warning() else {
+            return;
+        };
+        let version = secret.version();
+        let told = (version.fingerprint().to_string(), warning);
+        if !self.before.contains(&told) && !self.now.contains(&told) {
+            let (key_id, warning) = (&version.key_id, &told.1);
+            tracing::warn!(labels, %key_id, warning, "the secret is not written as it should be");
+        }
+        self.now.insert(told);
+    }
+
+    /// The next refresh begins: what the source no longer has may be told again.
+    pub(super) fn next(&mut self) {
+        self.before = mem::take(&mut self.now);
+    }
+}
 
 /// A refresh in the making.
 pub(super) struct Refresh {
@@ -17,6 +47,7 @@ pub(super) struct Refresh {
     pub(super) signing: Vec<Arc<SigningKey>>,
     pub(super) faults: Vec<String>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) told: ToldOddities,
 }
 
 impl Refresh {
@@ -49,6 +80,7 @@ impl Refresh {
                 "members of the secret are not known and ignored"
             );
         }
+        self.told.tell(&labels, &secret);
         let version = secret.version().clone();
         let key_id = version.key_id.clone();
         let fault = |error: &dyn std::fmt::Display| format!("{labels}: {error}");

@@ -80,8 +80,8 @@ impl KeySource for FileSource {
         let path = self.path.clone();
         // Validating keys is RSA arithmetic: not for the reactor.
         tokio::task::spawn_blocking(move || {
-            let text = read(&path).map_err(SourceError::Unavailable)?;
-            Ok(VersionSecret::parse_file(&text)?)
+            let bytes = read(&path).map_err(SourceError::Unavailable)?;
+            Ok(VersionSecret::parse_file(&bytes)?)
         })
         .await
         .map_err(|_| SourceError::Unavailable("the task that reads it was ended".into()))?
@@ -97,7 +97,7 @@ impl KeySource for FileSource {
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, String> {
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let shown = path.display();
     let failed = |error: std::io::Error| format!("{shown}: {error}");
     let mut file = files::open_regular(path).map_err(failed)?;
@@ -113,10 +113,10 @@ fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     }
     // With room for all from the start: a buffer that grows leaves copies behind.
     let capacity = usize::try_from(metadata.len()).unwrap_or_default() + 1;
-    let mut text = Zeroizing::new(String::with_capacity(capacity));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     file.by_ref()
         .take(metadata.len())
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(failed)?;
-    Ok(text)
+    Ok(bytes)
 }

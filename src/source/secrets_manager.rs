@@ -242,20 +242,17 @@ pub(crate) fn parse_secret(
     mut output: GetSecretValueOutput,
     secret_id: &str,
 ) -> Result<KeySecret, SecretError> {
-    let text = take_text(&mut output);
+    let bytes = take_bytes(&mut output);
     // An ARN is not the name that the documentation form repeats; the answer has both.
     let name = output.name.as_deref().unwrap_or(secret_id);
-    KeySecret::parse(&text, Some(name))
+    KeySecret::parse(&bytes, Some(name))
 }
 
-/// Takes the text out of an answer, so that it is wiped.
-fn take_text(output: &mut GetSecretValueOutput) -> Zeroizing<String> {
+/// Takes what an answer holds out of it, so that it is wiped.
+fn take_bytes(output: &mut GetSecretValueOutput) -> Zeroizing<Vec<u8>> {
     match (output.secret_string.take(), output.secret_binary.take()) {
-        (Some(text), _) => Zeroizing::new(text),
-        (None, Some(bytes)) => {
-            let bytes = Zeroizing::new(bytes.into_inner());
-            Zeroizing::new(str::from_utf8(&bytes).unwrap_or_default().to_owned())
-        }
+        (Some(text), _) => Zeroizing::new(text.into_bytes()),
+        (None, Some(bytes)) => Zeroizing::new(bytes.into_inner()),
         (None, None) => Zeroizing::default(),
     }
 }
@@ -267,7 +264,12 @@ pub(crate) async fn secret_text(secret_id: &str) -> Result<Zeroizing<String>, St
     let late = |_| "no answer in time".to_owned();
     let answer = tokio::time::timeout(LOAD_TIMEOUT, get.send()).await;
     match answer.map_err(late)? {
-        Ok(mut answer) => Ok(take_text(&mut answer)),
+        Ok(mut answer) => {
+            let bytes = take_bytes(&mut answer);
+            Ok(Zeroizing::new(
+                str::from_utf8(&bytes).unwrap_or_default().to_owned(),
+            ))
+        }
         Err(error) => Err(source.explain(&error).to_string()),
     }
 }

@@ -46,6 +46,7 @@ fn stored(key_id: &str, from: &str, until: &str, stages: &[StagingLabel]) -> Sto
         content: Ok(StoredKey {
             version: version(key_id, window(from, until)),
             endorsement: None,
+            oddities: Default::default(),
         }),
     }
 }
@@ -394,7 +395,7 @@ proptest! {
         let last = ValidityWindow::new(day(from), day(from + length)).unwrap();
         let now = day(from) + TimeDelta::seconds((length as f64 * 86_400.0 * into) as i64);
         let mut keys = current("key-1", "2025-01-01", "2026-01-01");
-        keys.versions[0].content = Ok(StoredKey { version: version("key-1", last), endorsement: None });
+        keys.versions[0].content = Ok(StoredKey { version: version("key-1", last), endorsement: None, oddities: Default::default() });
         let next = Proposal::new(&keys, &[], &Overrides::default(), now).unwrap().window;
         prop_assert_eq!(next.from(), last.until());
         let difference = (next.until() - next.from()) - (last.until() - last.from());

@@ -1,4 +1,4 @@
-//! What `openssl` signs and verifies beside the core.
+//! What `openssl` signs and verifies beside the core, and what it mends of its keys.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,4 +10,5 @@
 )]
 
 mod interoperability;
+mod mended;
 mod support;

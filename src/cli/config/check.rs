@@ -22,17 +22,20 @@ pub(in crate::cli) async fn run(given: ArgMatches) -> Result<(), Failure> {
     for setting in &settings.all {
         faults.extend(unreadable(setting));
     }
+    let mut warnings = Vec::new();
     if let Some(serve) = serve {
-        let places = serve.faulty_places().await;
+        let places = serve.look_at_places().await;
+        warnings = places.oddities;
         // A flag whose file cannot be read was told already.
         let told: Vec<String> = faults.iter().map(|fault| flag(&fault.field)).collect();
         faults.extend(
             places
+                .faults
                 .into_iter()
                 .filter(|fault| !told.contains(&flag(&fault.field))),
         );
     }
-    show(&settings, &faults, format)?;
+    show(&settings, &faults, &warnings, format)?;
     match faults.is_empty() {
         true => Ok(()),
         false => Err(Failure::Shown),
@@ -64,14 +67,22 @@ fn unreadable(setting: &Setting) -> Vec<FieldFault> {
     setting.files().iter().filter_map(fault).collect()
 }
 
-fn show(settings: &Settings, faults: &[FieldFault], format: Format) -> Result<(), Failure> {
+fn show(
+    settings: &Settings,
+    faults: &[FieldFault],
+    warnings: &[FieldFault],
+    format: Format,
+) -> Result<(), Failure> {
     if format == Format::Json {
         let all: Vec<_> = settings.all.iter().map(as_json).collect();
-        let faults: Vec<_> = faults
-            .iter()
-            .map(|fault| json!({ "field": fault.field, "problem": fault.problem }))
-            .collect();
-        return print_json(&json!({ "settings": all, "faults": faults }));
+        let told = |found: &[FieldFault]| -> serde_json::Value {
+            found
+                .iter()
+                .map(|fault| json!({ "field": fault.field, "problem": fault.problem }))
+                .collect()
+        };
+        let (faults, warnings) = (told(faults), told(warnings));
+        return print_json(&json!({ "settings": all, "faults": faults, "warnings": warnings }));
     }
     let rows: Vec<_> = settings
         .all
@@ -95,6 +106,9 @@ fn show(settings: &Settings, faults: &[FieldFault], format: Format) -> Result<()
         }
     }
     text.push('\n');
+    for warning in warnings {
+        text.push_str(&format!("warning: {}\n", visible(&warning.to_string())));
+    }
     for fault in faults {
         text.push_str(&format!("fault: {}\n", visible(&fault.to_string())));
     }

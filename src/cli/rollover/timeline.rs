@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::rollover::{Overview, Phase, Replica, TimelineKey, days};
+use crate::rollover::{Overview, Phase, Replica, StoredVersion, TimelineKey, days};
 use checkpoint::key::{StagingLabel, instant_text};
 use checkpoint::keyring::KeyState;
 use checkpoint::visible::visible;
@@ -63,6 +63,13 @@ pub(super) fn text(status: &Overview, now: DateTime<Utc>) -> String {
     for warning in warnings {
         text.push_str(&format!("WARNING: {}\n", visible(&warning.to_string())));
     }
+    let notes: Vec<String> = notes(status).collect();
+    if !notes.is_empty() {
+        text.push('\n');
+    }
+    for note in notes {
+        text.push_str(&format!("NOTE {}\n", visible(&note)));
+    }
     text.push_str(&format!("\nnext: {}\n", visible(&status.next(now))));
     text
 }
@@ -103,8 +110,15 @@ pub(super) fn json(status: &Overview, now: DateTime<Utc>) -> Value {
         "servers": replicas.collect::<Vec<_>>(),
         "not_checked": status.not_checked.iter().collect::<Vec<_>>(),
         "warnings": warnings.map(ToString::to_string).collect::<Vec<_>>(),
+        "notes": notes(status).collect::<Vec<_>>(),
         "next": status.next(now),
     })
+}
+
+/// What is odd about the secret's versions. It is no warning: nothing need be done before the next key comes.
+fn notes(status: &Overview) -> impl Iterator<Item = String> {
+    let versions = status.snapshot.versions.iter();
+    versions.filter_map(StoredVersion::note)
 }
 
 fn stages(span: &TimelineKey) -> Vec<&str> {

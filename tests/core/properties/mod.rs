@@ -1,5 +1,6 @@
 //! Properties of all inputs, tried on many random ones.
 
+mod odd_pem;
 mod parsing;
 mod signing;
 mod tampering;

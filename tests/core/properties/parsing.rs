@@ -40,9 +40,9 @@ fn read_everything(bytes: &[u8]) {
     let _ = PublicKey::from_components(bytes, bytes);
     let text = String::from_utf8_lossy(bytes);
     let _ = DetachedJws::parse(&text);
-    let _ = KeySecret::parse(&text, None);
-    let _ = KeySecret::parse(&text, Some("name"));
-    let _ = VersionSecret::parse_file(&text);
+    let _ = KeySecret::parse(bytes, None);
+    let _ = KeySecret::parse(bytes, Some("name"));
+    let _ = VersionSecret::parse_file(bytes);
     let _ = PublicKey::from_pem(&text);
     let _ = text.parse::<Timestamp>();
     let _ = text.parse::<CumulativeHash>();

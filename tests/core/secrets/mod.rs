@@ -2,8 +2,12 @@
 //! the key; `support::secret::assert_refused` checks both for every case.
 
 mod accepted;
+mod coats;
 mod conflicts;
 mod documents;
 mod files;
 mod keys;
+mod met;
+mod odd;
+mod other;
 mod silence;

@@ -5,6 +5,8 @@
 
 mod algorithm;
 mod coverage;
+#[cfg(feature = "aws-lc-rs")]
+mod der;
 mod fingerprint;
 #[cfg(feature = "aws-lc-rs")]
 mod private;
@@ -16,9 +18,11 @@ use crate::identifier::identifier;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use coverage::{WARN_DAYS, covered_until};
+#[cfg(feature = "aws-lc-rs")]
+pub(crate) use der::{DerKind, declared_size};
 pub use fingerprint::{Fingerprint, FingerprintError};
 #[cfg(feature = "aws-lc-rs")]
-pub use private::{DEFAULT_MODULUS_BITS, PrivateKey, PrivateKeyError, SignError};
+pub use private::{DEFAULT_MODULUS_BITS, OtherAlgorithm, PrivateKey, PrivateKeyError, SignError};
 pub use public::{
     MAX_MODULUS_BITS, MIN_MODULUS_BITS, MIN_PUBLIC_EXPONENT, PublicKey, PublicKeyError,
 };

@@ -5,6 +5,8 @@
 //! all memory that it frees (OPENSSL_free). Intermediate results of the rsa crate are freed as they are; the
 //! allocator of the binary (`src/main.rs`) wipes these.
 
+use std::fmt;
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair};
@@ -15,6 +17,7 @@ use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::algorithm::Algorithm;
+use super::der::DerKind;
 use super::public::{self, PublicKey, PublicKeyError};
 use crate::fault::excerpt;
 
@@ -24,6 +27,10 @@ pub const DEFAULT_MODULUS_BITS: usize = 3072;
 
 /// Longest label that an error repeats: those of RFC 7468 have up to 21 characters, and a line of a key has 64.
 const MAX_LABEL_BYTES: usize = 24;
+
+/// id-RSASSA-PSS (RFC 4055, section 1.2).
+const PSS_OID: pkcs8::ObjectIdentifier =
+    pkcs8::ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 
 /// The message of the trial signature that every key makes when it is loaded.
 const TRIAL_MESSAGE: &[u8] = b"checkpoint-signer: trial signature of a key that was just loaded";
@@ -47,9 +54,21 @@ pub enum PrivateKeyError {
     /// The key is encrypted.
     #[error("is encrypted; expected an unencrypted key, since the secret store protects it")]
     Encrypted,
-    /// The PKCS#8 document holds a key of another algorithm.
-    #[error("is a PKCS#8 key of the algorithm {0}; expected rsaEncryption (1.2.840.113549.1.1.1)")]
-    NotRsa(String),
+    /// The key is of another algorithm.
+    #[error("is {0}; expected an RSA key (rsaEncryption, 1.2.840.113549.1.1.1)")]
+    NotRsa(OtherAlgorithm),
+    /// The PKCS#8 document says that the key may make RSASSA-PSS signatures alone (RFC 4055, section 1.2).
+    #[error(
+        "is an RSA key marked for RSASSA-PSS alone (1.2.840.113549.1.1.10); expected rsaEncryption (1.2.840.113549.1.1.1), which \
+         makes the same signatures"
+    )]
+    PssOnly {
+        /// The byte at which the key itself stands in the document.
+        at: usize,
+    },
+    /// The modulus is the product of more than two primes (RFC 8017, section 3.2).
+    #[error("is an RSA key of more than two primes; expected two, and none can be made of it")]
+    MultiPrime,
     /// The document inside of the PEM is broken.
     #[error("is not a complete {0} document; expected DER as in RFC 8017 or RFC 5958")]
     Der(&'static str),
@@ -68,6 +87,33 @@ pub enum PrivateKeyError {
     /// The key in force cannot endorse it.
     #[error("cannot be endorsed: {0}")]
     Endorsement(#[from] SignError),
+}
+
+/// An algorithm that is not RSA: its name where it is a known one, and its object identifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherAlgorithm(String);
+
+impl OtherAlgorithm {
+    fn of(oid: &pkcs8::ObjectIdentifier) -> Self {
+        let oid = oid.to_string();
+        let name = match oid.as_str() {
+            "1.2.840.10045.2.1" => "an EC key",
+            "1.3.101.110" => "an X25519 key",
+            "1.3.101.111" => "an X448 key",
+            "1.3.101.112" => "an Ed25519 key",
+            "1.3.101.113" => "an Ed448 key",
+            "1.2.840.10040.4.1" => "a DSA key",
+            "1.2.840.113549.1.3.1" => "a Diffie-Hellman key",
+            _ => "a key of another algorithm",
+        };
+        Self(format!("{name} ({oid})"))
+    }
+}
+
+impl fmt::Display for OtherAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// An RSA private key that passed full validation and a trial signature. Not `Clone`, not `Debug`.
@@ -98,15 +144,35 @@ impl PrivateKey {
             SecretDocument::from_pem(pem).map_err(|_| PrivateKeyError::Der(kind))?;
         match kind {
             "PKCS#1" => Self::from_pkcs1(document.as_bytes()),
-            _ => {
-                let info = PrivateKeyInfoRef::from_der(document.as_bytes())
-                    .map_err(|_| PrivateKeyError::Der(kind))?;
-                if info.algorithm.oid != pkcs1::ALGORITHM_OID {
-                    return Err(PrivateKeyError::NotRsa(info.algorithm.oid.to_string()));
-                }
-                Self::from_pkcs1(info.private_key.as_bytes())
-            }
+            _ => Self::from_pkcs8(document.as_bytes()),
         }
+    }
+
+    /// Reads the DER of PKCS#1 or PKCS#8, whichever it is.
+    ///
+    /// # Errors
+    /// As [`PrivateKey::from_pem`].
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self, PrivateKeyError> {
+        match DerKind::of(der) {
+            Some(DerKind::Pkcs8 { .. }) => Self::from_pkcs8(der),
+            _ => Self::from_pkcs1(der),
+        }
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, PrivateKeyError> {
+        let incomplete = || PrivateKeyError::Der("PKCS#8");
+        let info = PrivateKeyInfoRef::from_der(der).map_err(|_| incomplete())?;
+        let oid = info.algorithm.oid;
+        if oid == PSS_OID {
+            let Some(DerKind::Pkcs8 { at }) = DerKind::of(der) else {
+                return Err(incomplete());
+            };
+            return Err(PrivateKeyError::PssOnly { at });
+        }
+        if oid != pkcs1::ALGORITHM_OID {
+            return Err(PrivateKeyError::NotRsa(OtherAlgorithm::of(&oid)));
+        }
+        Self::from_pkcs1(info.private_key.as_bytes())
     }
 
     /// Generates a key with e = 65537, by the rsa crate and the operating system's randomness, and gives it
@@ -128,8 +194,11 @@ impl PrivateKey {
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, PrivateKeyError> {
-        let key = pkcs1::RsaPrivateKeyRef::from_der(der)
-            .map_err(|_| PrivateKeyError::Der("RSAPrivateKey"))?;
+        if DerKind::of(der) == Some(DerKind::MultiPrime) {
+            return Err(PrivateKeyError::MultiPrime);
+        }
+        let key =
+            pkcs1::RsaPrivateKeyRef::from_der(der).map_err(|_| PrivateKeyError::Der("PKCS#1"))?;
         let (n, e) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
         public::check_bounds(n, e)?;
         let pair = RsaKeyPair::from_components(&KeyPairComponents {

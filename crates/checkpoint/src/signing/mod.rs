@@ -3,7 +3,12 @@
 //! A [`SigningKey`] cannot be cloned or printed, and signs only through an [`OpenKey`], which exists only for an instant inside of
 //! the key's window. An expired key has no `sign`.
 
+mod armor;
+mod envelope;
+mod json;
+mod missing;
 mod secret;
+mod unicode;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
@@ -12,6 +17,7 @@ use crate::jws::{DetachedJws, EmbeddedJws, JwsType, ProtectedHeader};
 use crate::key::{KeyId, KeyVersion, PrivateKey, SignError, ValidityWindow};
 use crate::keyring::{Endorsement, Keyring};
 
+pub use armor::{Oddities, Oddity};
 pub use secret::{KeySecret, MAX_SECRET_BYTES, SecretError, VersionSecret};
 
 /// Why a key cannot be opened at an instant.

@@ -7,17 +7,17 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::{OpenKey, SigningKey};
+use super::armor::{self, Oddities, Oddity};
+use super::json::{Members, may_be_key, quoted, unescape};
+use super::{OpenKey, SigningKey, envelope, missing};
 use crate::fault::{self, Faults, FieldFault};
 use crate::identifier::IdentifierError;
-use crate::key::Algorithm;
 use crate::key::{
-    KeyId, KeyVersion, PrivateKey, PrivateKeyError, StagingLabel, ValidityWindow, instant_text,
-    parse_instant,
+    Algorithm, KeyId, KeyVersion, PrivateKey, PrivateKeyError, StagingLabel, ValidityWindow,
+    instant_text, parse_instant,
 };
 use crate::keyring::Endorsement;
 
@@ -27,12 +27,11 @@ pub const MAX_SECRET_BYTES: usize = 65_536;
 /// Longest value of a member that is no key: longer than any name or date.
 const MAX_PLAIN_BYTES: usize = 128;
 
-/// Longest run of base64 characters that an error repeats: longer than the words of names, much shorter than
-/// a line of PEM.
-const MAX_RUN: usize = 24;
-
 /// Longest staging label in bytes: Secrets Manager's own bound (AWS, UpdateSecretVersionStage).
 const MAX_LABEL_BYTES: usize = 256;
+
+/// How deep a document may stand in others that a console made around it.
+const MAX_DEPTH: usize = 3;
 
 const MEMBERS: [&str; 6] = [
     "private_key",
@@ -50,8 +49,21 @@ const STAGES_MEMBER: &str = "version_stages";
 pub struct SecretError(pub Vec<FieldFault>);
 
 impl SecretError {
-    fn one(field: &str, problem: impl Into<String>) -> Self {
+    pub(super) fn one(field: &str, problem: impl Into<String>) -> Self {
         Self(vec![FieldFault::new(field, problem)])
+    }
+
+    /// serde's own message may repeat the text, so that only the place is told.
+    pub(super) fn not_json(error: &serde_json::Error, text: &str) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let instead = envelope::instead(text);
+        Self::one(
+            "secret",
+            format!(
+                "is not the JSON that is expected (line {line}, column {column}); \
+                 expected an object with private_key, key_id, valid_from and valid_until{instead}"
+            ),
+        )
     }
 }
 
@@ -61,6 +73,7 @@ pub struct KeySecret {
     private: PrivateKey,
     endorsement: Option<Endorsement>,
     unknown_members: Vec<String>,
+    oddities: Oddities,
 }
 
 /// One version of a source, good or bad, with its staging labels.
@@ -75,16 +88,32 @@ impl KeySecret {
     /// Reads `{"private_key", "key_id", "valid_from", "valid_until"}`, also in the documentation form
     /// `{"name", "value"}`, whose name must then be `expected_name` where one is expected.
     ///
+    /// What is not written as it should be, and leaves no doubt all the same, is read; [`KeySecret::oddities`] tells of it.
+    ///
     /// # Errors
     /// [`SecretError`] names every member that is wrong.
-    pub fn parse(text: &str, expected_name: Option<&str>) -> Result<Self, SecretError> {
-        check_size(text)?;
-        Self::from_members(Members::parse(text)?, expected_name)
+    pub fn parse(
+        document: impl AsRef<[u8]>,
+        expected_name: Option<&str>,
+    ) -> Result<Self, SecretError> {
+        let bytes = document.as_ref();
+        check_size(bytes.len())?;
+        let mut oddities = Oddities::default();
+        let text = envelope::open(bytes, &mut oddities)?;
+        let members = Members::parse(&text)?;
+        let mut secret = Self::from_members(members, expected_name, MAX_DEPTH)?;
+        secret.oddities.extend(&oddities);
+        Ok(secret)
     }
 
-    fn from_members(members: Members, expected_name: Option<&str>) -> Result<Self, SecretError> {
-        if members.get("private_key").is_none()
-            && let (Some(name), Some(value)) = (members.get("name"), members.get("value"))
+    fn from_members(
+        members: Members<'_>,
+        expected_name: Option<&str>,
+        depth: usize,
+    ) -> Result<Self, SecretError> {
+        let is_documentation = members.get("private_key").is_none();
+        if let (true, Some(name), Some(value)) =
+            (is_documentation, members.get("name"), members.get("value"))
         {
             if let Some(expected) = expected_name
                 && plain(Some(name)).ok().as_deref() != Some(expected)
@@ -92,24 +121,54 @@ impl KeySecret {
                 let problem = format!("is not the name asked for; expected {expected:?}");
                 return Err(SecretError::one("name", problem));
             }
-            return Self::from_value(Members::parse(value.get())?);
+            return match inner_document(value) {
+                Some(inner) => Self::from_inner(&inner, expected_name, depth),
+                None => Self::from_value(Members::parse(value.get())?),
+            };
         }
-        Self::from_value(members)
+        match sole_document(&members) {
+            Some(inner) => Self::from_inner(&inner, expected_name, depth),
+            None => Self::from_value(members),
+        }
     }
 
-    fn from_value(members: Members) -> Result<Self, SecretError> {
-        let mut faults = Faults::default();
-        let private = faults.take("private_key", private_key(members.get("private_key")));
-        let key_id = faults.take("key_id", key_id(members.get("key_id")));
+    /// Reads the document that is the value of a member.
+    fn from_inner(
+        text: &str,
+        expected_name: Option<&str>,
+        depth: usize,
+    ) -> Result<Self, SecretError> {
+        let Some(depth) = depth.checked_sub(1) else {
+            let problem = "is a document in a document in a document; expected it alone";
+            return Err(SecretError::one("secret", problem));
+        };
+        let mut oddities = Oddities::default();
+        let text = envelope::open(text.as_bytes(), &mut oddities)?;
+        let mut secret = Self::from_members(Members::parse(&text)?, expected_name, depth)?;
+        oddities.note(Oddity::KeyValue);
+        secret.oddities.extend(&oddities);
+        Ok(secret)
+    }
+
+    fn from_value(members: Members<'_>) -> Result<Self, SecretError> {
+        let (mut faults, mut oddities) = (Faults::default(), Oddities::default());
+        let private = faults.take("private_key", private_key(&members, &mut oddities));
+        let key_id = faults.take("key_id", key_id(&members));
         let algorithm = match members.get("algorithm") {
             None => Some(Algorithm::default()),
-            found => faults.take("algorithm", parsed(found)),
+            Some(found) => faults.take("algorithm", parsed(found)),
         };
         let endorsement = match members.get("endorsement") {
             None => None,
-            found => faults.take("endorsement", endorsement(found)),
+            Some(found) => faults.take("endorsement", endorsement(found)),
         };
-        let mut instant = |name| faults.take(name, parsed_by(members.get(name), parse_instant));
+        let mut instant = |name| {
+            let instant = missing::required(&members, name);
+            faults.take(
+                name,
+                instant.and_then(|found| parsed_by(found, parse_instant)),
+            )
+        };
         let (from, until) = (instant("valid_from"), instant("valid_until"));
         let window = match (from, until) {
             (Some(from), Some(until)) => {
@@ -132,7 +191,8 @@ impl KeySecret {
             },
             private,
             endorsement,
-            unknown_members: members.unknown(),
+            unknown_members: unknown(&members),
+            oddities,
         })
     }
 
@@ -162,6 +222,7 @@ impl KeySecret {
             private,
             endorsement,
             unknown_members: Vec::new(),
+            oddities: Oddities::default(),
         };
         Ok((secret.document(&pem), secret))
     }
@@ -181,6 +242,11 @@ impl KeySecret {
         &self.unknown_members
     }
 
+    /// What was not written as it should be, and could be read all the same.
+    pub fn oddities(&self) -> &Oddities {
+        &self.oddities
+    }
+
     /// The key, ready to be opened inside of its window.
     pub fn into_signing_key(self) -> SigningKey {
         SigningKey::new(self.version, self.private)
@@ -193,18 +259,26 @@ impl VersionSecret {
     ///
     /// # Errors
     /// [`SecretError`] when the text as a whole cannot be read, or a label stands on two versions.
-    pub fn parse_file(text: &str) -> Result<Vec<Self>, SecretError> {
+    pub fn parse_file(file: impl AsRef<[u8]>) -> Result<Vec<Self>, SecretError> {
         // As many versions as a century of yearly rollovers has.
-        if text.len() > 100 * MAX_SECRET_BYTES {
-            return Err(too_large(text.len(), 100 * MAX_SECRET_BYTES));
+        let (bytes, most) = (file.as_ref(), 100 * MAX_SECRET_BYTES);
+        if bytes.len() > most {
+            return Err(too_large(bytes.len(), most));
         }
-        if !text.trim_start().starts_with('[') {
+        let mut oddities = Oddities::default();
+        let opened = envelope::open(bytes, &mut oddities);
+        let Some(text) = opened
+            .as_ref()
+            .ok()
+            .filter(|text| text.trim_start().starts_with('['))
+        else {
             return Ok(vec![Self {
                 stages: vec![StagingLabel::Current],
-                secret: KeySecret::parse(text, None),
+                secret: KeySecret::parse(bytes, None),
             }]);
-        }
-        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
+        };
+        let items: Vec<&RawValue> =
+            serde_json::from_str(text).map_err(|error| SecretError::not_json(&error, text))?;
         let mut versions = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
             let in_item = |error: SecretError| {
@@ -213,13 +287,14 @@ impl VersionSecret {
                 };
                 SecretError(error.0.into_iter().map(at).collect())
             };
-            check_size(item.get()).map_err(in_item)?;
+            check_size(item.get().len()).map_err(in_item)?;
             let members = Members::parse(item.get()).map_err(in_item)?;
             let stages = stages(&members).map_err(in_item)?;
-            versions.push(Self {
-                stages,
-                secret: KeySecret::from_members(members, None).map_err(in_item),
-            });
+            let mut secret = KeySecret::from_members(members, None, MAX_DEPTH).map_err(in_item);
+            if let Ok(secret) = &mut secret {
+                secret.oddities.extend(&oddities);
+            }
+            versions.push(Self { stages, secret });
         }
         let mut labels: Vec<&StagingLabel> = versions.iter().flat_map(|v| &v.stages).collect();
         labels.sort();
@@ -261,11 +336,11 @@ impl KeySecret {
     }
 }
 
-fn check_size(text: &str) -> Result<(), SecretError> {
-    if text.len() > MAX_SECRET_BYTES {
-        return Err(too_large(text.len(), MAX_SECRET_BYTES));
+fn check_size(bytes: usize) -> Result<(), SecretError> {
+    match bytes > MAX_SECRET_BYTES {
+        true => Err(too_large(bytes, MAX_SECRET_BYTES)),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 fn too_large(found: usize, most: usize) -> SecretError {
@@ -275,68 +350,32 @@ fn too_large(found: usize, most: usize) -> SecretError {
     )
 }
 
-/// serde's own message may repeat the text, so that only the place is told.
-fn not_json(error: serde_json::Error) -> SecretError {
-    let (line, column) = (error.line(), error.column());
-    SecretError::one(
-        "secret",
-        format!(
-            "is not the JSON that is expected (line {line}, column {column}); \
-             expected an object with private_key, key_id, valid_from and valid_until"
-        ),
-    )
+fn unknown(members: &Members<'_>) -> Vec<String> {
+    members
+        .names()
+        .filter(|name| !MEMBERS.contains(name) && *name != STAGES_MEMBER)
+        .map(quoted)
+        .collect()
 }
 
-/// The members of an object, borrowed from the text.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'a> Members<'a> {
-    fn parse(text: &'a str) -> Result<Self, SecretError> {
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let members = reader
-            .deserialize_map(MembersVisitor)
-            .and_then(|members| reader.end().map(|()| members))
-            .map_err(not_json)?;
-        let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
-        if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
-            let name = quoted(name);
-            let problem = format!("{name} stands there twice; expected each member once");
-            return Err(SecretError::one("secret", problem));
-        }
-        Ok(Self(members))
-    }
-
-    fn get(&self, name: &str) -> Option<&'a RawValue> {
-        let found = self.0.iter().find(|(found, _)| found == name);
-        found.map(|(_, value)| *value)
-    }
-
-    fn unknown(&self) -> Vec<String> {
-        let names = self.0.iter().map(|(name, _)| name.as_str());
-        names
-            .filter(|name| !MEMBERS.contains(name) && *name != STAGES_MEMBER)
-            .map(quoted)
-            .collect()
-    }
+/// The document that a member holds as a string, if it does.
+fn inner_document(member: &RawValue) -> Option<Zeroizing<String>> {
+    let text = unescape(member.get())?;
+    let is_object = text.trim_start().starts_with('{') && text.contains("private_key");
+    is_object.then_some(text)
 }
 
-struct MembersVisitor;
-
-impl<'a> Visitor<'a> for MembersVisitor {
-    type Value = Vec<(String, &'a RawValue)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(members)
-    }
+/// The document that is the value of one member alone, beside none that belongs to a document itself.
+fn sole_document(members: &Members<'_>) -> Option<Zeroizing<String>> {
+    let mut found = members
+        .iter()
+        .filter_map(|(name, value)| Some((name, inner_document(value)?)));
+    let (name, inner) = found.next()?;
+    let mut others = members.names().filter(|other| *other != name);
+    let is_sole = found.next().is_none() && !others.any(|other| MEMBERS.contains(&other));
+    // The key file of a service account in private_key has no name and no window: its PEM alone is meant.
+    let is_document = name != "private_key" || inner.contains("\"key_id\"");
+    (is_sole && is_document).then_some(inner)
 }
 
 /// A member that holds a name or a date. Whatever looks like a key in the wrong place is not repeated.
@@ -351,15 +390,15 @@ fn plain(member: Option<&RawValue>) -> Result<String, String> {
     serde_json::from_str(raw).map_err(|_| "is not a string; expected one".into())
 }
 
-fn parsed<T: FromStr<Err: fmt::Display>>(member: Option<&RawValue>) -> Result<T, String> {
+fn parsed<T: FromStr<Err: fmt::Display>>(member: &RawValue) -> Result<T, String> {
     parsed_by(member, str::parse)
 }
 
 fn parsed_by<T, E: fmt::Display>(
-    member: Option<&RawValue>,
+    member: &RawValue,
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<T, String> {
-    let text = plain(member)?;
+    let text = plain(Some(member))?;
     parse(&text).map_err(|error| {
         if may_be_key(&text) {
             "holds what may be a part of a key; expected one short name or date".into()
@@ -370,70 +409,32 @@ fn parsed_by<T, E: fmt::Display>(
 }
 
 /// A name that could be taken for a fingerprint is told as such: that error does not repeat it.
-fn key_id(member: Option<&RawValue>) -> Result<KeyId, String> {
+fn key_id(members: &Members<'_>) -> Result<KeyId, String> {
+    let member = missing::required(members, "key_id")?;
     let taken_for_fingerprint = IdentifierError::Fingerprint;
-    match plain(member).map(|text| text.parse::<KeyId>()) {
+    match plain(Some(member)).map(|text| text.parse::<KeyId>()) {
         Ok(Err(error)) if error == taken_for_fingerprint => Err(error.to_string()),
         _ => parsed(member),
     }
 }
 
-/// Quotes a name for an error or a log, unless it may be a key in the wrong place.
-fn quoted(name: &str) -> String {
-    if may_be_key(name) {
-        format!("a name of {} bytes, not repeated here,", name.len())
-    } else {
-        fault::excerpt(name)
-    }
-}
-
-fn may_be_key(text: &str) -> bool {
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    let mut runs = text.split(|c| !is_base64(c));
-    text.contains("-----") || runs.any(|run| run.len() > MAX_RUN)
-}
-
 /// A JWS is public, and longer than what [`plain`] reads.
-fn endorsement(member: Option<&RawValue>) -> Result<Endorsement, String> {
-    let text = member.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let text = text.ok_or("is not a string; expected a JWS")?;
+fn endorsement(member: &RawValue) -> Result<Endorsement, String> {
+    let text: String =
+        serde_json::from_str(member.get()).map_err(|_| "is not a string; expected a JWS")?;
     Endorsement::parse(&text).map_err(|error| error.to_string())
 }
 
-fn private_key(member: Option<&RawValue>) -> Result<PrivateKey, String> {
-    let raw = member.ok_or("is missing; expected an RSA private key as PEM")?;
-    let pem = unescape(raw.get()).ok_or("is not a string that PEM may be; expected PEM")?;
-    PrivateKey::from_pem(&pem).map_err(|error| error.to_string())
-}
-
-/// Reads a JSON string of ASCII into a buffer that is wiped. serde_json would leave a copy in its own.
-fn unescape(raw: &str) -> Option<Zeroizing<String>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    let mut text = Zeroizing::new(String::with_capacity(inner.len()));
-    let mut rest = inner.chars();
-    while let Some(c) = rest.next() {
-        let c = match c {
-            '\\' => match rest.next()? {
-                'n' => '\n',
-                'r' => '\r',
-                't' => '\t',
-                'u' => {
-                    let digits = rest.as_str().get(..4)?;
-                    let code = u8::from_str_radix(digits, 16).ok()?;
-                    rest.nth(3)?;
-                    char::from(code)
-                }
-                c @ ('"' | '\\' | '/') => c,
-                _ => return None,
-            },
-            c => c,
-        };
-        if !c.is_ascii() {
-            return None;
-        }
-        text.push(c);
+fn private_key(members: &Members<'_>, oddities: &mut Oddities) -> Result<PrivateKey, String> {
+    let raw = missing::required(members, "private_key")?.get();
+    if raw.starts_with('[') {
+        return Err(missing::LINES.into());
     }
-    Some(text)
+    if raw.starts_with('{') {
+        return Err("is an object, not a string that PEM may be; expected PEM".into());
+    }
+    let pem = unescape(raw).ok_or("is not a string that PEM may be; expected PEM")?;
+    armor::read(&pem, oddities).map_err(|refusal| refusal.to_string())
 }
 
 fn stages(members: &Members) -> Result<Vec<StagingLabel>, SecretError> {
