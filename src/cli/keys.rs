@@ -1,6 +1,7 @@
 //! `keys`: what operators do with keys.
 
 mod file;
+mod foreign;
 mod import;
 
 use std::path::PathBuf;

@@ -367,10 +367,6 @@ impl RefreshTask {
     async fn try_refresh(&mut self) -> Result<(), SourceError> {
         let loaded = self.load().await;
         let before = self.keys();
-        // What cannot be read says nothing of what was told.
-        if loaded.is_ok() {
-            self.told.next();
-        }
         let mut next = Refresh {
             signing: Vec::new(),
             faults: Vec::new(),
@@ -403,7 +399,7 @@ impl RefreshTask {
         if !next.faults.is_empty() {
             next.keep(&before);
         }
-        self.told = next.told;
+        self.told = next.take_told();
         let now = self.clock.now();
         let last_success = match next.faults.is_empty() {
             true => Some(now),

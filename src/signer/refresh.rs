@@ -35,9 +35,13 @@ impl ToldOddities {
         self.now.insert(told);
     }
 
-    /// The next refresh begins: what the source no longer has may be told again.
-    pub(super) fn next(&mut self) {
-        self.before = mem::take(&mut self.now);
+    /// The refresh has ended. What the source no longer has may be told again; with a fault, it may only have failed to bring it.
+    fn settle(&mut self, has_faults: bool) {
+        let now = mem::take(&mut self.now);
+        match has_faults {
+            true => self.before.extend(now),
+            false => self.before = now,
+        }
     }
 }
 
@@ -114,6 +118,12 @@ impl Refresh {
             self.signing.push(Arc::new(secret.into_signing_key()));
         }
         Ok(())
+    }
+
+    /// What was told of oddities, for the next refresh.
+    pub(super) fn take_told(&mut self) -> ToldOddities {
+        self.told.settle(!self.faults.is_empty());
+        mem::take(&mut self.told)
     }
 
     /// Keeps the versions of before that this refresh did not bring: it may only have failed to.

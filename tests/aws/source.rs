@@ -1,5 +1,7 @@
 //! What the service does with what the secret holds, and when it cannot be had.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use checkpoint_signer::clock::Clock;
 use checkpoint_signer::wire::proto::RefreshKeysRequest;
 use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
@@ -175,6 +177,21 @@ async fn a_binary_secret_is_read_too() {
     );
     let mut service = AwsService::start("binary", NOW).await;
     assert_eq!(service.key_of(1).await, "key-2025");
+}
+
+#[tokio::test]
+async fn a_binary_secret_in_utf_16_and_one_in_base64_are_read_too() {
+    // As PowerShell writes it: each character of ASCII is two bytes.
+    let utf16: String = key_of(2025).chars().flat_map(|c| [c, '\0']).collect();
+    let base64 = STANDARD.encode(key_of(2025));
+    for (secret, document) in [("binary-utf-16", utf16), ("binary-base64", base64)] {
+        boto3(
+            "create_secret",
+            json!({ "Name": secret, "SecretBinary": document }),
+        );
+        let mut service = AwsService::start(secret, NOW).await;
+        assert_eq!(service.key_of(1).await, "key-2025", "{secret}");
+    }
 }
 
 #[tokio::test]

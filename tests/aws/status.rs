@@ -101,6 +101,27 @@ async fn that_no_service_was_asked_is_told_and_is_no_good_news() {
 }
 
 #[tokio::test]
+async fn a_version_that_is_not_written_as_it_should_be_is_noted_and_is_no_warning() {
+    let operator = Operator::new().await;
+    create("odd", &key(OLD, -100, 265).replace("\\n", "\\\\n"));
+    let mut service = service("odd").await;
+    assert_eq!(service.key_of(1).await, OLD);
+    let check = step("status", "odd", &["--check", "--server", &service.url]);
+    let shown = operator.must(&check).await;
+    let note = shown.lines().find(|line| line.starts_with("NOTE "));
+    let note = note.unwrap_or_else(|| panic!("{shown}"));
+    assert!(
+        note.contains(" (AWSCURRENT): private_key: was read"),
+        "{note}"
+    );
+    assert!(note.contains("escaped twice"), "{note}");
+    let json = [&check[..], &["--format", "json"]].concat();
+    let told: Value = serde_json::from_str(&operator.must(&json).await).unwrap();
+    assert_eq!(told["warnings"], json!([]), "{told}");
+    assert_eq!(told["notes"].as_array().map(Vec::len), Some(1), "{told}");
+}
+
+#[tokio::test]
 async fn the_first_command_that_is_told_works_and_works_again() {
     let operator = Operator::new().await;
     boto3("create_secret", json!({ "Name": "empty" }));

@@ -152,6 +152,36 @@ fn all_faults_are_told_at_once() {
 }
 
 #[test]
+fn a_key_file_that_is_not_written_as_it_should_be_is_a_warning_and_no_fault() {
+    let folder = folder("record = \"sqlite:record.sqlite\"\nsource = \"file:key.json\"\n");
+    let make = "keys generate --key-id key-2025 --valid-from 2025-01-01 --valid-until 2026-01-01 --bits 2048 --out key.json";
+    let make: Vec<&str> = make.split(' ').collect();
+    assert_eq!(run(folder.path(), &[], &make).0, 0);
+    let (code, checked) = check(folder.path(), &[], &[]);
+    assert_eq!((code, &checked["warnings"]), (0, &serde_json::json!([])));
+    let path = folder.path().join("key.json");
+    let document = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, document.replace("\\n", "\\\\n")).unwrap();
+    let (code, checked) = check(folder.path(), &[], &[]);
+    assert_eq!((code, &checked["faults"]), (0, &serde_json::json!([])));
+    let warning = &checked["warnings"][0];
+    assert_eq!(warning["field"], "--source");
+    let problem = warning["problem"].as_str().unwrap();
+    assert!(
+        problem.starts_with("file:key.json: private_key: was read"),
+        "{problem}"
+    );
+    assert!(problem.contains("escaped twice"), "{problem}");
+    let (code, shown, _) = run(folder.path(), &[], &CHECK);
+    assert_eq!(code, 0);
+    assert!(
+        shown.contains("\nwarning: --source: file:key.json: private_key: was read"),
+        "{shown}"
+    );
+    assert!(shown.ends_with("no faults\n"), "{shown}");
+}
+
+#[test]
 fn what_is_missing_or_cannot_be_read_is_a_fault() {
     let folder = folder("");
     for (settings, expected) in [

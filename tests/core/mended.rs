@@ -1,7 +1,7 @@
 //! Every command that a refusal names is run as it is printed, and what it makes is read.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base64::Engine as _;
@@ -86,7 +86,16 @@ fn assert_mended(document: &[u8], found: &str) {
     }
     let mended = fs::read(desk.path().join("mended.json")).unwrap();
     let read = KeySecret::parse(&mended, None);
-    read.unwrap_or_else(|error| panic!("{found}: {error}: {}", String::from_utf8_lossy(&mended)));
+    let read = read
+        .unwrap_or_else(|error| panic!("{found}: {error}: {}", String::from_utf8_lossy(&mended)));
+    // What stands around PEM in a text that is no document stays there.
+    let is_text = found == "text with PEM in it";
+    assert_eq!(
+        read.oddities().is_empty(),
+        !is_text,
+        "{found}: {:?}",
+        read.oddities()
+    );
 }
 
 fn assert_pem_mended(pem: &str, found: &str) {
@@ -178,6 +187,46 @@ fn the_format_of_openssh_is_converted() {
     assert_pem_mended(&rsa, "the format of OpenSSH");
     let other = made_text("ssh-keygen -q -t ed25519 -N '' -C '' -f key", "key");
     assert_pem_mended(&other, "an Ed25519 key");
+}
+
+/// The folder of puttygen where it is not on the path: Debian's package is fetched once.
+fn puttygen() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("putty");
+    let program = folder.join("usr/bin/puttygen");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if let Some(found) = std::env::split_paths(&path).find(|path| path.join("puttygen").is_file()) {
+        return found;
+    }
+    if !program.is_file() {
+        fs::create_dir_all(&folder).unwrap();
+        let fetch = "apt-get download putty-tools && dpkg -x putty-tools*.deb .";
+        let mut fetching = Command::new("sh");
+        let fetched = fetching.args(["-c", fetch]).current_dir(&folder).output();
+        assert!(
+            program.is_file(),
+            "puttygen is needed (Debian: putty-tools), and cannot be fetched: {fetched:?}"
+        );
+    }
+    folder.join("usr/bin")
+}
+
+#[test]
+fn a_key_of_putty_is_converted() {
+    let on_path = format!("PATH=\"{}:$PATH\"; ", puttygen().display());
+    let pem = openssl::file("rsa-2048.pkcs1.pem");
+    let desk = Desk::new(secret(&pem).text().as_bytes());
+    for version in ["3", "2"] {
+        desk.run(&format!(
+            "{on_path}chmod 600 key.pem; puttygen key.pem -O private --ppk-param version={version} -o key.ppk"
+        ));
+        let document = secret(&fs::read_to_string(desk.path().join("key.ppk")).unwrap()).text();
+        let desk = Desk::new(document.as_bytes());
+        for command in commands(&refusal(document.as_bytes(), "is a key of PuTTY")) {
+            desk.run(&format!("{on_path}{command}"));
+        }
+        let mended = KeySecret::parse(fs::read(desk.path().join("mended.json")).unwrap(), None);
+        assert_eq!(mended.unwrap().version(), &secret(&pem).version());
+    }
 }
 
 #[test]

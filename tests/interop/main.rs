@@ -13,6 +13,7 @@
 
 mod api;
 mod dev;
+mod imports;
 mod kinds;
 mod openssl;
 mod pins;

@@ -13,6 +13,7 @@
 
 mod log;
 mod metrics;
+mod oddities;
 mod traces;
 mod warnings;
 

@@ -6,7 +6,7 @@ use checkpoint_verify::cli::keyring;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
-use super::Window;
+use super::{Window, foreign};
 use crate::cli::{Failure, PROGRAM, input};
 use checkpoint::key::{Algorithm, KeyId, KeyVersion, PublicKey, parse_instant};
 use checkpoint::keyring::{Keyring, KeyringFile, MAX_KEYRING_BYTES};
@@ -33,7 +33,11 @@ impl KeyFile {
     pub(super) fn read(&self) -> Result<KeyringFile, Failure> {
         let wrong =
             |problem: String| Failure::Impossible(format!("{}: {problem}", self.file.display()));
-        let text = input::read(&self.file, MAX_KEYRING_BYTES)?;
+        let bytes = input::read(&self.file, MAX_KEYRING_BYTES)?;
+        let text = bytes.trim_ascii_start();
+        if let Some(problem) = foreign::instead(text, &self.file) {
+            return Err(wrong(problem));
+        }
         if !text.starts_with(b"-----BEGIN") && !text.starts_with(b"#") {
             let given = [
                 ("--key-id", self.key_id.is_some()),
@@ -47,7 +51,11 @@ impl KeyFile {
                 );
                 return Err(wrong(problem));
             }
-            return keyring::parse(PROGRAM, &text, &self.file);
+            let file = keyring::parse(PROGRAM, text, &self.file)?;
+            return match file.keyring.entries().is_empty() {
+                true => Err(wrong(foreign::without_keys(&file.skipped))),
+                false => Ok(file),
+            };
         }
         let (Some(key_id), Some(valid_from), Some(valid_until)) =
             (&self.key_id, self.valid_from, self.valid_until)
@@ -59,7 +67,7 @@ impl KeyFile {
             valid_from,
             valid_until,
         };
-        let pem: String = String::from_utf8_lossy(&text)
+        let pem: String = String::from_utf8_lossy(text)
             .lines()
             .filter(|line| !line.starts_with('#'))
             .flat_map(|line| [line, "\n"])

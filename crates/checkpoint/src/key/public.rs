@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pkcs8::der::Document;
 use pkcs8::{DecodePublicKey, EncodePublicKey, LineEnding};
 use rsa::BoxedUint;
+use rsa::pkcs1::DecodeRsaPublicKey as _;
 use rsa::signature::Verifier;
 use rsa::traits::PublicKeyParts;
 use sha2::{Digest, Sha256};
@@ -38,7 +39,9 @@ pub enum PublicKeyError {
     #[error("is not a usable RSA public key; expected an odd modulus and an exponent below 2^33")]
     Unusable,
     /// It is not DER or PEM of a SubjectPublicKeyInfo with an RSA key.
-    #[error("is not an RSA public key; expected PEM with BEGIN PUBLIC KEY (SubjectPublicKeyInfo)")]
+    #[error(
+        "is not an RSA public key; expected PEM with BEGIN PUBLIC KEY (SubjectPublicKeyInfo) or BEGIN RSA PUBLIC KEY (PKCS#1)"
+    )]
     Encoding,
     /// The key did not make this signature.
     #[error("the signature was not made by this key over this content")]
@@ -120,12 +123,18 @@ impl PublicKey {
         Self::new(rsa::PublicKey::from_public_key_der(spki).map_err(|_| PublicKeyError::Encoding)?)
     }
 
-    /// From PEM with `BEGIN PUBLIC KEY`.
+    /// From PEM with `BEGIN PUBLIC KEY` (SubjectPublicKeyInfo) or `BEGIN RSA PUBLIC KEY` (PKCS#1).
     ///
     /// # Errors
     /// [`PublicKeyError`] when it is not a public key, or the key is out of bounds.
     pub fn from_pem(pem: &str) -> Result<Self, PublicKeyError> {
-        Self::new(rsa::PublicKey::from_public_key_pem(pem).map_err(|_| PublicKeyError::Encoding)?)
+        let rsa = match pem.contains("-----BEGIN RSA PUBLIC KEY-----") {
+            true => rsa::PublicKey::from_pkcs1_pem(pem).map_err(|_| PublicKeyError::Encoding)?,
+            false => {
+                rsa::PublicKey::from_public_key_pem(pem).map_err(|_| PublicKeyError::Encoding)?
+            }
+        };
+        Self::new(rsa)
     }
 
     /// The DER of its SubjectPublicKeyInfo.

@@ -114,7 +114,9 @@ pub(super) fn of(jwk: &str) -> Result<(Kind, Option<String>), FieldFault> {
     let private = private.map_or(&[][..], |(_, names)| names);
     if let Some(name) = private.iter().find(|name| members.get(name).is_some()) {
         let problem = "is a member of private keys; expected the public half alone. Whoever has this file may have the key: \
-                       if it signs anything, revoke it and roll it over, and delete the file wherever it is";
+                       it must be taken for leaked, so if it signs anything, revoke it and roll it over, and delete the file \
+                       wherever it is. The public halves of keyring.json: `jq '.keys[] |= del(.d, .p, .q, .dp, .dq, .qi, .oth, \
+                       .k, .priv)' keyring.json > public.json`";
         return Err(FieldFault::new(*name, problem));
     }
     // What is no text is no name to show.

@@ -157,7 +157,7 @@ fn binary(bytes: &[u8], before: &str) -> Option<String> {
     let (what, how) = match DerKind::of(bytes)? {
         DerKind::Pkcs12 => (
             "PKCS#12 (.p12, .pfx)",
-            "`openssl pkcs12 -in secret.der -nocerts -nodes -out rsa.pem`",
+            "`openssl pkcs12 -in secret.der -nocerts -nodes | openssl pkey -out rsa.pem`",
         ),
         DerKind::Public => return Some(no_private("a public key in DER")),
         DerKind::Certificate => return Some(no_private("a certificate in DER")),

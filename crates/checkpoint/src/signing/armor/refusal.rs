@@ -158,13 +158,13 @@ impl fmt::Display for Refusal {
             Self::Pkcs12 => write!(
                 f,
                 "is PKCS#12 (.p12, .pfx) in base64; {EXPECTED}: `tr -d '\\r\\n' < key.pem | openssl base64 -d -A -out key.p12`, \
-                 `openssl pkcs12 -in key.p12 -nocerts -nodes -out rsa.pem`, then {INTO}"
+                 `openssl pkcs12 -in key.p12 -nocerts -nodes | openssl pkey -out rsa.pem`, then {INTO}"
             ),
             Self::JavaKeystore => write!(
                 f,
                 "is a keystore of Java in base64; {EXPECTED}: `tr -d '\\r\\n' < key.pem | openssl base64 -d -A -out key.jks`, \
                  `keytool -importkeystore -srckeystore key.jks -destkeystore key.p12 -deststoretype PKCS12`, \
-                 `openssl pkcs12 -in key.p12 -nocerts -nodes -out rsa.pem`, then {INTO}"
+                 `openssl pkcs12 -in key.p12 -nocerts -nodes | openssl pkey -out rsa.pem`, then {INTO}"
             ),
             Self::Jwk => write!(
                 f,
