@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use checkpoint::key::{PrivateKey, PublicKey, PublicKeyError};
+use checkpoint::signing::KeySecret;
 use checkpoint_signer_fuzz::demand_silence;
 use libfuzzer_sys::fuzz_target;
 
@@ -12,9 +13,11 @@ fuzz_target!(|data: &[u8]| {
     match std::str::from_utf8(data) {
         Ok(text) if text.contains("-----") => {
             private(text);
+            tolerant(text);
             public(PublicKey::from_pem(text));
         }
-        _ => {
+        text => {
+            text.into_iter().for_each(tolerant);
             let (pkcs1, der) = data
                 .split_first()
                 .map_or((true, data), |(f, r)| (f % 2 == 1, r));
@@ -24,6 +27,8 @@ fuzz_target!(|data: &[u8]| {
                 "PRIVATE KEY"
             };
             private(&pem(label, der));
+            tolerant(&pem(label, der).replace('\n', "\\n"));
+            tolerant(&STANDARD.encode(der));
             public(PublicKey::from_der(der));
             public(PublicKey::from_components(der, &[1, 0, 1]));
         }
@@ -37,6 +42,24 @@ fn private(pem: &str) {
             demand_silence(pem, &error.to_string());
             demand_silence(pem, &format!("{error:?}"));
         }
+    }
+}
+
+/// The reader of keys as people have them: it reads what the strict one does and has nothing before it, as the same key, and
+/// is as silent.
+fn tolerant(pem: &str) {
+    let document = serde_json::json!({
+        "private_key": pem, "key_id": "key", "valid_from": "2025-01-01", "valid_until": "2026-01-01",
+    });
+    let read = KeySecret::parse(&document.to_string(), None);
+    match (&read, PrivateKey::from_pem(pem)) {
+        (Ok(read), Ok(key)) => assert_eq!(&read.version().public_key, key.public_key()),
+        (Err(error), Ok(_)) if pem.trim_start().starts_with("-----BEGIN ") => panic!("the strict reader takes it: {error}"),
+        _ => {}
+    }
+    match read {
+        Ok(read) => demand_silence(pem, &read.oddities().warning().unwrap_or_default()),
+        Err(error) => demand_silence(pem, &format!("{error} {error:?}")),
     }
 }
 

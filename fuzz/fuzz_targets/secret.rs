@@ -9,7 +9,12 @@ use libfuzzer_sys::fuzz_target;
 
 const NAME: &str = "amply/checkpoint-signing-key";
 
-fuzz_target!(|text: &str| {
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        // UTF-16 and what is no text at all.
+        let lossy = String::from_utf8_lossy(bytes);
+        return check(&lossy, KeySecret::parse(bytes, Some(NAME)));
+    };
     if text.trim_start().starts_with('[') {
         match VersionSecret::parse_file(text) {
             Ok(versions) => versions.into_iter().for_each(|v| check(text, v.secret)),
@@ -18,7 +23,9 @@ fuzz_target!(|text: &str| {
         return;
     }
     let secret = KeySecret::parse(text, Some(NAME));
+    // What came in another coat is no member of the documentation form.
     if let Ok(secret) = &secret
+        && secret.oddities().is_empty()
         && !text.contains("value")
     {
         let wrapped = format!("{{\"value\":{text},\"name\":\"{NAME}\"}}");
@@ -39,6 +46,7 @@ fn check(text: &str, secret: Result<KeySecret, SecretError>) {
         Err(error) => return refused(text, &error),
     };
     demand_silence(text, &secret.unknown_members().join(" "));
+    demand_silence(text, &secret.oddities().warning().unwrap_or_default());
     demand_silence(text, &format!("{:?}", secret.version().window));
     let window = secret.version().window;
     assert!(window.from() < window.until());

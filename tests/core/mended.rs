@@ -144,7 +144,7 @@ fn keys_for_pss_alone_are_converted_and_stay_the_same_key() {
         for command in commands(&refusal(document.as_bytes(), "marked for RSASSA-PSS alone")) {
             desk.run(&command);
         }
-        let mended = KeySecret::parse(fs::read(desk.path().join("mended.json")).unwrap(), None);
+        let mended = KeySecret::parse(&fs::read(desk.path().join("mended.json")).unwrap(), None);
         desk.run("openssl pkey -in key.pem -noout -text | grep -A18 modulus | tail -n +2 > n1");
         desk.run("openssl pkey -in rsa.pem -noout -text | grep -A18 modulus | tail -n +2 > n2 && cmp n1 n2");
         assert!(mended.unwrap().oddities().is_empty());
@@ -224,7 +224,7 @@ fn a_key_of_putty_is_converted() {
         for command in commands(&refusal(document.as_bytes(), "is a key of PuTTY")) {
             desk.run(&format!("{on_path}{command}"));
         }
-        let mended = KeySecret::parse(fs::read(desk.path().join("mended.json")).unwrap(), None);
+        let mended = KeySecret::parse(&fs::read(desk.path().join("mended.json")).unwrap(), None);
         assert_eq!(mended.unwrap().version(), &secret(&pem).version());
     }
 }
@@ -249,7 +249,7 @@ fn pkcs12_and_keystores_are_opened() {
                 .replace(" -in", " -in"),
         );
     }
-    KeySecret::parse(fs::read(desk.path().join("mended.json")).unwrap(), None).unwrap();
+    KeySecret::parse(&fs::read(desk.path().join("mended.json")).unwrap(), None).unwrap();
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn members_that_are_missing_are_added_or_renamed() {
         )
         .unwrap();
     }
-    KeySecret::parse(fs::read(desk.path().join("mended.json")).unwrap(), None).unwrap();
+    KeySecret::parse(&fs::read(desk.path().join("mended.json")).unwrap(), None).unwrap();
 }
 
 #[test]
@@ -413,5 +413,5 @@ fn a_key_as_the_name_of_a_member_becomes_its_value() {
     let desk = Desk::new(document.as_bytes());
     let error = refusal(document.as_bytes(), "in the name of a member");
     desk.run(&commands(&error)[0]);
-    KeySecret::parse(fs::read(desk.path().join("mended.json")).unwrap(), None).unwrap();
+    KeySecret::parse(&fs::read(desk.path().join("mended.json")).unwrap(), None).unwrap();
 }

@@ -177,7 +177,7 @@ proptest! {
         ]), 0..12),
     ) {
         let _ = KeySecret::parse(&bytes, None);
-        let _ = KeySecret::parse(STANDARD.encode(&bytes), None);
+        let _ = KeySecret::parse(&STANDARD.encode(&bytes), None);
         for pem in [String::from_utf8_lossy(&bytes).into_owned(), STANDARD.encode(&bytes), pieces.concat()] {
             let document = secret(&pem).text();
             if let Err(error) = KeySecret::parse(&document, None) {

@@ -155,7 +155,7 @@ fn what_people_met_in_public_is_read() {
             &[Escaped, Width],
         ),
     ] {
-        let read = KeySecret::parse(secret(&text).text(), None);
+        let read = KeySecret::parse(&secret(&text).text(), None);
         let read = read.unwrap_or_else(|error| panic!("{case}: {error}"));
         assert_eq!(read.version(), &version(), "{case}");
         let found = read.oddities().as_slice();

@@ -65,7 +65,7 @@ fn what_is_as_it_should_be_is_not_odd() {
         // Line ends of old Macs (RFC 7468, section 3).
         pem().replace('\n', "\r"),
     ] {
-        let read = KeySecret::parse(secret(&text).text(), None).unwrap();
+        let read = KeySecret::parse(&secret(&text).text(), None).unwrap();
         assert!(read.oddities().is_empty(), "{:?}", read.oddities());
         assert_eq!(read.oddities().warning(), None);
     }
@@ -145,7 +145,7 @@ fn lines_that_came_out_otherwise_are_read() {
         ),
         ("without =", unpadded, &[Padding]),
     ] {
-        let read = KeySecret::parse(secret(&text).text(), None);
+        let read = KeySecret::parse(&secret(&text).text(), None);
         let read = read.unwrap_or_else(|error| panic!("{case}: {error}"));
         assert_eq!(read.version(), &version(), "{case}");
         let found = read.oddities().as_slice();

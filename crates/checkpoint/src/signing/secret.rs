@@ -93,7 +93,7 @@ impl KeySecret {
     /// # Errors
     /// [`SecretError`] names every member that is wrong.
     pub fn parse(
-        document: impl AsRef<[u8]>,
+        document: &(impl AsRef<[u8]> + ?Sized),
         expected_name: Option<&str>,
     ) -> Result<Self, SecretError> {
         let bytes = document.as_ref();
@@ -259,7 +259,7 @@ impl VersionSecret {
     ///
     /// # Errors
     /// [`SecretError`] when the text as a whole cannot be read, or a label stands on two versions.
-    pub fn parse_file(file: impl AsRef<[u8]>) -> Result<Vec<Self>, SecretError> {
+    pub fn parse_file(file: &(impl AsRef<[u8]> + ?Sized)) -> Result<Vec<Self>, SecretError> {
         // As many versions as a century of yearly rollovers has.
         let (bytes, most) = (file.as_ref(), 100 * MAX_SECRET_BYTES);
         if bytes.len() > most {

@@ -159,8 +159,7 @@ fn without_quotes(body: &str, oddities: &mut Oddities) -> Option<Zeroizing<Strin
             .step_by(2)
             .for_each(|inside| text.push_str(inside)),
         None => body.split_inclusive('\n').for_each(|line| {
-            let content =
-                line.trim_start_matches(|c| matches!(c, '>' | '|' | '#' | '*' | ' ' | '\t'));
+            let content = line.trim_start_matches(['>', '|', '#', '*', ' ', '\t']);
             let end = content.trim_end();
             text.push_str(end.trim_end_matches([',', ';']));
             text.push_str(content.get(end.len()..).unwrap_or_default());
