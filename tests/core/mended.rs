@@ -329,6 +329,7 @@ fn documents_that_are_none_are_made_one() {
     let escaped = pem.replace('\n', "\\n");
     let members = "'key_id': 'amply-checkpoint-key-2025', 'valid_from': '2025-01-01', 'valid_until': '2026-01-01'";
     for (text, found) in [
+        (STANDARD.encode(&pem), "is PEM alone, in base64"),
         (pem.clone(), "it is PEM alone"),
         (
             serde_json::json!(pem).to_string(),

@@ -71,26 +71,42 @@ fn without_coat(
         oddities.note_if(inner.is_some(), Oddity::JsonInString);
         return Ok(inner);
     }
-    if !is_base64(content) {
-        return Ok(None);
+    match is_base64(content) {
+        true => in_base64(content, oddities),
+        false => Ok(None),
     }
-    let Some(bytes) = from_base64(content) else {
+}
+
+fn in_base64(
+    text: &str,
+    oddities: &mut Oddities,
+) -> Result<Option<Zeroizing<String>>, SecretError> {
+    let Some(bytes) = from_base64(text) else {
         return Ok(None);
     };
-    if let Some(problem) = binary(
-        &bytes,
-        "`openssl base64 -d -A -in secret.json -out secret.der`, ",
-    ) {
+    let decode =
+        |file: &str| format!("`tr -d '\\r\\n' < secret.json | openssl base64 -d -A -out {file}`, ");
+    if let Some(problem) = binary(&bytes, &decode("secret.der")) {
         return Err(SecretError::one("secret", problem));
     }
     let mut found = Oddities::default();
-    let inner = unicode::decoded(&bytes, &mut found);
-    let inner = inner.filter(|inner| is_document(inner) || is_coat(inner.trim()));
-    if inner.is_some() {
-        oddities.note(Oddity::Base64);
-        oddities.extend(&found);
+    let Some(inner) = unicode::decoded(&bytes, &mut found) else {
+        return Ok(None);
+    };
+    if inner.contains("PRIVATE KEY-----") && !is_document(&inner) {
+        let problem = format!(
+            "is PEM alone, in base64; expected the JSON of a document: {}{}",
+            decode("rsa.pem"),
+            then_document()
+        );
+        return Err(SecretError::one("secret", problem));
     }
-    Ok(inner)
+    if !is_document(&inner) && !is_coat(inner.trim()) {
+        return Ok(None);
+    }
+    oddities.note(Oddity::Base64);
+    oddities.extend(&found);
+    Ok(Some(inner))
 }
 
 /// `{\"private_key\": ...}`: the inside of a string of JSON.
@@ -152,8 +168,7 @@ fn decoded(bytes: &[u8], oddities: &mut Oddities) -> Result<Zeroizing<String>, S
 
 /// What bytes are that are no text, and the commands that make a document of them. `before` has them in secret.der.
 fn binary(bytes: &[u8], before: &str) -> Option<String> {
-    let then =
-        format!("then `jq -Rs '{OF_PEM}' rsa.pem > mended.json`, with its own name and window");
+    let then = then_document();
     let (what, how) = match DerKind::of(bytes)? {
         DerKind::Pkcs12 => (
             "PKCS#12 (.p12, .pfx)",
@@ -173,6 +188,10 @@ fn binary(bytes: &[u8], before: &str) -> Option<String> {
     Some(format!(
         "is {what}; expected the JSON of a document with PEM: {before}{how}, {then}"
     ))
+}
+
+fn then_document() -> String {
+    format!("then `jq -Rs '{OF_PEM}' rsa.pem > mended.json`, with its own name and window")
 }
 
 fn no_private(what: &str) -> String {

@@ -125,27 +125,26 @@ fn marker(text: &str, start: usize, word: usize) -> Option<Marker> {
     if raw.len() > MAX_LABEL + "BEGIN ".len() || raw.contains(['\n', '\r']) {
         return None;
     }
-    let words: Vec<String> = raw
-        .split([' ', '+', '\t'])
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_uppercase)
-        .collect();
-    let (first, label) = words.split_first()?;
-    let is_begin = match first.as_str() {
-        "BEGIN" => true,
-        "END" => false,
-        _ => return None,
-    };
-    let is_word = |word: &String| {
+    // Nothing is copied before it is known to be a label: a key may stand between dashes, too.
+    let words = raw.split([' ', '+', '\t']);
+    let mut words = words.filter(|word| !word.is_empty());
+    let first = words.next()?;
+    let is_begin = first.eq_ignore_ascii_case("BEGIN");
+    if !is_begin && !first.eq_ignore_ascii_case("END") {
+        return None;
+    }
+    let words: Vec<&str> = words.collect();
+    let is_word = |word: &&str| {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         word.len() <= MAX_WORD && word.chars().all(is_plain)
     };
-    if label.is_empty() || !label.iter().all(is_word) {
+    if words.is_empty() || !words.iter().all(is_word) {
         return None;
     }
-    let label = label.join(" ");
+    let label = words.join(" ").to_ascii_uppercase();
+    let kind = if is_begin { "BEGIN" } else { "END" };
     let after = count_dashes(text, word + closing);
-    let exact = format!("{first} {label}");
+    let exact = format!("{kind} {label}");
     Some(Marker {
         is_exact: raw == exact && word - start == 5 && after == 5,
         is_begin,

@@ -78,7 +78,10 @@ pub(super) fn unlabelled(text: &str) -> Refusal {
     if let Some((_, tool)) = CIPHERTEXTS.iter().find(|(start, _)| begins(start)) {
         return Refusal::Ciphertext(tool);
     }
-    if NOTHINGS.contains(&text.to_ascii_lowercase().as_str()) {
+    if NOTHINGS
+        .iter()
+        .any(|nothing| text.eq_ignore_ascii_case(nothing))
+    {
         return Refusal::Reference("what a program writes where there is no value");
     }
     if begins("PuTTY-User-Key-File") {
