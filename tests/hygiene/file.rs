@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use checkpoint_signer::wire::proto::KeyState;
 use chrono::{SecondsFormat, TimeDelta, Utc};
 
@@ -60,6 +62,11 @@ async fn a_dump_and_the_log_hold_the_key_in_force_only_where_the_rsa_library_kee
         served.refresh().await.unwrap_err();
     }
     assert_eq!(served.sign().await, "in-force");
+    for odd in odd(&in_force) {
+        write_keys(path, &odd);
+        served.refresh().await.unwrap();
+        assert_eq!(served.sign().await, "in-force");
+    }
     write_private(path, &[(&in_force, "AWSCURRENT")]);
     served.refresh().await.unwrap();
     check(&Image::of_memory(pid));
@@ -87,6 +94,24 @@ async fn a_dump_and_the_log_hold_the_key_in_force_only_where_the_rsa_library_kee
 
 fn write_private(folder: &Path, documents: &[(&str, &str)]) {
     write_keys(folder, &versions(documents));
+}
+
+/// The same key, not written as it should be: each is read by way of several texts.
+fn odd(in_force: &str) -> [String; 6] {
+    let pem = needles::pem(in_force);
+    let with = |pem: String| {
+        let mut document: serde_json::Value = serde_json::from_str(in_force).unwrap();
+        document["private_key"] = pem.into();
+        document.to_string()
+    };
+    [
+        with(pem.replace('\n', "\\n")),
+        with(pem.replace('+', "%2B").replace('\n', "%0A")),
+        with(pem.trim().replace(['+', '\n'], " ")),
+        with(STANDARD.encode(&pem)),
+        STANDARD.encode(in_force),
+        serde_json::json!({ "key": in_force }).to_string(),
+    ]
 }
 
 /// Updates that are refused, each with a whole private key in it.
