@@ -86,7 +86,7 @@ fn lines(report: &StepReport) -> Vec<String> {
 
 fn diagnostic(error: RolloverError) -> Diagnostic {
     let error_type = match error {
-        RolloverError::Refused(_) => "Refused",
+        RolloverError::Refused(..) => "Refused",
         RolloverError::Store(_) => "SecretsManager",
         RolloverError::Key(_) | RolloverError::Ended => "KeyGeneration",
     };

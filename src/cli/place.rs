@@ -87,6 +87,16 @@ pub(super) enum Environment {
 }
 
 impl Environment {
+    /// Its name, as a flag takes it.
+    #[cfg(feature = "aws")]
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Prod => "prod",
+            Self::Staging => "staging",
+            Self::Sandbox => "sandbox",
+        }
+    }
+
     /// The secret's name, also where no environment is named.
     pub(super) fn secret_name(environment: Option<Self>) -> &'static str {
         match environment {

@@ -1,5 +1,6 @@
 //! `rollover`: the yearly procedure, step by step.
 
+mod next;
 mod timeline;
 
 use std::time::Duration;
@@ -12,7 +13,9 @@ use super::place::{Environment, RecordPlace};
 use super::server::ServersArgs;
 use super::{Failure, Format, FormatArg, PROGRAM, print, print_json};
 use crate::clock::Clock;
-use crate::rollover::{Overrides, Rollover, RolloverError, SecretStore, StepReport, StoreError};
+use crate::rollover::{
+    Overrides, Rollover, RolloverError, SecretStore, Services as _, StepReport, StoreError,
+};
 use checkpoint::key::{Algorithm, KeyId, parse_instant};
 use checkpoint::keyring::Keyring;
 use checkpoint::visible::visible;
@@ -31,6 +34,8 @@ pub(super) enum RolloverCommand {
     Retire(Named),
     /// Give the staged key up
     Abort(Named),
+    /// Put the labels back where they belong, after a key was put or a label was moved past these steps
+    Repair(Repair),
 }
 
 #[derive(Args)]
@@ -48,6 +53,15 @@ struct SecretArgs {
     environment: Option<Environment>,
     #[command(flatten)]
     servers: ServersArgs,
+    /// The record, which knows what the services know of keys, where no service can be asked: sqlite:PATH,
+    /// postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that holds such an address
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_RECORD",
+        hide_env_values = true,
+        value_name = "PLACE"
+    )]
+    record: Option<RecordPlace>,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -95,15 +109,6 @@ pub(super) struct Stage {
     algorithm: Option<Algorithm>,
     #[command(flatten)]
     unendorsed: Unendorsed,
-    /// The record, which knows whether the key in force is revoked, where no service can be asked: sqlite:PATH,
-    /// postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that holds such an address
-    #[arg(
-        long,
-        env = "CHECKPOINT_SIGNER_RECORD",
-        hide_env_values = true,
-        value_name = "PLACE"
-    )]
-    record: Option<RecordPlace>,
     /// Have the key in force endorse the next one although nobody can be asked whether it is revoked
     #[arg(long)]
     without_asking: bool,
@@ -156,15 +161,15 @@ pub(super) struct Named {
     place: SecretArgs,
 }
 
-impl From<RolloverError> for Failure {
-    fn from(error: RolloverError) -> Self {
-        match error {
-            RolloverError::Refused(_) | RolloverError::Store(StoreError::Changed { .. }) => {
-                Self::Negative(error.to_string())
-            }
-            _ => Self::impossible(error),
-        }
-    }
+#[derive(Args)]
+pub(super) struct Repair {
+    /// Go by what the secret says alone, although nobody can be asked what the services have
+    #[arg(long)]
+    without_asking: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
+    #[command(flatten)]
+    place: SecretArgs,
 }
 
 impl SecretArgs {
@@ -174,12 +179,31 @@ impl SecretArgs {
             None => Environment::secret_name(self.environment).into(),
         };
         let store = SecretStore::new(&secret).await;
-        Rollover::new(
-            store,
-            Clock::system(),
-            Box::new(self.servers.named()),
-            dry_run,
-        )
+        let services = self.servers.named();
+        // The record is for when no service tells.
+        let told = services.ask(false).await;
+        let told = told.iter().any(|replica| replica.listing.is_ok());
+        let rollover = Rollover::new(store, Clock::system(), Box::new(services), dry_run);
+        match &self.record {
+            Some(place) if !told => {
+                let keyring = recorded_keys(place).await;
+                rollover.with_record(format!("--record {place}"), keyring)
+            }
+            _ => rollover,
+        }
+    }
+
+    /// Why it was not done, and what to do then.
+    fn failed(&self, error: RolloverError) -> Failure {
+        match error {
+            RolloverError::Refused(refusal, Some(next)) => {
+                PROGRAM.refused(&refusal.to_string(), &self.whole(&next))
+            }
+            RolloverError::Refused(..) | RolloverError::Store(StoreError::Changed { .. }) => {
+                Failure::Negative(error.to_string())
+            }
+            _ => Failure::impossible(error),
+        }
     }
 
     fn show(&self, report: &StepReport, dry_run: bool) -> Result<(), Failure> {
@@ -197,10 +221,10 @@ impl SecretArgs {
                 "checks": checks.collect::<Vec<_>>(),
                 "told": report.told,
                 "calls": report.calls,
-                "next": report.next,
+                "next": self.whole(&report.next),
             }))?;
         } else {
-            print(&text(report, dry_run))?;
+            print(&text(report, dry_run, &self.whole(&report.next)))?;
         }
         match failed {
             true => Err(Failure::Shown),
@@ -209,7 +233,7 @@ impl SecretArgs {
     }
 }
 
-fn text(report: &StepReport, dry_run: bool) -> String {
+fn text(report: &StepReport, dry_run: bool, next: &str) -> String {
     let mut text = String::new();
     for check in &report.checks {
         let (word, found) = match &check.found {
@@ -219,9 +243,9 @@ fn text(report: &StepReport, dry_run: bool) -> String {
         let found = visible(found);
         text.push_str(&format!("{word:<6} {:<13} {found}\n", check.name));
     }
-    let (verb, next) = match dry_run {
-        true => ("would call", "the same without --dry-run"),
-        false => ("called", report.next.as_str()),
+    let verb = match dry_run {
+        true => "would call",
+        false => "called",
     };
     for call in &report.calls {
         text.push_str(&format!("{verb} {}\n", visible(call)));
@@ -238,36 +262,65 @@ impl RolloverCommand {
         match self {
             Self::Status(status) => status.run().await,
             Self::Stage(stage) => stage.run().await,
-            Self::Test(test) => {
-                let rollover = test.place.open(true).await;
-                let endorsed = !test.unendorsed.without_endorsement;
-                let report = rollover.test(test.key_id.as_ref(), endorsed).await?;
-                test.place.show(&report, false)
+            Self::Test(Test {
+                key_id,
+                unendorsed,
+                place,
+                ..
+            }) => {
+                let endorsed = !unendorsed.without_endorsement;
+                let rollover = place.open(true).await;
+                let report = rollover.test(key_id.as_ref(), endorsed).await;
+                place.show(&report.map_err(|error| place.failed(error))?, false)
             }
             Self::Promote(promote) => promote.run().await,
             Self::Retire(retire) => {
-                let dry_run = retire.dry_run.dry_run;
-                let rollover = retire.place.open(dry_run).await;
-                let report = rollover.retire(retire.key_id.as_ref()).await?;
-                retire.place.show(&report, dry_run)
+                let (rollover, dry_run) = retire.open().await;
+                let report = rollover.retire(retire.key_id.as_ref()).await;
+                retire.show(report, dry_run)
             }
             Self::Abort(abort) => {
-                let dry_run = abort.dry_run.dry_run;
-                let rollover = abort.place.open(dry_run).await;
-                let report = rollover.abort(abort.key_id.as_ref()).await?;
-                abort.place.show(&report, dry_run)
+                let (rollover, dry_run) = abort.open().await;
+                let report = rollover.abort(abort.key_id.as_ref()).await;
+                abort.show(report, dry_run)
+            }
+            Self::Repair(Repair {
+                without_asking,
+                dry_run: DryRun { dry_run },
+                place,
+            }) => {
+                let rollover = place.open(dry_run).await.without_asking(without_asking);
+                let report = rollover.repair().await;
+                place.show(&report.map_err(|error| place.failed(error))?, dry_run)
             }
         }
     }
 }
 
+impl Named {
+    async fn open(&self) -> (Rollover, bool) {
+        let dry_run = self.dry_run.dry_run;
+        (self.place.open(dry_run).await, dry_run)
+    }
+
+    fn show(
+        &self,
+        report: Result<StepReport, RolloverError>,
+        dry_run: bool,
+    ) -> Result<(), Failure> {
+        let report = report.map_err(|error| self.place.failed(error))?;
+        self.place.show(&report, dry_run)
+    }
+}
+
 impl RolloverStatus {
     async fn run(self) -> Result<(), Failure> {
-        let now = Clock::system().now();
-        let status = self.place.open(true).await.status().await?;
+        let status = self.place.open(true).await.status().await;
+        let status = status.map_err(|error| self.place.failed(error))?;
+        let next = self.place.whole(&status.situation.next());
         match self.place.format.format {
-            Format::Json => print_json(&timeline::json(&status, now))?,
-            Format::Text => print(&timeline::text(&status, now))?,
+            Format::Json => print_json(&timeline::json(&status, &next))?,
+            Format::Text => print(&timeline::text(&status, &next))?,
         }
         match status.not_checked {
             _ if !self.check => Ok(()),
@@ -301,13 +354,10 @@ impl Stage {
             algorithm: self.algorithm,
             without_endorsement: self.unendorsed.without_endorsement,
         };
-        let mut rollover = self.place.open(dry_run).await;
-        rollover = rollover.without_asking(self.without_asking);
-        if let Some(place) = &self.record {
-            let keyring = recorded_keys(place).await;
-            rollover = rollover.with_record(format!("--record {place}"), keyring);
-        }
-        let report = rollover.stage(&overrides).await?;
+        let rollover = self.place.open(dry_run).await;
+        let rollover = rollover.without_asking(self.without_asking);
+        let report = rollover.stage(&overrides).await;
+        let report = report.map_err(|error| self.place.failed(error))?;
         self.place.show(&report, dry_run)
     }
 }
@@ -320,6 +370,7 @@ impl Promote {
         let patience = Duration::from_secs(self.wait.into());
         let waiting = |told: &str| PROGRAM.tell(told);
         let report = rollover.promote(self.key_id.as_ref(), endorsed, patience, &waiting);
-        self.place.show(&report.await?, dry_run)
+        let report = report.await.map_err(|error| self.place.failed(error))?;
+        self.place.show(&report, dry_run)
     }
 }

@@ -71,7 +71,8 @@ impl ServerArg {
 #[cfg(feature = "aws")]
 #[derive(Args)]
 pub(super) struct ServersArgs {
-    /// A running service, asked what it says of the keys; give each replica, several times or with commas
+    /// A running service, asked what it says of the keys; give each replica, several times or with commas. Without it, the one of
+    /// CHECKPOINT_SIGNER_SERVER, if that is set
     #[arg(
         id = "servers",
         long = "server",
@@ -86,11 +87,49 @@ pub(super) struct ServersArgs {
 
 #[cfg(feature = "aws")]
 impl ServersArgs {
-    /// The services that are named.
+    /// The services that are named, or the one that other commands would ask.
     pub(super) fn named(&self) -> Servers {
+        let mut urls = self.urls.clone();
+        if urls.is_empty()
+            && let Ok(server) = std::env::var("CHECKPOINT_SIGNER_SERVER")
+            && !server.is_empty()
+        {
+            urls.push(server);
+        }
         Servers {
-            urls: self.urls.clone(),
+            urls,
             tls: self.tls.named(),
         }
+    }
+
+    /// The flags with their values, and the variables that would say the same.
+    pub(super) fn given(&self) -> Vec<(&'static str, &'static str, String)> {
+        let urls = match self.urls.is_empty() {
+            true => None,
+            false => Some(self.urls.join(",")),
+        };
+        let file = |file: &Option<PathBuf>| Some(file.as_ref()?.display().to_string());
+        let flags = [
+            ("--server", "CHECKPOINT_SIGNER_SERVERS", urls),
+            (
+                "--server-ca",
+                "CHECKPOINT_SIGNER_SERVER_CA",
+                file(&self.tls.server_ca),
+            ),
+            (
+                "--client-certificate",
+                "CHECKPOINT_SIGNER_CLIENT_CERTIFICATE",
+                file(&self.tls.client_certificate),
+            ),
+            (
+                "--client-key",
+                "CHECKPOINT_SIGNER_CLIENT_KEY",
+                file(&self.tls.client_key),
+            ),
+        ];
+        let given = flags.into_iter();
+        given
+            .filter_map(|(flag, variable, value)| Some((flag, variable, value?)))
+            .collect()
     }
 }

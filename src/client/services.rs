@@ -1,7 +1,9 @@
 //! What the running services say of their keys, for the rollover: asked over gRPC, all at the same time.
 
 use async_trait::async_trait;
+use checkpoint::key::ValidityWindow;
 use futures_util::future::join_all;
+use prost_types::Timestamp;
 use tonic::Status;
 
 use super::{ClientTls, ConnectError, Servers};
@@ -47,17 +49,27 @@ async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<ServedKeys
         keys: answer.keys.into_iter().filter_map(listed).collect(),
         signing_refused: Some(answer.signing_refused).filter(|reason| !reason.is_empty()),
         faults: answer.source_status.unwrap_or_default().faults,
+        of_record: false,
     })
 }
 
 /// None for a state that this program does not know.
 fn listed(key: proto::Key) -> Option<ListedKey> {
-    let state = wire::read_state(key.state())?;
+    let (state, algorithm) = (wire::read_state(key.state())?, key.algorithm());
     Some(ListedKey {
         key_id: key.key_id,
         thumbprint: key.thumbprint,
         fingerprint: key.fingerprint,
+        window: window(key.valid_from, key.valid_until),
+        algorithm: wire::read_algorithm(algorithm),
         state,
+        revoked_from: key
+            .revocation
+            .and_then(|r| wire::read_instant(r.distrust_after)),
         signing: key.signing,
     })
+}
+
+fn window(from: Option<Timestamp>, until: Option<Timestamp>) -> Option<ValidityWindow> {
+    ValidityWindow::new(wire::read_instant(from)?, wire::read_instant(until)?).ok()
 }

@@ -9,69 +9,94 @@ use super::snapshot::Snapshot;
 use checkpoint::hex::Hex;
 use checkpoint::key::StagingLabel;
 
-/// One call of UpdateSecretVersionStage. It names the version that has the label now, so that it is carried out
-/// only if nobody has moved it meanwhile.
+/// One call of UpdateSecretVersionStage (AWS, API reference). It names the version that has the label now, so that it is
+/// carried out only if nobody has moved it meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LabelChange {
-    /// Moves AWSCURRENT; AWSPREVIOUS follows to the version that it is taken from (AWS,
-    /// UpdateSecretVersionStage).
-    Promote {
-        /// The version that has it.
-        from: String,
-        /// The version that gets it.
-        to: String,
-    },
-    /// Takes a label away.
-    Remove {
-        /// The label.
-        label: StagingLabel,
-        /// The version that has it.
-        from: String,
-    },
+pub struct LabelChange {
+    /// The label.
+    pub label: StagingLabel,
+    /// The version that has it; none when no version has.
+    pub from: Option<String>,
+    /// The version that gets it; none when it is taken away. Where AWSCURRENT is moved, AWSPREVIOUS follows to the version that
+    /// it is taken from.
+    pub to: Option<String>,
 }
 
 impl LabelChange {
+    /// Moves a label from where it is, if it is anywhere.
+    pub(super) fn give(label: StagingLabel, snapshot: &Snapshot, to: &str) -> Self {
+        let from = snapshot.labelled(&label).map(|version| version.id.clone());
+        Self {
+            label,
+            from,
+            to: Some(to.into()),
+        }
+    }
+
+    /// Takes a label away.
+    pub(super) fn take(label: StagingLabel, from: &str) -> Self {
+        Self {
+            label,
+            from: Some(from.into()),
+            to: None,
+        }
+    }
+
     /// The version whose key it is about.
     pub(super) fn version(&self) -> &str {
-        match self {
-            Self::Promote { to, .. } => to,
-            Self::Remove { from, .. } => from,
-        }
+        let version = self.to.as_ref().or(self.from.as_ref());
+        version.map_or("", String::as_str)
     }
 
     /// Whether it was carried out.
     pub(super) fn holds_in(&self, snapshot: &Snapshot) -> bool {
-        match self {
-            Self::Promote { to, .. } => {
-                let to = snapshot.version(to);
-                to.is_some_and(|version| version.has(&StagingLabel::Current))
-            }
-            Self::Remove { label, from } => {
-                let from = snapshot.version(from);
-                !from.is_some_and(|version| version.has(label))
-            }
+        let has = |id: &String| {
+            let version = snapshot.version(id);
+            version.is_some_and(|version| version.has(&self.label))
+        };
+        match (&self.to, &self.from) {
+            (Some(to), _) => has(to),
+            (None, Some(from)) => !has(from),
+            (None, None) => true,
         }
     }
 }
 
 impl fmt::Display for LabelChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Promote { from, to } => write!(
-                f,
-                "UpdateSecretVersionStage VersionStage=AWSCURRENT RemoveFromVersionId={from} \
-                 MoveToVersionId={to}"
-            ),
-            Self::Remove { label, from } => write!(
-                f,
-                "UpdateSecretVersionStage VersionStage={} RemoveFromVersionId={from}",
-                label.as_str()
-            ),
+        let label = self.label.as_str();
+        write!(f, "UpdateSecretVersionStage VersionStage={label}")?;
+        if let Some(from) = &self.from {
+            write!(f, " RemoveFromVersionId={from}")?;
+        }
+        match &self.to {
+            Some(to) => write!(f, " MoveToVersionId={to}"),
+            None => Ok(()),
         }
     }
 }
 
 impl Snapshot {
+    /// As Secrets Manager leaves it after a change.
+    pub(super) fn after(&self, change: &LabelChange) -> Self {
+        let mut after = self.clone();
+        after.put_label(&change.label, change.to.as_deref());
+        if change.label == StagingLabel::Current && change.from != change.to {
+            after.put_label(&StagingLabel::Previous, change.from.as_deref());
+        }
+        after
+    }
+
+    fn put_label(&mut self, label: &StagingLabel, to: Option<&str>) {
+        for version in &mut self.versions {
+            version.stages.retain(|found| found != label);
+            if to == Some(version.id.as_str()) {
+                version.stages.push(label.clone());
+                version.stages.sort();
+            }
+        }
+    }
+
     /// The ClientRequestToken of the one key that may be staged as things are: made from the secret's name and
     /// the versions that it has. Two operators who see the same get the same, and Secrets Manager takes only one
     /// of their keys; after a key was staged or given up, it is another one.

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use super::change::LabelChange;
 use super::proposal::{Overrides, Proposal};
 use super::{
-    Rollover, RolloverError, Snapshot, StepRefusal, StepReport, StoredVersion, check_staged,
-    checks, next, replicas,
+    Rollover, RolloverError, Situation, StepRefusal, StepReport, StoredVersion, check_staged,
+    checks, replicas,
 };
 use checkpoint::key::StagingLabel;
 
@@ -86,20 +86,22 @@ impl Rollover {
         token: &str,
         mut report: StepReport,
     ) -> Result<StepReport, RolloverError> {
-        let (snapshot, replicas) = self.look().await?;
-        if let Some(made) = snapshot.version(token).filter(|made| made.content.is_ok()) {
+        let situation = self.look().await?;
+        let made = situation.snapshot.version(token);
+        if let Some(made) = made.filter(|made| made.content.is_ok()) {
             report
                 .told
                 .push(format!("{} is staged already", made.name()));
             return Ok(report);
         }
         let overrides = Overrides::default();
-        let proposal = Proposal::new(&snapshot, &replicas, &overrides, self.clock.now())?;
+        situation.check_order()?;
+        let proposal = Proposal::new(&situation, &overrides)?;
         if proposal.endorsed {
-            self.check_endorser(&snapshot.current()?.key()?.version, &replicas)?;
+            situation.check_endorser(&situation.must_have_current()?.key()?.version)?;
         }
         let label = StagingLabel::Pending;
-        let version = self.put(&snapshot, &proposal, token, &label).await?;
+        let version = self.put(&situation, &proposal, token, &label).await?;
         let fingerprint = version.fingerprint();
         report
             .told
@@ -107,14 +109,13 @@ impl Rollover {
         Ok(report)
     }
 
-    async fn check(&self, report: &mut StepReport) -> Result<Snapshot, RolloverError> {
-        let (snapshot, replicas) = self.look().await?;
-        report.checks = check_staged(&snapshot, &replicas, true, self.clock.now())?;
-        let name = snapshot.staged().map_or("", StoredVersion::name);
-        checks::all_right(name, &report.checks, || {
-            next::what(&snapshot, &replicas, self.clock.now())
-        })?;
-        Ok(snapshot)
+    async fn check(&self, report: &mut StepReport) -> Result<Situation, RolloverError> {
+        let situation = self.look().await?;
+        situation.check_order()?;
+        report.checks = check_staged(&situation, true)?;
+        let name = situation.snapshot.staged().map_or("", StoredVersion::name);
+        checks::all_right(name, &report.checks)?;
+        Ok(situation)
     }
 
     /// Checks again: whoever asks for this step alone has skipped nothing.
@@ -123,23 +124,14 @@ impl Rollover {
         token: &str,
         mut report: StepReport,
     ) -> Result<StepReport, RolloverError> {
-        let mut snapshot = self.check(&mut report).await?;
-        let (from, to) = (snapshot.current()?.id.clone(), token.to_owned());
-        let promoted = snapshot.version(token).map(StoredVersion::key);
+        let mut situation = self.check(&mut report).await?;
+        let promoted = situation.snapshot.version(token).map(StoredVersion::key);
         let promoted = promoted.transpose()?.map(|key| key.version.clone());
-        self.apply(
-            &mut snapshot,
-            LabelChange::Promote { from, to },
-            &mut report,
-        )
-        .await?;
-        let (label, from) = (StagingLabel::Pending, token.to_owned());
-        self.apply(
-            &mut snapshot,
-            LabelChange::Remove { label, from },
-            &mut report,
-        )
-        .await?;
+        let give = LabelChange::give(StagingLabel::Current, &situation.snapshot, token);
+        let take = LabelChange::take(StagingLabel::Pending, token);
+        for change in [give, take] {
+            self.apply(&mut situation, change, &mut report).await?;
+        }
         // The rotation is done: a service that does not list the key yet is for the alarms.
         if let Some(promoted) = promoted {
             let (name, fingerprint) = (&promoted.key_id, promoted.fingerprint());

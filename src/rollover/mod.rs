@@ -9,40 +9,52 @@
 
 mod change;
 mod checks;
+mod ending;
 mod lambda;
 mod next;
+mod promote;
 mod proposal;
 mod refusal;
+mod repair;
 mod replicas;
+mod situation;
 mod snapshot;
+mod stage;
 mod staging;
-mod steps;
+mod standing;
 mod store;
 mod timeline;
-mod unstaged;
 
-use chrono::{DateTime, Utc};
-
+use crate::audit::{self, Outcome};
 use crate::clock::Clock;
-use checkpoint::key::{KeyVersion, PrivateKeyError};
+use crate::operator;
+use checkpoint::key::{KeyId, PrivateKeyError};
 use checkpoint::keyring::Keyring;
 
+pub use change::LabelChange;
 pub use checkpoint::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
+pub use ending::Removal;
 pub use lambda::{RotationEvent, RotationStep};
+pub use next::Next;
+pub use promote::Promotion;
 pub use proposal::{Overrides, Proposal};
 pub use refusal::StepRefusal;
+pub use repair::Repair;
 pub use replicas::{Services, Waiting};
+pub use situation::Situation;
 pub use snapshot::{ListedKey, Replica, ServedKeys, Snapshot, StoredKey, StoredVersion};
+pub use stage::Staging;
+pub use standing::Standing;
 pub use store::{SecretStore, StoreError};
-pub use timeline::{Phase, Timeline, TimelineKey, Warning, days};
+pub use timeline::{Phase, Timeline, TimelineKey, Warning, days, gaps};
 
 /// Why a step was not done. No variant holds key material.
 #[derive(Debug, thiserror::Error)]
 pub enum RolloverError {
-    /// It may not be done as things are.
-    #[error(transparent)]
-    Refused(#[from] StepRefusal),
+    /// It may not be done as things are; and what to do then, where that could be told.
+    #[error("{0}")]
+    Refused(StepRefusal, Option<Next>),
     /// Secrets Manager could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -54,8 +66,27 @@ pub enum RolloverError {
     Ended,
 }
 
+impl From<StepRefusal> for RolloverError {
+    fn from(refusal: StepRefusal) -> Self {
+        Self::Refused(refusal, None)
+    }
+}
+
+impl RolloverError {
+    /// Says what to do in the situation that it was refused in.
+    fn in_situation(self, situation: &Situation) -> Self {
+        match self {
+            Self::Refused(refusal, None) => {
+                let next = refusal.next(situation);
+                Self::Refused(refusal, Some(next))
+            }
+            other => other,
+        }
+    }
+}
+
 /// What a step did, or would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepReport {
     /// What was looked at.
     pub checks: Vec<Check>,
@@ -63,28 +94,30 @@ pub struct StepReport {
     pub told: Vec<String>,
     /// The calls that change the secret, as they were made, or would be.
     pub calls: Vec<String>,
-    /// What comes next, for a person.
-    pub next: String,
+    /// What comes next.
+    pub next: Next,
+}
+
+impl Default for StepReport {
+    fn default() -> Self {
+        Self {
+            checks: Vec::new(),
+            told: Vec::new(),
+            calls: Vec::new(),
+            next: Next::status(),
+        }
+    }
 }
 
 /// How things are.
 #[derive(Clone, Debug)]
 pub struct Overview {
-    /// The secret.
-    pub snapshot: Snapshot,
-    /// The services that were asked.
-    pub replicas: Vec<Replica>,
+    /// The secret, and what those say who were asked.
+    pub situation: Situation,
     /// The windows, and the warnings.
     pub timeline: Timeline,
     /// What was not looked at; none when all was.
     pub not_checked: Option<String>,
-}
-
-impl Overview {
-    /// What to do next, for a person: one command, or that there is nothing to do.
-    pub fn next(&self, now: DateTime<Utc>) -> String {
-        next::what(&self.snapshot, &self.replicas, now)
-    }
 }
 
 /// The rollover of one secret.
@@ -144,12 +177,10 @@ impl Rollover {
     /// # Errors
     /// [`RolloverError`] when the secret cannot be read.
     pub async fn status(&self) -> Result<Overview, RolloverError> {
-        let (snapshot, replicas) = self.look().await?;
-        let timeline = Timeline::new(&snapshot, &replicas, self.clock.now());
+        let situation = self.look().await?;
         Ok(Overview {
-            snapshot,
-            replicas,
-            timeline,
+            timeline: Timeline::new(&situation),
+            situation,
             not_checked: self.services.is_empty().then(|| {
                 "no --server was given: whether any service signs, with which key, and whether one is revoked, was not \
                  looked at"
@@ -158,9 +189,14 @@ impl Rollover {
         })
     }
 
-    async fn look(&self) -> Result<(Snapshot, Vec<Replica>), RolloverError> {
+    async fn look(&self) -> Result<Situation, RolloverError> {
         let (snapshot, replicas) = tokio::join!(self.store.read(), self.ask());
-        Ok((snapshot?, replicas))
+        Ok(Situation {
+            snapshot: snapshot?,
+            replicas,
+            now: self.clock.now(),
+            without_asking: self.without_asking,
+        })
     }
 
     /// What the services say now, and the record.
@@ -170,32 +206,39 @@ impl Rollover {
         replicas
     }
 
-    /// A key that is revoked endorses nothing, and only the record knows whether it is.
-    ///
-    /// # Errors
-    /// [`StepRefusal`] when it is revoked, or nobody could be asked.
-    fn check_endorser(
-        &self,
-        current: &KeyVersion,
-        replicas: &[Replica],
-    ) -> Result<(), StepRefusal> {
-        let key_id = || current.key_id.clone();
-        if let Some(replica) = snapshot::who_says_revoked(replicas, current) {
-            return Err(StepRefusal::CurrentRevoked {
-                key_id: key_id(),
-                url: replica.url.clone(),
-            });
-        }
-        let told = replicas.iter().any(|replica| replica.listing.is_ok());
-        match told || self.without_asking {
-            true => Ok(()),
-            false => Err(StepRefusal::NobodyAsked {
-                key_id: key_id(),
-                problems: replicas
-                    .iter()
-                    .filter_map(|r| Some(format!("{}: {}", r.url, r.listing.as_ref().err()?)))
-                    .collect(),
-            }),
-        }
+    /// What comes next after a change that the services have had the time to read.
+    async fn next_of(&self, situation: Situation) -> Next {
+        let replicas = self.ask().await;
+        let now = self.clock.now();
+        let after = Situation {
+            replicas,
+            now,
+            ..situation
+        };
+        after.next()
+    }
+}
+
+/// Who takes a step is the function of the Lambda, or the user of the shell; CloudTrail knows the role.
+fn audited<T>(call: &str, key_id: &str, outcome: &Result<T, StoreError>) {
+    let who = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| operator::name());
+    let problem = outcome.as_ref().err().map(ToString::to_string);
+    let outcome = problem.as_deref().map_or(Outcome::Done, Outcome::Refused);
+    audit::rollover(&who, call, key_id, outcome);
+}
+
+/// Refuses to go on with another key than the one that the operator named.
+fn same(
+    asked: Option<&KeyId>,
+    found: &StoredVersion,
+    label: &'static str,
+) -> Result<(), StepRefusal> {
+    match asked {
+        Some(asked) if asked.as_str() != found.name() => Err(StepRefusal::OtherKey {
+            asked: asked.clone(),
+            found: found.name().into(),
+            label,
+        }),
+        _ => Ok(()),
     }
 }

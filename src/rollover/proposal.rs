@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveTime, TimeDelta, Utc};
 
-use super::snapshot::{Replica, Snapshot, who_says_revoked};
-use super::{StepRefusal, StoredKey};
+use super::standing::Standing;
+use super::{Situation, StepRefusal, StoredKey};
 use checkpoint::key::{
-    Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, covered_until, instant_text,
+    Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, WARN_DAYS, covered_until,
+    instant_text,
 };
 use checkpoint::signing::NotOpen;
 
@@ -89,56 +90,59 @@ impl Proposal {
     ///
     /// # Errors
     /// [`StepRefusal`] when none can follow now, or what was asked for does not fit.
-    pub fn new(
-        snapshot: &Snapshot,
-        replicas: &[Replica],
-        overrides: &Overrides,
-        now: DateTime<Utc>,
-    ) -> Result<Self, StepRefusal> {
-        let Ok(current) = snapshot.current() else {
-            return Self::first(snapshot, replicas, overrides, now);
+    pub fn new(situation: &Situation, overrides: &Overrides) -> Result<Self, StepRefusal> {
+        let Some(current) = situation.snapshot.current() else {
+            let missing = || StepRefusal::NoCurrent(situation.snapshot.secret.clone());
+            return Self::as_told(situation, overrides).ok_or_else(missing)?;
         };
-        let current = current.key()?;
-        check_endorser(current, replicas, overrides, now)?;
+        let standing = situation.standing(current);
+        let key = match (&current.content, &standing) {
+            (Ok(key), Standing::Good | Standing::Revoked(_)) => key,
+            // Nothing of it can be believed.
+            _ => {
+                let unfit = || StepRefusal::CurrentUnfit {
+                    id: current.id.clone(),
+                    problem: standing.problem().unwrap_or_default(),
+                };
+                let told = Some(overrides).filter(|overrides| overrides.without_endorsement);
+                let told = told.and_then(|told| Self::as_told(situation, told));
+                return told.ok_or_else(unfit)?;
+            }
+        };
+        check_endorser(key, situation, overrides)?;
+        let current = &key.version;
         let key_id = match &overrides.key_id {
             Some(key_id) => key_id.clone(),
-            None => free_name(snapshot, replicas, &next_name(&current.version.key_id)?),
+            None => free_name(situation, &next_name(&current.key_id)?),
         };
-        check_unused(&key_id, snapshot, replicas)?;
-        let window = next_window(current.version.window, overrides, now)?;
-        check_coverage(window, &snapshot.trusted_windows(replicas), now)?;
-        let bits = usize::try_from(current.version.public_key.bits()).unwrap_or_default();
+        check_unused(&key_id, situation)?;
+        let window = next_window(current.window, overrides, situation.now)?;
+        check_coverage(window, &situation.trusted_windows(), situation.now)?;
+        let bits = usize::try_from(current.public_key.bits()).unwrap_or_default();
         Ok(Self {
             key_id,
             window,
-            algorithm: overrides.algorithm.unwrap_or(current.version.algorithm),
+            algorithm: overrides.algorithm.unwrap_or(current.algorithm),
             bits: overrides.bits.unwrap_or(bits.max(DEFAULT_MODULUS_BITS)),
             endorsed: !overrides.without_endorsement,
         })
     }
 
-    /// Of the very first key nothing can be guessed, and nobody endorses it.
-    fn first(
-        snapshot: &Snapshot,
-        replicas: &[Replica],
-        overrides: &Overrides,
-        now: DateTime<Utc>,
-    ) -> Result<Self, StepRefusal> {
-        let (Some(key_id), Some(from), Some(until)) = (
-            &overrides.key_id,
-            overrides.valid_from,
-            overrides.valid_until,
-        ) else {
-            return Err(StepRefusal::NoCurrent(snapshot.secret.clone()));
-        };
-        check_unused(key_id, snapshot, replicas)?;
-        Ok(Self {
-            key_id: key_id.clone(),
-            window: window(from, until, now)?,
-            algorithm: overrides.algorithm.unwrap_or_default(),
-            bits: overrides.bits.unwrap_or(DEFAULT_MODULUS_BITS),
-            endorsed: false,
-        })
+    /// A key of which nothing can be guessed, and that nobody endorses; none when not all of it is told.
+    fn as_told(situation: &Situation, overrides: &Overrides) -> Option<Result<Self, StepRefusal>> {
+        let (key_id, from) = (overrides.key_id.clone()?, overrides.valid_from?);
+        let until = overrides.valid_until?;
+        Some(check_unused(&key_id, situation).and_then(|()| {
+            let window = window(from, until, situation.now)?;
+            check_coverage(window, &situation.trusted_windows(), situation.now)?;
+            Ok(Self {
+                key_id,
+                window,
+                algorithm: overrides.algorithm.unwrap_or_default(),
+                bits: overrides.bits.unwrap_or(DEFAULT_MODULUS_BITS),
+                endorsed: false,
+            })
+        }))
     }
 }
 
@@ -146,13 +150,12 @@ impl Proposal {
 /// nothing about it can be guessed.
 fn check_endorser(
     current: &StoredKey,
-    replicas: &[Replica],
+    situation: &Situation,
     overrides: &Overrides,
-    now: DateTime<Utc>,
 ) -> Result<(), StepRefusal> {
     let (key_id, window) = (current.version.key_id.clone(), current.version.window);
-    let revoked = who_says_revoked(replicas, &current.version);
-    match (window.check(now), revoked) {
+    let revoked = situation.who_says_revoked(&current.version);
+    match (window.check(situation.now), revoked) {
         (Err(NotOpen::NotYet), _) if overrides.is_emergency() => Ok(()),
         (Err(NotOpen::NotYet), _) => Err(StepRefusal::CurrentNotYet {
             key_id,
@@ -163,9 +166,9 @@ fn check_endorser(
             key_id,
             until: window.until(),
         }),
-        (Ok(()), Some(replica)) => Err(StepRefusal::CurrentRevoked {
+        (Ok(()), Some(url)) => Err(StepRefusal::CurrentRevoked {
             key_id,
-            url: replica.url.clone(),
+            url: url.into(),
         }),
         (Ok(()), None) => Ok(()),
     }
@@ -186,24 +189,24 @@ pub(super) fn next_name(key_id: &KeyId) -> Result<KeyId, StepRefusal> {
 }
 
 /// The name, or it with the first letter behind it that makes it one that no key ever had.
-pub(super) fn free_name(snapshot: &Snapshot, replicas: &[Replica], name: &KeyId) -> KeyId {
+pub(super) fn free_name(situation: &Situation, name: &KeyId) -> KeyId {
     let lettered = ('b'..='z').filter_map(|letter| format!("{name}{letter}").parse().ok());
     let mut names = std::iter::once(name.clone()).chain(lettered);
-    let free = names.find(|name| check_unused(name, snapshot, replicas).is_ok());
+    let free = names.find(|name| check_unused(name, situation).is_ok());
     free.unwrap_or_else(|| name.clone())
 }
 
 /// Refuses a name that a key has, or had, also one that was given up: somebody may have seen it under that name.
-pub(super) fn check_unused(
-    key_id: &KeyId,
-    snapshot: &Snapshot,
-    replicas: &[Replica],
-) -> Result<(), StepRefusal> {
+pub(super) fn check_unused(key_id: &KeyId, situation: &Situation) -> Result<(), StepRefusal> {
     let used = |place| Err(StepRefusal::NameUsed(key_id.clone(), place));
-    if let Some(replica) = replicas.iter().find(|replica| replica.knows(key_id)) {
+    if let Some(replica) = situation
+        .replicas
+        .iter()
+        .find(|replica| replica.knows(key_id))
+    {
         return used(format!("{} lists it", replica.url));
     }
-    let mut versions = snapshot.versions.iter();
+    let mut versions = situation.snapshot.versions.iter();
     match versions.find(|version| version.name() == key_id.as_str()) {
         None => Ok(()),
         Some(version) if version.stages.is_empty() => {
@@ -218,7 +221,7 @@ pub(super) fn check_unused(
 }
 
 /// Begins where the last one ends and is as long in calendar years. After a rollover that was forgotten it begins
-/// today, and ends as if it had not been: what is not covered is then not hidden.
+/// today, and ends as if it had not been, or a length later where that is soon: what is not covered is then not hidden.
 fn next_window(
     last: ValidityWindow,
     overrides: &Overrides,
@@ -231,8 +234,13 @@ fn next_window(
     };
     let from = overrides.valid_from.unwrap_or(natural);
     let mut until = same_length_after(last, overrides.valid_from.unwrap_or(last.until()));
-    // After several years without a rollover, more than one length has passed.
-    while until.is_some_and(|until| until <= now) {
+    // After several years without a rollover, more than one length has passed. And one that would end within the days of the first
+    // warning would want the next rollover at once.
+    let least = match now >= last.until() {
+        true => now + TimeDelta::days(WARN_DAYS.into_iter().max().unwrap_or_default()),
+        false => now,
+    };
+    while until.is_some_and(|until| until <= least) {
         until = until.and_then(|until| same_length_after(last, until));
     }
     let until = overrides.valid_until.or(until);

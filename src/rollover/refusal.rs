@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::{Next, Situation};
 use checkpoint::key::{KeyId, instant_text};
 
 /// Why a step may not be done as things are.
@@ -12,6 +13,17 @@ pub enum StepRefusal {
         "{0} holds no key yet. For the very first one, give `rollover stage` --key-id, --valid-from and --valid-until"
     )]
     NoCurrent(String),
+    /// The labels are not where they belong, or on what the services refuse, and there is a key that they can use.
+    #[error("nothing was done, since the services would not go on from what the secret has: {}", .0.join("; "))]
+    Disordered(Vec<String>),
+    /// Two versions contradict one another, and nobody could be asked which one the services have.
+    #[error("nothing was done, since only the services know which is right, and nobody could be asked{}: {}", listed(.problems), .doubts.join("; "))]
+    InDoubt {
+        /// What contradicts what.
+        doubts: Vec<String>,
+        /// Why those who were asked did not say.
+        problems: Vec<String>,
+    },
     /// The version's content is no key.
     #[error("version {id} ({stages}) is refused: {problem}")]
     Unreadable {
@@ -22,22 +34,25 @@ pub enum StepRefusal {
         /// What is wrong.
         problem: String,
     },
+    /// Nothing can be taken over from the version that is AWSCURRENT.
+    #[error(
+        "version {id}, which is AWSCURRENT, {problem}: nothing of the next key can be guessed, and nobody endorses it. Give all of \
+         --without-endorsement, --key-id, --valid-from and --valid-until"
+    )]
+    CurrentUnfit {
+        /// The version.
+        id: String,
+        /// What speaks against it.
+        problem: String,
+    },
     /// Nothing is AWSPENDING.
-    #[error("nothing is staged, and {current} is AWSCURRENT. Next: {next}")]
-    NothingStaged {
-        /// The key that is AWSCURRENT.
-        current: String,
-        /// What to do.
-        next: String,
-    },
+    #[error("nothing is staged, and {0} is AWSCURRENT")]
+    NothingStaged(String),
     /// Another key is staged than the one asked for.
-    #[error("{staged} is staged, which is not what was asked for. Give it up by `rollover abort`{}", or_go_on(.next))]
-    AlreadyStaged {
-        /// The key that is staged.
-        staged: String,
-        /// What would be done with it.
-        next: String,
-    },
+    #[error(
+        "{0} is staged, which is not what was asked for: go on with it, or give it up first by `rollover abort`"
+    )]
+    AlreadyStaged(String),
     /// The operator named a key, and another one would be concerned.
     #[error("{asked} was named, but {found} is {label}; nothing was done")]
     OtherKey {
@@ -116,14 +131,12 @@ pub enum StepRefusal {
         until: DateTime<Utc>,
     },
     /// The staged key is not as it must be.
-    #[error("{key_id} must not be promoted: {}. Next: {next}", .problems.join("; "))]
+    #[error("{key_id} must not be promoted: {}", .problems.join("; "))]
     Unfit {
         /// The key.
         key_id: String,
         /// What is wrong.
         problems: Vec<String>,
-        /// What to do.
-        next: String,
     },
     /// The old key may still sign.
     #[error("{key_id}, which is AWSPREVIOUS, is in force until {}; retire it after that", instant_text(*.until))]
@@ -142,9 +155,7 @@ pub enum StepRefusal {
         missing: Vec<String>,
     },
     /// Somebody else was faster.
-    #[error(
-        "somebody else changed the secret meanwhile: {0}. Look at `rollover status` before you go on"
-    )]
+    #[error("somebody else changed the secret meanwhile: {0}")]
     Overtaken(String),
     /// The secret is not rotated by Secrets Manager.
     #[error("{0}: rotation is not enabled; expected a call by Secrets Manager during a rotation")]
@@ -159,8 +170,7 @@ pub enum StepRefusal {
     NotPending(String),
     /// A service does not list the key in time.
     #[error(
-        "{key_id} is AWSCURRENT, but not every service lists it: {}. Run `rollover promote {key_id}` again to go on \
-         waiting", .missing.join("; ")
+        "{key_id} is AWSCURRENT, but not every service lists it: {}. The same again goes on waiting", .missing.join("; ")
     )]
     NotListed {
         /// The key.
@@ -177,9 +187,15 @@ fn listed(problems: &[String]) -> String {
     }
 }
 
-fn or_go_on(next: &str) -> String {
-    match next.starts_with("rollover test") {
-        true => format!(", or go on with it by `{next}`"),
-        false => String::new(),
+impl StepRefusal {
+    /// What to do then.
+    pub(super) fn next(&self, situation: &Situation) -> Next {
+        match self {
+            Self::NobodyAsked { .. } | Self::InDoubt { .. } => Next::Ask,
+            Self::NotListed { key_id, .. } => Next::Command(format!("rollover promote {key_id}")),
+            Self::Overtaken(_) | Self::NotKept { .. } | Self::OtherKey { .. } => Next::status(),
+            Self::StillInForce { .. } | Self::Unfit { .. } => situation.next(),
+            _ => situation.next_or_stage(),
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use checkpoint::key::{KeyId, KeyVersion, StagingLabel, ValidityWindow};
+use checkpoint::key::{Algorithm, KeyId, KeyVersion, StagingLabel, ValidityWindow};
 use checkpoint::keyring::{Endorsement, KeyState, Keyring};
 use checkpoint::signing::Oddities;
 
@@ -97,12 +97,8 @@ impl Snapshot {
     }
 
     /// The version that is AWSCURRENT.
-    ///
-    /// # Errors
-    /// [`StepRefusal::NoCurrent`] when none is.
-    pub fn current(&self) -> Result<&StoredVersion, StepRefusal> {
-        let current = self.labelled(&StagingLabel::Current);
-        current.ok_or_else(|| StepRefusal::NoCurrent(self.secret.clone()))
+    pub fn current(&self) -> Option<&StoredVersion> {
+        self.labelled(&StagingLabel::Current)
     }
 
     /// The version that is AWSPENDING and not AWSCURRENT as well: on AWS, the label may stay after a promotion.
@@ -120,29 +116,6 @@ impl Snapshot {
     pub fn version(&self, id: &str) -> Option<&StoredVersion> {
         self.versions.iter().find(|version| version.id == id)
     }
-
-    /// The windows of the keys that the services trust: AWSCURRENT or AWSPREVIOUS, and not revoked.
-    pub fn trusted_windows(&self, replicas: &[Replica]) -> Vec<ValidityWindow> {
-        let trusted = self.versions.iter().filter(|version| version.is_trusted());
-        let keys = trusted.filter_map(|version| version.content.as_ref().ok());
-        keys.filter(|key| !is_revoked(replicas, &key.version))
-            .map(|key| key.version.window)
-            .collect()
-    }
-}
-
-/// Whether a service says that the key is revoked: they share one record, so that one is enough.
-pub(super) fn is_revoked(replicas: &[Replica], version: &KeyVersion) -> bool {
-    who_says_revoked(replicas, version).is_some()
-}
-
-/// The first service that says that the key is revoked.
-pub(super) fn who_says_revoked<'a>(
-    replicas: &'a [Replica],
-    version: &KeyVersion,
-) -> Option<&'a Replica> {
-    let mut replicas = replicas.iter();
-    replicas.find(|replica| replica.says_revoked(version))
 }
 
 /// What one running service says of the keys.
@@ -163,6 +136,8 @@ pub struct ServedKeys {
     pub faults: Vec<String>,
     /// Why it signs nothing now, whatever its keys; none while it signs.
     pub signing_refused: Option<String>,
+    /// Whether the record itself was read, and no service asked.
+    pub of_record: bool,
 }
 
 /// One key of a running service.
@@ -174,8 +149,14 @@ pub struct ListedKey {
     pub thumbprint: String,
     /// Its fingerprint: of key, name, window and algorithm.
     pub fingerprint: String,
+    /// Its window, where it is told.
+    pub window: Option<ValidityWindow>,
+    /// Its algorithm, where this program knows it.
+    pub algorithm: Option<Algorithm>,
     /// Where it is in its life.
     pub state: KeyState,
+    /// From which instant on it is distrusted, where it is revoked.
+    pub revoked_from: Option<DateTime<Utc>>,
     /// Whether a signature asked for now is made with it.
     pub signing: bool,
 }
@@ -187,7 +168,12 @@ impl Replica {
             key_id: entry.version().key_id.to_string(),
             thumbprint: entry.version().public_key.thumbprint(),
             fingerprint: entry.version().fingerprint().to_string(),
+            window: Some(entry.version().window),
+            algorithm: Some(entry.version().algorithm),
             state: entry.state(now),
+            revoked_from: entry
+                .revocation()
+                .map(|revocation| revocation.distrust_after),
             signing: false,
         });
         Self {
@@ -196,6 +182,7 @@ impl Replica {
                 keys: listed.collect(),
                 faults: Vec::new(),
                 signing_refused: None,
+                of_record: true,
             }),
         }
     }
@@ -216,14 +203,37 @@ impl Replica {
             .map(|key| key.state)
     }
 
-    /// How what it lists under the name of this key differs from it, if it does.
+    /// How what it has differs from this key, so that it refuses it: under its name another key, window or algorithm, or the same
+    /// public key under another name.
     pub fn difference(&self, version: &KeyVersion) -> Option<String> {
-        let (key_id, fingerprint) = (version.key_id.as_str(), version.fingerprint().to_string());
-        let mut keys = self.keys().iter();
-        let other = keys.find(|key| key.key_id == key_id && key.fingerprint != fingerprint)?;
+        let (name, thumbprint) = (version.key_id.as_str(), version.public_key.thumbprint());
+        let fingerprint = version.fingerprint().to_string();
+        let had =
+            |key: &&ListedKey| key.state != KeyState::Pending && key.fingerprint != fingerprint;
+        let mut keys = self.keys().iter().filter(had);
+        let other = keys.find(|key| key.key_id == name || key.thumbprint == thumbprint)?;
+        if other.key_id != name {
+            return Some(format!(
+                "has the same public key under the name {}",
+                other.key_id
+            ));
+        }
+        let mut differ = Vec::new();
+        if other.thumbprint != thumbprint {
+            differ.push("another public key".to_owned());
+        }
+        if let Some(there) = other.window.filter(|there| *there != version.window) {
+            differ.push(format!("the window {there}, here {}", version.window));
+        }
+        if let Some(there) = other.algorithm.filter(|there| *there != version.algorithm) {
+            differ.push(format!("the algorithm {there}, here {}", version.algorithm));
+        }
+        let differ = match differ.is_empty() {
+            true => "another window or algorithm".into(),
+            false => differ.join(" and "),
+        };
         Some(format!(
-            "has another key, window or algorithm under the name {key_id}: there its fingerprint is {}, expected \
-             {fingerprint}",
+            "has {differ} under the name {name} (its fingerprint is {}, here {fingerprint})",
             other.fingerprint
         ))
     }
@@ -243,6 +253,11 @@ impl Replica {
     pub fn knows(&self, key_id: &KeyId) -> bool {
         let mut keys = self.keys().iter();
         keys.any(|key| key.key_id == key_id.as_str() && key.state != KeyState::Pending)
+    }
+
+    /// Whether it is the record itself, which signs nothing and says nothing of that.
+    pub fn is_record(&self) -> bool {
+        self.listing.as_ref().is_ok_and(|listing| listing.of_record)
     }
 
     /// Why it signs nothing now; none while it signs, and where it did not answer.

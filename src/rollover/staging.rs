@@ -1,9 +1,10 @@
 //! How the next key is staged: a whole command, that would not be refused as things are.
 
-use chrono::{DateTime, Datelike, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
 
 use super::proposal::{check_unused, free_name, next_name};
-use super::snapshot::{Replica, Snapshot, is_revoked};
+use super::standing::Standing;
+use super::{Next, Situation};
 use checkpoint::key::{KeyId, KeyVersion, covered_until, instant_text};
 use checkpoint::signing::NotOpen;
 
@@ -15,87 +16,90 @@ pub(super) fn unendorsed_flag(endorsed: bool) -> &'static str {
     }
 }
 
-/// How another key comes in the place of the one that is staged.
-pub(super) fn another_one(snapshot: &Snapshot, replicas: &[Replica], now: DateTime<Utc>) -> String {
-    let stage = stage_command(snapshot, replicas, now);
-    format!("give it up by `rollover abort`, then stage another one by `{stage}`")
-}
-
 /// How the next key is staged, or until when none can be.
-pub(super) fn stage_command(
-    snapshot: &Snapshot,
-    replicas: &[Replica],
-    now: DateTime<Utc>,
-) -> String {
-    let Ok(current) = snapshot.current() else {
-        let year = now.year();
-        let name = format!("amply-checkpoint-key-{year}");
-        let name = name.parse().map_or(name, |name: KeyId| {
-            free_name(snapshot, replicas, &name).to_string()
-        });
-        return format!(
-            "rollover stage --key-id {name} --valid-from {year}-01-01 --valid-until {}-01-01",
-            year + 1
-        );
+pub(super) fn stage_command(situation: &Situation) -> Next {
+    let Some(current) = situation.snapshot.current() else {
+        return first(situation);
     };
-    let Ok(key) = current.key() else {
-        return "rollover status".into();
+    let (key, standing) = match (&current.content, situation.standing(current)) {
+        (Ok(key), standing @ (Standing::Good | Standing::Revoked(_))) => (&key.version, standing),
+        // Nothing of it can be believed.
+        _ => return emergency(situation, None),
     };
-    let (window, name) = (
-        key.version.window,
-        name_flag(snapshot, replicas, &key.version),
-    );
-    match window.check(now) {
+    let (window, name) = (key.window, name_flag(situation, key));
+    let revoked = standing != Standing::Good;
+    match window.check(situation.now) {
         Err(NotOpen::NotYet)
-            if covered_until(&snapshot.trusted_windows(replicas), now).is_some()
-                && !is_revoked(replicas, &key.version) =>
+            if covered_until(&situation.trusted_windows(), situation.now).is_some() && !revoked =>
         {
-            format!(
-                "nothing, until {} opens at {}",
-                key.version.key_id,
-                instant_text(window.from())
-            )
+            let opens = instant_text(window.from());
+            Next::Nothing(format!("until {} opens at {opens}", key.key_id))
         }
-        Err(NotOpen::NotYet) => emergency(snapshot, replicas, &key.version, now),
-        Err(NotOpen::Expired) => format!("rollover stage --without-endorsement{name}"),
+        Err(NotOpen::NotYet) => emergency(situation, Some(key)),
+        Err(NotOpen::Expired) => {
+            Next::Command(format!("rollover stage --without-endorsement{name}"))
+        }
         // The natural window would begin when the revoked one's ends.
-        Ok(()) if is_revoked(replicas, &key.version) => {
-            let from = today(now);
-            format!("rollover stage --without-endorsement --valid-from {from}{name}")
+        Ok(()) if revoked => {
+            let from = today(situation.now);
+            Next::Command(format!(
+                "rollover stage --without-endorsement --valid-from {from}{name}"
+            ))
         }
-        Ok(()) => format!("rollover stage{name}"),
+        Ok(()) => Next::Command(format!("rollover stage{name}")),
     }
 }
 
-/// A key for the time until the one that is promoted already opens.
-fn emergency(
-    snapshot: &Snapshot,
-    replicas: &[Replica],
-    promoted: &KeyVersion,
-    now: DateTime<Utc>,
-) -> String {
-    let before = snapshot
-        .previous()
-        .and_then(|version| version.content.as_ref().ok());
-    let before = before.map_or(&promoted.key_id, |key| &key.version.key_id);
-    format!(
-        "rollover stage --without-endorsement --key-id {} --valid-from {} --valid-until {}",
-        free_name(snapshot, replicas, before),
-        today(now),
-        instant_text(promoted.window.until())
-    )
+/// The very first key.
+fn first(situation: &Situation) -> Next {
+    let year = situation.now.year();
+    let name = name_of_year(situation);
+    Next::Command(format!(
+        "rollover stage --key-id {name} --valid-from {year}-01-01 --valid-until {}-01-01",
+        year + 1
+    ))
+}
+
+fn name_of_year(situation: &Situation) -> String {
+    let name = format!("amply-checkpoint-key-{}", situation.now.year());
+    name.parse()
+        .map_or(name, |name: KeyId| free_name(situation, &name).to_string())
+}
+
+/// A key for at once, of which nothing can be guessed: until the one opens that is promoted already, or for a year.
+fn emergency(situation: &Situation, promoted: Option<&KeyVersion>) -> Next {
+    let before = situation.snapshot.previous();
+    let before = before.and_then(|version| version.content.as_ref().ok());
+    let before = before.map(|key| &key.version).or(promoted);
+    let name = match before {
+        Some(key) => free_name(situation, &key.key_id).to_string(),
+        None => name_of_year(situation),
+    };
+    let until = match promoted {
+        Some(promoted) => Some(promoted.window.until()),
+        None => midnight(situation.now).checked_add_months(Months::new(12)),
+    };
+    let until = instant_text(until.unwrap_or(DateTime::<Utc>::MAX_UTC));
+    Next::Command(format!(
+        "rollover stage --without-endorsement --key-id {name} --valid-from {} --valid-until {until}",
+        today(situation.now),
+    ))
 }
 
 /// The flag that names the next key; empty where the name is the next one by itself, and no key ever had it.
-fn name_flag(snapshot: &Snapshot, replicas: &[Replica], current: &KeyVersion) -> String {
+fn name_flag(situation: &Situation, current: &KeyVersion) -> String {
     let name = match next_name(&current.key_id) {
-        Ok(name) if check_unused(&name, snapshot, replicas).is_ok() => return String::new(),
+        Ok(name) if check_unused(&name, situation).is_ok() => return String::new(),
         Ok(name) => name,
         Err(_) => current.key_id.clone(),
     };
-    format!(" --key-id {}", free_name(snapshot, replicas, &name))
+    format!(" --key-id {}", free_name(situation, &name))
+}
+
+fn midnight(now: DateTime<Utc>) -> DateTime<Utc> {
+    now.date_naive().and_time(NaiveTime::MIN).and_utc()
 }
 
 fn today(now: DateTime<Utc>) -> String {
-    instant_text(now.date_naive().and_time(NaiveTime::MIN).and_utc())
+    instant_text(midnight(now))
 }

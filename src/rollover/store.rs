@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::change::LabelChange;
 use super::snapshot::{Snapshot, StoredKey, StoredVersion};
-use crate::source::aws::{self, Failed};
+use crate::source::aws::{self, Failed, Meaning};
 use crate::source::parse_secret;
 use checkpoint::key::StagingLabel;
 use checkpoint::signing::{KeySecret, SecretError};
@@ -37,13 +37,15 @@ pub enum StoreError {
          one back, `aws secretsmanager create-secret --name {0}` makes an empty one"
     )]
     NoSecret(String),
-    /// The role may not make the call.
-    #[error("{secret}: access denied; expected a role that may call secretsmanager:{call} on it")]
-    Denied {
-        /// The secret.
-        secret: String,
+    /// AWS refuses the call, and would again: its own words, and what to do about them.
+    #[error("{call} of {place}: {problem}")]
+    Refused {
         /// The call.
         call: &'static str,
+        /// The secret, and its region.
+        place: String,
+        /// What AWS says, and what to do.
+        problem: String,
     },
     /// The secret is not in the state that the call starts from.
     #[error("{call}: {problem}")]
@@ -62,10 +64,12 @@ pub enum StoreError {
         problem: String,
     },
     /// There is no answer, or one that is not understood. The call may have been carried out.
-    #[error("{call}: {problem}; run the same command again, which is safe")]
+    #[error("{call} of {place}: {problem}; run the same command again, which is safe")]
     Unavailable {
         /// The call.
         call: &'static str,
+        /// The secret, and its region.
+        place: String,
         /// What happened.
         problem: String,
     },
@@ -221,6 +225,7 @@ impl SecretStore {
         let parsed = tokio::task::spawn_blocking(move || parse_secret(answer, &secret));
         let parsed = parsed.await.map_err(|_| StoreError::Unavailable {
             call: "GetSecretValue",
+            place: self.place(),
             problem: "the task that reads it was ended".into(),
         })?;
         parsed.map_err(|error| StoreError::Secret {
@@ -257,16 +262,13 @@ impl SecretStore {
     /// # Errors
     /// [`StoreError::Changed`] when the label is not where it was.
     pub(super) async fn update(&self, change: &LabelChange) -> Result<(), StoreError> {
-        let (label, from, to) = match change {
-            LabelChange::Promote { from, to } => (&StagingLabel::Current, from, Some(to)),
-            LabelChange::Remove { label, from } => (label, from, None),
-        };
+        let LabelChange { label, from, to } = change;
         let call = self.client.update_secret_version_stage();
         let call = call
             .secret_id(&self.secret)
             .version_stage(label.as_str())
-            .remove_from_version_id(from)
-            .set_move_to_version_id(to.cloned());
+            .set_remove_from_version_id(from.clone())
+            .set_move_to_version_id(to.clone());
         let answer = call.send().await;
         answer.map_err(|error| self.explain("UpdateSecretVersionStage", &error))?;
         Ok(())
@@ -276,30 +278,45 @@ impl SecretStore {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let secret = || self.secret.clone();
-        let problem = match Failed::of(error) {
+        let failed = Failed::of(error);
+        let (place, passes) = (self.place(), failed.passes());
+        let answer = match failed {
             Failed::NotMade(problem) => return StoreError::NotMade { call, problem },
-            Failed::Unanswered(problem) => problem,
-            Failed::Denied => {
-                let secret = secret();
-                return StoreError::Denied { secret, call };
+            Failed::Unanswered(problem) => {
+                return StoreError::Unavailable {
+                    call,
+                    place,
+                    problem,
+                };
             }
-            Failed::Refused(refusal) => match refusal.code {
-                Some("ResourceNotFoundException") => return StoreError::NoSecret(secret()),
+            Failed::Refused(answer) => answer,
+        };
+        let problem = answer.explain(call, &self.secret);
+        match (answer.meaning(), answer.code) {
+            (Meaning::NotFound, _) => StoreError::NoSecret(self.secret.clone()),
+            (
+                Meaning::Other,
                 Some(
                     "InvalidParameterException"
                     | "InvalidRequestException"
                     | "ResourceExistsException",
-                ) => {
-                    return StoreError::Changed {
-                        call,
-                        problem: refusal.message.unwrap_or("is refused").into(),
-                    };
-                }
-                _ => refusal.to_string(),
+                ),
+            ) => StoreError::Changed { call, problem },
+            _ if passes => StoreError::Unavailable {
+                call,
+                place,
+                problem,
             },
-        };
-        StoreError::Unavailable { call, problem }
+            _ => StoreError::Refused {
+                call,
+                place,
+                problem,
+            },
+        }
+    }
+
+    fn place(&self) -> String {
+        aws::place(&self.secret, self.client.config(), "")
     }
 }
 

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::snapshot::{Replica, Snapshot, StoredVersion, is_revoked};
-use super::staging::another_one;
+use super::Situation;
+use super::snapshot::{Replica, StoredVersion};
+use super::standing::Standing;
 use checkpoint::key::{
     KeyId, KeyVersion, StagingLabel, ValidityWindow, WARN_DAYS, covered_until, instant_text,
 };
@@ -21,6 +22,10 @@ pub enum Phase {
     Staged,
     /// A service says that it is revoked.
     Revoked,
+    /// The services refuse it: it contradicts what they have.
+    Refused,
+    /// The services have it in memory alone: no label trusts it any more, and the next start of one ends it.
+    Unlabelled,
     /// No label trusts it although its window has not ended: it was given up.
     GivenUp,
 }
@@ -34,30 +39,27 @@ impl Phase {
             Self::Scheduled => "scheduled",
             Self::Staged => "staged",
             Self::Revoked => "revoked",
+            Self::Refused => "refused",
+            Self::Unlabelled => "no label",
             Self::GivenUp => "given up",
         }
     }
 
-    fn of(
-        stored: &StoredVersion,
-        key: &KeyVersion,
-        replicas: &[Replica],
-        now: DateTime<Utc>,
-    ) -> Self {
-        let window = key.window;
-        if is_revoked(replicas, key) {
-            Self::Revoked
-        } else if now >= window.until() {
-            Self::Past
-        } else if !stored.is_trusted() {
-            match stored.has(&StagingLabel::Pending) {
-                true => Self::Staged,
-                false => Self::GivenUp,
-            }
-        } else if now < window.from() {
-            Self::Scheduled
-        } else {
-            Self::Active
+    fn of(stored: &StoredVersion, key: &KeyVersion, situation: &Situation) -> Self {
+        let (window, now) = (key.window, situation.now);
+        let signs = || {
+            let signs = situation.signs();
+            signs.is_some_and(|version| version.id == stored.id)
+        };
+        match situation.standing(stored) {
+            Standing::Revoked(_) => Self::Revoked,
+            Standing::Refused(_) => Self::Refused,
+            _ if now >= window.until() => Self::Past,
+            _ if stored.is_trusted() && now < window.from() => Self::Scheduled,
+            _ if stored.is_trusted() => Self::Active,
+            _ if stored.has(&StagingLabel::Pending) => Self::Staged,
+            _ if signs() => Self::Unlabelled,
+            _ => Self::GivenUp,
         }
     }
 }
@@ -105,25 +107,36 @@ pub enum Warning {
     },
     /// The staged key has an endorsement that is worth nothing.
     #[error(
-        "{staged} is staged, and endorsed by {endorser}, which is revoked, so that the endorsement is worth nothing: {then}"
+        "{staged} is staged, and endorsed by {endorser}, which is revoked, so that the endorsement is worth nothing"
     )]
     EndorsedInVain {
         /// The staged key.
         staged: KeyId,
         /// The revoked one.
         endorser: KeyId,
-        /// What to do.
-        then: String,
     },
-    /// A version cannot be read.
-    #[error("version {id} ({labels}) is not a key: {problem}")]
-    Unreadable {
-        /// The version.
-        id: String,
+    /// Something speaks against a version that has a label.
+    #[error("{name} ({labels}) {problem}")]
+    Unfit {
+        /// Its key, or the version that holds none.
+        name: String,
         /// Its labels.
         labels: String,
-        /// What is wrong.
+        /// What.
         problem: String,
+    },
+    /// The labels are not where they belong.
+    #[error("{0}")]
+    Disordered(String),
+    /// The services go on with what no label trusts any more.
+    #[error(
+        "the services sign with {key_id} from memory: its version {id} has no label any more, so that the next start of one ends it"
+    )]
+    InMemory {
+        /// The key.
+        key_id: KeyId,
+        /// The version.
+        id: String,
     },
     /// A service is not as it should be.
     #[error("{url}: {problem}")]
@@ -142,18 +155,22 @@ pub struct Timeline {
     pub spans: Vec<TimelineKey>,
     /// What to know.
     pub warnings: Vec<Warning>,
+    /// What is as it may be, and not as it is in other years, a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Timeline {
-    /// As things are at `now`.
-    pub fn new(snapshot: &Snapshot, replicas: &[Replica], now: DateTime<Utc>) -> Self {
+    /// As things are.
+    pub fn new(situation: &Situation) -> Self {
+        let Situation { snapshot, now, .. } = situation;
+        let (replicas, now) = (&situation.replicas, *now);
         let mut spans: Vec<TimelineKey> = snapshot
             .versions
             .iter()
             .filter_map(|stored| {
                 let key = stored.content.as_ref().ok()?.version.clone();
                 Some(TimelineKey {
-                    phase: Phase::of(stored, &key, replicas, now),
+                    phase: Phase::of(stored, &key, situation),
                     key,
                     version_id: stored.id.clone(),
                     stages: stored.stages.clone(),
@@ -162,15 +179,25 @@ impl Timeline {
             })
             .collect();
         spans.sort_by_key(|span| (span.key.window.from(), span.key.key_id.clone()));
-        let signs = spans.iter_mut().rfind(|span| span.phase == Phase::Active);
+        let signs = situation.signs().map(|version| version.id.as_str());
+        let signs = match signs {
+            Some(id) => spans.iter_mut().find(|span| span.version_id == id),
+            None => spans.iter_mut().rfind(|span| span.phase == Phase::Active),
+        };
         if let Some(span) = signs {
             span.signs = !nobody_signs(replicas);
         }
-        let mut warnings = time_warnings(&spans, &snapshot.trusted_windows(replicas), now);
-        warnings.extend(endorsed_in_vain(snapshot, replicas, now));
-        warnings.extend(unreadable(snapshot));
-        warnings.extend(replicas.iter().flat_map(|r| replica_warnings(r, snapshot)));
-        Self { spans, warnings }
+        let mut warnings = time_warnings(&spans, &situation.trusted_windows(), now);
+        warnings.extend(disorder(situation));
+        warnings.extend(endorsed_in_vain(situation));
+        warnings.extend(replicas.iter().flat_map(|r| replica_warnings(r, situation)));
+        let odd = snapshot.versions.iter().filter_map(StoredVersion::note);
+        let notes = unendorsed(situation).into_iter().chain(odd).collect();
+        Self {
+            spans,
+            warnings,
+            notes,
+        }
     }
 }
 
@@ -190,6 +217,10 @@ fn time_warnings(
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
     match covered_until(trusted, now) {
+        // They may go on from memory, which is warned of by itself.
+        None if spans
+            .iter()
+            .any(|span| span.phase == Phase::Unlabelled && span.signs) => {}
         None => warnings.push(Warning::NothingInForce),
         Some(until) => {
             let left = until - now;
@@ -206,54 +237,99 @@ fn time_warnings(
             }
         }
     }
-    // What is staged counts: its gap is to be seen before it is promoted.
-    let planned =
-        |span: &&TimelineKey| !matches!(span.phase, Phase::Past | Phase::Revoked | Phase::GivenUp);
-    let planned: Vec<&TimelineKey> = spans.iter().filter(planned).collect();
+    let gaps = gaps(spans, now).into_iter();
+    warnings.extend(gaps.map(|(from, span)| Warning::Gap {
+        from,
+        until: span.key.window.from(),
+        next: span.key.key_id.clone(),
+    }));
+    warnings
+}
+
+/// When no key can sign, and the key that ends it. What is staged counts: its gap is to be seen before it is promoted.
+pub fn gaps(spans: &[TimelineKey], now: DateTime<Utc>) -> Vec<(DateTime<Utc>, &TimelineKey)> {
+    let planned = |span: &&TimelineKey| {
+        let dropped = [Phase::Past, Phase::Revoked, Phase::GivenUp, Phase::Refused];
+        !dropped.contains(&span.phase)
+    };
+    let mut gaps = Vec::new();
     let mut covered: Option<DateTime<Utc>> = None;
-    for span in planned {
+    for span in spans.iter().filter(planned) {
         let window = span.key.window;
         if let Some(from) = covered.or((window.from() > now).then_some(now))
             && window.from() > from
         {
-            warnings.push(Warning::Gap {
-                from,
-                until: window.from(),
-                next: span.key.key_id.clone(),
-            });
+            gaps.push((from, span));
         }
         covered = covered.max(Some(window.until()));
     }
+    gaps
+}
+
+/// The very first key has no other before it.
+fn unendorsed(situation: &Situation) -> Option<String> {
+    let (version, current) = situation.current()?;
+    let versions = situation.snapshot.versions.iter();
+    let mut others = versions.filter(|other| other.id != version.id);
+    let follows = others.any(|other| {
+        let other = other.content.as_ref();
+        other.is_ok_and(|key| key.version.window.from() < current.version.window.from())
+    });
+    let key_id = &current.version.key_id;
+    (follows && current.endorsement.is_none()).then(|| {
+        format!("{key_id} is not endorsed by the key before it: whoever pinned that one has to pin this one")
+    })
+}
+
+fn endorsed_in_vain(situation: &Situation) -> Option<Warning> {
+    let staged = situation.snapshot.staged()?.content.as_ref().ok()?;
+    let current = situation.snapshot.current()?.content.as_ref().ok()?;
+    staged.endorsement.as_ref()?;
+    let revoked = situation.is_revoked(&current.version);
+    revoked.then(|| Warning::EndorsedInVain {
+        staged: staged.version.key_id.clone(),
+        endorser: current.version.key_id.clone(),
+    })
+}
+
+/// What speaks against the versions that have labels, and against where the labels are.
+fn disorder(situation: &Situation) -> Vec<Warning> {
+    let versions = situation.snapshot.versions.iter();
+    let labelled = versions.filter(|version| !version.stages.is_empty());
+    let unfit = labelled.filter_map(|version| {
+        let problem = match situation.standing(version) {
+            // Its label is taken from it in time.
+            Standing::Revoked(_) if !version.has(&StagingLabel::Current) => return None,
+            standing => standing.problem()?,
+        };
+        let name = match version.key() {
+            Ok(key) => key.version.key_id.to_string(),
+            Err(_) => format!("version {}", version.id),
+        };
+        let labels = version.labels();
+        Some(Warning::Unfit {
+            name,
+            labels,
+            problem,
+        })
+    });
+    let mut warnings: Vec<Warning> = unfit.collect();
+    let in_memory = situation.signs().filter(|version| !version.is_trusted());
+    if let Some(version) = in_memory
+        && let Ok(key) = version.key()
+    {
+        warnings.push(Warning::InMemory {
+            key_id: key.version.key_id.clone(),
+            id: version.id.clone(),
+        });
+    }
+    let repair = situation.repair();
+    let disordered = repair.into_iter().flat_map(|repair| repair.told);
+    warnings.extend(disordered.map(Warning::Disordered));
     warnings
 }
 
-fn endorsed_in_vain(
-    snapshot: &Snapshot,
-    replicas: &[Replica],
-    now: DateTime<Utc>,
-) -> Option<Warning> {
-    let staged = snapshot.staged()?.content.as_ref().ok()?;
-    let current = snapshot.current().ok()?.content.as_ref().ok()?;
-    staged.endorsement.as_ref()?;
-    is_revoked(replicas, &current.version).then(|| Warning::EndorsedInVain {
-        staged: staged.version.key_id.clone(),
-        endorser: current.version.key_id.clone(),
-        then: another_one(snapshot, replicas, now),
-    })
-}
-
-fn unreadable(snapshot: &Snapshot) -> impl Iterator<Item = Warning> {
-    snapshot.versions.iter().filter_map(|stored| {
-        let problem = stored.content.as_ref().err()?.clone();
-        Some(Warning::Unreadable {
-            id: stored.id.clone(),
-            labels: stored.labels(),
-            problem,
-        })
-    })
-}
-
-fn replica_warnings(replica: &Replica, snapshot: &Snapshot) -> Vec<Warning> {
+fn replica_warnings(replica: &Replica, situation: &Situation) -> Vec<Warning> {
     let listing = match &replica.listing {
         Ok(listing) => listing,
         Err(problem) => return vec![warn(replica, problem.clone())],
@@ -265,11 +341,12 @@ fn replica_warnings(replica: &Replica, snapshot: &Snapshot) -> Vec<Warning> {
     if let Some(reason) = replica.signs_nothing() {
         warnings.push(warn(replica, format!("signs nothing: {reason}")));
     }
-    let trusted = snapshot.versions.iter().filter(|v| v.is_trusted());
-    for key in trusted.filter_map(|version| version.content.as_ref().ok()) {
+    let versions = situation.snapshot.versions.iter();
+    let trusted = versions.filter(|version| version.is_trusted());
+    // What they refuse is warned of by itself.
+    for key in trusted.filter_map(|version| situation.good(version)) {
         if replica.state_of(&key.version).is_none() {
-            let not_listed = || format!("does not list {} (yet)", key.version.key_id);
-            let problem = replica.difference(&key.version).unwrap_or_else(not_listed);
+            let problem = format!("does not list {} (yet)", key.version.key_id);
             warnings.push(warn(replica, problem));
         }
     }

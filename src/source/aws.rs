@@ -40,22 +40,165 @@ pub(crate) enum Failed<'a> {
     NotMade(String),
     /// There is no answer: it may have been carried out.
     Unanswered(String),
-    /// The role may not make it.
-    Denied,
-    /// Secrets Manager says why not.
+    /// AWS says why not.
     Refused(ErrorAnswer<'a>),
 }
 
-/// What Secrets Manager says.
+/// What AWS says.
 pub(crate) struct ErrorAnswer<'a> {
+    /// The error's name; none for some denials.
     pub(crate) code: Option<&'a str>,
+    /// AWS's own words.
     pub(crate) message: Option<&'a str>,
+    /// The status of HTTP.
+    pub(crate) status: Option<u16>,
 }
 
+/// What an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// The organisation forbids it.
+    DeniedByOrganisation,
+    /// The key that encrypts the secret may not be used.
+    KeyOfKms,
+    /// The role may not make the call.
+    Denied,
+    /// The credentials have expired.
+    Expired,
+    /// The request is dated wrongly.
+    Clock,
+    /// The credentials are no credentials.
+    Credentials,
+    /// The secret is to be deleted.
+    Deleted,
+    /// The secret is a replica of one in another region.
+    Replica,
+    /// The secret is another service's.
+    Managed,
+    /// A quota is reached.
+    Limit,
+    /// It passes by itself.
+    Passing,
+    /// There is no such thing.
+    NotFound,
+    /// It is not in the state that the call starts from, or AWS has other words.
+    Other,
+}
+
+impl ErrorAnswer<'_> {
+    /// By the name of the error, and where that has several meanings, by AWS's words (AWS, Secrets Manager API reference,
+    /// "Common Error Types").
+    pub(crate) fn meaning(&self) -> Meaning {
+        let words = self.message.unwrap_or_default().to_lowercase();
+        let says = |all: &[&str]| all.iter().any(|text| words.contains(text));
+        match self.code.unwrap_or_default() {
+            "ExpiredTokenException" | "ExpiredToken" => Meaning::Expired,
+            "RequestExpired" | "RequestTimeTooSkewed" => Meaning::Clock,
+            "InvalidSignatureException" | "SignatureDoesNotMatch"
+                if says(&["expired", "not yet current"]) =>
+            {
+                Meaning::Clock
+            }
+            "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignature"
+            | "MissingAuthenticationToken"
+            | "NotAuthorized"
+            | "OptInRequired" => Meaning::Credentials,
+            "DecryptionFailure" | "EncryptionFailure" => Meaning::KeyOfKms,
+            "LimitExceededException" => Meaning::Limit,
+            "ResourceNotFoundException" => Meaning::NotFound,
+            "ThrottlingException"
+            | "Throttling"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "InternalServiceError"
+            | "InternalFailure"
+            | "ServiceUnavailable" => Meaning::Passing,
+            "InvalidRequestException" if says(&["deletion", "deleted"]) => Meaning::Deleted,
+            "InvalidRequestException" if says(&["replica"]) => Meaning::Replica,
+            "InvalidRequestException" if says(&["managed", "owning service", "owned by"]) => {
+                Meaning::Managed
+            }
+            "AccessDeniedException" | "AccessDenied" | "" if self.is_denied() => match () {
+                () if says(&["service control policy"]) => Meaning::DeniedByOrganisation,
+                () if says(&["kms", "ciphertext"]) => Meaning::KeyOfKms,
+                () => Meaning::Denied,
+            },
+            _ if self.status.is_some_and(|status| status >= 500) => Meaning::Passing,
+            _ if self.status == Some(403) => Meaning::Denied,
+            _ => Meaning::Other,
+        }
+    }
+
+    fn is_denied(&self) -> bool {
+        self.code.is_some() || self.status == Some(403)
+    }
+
+    /// AWS's own words, and what to do about them, for a call on a secret.
+    pub(crate) fn explain(&self, call: &str, secret: &str) -> String {
+        let advice = match self.meaning() {
+            Meaning::DeniedByOrganisation => format!(
+                "a service control policy of the organisation forbids it: whoever keeps that has to allow secretsmanager:{call}"
+            ),
+            Meaning::KeyOfKms => format!(
+                "the key of KMS that encrypts the secret cannot be used: expected it to be enabled, and {} on it for this role, in the \
+                 key's policy too (`aws secretsmanager describe-secret --secret-id {secret} --query KmsKeyId` names it)",
+                match call {
+                    "PutSecretValue" => "kms:GenerateDataKey and kms:Decrypt",
+                    _ => "kms:Decrypt",
+                }
+            ),
+            Meaning::Denied => format!(
+                "expected a role that may call secretsmanager:{call} on it (`aws sts get-caller-identity` says which one this is)"
+            ),
+            Meaning::Expired => {
+                "the credentials have expired: get new ones (`aws sso login`, or a new session of the role)".into()
+            }
+            Meaning::Clock => {
+                "by AWS's clock, the request is of another time: set the clock of this machine".into()
+            }
+            Meaning::Credentials => {
+                "expected credentials that AWS knows (`aws sts get-caller-identity` says whose these are)".into()
+            }
+            Meaning::Deleted => format!(
+                "`aws secretsmanager restore-secret --secret-id {secret}` brings it back"
+            ),
+            Meaning::Replica => format!(
+                "here is a replica, which is changed in its primary region alone: set AWS_REGION to that (`aws secretsmanager \
+                 describe-secret --secret-id {secret} --query PrimaryRegion` names it)"
+            ),
+            Meaning::Managed => {
+                "another service of AWS manages this secret: expected one that is yours alone".into()
+            }
+            Meaning::Limit => {
+                "a quota of Secrets Manager is reached (versions without labels go by themselves after a day): wait, or have AWS raise it".into()
+            }
+            Meaning::Passing => "this passes by itself".into(),
+            Meaning::NotFound => format!(
+                "expected the name of a secret of this account and region (`aws secretsmanager describe-secret --secret-id {secret}`)"
+            ),
+            Meaning::Other => return self.to_string(),
+        };
+        format!("{self}; {advice}")
+    }
+}
+
+/// "AccessDeniedException: User: ... is not authorized to perform: ...".
 impl fmt::Display for ErrorAnswer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code.unwrap_or("an answer that is not understood");
-        write!(f, "{code}: {}", self.message.unwrap_or_default())
+        match (self.code, self.status) {
+            (Some(code), _) => f.write_str(code)?,
+            (None, Some(403)) => f.write_str("access denied (HTTP 403)")?,
+            (None, Some(status)) => write!(f, "an answer that is not understood (HTTP {status})")?,
+            (None, None) => f.write_str("an answer that is not understood")?,
+        }
+        match self.message {
+            Some(message) => write!(f, ": {}", message.trim_end_matches('.')),
+            None => Ok(()),
+        }
     }
 }
 
@@ -64,7 +207,6 @@ impl<'a> Failed<'a> {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let status = error.raw_response().map(|raw| raw.status().as_u16());
         match error {
             SdkError::TimeoutError(_) => Self::Unanswered("no answer in time".into()),
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
@@ -73,15 +215,36 @@ impl<'a> Failed<'a> {
                     None => Self::Unanswered(format!("cannot be reached: {}", innermost(error))),
                 }
             }
-            // Some denials have no code.
-            _ if status == Some(403) || error.code() == Some("AccessDeniedException") => {
-                Self::Denied
-            }
             _ => Self::Refused(ErrorAnswer {
                 code: error.code(),
                 message: error.message(),
+                status: error.raw_response().map(|raw| raw.status().as_u16()),
             }),
         }
+    }
+
+    /// Whether asking again may bring another answer.
+    pub(crate) fn passes(&self) -> bool {
+        match self {
+            Self::NotMade(_) => false,
+            Self::Unanswered(_) => true,
+            Self::Refused(answer) => answer.meaning() == Meaning::Passing,
+        }
+    }
+}
+
+/// Where a secret was looked for, for a person: "NAME (eu-central-1)", with the version that was asked for.
+pub(crate) fn place(
+    secret: &str,
+    config: &aws_sdk_secretsmanager::Config,
+    version: &str,
+) -> String {
+    let region = config
+        .region()
+        .map_or("no region", |region| region.as_ref());
+    match version {
+        "" => format!("{secret} ({region})"),
+        version => format!("{secret} ({region}, {version})"),
     }
 }
 

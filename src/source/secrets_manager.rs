@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 use super::aws::{self, Failed};
 use super::{KeySource, SourceError};
 use crate::timekeeping::{SecondClock, uptime};
+use checkpoint::fault::FieldFault;
 use checkpoint::key::StagingLabel;
 use checkpoint::signing::{KeySecret, SecretError, VersionSecret};
 
@@ -107,30 +108,43 @@ impl SecretsManagerSource {
     /// order the version that was current is found once more, as the previous one, and what is current by then is asked for.
     /// In the other order, or with both calls at the same time, it could be missing from both answers: it would lose its
     /// trust, and might be the one that signs.
-    async fn read(&self) -> Result<Vec<(StagingLabel, GetSecretValueOutput)>, SourceError> {
+    async fn read(&self) -> Result<Vec<Reading>, SourceError> {
         let by_stage = |stage: StagingLabel| self.get().version_stage(stage.as_str()).send();
-        let current = by_stage(StagingLabel::Current).await;
-        let current = current.map_err(|error| self.explain(&error))?;
-        let mut found = vec![(StagingLabel::Current, current)];
-        match by_stage(StagingLabel::Previous).await {
-            Ok(previous) => found.push((StagingLabel::Previous, previous)),
-            // Normal for a secret that was never rotated, or whose old key is retired.
-            Err(error) if is_not_found(&error) => {}
-            Err(error) => return Err(self.explain(&error)),
-        }
-        if let [(_, was_current), (_, previous)] = found.as_slice()
-            && was_current.version_id() == previous.version_id()
-        {
+        let current = async || {
             let current = by_stage(StagingLabel::Current).await;
-            let current = current.map_err(|error| self.explain(&error))?;
-            found.swap_remove(0);
-            found.push((StagingLabel::Current, current));
-        }
-        Ok(found)
+            current.map_err(|error| self.explain(&error, "AWSCURRENT"))
+        };
+        let first = current().await?;
+        let previous = match by_stage(StagingLabel::Previous).await {
+            Ok(previous) => previous,
+            // Normal for a secret that was never rotated, or whose old key is retired.
+            Err(error) if is_not_found(&error) => {
+                return Ok(vec![(StagingLabel::Current, Ok(first))]);
+            }
+            Err(error) if Failed::of(&error).passes() => {
+                return Err(self.explain(&error, "AWSPREVIOUS"));
+            }
+            // That one alone cannot be read, now and later: the other one signs.
+            Err(error) => {
+                let fault = self.explain(&error, "AWSPREVIOUS");
+                return Ok(vec![
+                    (StagingLabel::Current, Ok(first)),
+                    (StagingLabel::Previous, Err(fault)),
+                ]);
+            }
+        };
+        let current = match first.version_id() == previous.version_id() {
+            true => current().await?,
+            false => first,
+        };
+        Ok(vec![
+            (StagingLabel::Current, Ok(current)),
+            (StagingLabel::Previous, Ok(previous)),
+        ])
     }
 
     /// Versions with labels of the operator's own, once. That listing is not permitted is no error.
-    async fn read_older(&self) -> Vec<(StagingLabel, GetSecretValueOutput)> {
+    async fn read_older(&self) -> Vec<Reading> {
         let mut found = Vec::new();
         if !self.older_wanted.load(Ordering::Relaxed) {
             return found;
@@ -154,26 +168,25 @@ impl SecretsManagerSource {
                 continue;
             };
             if custom && let Ok(output) = self.get().version_id(id).send().await {
-                found.push((StagingLabel::from(label.as_str()), output));
+                found.push((StagingLabel::from(label.as_str()), Ok(output)));
             }
         }
         self.older_wanted.store(false, Ordering::Relaxed);
         found
     }
 
-    fn explain(&self, error: &SdkError<GetSecretValueError>) -> SourceError {
-        let secret = &self.secret_id;
+    fn explain(&self, error: &SdkError<GetSecretValueError>, version: &str) -> SourceError {
         let problem = match Failed::of(error) {
             Failed::NotMade(problem) | Failed::Unanswered(problem) => problem,
-            Failed::Denied => {
-                "access denied; expected a role that may call secretsmanager:GetSecretValue on it"
-                    .into()
-            }
-            Failed::Refused(refusal) => refusal.to_string(),
+            Failed::Refused(answer) => answer.explain("GetSecretValue", &self.secret_id),
         };
-        SourceError::Unavailable(format!("{secret}: {problem}"))
+        let place = aws::place(&self.secret_id, self.client.config(), version);
+        SourceError::Unavailable(format!("{place}: {problem}"))
     }
 }
+
+/// One version of the secret, or why it alone cannot be read.
+type Reading = (StagingLabel, Result<GetSecretValueOutput, SourceError>);
 
 #[async_trait]
 impl KeySource for SecretsManagerSource {
@@ -205,9 +218,7 @@ impl KeySource for SecretsManagerSource {
         // Validating keys is RSA arithmetic: not for the reactor.
         tokio::task::spawn_blocking(move || {
             let found = found.into_iter();
-            found
-                .map(|(stage, output)| version(stage, output, &name))
-                .collect()
+            found.map(|reading| version(reading, &name)).collect()
         })
         .await
         .map_err(|_| SourceError::Unavailable("the task that reads it was ended".into()))
@@ -230,10 +241,16 @@ impl KeySource for SecretsManagerSource {
     }
 }
 
-fn version(stage: StagingLabel, output: GetSecretValueOutput, name: &str) -> VersionSecret {
+fn version((stage, output): Reading, name: &str) -> VersionSecret {
+    let unreadable = |error: SourceError| {
+        let fault = FieldFault::new("secret", error.to_string());
+        SecretError(vec![fault])
+    };
     VersionSecret {
         stages: vec![stage],
-        secret: parse_secret(output, name),
+        secret: output
+            .map_err(unreadable)
+            .and_then(|output| parse_secret(output, name)),
     }
 }
 
@@ -270,7 +287,7 @@ pub(crate) async fn secret_text(secret_id: &str) -> Result<Zeroizing<String>, St
                 str::from_utf8(&bytes).unwrap_or_default().to_owned(),
             ))
         }
-        Err(error) => Err(source.explain(&error).to_string()),
+        Err(error) => Err(source.explain(&error, "AWSCURRENT").to_string()),
     }
 }
 

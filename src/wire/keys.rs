@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{proto, timestamp};
+#[cfg(feature = "aws")]
+use checkpoint::key::Algorithm;
 use checkpoint::key::StagingLabel;
 use checkpoint::keyring::{Endorsement, KeyState, KeyringEntry, Revocation};
 
@@ -48,6 +50,16 @@ impl From<KeyState> for proto::KeyState {
             KeyState::Retired => Self::Retired,
             KeyState::Revoked => Self::Revoked,
         }
+    }
+}
+
+/// None for an algorithm that this program does not know.
+#[cfg(feature = "aws")]
+pub(crate) fn read_algorithm(algorithm: proto::SignatureAlgorithm) -> Option<Algorithm> {
+    match algorithm {
+        proto::SignatureAlgorithm::Unspecified => None,
+        proto::SignatureAlgorithm::Ps256 => Some(Algorithm::Ps256),
+        proto::SignatureAlgorithm::Rs256 => Some(Algorithm::Rs256),
     }
 }
 

@@ -9,6 +9,8 @@ pub(crate) mod signing;
 mod structs;
 
 pub(crate) use checkpoints::{read_verdict, verdict};
+#[cfg(feature = "aws")]
+pub(crate) use keys::read_algorithm;
 pub(crate) use keys::{key, read_state};
 pub(crate) use record::{inclusion, proof, read_proof};
 

@@ -9,6 +9,7 @@
     dead_code
 )]
 
+mod astray;
 mod clock;
 mod interrupted;
 mod lambda;
@@ -16,5 +17,6 @@ mod leaks;
 mod live;
 mod rollover;
 mod status;
+mod words;
 
 use testing::{aws, proxy, support, wait};

@@ -207,8 +207,8 @@ async fn whatever_keeps_the_secret_away_signing_goes_on() {
             Mode::Error(400, "ThrottlingException"),
             "ThrottlingException",
         ),
-        (Mode::Error(400, "AccessDeniedException"), "access denied"),
-        (Mode::Error(403, ""), "access denied"),
+        (Mode::Error(400, "AccessDeniedException"), "AccessDenied"),
+        (Mode::Error(403, ""), "access denied (HTTP 403)"),
         (
             Mode::Error(400, "ResourceNotFoundException"),
             "ResourceNotFoundException",

@@ -26,6 +26,7 @@ mod secrets;
 mod support;
 mod tree;
 mod verdicts;
+mod walks;
 mod wycheproof;
 
 use testing::forest;

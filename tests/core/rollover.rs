@@ -1,15 +1,12 @@
 //! What the rollover decides, over snapshots made by hand: no secret store, no clock.
 
-use std::sync::LazyLock;
-
 use checkpoint::key::{
     Algorithm, KeyId, KeyVersion, PublicKey, StagingLabel, ValidityWindow, parse_instant,
 };
 use checkpoint::keyring::KeyState;
-use checkpoint::signing::KeySecret;
 use checkpoint_signer::rollover::{
-    ListedKey, Overrides, Phase, Proposal, Replica, ServedKeys, Snapshot, StepRefusal, StoredKey,
-    StoredVersion, Timeline, Warning, covered_until, days,
+    ListedKey, Overrides, Phase, Proposal, Replica, ServedKeys, Situation, Snapshot, StepRefusal,
+    StoredKey, StoredVersion, Timeline, Warning, covered_until, days,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -22,20 +19,23 @@ fn window(from: &str, until: &str) -> ValidityWindow {
     ValidityWindow::new(at(from), at(until)).unwrap()
 }
 
-/// One key for all versions: what is decided here does not look at it.
-static KEY: LazyLock<PublicKey> = LazyLock::new(|| {
-    let id = "any".parse().unwrap();
-    let any = window("2025-01-01", "2026-01-01");
-    let made = KeySecret::generate(id, any, Algorithm::Ps256, 2048, None);
-    made.unwrap().1.version().public_key.clone()
-});
+/// A public key of its own for each name; nobody has the private half.
+fn public_key(key_id: &str) -> PublicKey {
+    let mut modulus = [0x5a; 256];
+    modulus[0] = 0xd1;
+    modulus[255] = 0x01;
+    for (place, byte) in key_id.bytes().enumerate() {
+        modulus[place + 1] = byte;
+    }
+    PublicKey::from_components(&modulus, &[1, 0, 1]).unwrap()
+}
 
 fn version(key_id: &str, window: ValidityWindow) -> KeyVersion {
     KeyVersion {
         key_id: key_id.parse().unwrap(),
         window,
         algorithm: Algorithm::Ps256,
-        public_key: KEY.clone(),
+        public_key: public_key(key_id),
     }
 }
 
@@ -65,11 +65,14 @@ fn current(key_id: &str, from: &str, until: &str) -> Snapshot {
 fn replica(key_id: &str, state: KeyState) -> Replica {
     let key = ListedKey {
         key_id: key_id.into(),
-        thumbprint: format!("the thumbprint of {key_id}"),
+        thumbprint: public_key(key_id).thumbprint(),
         fingerprint: version(key_id, window("2025-01-01", "2026-01-01"))
             .fingerprint()
             .to_string(),
+        window: Some(window("2025-01-01", "2026-01-01")),
+        algorithm: Some(Algorithm::Ps256),
         state,
+        revoked_from: None,
         signing: false,
     };
     Replica {
@@ -78,12 +81,22 @@ fn replica(key_id: &str, state: KeyState) -> Replica {
             keys: vec![key],
             faults: vec![],
             signing_refused: None,
+            of_record: false,
         }),
     }
 }
 
+fn situation(snapshot: &Snapshot, replicas: &[Replica], now: DateTime<Utc>) -> Situation {
+    Situation {
+        snapshot: snapshot.clone(),
+        replicas: replicas.to_vec(),
+        now,
+        without_asking: false,
+    }
+}
+
 fn propose(snapshot: &Snapshot, now: &str, wanted: &Overrides) -> Result<Proposal, StepRefusal> {
-    Proposal::new(snapshot, &[], wanted, at(now))
+    Proposal::new(&situation(snapshot, &[], at(now)), wanted)
 }
 
 fn unendorsed() -> Overrides {
@@ -137,7 +150,8 @@ fn the_next_window_begins_where_the_last_ends_and_is_as_long() {
     ] {
         let snapshot = current("key-1", from, until);
         let now = at(until) - TimeDelta::days(10);
-        let proposal = Proposal::new(&snapshot, &[], &Overrides::default(), now).unwrap();
+        let proposal =
+            Proposal::new(&situation(&snapshot, &[], now), &Overrides::default()).unwrap();
         assert_eq!(proposal.window, window(until, end), "{from} {until}");
     }
 }
@@ -194,11 +208,12 @@ fn a_name_is_never_used_twice() {
             key_id: Some(name.clone()),
             ..Overrides::default()
         };
-        let refused = Proposal::new(snapshot, replicas, &named, now).err();
+        let refused = Proposal::new(&situation(snapshot, replicas, now), &named).err();
         let told = matches!(refused, Some(StepRefusal::NameUsed(found, _)) if found == name);
         assert_eq!(told, used);
         // Without a wish, the next one is taken that no key ever had.
-        let picked = Proposal::new(snapshot, replicas, &Overrides::default(), now).unwrap();
+        let picked =
+            Proposal::new(&situation(snapshot, replicas, now), &Overrides::default()).unwrap();
         assert_eq!(
             picked.key_id.as_str(),
             if used { "key-2b" } else { "key-2" }
@@ -230,7 +245,7 @@ fn a_name_is_never_used_twice() {
     snapshot
         .versions
         .push(stored("key-2b", "2026-01-01", "2027-01-01", &[]));
-    let third = Proposal::new(&snapshot, &[], &Overrides::default(), at("2025-12-01"));
+    let third = propose(&snapshot, "2025-12-01", &Overrides::default());
     assert_eq!(third.unwrap().key_id.as_str(), "key-2c");
 }
 
@@ -273,7 +288,7 @@ fn the_timeline_has_every_phase_and_says_who_signs() {
         stored("key-4", "2026-01-01", "2027-01-01", &[]),
     ]);
     let phases = |now| {
-        let timeline = Timeline::new(&snapshot, &[], at(now));
+        let timeline = Timeline::new(&situation(&snapshot, &[], at(now)));
         let spans = timeline.spans.into_iter();
         spans
             .map(|span| (span.phase, span.signs))
@@ -305,7 +320,7 @@ fn the_timeline_has_every_phase_and_says_who_signs() {
 #[test]
 fn what_an_operator_should_know_is_warned_about() {
     let warnings = |snapshot: &Snapshot, replicas: &[Replica], now: &str| {
-        let timeline = Timeline::new(snapshot, replicas, at(now));
+        let timeline = Timeline::new(&situation(snapshot, replicas, at(now)));
         let warnings = timeline.warnings.iter();
         warnings.map(Warning::to_string).collect::<Vec<_>>()
     };
@@ -344,7 +359,8 @@ fn what_an_operator_should_know_is_warned_about() {
     let other = replica("key-2", KeyState::Scheduled);
     let told = warnings(&keys, &[other], "2025-12-24").join("\n");
     assert!(
-        told.contains("another key, window or algorithm under the name key-2"),
+        told.contains("has the window 2025-01-01T00:00:00Z <= t < 2026-01-01T00:00:00Z, here 2026-01-01T00:00:00Z <= t < 2027")
+            && told.contains("under the name key-2"),
         "{told}"
     );
     keys.versions[1].content = Err("private_key: is missing".into());
@@ -396,7 +412,7 @@ proptest! {
         let now = day(from) + TimeDelta::seconds((length as f64 * 86_400.0 * into) as i64);
         let mut keys = current("key-1", "2025-01-01", "2026-01-01");
         keys.versions[0].content = Ok(StoredKey { version: version("key-1", last), endorsement: None, oddities: Default::default() });
-        let next = Proposal::new(&keys, &[], &Overrides::default(), now).unwrap().window;
+        let next = Proposal::new(&situation(&keys, &[], now), &Overrides::default()).unwrap().window;
         prop_assert_eq!(next.from(), last.until());
         let difference = (next.until() - next.from()) - (last.until() - last.from());
         // A year has 365 or 366 days; some years differ in as many days.
@@ -411,8 +427,9 @@ fn a_key_that_a_service_has_as_revoked_is_revoked_whatever_its_window_is_there()
     assert!(there.says_revoked(&here) && there.state_of(&here).is_none());
     let listing = there.listing.as_mut().unwrap();
     listing.keys[0].key_id = "another-name".into();
+    listing.keys[0].thumbprint = public_key("another-name").thumbprint();
     assert!(!there.says_revoked(&here));
     let listing = there.listing.as_mut().unwrap();
-    listing.keys[0].thumbprint = KEY.thumbprint();
+    listing.keys[0].thumbprint = public_key("key-1").thumbprint();
     assert!(there.says_revoked(&here));
 }

@@ -1,4 +1,4 @@
-//! What `openssl` signs and verifies beside the core, and what it mends of its keys.
+//! What `openssl` signs and verifies beside the core, and what it mends of its keys; and many more walks.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,3 +12,9 @@
 mod interoperability;
 mod mended;
 mod support;
+mod walks;
+
+#[test]
+fn ten_thousand_walks_lead_back() {
+    walks::walk(300..10_300);
+}

@@ -135,7 +135,7 @@ fn with_any_other_role_the_service_has_no_key_and_says_why() {
         let health = run(&mut as_role(&cloud, "nobody", folder.path(), &arguments));
         assert_eq!(health.code, 1, "{}", health.text);
         let log = service.end();
-        assert!(log.contains("access denied"), "{log}");
+        assert!(log.contains("AccessDenied"), "{log}");
         assert_eq!(calls(&mut cloud), [format!("{role} GetSecretValue denied")]);
     }
 }
@@ -195,7 +195,7 @@ fn with_the_service_role_or_the_pipelines_nothing_can_be_changed() {
         let ended = run(&mut as_role(&cloud, role, folder.path(), &stage));
         assert_ne!(ended.code, 0, "{role}: {}", ended.text);
         assert!(
-            ended.text.contains("access denied"),
+            ended.text.contains("AccessDenied"),
             "{role}: {}",
             ended.text
         );

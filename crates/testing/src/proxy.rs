@@ -28,6 +28,9 @@ pub enum Mode {
     LeastPrivilege,
     /// An answer with this status and error code.
     Error(u16, &'static str),
+    /// This is what AWS says to requests for this action, or of this label, or to all (""): a status, a code and a message. The others
+    /// go through.
+    Says(&'static str, u16, &'static str, &'static str),
     /// No answer at all.
     Silent,
     /// So many requests go through; the last of these is carried out, but never answered.
@@ -146,6 +149,9 @@ async fn answer(inner: Inner, request: Request) -> Response {
     match mode {
         _ if denied => error(400, "AccessDeniedException"),
         Mode::Error(status, code) => error(status, code),
+        Mode::Says(to, status, code, message) if to.is_empty() || to == action || stage == to => {
+            refusal(status, code, message)
+        }
         Mode::Silent => std::future::pending().await,
         Mode::CutAfter(left) => {
             inner.set(Mode::CutAfter(left.saturating_sub(1)));
@@ -172,7 +178,11 @@ async fn answer(inner: Inner, request: Request) -> Response {
             forward().await;
             error(500, "InternalServiceError")
         }
-        Mode::Open | Mode::LeastPrivilege | Mode::Hold(_) | Mode::LoseAnswer(_) => forward().await,
+        Mode::Open
+        | Mode::LeastPrivilege
+        | Mode::Says(..)
+        | Mode::Hold(_)
+        | Mode::LoseAnswer(_) => forward().await,
     }
 }
 
@@ -207,7 +217,11 @@ impl Inner {
 }
 
 fn error(status: u16, code: &str) -> Response {
-    let body = format!(r#"{{"__type":"{code}","message":"injected"}}"#);
+    refusal(status, code, "injected")
+}
+
+fn refusal(status: u16, code: &str, message: &str) -> Response {
+    let body = serde_json::json!({ "__type": code, "message": message }).to_string();
     let status = StatusCode::from_u16(status).unwrap();
     (
         status,

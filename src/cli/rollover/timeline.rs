@@ -1,86 +1,108 @@
-//! How `rollover status` shows the windows of the keys.
+//! How `rollover status` shows the windows of the keys, in 80 columns.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::rollover::{Overview, Phase, Replica, StoredVersion, TimelineKey, days};
+use crate::rollover::{Overview, Phase, Replica, Situation, TimelineKey, days, gaps};
 use checkpoint::key::{StagingLabel, instant_text};
 use checkpoint::keyring::KeyState;
 use checkpoint::visible::visible;
 
 /// Characters of the drawn timeline.
-const WIDTH: i64 = 36;
+const WIDTH: i64 = 44;
 
-pub(super) fn text(status: &Overview, now: DateTime<Utc>) -> String {
-    let (spans, warnings) = (&status.timeline.spans, &status.timeline.warnings);
-    let (secret, at) = (visible(&status.snapshot.secret), instant_text(now));
+const LEGEND: &str = "\
+= past   # active   + opens later   - staged   x revoked, refused or given up
+! no key can sign";
+
+pub(super) fn text(status: &Overview, next: &str) -> String {
+    let Overview {
+        situation,
+        timeline,
+        ..
+    } = status;
+    let (spans, now) = (&timeline.spans, situation.now);
+    let (secret, at) = (visible(&situation.snapshot.secret), instant_text(now));
     let mut text = format!("{secret} at {at}\n\n");
     let scale = Scale::new(spans, now);
-    let name = spans
-        .iter()
-        .map(|span| span.key.key_id.as_str().len())
-        .max();
-    let name = name.unwrap_or_default();
     for span in spans {
-        let window = span.key.window;
-        let signs = if span.signs { "  <- signs now" } else { "" };
-        let labels = match span.stages.is_empty() {
-            true => "no label".into(),
-            false => visible(&stages(span).join(",")).into_owned(),
-        };
-        text.push_str(&format!(
-            "{:<9} {:<name$} {} {} to {}  {:<18} {labels}{signs}\n",
-            span.phase.as_str(),
-            span.key.key_id,
-            scale.bar(span),
-            day(window.from()),
-            day(window.until()),
-            distance(span, now),
-        ));
+        text.push_str(&entry(span, &scale, situation));
+    }
+    for (from, span) in gaps(spans, now) {
+        let until = span.key.window.from();
+        let bar = scale.bar(from, until, '!');
+        text.push_str(&format!("  {bar}  gap of {}\n", days(until - from)));
     }
     if !spans.is_empty() {
         let column = usize::try_from(scale.column(now)).unwrap_or_default();
-        let before = " ".repeat(9 + 1 + name + 1 + 1 + column);
-        text.push_str(&format!("{before}^ now\n\n"));
+        text.push_str(&format!("   {}^ now\n\n{LEGEND}\n\n", " ".repeat(column)));
     }
     for span in spans {
         let (key_id, fingerprint) = (&span.key.key_id, span.key.fingerprint());
-        text.push_str(&format!("{key_id:<name$} {fingerprint}\n"));
+        text.push_str(&format!("{key_id}\n  {fingerprint}\n"));
     }
-    if !status.replicas.is_empty() {
+    if !situation.replicas.is_empty() {
         text.push('\n');
     }
-    for replica in &status.replicas {
+    for replica in &situation.replicas {
         let (url, said) = (visible(&replica.url), says(replica));
         text.push_str(&format!("{url}: {}\n", visible(&said)));
     }
     if let Some(problem) = &status.not_checked {
         text.push_str(&format!("\nNOT CHECKED: {}\n", visible(problem)));
     }
-    if !warnings.is_empty() {
+    if !timeline.warnings.is_empty() {
         text.push('\n');
     }
-    for warning in warnings {
+    for warning in &timeline.warnings {
         text.push_str(&format!("WARNING: {}\n", visible(&warning.to_string())));
     }
-    let notes: Vec<String> = notes(status).collect();
-    if !notes.is_empty() {
+    if !timeline.notes.is_empty() {
         text.push('\n');
     }
-    for note in notes {
-        text.push_str(&format!("NOTE {}\n", visible(&note)));
+    for note in &timeline.notes {
+        text.push_str(&format!("NOTE: {}\n", visible(note)));
     }
-    text.push_str(&format!("\nnext: {}\n", visible(&status.next(now))));
+    text.push_str(&format!("\nnext: {}\n", visible(next)));
     text
 }
 
-pub(super) fn json(status: &Overview, now: DateTime<Utc>) -> Value {
+/// Two lines: what it is, and when.
+fn entry(span: &TimelineKey, scale: &Scale, situation: &Situation) -> String {
+    let window = span.key.window;
+    let labels = match span.stages.is_empty() {
+        true => "no label".into(),
+        false => visible(&stages(span).join(",")).into_owned(),
+    };
+    let signs = if span.signs { "  <- signs now" } else { "" };
+    let drawn = match span.phase {
+        Phase::Past => '=',
+        Phase::Active | Phase::Unlabelled => '#',
+        Phase::Scheduled => '+',
+        Phase::Staged => '-',
+        Phase::Revoked | Phase::Refused | Phase::GivenUp => 'x',
+    };
+    let bar = scale.bar(window.from(), window.until(), drawn);
+    format!(
+        "{:<9} {}  {labels}{signs}\n  {bar}  {}\n  {} to {}\n",
+        span.phase.as_str(),
+        span.key.key_id,
+        distance(span, situation),
+        day(window.from()),
+        day(window.until()),
+    )
+}
+
+pub(super) fn json(status: &Overview, next: &str) -> Value {
+    let situation = &status.situation;
     let keys = status.timeline.spans.iter().map(|span| {
+        let revoked_from = revoked_from(span, situation).map(instant_text);
         json!({
             "key_id": span.key.key_id.as_str(),
             "phase": span.phase.as_str(),
             "valid_from": instant_text(span.key.window.from()),
             "valid_until": instant_text(span.key.window.until()),
+            "revoked_from": revoked_from,
             "fingerprint": span.key.fingerprint().to_string(),
             "thumbprint": span.key.public_key.thumbprint(),
             "version_id": span.version_id,
@@ -88,7 +110,7 @@ pub(super) fn json(status: &Overview, now: DateTime<Utc>) -> Value {
             "signing": span.signs,
         })
     });
-    let replicas = status.replicas.iter().map(|replica| {
+    let replicas = situation.replicas.iter().map(|replica| {
         let keys = replica.keys().iter();
         let keys = keys.map(|key| {
             let (state, fingerprint) = (key.state.as_str(), &key.fingerprint);
@@ -102,23 +124,22 @@ pub(super) fn json(status: &Overview, now: DateTime<Utc>) -> Value {
             "keys": keys.collect::<Vec<_>>(),
         })
     });
+    let gaps = gaps(&status.timeline.spans, situation.now).into_iter();
+    let gaps = gaps.map(|(from, span)| {
+        json!({ "from": instant_text(from), "until": instant_text(span.key.window.from()) })
+    });
     let warnings = status.timeline.warnings.iter();
     json!({
-        "secret": status.snapshot.secret,
-        "time": instant_text(now),
+        "secret": situation.snapshot.secret,
+        "time": instant_text(situation.now),
         "keys": keys.collect::<Vec<_>>(),
+        "gaps": gaps.collect::<Vec<_>>(),
         "servers": replicas.collect::<Vec<_>>(),
         "not_checked": status.not_checked.iter().collect::<Vec<_>>(),
         "warnings": warnings.map(ToString::to_string).collect::<Vec<_>>(),
-        "notes": notes(status).collect::<Vec<_>>(),
-        "next": status.next(now),
+        "notes": status.timeline.notes,
+        "next": next,
     })
-}
-
-/// What is odd about the secret's versions. It is no warning: nothing need be done before the next key comes.
-fn notes(status: &Overview) -> impl Iterator<Item = String> {
-    let versions = status.snapshot.versions.iter();
-    versions.filter_map(StoredVersion::note)
 }
 
 fn stages(span: &TimelineKey) -> Vec<&str> {
@@ -134,8 +155,14 @@ fn day(instant: DateTime<Utc>) -> String {
     }
 }
 
-fn distance(span: &TimelineKey, now: DateTime<Utc>) -> String {
-    let window = span.key.window;
+fn distance(span: &TimelineKey, situation: &Situation) -> String {
+    let (window, now) = (span.key.window, situation.now);
+    if span.phase == Phase::Revoked {
+        return match revoked_from(span, situation) {
+            Some(from) => format!("revoked from {}", instant_text(from)),
+            None => "revoked".into(),
+        };
+    }
     if now >= window.until() {
         format!("ended {} ago", days(now - window.until()))
     } else if now < window.from() {
@@ -143,6 +170,15 @@ fn distance(span: &TimelineKey, now: DateTime<Utc>) -> String {
     } else {
         format!("{} left", days(window.until() - now))
     }
+}
+
+/// From when on the key is distrusted, as those who were asked say: the earliest.
+fn revoked_from(span: &TimelineKey, situation: &Situation) -> Option<DateTime<Utc>> {
+    let thumbprint = span.key.public_key.thumbprint();
+    let keys = situation.replicas.iter().flat_map(Replica::keys);
+    keys.filter(|key| key.thumbprint == thumbprint)
+        .filter_map(|key| key.revoked_from)
+        .min()
 }
 
 fn says(replica: &Replica) -> String {
@@ -153,15 +189,22 @@ fn says(replica: &Replica) -> String {
         .keys()
         .iter()
         .filter(|key| matches!(key.state, KeyState::Scheduled | KeyState::Active));
-    let trusted: Vec<String> = trusted
-        .map(|key| format!("{} {}", key.key_id, key.state.as_str()))
-        .collect();
-    match replica.signs_with() {
-        Some(_) if replica.signs_nothing().is_some() => {
-            format!("SIGNS NOTHING; {}", trusted.join(", "))
-        }
-        Some(key_id) => format!("signs with {key_id}; {}", trusted.join(", ")),
-        None => format!("SIGNS WITH NO KEY; {}", trusted.join(", ")),
+    let trusted = trusted.map(|key| format!("{} {}", key.key_id, key.state.as_str()));
+    let signs = match replica.signs_with() {
+        // Of a record, nobody signs with it.
+        None if replica.is_record() => None,
+        Some(_) if replica.signs_nothing().is_some() => Some("SIGNS NOTHING".into()),
+        Some(key_id) => Some(format!("signs with {key_id}")),
+        None => Some("SIGNS WITH NO KEY".into()),
+    };
+    let mut said: Vec<String> = signs.into_iter().chain(trusted).collect();
+    if said.is_empty() {
+        said.push("has no key that is trusted".into());
+    }
+    let first = said.remove(0);
+    match said.is_empty() {
+        true => first,
+        false => format!("{first}; {}", said.join(", ")),
     }
 }
 
@@ -186,24 +229,17 @@ impl Scale {
     }
 
     fn column(&self, instant: DateTime<Utc>) -> i64 {
-        let column = (instant - self.from).num_seconds() * WIDTH / self.seconds;
-        column.clamp(0, WIDTH - 1)
+        let seconds = i128::from((instant - self.from).num_seconds());
+        let column = seconds * i128::from(WIDTH) / i128::from(self.seconds);
+        i64::try_from(column).unwrap_or(WIDTH).clamp(0, WIDTH - 1)
     }
 
-    fn bar(&self, span: &TimelineKey) -> String {
-        let window = span.key.window;
-        let (first, end) = (self.column(window.from()), self.column(window.until()));
+    fn bar(&self, from: DateTime<Utc>, until: DateTime<Utc>, drawn: char) -> String {
+        let (first, end) = (self.column(from), self.column(until));
         // The last instant is outside of the window, unless it is at the end of the whole.
-        let last = match window.until() {
-            until if until >= self.from + chrono::TimeDelta::seconds(self.seconds) => WIDTH - 1,
+        let last = match until {
+            until if until >= self.from + TimeDelta::seconds(self.seconds) => WIDTH - 1,
             _ => (end - 1).max(first),
-        };
-        let drawn = match span.phase {
-            Phase::Past => '=',
-            Phase::Active => '#',
-            Phase::Scheduled => '+',
-            Phase::Staged => '-',
-            Phase::Revoked | Phase::GivenUp => 'x',
         };
         let bar: String = (0..WIDTH)
             .map(|column| match (first..=last).contains(&column) {

@@ -18,6 +18,13 @@ impl Program {
         let _ = writeln!(std::io::stderr(), "{name}: note: {}", visible(note));
     }
 
+    /// Tells why the answer is no, and what to do then, a line each.
+    pub fn refused(self, problem: &str, next: &str) -> Failure {
+        let (name, problem, next) = (self.0, visible(problem), visible(next));
+        let _ = writeln!(std::io::stderr(), "{name}: {problem}\nnext: {next}");
+        Failure::Shown
+    }
+
     /// Tells how it went, if it did not go well, and gives the exit code.
     pub fn end(self, outcome: Result<(), Failure>) -> ExitCode {
         let Err(failure) = outcome else {

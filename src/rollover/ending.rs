@@ -1,0 +1,150 @@
+//! Taking labels away, and putting them where they belong.
+
+use super::change::LabelChange;
+use super::{
+    Next, Replica, Rollover, RolloverError, Situation, StepRefusal, StepReport, StoredVersion,
+    replicas, same,
+};
+use checkpoint::key::{KeyId, StagingLabel};
+
+/// What a step comes to that takes a label away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// What was found, a sentence each.
+    pub told: Vec<String>,
+    /// The changes, in their order.
+    pub changes: Vec<LabelChange>,
+}
+
+impl Situation {
+    /// Decides whether the key before is retired.
+    ///
+    /// # Errors
+    /// [`StepRefusal`] when it may still sign, or a service does not have its public half.
+    pub fn retiring(&self, key_id: Option<&KeyId>) -> Result<Removal, StepRefusal> {
+        self.check_order()?;
+        let mut removal = Removal::default();
+        let Some(previous) = self.snapshot.previous() else {
+            let told = "no key is AWSPREVIOUS: there is nothing to retire";
+            removal.told.push(told.into());
+            return Ok(removal);
+        };
+        same(key_id, previous, "AWSPREVIOUS")?;
+        // What the services cannot use, or refuse, is not needed by anybody.
+        if let Some(key) = self.good(previous) {
+            let (key_id, until) = (key.version.key_id.clone(), key.version.window.until());
+            if until > self.now {
+                return Err(StepRefusal::StillInForce { key_id, until });
+            }
+            let missing = |replica: &Replica| replicas::missing(replica, &key.version);
+            let missing: Vec<String> = self.replicas.iter().filter_map(missing).collect();
+            if !missing.is_empty() {
+                return Err(StepRefusal::NotKept { key_id, missing });
+            }
+            removal.told.push(match self.replicas.len() {
+                0 => format!(
+                    "no --server was given: that every service keeps the public half of {key_id} was not looked at"
+                ),
+                _ => format!("every service keeps the public half of {key_id}"),
+            });
+        }
+        let take = LabelChange::take(StagingLabel::Previous, &previous.id);
+        removal.changes.push(take);
+        Ok(removal)
+    }
+
+    /// Decides what giving the staged key up comes to.
+    ///
+    /// # Errors
+    /// [`StepRefusal`] when another one is staged than the operator named.
+    pub fn abortion(&self, key_id: Option<&KeyId>) -> Result<Removal, StepRefusal> {
+        let mut removal = Removal::default();
+        let Some(staged) = self.snapshot.staged() else {
+            removal.told.push("nothing is staged".into());
+            return Ok(removal);
+        };
+        same(key_id, staged, "AWSPENDING")?;
+        let take = LabelChange::take(StagingLabel::Pending, &staged.id);
+        removal.changes.push(take);
+        Ok(removal)
+    }
+}
+
+impl Rollover {
+    /// Takes the last label from the key before, whose window has ended: its private half can then not be read by
+    /// label any more, and Secrets Manager deletes it. Its public half stays in the keyring.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when the key may still sign, a service does not have its public half, or a call fails.
+    pub async fn retire(&self, key_id: Option<&KeyId>) -> Result<StepReport, RolloverError> {
+        let mut situation = self.look().await?;
+        let removal = situation.retiring(key_id);
+        let report = self.remove(&mut situation, removal).await;
+        let mut report = report.map_err(|error| error.in_situation(&situation))?;
+        if !self.dry_run {
+            report.next = situation.next();
+        }
+        Ok(report)
+    }
+
+    /// Gives the staged key up. No service ever trusted it.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when it was promoted meanwhile, or a call fails.
+    pub async fn abort(&self, key_id: Option<&KeyId>) -> Result<StepReport, RolloverError> {
+        let mut situation = self.look().await?;
+        let staged = situation.snapshot.staged();
+        let staged = staged.map(|version| (version.id.clone(), version.name().to_owned()));
+        let removal = situation.abortion(key_id);
+        let report = self.remove(&mut situation, removal).await;
+        let mut report = report.map_err(|error| error.in_situation(&situation))?;
+        if let Some((id, name)) = staged
+            && situation
+                .snapshot
+                .version(&id)
+                .is_some_and(StoredVersion::is_trusted)
+        {
+            let promoted = StepRefusal::Overtaken(format!("{name} was promoted"));
+            return Err(RolloverError::from(promoted).in_situation(&situation));
+        }
+        if !self.dry_run {
+            report.next = situation.next_or_stage();
+        }
+        Ok(report)
+    }
+
+    /// Puts the labels where they belong, after somebody has put or moved something past the steps.
+    ///
+    /// # Errors
+    /// [`RolloverError`] when nobody could be asked what the services have, or a call fails.
+    pub async fn repair(&self) -> Result<StepReport, RolloverError> {
+        let mut situation = self.look().await?;
+        let mending = situation.mending();
+        let report = self.remove(&mut situation, mending).await;
+        let mut report = report.map_err(|error| error.in_situation(&situation))?;
+        if !self.dry_run {
+            report.next = self.next_of(situation).await;
+        }
+        Ok(report)
+    }
+
+    async fn remove(
+        &self,
+        situation: &mut Situation,
+        decided: Result<Removal, StepRefusal>,
+    ) -> Result<StepReport, RolloverError> {
+        let Removal { told, changes } = decided?;
+        let mut report = StepReport {
+            told,
+            next: match changes.is_empty() {
+                true => situation.next(),
+                false => Next::ForReal,
+            },
+            ..StepReport::default()
+        };
+        for change in changes {
+            self.apply(situation, change, &mut report).await?;
+        }
+        Ok(report)
+    }
+}

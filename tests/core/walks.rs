@@ -1,0 +1,520 @@
+//! From whatever an operator, or somebody in the console, has left behind, what is told to come next leads back: to services that
+//! sign, with labels that the next start finds right. Secrets Manager and the services are models of their own here; the decisions
+//! are those that the program takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use checkpoint::key::{
+    Algorithm, KeyId, KeyVersion, StagingLabel, ValidityWindow, instant_text, parse_instant,
+};
+use checkpoint::keyring::KeyState;
+use checkpoint::signing::KeySecret;
+use checkpoint_signer::rollover::{
+    LabelChange, ListedKey, Next, Overrides, Proposal, Replica, ServedKeys, Situation, Snapshot,
+    Staging, StoredKey, StoredVersion,
+};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use zeroize::Zeroizing;
+
+use StagingLabel::{Current, Pending, Previous};
+
+/// Most steps until it is well.
+const MOST_STEPS: usize = 6;
+
+/// Private keys, enough for the longest walk.
+static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let window = ValidityWindow::new(at("2025-01-01"), at("2026-01-01")).unwrap();
+    let make = |_| {
+        let made = KeySecret::generate(name("any"), window, Algorithm::Ps256, 2048, None);
+        let document: serde_json::Value = serde_json::from_str(&made.unwrap().0).unwrap();
+        document["private_key"].as_str().unwrap().to_owned()
+    };
+    (0..16).map(make).collect()
+});
+
+fn at(text: &str) -> DateTime<Utc> {
+    parse_instant(text).unwrap()
+}
+
+fn name(text: &str) -> KeyId {
+    text.parse().unwrap()
+}
+
+/// A key as a document has it: which of the private keys, its name and window.
+#[derive(Clone)]
+struct Document {
+    private: usize,
+    stored: StoredKey,
+}
+
+impl Document {
+    fn new(private: usize, key_id: &KeyId, window: ValidityWindow) -> Self {
+        let secret = secret(private, key_id, window);
+        Self {
+            private,
+            stored: StoredKey {
+                version: secret.version().clone(),
+                endorsement: None,
+                oddities: Default::default(),
+            },
+        }
+    }
+}
+
+fn secret(private: usize, key_id: &KeyId, window: ValidityWindow) -> KeySecret {
+    let document = serde_json::json!({
+        "private_key": KEYS[private], "key_id": key_id.as_str(),
+        "valid_from": instant_text(window.from()), "valid_until": instant_text(window.until()),
+    });
+    KeySecret::parse(&Zeroizing::new(document.to_string()), None).unwrap()
+}
+
+/// One version of the secret.
+#[derive(Clone)]
+struct Stored {
+    id: String,
+    stages: BTreeSet<StagingLabel>,
+    content: Option<Document>,
+}
+
+/// Secrets Manager, as its API reference has it, and the services on it.
+struct World {
+    now: DateTime<Utc>,
+    versions: Vec<Stored>,
+    made: usize,
+    keys_made: usize,
+    /// What the record has.
+    known: BTreeMap<KeyId, KeyVersion>,
+    revoked: BTreeSet<KeyId>,
+    /// What the services trust: from the labels, or, where these cannot be read, from before.
+    trusted: Vec<KeyVersion>,
+    faults: usize,
+    /// What has happened, for who reads of a failure.
+    story: Vec<String>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self {
+            now: at("2025-06-01"),
+            versions: Vec::new(),
+            made: 0,
+            keys_made: 0,
+            known: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+            trusted: Vec::new(),
+            faults: 0,
+            story: Vec::new(),
+        };
+        let window = ValidityWindow::new(at("2025-01-01"), at("2026-01-01")).unwrap();
+        let first = world.new_key(&name("key-2025"), window);
+        world.put(Some(first), Current);
+        world.refresh();
+        world
+    }
+
+    fn new_key(&mut self, key_id: &KeyId, window: ValidityWindow) -> Document {
+        self.keys_made += 1;
+        Document::new(self.keys_made - 1, key_id, window)
+    }
+
+    fn tell(&mut self, what: impl Into<String>) {
+        self.story.push(what.into());
+    }
+
+    fn put(&mut self, content: Option<Document>, label: StagingLabel) {
+        self.made += 1;
+        let id = format!("version-{:02}", self.made);
+        self.versions.push(Stored {
+            id: id.clone(),
+            stages: BTreeSet::new(),
+            content,
+        });
+        self.label(&label, Some(&id));
+    }
+
+    /// A version has a label, or none has; AWSPREVIOUS follows where AWSCURRENT moves.
+    fn label(&mut self, label: &StagingLabel, to: Option<&str>) {
+        let before = self.labelled(label).map(|version| version.id.clone());
+        for version in &mut self.versions {
+            version.stages.remove(label);
+            if to == Some(version.id.as_str()) {
+                version.stages.insert(label.clone());
+            }
+        }
+        if *label == Current
+            && let Some(before) = before
+            && to != Some(before.as_str())
+        {
+            self.label(&Previous, Some(&before));
+        }
+    }
+
+    fn labelled(&self, label: &StagingLabel) -> Option<&Stored> {
+        let mut versions = self.versions.iter();
+        versions.find(|version| version.stages.contains(label))
+    }
+
+    /// Every service reads the secret.
+    fn refresh(&mut self) {
+        let (mut fresh, mut faults) = (Vec::new(), 0);
+        for label in [Current, Previous] {
+            let Some(version) = self.labelled(&label) else {
+                continue;
+            };
+            match version
+                .content
+                .as_ref()
+                .map(|key| key.stored.version.clone())
+            {
+                Some(key) if self.takes(&key) => {
+                    self.known.insert(key.key_id.clone(), key.clone());
+                    fresh.push(key);
+                }
+                _ => faults += 1,
+            }
+        }
+        if faults > 0 {
+            fresh.append(&mut self.trusted);
+        }
+        (self.trusted, self.faults) = (fresh, faults);
+    }
+
+    fn takes(&self, key: &KeyVersion) -> bool {
+        self.known
+            .values()
+            .all(|known| match known.key_id == key.key_id {
+                true => known == key,
+                false => known.public_key != key.public_key,
+            })
+    }
+
+    fn restart(&mut self) {
+        self.trusted.clear();
+        self.refresh();
+    }
+
+    fn signs(&self) -> Option<&KeyVersion> {
+        let usable = |key: &&KeyVersion| {
+            key.window.contains(self.now) && !self.revoked.contains(&key.key_id)
+        };
+        let trusted = self.trusted.iter().filter(usable);
+        trusted.max_by_key(|key| (key.window.from(), key.key_id.clone()))
+    }
+
+    fn situation(&self) -> Situation {
+        let mut versions: Vec<StoredVersion> = self
+            .versions
+            .iter()
+            .map(|version| StoredVersion {
+                id: version.id.clone(),
+                stages: version.stages.iter().cloned().collect(),
+                content: match &version.content {
+                    Some(key) => Ok(key.stored.clone()),
+                    None => Err("private_key: is missing".into()),
+                },
+            })
+            .collect();
+        versions.sort_by(|a, b| a.id.cmp(&b.id));
+        let signs = self.signs().map(|key| &key.key_id);
+        let keys = self.known.values().map(|key| ListedKey {
+            key_id: key.key_id.to_string(),
+            thumbprint: key.public_key.thumbprint(),
+            fingerprint: key.fingerprint().to_string(),
+            window: Some(key.window),
+            algorithm: Some(key.algorithm),
+            state: self.state(key),
+            revoked_from: None,
+            signing: signs == Some(&key.key_id),
+        });
+        Situation {
+            snapshot: Snapshot {
+                secret: "amply/checkpoint-signing-key".into(),
+                versions,
+            },
+            replicas: vec![Replica {
+                url: "http://replica".into(),
+                listing: Ok(ServedKeys {
+                    keys: keys.collect(),
+                    faults: Vec::new(),
+                    signing_refused: None,
+                    of_record: false,
+                }),
+            }],
+            now: self.now,
+            without_asking: false,
+        }
+    }
+
+    fn state(&self, key: &KeyVersion) -> KeyState {
+        match () {
+            () if self.revoked.contains(&key.key_id) => KeyState::Revoked,
+            () if !self.trusted.contains(key) || key.window.until() <= self.now => {
+                KeyState::Retired
+            }
+            () if self.now < key.window.from() => KeyState::Scheduled,
+            () => KeyState::Active,
+        }
+    }
+
+    fn apply(&mut self, changes: &[LabelChange]) {
+        for change in changes {
+            let found = self
+                .labelled(&change.label)
+                .map(|version| version.id.clone());
+            if found == change.to {
+                continue;
+            }
+            assert_eq!(found, change.from, "the label is not where the call says");
+            self.label(&change.label, change.to.as_deref());
+            // They may read at any moment.
+            self.refresh();
+        }
+    }
+
+    /// Does what a command says; false when it is refused.
+    fn run(&mut self, words: &str) -> bool {
+        self.tell(format!("> {words}"));
+        let words: Vec<&str> = words.split(' ').collect();
+        let situation = self.situation();
+        let endorsed = !words.contains(&"--without-endorsement");
+        let named = words.get(2).filter(|word| !word.starts_with("--"));
+        let key_id = named.map(|word| name(word));
+        let refused = match words[1] {
+            "stage" => self.stage(&situation, &words),
+            "test" => situation.promotion(key_id.as_ref(), endorsed).err(),
+            "promote" => match situation.promotion(key_id.as_ref(), endorsed) {
+                Ok(promotion) => {
+                    self.apply(&promotion.changes);
+                    None
+                }
+                Err(refusal) => Some(refusal),
+            },
+            step => {
+                let removal = match step {
+                    "retire" => situation.retiring(key_id.as_ref()),
+                    "abort" => situation.abortion(key_id.as_ref()),
+                    "repair" => situation.mending(),
+                    _ => panic!("{words:?} is no step"),
+                };
+                match removal {
+                    Ok(removal) => {
+                        self.apply(&removal.changes);
+                        None
+                    }
+                    Err(refusal) => Some(refusal),
+                }
+            }
+        };
+        if let Some(refusal) = &refused {
+            self.tell(format!("  refused: {refusal}"));
+        }
+        self.refresh();
+        refused.is_none()
+    }
+
+    fn stage(
+        &mut self,
+        situation: &Situation,
+        words: &[&str],
+    ) -> Option<checkpoint_signer::rollover::StepRefusal> {
+        let flag = |flag: &str| {
+            let place = words.iter().position(|word| *word == flag)?;
+            Some(words[place + 1])
+        };
+        let overrides = Overrides {
+            key_id: flag("--key-id").map(name),
+            valid_from: flag("--valid-from").map(at),
+            valid_until: flag("--valid-until").map(at),
+            without_endorsement: words.contains(&"--without-endorsement"),
+            ..Overrides::default()
+        };
+        match situation.staging(&overrides) {
+            Ok(Staging::Make(proposal, label, _)) => {
+                let made = self.make(&proposal);
+                self.put(Some(made), label);
+                None
+            }
+            Ok(Staging::Done(..)) => None,
+            Err(refusal) => Some(refusal),
+        }
+    }
+
+    fn make(&mut self, proposal: &Proposal) -> Document {
+        let mut made = self.new_key(&proposal.key_id, proposal.window);
+        if proposal.endorsed {
+            let current = self.labelled(&Current).unwrap().content.clone().unwrap();
+            let version = &current.stored.version;
+            let endorser = secret(current.private, &version.key_id, version.window);
+            let endorser = endorser.into_signing_key();
+            let open = endorser.open_at(self.now).unwrap();
+            made.stored.endorsement = Some(open.endorse(&made.stored.version).unwrap());
+        }
+        made
+    }
+
+    /// One thing that somebody does past the steps, or a step at a time of its own.
+    fn happen(&mut self, chance: &mut SmallRng) {
+        let steps = [
+            "stage",
+            "stage --without-endorsement",
+            "promote",
+            "abort",
+            "retire",
+            "repair",
+        ];
+        let any = |versions: &[Stored], chance: &mut SmallRng| {
+            versions.choose(chance).unwrap().id.clone()
+        };
+        match chance.random_range(0..12) {
+            0..=2 => {
+                let content = self.edited(chance);
+                let label = [Current, Current, Pending].choose(chance).unwrap().clone();
+                let key = content.as_ref().map(|key| {
+                    let version = &key.stored.version;
+                    format!(
+                        "{} {} with private key {}",
+                        version.key_id, version.window, key.private
+                    )
+                });
+                let key = key.unwrap_or_else(|| "no key".into());
+                self.tell(format!("{key} is put as {}", label.as_str()));
+                self.put(content, label);
+            }
+            3 => {
+                let to = any(&self.versions, chance);
+                self.tell(format!("AWSCURRENT is moved to {to}"));
+                self.label(&Current, Some(&to));
+            }
+            4 => {
+                let to = any(&self.versions, chance);
+                self.tell(format!("AWSPREVIOUS is moved to {to}"));
+                self.label(&Previous, Some(&to));
+            }
+            5 => {
+                let label = [Previous, Pending].choose(chance).unwrap().clone();
+                self.tell(format!("{} is taken away", label.as_str()));
+                self.label(&label, None);
+            }
+            6 => {
+                let known: Vec<KeyId> = self.known.keys().cloned().collect();
+                let key_id = known.choose(chance).unwrap().clone();
+                self.tell(format!("{key_id} is revoked"));
+                self.revoked.insert(key_id);
+            }
+            7 => {
+                let days = chance.random_range(0..250);
+                self.now += TimeDelta::days(days);
+                self.tell(format!(
+                    "{days} days pass: it is {}",
+                    instant_text(self.now)
+                ));
+            }
+            8 => {
+                self.tell("the services are started again");
+                self.restart();
+            }
+            _ => {
+                let step = steps.choose(chance).unwrap();
+                self.run(&format!("rollover {step}"));
+            }
+        }
+        if chance.random_bool(0.7) {
+            self.refresh();
+        }
+    }
+
+    /// What somebody may put: nothing that is a key, another key, or one that was, with something changed.
+    fn edited(&mut self, chance: &mut SmallRng) -> Option<Document> {
+        let there: Vec<Document> = self
+            .versions
+            .iter()
+            .filter_map(|version| version.content.clone())
+            .collect();
+        let key = there.choose(chance).unwrap().clone();
+        let version = &key.stored.version;
+        let other = ValidityWindow::new(
+            version.window.from(),
+            version.window.until() + TimeDelta::days(chance.random_range(1..200)),
+        );
+        let year = self.now.year();
+        let next = at(&format!("{}-01-01", year + 1));
+        match chance.random_range(0..6) {
+            0 => None,
+            1 => Some(key),
+            2 => Some(Document::new(key.private, &version.key_id, other.unwrap())),
+            3 => Some(self.new_key(&version.key_id.clone(), version.window)),
+            4 => {
+                let renamed = name(&format!("renamed-{}", self.made));
+                Some(Document::new(key.private, &renamed, version.window))
+            }
+            _ => {
+                let window = ValidityWindow::new(self.now - TimeDelta::days(1), next).unwrap();
+                Some(self.new_key(&name(&format!("late-{}", self.made)), window))
+            }
+        }
+    }
+
+    /// Follows what is told to come next, until there is nothing to do.
+    fn follow(&mut self) -> Result<(), String> {
+        let signed = self.signs().is_some();
+        let mut steps = 0;
+        while steps <= MOST_STEPS {
+            steps += 1;
+            let next = self.situation().next();
+            let words = match next {
+                Next::Command(words) => words,
+                Next::Nothing(_) | Next::Later(..) => return self.well(&next),
+                Next::ForReal | Next::Ask => return Err(format!("{next} leads nowhere")),
+            };
+            if !self.run(&words) {
+                return Err("what was told to come next is refused".into());
+            }
+            // What a good test says comes next; the status would say the test.
+            steps += usize::from(words.starts_with("rollover test"));
+            if words.starts_with("rollover test") && !self.run(&words.replace("test", "promote")) {
+                return Err("what was tested is not promoted".into());
+            }
+            if signed && self.signs().is_none() {
+                return Err("the services signed, and the step has ended that".into());
+            }
+        }
+        Err(format!("it is not well after {MOST_STEPS} steps"))
+    }
+
+    fn well(&mut self, next: &Next) -> Result<(), String> {
+        self.tell(format!("next: {next}"));
+        self.restart();
+        if self.signs().is_none() {
+            return Err("the services do not sign after a start".into());
+        }
+        match self.faults {
+            0 => Ok(()),
+            faults => Err(format!("the services find {faults} faults")),
+        }
+    }
+}
+
+/// Walks of these seeds; a failure tells the whole story.
+pub fn walk(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let mut chance = SmallRng::seed_from_u64(seed);
+        let mut world = World::new();
+        for _ in 0..chance.random_range(1..6) {
+            world.happen(&mut chance);
+        }
+        world.tell("-- and now what is told to come next:");
+        if let Err(problem) = world.follow() {
+            panic!("walk {seed}: {problem}\n{}", world.story.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn whatever_was_left_behind_what_comes_next_leads_back() {
+    walk(0..300);
+}
