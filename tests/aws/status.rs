@@ -118,7 +118,7 @@ async fn a_version_that_is_not_written_as_it_should_be_is_noted_and_is_no_warnin
     assert_eq!(service.key_of(1).await, OLD);
     let check = step("status", "odd", &["--check", "--server", &service.url]);
     let shown = operator.must(&check).await;
-    let note = shown.lines().find(|line| line.starts_with("NOTE "));
+    let note = shown.lines().find(|line| line.starts_with("NOTE: "));
     let note = note.unwrap_or_else(|| panic!("{shown}"));
     assert!(
         note.contains(" (AWSCURRENT): private_key: was read"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use chrono::Utc;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::happenings::NEXT_KEY;
 use crate::installation::{Installation, KEY, SECRET};
@@ -103,6 +103,24 @@ fn secrets_manager_does_not_answer_at_new_year() {
     // By themselves the tasks would try again within minutes.
     story.installation.has_its_keys_read();
     story.tell_the_rest();
+}
+
+#[test]
+fn somebody_changed_the_secret() {
+    let mut story = Story::section(PAGE, "Somebody changed the secret");
+    let current = json!({ "SecretId": SECRET, "VersionStage": "AWSCURRENT" });
+    let cloud = &mut story.installation.cloud;
+    let found = cloud.ask("secretsmanager.get_secret_value", current);
+    let mut document: Value =
+        serde_json::from_str(found["SecretString"].as_str().unwrap()).unwrap();
+    document["valid_until"] = "2028-01-01".into();
+    let put = json!({ "SecretId": SECRET, "SecretString": document.to_string() });
+    cloud.ask("secretsmanager.put_secret_value", put);
+    story.installation.has_its_keys_read();
+    story.installation.ledger.signs("org_1", 4);
+    story.tell_the_rest();
+    story.installation.has_its_keys_read();
+    story.installation.ledger.signs("org_1", 5);
 }
 
 /// The key in the header of the signature.
