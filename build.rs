@@ -1,10 +1,14 @@
-//! Compiles the protos with protox, so that no protoc is needed, and notes what is built from what.
+//! Compiles the protos with protox, so that no protoc is needed, and notes what is built from what and what a filter of the log
+//! may name.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs, path::PathBuf};
+use std::{env, fs, io};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     note_build()?;
+    note_log_targets()?;
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(
         [
@@ -68,5 +72,49 @@ fn note_build() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (target, profile) = (env::var("TARGET")?, env::var("PROFILE")?);
     println!("cargo:rustc-env=BUILD_TARGET={target}, {linked}, {profile}");
+    Ok(())
+}
+
+/// The sources of this project's crates that are in the program.
+const SOURCES: [(&str, &str); 4] = [
+    ("checkpoint_signer", "src"),
+    ("checkpoint", "crates/checkpoint/src"),
+    ("checkpoint_verify", "crates/verify/src"),
+    ("files", "crates/files/src"),
+];
+
+/// What an event of the log may come from: our modules, and the libraries of the lock file, a line each.
+fn note_log_targets() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=Cargo.lock");
+    let lock = fs::read_to_string("Cargo.lock")?;
+    let names = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \""));
+    let mut targets: BTreeSet<String> = names
+        .map(|name| name.trim_end_matches('"').replace('-', "_"))
+        .collect();
+    for (name, folder) in SOURCES {
+        println!("cargo:rerun-if-changed={folder}");
+        add_modules(Path::new(folder), name, &mut targets)?;
+    }
+    let lines: Vec<String> = targets.into_iter().collect();
+    let out = PathBuf::from(env::var("OUT_DIR")?).join("log_targets.txt");
+    Ok(fs::write(out, lines.join("\n"))?)
+}
+
+fn add_modules(folder: &Path, module: &str, targets: &mut BTreeSet<String>) -> io::Result<()> {
+    targets.insert(module.into());
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let inner = format!("{module}::{stem}");
+        if path.is_dir() {
+            add_modules(&path, &inner, targets)?;
+        } else if path.extension().is_some_and(|ext| ext == "rs")
+            && !["lib", "main", "mod"].contains(&stem.as_ref())
+        {
+            targets.insert(inner);
+        }
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! key material: what libraries that carry the secret may log is bounded, whatever the filter asks for.
 
 pub mod call;
+mod filter;
 mod json;
 mod metrics;
 #[cfg(not(feature = "otlp"))]
@@ -16,12 +17,12 @@ use tracing::Metadata;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, Registry};
+use tracing_subscriber::{Layer as _, Registry};
 
-use crate::audit;
-use checkpoint::fault::excerpt;
 use checkpoint::visible::visible;
 
+pub(crate) use filter::leaves_out_warnings;
+pub use filter::{AuditLog, OwnWarnings, log_filter};
 pub use json::JsonLines;
 pub use metrics::Metrics;
 pub(crate) use metrics::{DaysLabel, Gauges, KeyLabels};
@@ -41,15 +42,6 @@ const BOUNDS: [(&str, LevelFilter); 2] = [
     ("aws_", LevelFilter::INFO),
 ];
 
-/// Whether the audit log is written whatever the filter says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuditLog {
-    /// It is: for whoever does privileged acts.
-    Always,
-    /// As the filter says.
-    AsFiltered,
-}
-
 /// Logging and tracing, while it lives. When it is dropped, the last spans are sent.
 #[must_use = "traces are sent while it lives"]
 pub struct Started {
@@ -64,9 +56,10 @@ pub struct Started {
 pub fn start(
     filter: &str,
     audit: AuditLog,
+    warnings: OwnWarnings,
     collector: Option<&Collector>,
 ) -> Result<Started, String> {
-    let filter = parse_filter(filter, audit)?.and(filter_fn(is_for_the_log));
+    let filter = filter::parse(filter, audit, warnings)?.and(filter_fn(is_for_the_log));
     let log: Layer = match std::io::stderr().is_terminal() {
         true => tracing_subscriber::fmt::layer()
             .with_writer(|| VisibleLines(std::io::stderr()))
@@ -103,36 +96,6 @@ impl<W: Write> Write for VisibleLines<W> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.0.flush()
     }
-}
-
-/// A filter for the log, as it is given. A word alone is a level: the library would take any other for a part of the program whose log is
-/// asked for, and the rest of the log would be silent.
-///
-/// # Errors
-/// What is wrong with it, and what would be right.
-pub fn log_filter(text: &str) -> Result<String, String> {
-    const EXPECTED: &str = "expected off, error, warn, info, debug or trace, or PART=LEVEL for a part of the program, several with commas \
-                            between them";
-    for word in text.split(',') {
-        let is_level = !word.is_empty() && word.parse::<LevelFilter>().is_ok();
-        if !is_level && !word.contains(['=', '[']) {
-            return Err(format!("{} is not a level; {EXPECTED}", excerpt(word)));
-        }
-    }
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.into()),
-        Err(error) => Err(format!("{error}; {EXPECTED}")),
-    }
-}
-
-fn parse_filter(filter: &str, audit: AuditLog) -> Result<EnvFilter, String> {
-    let wrong = |error: &dyn std::fmt::Display| format!("--log-level: {error}");
-    let mut filter = EnvFilter::try_new(filter).map_err(|error| wrong(&error))?;
-    if audit == AuditLog::Always {
-        let directive = format!("{}={}", audit::TARGET, LevelFilter::INFO);
-        filter = filter.add_directive(directive.parse().map_err(|error| wrong(&error))?);
-    }
-    Ok(filter)
 }
 
 fn is_for_the_log(metadata: &Metadata<'_>) -> bool {

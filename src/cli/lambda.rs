@@ -5,6 +5,7 @@ use clap::Args;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
+use super::log::LogArgs;
 use super::server::ServersArgs;
 use super::{Failure, print};
 use crate::clock::Clock;
@@ -27,6 +28,8 @@ pub(super) struct Lambda {
     /// Have the key in force endorse the next one although no service can be asked whether it is revoked
     #[arg(long)]
     without_asking: bool,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
 }
 
 impl Lambda {

@@ -8,6 +8,7 @@ mod input;
 mod keys;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod log;
 mod place;
 mod record;
 #[cfg(feature = "aws")]
@@ -33,7 +34,7 @@ use crate::hardening::Hardening;
 use failure::{Failure, refused};
 use server::ServerArg;
 
-use crate::telemetry::{self, AuditLog, Collector};
+use crate::telemetry::{self, AuditLog, Collector, OwnWarnings};
 
 /// As it calls itself on standard error.
 const PROGRAM: Program = Program("checkpoint-signer");
@@ -146,6 +147,16 @@ impl Command {
         }
     }
 
+    /// A service has no other voice than its log.
+    fn warnings(&self) -> OwnWarnings {
+        match self {
+            Self::Serve(serve) => serve.log.warnings(),
+            #[cfg(feature = "lambda")]
+            Self::Lambda(lambda) => lambda.log.warnings(),
+            _ => OwnWarnings::AsFiltered,
+        }
+    }
+
     /// What is logged. What became of the record is an event for who serves it; for a command it is its answer, and comes once.
     fn filter(&self, asked: &str) -> String {
         match self {
@@ -194,10 +205,12 @@ pub fn main() -> ExitCode {
                 PROGRAM.tell(&fault.to_string());
             }
             let hardening = cli.command.handles_private_keys().then(Hardening::apply);
-            let (audit, collector) = (cli.command.audit(), cli.command.collector());
-            telemetry::start(&cli.command.filter(&cli.log_level), audit, collector)
+            let (audit, warnings) = (cli.command.audit(), cli.command.warnings());
+            let filter = cli.command.filter(&cli.log_level);
+            telemetry::start(&filter, audit, warnings, cli.command.collector())
                 .map_err(Failure::Impossible)
                 .and_then(|_until_the_end| {
+                    log::tell_of_kept(&cli.log_level, warnings);
                     hardening.iter().for_each(Hardening::log);
                     run(cli.command)
                 })

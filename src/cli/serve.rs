@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::fault_of;
 #[cfg(not(feature = "aws"))]
 use super::place::WITHOUT_AWS;
+use super::log::LogArgs;
 use super::place::{Environment, RecordPlace, SourcePlace};
 use super::tls::TlsArgs;
 use super::witnesses::WitnessArgs;
@@ -124,6 +125,8 @@ pub(super) struct Serve {
     otlp: Option<Collector>,
     #[command(flatten)]
     witnesses: WitnessArgs,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
 }
 
 /// The limits on connections are far above the 1024 files that a process may open by default.

@@ -9,6 +9,7 @@
     dead_code
 )]
 
+mod log_level;
 mod masked;
 
 use testing::{authority, starter};

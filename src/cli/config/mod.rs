@@ -86,6 +86,7 @@ fn lenient() -> Command {
     };
     let check = |config: Command| config.mut_subcommand("check", |check| check.mut_args(any));
     Cli::command()
+        .mut_args(any)
         .mut_subcommand("serve", |serve| serve.mut_args(any))
         .mut_subcommand("config", check)
 }
