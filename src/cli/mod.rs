@@ -2,6 +2,8 @@
 
 mod config;
 mod demo;
+mod dev;
+mod dev_keys;
 mod failure;
 mod health;
 mod input;

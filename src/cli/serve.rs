@@ -1,40 +1,38 @@
 //! `serve`: runs the service until SIGTERM or SIGINT.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, NaiveDate};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::dev::DevFolder;
 use super::failure::fault_of;
+use super::log::LogArgs;
 #[cfg(not(feature = "aws"))]
 use super::place::WITHOUT_AWS;
-use super::log::LogArgs;
 use super::place::{Environment, RecordPlace, SourcePlace};
 use super::tls::TlsArgs;
 use super::witnesses::WitnessArgs;
-use super::{Failure, input, print};
+use super::{Failure, print};
 use crate::clock::Clock;
 use crate::http::{MetricsPlace, PublicUrl};
+use crate::record::Record;
 use crate::record::sqlite::OpenError;
 use crate::service::{Parts, Service, StartError};
 use crate::source::{FileSource, KeySource as _};
 use crate::telemetry::Collector;
 use checkpoint::fault::FieldFault;
 use checkpoint::history::rules::MaxEntryJump;
-use checkpoint::key::{Algorithm, DEFAULT_MODULUS_BITS, KeyId, ValidityWindow};
 use checkpoint::log::head::{DEFAULT_LOG, LogName};
 use checkpoint::signing::{KeySecret, VersionSecret};
 use checkpoint::visible::visible;
 
 const GRPC_PORT: u16 = 50051;
 const HTTP_PORT: u16 = 8080;
-
-/// The checkpoint to try out, put into the folder of `--dev`.
-const EXAMPLE: &str = include_str!("../../examples/checkpoint.json");
 
 #[derive(Args)]
 pub(super) struct Serve {
@@ -48,8 +46,8 @@ pub(super) struct Serve {
         value_name = "FILE"
     )]
     _config: Option<PathBuf>,
-    /// For trying out: makes a key for this year and a record in the data folder when there are none, listens
-    /// on loopback, and prints the commands to try next
+    /// For trying out: makes a record and a key for each year in the data folder where there is none, listens on
+    /// loopback, and prints the commands to try next
     #[arg(long, env = "CHECKPOINT_SIGNER_DEV")]
     dev: bool,
     /// The folder of --dev
@@ -104,7 +102,7 @@ pub(super) struct Serve {
     max_entry_jump: MaxEntryJump,
     /// Where to serve gRPC; port 0 takes a free one
     #[arg(long, env = "CHECKPOINT_SIGNER_GRPC", value_name = "ADDRESS",
-        default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, GRPC_PORT)))]
+        default_value_t = default_grpc())]
     grpc: SocketAddr,
     #[command(flatten)]
     tls: TlsArgs,
@@ -127,6 +125,10 @@ pub(super) struct Serve {
     witnesses: WitnessArgs,
     #[command(flatten)]
     pub(super) log: LogArgs,
+}
+
+fn default_grpc() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, GRPC_PORT).into()
 }
 
 /// The limits on connections are far above the 1024 files that a process may open by default.
@@ -163,19 +165,32 @@ impl Serve {
         let reading = CancellationToken::new();
         let _ends_with_this = reading.clone().drop_guard();
         let clock = Clock::system();
-        let (source, record) = self.places(&clock).await?;
         let dev_http = SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT));
+        self.check_dev().map_err(Failure::impossible)?;
         if let Some(fault) = self.contradictions().into_iter().next() {
             return Err(Failure::impossible(fault));
         }
-        let place = record.to_string();
+        let dev = self
+            .dev
+            .then(|| DevFolder::make(&self.data, self.listens()));
+        let dev = dev.transpose()?;
+        let (place, record) = self.record(dev.as_ref()).await?;
+        let place = place.to_string();
+        let source = self.source(dev.as_ref());
+        let covered = match &dev {
+            // A source that is named is not the folder's.
+            Some(folder) if self.source.is_none() => {
+                Some((folder.clone(), folder.cover(&clock, record.as_ref()).await?))
+            }
+            _ => None,
+        };
         let scheme = if self.tls.is_given() { "https" } else { "http" };
         let own_record = self.dev && self.record.is_none();
         let witnesses = self.witnesses.read(own_record.then_some(&self.data))?;
         let service = Service::start(Parts {
-            clock,
+            clock: clock.clone(),
             source: source.open(self.read_older_versions).await?,
-            record: record.serve().await?,
+            record: Arc::clone(&record),
             log: self.log_name,
             max_entry_jump: self.max_entry_jump,
             witnesses,
@@ -190,23 +205,29 @@ impl Serve {
             StartError::Record(_) | StartError::Store(_) | StartError::WrongRow { .. } => {
                 Failure::Impossible(format!("--record {place}: {error}"))
             }
-            error => Failure::impossible(error),
+            error => match &dev {
+                Some(folder) => folder.refused(&error),
+                None => Failure::impossible(error),
+            },
         })?;
-        let mut shown = format!("gRPC on {scheme}://{}\n", service.grpc());
-        if let Some(http) = service.http() {
-            shown.push_str(&format!("HTTP on http://{http}\n"));
-        }
-        if let Some(metrics) = service.metrics() {
-            shown.push_str(&format!("metrics on http://{metrics}/metrics\n"));
-        }
-        if self.dev {
-            shown.push_str(&what_next(&self.data, &service));
-        }
+        let shown = match &dev {
+            Some(folder) => {
+                folder.what_next(&service, covered.as_ref().map(|(_, covered)| covered))
+            }
+            None => where_it_listens(&service, scheme),
+        };
         // Whoever reads this may have gone: no reason to end.
         let _ = print(&shown);
+        let keep_covered = async {
+            match covered {
+                Some((folder, covered)) => folder.keep_covered(covered, clock, record).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = keep_covered => {}
         }
         tracing::info!("draining: no new work, what is in flight is answered");
         match service.drain().await {
@@ -313,43 +334,48 @@ impl Serve {
         }
     }
 
-    async fn places(&self, clock: &Clock) -> Result<(SourcePlace, RecordPlace), Failure> {
-        if !self.dev {
-            let missing = || Failure::Impossible("--record: is missing; expected a place".into());
-            let source = self.source.clone();
-            let source = source.unwrap_or_else(|| {
-                SourcePlace::SecretsManager(Environment::secret_name(self.environment).into())
-            });
-            return Ok((source, self.record.clone().ok_or_else(missing)?));
-        }
-        self.check_dev().map_err(Failure::impossible)?;
-        let failed = |error| Failure::Impossible(format!("{}: {error}", self.data.display()));
-        std::fs::create_dir_all(&self.data).map_err(failed)?;
-        let example = self.data.join("checkpoint.json");
-        if !example.exists() {
-            std::fs::write(&example, EXAMPLE).map_err(failed)?;
-        }
-        let source = match &self.source {
-            Some(source) => source.clone(),
-            None => {
-                let path = self.data.join("key.json");
-                if !path.exists() {
-                    make_key(&path, clock)?;
-                }
-                SourcePlace::File(path)
-            }
-        };
-        let record = match &self.record {
-            Some(record) => record.clone(),
-            None => RecordPlace::Sqlite(self.data.join("record.sqlite")),
-        };
-        if let RecordPlace::Sqlite(path) = &record
-            && !path.exists()
-        {
-            record.init().await?;
-        }
-        Ok((source, record))
+    /// The flags that say where to listen, for a command that is printed.
+    fn listens(&self) -> String {
+        let grpc = Some(self.grpc).filter(|grpc| *grpc != default_grpc());
+        let grpc = grpc.map(|grpc| format!(" --grpc {grpc}"));
+        let http = self.http.map(|http| format!(" --http {http}"));
+        [grpc, http].into_iter().flatten().collect()
     }
+
+    fn source(&self, dev: Option<&DevFolder>) -> SourcePlace {
+        match (&self.source, dev) {
+            (Some(source), _) => source.clone(),
+            (None, Some(folder)) => SourcePlace::File(folder.keys()),
+            (None, None) => {
+                SourcePlace::SecretsManager(Environment::secret_name(self.environment).into())
+            }
+        }
+    }
+
+    async fn record(
+        &self,
+        dev: Option<&DevFolder>,
+    ) -> Result<(RecordPlace, Arc<dyn Record>), Failure> {
+        if let Some(folder) = dev {
+            return folder.record(self.record.as_ref()).await;
+        }
+        let missing = || Failure::Impossible("--record: is missing; expected a place".into());
+        let place = self.record.clone().ok_or_else(missing)?;
+        let record = place.serve().await?;
+        Ok((place, record))
+    }
+}
+
+/// For whoever waits for it.
+fn where_it_listens(service: &Service, scheme: &str) -> String {
+    let mut shown = format!("gRPC on {scheme}://{}\n", service.grpc());
+    if let Some(http) = service.http() {
+        shown.push_str(&format!("HTTP on http://{http}\n"));
+    }
+    if let Some(metrics) = service.metrics() {
+        shown.push_str(&format!("metrics on http://{metrics}/metrics\n"));
+    }
+    shown
 }
 
 /// Whether nobody can listen on one who listens on the other.
@@ -357,75 +383,4 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let (ip, other_ip) = (one.ip(), other.ip());
     let same_ip = ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified();
     one.port() != 0 && one.port() == other.port() && same_ip
-}
-
-/// A key for this calendar year.
-fn make_key(path: &Path, clock: &Clock) -> Result<(), Failure> {
-    let year = clock.now().year();
-    let january = |year| {
-        let date = NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default();
-        DateTime::from_naive_utc_and_offset(date.into(), chrono::Utc)
-    };
-    let key_id: KeyId = format!("dev-checkpoint-key-{year}")
-        .parse()
-        .map_err(Failure::impossible)?;
-    let window =
-        ValidityWindow::new(january(year), january(year + 1)).map_err(Failure::impossible)?;
-    let (document, _) = KeySecret::generate(
-        key_id,
-        window,
-        Algorithm::default(),
-        DEFAULT_MODULUS_BITS,
-        None,
-    )
-    .map_err(Failure::impossible)?;
-    input::write_private(path, &document)
-}
-
-/// A word of a shell's command line, quoted only where it must be.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.into(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
-}
-
-/// The commands to try, ready to be copied.
-fn what_next(data: &Path, service: &Service) -> String {
-    let program = std::env::args().next();
-    let program = shell_word(program.as_deref().unwrap_or("checkpoint-signer"));
-    let program = visible(&program);
-    let server = format!("http://{}", service.grpc());
-    let file = |name| visible(&shell_word(&data.join(name).display().to_string())).into_owned();
-    let (checkpoint, signed, keyring) = (
-        file("checkpoint.json"),
-        file("signed.json"),
-        file("keyring.json"),
-    );
-    let data = data.display().to_string();
-    let data = visible(&data);
-    let http = service
-        .http()
-        .map(|http| format!("\nThe page for auditors is at http://{http}/\n"));
-    format!(
-        "\
-For trying out only: the key is a plain file in {data}.
-
-Try next, in another terminal:
-
-  # sign a checkpoint
-  {program} sign {checkpoint} --server {server} > {signed}
-
-  # verify it by asking the service
-  {program} verify {signed} --server {server}
-
-  # verify it offline, as an auditor does
-  {program} keys export --server {server} > {keyring}
-  {program} verify {signed} --keys {keyring}
-{}
-End with Ctrl-C.
-",
-        http.unwrap_or_default()
-    )
 }

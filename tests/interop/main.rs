@@ -20,5 +20,6 @@ mod pins;
 mod proofs;
 mod recipes;
 mod server;
+mod years;
 
-use testing::{forest, python, starter, wait};
+use testing::{faketime, forest, python, starter, wait};

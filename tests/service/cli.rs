@@ -59,8 +59,9 @@ impl Dev {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let line = line(child.id(), &mut stdout, "where the service listens");
-        let server = line.strip_prefix("gRPC on ").unwrap().to_owned();
+        // The first line is for a person.
+        let lines = [(); 2].map(|()| line(child.id(), &mut stdout, "where the service listens"));
+        let server = lines[1].strip_prefix("gRPC on ").unwrap().to_owned();
         std::fs::write(folder.path().join("checkpoint.json"), EXAMPLE).unwrap();
         Self {
             folder,
