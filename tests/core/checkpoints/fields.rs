@@ -127,7 +127,6 @@ fn a_timestamp_is_whole_seconds_in_utc_in_one_form() {
         "2025-01-15 23:59:59Z",
         "2025-01-15T23:59:59z",
         "2025-01-15",
-        "2016-12-31T23:59:60Z",
         "2025-02-29T00:00:00Z",
         "2025-01-15T24:00:00Z",
         "2025-01-15T23:60:00Z",
@@ -141,6 +140,18 @@ fn a_timestamp_is_whole_seconds_in_utc_in_one_form() {
             "timestamp",
             "YYYY-MM-DDTHH:MM:SSZ",
         );
+    }
+}
+
+#[test]
+fn a_leap_second_is_told_as_such_with_the_seconds_beside_it() {
+    let leap = checkpoint().with("timestamp", "\"2016-12-31T23:59:60Z\"");
+    for expected in [
+        "a leap second",
+        "2016-12-31T23:59:59Z",
+        "2017-01-01T00:00:00Z",
+    ] {
+        assert_refused(&leap, "timestamp", expected);
     }
 }
 

@@ -147,3 +147,34 @@ fn a_file_of_more_than_a_century_of_versions_is_refused() {
     let text = format!("[{}]", " ".repeat(100 * MAX_SECRET_BYTES));
     assert_eq!(error(VersionSecret::parse_file(&text)).0[0].field, "secret");
 }
+
+#[test]
+fn a_label_of_aws_in_another_case_is_refused_with_the_right_one() {
+    for (label, right) in [
+        ("awscurrent", "AWSCURRENT"),
+        ("AwsPrevious", "AWSPREVIOUS"),
+        ("AWSpending", "AWSPENDING"),
+        (" AWSCURRENT", "AWSCURRENT"),
+    ] {
+        let slip = version(
+            "rsa-2048.pkcs1.pem",
+            "key-1",
+            &format!("[\"blue\", {label:?}]"),
+        );
+        let error = refused(&[slip.text()]);
+        assert_eq!(error.0[0].field, "[0].version_stages");
+        let expected = format!("holds {label:?}, which is no label of AWS; expected {right:?}");
+        assert!(error.0[0].problem.starts_with(&expected), "{error}");
+        let put_right = version(
+            "rsa-2048.pkcs1.pem",
+            "key-1",
+            &format!("[\"blue\", {right:?}]"),
+        );
+        assert_eq!(
+            VersionSecret::parse_file(&file(&[put_right.text()]))
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+}

@@ -8,6 +8,7 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 use crate::fault::excerpt;
 use crate::hex::{self, Hex};
 use crate::identifier::{IdentifierError, identifier};
+use crate::key::{LeapSecond, YearOutside};
 
 /// Largest magnitude of a number: 2^53-1. Beyond it, the JSON of other languages rounds integers (RFC 8259,
 /// section 6), and two readers would see two different checkpoints.
@@ -47,6 +48,12 @@ pub enum FieldError {
     /// The text is no timestamp of the published form.
     #[error("is {0}; expected whole seconds in UTC as YYYY-MM-DDTHH:MM:SSZ")]
     Timestamp(String),
+    /// The text is a leap second, which Unix time does not have.
+    #[error(transparent)]
+    LeapSecond(#[from] LeapSecond),
+    /// The text is an instant of another year.
+    #[error(transparent)]
+    YearOutside(#[from] YearOutside),
     /// The instant has a fraction of a second.
     #[error("has {0} nanoseconds; expected whole seconds")]
     FractionOfSecond(i32),
@@ -99,8 +106,14 @@ impl FromStr for Timestamp {
 
     /// Reads exactly the published form, so that one instant has one text.
     fn from_str(text: &str) -> Result<Self, FieldError> {
-        let wrong = || FieldError::Timestamp(excerpt(text));
-        let time = instant(text).ok_or_else(wrong)?;
+        let Some(time) = instant(text) else {
+            YearOutside::check(text)?;
+            LeapSecond::check(text)?;
+            return Err(FieldError::Timestamp(excerpt(text)));
+        };
+        if !(1970..=9999).contains(&time.year()) {
+            YearOutside::check(text)?;
+        }
         Self::from_unix(time.and_utc().timestamp(), 0)
     }
 }
@@ -238,6 +251,22 @@ mod tests {
             "",
         ] {
             assert!(other.parse::<Timestamp>().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_and_a_year_outside_are_told_as_such() {
+        for (text, expected) in [
+            ("2016-12-31T23:59:60Z", "a leap second"),
+            (
+                "1969-12-31T23:59:59Z",
+                "is \"1969-12-31T23:59:59Z\", of the year 1969; expected a year from 1970 to 9999",
+            ),
+            ("10000-01-01T00:00:00Z", "of the year 10000"),
+            ("2016-12-31T23:59:61Z", "expected whole seconds in UTC"),
+        ] {
+            let refused = text.parse::<Timestamp>().unwrap_err().to_string();
+            assert!(refused.contains(expected), "{refused}");
         }
     }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::rules::CLOCK_TOLERANCE;
 use crate::fault::{FieldFault, check_line};
-use crate::key::instant_text;
+use crate::key::{instant_text, parse_instant};
 
 /// Longest reason, in characters: it is published.
 pub const MAX_REASON_CHARS: usize = 512;
@@ -130,10 +130,8 @@ pub fn from_published(json: &[u8]) -> Result<Vec<Resumption>, String> {
     let mut found = Vec::with_capacity(published.clock_resumptions.len());
     for (index, shown) in published.clock_resumptions.into_iter().enumerate() {
         let time = |field: &str, text: &str| {
-            let parsed = DateTime::parse_from_rfc3339(text).map_err(|error| {
-                format!("clock_resumptions[{index}].{field}: is {text:?}: {error}")
-            })?;
-            Ok::<_, String>(whole_seconds(parsed.to_utc()))
+            parse_instant(text)
+                .map_err(|error| format!("clock_resumptions[{index}].{field}: {error}"))
         };
         let resumption = Resumption {
             after_rows: shown.after_rows,

@@ -28,7 +28,9 @@ pub use public::{
 };
 pub use stage::StagingLabel;
 pub(crate) use window::instant_of;
-pub use window::{ValidityWindow, WindowError, instant_text, parse_instant};
+pub use window::{
+    LeapSecond, ValidityWindow, WindowError, YearOutside, instant_text, parse_instant,
+};
 
 identifier! {
     /// Names a key version for ever: the JOSE `kid`. None can be taken for a [`Fingerprint`].

@@ -26,6 +26,14 @@ impl StagingLabel {
 }
 
 impl StagingLabel {
+    /// The label of AWS that a text is but for its case. AWS tells labels apart by case, so that it would be one of the operator's own,
+    /// and trust nothing.
+    pub fn meant_by(text: &str) -> Option<Self> {
+        let own = [Self::Current, Self::Previous, Self::Pending];
+        let mut meant = own.into_iter().filter(|label| label.as_str() != text);
+        meant.find(|label| label.as_str().eq_ignore_ascii_case(text.trim()))
+    }
+
     /// Whether AWSPENDING is the only label.
     pub fn is_only_staged(stages: &[Self]) -> bool {
         stages == [Self::Pending]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Timelike, Utc};
 
 use crate::fault::excerpt;
 
@@ -18,6 +18,17 @@ pub enum WindowError {
         "is {0}; expected a date (2025-01-01, midnight UTC) or an RFC 3339 instant of whole seconds"
     )]
     Instant(String),
+    /// The text is a leap second, which Unix time does not have.
+    #[error(transparent)]
+    LeapSecond(#[from] LeapSecond),
+    /// The text is a day or an instant of another year.
+    #[error(transparent)]
+    Year(#[from] YearOutside),
+    /// The instant has a fraction of a second.
+    #[error(
+        "is {0}, with a fraction of a second; expected a date (2025-01-01, midnight UTC) or an RFC 3339 instant of whole seconds"
+    )]
+    Fraction(String),
     /// The window would be empty.
     #[error("is {until}, which is not after valid_from {from}; expected a later instant")]
     Empty {
@@ -33,18 +44,89 @@ pub enum WindowError {
 /// # Errors
 /// [`WindowError::Instant`] for everything else.
 pub fn parse_instant(text: &str) -> Result<DateTime<Utc>, WindowError> {
-    let wrong = || WindowError::Instant(excerpt(text));
+    YearOutside::check(text)?;
+    LeapSecond::check(text)?;
+    let wrong = |_| WindowError::Instant(excerpt(text));
     let instant = match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         // chrono reads 2025-1-1 as well, which no standard knows.
         Ok(date) if date.to_string() == text => date.and_time(NaiveTime::MIN).and_utc(),
-        _ => DateTime::parse_from_rfc3339(text)
-            .map_err(|_| wrong())?
-            .to_utc(),
+        _ => DateTime::parse_from_rfc3339(text).map_err(wrong)?.to_utc(),
     };
-    if instant.nanosecond() != 0 || !YEARS.contains(&instant.year()) {
-        return Err(wrong());
+    if !YEARS.contains(&instant.year()) {
+        return Err(YearOutside::new(text, instant.year().into()).into());
     }
-    Ok(instant)
+    match instant.nanosecond() {
+        0 => Ok(instant),
+        _ => Err(WindowError::Fraction(excerpt(text))),
+    }
+}
+
+/// A text that is a day or an instant outside of the years 1970 to 9999.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is {text}, of the year {year}; expected a year from 1970 to 9999")]
+pub struct YearOutside {
+    text: String,
+    year: i64,
+}
+
+impl YearOutside {
+    fn new(text: &str, year: i64) -> Self {
+        let text = excerpt(text);
+        Self { text, year }
+    }
+
+    /// Refuses what begins as such a day, with as many digits as its year takes.
+    pub(crate) fn check(text: &str) -> Result<(), Self> {
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = unsigned.split_at(digits);
+        let sign = if text.starts_with('-') { -1 } else { 1 };
+        let year = digits.parse::<i64>().ok().map(|year| sign * year);
+        let known = |year: &i64| i32::try_from(*year).is_ok_and(|year| YEARS.contains(&year));
+        // What has fewer digits is no year as RFC 3339 writes it.
+        let year = year.filter(|year| digits.len() >= 4 && !known(year));
+        match year.filter(|_| is_month_and_day(rest)) {
+            Some(year) => Err(Self::new(text, year)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether it goes on `-12-31`.
+fn is_month_and_day(text: &str) -> bool {
+    let form = text.bytes().take(6).map(|byte| match byte {
+        b'0'..=b'9' => b'9',
+        other => other,
+    });
+    form.eq(*b"-99-99")
+}
+
+/// A text that is a leap second, `23:59:60`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "is {text}, a leap second, which is told apart nowhere here; expected the second before it, {before}, or after it, {after}"
+)]
+pub struct LeapSecond {
+    text: String,
+    before: String,
+    after: String,
+}
+
+impl LeapSecond {
+    /// Refuses what RFC 3339 reads as one.
+    pub(crate) fn check(text: &str) -> Result<(), Self> {
+        // chrono has it as the second before, with more nanoseconds than a second has.
+        let read = DateTime::parse_from_rfc3339(text).ok();
+        let leap = read.filter(|read| read.nanosecond() >= 1_000_000_000);
+        let Some(before) = leap.and_then(|leap| leap.to_utc().with_nanosecond(0)) else {
+            return Ok(());
+        };
+        Err(Self {
+            text: excerpt(text),
+            before: instant_text(before),
+            after: instant_text(before + TimeDelta::seconds(1)),
+        })
+    }
 }
 
 /// The instant that is so many seconds after the beginning of 1970; none when it is not within the years 1970 to 9999.
@@ -108,7 +190,6 @@ impl fmt::Display for ValidityWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::TimeDelta;
 
     fn at(text: &str) -> DateTime<Utc> {
         parse_instant(text).unwrap()
@@ -146,6 +227,36 @@ mod tests {
             "tomorrow",
         ] {
             assert!(parse_instant(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_and_a_year_outside_are_told_as_such() {
+        for (text, expected) in [
+            (
+                "2016-12-31T23:59:60Z",
+                "a leap second, which is told apart nowhere here; expected the second before it, 2016-12-31T23:59:59Z, or after \
+                 it, 2017-01-01T00:00:00Z",
+            ),
+            ("2017-01-01T00:59:60.5+01:00", "2017-01-01T00:00:00Z"),
+            (
+                "1969-12-31",
+                "is \"1969-12-31\", of the year 1969; expected a year from 1970 to 9999",
+            ),
+            ("1970-01-01T00:30:00+01:00", "of the year 1969"),
+            ("9999-12-31T23:30:00-01:00", "of the year 10000"),
+            ("10000-01-01", "of the year 10000"),
+            ("20266-01-01T00:00:00Z", "of the year 20266"),
+            ("-0001-01-01", "of the year -1"),
+            ("0026-01-01", "of the year 26"),
+            (
+                "2026-01-01T00:00:00.25Z",
+                "with a fraction of a second; expected a date",
+            ),
+            ("99-01-01", "expected a date (2025-01-01, midnight UTC)"),
+        ] {
+            let refused = parse_instant(text).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{refused}");
         }
     }
 

@@ -455,5 +455,15 @@ fn stages(members: &Members) -> Result<Vec<StagingLabel>, SecretError> {
         let problem = format!("holds {label}; expected labels of at most {MAX_LABEL_BYTES} bytes");
         return Err(SecretError::one(STAGES_MEMBER, problem));
     }
+    let slip = labels
+        .iter()
+        .find_map(|label| StagingLabel::meant_by(label).map(|meant| (label, meant)));
+    if let Some((label, meant)) = slip {
+        let (label, meant) = (quoted(label), meant.as_str());
+        let problem = format!(
+            "holds {label}, which is no label of AWS; expected {meant:?}, since case matters"
+        );
+        return Err(SecretError::one(STAGES_MEMBER, problem));
+    }
     Ok(labels.iter().map(|l| l.as_str().into()).collect())
 }
