@@ -12,6 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 use zeroize::Zeroizing;
 
+use super::again::{program, word};
 use super::place::RecordPlace;
 use super::{Failure, dev_keys, input, print};
 use crate::clock::Clock;
@@ -143,7 +144,7 @@ impl DevFolder {
     }
 
     fn cut_off(&self, problem: &str) -> Failure {
-        let folder = shell_word(&self.path.display().to_string());
+        let folder = word(&self.path.display().to_string());
         Failure::Impossible(format!(
             "--data: {problem}. There is no key beside it: a first start was cut off, and nothing was signed. Put the folder aside and start \
              again: mv {folder} {folder}.aside && {}",
@@ -320,10 +321,10 @@ impl DevFolder {
 
     fn unreadable(&self, error: &dyn Display) -> Failure {
         let path = self.keys();
-        let word = shell_word(&path.display().to_string());
+        let name = word(&path.display().to_string());
         Failure::Impossible(format!(
             "--data: {}: {error}. Where a first start was cut off, nothing was signed by it; put it aside, and a new key is made: \
-             mv {word} {word}.aside && {}",
+             mv {name} {name}.aside && {}",
             path.display(),
             self.command(&self.path, false)
         ))
@@ -351,7 +352,7 @@ impl DevFolder {
     }
 
     fn command(&self, folder: &Path, free_ports: bool) -> String {
-        let folder = shell_word(&folder.display().to_string());
+        let folder = word(&folder.display().to_string());
         let ports = match free_ports {
             true => " --grpc 127.0.0.1:0 --http 127.0.0.1:0",
             false => &self.listens,
@@ -373,8 +374,9 @@ impl DevFolder {
     /// What a person reads first, and the commands to try, ready to be copied.
     pub(super) fn what_next(&self, service: &Service, covered: Option<&Covered>) -> String {
         let program = program();
+        let program = visible(&program);
         let server = format!("http://{}", service.grpc());
-        let file = |name| visible(&shell_word(&self.file(name).display().to_string())).into_owned();
+        let file = |name| visible(&word(&self.file(name).display().to_string())).into_owned();
         let (checkpoint, signed) = (file("checkpoint.json"), file("signed.json"));
         let keyring = file("keyring.json");
         let data = self.path.display().to_string();
@@ -435,20 +437,4 @@ fn missing(now: DateTime<Utc>, kept: &[Kept]) -> Result<Missing, WindowError> {
         None => january(now.year()),
     };
     ValidityWindow::new(from, january(from.year() + 1)).map(Missing::Window)
-}
-
-/// How this program is called.
-fn program() -> String {
-    let program = std::env::args().next();
-    let program = shell_word(program.as_deref().unwrap_or("checkpoint-signer"));
-    visible(&program).into_owned()
-}
-
-/// A word of a shell's command line, quoted only where it must be.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.into(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }

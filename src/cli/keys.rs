@@ -3,6 +3,7 @@
 mod file;
 mod foreign;
 mod import;
+mod revoke;
 
 use std::path::PathBuf;
 
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
-use crate::wire::proto::{self, Key, ListKeysRequest, ListKeysResponse, RevokeKeyRequest};
+use crate::wire::proto::{self, Key, ListKeysRequest, ListKeysResponse};
 use checkpoint::key::{
     Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, WindowError, instant_text,
     parse_instant,
@@ -41,7 +42,7 @@ pub(super) enum Keys {
     /// Print the fingerprints of the keys in a keyring file, to note one or to compare with what was noted
     Fingerprint(PrintFingerprints),
     /// Distrust a key, for ever, from an instant on
-    Revoke(Revoke),
+    Revoke(revoke::Revoke),
 }
 
 #[derive(Args)]
@@ -138,23 +139,6 @@ pub(super) struct Import {
 pub(super) struct PrintFingerprints {
     #[command(flatten)]
     file: KeyFile,
-    #[command(flatten)]
-    format: FormatArg,
-}
-
-#[derive(Args)]
-pub(super) struct Revoke {
-    /// The version to distrust
-    key_id: KeyId,
-    /// Why; it is published with the key
-    #[arg(long)]
-    reason: String,
-    /// Signatures made at or after this instant are not trusted: a date (midnight UTC) or an RFC 3339 instant;
-    /// now, if it is not given
-    #[arg(long, env = "CHECKPOINT_SIGNER_DISTRUST_AFTER", value_parser = parse_instant)]
-    distrust_after: Option<DateTime<Utc>>,
-    #[command(flatten)]
-    server: ServerArg,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -382,37 +366,4 @@ fn named(version: &KeyVersion) -> Value {
 
 fn fingerprint_text(version: &KeyVersion) -> String {
     format!("{} {}", version.fingerprint(), version.key_id)
-}
-
-impl Revoke {
-    async fn run(self) -> Result<(), Failure> {
-        let channel = self.server.connect().await?;
-        let request = RevokeKeyRequest {
-            key_id: self.key_id.to_string(),
-            reason: self.reason.clone(),
-            distrust_after: self.distrust_after.map(wire::timestamp),
-        };
-        let answer = KeyServiceClient::new(channel)
-            .revoke_key(request)
-            .await
-            .map_err(refused)?;
-        let key = answer.into_inner().key.unwrap_or_default();
-        let stands = key.revocation.as_ref();
-        let from = stands.and_then(|stands| stands.distrust_after.as_ref());
-        let asked = self.distrust_after.map(|instant| instant.timestamp());
-        let stood = stands.is_some_and(|stands| stands.reason != self.reason)
-            || asked.is_some_and(|asked| from.map(|from| from.seconds) != Some(asked));
-        match self.format.format {
-            Format::Json => print_json(&key_json(&key)),
-            Format::Text => {
-                print_lines(key_text(&key))?;
-                match stood {
-                    true => print_line(
-                        "NOTE nothing was changed: it was revoked before, from that instant on, for that reason",
-                    ),
-                    false => Ok(()),
-                }
-            }
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! The command line: a command for each user. It parses, calls inward, prints, and chooses an exit code.
 
+mod again;
 mod config;
 mod demo;
 mod dev;

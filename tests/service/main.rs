@@ -18,6 +18,7 @@ mod log;
 mod named_files;
 mod protocol;
 mod record;
+mod revoke;
 mod second_history;
 mod shapes;
 mod signing;
