@@ -2,19 +2,12 @@
 
 use super::shown::shown;
 
+pub(super) use checkpoint_verify::cli::input::word;
+
 /// How this program is called.
 pub(super) fn program() -> String {
     let program = std::env::args().next();
     word(program.as_deref().unwrap_or("checkpoint-signer"))
-}
-
-/// A word of a shell's command line, quoted only where it must be.
-pub(super) fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%=,".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.into(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }
 
 /// The command line of this process without some flags, and with others at its end. A secret in it is masked.

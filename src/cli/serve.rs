@@ -28,7 +28,7 @@ use crate::telemetry::Collector;
 use checkpoint::fault::FieldFault;
 use checkpoint::history::rules::MaxEntryJump;
 use checkpoint::log::head::{DEFAULT_LOG, LogName};
-use checkpoint::signing::{KeySecret, VersionSecret};
+use checkpoint::signing::VersionSecret;
 use checkpoint::visible::visible;
 
 const GRPC_PORT: u16 = 50051;

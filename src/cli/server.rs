@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use tonic::transport::Channel;
 
-use super::Failure;
+use super::{Failure, again};
 #[cfg(feature = "aws")]
 use crate::client::Servers;
-use crate::client::{self, ClientTls};
+use crate::client::{self, ClientTls, ConnectError, Mistake};
 
 /// How to speak TLS with a service whose URL begins with https.
 #[derive(Args)]
@@ -61,9 +61,88 @@ pub(super) struct ServerArg {
 }
 
 impl ServerArg {
+    /// Connects, and looks first whether it is the service: a call to something else would end without a reason.
     pub(super) async fn connect(&self) -> Result<Channel, Failure> {
-        let channel = client::connect(&self.server, &self.tls.named()).await;
-        channel.map_err(Failure::impossible)
+        let tls = self.tls.named();
+        let url = self.server.clone();
+        let connected = match client::connect(&url, &tls).await {
+            Ok(channel) => match client::mistake(&url, &tls).await {
+                Some(mistake) => Err(ConnectError::Mistake { url, mistake }),
+                None => Ok(channel),
+            },
+            Err(error) => Err(error),
+        };
+        connected.map_err(|error| match &error {
+            ConnectError::Mistake { mistake, .. } => {
+                let next = self.next(mistake);
+                Failure::Impossible(format!("{error}. Next: {next}"))
+            }
+            _ => Failure::impossible(error),
+        })
+    }
+
+    /// The command that was typed, with what is right.
+    fn next(&self, mistake: &Mistake) -> String {
+        let place = self.server.split_once("://").map_or("", |(_, place)| place);
+        let scheme = self.server.split("://").next().unwrap_or_default();
+        let server = |scheme: &str, place: &str| format!("{scheme}://{place}");
+        let host = place.trim_end_matches('/');
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        let port = place.strip_prefix(host).unwrap_or_default();
+        match mistake {
+            Mistake::SpeaksTls => {
+                let server = server("https", place);
+                let with = [&[("--server", &*server), CA][..], &CLIENT].concat();
+                again::command(&["--server"], &with)
+            }
+            Mistake::SpeaksNoTls => {
+                let without = [
+                    "--server",
+                    "--server-ca",
+                    "--client-certificate",
+                    "--client-key",
+                ];
+                let again = again::command(&without, &[("--server", &server("http", place))]);
+                format!("{}{again}", without_variables(&TLS_VARIABLES))
+            }
+            Mistake::IsHttp => {
+                let server = server(scheme, &format!("{host}:50051"));
+                again::command(&["--server"], &[("--server", &server)])
+            }
+            Mistake::WantsCertificate | Mistake::RefusesCertificate(_) => {
+                again::command(&["--client-certificate", "--client-key"], &CLIENT)
+            }
+            Mistake::UnknownAuthority => again::command(&["--server-ca"], &[CA]),
+            Mistake::OutsideValidity(_) => again::command(&[], &[]),
+            Mistake::OtherName(names) => {
+                let name = names.first().map_or("NAME", String::as_str);
+                let server = server(scheme, &format!("{name}{port}"));
+                again::command(&["--server"], &[("--server", &server)])
+            }
+        }
+    }
+}
+
+/// Files that only the operator knows.
+const CA: (&str, &str) = ("--server-ca", "CA.pem");
+const CLIENT: [(&str, &str); 2] = [
+    ("--client-certificate", "CLIENT.pem"),
+    ("--client-key", "CLIENT.key"),
+];
+
+const TLS_VARIABLES: [&str; 3] = [
+    "CHECKPOINT_SIGNER_SERVER_CA",
+    "CHECKPOINT_SIGNER_CLIENT_CERTIFICATE",
+    "CHECKPOINT_SIGNER_CLIENT_KEY",
+];
+
+/// The beginning of a command that is not to see those that are set.
+fn without_variables(names: &[&str]) -> String {
+    let set = names.iter().filter(|name| std::env::var_os(name).is_some());
+    let without: String = set.map(|name| format!("-u {name} ")).collect();
+    match without.is_empty() {
+        true => without,
+        false => format!("env {without}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Connecting to a running service, for the command line and for replicas.
 
+mod look;
 mod peers;
 #[cfg(feature = "aws")]
 mod services;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 use checkpoint::fault::innermost;
 
+pub use look::{Mistake, mistake};
 pub use peers::RemotePeer;
 
 /// How long the command line waits for a connection.
@@ -81,6 +83,14 @@ pub enum ConnectError {
         /// Where.
         url: String,
     },
+    /// What is there is not the service as it was asked for.
+    #[error("server: {url}: {mistake}")]
+    Mistake {
+        /// Where.
+        url: String,
+        /// What is there.
+        mistake: Mistake,
+    },
     /// Nobody answers there.
     #[error("server: {url} does not answer: {reason}")]
     NoAnswer {
@@ -98,12 +108,35 @@ pub enum ConnectError {
 pub async fn connect(url: &str, tls: &ClientTls) -> Result<Channel, ConnectError> {
     let endpoint = endpoint(url, tls)?;
     let over_tls = endpoint.uri().scheme_str() == Some("https");
-    endpoint
+    let connected = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)
         .connect()
-        .await
-        .map_err(|error| no_answer(url, &error, over_tls))
+        .await;
+    match connected {
+        Ok(channel) => Ok(channel),
+        Err(error) => Err(match mistake(url, tls).await {
+            Some(mistake) => ConnectError::Mistake {
+                url: url.into(),
+                mistake,
+            },
+            None => no_answer(url, &error, over_tls),
+        }),
+    }
+}
+
+/// Why a call ended without an answer of the service.
+pub(crate) async fn why_lost(url: &str, tls: &ClientTls, status: &Status) -> Option<String> {
+    is_lost(status).then_some(())?;
+    Some(mistake(url, tls).await?.to_string())
+}
+
+fn is_lost(status: &Status) -> bool {
+    let code = matches!(
+        status.code(),
+        Code::Unknown | Code::Internal | Code::Cancelled | Code::Unavailable
+    );
+    code && status.get_details_error_info().is_none()
 }
 
 /// What can be told without connecting.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tonic::metadata::MetadataMap;
 use tonic_types::StatusExt as _;
 
-use super::{ClientTls, connect};
+use super::{ClientTls, connect, why_lost};
 use crate::grpc::record::{RECORD_HOME, RECORD_HOME_NAME};
 use crate::grpc::status::{IS_AT, NEWEST_HOME, SEEN_ROOT, SEEN_ROWS, WAS_AT};
 use crate::record::home::Home;
@@ -43,7 +43,12 @@ impl Peer for RemotePeer {
         let mut client = RecordServiceClient::new(channel);
         let answer = match client.get_record_head(GetRecordHeadRequest {}).await {
             Ok(answer) => answer,
-            Err(status) => return refused(&status),
+            Err(status) => {
+                return match why_lost(&self.url, &self.tls, &status).await {
+                    Some(why) => PeerReply::nothing(why),
+                    None => refused(&status),
+                };
+            }
         };
         let (metadata, answer, _) = answer.into_parts();
         let head = answer.record_head.unwrap_or_default();

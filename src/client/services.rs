@@ -32,6 +32,7 @@ async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<ServedKeys
     let channel = super::connect(url, tls).await;
     let channel = channel.map_err(|error| match error {
         ConnectError::NoAnswer { reason, .. } => format!("does not answer: {reason}"),
+        ConnectError::Mistake { mistake, .. } => mistake.to_string(),
         ConnectError::Url(_) => "is not the URL of a service".into(),
         ours @ (ConnectError::Credentials(_)
         | ConnectError::File { .. }
@@ -42,15 +43,23 @@ async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<ServedKeys
         // What is wrong with its source, it lists as well.
         let _ = client.refresh_keys(RefreshKeysRequest {}).await;
     }
-    let told = |status: Status| format!("does not tell its keys: {}", status.message());
-    let answer = client.list_keys(ListKeysRequest {}).await.map_err(told)?;
-    let answer = answer.into_inner();
+    let answer = match client.list_keys(ListKeysRequest {}).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => return Err(untold(url, tls, &status).await),
+    };
     Ok(ServedKeys {
         keys: answer.keys.into_iter().filter_map(listed).collect(),
         signing_refused: Some(answer.signing_refused).filter(|reason| !reason.is_empty()),
         faults: answer.source_status.unwrap_or_default().faults,
         of_record: false,
     })
+}
+
+async fn untold(url: &str, tls: &ClientTls, status: &Status) -> String {
+    match super::why_lost(url, tls, status).await {
+        Some(why) => why,
+        None => format!("does not tell its keys: {}", status.message()),
+    }
 }
 
 /// None for a state that this program does not know.

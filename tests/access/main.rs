@@ -16,6 +16,7 @@ mod changes;
 mod every_rpc;
 mod guarded;
 mod lists;
+mod mistakes;
 mod named;
 mod names;
 mod start;

@@ -31,6 +31,9 @@ const SLIPS: [(&str, &str); 4] = [
     ("checkpoint_signer=wran", "(perhaps warn)"),
 ];
 
+/// The folder, variables and flags.
+type Case<'a> = (&'a Path, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 const VARIABLE: &str = "CHECKPOINT_SIGNER_LOG_LEVEL";
 
 #[test]
@@ -40,7 +43,7 @@ fn a_slip_in_the_filter_is_refused_by_serve_and_told_by_config_check_wherever_it
         let folder_of_file = folder(&in_file);
         let other = folder(RECORD);
         let variable = [(VARIABLE, slip)];
-        let cases: [(&Path, &[(&str, &str)], &[&str]); 3] = [
+        let cases: [Case<'_>; 3] = [
             (other.path(), &[], &["--log-level", slip]),
             (other.path(), &variable, &[]),
             (folder_of_file.path(), &[], &[]),

@@ -12,6 +12,8 @@ struct Dev {
     folder: TempDir,
     /// The lines to copy.
     commands: Vec<String>,
+    /// Where the page is.
+    http: String,
 }
 
 impl Dev {
@@ -27,7 +29,7 @@ impl Dev {
             .unwrap()
             .into_temp_path();
         let mut serving = Serving::start(serve, &log);
-        let mut commands = Vec::new();
+        let (mut commands, mut http) = (Vec::new(), String::new());
         loop {
             let line = serving.line();
             match line.strip_prefix("  ") {
@@ -35,11 +37,15 @@ impl Dev {
                 _ if line.starts_with("End with") => break,
                 _ => {}
             }
+            if let Some(place) = line.strip_prefix("HTTP on ") {
+                http = place.into();
+            }
         }
         Self {
             serving,
             folder,
             commands,
+            http,
         }
     }
 
@@ -101,4 +107,39 @@ fn the_commands_that_dev_prints_work_for_a_folder_with_spaces_in_its_name() {
         dev.read("it's for trying out/signed.json")
             .contains("signature")
     );
+}
+
+#[test]
+fn a_keyring_that_is_named_by_a_url_is_fetched_by_the_command_that_is_told() {
+    let dev = Dev::start(&[]);
+    dev.type_in(&dev.commands[0]);
+    let program = testing::checkpoint_signer();
+    let keys = format!("{}/.well-known/jwks.json", dev.http);
+    let signed = "checkpoint-signer-data/signed.json";
+    for command in [
+        format!("verify {signed} --keys {keys}"),
+        format!("verify --keys={keys} {signed}"),
+        format!("keys fingerprint {keys}"),
+    ] {
+        let mut shell = crate::starter::program("sh");
+        let typed = format!("{} {command}", program.display());
+        let output = shell
+            .args(["-c", &typed])
+            .current_dir(dev.folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(&format!("{keys}: is a URL; expected a file. Next: curl ")),
+            "{said}"
+        );
+        let (_, next) = said.split_once("Next: ").unwrap();
+        let done = dev.type_in(next.lines().next().unwrap());
+        assert!(
+            done.starts_with("VALID ") || done.starts_with("sha256:"),
+            "{done}"
+        );
+        std::fs::remove_file(dev.folder.path().join("jwks.json")).unwrap();
+    }
 }

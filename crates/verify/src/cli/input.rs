@@ -19,7 +19,43 @@ pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
             .take(most as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(failed)?,
+        Some(text) if is_url(text) => return Err(Failure::Impossible(of_url(text))),
         _ => return files::read(path, most as u64).map_err(failed),
     };
     Ok(bytes)
+}
+
+fn is_url(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
+/// Nothing is fetched here: what is verified is verified by files that somebody has, and can keep.
+fn of_url(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let name = path
+        .rsplit('/')
+        .next()
+        .filter(|name| name.contains('.') && !path.ends_with(&format!("//{name}")));
+    let name = name.unwrap_or("keyring.json");
+    let typed = std::env::args().map(|argument| match argument.strip_suffix(url) {
+        Some(flag) => word(&format!("{flag}{name}")),
+        None => word(&argument),
+    });
+    let again: Vec<_> = typed.collect();
+    format!(
+        "{url}: is a URL; expected a file. Next: curl -fsS {} -o {} && {}",
+        word(url),
+        word(name),
+        again.join(" ")
+    )
+}
+
+/// A word of a shell's command line, quoted only where it must be.
+pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%=,".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.into(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
