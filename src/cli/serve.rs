@@ -29,7 +29,6 @@ use checkpoint::fault::FieldFault;
 use checkpoint::history::rules::MaxEntryJump;
 use checkpoint::log::head::{DEFAULT_LOG, LogName};
 use checkpoint::signing::VersionSecret;
-use checkpoint::visible::visible;
 
 const GRPC_PORT: u16 = 50051;
 const HTTP_PORT: u16 = 8080;

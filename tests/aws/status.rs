@@ -18,17 +18,24 @@ fn line(shown: &str) -> &str {
 
 /// What comes next, without the program's name and where the secret and the services are.
 pub fn next(shown: &str) -> String {
-    let words = line(shown).replace("checkpoint-signer rollover", "rollover");
-    match words.split_once(" --secret ") {
-        Some((words, _)) => words.to_owned(),
-        None => words,
+    let line = line(shown);
+    let (before, words) = line
+        .split_once("checkpoint-signer rollover ")
+        .unwrap_or((line, ""));
+    // The program is called as it was.
+    let before = before.rsplit_once(' ').map_or("", |(before, _)| before);
+    let words = words.split(" --secret ").next().unwrap();
+    match words {
+        "" => line.to_owned(),
+        words if before.is_empty() => format!("rollover {words}"),
+        words => format!("{before} rollover {words}"),
     }
 }
 
 /// The words of the command that is printed; it is whole as it is. With a small key, so that the tests are fast.
 pub fn arguments(shown: &str) -> Vec<&str> {
-    let words = line(shown).strip_prefix("checkpoint-signer ");
-    let words = words.unwrap_or_else(|| panic!("no whole command: {shown}"));
+    let words = line(shown).split_once("checkpoint-signer ");
+    let (_, words) = words.unwrap_or_else(|| panic!("no whole command: {shown}"));
     let mut arguments: Vec<&str> = words.split(' ').collect();
     if arguments.get(1) == Some(&"stage") {
         arguments.extend(["--bits", "2048"]);

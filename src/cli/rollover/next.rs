@@ -21,7 +21,11 @@ impl SecretArgs {
             Next::Ask => {
                 let server = std::env::var("CHECKPOINT_SIGNER_SERVER");
                 let server = server.unwrap_or_else(|_| DEFAULT_SERVER.into());
-                format!("{}{}", profile(), again::command(&[], &[("--server", &server)]))
+                format!(
+                    "{}{}",
+                    profile(),
+                    again::command(&[], &[("--server", &server)])
+                )
             }
         }
     }
