@@ -41,8 +41,9 @@ impl Waiting {
     pub(super) fn answer(self, decision: Decision, made: Made) {
         end(&self.span, &decision);
         (self.told)(&decision, made);
-        // Whoever asks after this answer finds the row.
+        // Whoever asks after this answer finds the row; and its span ends within that of the call, which ends with the last answer.
         drop(self.on_its_way);
+        drop(self.span);
         let _ = self.answer.send(decision);
         drop(self.room);
     }
