@@ -216,8 +216,8 @@ impl<'a> Failed<'a> {
                 }
             }
             _ => Self::Refused(ErrorAnswer {
-                code: error.code(),
-                message: error.message(),
+                code: error.code().filter(|code| !code.is_empty()),
+                message: error.message().filter(|message| !message.is_empty()),
                 status: error.raw_response().map(|raw| raw.status().as_u16()),
             }),
         }
