@@ -178,7 +178,10 @@ impl Timeline {
                 })
             })
             .collect();
-        spans.sort_by_key(|span| (span.key.window.from(), span.key.key_id.clone()));
+        spans.sort_by_key(|span| {
+            let window = span.key.window;
+            (window.from(), window.until(), span.key.key_id.clone())
+        });
         let signs = situation.signs().map(|version| version.id.as_str());
         let signs = match signs {
             Some(id) => spans.iter_mut().find(|span| span.version_id == id),
