@@ -3,9 +3,7 @@
 use chrono::Utc;
 
 use crate::aws::{AwsService, Operator};
-use crate::rollover::{
-    NEW, OLD, is, labels, leaks_when_the_next_is_promoted, secret, service, step,
-};
+use crate::rollover::{NEW, OLD, is, labels, secret, service, step};
 use crate::status::{arguments, next};
 
 async fn revoke(operator: &Operator, key_id: &str, server: &[&str]) {
@@ -26,6 +24,14 @@ async fn go_on(
         "{shown}"
     );
     operator.must(&arguments(shown)).await
+}
+
+/// The key in force leaks when the next one is promoted already.
+pub async fn leaks_when_the_next_is_promoted(operator: &Operator, secret: &str, server: &[&str]) {
+    operator.must(&step("stage", secret, server)).await;
+    operator.must(&step("promote", secret, server)).await;
+    let revoke = [&["keys", "revoke", OLD, "--reason", "leaked"], server].concat();
+    operator.must(&revoke).await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::aws::{AwsService, Operator, boto3, create, rotate, stage};
+use crate::leaks::leaks_when_the_next_is_promoted;
 use crate::proxy::Mode;
 use crate::status::arguments;
 use crate::support::{key_with, refusal};
@@ -449,14 +450,6 @@ async fn a_key_that_leaked_is_replaced_at_once() {
     // Its window has not ended, but every service distrusts it.
     operator.must(&step("retire", &secret, &server)).await;
     assert_eq!(labels(&secret), [is(OLD, &[]), is(NEW, &["AWSCURRENT"])]);
-}
-
-/// The key in force leaks when the next one is promoted already.
-pub async fn leaks_when_the_next_is_promoted(operator: &Operator, secret: &str, server: &[&str]) {
-    operator.must(&step("stage", secret, server)).await;
-    operator.must(&step("promote", secret, server)).await;
-    let revoke = [&["keys", "revoke", OLD, "--reason", "leaked"], server].concat();
-    operator.must(&revoke).await;
 }
 
 #[tokio::test]

@@ -6,9 +6,8 @@ use chrono::{Datelike as _, NaiveTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::aws::{AwsService, Operator, boto3, create};
-use crate::rollover::{
-    NEW, OLD, key, labels, leaks_when_the_next_is_promoted, secret, service, step,
-};
+use crate::leaks::leaks_when_the_next_is_promoted;
+use crate::rollover::{NEW, OLD, key, labels, secret, service, step};
 
 /// The line that says what comes next.
 fn line(shown: &str) -> &str {

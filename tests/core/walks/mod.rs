@@ -1,281 +1,23 @@
 //! From whatever an operator, or somebody in the console, has left behind, what is told to come next leads back: to services that
-//! sign, with labels that the next start finds right. Secrets Manager and the services are models of their own here; the decisions
+//! sign, with labels that the next start finds right. Secrets Manager and the services are models of their own; the decisions
 //! are those that the program takes.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+mod world;
 
-use checkpoint::key::{
-    Algorithm, KeyId, KeyVersion, StagingLabel, ValidityWindow, instant_text, parse_instant,
-};
-use checkpoint::keyring::KeyState;
-use checkpoint::signing::KeySecret;
-use checkpoint_signer::rollover::{
-    LabelChange, ListedKey, Next, Overrides, Proposal, Replica, ServedKeys, Situation, Snapshot,
-    Staging, StoredKey, StoredVersion,
-};
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use checkpoint::key::{KeyId, StagingLabel, ValidityWindow, instant_text};
+use checkpoint_signer::rollover::{Next, Overrides, Proposal, Situation, Staging, StepRefusal};
+use chrono::{Datelike, TimeDelta};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use zeroize::Zeroizing;
 
 use StagingLabel::{Current, Pending, Previous};
+use world::{Document, Stored, World, at, name, secret};
 
 /// Most steps until it is well.
 const MOST_STEPS: usize = 6;
 
-/// Private keys, enough for the longest walk.
-static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let window = ValidityWindow::new(at("2025-01-01"), at("2026-01-01")).unwrap();
-    let make = |_| {
-        let made = KeySecret::generate(name("any"), window, Algorithm::Ps256, 2048, None);
-        let document: serde_json::Value = serde_json::from_str(&made.unwrap().0).unwrap();
-        document["private_key"].as_str().unwrap().to_owned()
-    };
-    (0..16).map(make).collect()
-});
-
-fn at(text: &str) -> DateTime<Utc> {
-    parse_instant(text).unwrap()
-}
-
-fn name(text: &str) -> KeyId {
-    text.parse().unwrap()
-}
-
-/// A key as a document has it: which of the private keys, its name and window.
-#[derive(Clone)]
-struct Document {
-    private: usize,
-    stored: StoredKey,
-}
-
-impl Document {
-    fn new(private: usize, key_id: &KeyId, window: ValidityWindow) -> Self {
-        let secret = secret(private, key_id, window);
-        Self {
-            private,
-            stored: StoredKey {
-                version: secret.version().clone(),
-                endorsement: None,
-                oddities: Default::default(),
-            },
-        }
-    }
-}
-
-fn secret(private: usize, key_id: &KeyId, window: ValidityWindow) -> KeySecret {
-    let document = serde_json::json!({
-        "private_key": KEYS[private], "key_id": key_id.as_str(),
-        "valid_from": instant_text(window.from()), "valid_until": instant_text(window.until()),
-    });
-    KeySecret::parse(&Zeroizing::new(document.to_string()), None).unwrap()
-}
-
-/// One version of the secret.
-#[derive(Clone)]
-struct Stored {
-    id: String,
-    stages: BTreeSet<StagingLabel>,
-    content: Option<Document>,
-}
-
-/// Secrets Manager, as its API reference has it, and the services on it.
-struct World {
-    now: DateTime<Utc>,
-    versions: Vec<Stored>,
-    made: usize,
-    keys_made: usize,
-    /// What the record has.
-    known: BTreeMap<KeyId, KeyVersion>,
-    revoked: BTreeSet<KeyId>,
-    /// What the services trust: from the labels, or, where these cannot be read, from before.
-    trusted: Vec<KeyVersion>,
-    faults: usize,
-    /// What has happened, for who reads of a failure.
-    story: Vec<String>,
-}
-
 impl World {
-    fn new() -> Self {
-        let mut world = Self {
-            now: at("2025-06-01"),
-            versions: Vec::new(),
-            made: 0,
-            keys_made: 0,
-            known: BTreeMap::new(),
-            revoked: BTreeSet::new(),
-            trusted: Vec::new(),
-            faults: 0,
-            story: Vec::new(),
-        };
-        let window = ValidityWindow::new(at("2025-01-01"), at("2026-01-01")).unwrap();
-        let first = world.new_key(&name("key-2025"), window);
-        world.put(Some(first), Current);
-        world.refresh();
-        world
-    }
-
-    fn new_key(&mut self, key_id: &KeyId, window: ValidityWindow) -> Document {
-        self.keys_made += 1;
-        Document::new(self.keys_made - 1, key_id, window)
-    }
-
-    fn tell(&mut self, what: impl Into<String>) {
-        self.story.push(what.into());
-    }
-
-    fn put(&mut self, content: Option<Document>, label: StagingLabel) {
-        self.made += 1;
-        let id = format!("version-{:02}", self.made);
-        self.versions.push(Stored {
-            id: id.clone(),
-            stages: BTreeSet::new(),
-            content,
-        });
-        self.label(&label, Some(&id));
-    }
-
-    /// A version has a label, or none has; AWSPREVIOUS follows where AWSCURRENT moves.
-    fn label(&mut self, label: &StagingLabel, to: Option<&str>) {
-        let before = self.labelled(label).map(|version| version.id.clone());
-        for version in &mut self.versions {
-            version.stages.remove(label);
-            if to == Some(version.id.as_str()) {
-                version.stages.insert(label.clone());
-            }
-        }
-        if *label == Current
-            && let Some(before) = before
-            && to != Some(before.as_str())
-        {
-            self.label(&Previous, Some(&before));
-        }
-    }
-
-    fn labelled(&self, label: &StagingLabel) -> Option<&Stored> {
-        let mut versions = self.versions.iter();
-        versions.find(|version| version.stages.contains(label))
-    }
-
-    /// Every service reads the secret.
-    fn refresh(&mut self) {
-        let (mut fresh, mut faults) = (Vec::new(), 0);
-        for label in [Current, Previous] {
-            let Some(version) = self.labelled(&label) else {
-                continue;
-            };
-            match version
-                .content
-                .as_ref()
-                .map(|key| key.stored.version.clone())
-            {
-                Some(key) if self.takes(&key) => {
-                    self.known.insert(key.key_id.clone(), key.clone());
-                    fresh.push(key);
-                }
-                _ => faults += 1,
-            }
-        }
-        if faults > 0 {
-            fresh.append(&mut self.trusted);
-        }
-        (self.trusted, self.faults) = (fresh, faults);
-    }
-
-    fn takes(&self, key: &KeyVersion) -> bool {
-        self.known
-            .values()
-            .all(|known| match known.key_id == key.key_id {
-                true => known == key,
-                false => known.public_key != key.public_key,
-            })
-    }
-
-    fn restart(&mut self) {
-        self.trusted.clear();
-        self.refresh();
-    }
-
-    fn signs(&self) -> Option<&KeyVersion> {
-        let usable = |key: &&KeyVersion| {
-            key.window.contains(self.now) && !self.revoked.contains(&key.key_id)
-        };
-        let trusted = self.trusted.iter().filter(usable);
-        trusted.max_by_key(|key| (key.window.from(), key.key_id.clone()))
-    }
-
-    fn situation(&self) -> Situation {
-        let mut versions: Vec<StoredVersion> = self
-            .versions
-            .iter()
-            .map(|version| StoredVersion {
-                id: version.id.clone(),
-                stages: version.stages.iter().cloned().collect(),
-                content: match &version.content {
-                    Some(key) => Ok(key.stored.clone()),
-                    None => Err("private_key: is missing".into()),
-                },
-            })
-            .collect();
-        versions.sort_by(|a, b| a.id.cmp(&b.id));
-        let signs = self.signs().map(|key| &key.key_id);
-        let keys = self.known.values().map(|key| ListedKey {
-            key_id: key.key_id.to_string(),
-            thumbprint: key.public_key.thumbprint(),
-            fingerprint: key.fingerprint().to_string(),
-            window: Some(key.window),
-            algorithm: Some(key.algorithm),
-            state: self.state(key),
-            revoked_from: None,
-            signing: signs == Some(&key.key_id),
-        });
-        Situation {
-            snapshot: Snapshot {
-                secret: "amply/checkpoint-signing-key".into(),
-                versions,
-            },
-            replicas: vec![Replica {
-                url: "http://replica".into(),
-                listing: Ok(ServedKeys {
-                    keys: keys.collect(),
-                    faults: Vec::new(),
-                    signing_refused: None,
-                    of_record: false,
-                }),
-            }],
-            now: self.now,
-            without_asking: false,
-        }
-    }
-
-    fn state(&self, key: &KeyVersion) -> KeyState {
-        match () {
-            () if self.revoked.contains(&key.key_id) => KeyState::Revoked,
-            () if !self.trusted.contains(key) || key.window.until() <= self.now => {
-                KeyState::Retired
-            }
-            () if self.now < key.window.from() => KeyState::Scheduled,
-            () => KeyState::Active,
-        }
-    }
-
-    fn apply(&mut self, changes: &[LabelChange]) {
-        for change in changes {
-            let found = self
-                .labelled(&change.label)
-                .map(|version| version.id.clone());
-            if found == change.to {
-                continue;
-            }
-            assert_eq!(found, change.from, "the label is not where the call says");
-            self.label(&change.label, change.to.as_deref());
-            // They may read at any moment.
-            self.refresh();
-        }
-    }
-
     /// Does what a command says; false when it is refused.
     fn run(&mut self, words: &str) -> bool {
         self.tell(format!("> {words}"));
@@ -317,11 +59,7 @@ impl World {
         refused.is_none()
     }
 
-    fn stage(
-        &mut self,
-        situation: &Situation,
-        words: &[&str],
-    ) -> Option<checkpoint_signer::rollover::StepRefusal> {
+    fn stage(&mut self, situation: &Situation, words: &[&str]) -> Option<StepRefusal> {
         let flag = |flag: &str| {
             let place = words.iter().position(|word| *word == flag)?;
             Some(words[place + 1])
