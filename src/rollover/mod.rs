@@ -9,6 +9,7 @@
 
 mod change;
 mod checks;
+mod course;
 mod ending;
 mod lambda;
 mod next;
@@ -77,7 +78,7 @@ impl RolloverError {
     fn in_situation(self, situation: &Situation) -> Self {
         match self {
             Self::Refused(refusal, None) => {
-                let next = refusal.next(situation);
+                let next = situation.after(&refusal);
                 Self::Refused(refusal, Some(next))
             }
             other => other,

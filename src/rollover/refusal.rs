@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Next, Situation};
 use checkpoint::key::{KeyId, instant_text};
 
 /// Why a step may not be done as things are.
@@ -184,18 +183,5 @@ fn listed(problems: &[String]) -> String {
     match problems.is_empty() {
         true => String::new(),
         false => format!(" ({})", problems.join("; ")),
-    }
-}
-
-impl StepRefusal {
-    /// What to do then.
-    pub(super) fn next(&self, situation: &Situation) -> Next {
-        match self {
-            Self::NobodyAsked { .. } | Self::InDoubt { .. } => Next::Ask,
-            Self::NotListed { key_id, .. } => Next::Command(format!("rollover promote {key_id}")),
-            Self::Overtaken(_) | Self::NotKept { .. } | Self::OtherKey { .. } => Next::status(),
-            Self::StillInForce { .. } | Self::Unfit { .. } => situation.next(),
-            _ => situation.next_or_stage(),
-        }
     }
 }

@@ -7,9 +7,9 @@ use std::ops::Deref;
 use base64::Engine as _;
 use zeroize::Zeroizing;
 
-use super::armor::{Oddities, Oddity};
+use super::error::SecretError;
 use super::json::{unescape, with_escaped_line_ends};
-use super::secret::SecretError;
+use super::oddity::{Oddities, Oddity};
 use super::unicode;
 use crate::key::DerKind;
 

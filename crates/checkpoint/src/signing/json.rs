@@ -7,29 +7,34 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::secret::SecretError;
 use crate::fault;
 
 /// Longest run of base64 characters that an error repeats: longer than the words of names, much shorter than
 /// a line of PEM.
 const MAX_RUN: usize = 24;
 
+/// Why a text is no object whose members can be told apart.
+pub(super) enum NotMembers {
+    /// It is not an object.
+    Json(serde_json::Error),
+    /// This name stands there twice; quoted.
+    Twice(String),
+}
+
 /// The members of an object, borrowed from the text.
 pub(super) struct Members<'a>(Vec<(Zeroizing<String>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    pub(super) fn parse(text: &'a str) -> Result<Self, SecretError> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, NotMembers> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let members = reader
             .deserialize_map(MembersVisitor)
             .and_then(|members| reader.end().map(|()| members))
-            .map_err(|error| SecretError::not_json(&error, text))?;
+            .map_err(NotMembers::Json)?;
         let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
-            let name = quoted(name);
-            let problem = format!("{name} stands there twice; expected each member once");
-            return Err(SecretError::one("secret", problem));
+            return Err(NotMembers::Twice(quoted(name)));
         }
         Ok(Self(members))
     }

@@ -5,8 +5,10 @@
 
 mod armor;
 mod envelope;
+mod error;
 mod json;
 mod missing;
+mod oddity;
 mod secret;
 mod unicode;
 
@@ -17,8 +19,9 @@ use crate::jws::{DetachedJws, EmbeddedJws, JwsType, ProtectedHeader};
 use crate::key::{KeyId, KeyVersion, PrivateKey, SignError, ValidityWindow};
 use crate::keyring::{Endorsement, Keyring};
 
-pub use armor::{Oddities, Oddity};
-pub use secret::{KeySecret, MAX_SECRET_BYTES, SecretError, VersionSecret};
+pub use error::SecretError;
+pub use oddity::{Oddities, Oddity};
+pub use secret::{KeySecret, MAX_SECRET_BYTES, VersionSecret};
 
 /// Why a key cannot be opened at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,11 @@ use std::str::FromStr;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::armor::{self, Oddities, Oddity};
-use super::json::{Members, may_be_key, quoted, unescape};
-use super::{OpenKey, SigningKey, envelope, missing};
-use crate::fault::{self, Faults, FieldFault};
+use super::error::SecretError;
+use super::json::{Members, NotMembers, may_be_key, quoted, unescape};
+use super::oddity::{Oddities, Oddity};
+use super::{OpenKey, SigningKey, armor, envelope, missing};
+use crate::fault::{Faults, FieldFault};
 use crate::identifier::IdentifierError;
 use crate::key::{
     Algorithm, KeyId, KeyVersion, PrivateKey, PrivateKeyError, StagingLabel, ValidityWindow,
@@ -42,30 +43,6 @@ const MEMBERS: [&str; 6] = [
     "endorsement",
 ];
 const STAGES_MEMBER: &str = "version_stages";
-
-/// Why a document is refused: at least one fault, each naming its member, none holding key material.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", fault::list(.0))]
-pub struct SecretError(pub Vec<FieldFault>);
-
-impl SecretError {
-    pub(super) fn one(field: &str, problem: impl Into<String>) -> Self {
-        Self(vec![FieldFault::new(field, problem)])
-    }
-
-    /// serde's own message may repeat the text, so that only the place is told.
-    pub(super) fn not_json(error: &serde_json::Error, text: &str) -> Self {
-        let (line, column) = (error.line(), error.column());
-        let instead = envelope::instead(text);
-        Self::one(
-            "secret",
-            format!(
-                "is not the JSON that is expected (line {line}, column {column}); \
-                 expected an object with private_key, key_id, valid_from and valid_until{instead}"
-            ),
-        )
-    }
-}
 
 /// A key version with its private half, as the document gave it. Not `Clone`, not `Debug`.
 pub struct KeySecret {
@@ -100,7 +77,7 @@ impl KeySecret {
         check_size(bytes.len())?;
         let mut oddities = Oddities::default();
         let text = envelope::open(bytes, &mut oddities)?;
-        let members = Members::parse(&text)?;
+        let members = parse_members(&text)?;
         let mut secret = Self::from_members(members, expected_name, MAX_DEPTH)?;
         secret.oddities.extend(&oddities);
         Ok(secret)
@@ -123,7 +100,7 @@ impl KeySecret {
             }
             return match inner_document(value) {
                 Some(inner) => Self::from_inner(&inner, expected_name, depth),
-                None => Self::from_value(Members::parse(value.get())?),
+                None => Self::from_value(parse_members(value.get())?),
             };
         }
         match sole_document(&members) {
@@ -144,7 +121,7 @@ impl KeySecret {
         };
         let mut oddities = Oddities::default();
         let text = envelope::open(text.as_bytes(), &mut oddities)?;
-        let mut secret = Self::from_members(Members::parse(&text)?, expected_name, depth)?;
+        let mut secret = Self::from_members(parse_members(&text)?, expected_name, depth)?;
         oddities.note(Oddity::KeyValue);
         secret.oddities.extend(&oddities);
         Ok(secret)
@@ -278,7 +255,7 @@ impl VersionSecret {
             }]);
         };
         let items: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|error| SecretError::not_json(&error, text))?;
+            serde_json::from_str(text).map_err(|error| not_json(&error, text))?;
         let mut versions = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
             let in_item = |error: SecretError| {
@@ -288,7 +265,7 @@ impl VersionSecret {
                 SecretError(error.0.into_iter().map(at).collect())
             };
             check_size(item.get().len()).map_err(in_item)?;
-            let members = Members::parse(item.get()).map_err(in_item)?;
+            let members = parse_members(item.get()).map_err(in_item)?;
             let stages = stages(&members).map_err(in_item)?;
             let mut secret = KeySecret::from_members(members, None, MAX_DEPTH).map_err(in_item);
             if let Ok(secret) = &mut secret {
@@ -466,4 +443,27 @@ fn stages(members: &Members) -> Result<Vec<StagingLabel>, SecretError> {
         return Err(SecretError::one(STAGES_MEMBER, problem));
     }
     Ok(labels.iter().map(|l| l.as_str().into()).collect())
+}
+
+fn parse_members(text: &str) -> Result<Members<'_>, SecretError> {
+    Members::parse(text).map_err(|refused| match refused {
+        NotMembers::Json(error) => not_json(&error, text),
+        NotMembers::Twice(name) => {
+            let problem = format!("{name} stands there twice; expected each member once");
+            SecretError::one("secret", problem)
+        }
+    })
+}
+
+/// serde's own message may repeat the text, so that only the place is told.
+fn not_json(error: &serde_json::Error, text: &str) -> SecretError {
+    let (line, column) = (error.line(), error.column());
+    let instead = envelope::instead(text);
+    SecretError::one(
+        "secret",
+        format!(
+            "is not the JSON that is expected (line {line}, column {column}); \
+             expected an object with private_key, key_id, valid_from and valid_until{instead}"
+        ),
+    )
 }

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::armor::{Oddities, Oddity};
+use super::oddity::{Oddities, Oddity};
 
 /// Decodes a text; none where it is neither. A byte order mark does not belong to it.
 pub(super) fn decoded(bytes: &[u8], oddities: &mut Oddities) -> Option<Zeroizing<String>> {

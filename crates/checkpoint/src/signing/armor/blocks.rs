@@ -1,6 +1,6 @@
 //! Where the documents of PEM are in a text: between BEGIN and END, however their dashes and letters came out.
 
-use super::oddity::{Oddities, Oddity};
+use crate::signing::oddity::{Oddities, Oddity};
 
 /// Longest label: the longest of those in use has 26 characters.
 const MAX_LABEL: usize = 32;

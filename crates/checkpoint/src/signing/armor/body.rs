@@ -6,9 +6,9 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-use super::oddity::{Oddities, Oddity};
 use super::refusal::Refusal;
 use crate::key::{DerKind, PrivateKey};
+use crate::signing::oddity::{Oddities, Oddity};
 
 /// Characters of a line of PEM (RFC 7468, section 2).
 const WIDTH: usize = 64;

@@ -10,17 +10,16 @@
 mod blocks;
 mod body;
 mod foreign;
-mod oddity;
 mod refusal;
 mod tidy;
 
 use zeroize::Zeroizing;
 
 use super::json::{Members, unescape};
+use super::oddity::{Oddities, Oddity};
 use super::unicode;
 use crate::key::{DerKind, PrivateKey, PrivateKeyError};
 use blocks::{Block, Blocks, End};
-pub use oddity::{Oddities, Oddity};
 pub(super) use refusal::Refusal;
 
 /// How many coats a key may wear: base64 of PEM in JSON in base64 are three.

@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use super::oddity::{Oddities, Oddity};
+use crate::signing::oddity::{Oddities, Oddity};
 
 /// How often a text may have been escaped.
 const MAX_ROUNDS: usize = 6;

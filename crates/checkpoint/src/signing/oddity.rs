@@ -166,7 +166,7 @@ impl Oddities {
         (!found.is_empty()).then(|| {
             format!(
                 "{field}: was read, there is no doubt which key it is, but {}; nothing need be done now: write the next \
-                 version by `rollover stage`, or as docs/guide/operator.md says under \"A key that is not read\"",
+                 version as docs/guide/operator.md says under \"A key that is not read\"",
                 found.join("; ")
             )
         })
