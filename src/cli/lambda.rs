@@ -91,6 +91,7 @@ fn diagnostic(error: RolloverError) -> Diagnostic {
     let error_type = match error {
         RolloverError::Refused(..) => "Refused",
         RolloverError::Store(_) => "SecretsManager",
+        RolloverError::Partly { error, .. } => return diagnostic(*error),
         RolloverError::Key(_) | RolloverError::Ended => "KeyGeneration",
     };
     Diagnostic {

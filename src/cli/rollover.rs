@@ -199,6 +199,13 @@ impl SecretArgs {
             RolloverError::Refused(refusal, Some(next)) => {
                 PROGRAM.refused(&refusal.to_string(), &self.whole(&next))
             }
+            RolloverError::Partly { done, error } => {
+                for call in done {
+                    PROGRAM.tell(&format!("called {call}"));
+                }
+                PROGRAM.tell("and then it was not done; the same command again goes on from there");
+                self.failed(*error)
+            }
             RolloverError::Refused(..) | RolloverError::Store(StoreError::Changed { .. }) => {
                 Failure::Negative(error.to_string())
             }

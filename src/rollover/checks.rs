@@ -2,7 +2,7 @@
 
 use super::proposal::check_coverage;
 use super::snapshot::{StoredKey, StoredVersion};
-use super::standing::{Standing, difference};
+use super::standing::difference;
 use super::{Situation, StepRefusal, timeline};
 use checkpoint::counted::counted;
 use checkpoint::key::{covered_until, instant_text};
@@ -140,8 +140,9 @@ fn no_reuse(
             return Err(format!("version {} {difference}", other.id));
         }
     }
-    if let standing @ (Standing::Refused(_) | Standing::Revoked(_)) = situation.standing(pending) {
-        return Err(format!("it {}", standing.problem().unwrap_or_default()));
+    let standing = situation.standing(pending);
+    if let Some(problem) = standing.problem() {
+        return Err(format!("it {problem}"));
     }
     let listed = situation
         .replicas

@@ -123,6 +123,13 @@ impl Rollover {
         let report = self.remove(&mut situation, mending).await;
         let mut report = report.map_err(|error| error.in_situation(&situation))?;
         if !self.dry_run {
+            // They read it now and not within minutes.
+            let told = self.services.ask(!report.calls.is_empty()).await;
+            let says = |replica: &Replica| {
+                let signs = replica.listing.as_ref().ok().and(replica.signs_with())?;
+                Some(format!("{} signs with {signs}", replica.url))
+            };
+            report.told.extend(told.iter().filter_map(says));
             report.next = self.next_of(situation).await;
         }
         Ok(report)
@@ -143,7 +150,8 @@ impl Rollover {
             ..StepReport::default()
         };
         for change in changes {
-            self.apply(situation, change, &mut report).await?;
+            let applied = self.apply(situation, change, &mut report).await;
+            applied.map_err(|error| error.after(&report.calls))?;
         }
         Ok(report)
     }

@@ -62,6 +62,14 @@ pub enum RolloverError {
     /// The key could not be made.
     #[error("--bits: {0}")]
     Key(#[from] PrivateKeyError),
+    /// Some of its calls were made, and one was not.
+    #[error("{error}. Done before that: {}", .done.join("; "))]
+    Partly {
+        /// The calls that were made.
+        done: Vec<String>,
+        /// Why the next one was not.
+        error: Box<RolloverError>,
+    },
     /// The task that makes the key was ended.
     #[error("the task that makes the key was ended; run the same command again, which is safe")]
     Ended,
@@ -74,9 +82,24 @@ impl From<StepRefusal> for RolloverError {
 }
 
 impl RolloverError {
+    /// Says which calls were made before; the last one of these is the one that failed.
+    fn after(self, calls: &[String]) -> Self {
+        match calls.split_last() {
+            Some((_, done)) if !done.is_empty() => Self::Partly {
+                done: done.to_vec(),
+                error: Box::new(self),
+            },
+            _ => self,
+        }
+    }
+
     /// Says what to do in the situation that it was refused in.
     fn in_situation(self, situation: &Situation) -> Self {
         match self {
+            Self::Partly { done, error } => Self::Partly {
+                done,
+                error: Box::new(error.in_situation(situation)),
+            },
             Self::Refused(refusal, None) => {
                 let next = situation.after(&refusal);
                 Self::Refused(refusal, Some(next))

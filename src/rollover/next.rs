@@ -17,8 +17,10 @@ pub enum Next {
     Nothing(String),
     /// Nothing before an instant, and then a command.
     Later(DateTime<Utc>, String),
-    /// Nobody could be asked: the same command with those who can.
+    /// Nobody was named who could be asked: the same command with one who can.
     Ask,
+    /// What no command of this program does.
+    See(String),
 }
 
 impl Next {
@@ -42,6 +44,7 @@ impl fmt::Display for Next {
                 write!(f, "nothing, until {}; then {then}", instant_text(*until))
             }
             Self::Ask => f.write_str("the same with --server URL of each service"),
+            Self::See(what) => f.write_str(what),
         }
     }
 }

@@ -127,7 +127,8 @@ impl Rollover {
                     report.told.push(format!("{name}: {told}"));
                     continue;
                 }
-                self.apply(&mut situation, change, &mut report).await?;
+                let applied = self.apply(&mut situation, change, &mut report).await;
+                applied.map_err(|error| error.after(&report.calls))?;
             }
             Ok::<_, RolloverError>(promoted)
         };

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::change::LabelChange;
 use super::snapshot::{Snapshot, StoredKey, StoredVersion};
 use super::{Removal, Situation, StepRefusal};
-use checkpoint::key::{StagingLabel, instant_text};
+use checkpoint::key::{StagingLabel, covered_until, instant_text};
 use checkpoint::signing::NotOpen;
 
 /// What brings a secret back in order.
@@ -136,8 +136,8 @@ impl Situation {
         if self.was_told() {
             return Vec::new();
         }
-        let refused = self.unfit().filter(|(version, _)| version.content.is_ok());
-        refused
+        let doubtful = self.unfit().filter(|(version, _)| version.content.is_ok());
+        doubtful
             .map(|(version, problem)| format!("{} {problem}", described(version)))
             .collect()
     }
@@ -158,20 +158,28 @@ impl Situation {
                 previous: previous.and_then(find),
             })
         };
+        let until = |usable: Usable<'_>| usable.key.version.window.until();
         match (current, signer) {
             // It was rolled back by hand: the later one is to be the next one again.
             (Some(current), Some(signer)) if current.version.id == signer.version.id => {
-                let until = |usable: Usable<'_>| usable.key.version.window.until();
                 let next = previous.filter(|previous| {
-                    // One for the time until it opens ends when it does.
-                    previous.from() > self.now && until(*previous) > until(current)
+                    // One for the time until it opens ends when it does. One that leaves a gap is not the next one.
+                    previous.from() > self.now
+                        && previous.from() <= until(current)
+                        && until(*previous) > until(current)
                 })?;
                 target(next, Some(current))
+            }
+            // The key that was put as the next one leaves a gap, which one that follows the signer does not.
+            (Some(current), Some(signer)) if current.from() > self.covered(signer) => {
+                target(signer, None)
             }
             // The next key is promoted, and the one that signs has the other label, or had it.
             (Some(current), Some(signer)) if current.from() > self.now => {
                 target(current, Some(signer))
             }
+            // Each ends when the other does.
+            (Some(current), Some(signer)) if until(signer) <= until(current) => None,
             (Some(current), Some(signer)) => target(signer, Some(current)),
             (Some(_), None) => None,
             (None, Some(signer)) => match later {
@@ -189,6 +197,15 @@ impl Situation {
         // What no label trusts was given up, unless the services had it.
         let is_usable = window.until() > self.now && (trusted || self.is_known(&key.version));
         is_usable.then_some(Usable { version, key })
+    }
+
+    /// Until when the keys that are usable sign, beginning with the one that does.
+    fn covered(&self, signer: Usable<'_>) -> DateTime<Utc> {
+        let windows: Vec<_> = self
+            .all_usable()
+            .map(|usable| usable.key.version.window)
+            .collect();
+        covered_until(&windows, self.now).unwrap_or(signer.key.version.window.until())
     }
 
     fn all_usable(&self) -> impl Iterator<Item = Usable<'_>> {
@@ -225,10 +242,17 @@ impl Situation {
                 continue;
             }
             let label = label.as_str();
-            let before = before.map_or_else(|| "nothing".into(), described);
-            let after = after.map(|version| self.right(version));
-            let after = after.unwrap_or_else(|| "nothing".into());
-            told.push(format!("{label} is {before}; it belongs to {after}"));
+            let after = match after {
+                Some(version) => self.right(version),
+                None => "no version".into(),
+            };
+            told.push(match before {
+                Some(before) => format!(
+                    "{label} belongs to {after}, and not to {}",
+                    described(before)
+                ),
+                None => format!("{label} belongs to {after}"),
+            });
         }
         told
     }

@@ -88,7 +88,11 @@ impl Rollover {
                 proposal.key_id,
                 unendorsed_flag(proposal.endorsed)
             )),
-            _ => Next::status(),
+            _ => Next::See(
+                "make the record (`checkpoint-signer record init`), start the services (`checkpoint-signer serve`), and look at \
+                 `checkpoint-signer rollover status`"
+                    .into(),
+            ),
         };
         let call = format!(
             "PutSecretValue VersionStages=[{}] ClientRequestToken={token}",

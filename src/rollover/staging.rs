@@ -46,6 +46,8 @@ pub(super) fn stage_command(situation: &Situation) -> Next {
                 "rollover stage --without-endorsement --valid-from {from}{name}"
             ))
         }
+        // It would be refused.
+        Ok(()) if !situation.was_told() && !situation.without_asking => situation.ask(),
         Ok(()) => Next::Command(format!("rollover stage{name}")),
     }
 }

@@ -14,6 +14,8 @@ pub enum Standing {
     Unreadable(String),
     /// The services refuse it: it contradicts what they have.
     Refused(String),
+    /// It contradicts another version, and nobody could be asked which of the two they have.
+    Doubtful(String),
     /// It is revoked.
     Revoked(String),
 }
@@ -25,6 +27,9 @@ impl Standing {
             Self::Good => None,
             Self::Unreadable(problem) => Some(format!("is not a key: {problem}")),
             Self::Refused(problem) => Some(format!("is refused by the services: {problem}")),
+            Self::Doubtful(problem) => Some(format!(
+                "may be refused by the services, which were not asked: {problem}"
+            )),
             Self::Revoked(url) => Some(format!("is revoked, says {url}")),
         }
     }
@@ -38,7 +43,10 @@ impl Situation {
             Err(problem) => return Standing::Unreadable(problem.clone()),
         };
         if let Some(problem) = self.contradiction(version, key) {
-            return Standing::Refused(problem);
+            return match self.was_told() {
+                true => Standing::Refused(problem),
+                false => Standing::Doubtful(problem),
+            };
         }
         match self.who_says_revoked(key) {
             Some(url) => Standing::Revoked(url.into()),

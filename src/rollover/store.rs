@@ -33,10 +33,16 @@ const MAX_VERSIONS: usize = 1000;
 pub enum StoreError {
     /// There is no such secret, or it is marked deleted.
     #[error(
-        "{0}: there is no such secret, or it is marked deleted; `aws secretsmanager restore-secret --secret-id {0}` brings a deleted \
-         one back, `aws secretsmanager create-secret --name {0}` makes an empty one"
+        "{place}: there is no such secret, or it is marked deleted; `aws secretsmanager restore-secret --secret-id {secret}` brings a \
+         deleted one back, `aws secretsmanager list-secrets --include-planned-deletion` shows those of this account and region, and for a \
+         new service alone, `aws secretsmanager create-secret --name {secret}` makes an empty one"
     )]
-    NoSecret(String),
+    NoSecret {
+        /// The secret, and its region.
+        place: String,
+        /// The secret.
+        secret: String,
+    },
     /// AWS refuses the call, and would again: its own words, and what to do about them.
     #[error("{call} of {place}: {problem}")]
     Refused {
@@ -132,7 +138,7 @@ impl SecretStore {
         let answer = call.send().await;
         let answer = answer.map_err(|error| self.explain("DescribeSecret", &error))?;
         if answer.deleted_date().is_some() {
-            return Err(StoreError::NoSecret(self.secret.clone()));
+            return Err(self.no_secret());
         }
         let versions = answer.version_ids_to_stages.unwrap_or_default();
         let versions = versions.into_iter();
@@ -207,7 +213,7 @@ impl SecretStore {
             Ok(secret) => Ok(Ok(public(secret))),
             Err(StoreError::Secret { error, .. }) => Ok(Err(error.to_string())),
             // Not filled yet, or, without labels, deleted meanwhile.
-            Err(StoreError::NoSecret(_)) => Ok(Err("holds nothing".into())),
+            Err(StoreError::NoSecret { .. }) => Ok(Err("holds nothing".into())),
             Err(error) => Err(error),
         }
     }
@@ -293,7 +299,7 @@ impl SecretStore {
         };
         let problem = answer.explain(call, &self.secret);
         match (answer.meaning(), answer.code) {
-            (Meaning::NotFound, _) => StoreError::NoSecret(self.secret.clone()),
+            (Meaning::NotFound, _) => self.no_secret(),
             (
                 Meaning::Other,
                 Some(
@@ -313,6 +319,11 @@ impl SecretStore {
                 problem,
             },
         }
+    }
+
+    fn no_secret(&self) -> StoreError {
+        let (place, secret) = (self.place(), self.secret.clone());
+        StoreError::NoSecret { place, secret }
     }
 
     fn place(&self) -> String {

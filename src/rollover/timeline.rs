@@ -22,9 +22,9 @@ pub enum Phase {
     Staged,
     /// A service says that it is revoked.
     Revoked,
-    /// The services refuse it: it contradicts what they have.
+    /// The services refuse it, or may: it contradicts what they have, or another version.
     Refused,
-    /// The services have it in memory alone: no label trusts it any more, and the next start of one ends it.
+    /// The services had it, and no label trusts it any more; some may sign with it from memory, until they are started again.
     Unlabelled,
     /// No label trusts it although its window has not ended: it was given up.
     GivenUp,
@@ -40,25 +40,21 @@ impl Phase {
             Self::Staged => "staged",
             Self::Revoked => "revoked",
             Self::Refused => "refused",
-            Self::Unlabelled => "no label",
+            Self::Unlabelled => "unlabeled",
             Self::GivenUp => "given up",
         }
     }
 
     fn of(stored: &StoredVersion, key: &KeyVersion, situation: &Situation) -> Self {
         let (window, now) = (key.window, situation.now);
-        let signs = || {
-            let signs = situation.signs();
-            signs.is_some_and(|version| version.id == stored.id)
-        };
         match situation.standing(stored) {
             Standing::Revoked(_) => Self::Revoked,
-            Standing::Refused(_) => Self::Refused,
+            Standing::Refused(_) | Standing::Doubtful(_) => Self::Refused,
             _ if now >= window.until() => Self::Past,
             _ if stored.is_trusted() && now < window.from() => Self::Scheduled,
             _ if stored.is_trusted() => Self::Active,
             _ if stored.has(&StagingLabel::Pending) => Self::Staged,
-            _ if signs() => Self::Unlabelled,
+            _ if situation.is_known(key) => Self::Unlabelled,
             _ => Self::GivenUp,
         }
     }
@@ -124,6 +120,21 @@ pub enum Warning {
         labels: String,
         /// What.
         problem: String,
+    },
+    /// A label in another case.
+    #[error(
+        "version {id} has the label {found:?}, which is none that counts; expected {right:?}, since case matters: take it away by \
+         `aws secretsmanager update-secret-version-stage --secret-id {secret} --version-stage {found} --remove-from-version-id {id}`"
+    )]
+    Misspelt {
+        /// The version.
+        id: String,
+        /// Its label.
+        found: String,
+        /// What it may have been meant for.
+        right: &'static str,
+        /// The secret.
+        secret: String,
     },
     /// The labels are not where they belong.
     #[error("{0}")]
@@ -191,6 +202,11 @@ impl Timeline {
             span.signs = !nobody_signs(replicas);
         }
         let mut warnings = time_warnings(&spans, &situation.trusted_windows(), now);
+        if !situation.doubts().is_empty() {
+            // One of those that are in doubt may well be.
+            warnings.retain(|warning| *warning != Warning::NothingInForce);
+        }
+        warnings.extend(misspelt(situation));
         warnings.extend(disorder(situation));
         warnings.extend(endorsed_in_vain(situation));
         warnings.extend(replicas.iter().flat_map(|r| replica_warnings(r, situation)));
@@ -253,7 +269,7 @@ fn time_warnings(
 pub fn gaps(spans: &[TimelineKey], now: DateTime<Utc>) -> Vec<(DateTime<Utc>, &TimelineKey)> {
     let planned = |span: &&TimelineKey| {
         let dropped = [Phase::Past, Phase::Revoked, Phase::GivenUp, Phase::Refused];
-        !dropped.contains(&span.phase)
+        !dropped.contains(&span.phase) && (span.phase != Phase::Unlabelled || span.signs)
     };
     let mut gaps = Vec::new();
     let mut covered: Option<DateTime<Utc>> = None;
@@ -293,6 +309,27 @@ fn endorsed_in_vain(situation: &Situation) -> Option<Warning> {
         staged: staged.version.key_id.clone(),
         endorser: current.version.key_id.clone(),
     })
+}
+
+/// Labels are names, and case matters in them: AWS takes any, and nobody reads this one.
+fn misspelt(situation: &Situation) -> Vec<Warning> {
+    let right = |label: &StagingLabel| {
+        let known = ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"].into_iter();
+        let mut same = known.filter(|known| known.eq_ignore_ascii_case(label.as_str()));
+        same.next().filter(|known| *known != label.as_str())
+    };
+    let versions = situation.snapshot.versions.iter();
+    let labels =
+        versions.flat_map(|version| version.stages.iter().map(move |label| (version, label)));
+    let misspelt = labels.filter_map(|(version, label)| {
+        Some(Warning::Misspelt {
+            id: version.id.clone(),
+            found: label.as_str().into(),
+            right: right(label)?,
+            secret: situation.snapshot.secret.clone(),
+        })
+    });
+    misspelt.collect()
 }
 
 /// What speaks against the versions that have labels, and against where the labels are.

@@ -302,7 +302,7 @@ async fn the_current_label_is_rolled_back_by_hand() {
     make_current(&night.secret, &old);
     night.service.refresh().await.unwrap();
     night.signs_with(OLD).await;
-    night.nothing_goes_on(&format!("AWSCURRENT is {OLD}")).await;
+    night.nothing_goes_on(&format!(", and not to {OLD}")).await;
     assert_eq!(night.follow().await, ["rollover repair"]);
     assert_eq!(labels(&night.secret), promoted);
 }
@@ -330,7 +330,7 @@ async fn a_promoted_key_leaks_before_it_opens() {
     let mut night = Night::begin("astray-early").await;
     night.follow().await;
     night.revoke(NEW).await;
-    night.nothing_goes_on(&format!("AWSCURRENT is {NEW}")).await;
+    night.nothing_goes_on(&format!(", and not to {NEW}")).await;
     let done = night.follow().await;
     assert_eq!(done[0], "rollover repair");
     assert!(
@@ -367,6 +367,69 @@ async fn a_key_that_is_put_late_by_hand_signs() {
     assert!(shown.contains("<- signs now"), "{shown}");
     assert!(shown.contains(&format!("{NEW} is not endorsed")), "{shown}");
     assert_eq!(night.follow().await, [format!("rollover retire {OLD}")]);
+}
+
+#[tokio::test]
+async fn a_next_key_that_leaves_a_gap_is_put_by_hand() {
+    let mut night = Night::begin("astray-gap").await;
+    night.put(&key("amply-checkpoint-key-2072", 60, 425), "AWSCURRENT");
+    let shown = night.refused("status", &["--check"]).await;
+    assert!(shown.contains("gap: no key can sign from"), "{shown}");
+    let done = night.follow().await;
+    assert_eq!(done[0], "rollover repair");
+    night.signs_with(OLD).await;
+    let shown = night.must("status", &["--check"]).await;
+    assert!(!shown.contains("gap: no key"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_label_in_another_case_is_told() {
+    let night = Night::begin("astray-case").await;
+    let id = night.put(&key(NEW, 30, 395), "awspending");
+    let shown = night.refused("status", &["--check"]).await;
+    let told = format!(
+        "version {id} has the label \"awspending\", which is none that counts; expected \"AWSPENDING\""
+    );
+    assert!(shown.contains(&told), "{shown}");
+}
+
+#[tokio::test]
+async fn what_comes_next_does_not_grow_where_nobody_answers() {
+    let (secret, operator) = (secret("astray-silent"), Operator::new().await);
+    let nobody = ["--server", "http://127.0.0.1:1"];
+    for name in ["status", "stage"] {
+        let words = [&["rollover", name, "--secret", &secret], &nobody[..]].concat();
+        let ended = operator.run(&words).await;
+        let line = ended.text.lines().find(|line| line.starts_with("next: "));
+        let line = line.unwrap_or_else(|| panic!("{}", ended.text));
+        assert!(
+            line.contains("have one answer of http://127.0.0.1:1 "),
+            "{line}"
+        );
+        assert!(
+            line.contains("checkpoint-signer health --server http://127.0.0.1:1"),
+            "{line}"
+        );
+    }
+}
+
+/// What the labels say again is of use once it is read.
+#[tokio::test]
+async fn a_service_that_has_lost_its_key_signs_as_soon_as_it_is_repaired() {
+    let mut night = Night::begin("astray-lost").await;
+    night.follow().await;
+    let lost = json!({
+        "SecretId": night.secret, "VersionStage": "AWSPREVIOUS",
+        "RemoveFromVersionId": boto3("get_secret_value", json!({ "SecretId": night.secret, "VersionStage": "AWSPREVIOUS" }))["VersionId"],
+    });
+    boto3("update_secret_version_stage", lost);
+    night.service.refresh().await.unwrap();
+    night.service.sign(100).await.unwrap_err();
+    let shown = night.must("status", &[]).await;
+    assert!(shown.contains(&format!("unlabeled {OLD}")), "{shown}");
+    let shown = night.operator.must(&arguments(&shown)).await;
+    assert!(shown.contains(&format!("signs with {OLD}")), "{shown}");
+    night.signs_with(OLD).await;
 }
 
 #[tokio::test]

@@ -12,13 +12,7 @@ async fn revoke(operator: &Operator, key_id: &str, server: &[&str]) {
 }
 
 /// Runs what was told to come next, which is this step.
-async fn go_on(
-    operator: &Operator,
-    shown: &str,
-    expected: &str,
-    secret: &str,
-    server: &[&str],
-) -> String {
+async fn go_on(operator: &Operator, shown: &str, expected: &str) -> String {
     assert!(
         next(shown).starts_with(&format!("rollover {expected}")),
         "{shown}"
@@ -50,14 +44,7 @@ async fn a_key_without_endorsement_is_not_given_up_for_that() {
     let told = format!("nothing is staged, and {OLD} is AWSCURRENT\n");
     assert!(shown.contains(&told), "{shown}");
     assert_eq!(next(&shown), next(&before));
-    go_on(
-        &operator,
-        &before,
-        "stage --without-endorsement",
-        &secret,
-        &server,
-    )
-    .await;
+    go_on(&operator, &before, "stage --without-endorsement").await;
 
     let shown = operator.must(&step("retire", &secret, &server)).await;
     let on = format!("rollover test {NEW} --without-endorsement");
@@ -73,8 +60,8 @@ async fn a_key_without_endorsement_is_not_given_up_for_that() {
     let shown = operator.refused(&step("test", &secret, &server)).await;
     assert!(shown.contains(&why) && !shown.contains("abort"), "{shown}");
     assert_eq!(next(&shown), on);
-    let shown = go_on(&operator, &shown, "test", &secret, &server).await;
-    let shown = go_on(&operator, &shown, "promote", &secret, &server).await;
+    let shown = go_on(&operator, &shown, "test").await;
+    let shown = go_on(&operator, &shown, "promote").await;
     assert_eq!(service.key_of(2).await, NEW);
 
     let retire = format!("rollover retire {OLD}");
@@ -84,7 +71,7 @@ async fn a_key_without_endorsement_is_not_given_up_for_that() {
     assert_eq!(next(&shown), retire, "at once");
     let nothing = operator.must(&step("abort", &secret, &server)).await;
     assert_eq!(next(&nothing), retire);
-    let shown = go_on(&operator, &shown, "retire", &secret, &server).await;
+    let shown = go_on(&operator, &shown, "retire").await;
     assert_eq!(labels(&secret), [is(OLD, &[]), is(NEW, &["AWSCURRENT"])]);
     assert!(
         next(&shown).starts_with("nothing, until the next key"),
@@ -128,7 +115,7 @@ async fn a_key_that_the_leaked_one_endorsed_is_given_up() {
     assert_eq!(next(&tested), next(&shown));
     let refused = operator.refused(&step("promote", &secret, &server)).await;
     assert_eq!(next(&refused), next(&shown));
-    let shown = go_on(&operator, &shown, "abort", &secret, &server).await;
+    let shown = go_on(&operator, &shown, "abort").await;
     assert_eq!(next(&shown), stage);
     // By itself it takes the same name.
     let staged = operator.must(&step("stage", &secret, &from)).await;
@@ -139,10 +126,10 @@ async fn a_key_that_the_leaked_one_endorsed_is_given_up() {
     let again = arguments(&shown);
     let again = operator.must(&again).await;
     assert!(again.contains("is staged already"), "{again}");
-    let shown = go_on(&operator, &again, "test", &secret, &server).await;
-    let shown = go_on(&operator, &shown, "promote", &secret, &server).await;
+    let shown = go_on(&operator, &again, "test").await;
+    let shown = go_on(&operator, &shown, "promote").await;
     assert_eq!(service.key_of(1).await, other);
-    go_on(&operator, &shown, "retire", &secret, &server).await;
+    go_on(&operator, &shown, "retire").await;
 }
 
 #[tokio::test]
@@ -157,7 +144,7 @@ async fn a_leak_of_the_key_that_is_promoted_for_later_is_mended_before_it_opens(
     let mut shown = operator.must(&step("status", &secret, &server)).await;
     // The one in force endorses the key that takes its place.
     for step in ["repair", "stage", "test", "promote"] {
-        shown = go_on(&operator, &shown, step, &secret, &server).await;
+        shown = go_on(&operator, &shown, step).await;
     }
     assert_eq!(service.key_of(1).await, OLD);
     let expected = [
@@ -188,6 +175,6 @@ async fn what_was_staged_after_a_late_leak_is_told_by_retire_too() {
     );
     let mut shown = shown;
     for step in ["stage", "test", "promote"] {
-        shown = go_on(&operator, &shown, step, &secret, &server).await;
+        shown = go_on(&operator, &shown, step).await;
     }
 }

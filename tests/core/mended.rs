@@ -243,11 +243,7 @@ fn pkcs12_and_keystores_are_opened() {
     let document = secret(&STANDARD.encode(store)).text();
     let desk = Desk::new(document.as_bytes());
     for command in commands(&refusal(document.as_bytes(), "is a keystore of Java")) {
-        desk.run(
-            &command
-                .replace("openssl pkcs12", "openssl pkcs12 -passin pass:test12")
-                .replace(" -in", " -in"),
-        );
+        desk.run(&command.replace("openssl pkcs12", "openssl pkcs12 -passin pass:test12"));
     }
     KeySecret::parse(&fs::read(desk.path().join("mended.json")).unwrap(), None).unwrap();
 }

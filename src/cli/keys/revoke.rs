@@ -128,7 +128,8 @@ impl Revoke {
                 for line in self.plan_text(plan) {
                     print_line(&line)?;
                 }
-                print_line(&format!("nothing was changed; next: {}", self.next(plan)))
+                print_line("nothing was changed")?;
+                print_line(&format!("next: {}", self.next(plan)))
             }
         }
     }
@@ -170,13 +171,13 @@ impl Revoke {
             )];
         }
         let counted = match &plan.counted {
-            None => "how many are on record, the service does not tell".into(),
+            None => "on record: the service does not tell how many".into(),
             Some(Counted {
                 signatures,
                 at_least,
             }) => {
                 let bound = if *at_least { "at least " } else { "" };
-                format!("{bound}{signatures} of them are on record")
+                format!("on record: {bound}{signatures}")
             }
         };
         let next = match &plan.next {
@@ -195,7 +196,7 @@ impl Revoke {
                 self.reason
             ),
             format!("not trusted any more: what it signed at or after {from}; {counted}"),
-            "refused from then on: every signature by it, also for a time before that, and its endorsement of another key".into(),
+            "what it signed before that stays valid; it signs nothing more, whatever time is written into it, and endorses no key".into(),
             next,
         ]
     }

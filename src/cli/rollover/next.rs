@@ -16,7 +16,7 @@ impl SecretArgs {
         match next {
             Next::Command(words) => self.command(words),
             Next::Later(_, then) => next.to_string().replace(then.as_str(), &self.command(then)),
-            Next::Nothing(_) => next.to_string(),
+            Next::Nothing(_) | Next::See(_) => next.to_string(),
             Next::ForReal => format!("{}{}", profile(), again::command(&["--dry-run"], &[])),
             Next::Ask => {
                 let server = std::env::var("CHECKPOINT_SIGNER_SERVER");
@@ -24,7 +24,7 @@ impl SecretArgs {
                 format!(
                     "{}{}",
                     profile(),
-                    again::command(&[], &[("--server", &server)])
+                    again::command(&["--without-asking"], &[("--server", &server)])
                 )
             }
         }
@@ -56,6 +56,10 @@ impl SecretArgs {
         }
         for (flag, variable, value) in self.servers.given() {
             push(&mut words, flag, variable, &value);
+        }
+        if let Some(record) = &self.record {
+            // Without its password, if it has one.
+            push(&mut words, "--record", "CHECKPOINT_SIGNER_RECORD", record);
         }
         words
     }

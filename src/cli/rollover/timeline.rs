@@ -71,8 +71,8 @@ pub(super) fn text(status: &Overview, next: &str) -> String {
 fn entry(span: &TimelineKey, scale: &Scale, situation: &Situation) -> String {
     let window = span.key.window;
     let labels = match span.stages.is_empty() {
-        true => "no label".into(),
-        false => visible(&stages(span).join(",")).into_owned(),
+        true => String::new(),
+        false => format!("  {}", visible(&stages(span).join(","))),
     };
     let signs = if span.signs { "  <- signs now" } else { "" };
     let drawn = match span.phase {
@@ -84,7 +84,7 @@ fn entry(span: &TimelineKey, scale: &Scale, situation: &Situation) -> String {
     };
     let bar = scale.bar(window.from(), window.until(), drawn);
     format!(
-        "{:<9} {}  {labels}{signs}\n  {bar}  {}\n  {} to {}\n",
+        "{:<9} {}{labels}{signs}\n  {bar}  {}\n  {} to {}\n",
         span.phase.as_str(),
         span.key.key_id,
         distance(span, situation),

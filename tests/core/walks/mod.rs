@@ -181,7 +181,7 @@ impl World {
         );
         let year = self.now.year();
         let next = at(&format!("{}-01-01", year + 1));
-        match chance.random_range(0..6) {
+        match chance.random_range(0..7) {
             0 => None,
             1 => Some(key),
             2 => Some(Document::new(key.private, &version.key_id, other.unwrap())),
@@ -189,6 +189,13 @@ impl World {
             4 => {
                 let renamed = name(&format!("renamed-{}", self.made));
                 Some(Document::new(key.private, &renamed, version.window))
+            }
+            // A month is missing, or forty years.
+            5 => {
+                let opens =
+                    next + TimeDelta::days(if chance.random_bool(0.5) { 31 } else { 15_000 });
+                let window = ValidityWindow::new(opens, opens + TimeDelta::days(365)).unwrap();
+                Some(self.new_key(&name(&format!("later-{}", self.made)), window))
             }
             _ => {
                 let window = ValidityWindow::new(self.now - TimeDelta::days(1), next).unwrap();
@@ -207,7 +214,9 @@ impl World {
             let words = match next {
                 Next::Command(words) => words,
                 Next::Nothing(_) | Next::Later(..) => return self.well(&next),
-                Next::ForReal | Next::Ask => return Err(format!("{next} leads nowhere")),
+                Next::ForReal | Next::Ask | Next::See(_) => {
+                    return Err(format!("{next} leads nowhere"));
+                }
             };
             if !self.run(&words) {
                 return Err("what was told to come next is refused".into());
@@ -229,6 +238,20 @@ impl World {
         self.restart();
         if self.signs().is_none() {
             return Err("the services do not sign after a start".into());
+        }
+        let mut windows: Vec<_> = self
+            .trusted
+            .iter()
+            .filter(|key| !self.revoked.contains(&key.key_id) && key.window.until() > self.now)
+            .map(|key| key.window)
+            .collect();
+        windows.sort_by_key(ValidityWindow::from);
+        let mut covered = self.now;
+        for window in windows {
+            if window.from() > covered {
+                return Err(format!("a gap is left before {window}"));
+            }
+            covered = covered.max(window.until());
         }
         match self.faults {
             0 => Ok(()),
