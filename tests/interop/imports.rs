@@ -114,7 +114,7 @@ impl Desk {
 }
 
 fn is_keyring(file: &str) -> bool {
-    !Path::new(file).extension().is_some_and(|end| end == "pem")
+    Path::new(file).extension().is_none_or(|end| end != "pem")
 }
 
 /// Asserts that nothing of the private key is told.
