@@ -36,4 +36,4 @@ pub(super) fn command(without: &[&str], with: &[(&str, &str)]) -> String {
 }
 
 /// Flags that are left out of a command that is typed again, and have no value.
-const SWITCHES: [&str; 2] = ["--dry-run", "--without-asking"];
+const SWITCHES: [&str; 1] = ["--dry-run"];

@@ -185,7 +185,10 @@ impl ServersArgs {
     pub(super) fn given(&self) -> Vec<(&'static str, &'static str, String)> {
         let urls = match self.urls.is_empty() {
             true => None,
-            false => Some(self.urls.join(",")),
+            false => {
+                let shown = self.urls.iter().map(|url| client::shown(url));
+                Some(shown.collect::<Vec<_>>().join(","))
+            }
         };
         let file = |file: &Option<PathBuf>| Some(file.as_ref()?.display().to_string());
         let flags = [

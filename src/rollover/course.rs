@@ -76,6 +76,12 @@ impl Situation {
 
     /// What is to be done now; none where there is nothing to do.
     fn pressing(&self) -> Option<Next> {
+        if let Some(hidden) = self.hidden().next() {
+            return Some(Next::See(format!(
+                "have this role read version {}, as the warning says; then the same again",
+                hidden.id
+            )));
+        }
         match self.repair() {
             Some(_) if self.may_repair() => return Some(Next::command("rollover repair")),
             Some(_) => return Some(self.ask()),

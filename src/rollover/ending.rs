@@ -82,7 +82,9 @@ impl Rollover {
         let report = self.remove(&mut situation, removal).await;
         let mut report = report.map_err(|error| error.in_situation(&situation))?;
         if !self.dry_run {
-            report.next = situation.next();
+            // A fault of theirs may have gone with the label.
+            self.services.ask(!report.calls.is_empty()).await;
+            report.next = self.next_of(situation).await;
         }
         Ok(report)
     }

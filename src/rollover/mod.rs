@@ -214,9 +214,13 @@ impl Rollover {
     }
 
     async fn look(&self) -> Result<Situation, RolloverError> {
-        let (snapshot, replicas) = tokio::join!(self.store.read(), self.ask());
+        let (snapshot, mut replicas) = tokio::join!(self.store.read(), self.ask());
+        let snapshot = snapshot?;
+        for replica in &mut replicas {
+            replica.distrust_a_stranger(&snapshot);
+        }
         Ok(Situation {
-            snapshot: snapshot?,
+            snapshot,
             replicas,
             now: self.clock.now(),
             without_asking: self.without_asking,
@@ -232,7 +236,10 @@ impl Rollover {
 
     /// What comes next after a change that the services have had the time to read.
     async fn next_of(&self, situation: Situation) -> Next {
-        let replicas = self.ask().await;
+        let mut replicas = self.ask().await;
+        for replica in &mut replicas {
+            replica.distrust_a_stranger(&situation.snapshot);
+        }
         let now = self.clock.now();
         let after = Situation {
             replicas,

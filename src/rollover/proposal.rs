@@ -236,7 +236,8 @@ fn next_window(
     let mut until = same_length_after(last, overrides.valid_from.unwrap_or(last.until()));
     // After several years without a rollover, more than one length has passed. And one that would end within the days of the first
     // warning would want the next rollover at once.
-    let least = match now >= last.until() {
+    let out_of_order = now >= last.until() || overrides.without_endorsement;
+    let least = match out_of_order {
         true => now + TimeDelta::days(WARN_DAYS.into_iter().max().unwrap_or_default()),
         false => now,
     };

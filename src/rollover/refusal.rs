@@ -15,6 +15,9 @@ pub enum StepRefusal {
     /// The labels are not where they belong, or on what the services refuse, and there is a key that they can use.
     #[error("nothing was done, since the services would not go on from what the secret has: {}", .0.join("; "))]
     Disordered(Vec<String>),
+    /// What has a label cannot be read by this role, so that nothing can be judged.
+    #[error("nothing was done, since what has a label has to be read first: {}", .0.join("; "))]
+    Hidden(Vec<String>),
     /// Two versions contradict one another, and nobody could be asked which one the services have.
     #[error("nothing was done, since only the services know which is right, and nobody could be asked{}: {}", listed(.problems), .doubts.join("; "))]
     InDoubt {

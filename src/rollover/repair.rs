@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::change::LabelChange;
 use super::snapshot::{Snapshot, StoredKey, StoredVersion};
 use super::{Removal, Situation, StepRefusal};
-use checkpoint::key::{StagingLabel, covered_until, instant_text};
+use checkpoint::key::{StagingLabel, instant_text};
 use checkpoint::signing::NotOpen;
 
 /// What brings a secret back in order.
@@ -35,12 +35,31 @@ impl Usable<'_> {
     fn from(&self) -> DateTime<Utc> {
         self.key.version.window.from()
     }
+
+    fn until(&self) -> DateTime<Utc> {
+        self.key.version.window.until()
+    }
+}
+
+/// A key whose window holds, and one that takes over from it.
+struct Pair<'a> {
+    signer: Usable<'a>,
+    next: Option<Usable<'a>>,
+}
+
+impl Pair<'_> {
+    /// Until when they sign.
+    fn until(&self) -> DateTime<Utc> {
+        let next = self.next.as_ref().map(Usable::until);
+        next.unwrap_or_else(|| self.signer.until())
+            .max(self.signer.until())
+    }
 }
 
 impl Situation {
     /// What has to be repaired; none where the labels are right, or no label can mend it, so that a new key is needed.
     pub fn repair(&self) -> Option<Repair> {
-        if !self.doubts().is_empty() {
+        if !self.doubts().is_empty() || self.hidden().next().is_some() {
             return None;
         }
         let Target { current, previous } = self.target()?;
@@ -78,6 +97,7 @@ impl Situation {
     /// # Errors
     /// [`StepRefusal`] when nobody could be asked what the services have.
     pub fn mending(&self) -> Result<Removal, StepRefusal> {
+        self.check_hidden()?;
         let doubts = self.doubts();
         let repair = self.repair();
         if !doubts.is_empty() || (repair.is_some() && !self.may_repair()) {
@@ -108,6 +128,7 @@ impl Situation {
     /// # Errors
     /// [`StepRefusal::Disordered`] and [`StepRefusal::InDoubt`].
     pub(super) fn check_order(&self) -> Result<(), StepRefusal> {
+        self.check_hidden()?;
         let doubts = self.doubts();
         if !doubts.is_empty() {
             let problems = self.unanswered();
@@ -122,6 +143,24 @@ impl Situation {
                 });
                 Err(StepRefusal::Disordered(wrong.chain(repair.told).collect()))
             }
+        }
+    }
+
+    /// What has a label and cannot be read here: the services may well read it.
+    pub(super) fn hidden(&self) -> impl Iterator<Item = &StoredVersion> {
+        let versions = self.snapshot.versions.iter();
+        versions.filter(|version| version.hidden && version.has_a_label_of_aws())
+    }
+
+    fn check_hidden(&self) -> Result<(), StepRefusal> {
+        let hidden = self.hidden().map(|version| {
+            let problem = self.standing(version).problem().unwrap_or_default();
+            format!("{} ({}) {problem}", described(version), version.labels())
+        });
+        let hidden: Vec<String> = hidden.collect();
+        match hidden.is_empty() {
+            true => Ok(()),
+            false => Err(StepRefusal::Hidden(hidden)),
         }
     }
 
@@ -147,47 +186,78 @@ impl Situation {
         version.is_some_and(|version| self.good(version).is_some())
     }
 
+    /// The key that signs now and, where there is one, the key that takes over from it without a gap: those by which signing goes on
+    /// the longest.
     fn target(&self) -> Option<Target<'_>> {
         let current = self.usable(self.snapshot.current());
-        let previous = self.usable(self.snapshot.previous());
-        let (signer, later) = (self.signer(), self.later());
-        let target = |current: Usable<'_>, previous: Option<Usable<'_>>| {
-            let find = |usable: Usable<'_>| self.snapshot.version(&usable.version.id);
-            Some(Target {
-                current: find(current)?,
-                previous: previous.and_then(find),
-            })
+        let Some(longest) = self.pairs().map(|pair| pair.until()).max() else {
+            // What opens later, no label has open earlier.
+            return match current {
+                Some(_) => None,
+                None => Some(Target {
+                    current: self.later()?.version,
+                    previous: None,
+                }),
+            };
         };
-        let until = |usable: Usable<'_>| usable.key.version.window.until();
-        match (current, signer) {
-            // It was rolled back by hand: the later one is to be the next one again.
-            (Some(current), Some(signer)) if current.version.id == signer.version.id => {
-                let next = previous.filter(|previous| {
-                    // One for the time until it opens ends when it does. One that leaves a gap is not the next one.
-                    previous.from() > self.now
-                        && previous.from() <= until(current)
-                        && until(*previous) > until(current)
-                })?;
-                target(next, Some(current))
-            }
-            // The key that was put as the next one leaves a gap, which one that follows the signer does not.
-            (Some(current), Some(signer)) if current.from() > self.covered(signer) => {
-                target(signer, None)
-            }
-            // The next key is promoted, and the one that signs has the other label, or had it.
-            (Some(current), Some(signer)) if current.from() > self.now => {
-                target(current, Some(signer))
-            }
-            // Each ends when the other does.
-            (Some(current), Some(signer)) if until(signer) <= until(current) => None,
-            (Some(current), Some(signer)) => target(signer, Some(current)),
-            (Some(_), None) => None,
-            (None, Some(signer)) => match later {
-                Some(later) => target(later, Some(signer)),
-                None => target(signer, None),
-            },
-            (None, None) => target(later?, None),
+        let best = || self.pairs().filter(|pair| pair.until() == longest);
+        if best().any(|pair| self.is_labelled(&pair)) {
+            return None;
         }
+        let signs = self.signs().map(|version| version.id.as_str());
+        let pair = best().max_by_key(|pair| {
+            let trusted = |usable: &Usable<'_>| usable.version.is_trusted();
+            let signs = signs == Some(pair.signer.version.id.as_str());
+            let next = pair.next.as_ref().is_some_and(trusted);
+            // The fewer keys the better, and what is trusted before what was.
+            (
+                pair.next.is_none(),
+                trusted(&pair.signer),
+                signs,
+                next,
+                pair.signer.from(),
+            )
+        })?;
+        Some(match pair.next {
+            Some(next) => Target {
+                current: next.version,
+                previous: Some(pair.signer.version),
+            },
+            None => Target {
+                current: pair.signer.version,
+                previous: None,
+            },
+        })
+    }
+
+    /// Whether the labels are where they belong for it.
+    fn is_labelled(&self, pair: &Pair<'_>) -> bool {
+        let has = |usable: &Usable<'_>, label| usable.version.has(&label);
+        let signer = &pair.signer;
+        match &pair.next {
+            None => has(signer, StagingLabel::Current),
+            Some(next) if has(next, StagingLabel::Current) => has(signer, StagingLabel::Previous),
+            // One for the time until the next one opens ends when that does.
+            Some(next) => {
+                has(signer, StagingLabel::Current)
+                    && has(next, StagingLabel::Previous)
+                    && next.until() <= signer.until()
+            }
+        }
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
+        let open = self.all_usable().filter(|usable| usable.from() <= self.now);
+        open.flat_map(move |signer| {
+            let later = self
+                .all_usable()
+                .filter(move |next| next.from() > self.now && next.from() <= signer.until());
+            let alone = std::iter::once(Pair { signer, next: None });
+            alone.chain(later.map(move |next| Pair {
+                signer,
+                next: Some(next),
+            }))
+        })
     }
 
     fn usable<'a>(&self, version: Option<&'a StoredVersion>) -> Option<Usable<'a>> {
@@ -199,32 +269,9 @@ impl Situation {
         is_usable.then_some(Usable { version, key })
     }
 
-    /// Until when the keys that are usable sign, beginning with the one that does.
-    fn covered(&self, signer: Usable<'_>) -> DateTime<Utc> {
-        let windows: Vec<_> = self
-            .all_usable()
-            .map(|usable| usable.key.version.window)
-            .collect();
-        covered_until(&windows, self.now).unwrap_or(signer.key.version.window.until())
-    }
-
     fn all_usable(&self) -> impl Iterator<Item = Usable<'_>> {
         let versions = self.snapshot.versions.iter();
         versions.filter_map(|version| self.usable(Some(version)))
-    }
-
-    /// Which signs, or would: as the services choose among those that they trust; where no label trusts one, the one that they sign
-    /// with, from memory, or would.
-    fn signer(&self) -> Option<Usable<'_>> {
-        let signs = self.signs().map(|version| version.id.as_str());
-        let order = |usable: &Usable<'_>| {
-            let trusted = usable.version.is_trusted();
-            let signs = signs == Some(usable.version.id.as_str());
-            let key_id = usable.key.version.key_id.clone();
-            (trusted, signs, usable.from(), key_id)
-        };
-        let open = self.all_usable().filter(|usable| usable.from() <= self.now);
-        open.max_by_key(order)
     }
 
     /// The key that comes next, where one was promoted: one that has a label before all others, the nearest.

@@ -98,13 +98,20 @@ impl Situation {
                 url: url.into(),
             });
         }
-        match self.was_told() || self.without_asking {
-            true => Ok(()),
-            false => Err(StepRefusal::NobodyAsked {
-                key_id: key_id(),
-                problems: self.unanswered(),
-            }),
+        // Who does not know the key does not know whether it is revoked.
+        if self.is_known(endorser) || self.without_asking {
+            return Ok(());
         }
+        let mut problems = self.unanswered();
+        let told = self
+            .replicas
+            .iter()
+            .filter(|replica| replica.listing.is_ok());
+        problems.extend(told.map(|replica| format!("{}: does not list it", replica.url)));
+        Err(StepRefusal::NobodyAsked {
+            key_id: key_id(),
+            problems,
+        })
     }
 
     /// Why those who were asked did not say.

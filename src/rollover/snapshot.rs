@@ -29,12 +29,19 @@ pub struct StoredVersion {
     pub stages: Vec<StagingLabel>,
     /// What it holds, or why that is no key.
     pub content: Result<StoredKey, String>,
+    /// Whether it could not be read here: AWS's own words are in `content` then, and others may read it.
+    pub hidden: bool,
 }
 
 impl StoredVersion {
     /// Whether it has the label.
     pub fn has(&self, label: &StagingLabel) -> bool {
         self.stages.contains(label)
+    }
+
+    /// Whether it has a label that means something here.
+    pub fn has_a_label_of_aws(&self) -> bool {
+        self.is_trusted() || self.has(&StagingLabel::Pending)
     }
 
     /// Whether the service trusts it: AWSCURRENT or AWSPREVIOUS.
@@ -247,6 +254,26 @@ impl Replica {
             let same = key.key_id == version.key_id.as_str() || key.thumbprint == thumbprint;
             same && key.state == KeyState::Revoked
         })
+    }
+
+    /// A service that has keys, and none of those that the secret trusts or has had, is one of another secret or record: what it says
+    /// of names that are the same by chance is not to be gone by.
+    pub(super) fn distrust_a_stranger(&mut self, snapshot: &Snapshot) {
+        let keys = snapshot
+            .versions
+            .iter()
+            .filter_map(|version| version.content.as_ref().ok());
+        let mut keys = keys
+            .map(|key| key.version.fingerprint().to_string())
+            .peekable();
+        let mut listed = self.keys().iter();
+        let is_stranger = !self.keys().is_empty()
+            && keys.peek().is_some()
+            && !keys.any(|here| listed.clone().any(|there| there.fingerprint == here));
+        if is_stranger && listed.next().is_some() {
+            let problem = "lists none of the keys that the secret holds: is it a service of this secret, and of its record?";
+            self.listing = Err(problem.into());
+        }
     }
 
     /// Whether a key of this name ever was more than staged there.

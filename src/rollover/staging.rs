@@ -47,7 +47,7 @@ pub(super) fn stage_command(situation: &Situation) -> Next {
             ))
         }
         // It would be refused.
-        Ok(()) if !situation.was_told() && !situation.without_asking => situation.ask(),
+        Ok(()) if !situation.is_known(key) && !situation.without_asking => situation.ask(),
         Ok(()) => Next::Command(format!("rollover stage{name}")),
     }
 }

@@ -12,6 +12,8 @@ pub enum Standing {
     Good,
     /// It holds no key.
     Unreadable(String),
+    /// It cannot be read here.
+    Hidden(String),
     /// The services refuse it: it contradicts what they have.
     Refused(String),
     /// It contradicts another version, and nobody could be asked which of the two they have.
@@ -26,6 +28,7 @@ impl Standing {
         match self {
             Self::Good => None,
             Self::Unreadable(problem) => Some(format!("is not a key: {problem}")),
+            Self::Hidden(problem) => Some(format!("cannot be read by this role: {problem}")),
             Self::Refused(problem) => Some(format!("is refused by the services: {problem}")),
             Self::Doubtful(problem) => Some(format!(
                 "may be refused by the services, which were not asked: {problem}"
@@ -40,6 +43,7 @@ impl Situation {
     pub fn standing(&self, version: &StoredVersion) -> Standing {
         let key = match &version.content {
             Ok(key) => &key.version,
+            Err(problem) if version.hidden => return Standing::Hidden(problem.clone()),
             Err(problem) => return Standing::Unreadable(problem.clone()),
         };
         if let Some(problem) = self.contradiction(version, key) {
@@ -71,7 +75,8 @@ impl Situation {
         }
         // What has no label, the services never see.
         let others = self.snapshot.versions.iter().filter(|other| {
-            other.id != version.id && (!other.stages.is_empty() || version.stages.is_empty())
+            let may_be_known = version.stages.is_empty() || !self.was_told();
+            other.id != version.id && (!other.stages.is_empty() || may_be_known)
         });
         others
             .filter(|other| !self.precedes(version, other))
@@ -87,14 +92,15 @@ impl Situation {
     }
 
     /// Whether the services would have this one before the other, so that the other is the one that they refuse. AWSCURRENT is read
-    /// first; where nobody was asked, either of two that are trusted may be on record.
+    /// first; where nobody was asked, either of two may be on record, unless one is only staged.
     fn precedes(&self, version: &StoredVersion, other: &StoredVersion) -> bool {
         if let Ok(key) = &other.content
             && self.is_known(&key.version)
         {
             return false;
         }
-        let in_doubt = !self.was_told() && version.is_trusted() && other.is_trusted();
+        let may_be_known = other.is_trusted() || other.stages.is_empty();
+        let in_doubt = !self.was_told() && version.is_trusted() && may_be_known;
         !in_doubt && rank(version) < rank(other)
     }
 }

@@ -168,15 +168,20 @@ impl SecretStore {
         for entry in self.list().await? {
             let Some(id) = entry.version_id else { continue };
             let known = known.version(&id).map(|known| &known.content);
-            let content = match known {
-                Some(Ok(key)) => Ok(key.clone()),
+            let (content, hidden) = match known {
+                Some(Ok(key)) => (Ok(key.clone()), false),
                 // A rotation makes its version before anything is in it.
-                _ => self.content(&id).await?,
+                _ => match self.content(&id).await {
+                    // One that is encrypted by a key that is gone, say: all else can be told.
+                    Err(StoreError::Refused { problem, .. }) => (Err(problem), true),
+                    content => (content?, false),
+                },
             };
             versions.push(StoredVersion {
                 stages: labels(&entry.version_stages.unwrap_or_default()),
                 id,
                 content,
+                hidden,
             });
         }
         // Whatever order they come in, decisions and their tests see one.

@@ -202,8 +202,8 @@ impl Timeline {
             span.signs = !nobody_signs(replicas);
         }
         let mut warnings = time_warnings(&spans, &situation.trusted_windows(), now);
-        if !situation.doubts().is_empty() {
-            // One of those that are in doubt may well be.
+        if !situation.doubts().is_empty() || situation.hidden().next().is_some() {
+            // One of those that are in doubt, or cannot be read, may well be.
             warnings.retain(|warning| *warning != Warning::NothingInForce);
         }
         warnings.extend(misspelt(situation));
@@ -335,7 +335,7 @@ fn misspelt(situation: &Situation) -> Vec<Warning> {
 /// What speaks against the versions that have labels, and against where the labels are.
 fn disorder(situation: &Situation) -> Vec<Warning> {
     let versions = situation.snapshot.versions.iter();
-    let labelled = versions.filter(|version| !version.stages.is_empty());
+    let labelled = versions.filter(|version| version.has_a_label_of_aws());
     let unfit = labelled.filter_map(|version| {
         let problem = match situation.standing(version) {
             // Its label is taken from it in time.

@@ -5,7 +5,7 @@ use checkpoint::key::instant_text;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::aws::{AwsService, Operator, boto3, create, make_current, stage};
+use crate::aws::{AwsService, Operator, boto3, create, make_current, promote, stage};
 use crate::rollover::{NEW, OLD, is, key, labels, secret, service, step};
 use crate::status::{arguments, next};
 use crate::support::key_with;
@@ -225,8 +225,7 @@ async fn two_versions_of_one_name_are_found_without_any_service() {
             .lines()
             .find(|line| line.starts_with("next: "))
             .unwrap();
-        assert!(next.contains(&format!("rollover {name} ")), "{next}");
-        assert!(next.ends_with(" --server http://127.0.0.1:50051"), "{next}");
+        assert!(next.contains("the same again with --server URL"), "{next}");
     }
     assert_eq!(labels(&secret), before);
 }
@@ -380,6 +379,55 @@ async fn a_next_key_that_leaves_a_gap_is_put_by_hand() {
     night.signs_with(OLD).await;
     let shown = night.must("status", &["--check"]).await;
     assert!(!shown.contains("gap: no key"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_key_for_some_weeks_is_put_over_the_promoted_next_one() {
+    let mut night = Night::begin("astray-weeks").await;
+    night.follow().await;
+    let promoted = labels(&night.secret);
+    let id = night.put(&key("somebodys-key", -1, 5), "AWSPENDING");
+    promote(&night.secret, &id);
+    night.service.refresh().await.unwrap();
+    assert_eq!(night.follow().await, ["rollover repair"]);
+    let mut expected = promoted;
+    expected.push(is("somebodys-key", &[]));
+    assert_eq!(
+        labels(&night.secret),
+        expected,
+        "none that can be used is lost"
+    );
+}
+
+#[tokio::test]
+async fn nobody_says_which_of_two_is_right_where_one_has_lost_its_label() {
+    let (secret, operator) = (secret("astray-two"), Operator::new().await);
+    let edited = with_another_end(&key(OLD, -335, 30));
+    for content in [edited.as_str(), "{}"] {
+        let put =
+            json!({ "SecretId": secret, "SecretString": content, "VersionStages": ["AWSCURRENT"] });
+        boto3("put_secret_value", put);
+    }
+    let shown = operator
+        .refused(&step("repair", &secret, &["--without-asking"]))
+        .await;
+    assert!(
+        shown.contains("only the services know which is right"),
+        "{shown}"
+    );
+    let shown = operator.must(&step("status", &secret, &[])).await;
+    assert!(
+        shown.contains("may be refused by the services, which were not asked"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn a_version_with_a_label_of_somebodys_own_is_no_warning() {
+    let mut night = Night::begin("astray-own").await;
+    night.follow().await;
+    night.put("a note", "backup-note");
+    night.must("status", &["--check"]).await;
 }
 
 #[tokio::test]

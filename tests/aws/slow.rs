@@ -17,6 +17,7 @@ mod leaks;
 mod live;
 mod rollover;
 mod status;
+mod strangers;
 mod words;
 
 use testing::{aws, proxy, support, wait};

@@ -48,6 +48,7 @@ fn stored(key_id: &str, from: &str, until: &str, stages: &[StagingLabel]) -> Sto
             endorsement: None,
             oddities: Default::default(),
         }),
+        hidden: false,
     }
 }
 

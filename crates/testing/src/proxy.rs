@@ -28,7 +28,7 @@ pub enum Mode {
     LeastPrivilege,
     /// An answer with this status and error code.
     Error(u16, &'static str),
-    /// This is what AWS says to requests for this action, or of this label, or to all (""): a status, a code and a message. The others
+    /// This is what AWS says to requests for this action, of this label or version, or to all (""): a status, a code and a message. The others
     /// go through.
     Says(&'static str, u16, &'static str, &'static str),
     /// No answer at all.
@@ -142,14 +142,17 @@ async fn answer(inner: Inner, request: Request) -> Response {
     inner.asked.lock().unwrap().push(action.clone());
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1024 * 1024).await.unwrap();
-    let stage = serde_json::from_slice::<serde_json::Value>(&body).unwrap()["VersionStage"].clone();
+    let asked = serde_json::from_slice::<serde_json::Value>(&body).unwrap();
+    let (stage, version) = (&asked["VersionStage"], &asked["VersionId"]);
     let forward = async || forward(&inner, &head, &body).await;
     let mode = *inner.mode.lock().unwrap();
     let denied = mode == Mode::LeastPrivilege && action != "GetSecretValue";
     match mode {
         _ if denied => error(400, "AccessDeniedException"),
         Mode::Error(status, code) => error(status, code),
-        Mode::Says(to, status, code, message) if to.is_empty() || to == action || stage == to => {
+        Mode::Says(to, status, code, message)
+            if to.is_empty() || to == action || stage == to || version == to =>
+        {
             refusal(status, code, message)
         }
         Mode::Silent => std::future::pending().await,

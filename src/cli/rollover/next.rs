@@ -7,9 +7,6 @@ use super::SecretArgs;
 use crate::cli::again;
 use crate::rollover::Next;
 
-/// Where a service is that was started as the documentation has it.
-const DEFAULT_SERVER: &str = "http://127.0.0.1:50051";
-
 impl SecretArgs {
     /// The line for a person.
     pub(super) fn whole(&self, next: &Next) -> String {
@@ -18,14 +15,9 @@ impl SecretArgs {
             Next::Later(_, then) => next.to_string().replace(then.as_str(), &self.command(then)),
             Next::Nothing(_) | Next::See(_) => next.to_string(),
             Next::ForReal => format!("{}{}", profile(), again::command(&["--dry-run"], &[])),
+            // An address that nobody has told may be anybody's.
             Next::Ask => {
-                let server = std::env::var("CHECKPOINT_SIGNER_SERVER");
-                let server = server.unwrap_or_else(|_| DEFAULT_SERVER.into());
-                format!(
-                    "{}{}",
-                    profile(),
-                    again::command(&["--without-asking"], &[("--server", &server)])
-                )
+                "the same again with --server URL, of each service, or with --record".into()
             }
         }
     }

@@ -4,7 +4,7 @@
 
 mod world;
 
-use checkpoint::key::{KeyId, StagingLabel, ValidityWindow, instant_text};
+use checkpoint::key::{KeyId, KeyVersion, StagingLabel, ValidityWindow, instant_text};
 use checkpoint_signer::rollover::{Next, Overrides, Proposal, Situation, Staging, StepRefusal};
 use chrono::{Datelike, TimeDelta};
 use rand::rngs::SmallRng;
@@ -181,7 +181,7 @@ impl World {
         );
         let year = self.now.year();
         let next = at(&format!("{}-01-01", year + 1));
-        match chance.random_range(0..7) {
+        match chance.random_range(0..8) {
             0 => None,
             1 => Some(key),
             2 => Some(Document::new(key.private, &version.key_id, other.unwrap())),
@@ -189,6 +189,12 @@ impl World {
             4 => {
                 let renamed = name(&format!("renamed-{}", self.made));
                 Some(Document::new(key.private, &renamed, version.window))
+            }
+            // For some weeks.
+            6 => {
+                let from = self.now - TimeDelta::days(1);
+                let weeks = ValidityWindow::new(from, from + TimeDelta::days(25)).unwrap();
+                Some(self.new_key(&name(&format!("short-{}", self.made)), weeks))
             }
             // A month is missing, or forty years.
             5 => {
@@ -252,6 +258,24 @@ impl World {
                 return Err(format!("a gap is left before {window}"));
             }
             covered = covered.max(window.until());
+        }
+        let there = |key: &&KeyVersion| {
+            let held = self
+                .versions
+                .iter()
+                .filter_map(|version| version.content.as_ref());
+            let mut held = held.map(|document| &document.stored.version);
+            held.any(|version| version == *key)
+        };
+        let usable = self
+            .known
+            .values()
+            .filter(|key| key.window.contains(self.now) && !self.revoked.contains(&key.key_id));
+        if let Some(lost) = usable
+            .filter(there)
+            .find(|key| key.window.until() > covered)
+        {
+            return Err(format!("{} is lost: it could sign for longer", lost.key_id));
         }
         match self.faults {
             0 => Ok(()),

@@ -208,6 +208,7 @@ impl World {
                     Some(key) => Ok(key.stored.clone()),
                     None => Err("private_key: is missing".into()),
                 },
+                hidden: false,
             })
             .collect();
         versions.sort_by(|a, b| a.id.cmp(&b.id));
