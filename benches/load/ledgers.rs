@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use checkpoint_signer::wire::proto::Checkpoint;
+use chrono::Utc;
 
 /// As many as Amply may have, each signed once a day.
 pub const LEDGERS: u64 = 3000;
@@ -55,8 +56,9 @@ impl Ledgers {
         Checkpoint {
             checkpoint_id: checkpoint_id(entry_count),
             ledger_id,
+            // Never earlier than the last one of its ledger, which is as old as the fill.
             timestamp: Some(prost_types::Timestamp {
-                seconds: 1_736_985_599,
+                seconds: Utc::now().timestamp(),
                 nanos: 0,
             }),
             cumulative_hash: format!("sha256:{entry_count:064x}"),

@@ -64,6 +64,8 @@ fn main() {
     let urls: Vec<&str> = servers.map(|server| server.url.as_str()).collect();
     let unloaded = unloaded(&urls, settings.duration(), &mut yardsticks);
     drop(other);
+    let refused: u64 = unloaded.iter().map(|measured| measured.refused).sum();
+    assert_eq!(refused, 0, "a refusal takes another time than a signature");
     yardsticks.around_load();
     let loaded = loaded(&settings, &runtime, &place, &started.server);
     yardsticks.around_load();

