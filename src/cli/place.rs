@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, again};
 use crate::record::Record;
 use crate::record::postgres::DatabaseAddress;
 #[cfg(feature = "postgres")]
@@ -218,7 +218,9 @@ impl RecordPlace {
     /// For a command that is shown: what was given, unless that has a password.
     pub(super) fn flag(&self) -> String {
         match self {
-            Self::Sqlite(_) | Self::Secret(_) => format!("--record {self}"),
+            Self::Sqlite(_) | Self::Secret(_) => {
+                format!("--record {}", again::word(&self.to_string()))
+            }
             Self::Postgres(_) | Self::Host(..) => "--record PLACE".into(),
         }
     }

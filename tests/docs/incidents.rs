@@ -31,6 +31,18 @@ fn the_key_has_leaked() {
 }
 
 #[test]
+fn the_whole_secret_has_leaked() {
+    let mut story = Story::section(PAGE, "The whole secret has leaked");
+    story.installation.has_the_next_key();
+    story.up_to("rollover status");
+    let refused = story.installation.ledger.asks("org_1", 4, 400);
+    assert!(refused.text.contains("KEY_"), "{}", refused.text);
+    story.tell_the_rest();
+    let signed = story.installation.ledger.signs("org_1", 4);
+    assert_eq!(kid(&signed), format!("{KEY}b"));
+}
+
+#[test]
 fn a_wrong_checkpoint_was_signed() {
     let mut story = Story::section(PAGE, "A wrong checkpoint was signed");
     let wrong = story.installation.ledger.asks("org_1", 4, 12_345);
