@@ -12,6 +12,7 @@ use serde_json::json;
 use super::place::{Environment, RecordPlace};
 use super::server::ServersArgs;
 use super::{Failure, Format, FormatArg, PROGRAM, print, print_json};
+use crate::client::Servers;
 use crate::clock::Clock;
 use crate::rollover::{
     Overrides, Rollover, RolloverError, SecretStore, Services as _, StepReport, StoreError,
@@ -181,15 +182,17 @@ impl SecretArgs {
         let store = SecretStore::new(&secret).await;
         let services = self.servers.named();
         // The record is for when no service tells.
-        let told = services.ask(false).await;
-        let told = told.iter().any(|replica| replica.listing.is_ok());
+        let record = match &self.record {
+            Some(place) if !is_told(&services).await => Some(place),
+            _ => None,
+        };
         let rollover = Rollover::new(store, Clock::system(), Box::new(services), dry_run);
-        match &self.record {
-            Some(place) if !told => {
+        match record {
+            Some(place) => {
                 let keyring = recorded_keys(place).await;
                 rollover.with_record(format!("--record {place}"), keyring)
             }
-            _ => rollover,
+            None => rollover,
         }
     }
 
@@ -336,6 +339,12 @@ impl RolloverStatus {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a service answers.
+async fn is_told(services: &Servers) -> bool {
+    let replicas = services.ask(false).await;
+    replicas.iter().any(|replica| replica.listing.is_ok())
 }
 
 /// The keys on record, or why they cannot be read.

@@ -7,9 +7,9 @@ use super::{
 };
 use checkpoint::key::{KeyId, StagingLabel};
 
-/// What a step comes to that takes a label away.
+/// What a step comes to that takes labels away, or puts them where they belong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Removal {
+pub struct Relabelling {
     /// What was found, a sentence each.
     pub told: Vec<String>,
     /// The changes, in their order.
@@ -21,9 +21,9 @@ impl Situation {
     ///
     /// # Errors
     /// [`StepRefusal`] when it may still sign, or a service does not have its public half.
-    pub fn retiring(&self, key_id: Option<&KeyId>) -> Result<Removal, StepRefusal> {
+    pub fn retiring(&self, key_id: Option<&KeyId>) -> Result<Relabelling, StepRefusal> {
         self.check_order()?;
-        let mut removal = Removal::default();
+        let mut removal = Relabelling::default();
         let Some(previous) = self.snapshot.previous() else {
             let told = "no key is AWSPREVIOUS: there is nothing to retire";
             removal.told.push(told.into());
@@ -57,8 +57,8 @@ impl Situation {
     ///
     /// # Errors
     /// [`StepRefusal`] when another one is staged than the operator named.
-    pub fn abortion(&self, key_id: Option<&KeyId>) -> Result<Removal, StepRefusal> {
-        let mut removal = Removal::default();
+    pub fn abortion(&self, key_id: Option<&KeyId>) -> Result<Relabelling, StepRefusal> {
+        let mut removal = Relabelling::default();
         let Some(staged) = self.snapshot.staged() else {
             removal.told.push("nothing is staged".into());
             return Ok(removal);
@@ -79,12 +79,12 @@ impl Rollover {
     pub async fn retire(&self, key_id: Option<&KeyId>) -> Result<StepReport, RolloverError> {
         let mut situation = self.look().await?;
         let removal = situation.retiring(key_id);
-        let report = self.remove(&mut situation, removal).await;
+        let report = self.relabel(&mut situation, removal).await;
         let mut report = report.map_err(|error| error.in_situation(&situation))?;
         if !self.dry_run {
             // A fault of theirs may have gone with the label.
-            self.services.ask(!report.calls.is_empty()).await;
-            report.next = self.next_of(situation).await;
+            let after = self.ask_again(situation, !report.calls.is_empty());
+            report.next = after.await.next();
         }
         Ok(report)
     }
@@ -98,7 +98,7 @@ impl Rollover {
         let staged = situation.snapshot.staged();
         let staged = staged.map(|version| (version.id.clone(), version.name().to_owned()));
         let removal = situation.abortion(key_id);
-        let report = self.remove(&mut situation, removal).await;
+        let report = self.relabel(&mut situation, removal).await;
         let mut report = report.map_err(|error| error.in_situation(&situation))?;
         if let Some((id, name)) = staged
             && situation
@@ -122,27 +122,28 @@ impl Rollover {
     pub async fn repair(&self) -> Result<StepReport, RolloverError> {
         let mut situation = self.look().await?;
         let mending = situation.mending();
-        let report = self.remove(&mut situation, mending).await;
+        let report = self.relabel(&mut situation, mending).await;
         let mut report = report.map_err(|error| error.in_situation(&situation))?;
         if !self.dry_run {
             // They read it now and not within minutes.
-            let told = self.services.ask(!report.calls.is_empty()).await;
+            let after = self.ask_again(situation, !report.calls.is_empty());
+            let after = after.await;
             let says = |replica: &Replica| {
                 let signs = replica.listing.as_ref().ok().and(replica.signs_with())?;
                 Some(format!("{} signs with {signs}", replica.url))
             };
-            report.told.extend(told.iter().filter_map(says));
-            report.next = self.next_of(situation).await;
+            report.told.extend(after.replicas.iter().filter_map(says));
+            report.next = after.next();
         }
         Ok(report)
     }
 
-    async fn remove(
+    async fn relabel(
         &self,
         situation: &mut Situation,
-        decided: Result<Removal, StepRefusal>,
+        decided: Result<Relabelling, StepRefusal>,
     ) -> Result<StepReport, RolloverError> {
-        let Removal { told, changes } = decided?;
+        let Relabelling { told, changes } = decided?;
         let mut report = StepReport {
             told,
             next: match changes.is_empty() {

@@ -35,13 +35,12 @@ use checkpoint::keyring::Keyring;
 pub use change::LabelChange;
 pub use checkpoint::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
-pub use ending::Removal;
+pub use ending::Relabelling;
 pub use lambda::{RotationEvent, RotationStep};
 pub use next::Next;
 pub use promote::Promotion;
 pub use proposal::{Overrides, Proposal};
 pub use refusal::StepRefusal;
-pub use repair::Repair;
 pub use replicas::{Services, Waiting};
 pub use situation::Situation;
 pub use snapshot::{ListedKey, Replica, ServedKeys, Snapshot, StoredKey, StoredVersion};
@@ -214,40 +213,40 @@ impl Rollover {
     }
 
     async fn look(&self) -> Result<Situation, RolloverError> {
-        let (snapshot, mut replicas) = tokio::join!(self.store.read(), self.ask());
+        let (snapshot, replicas) = tokio::join!(self.store.read(), self.ask(false));
         let snapshot = snapshot?;
-        for replica in &mut replicas {
-            replica.distrust_a_stranger(&snapshot);
-        }
         Ok(Situation {
+            replicas: believed(replicas, &snapshot),
             snapshot,
-            replicas,
             now: self.clock.now(),
             without_asking: self.without_asking,
         })
     }
 
-    /// What the services say now, and the record.
-    async fn ask(&self) -> Vec<Replica> {
-        let mut replicas = self.services.ask(false).await;
+    /// What the services say now, and the record; `refresh` has the services read the secret first.
+    async fn ask(&self, refresh: bool) -> Vec<Replica> {
+        let mut replicas = self.services.ask(refresh).await;
         replicas.extend(self.record.clone());
         replicas
     }
 
-    /// What comes next after a change that the services have had the time to read.
-    async fn next_of(&self, situation: Situation) -> Next {
-        let mut replicas = self.ask().await;
-        for replica in &mut replicas {
-            replica.distrust_a_stranger(&situation.snapshot);
-        }
-        let now = self.clock.now();
-        let after = Situation {
-            replicas,
-            now,
+    /// The same secret, with what is said of it now.
+    async fn ask_again(&self, situation: Situation, refresh: bool) -> Situation {
+        let replicas = self.ask(refresh).await;
+        Situation {
+            replicas: believed(replicas, &situation.snapshot),
+            now: self.clock.now(),
             ..situation
-        };
-        after.next()
+        }
     }
+}
+
+/// Those who were asked, without what strangers say.
+fn believed(mut replicas: Vec<Replica>, snapshot: &Snapshot) -> Vec<Replica> {
+    for replica in &mut replicas {
+        replica.distrust_a_stranger(snapshot);
+    }
+    replicas
 }
 
 /// Who takes a step is the function of the Lambda, or the user of the shell; CloudTrail knows the role.

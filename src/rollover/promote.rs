@@ -144,7 +144,7 @@ impl Rollover {
         let listed = self.await_services(&promoted, patience, waiting, &mut report);
         let listed = listed.await;
         listed.map_err(|error| error.in_situation(&situation))?;
-        report.next = self.next_of(situation).await;
+        report.next = self.ask_again(situation, false).await.next();
         Ok(report)
     }
 

@@ -5,18 +5,9 @@ use chrono::{DateTime, Utc};
 
 use super::change::LabelChange;
 use super::snapshot::{Snapshot, StoredKey, StoredVersion};
-use super::{Removal, Situation, StepRefusal};
+use super::{Relabelling, Situation, StepRefusal};
 use checkpoint::key::{StagingLabel, instant_text};
 use checkpoint::signing::NotOpen;
-
-/// What brings a secret back in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repair {
-    /// What is wrong, and what comes in its place, a sentence each.
-    pub told: Vec<String>,
-    /// The changes, in their order.
-    pub changes: Vec<LabelChange>,
-}
 
 /// Where the two labels belong.
 struct Target<'a> {
@@ -58,7 +49,7 @@ impl Pair<'_> {
 
 impl Situation {
     /// What has to be repaired; none where the labels are right, or no label can mend it, so that a new key is needed.
-    pub fn repair(&self) -> Option<Repair> {
+    pub fn repair(&self) -> Option<Relabelling> {
         if !self.doubts().is_empty() || self.hidden().next().is_some() {
             return None;
         }
@@ -89,33 +80,30 @@ impl Situation {
             return None;
         }
         let told = self.told(&snapshot);
-        Some(Repair { told, changes })
+        Some(Relabelling { told, changes })
     }
 
     /// Decides what a repair comes to.
     ///
     /// # Errors
     /// [`StepRefusal`] when nobody could be asked what the services have.
-    pub fn mending(&self) -> Result<Removal, StepRefusal> {
+    pub fn mending(&self) -> Result<Relabelling, StepRefusal> {
         self.check_hidden()?;
         let doubts = self.doubts();
         let repair = self.repair();
         if !doubts.is_empty() || (repair.is_some() && !self.may_repair()) {
             let told = repair.map(|repair| repair.told).unwrap_or_default();
-            let doubts = doubts.into_iter().chain(told).collect();
-            let problems = self.unanswered();
-            return Err(StepRefusal::InDoubt { doubts, problems });
+            return Err(self.in_doubt(doubts.into_iter().chain(told).collect()));
         }
-        let nothing = || Removal {
+        Ok(repair.unwrap_or_else(|| Relabelling {
             told: vec!["the labels are where they belong: there is nothing to repair".into()],
             changes: Vec::new(),
-        };
-        Ok(
-            repair.map_or_else(nothing, |Repair { told, changes }| Removal {
-                told,
-                changes,
-            }),
-        )
+        }))
+    }
+
+    fn in_doubt(&self, doubts: Vec<String>) -> StepRefusal {
+        let problems = self.unanswered();
+        StepRefusal::InDoubt { doubts, problems }
     }
 
     /// Whether it is known what the services have, or the operator does not want it asked.
@@ -131,8 +119,7 @@ impl Situation {
         self.check_hidden()?;
         let doubts = self.doubts();
         if !doubts.is_empty() {
-            let problems = self.unanswered();
-            return Err(StepRefusal::InDoubt { doubts, problems });
+            return Err(self.in_doubt(doubts));
         }
         match self.repair() {
             None => Ok(()),

@@ -154,10 +154,7 @@ impl Rollover {
         let (document, version) = made.await.map_err(|_| RolloverError::Ended)??;
         if proposal.endorsed {
             // It may have been revoked while the new key was made.
-            let asked = Situation {
-                replicas: self.ask().await,
-                ..situation.clone()
-            };
+            let asked = self.ask_again(situation.clone(), false).await;
             asked.check_endorser(&situation.must_have_current()?.key()?.version)?;
         }
         let put = self.store.put(token, label, document).await;
