@@ -54,7 +54,9 @@ fn tolerant(pem: &str) {
     let read = KeySecret::parse(&document.to_string(), None);
     match (&read, PrivateKey::from_pem(pem)) {
         (Ok(read), Ok(key)) => assert_eq!(&read.version().public_key, key.public_key()),
-        (Err(error), Ok(_)) if pem.trim_start().starts_with("-----BEGIN ") => panic!("the strict reader takes it: {error}"),
+        (Err(error), Ok(_)) if pem.trim_start().starts_with("-----BEGIN ") => {
+            panic!("the strict reader takes it: {error}")
+        }
         _ => {}
     }
     match read {
