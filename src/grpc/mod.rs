@@ -104,11 +104,12 @@ pub async fn serve(
         .add_service(KeyServiceServer::new(keys::Keys(inner.clone())))
         .add_service(RecordServiceServer::new(record::Records(inner.clone())));
     let connections = transport::listen(listener, access, inner.shutdown.clone());
-    // A connection's window of 1 MiB, 20 streams that may be reset before they are looked at (CVE-2023-44487) and 20 s to answer a
+    // 20 streams that may be reset before they are looked at (CVE-2023-44487) and 20 s to answer a
     // ping are hyper's, h2's and tonic's own bounds.
     Server::builder()
         .layer(gate)
         .initial_stream_window_size(transport::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(transport::CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(transport::MAX_CALLS_PER_CONNECTION)
         .http2_max_header_list_size(transport::MAX_METADATA_READ_BYTES)
         .http2_keepalive_interval(Some(transport::PING_EVERY))

@@ -1,8 +1,10 @@
 //! The one table from refusals to gRPC statuses, as the contract has it.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use rand::RngExt as _;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -40,8 +42,9 @@ const MAX_FAULTS_BYTES: usize = 1200;
 /// What one of the two texts of a fault may take in it.
 const MAX_FAULT_BYTES: usize = 256;
 
-/// When a client may try again after the queue was full: by then the pool has done a good part of it.
-const RETRY_DELAY: Duration = Duration::from_millis(250);
+/// When a client may try again after the queue was full, in milliseconds: by then the pool has done a good part of it. Each is told
+/// another one, so that those who were refused together do not come back together.
+const RETRY_DELAY_MILLIS: RangeInclusive<u64> = 250..=1000;
 
 fn with_reason(reason: Reason, message: String, amend: impl FnOnce(&mut ErrorDetails)) -> Status {
     let (code, _) = reasons::of(reason);
@@ -53,6 +56,14 @@ fn with_reason(reason: Reason, message: String, amend: impl FnOnce(&mut ErrorDet
 
 fn plain(reason: Reason, message: String) -> Status {
     with_reason(reason, message, |_| {})
+}
+
+/// What is refused now, and need not be in a moment.
+fn try_again(reason: Reason, message: String) -> Status {
+    let delay = Duration::from_millis(rand::rng().random_range(RETRY_DELAY_MILLIS));
+    with_reason(reason, message, |details| {
+        details.set_retry_info(Some(delay));
+    })
 }
 
 fn violations(faults: &[FieldFault]) -> Vec<FieldViolation> {
@@ -147,25 +158,19 @@ pub(super) fn ledger_not_permitted(caller: &str, ledger_id: &LedgerId) -> Status
 /// The peer has more calls in flight than one may have.
 pub(super) fn too_many_calls(limit: usize) -> Status {
     let message = format!("{limit} calls of this client are in flight; expected no more at once");
-    with_reason(Reason::TooManyCalls, message, |details| {
-        details.set_retry_info(Some(RETRY_DELAY));
-    })
+    try_again(Reason::TooManyCalls, message)
 }
 
 /// Too many large requests are arriving.
 pub(super) fn too_much_at_once() -> Status {
     let message = "too many large requests are arriving at once; retry later".into();
-    with_reason(Reason::TooMuchAtOnce, message, |details| {
-        details.set_retry_info(Some(RETRY_DELAY));
-    })
+    try_again(Reason::TooMuchAtOnce, message)
 }
 
 /// Too many wait to read the record.
 pub(super) fn too_much_is_read() -> Status {
     let message = "too much of the record is read at once; retry later".into();
-    with_reason(Reason::TooMuchAtOnce, message, |details| {
-        details.set_retry_info(Some(RETRY_DELAY));
-    })
+    try_again(Reason::TooMuchAtOnce, message)
 }
 
 /// A stream that has gone on for too long.
@@ -178,6 +183,18 @@ pub(super) fn stream_too_long(limit: u64) -> Status {
 pub(super) fn too_slow(what: &str) -> Status {
     let message = format!("{what} took too long");
     plain(Reason::TooSlow, message)
+}
+
+/// A large message that has its part of the memory, and does not arrive.
+pub(super) fn arrives_too_slowly(patience: Duration) -> Status {
+    let problem = format!(
+        "did not arrive within {} s of when it was its turn; expected a faster network, or fewer large ones at once",
+        patience.as_secs()
+    );
+    let message = format!("message: {problem}");
+    with_reason(Reason::TooSlow, message, |details| {
+        details.set_bad_request(violations(&[FieldFault::new("message", problem)]));
+    })
 }
 
 /// The caller does not wait any longer.
@@ -263,9 +280,7 @@ pub(super) fn http_method_not_allowed(found: &str) -> Status {
 /// Too much of what was answered is unread.
 pub(super) fn too_much_unread() -> Status {
     let message = "too many large answers are unread; read them, and retry".into();
-    with_reason(Reason::TooMuchAtOnce, message, |details| {
-        details.set_retry_info(Some(RETRY_DELAY));
-    })
+    try_again(Reason::TooMuchAtOnce, message)
 }
 
 /// Gives a status that a library made, in the headers or trailers of an answer, the reason that it lacks.
@@ -282,6 +297,10 @@ pub(super) fn give_reason(headers: &mut HeaderMap) {
 /// The reason of a status that is told before a request to sign is read, so that nobody else has told of it.
 pub(super) fn unread(status: &Status) -> Option<Reason> {
     let reason = status.get_details_error_info()?.reason;
+    // Whatever else is too slow was read.
+    if reason == Reason::TooSlow.as_str() {
+        return status.get_details_bad_request().map(|_| Reason::TooSlow);
+    }
     UNREAD.into_iter().find(|unread| unread.as_str() == reason)
 }
 
@@ -328,9 +347,7 @@ impl From<Refusal> for Status {
         match refusal {
             Refusal::Invalid(invalid) => invalid_checkpoint(invalid),
             Refusal::Record(error) => error.into(),
-            Refusal::Overloaded(_) => with_reason(reason, message, |details| {
-                details.set_retry_info(Some(RETRY_DELAY));
-            }),
+            Refusal::Overloaded(_) => try_again(reason, message),
             Refusal::Rule(violation) => with_reason(reason, message, |details| {
                 if let Some(field) = violation.field() {
                     // The message begins with the field.

@@ -10,6 +10,7 @@
 
 mod archive;
 mod asked;
+mod at_once;
 mod cli;
 mod history;
 mod http;

@@ -13,7 +13,7 @@ use checkpoint_signer::wire::proto::SignCheckpointRequest;
 use prost::Message as _;
 
 const VERIFY: &str = "/amply.checkpoint.v1.VerificationService/VerifyCheckpoint";
-const SIGN: &str = "/amply.checkpoint.v1.SigningService/SignCheckpoint";
+pub(crate) const SIGN: &str = "/amply.checkpoint.v1.SigningService/SignCheckpoint";
 const LIST: &str = "/amply.checkpoint.v1.KeyService/ListKeys";
 const WATCH: &str = "/amply.checkpoint.v1.KeyService/WatchKeys";
 
@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// What came back: the status of HTTP, the code and the reason of gRPC.
 type Told = (u16, String, String);
 
-async fn connect(service: &TestService) -> SendRequest<Bytes> {
+pub(crate) async fn connect(service: &TestService) -> SendRequest<Bytes> {
     let address = service.grpc().replace("http://", "");
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (requests, connection) = h2::client::handshake(stream).await.unwrap();
@@ -31,7 +31,7 @@ async fn connect(service: &TestService) -> SendRequest<Bytes> {
     requests.ready().await.unwrap()
 }
 
-fn good(path: &str) -> http::request::Builder {
+pub(crate) fn good(path: &str) -> http::request::Builder {
     Request::post(format!("http://localhost{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -72,7 +72,7 @@ async fn answer(service: &TestService, request: http::request::Builder, body: &[
     (http, code, reason)
 }
 
-fn status_of(headers: &HeaderMap, trailers: Option<&HeaderMap>) -> (String, String) {
+pub(crate) fn status_of(headers: &HeaderMap, trailers: Option<&HeaderMap>) -> (String, String) {
     let status = Status::from_header_map(headers);
     let status = status.or_else(|| Status::from_header_map(trailers?));
     let status = status.expect("there is a grpc-status");
@@ -85,7 +85,7 @@ fn status_of(headers: &HeaderMap, trailers: Option<&HeaderMap>) -> (String, Stri
     }
 }
 
-fn framed(message: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[0], &length[..], message].concat()
 }

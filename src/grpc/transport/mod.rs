@@ -111,6 +111,9 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(super) const PING_EVERY: Duration = Duration::from_secs(60);
 
 /// What of a call's request may be on its way unread, in bytes. A client that pours checkpoints into a stream must be stopped by
-/// this before h2 counts too many small frames on the connection and ends it (its budget is half of the connection's window):
-/// some 600 frames of the smallest checkpoints, on each of five streams.
+/// this before h2 counts too many small frames on the connection and ends it (its budget is half of the connection's window).
 pub(super) const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+
+/// The same of all calls of a connection. Each may leave its own window unread while it waits for its part of the memory, and another one
+/// that has its part still arrives.
+pub(super) const CONNECTION_WINDOW_BYTES: u32 = MAX_CALLS_PER_CONNECTION * STREAM_WINDOW_BYTES;

@@ -379,7 +379,7 @@ impl HttpBody for RequestBody {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending if self.is_ending(cx) => return refuse(status::shutting_down()),
                 Poll::Pending if self.is_late(cx) => {
-                    return refuse(status::too_slow("the arrival of the message"));
+                    return refuse(status::arrives_too_slowly(MESSAGE_PATIENCE));
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => self.rest = data,
