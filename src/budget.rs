@@ -1,26 +1,42 @@
-//! Memory that clients may take together, and each of them alone: a part of it is held while something of theirs arrives, is
-//! worked on, or waits to be read.
+//! Memory that clients may take together: a part of it is held while something of theirs arrives, is worked on, or waits to be read.
+//!
+//! Nobody may hold more than is left then, as the buffers of a switch are shared (Choudhury and Hahne, "Dynamic queue length thresholds for
+//! shared-memory packet switches", 1998): one who is alone has half of it, and however many take all that they can, whoever comes next has
+//! as much as is left.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
-/// Shares that are remembered before those that nobody uses are forgotten.
-const SHARES_KEPT: usize = 256;
+/// Clients that are remembered before those that have nothing are forgotten.
+const CLIENTS_KEPT: usize = 256;
 
-/// So much for all, and a share of it for each by name.
+/// So much for all.
 pub(crate) struct Budget {
-    all: Arc<Semaphore>,
-    share_kib: usize,
-    shares: Mutex<HashMap<Arc<str>, Arc<Semaphore>>>,
+    state: Mutex<State>,
+    /// Something was given back.
+    freed: Notify,
+}
+
+struct State {
+    free: usize,
+    clients: HashMap<Arc<str>, Client>,
+}
+
+#[derive(Default)]
+struct Client {
+    held: usize,
+    /// Its own wait here one after the other, so that each that is given back wakes one of a client.
+    line: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A part of a budget, until it is dropped.
 pub(crate) struct Part {
-    _share: OwnedSemaphorePermit,
-    _all: OwnedSemaphorePermit,
+    budget: Arc<Budget>,
+    who: Arc<str>,
+    units: usize,
 }
 
 /// Bytes with their part.
@@ -42,76 +58,134 @@ impl Part {
     }
 }
 
-impl Budget {
-    /// In KiB. The share is what one may have of it.
-    pub(crate) fn new(all_kib: usize, share_kib: usize) -> Arc<Self> {
-        Arc::new(Self {
-            all: Arc::new(Semaphore::new(all_kib)),
-            share_kib,
-            shares: Mutex::default(),
-        })
-    }
-
-    /// Waits for a part. Who waits for its own share takes nobody's place.
-    pub(crate) async fn take(self: Arc<Self>, who: Arc<str>, bytes: usize) -> Option<Part> {
-        let kib = kib(bytes);
-        let share = self.share(&who).acquire_many_owned(kib).await.ok()?;
-        let all = Arc::clone(&self.all).acquire_many_owned(kib).await.ok()?;
-        Some(Part {
-            _share: share,
-            _all: all,
-        })
-    }
-
-    /// A part if there is one now.
-    pub(crate) fn try_take(&self, who: &Arc<str>, bytes: usize) -> Option<Part> {
-        let kib = kib(bytes);
-        let share = self.share(who).try_acquire_many_owned(kib).ok()?;
-        let all = Arc::clone(&self.all).try_acquire_many_owned(kib).ok()?;
-        Some(Part {
-            _share: share,
-            _all: all,
-        })
-    }
-
-    fn share(&self, who: &Arc<str>) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        if shares.len() >= SHARES_KEPT {
-            // A permit that is held, or waited for, holds its share.
-            shares.retain(|_, share| Arc::strong_count(share) > 1);
+impl Drop for Part {
+    fn drop(&mut self) {
+        let mut state = self.budget.state();
+        state.free += self.units;
+        if let Some(client) = state.clients.get_mut(&self.who) {
+            client.held -= self.units;
         }
-        let share = shares.entry(Arc::clone(who));
-        Arc::clone(share.or_insert_with(|| Arc::new(Semaphore::new(self.share_kib))))
+        drop(state);
+        self.budget.freed.notify_waiters();
     }
 }
 
-fn kib(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+impl Budget {
+    /// Of so many units (KiB, or places), of which nobody may have more than are left then.
+    pub(crate) fn new(units: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                free: units,
+                clients: HashMap::new(),
+            }),
+            freed: Notify::new(),
+        })
+    }
+
+    /// Waits for a part. Who waits takes nobody's place.
+    pub(crate) async fn take(self: Arc<Self>, who: Arc<str>, units: usize) -> Part {
+        let line = Arc::clone(&self.state().client(&who).line);
+        let _first = line.lock().await;
+        loop {
+            let mut freed = std::pin::pin!(self.freed.notified());
+            freed.as_mut().enable();
+            if let Some(part) = self.try_take(&who, units) {
+                return part;
+            }
+            freed.await;
+        }
+    }
+
+    /// A part if there is one now.
+    pub(crate) fn try_take(self: &Arc<Self>, who: &Arc<str>, units: usize) -> Option<Part> {
+        let mut state = self.state();
+        let left = state.free.checked_sub(units)?;
+        let client = state.client(who);
+        if client.held + units > left {
+            return None;
+        }
+        client.held += units;
+        state.free = left;
+        Some(Part {
+            budget: Arc::clone(self),
+            who: Arc::clone(who),
+            units,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn client(&mut self, who: &Arc<str>) -> &mut Client {
+        if self.clients.len() >= CLIENTS_KEPT && !self.clients.contains_key(who) {
+            // Who waits has the line.
+            let is_here = |client: &Client| client.held > 0 || Arc::strong_count(&client.line) > 1;
+            self.clients.retain(|_, client| is_here(client));
+        }
+        self.clients.entry(Arc::clone(who)).or_default()
+    }
+}
+
+/// In the units of a budget of memory.
+pub(crate) fn kib(bytes: usize) -> usize {
+    bytes.div_ceil(1024)
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::poll;
+
     use super::*;
 
-    #[test]
-    fn nobody_takes_more_than_a_share_and_all_together_no_more_than_all() {
-        let budget = Budget::new(10, 4);
-        let who = |n: usize| Arc::from(n.to_string());
-        let first = budget.try_take(&who(1), 4096);
-        assert!(first.is_some() && budget.try_take(&who(1), 1).is_none());
-        let second = budget.try_take(&who(2), 4000);
-        assert!(second.is_some() && budget.try_take(&who(3), 3000).is_none());
-        assert!(budget.try_take(&who(3), 2048).is_some());
-        drop(first);
-        assert!(budget.try_take(&who(1), 4096).is_some());
+    fn who(n: usize) -> Arc<str> {
+        Arc::from(n.to_string())
     }
 
     #[test]
-    fn shares_that_nobody_uses_are_forgotten() {
-        let budget = Budget::new(10, 4);
-        for n in 0..10 * SHARES_KEPT {
-            drop(budget.try_take(&Arc::from(n.to_string()), 1));
+    fn nobody_holds_more_than_is_left_so_that_something_is_left_for_everybody() {
+        let budget = Budget::new(64);
+        let greedy = |n: usize| {
+            let parts = std::iter::from_fn(|| budget.try_take(&who(n), 1));
+            parts.collect::<Vec<_>>()
+        };
+        let held: Vec<_> = (0..5).map(greedy).collect();
+        let counts: Vec<usize> = held.iter().map(Vec::len).collect();
+        assert_eq!(counts, [32, 16, 8, 4, 2]);
+        drop(held);
+        assert!(budget.try_take(&who(9), 32).is_some());
+        assert!(budget.try_take(&who(9), 33).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_goes_to_those_who_wait_in_their_order() {
+        let budget = Budget::new(8);
+        let first = budget.try_take(&who(1), 4).unwrap();
+        let mut second = Box::pin(Arc::clone(&budget).take(who(1), 3));
+        let mut third = Box::pin(Arc::clone(&budget).take(who(1), 1));
+        assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
+        drop(first);
+        let second = second.await;
+        assert!(poll!(&mut third).is_ready());
+        drop(second);
+        // Who gives up waiting keeps nobody from it.
+        let held = budget.try_take(&who(2), 4).unwrap();
+        let mut given_up = Box::pin(Arc::clone(&budget).take(who(2), 4));
+        let mut after = Box::pin(Arc::clone(&budget).take(who(2), 2));
+        assert!(poll!(&mut given_up).is_pending() && poll!(&mut after).is_pending());
+        drop(given_up);
+        drop(held);
+        after.await;
+    }
+
+    #[test]
+    fn clients_that_have_nothing_are_forgotten() {
+        let budget = Budget::new(10);
+        for n in 0..10 * CLIENTS_KEPT {
+            drop(budget.try_take(&who(n), 1));
         }
-        assert!(budget.shares.lock().unwrap().len() <= SHARES_KEPT);
+        assert!(budget.state().clients.len() <= CLIENTS_KEPT);
     }
 }

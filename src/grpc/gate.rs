@@ -15,18 +15,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{Request, Response};
+use tonic::codegen::http::{HeaderName, HeaderValue, Request, Response, Uri};
 use tower::{Layer, Service};
 
-use super::access::{Access, Caller, Judge, Lasts, Rpc, Runs};
+use super::access::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs};
 use super::transport::{
     AnswerBudget, Belongings, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending, HANDLER_PATIENCE,
-    LargeMessages, MAX_CALLS_PER_PEER, MessageBudget, RequestBody, ResponseBody, WaitingAnswers,
+    LargeMessages, MAX_CALLS, MAX_CALLS_PER_PEER, MessageBudget, Place, RequestBody, ResponseBody,
+    STREAMS, WaitingAnswers,
 };
 use super::{protocol, status};
 use crate::aside::Turn;
 use crate::audit::Asked;
-use crate::counts::{Counts, Slot};
+use crate::budget::{Budget, Part};
+use crate::counts::Counts;
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
 use checkpoint::reason::Reason;
@@ -70,6 +72,8 @@ impl Call {
 pub(super) struct GateLayer {
     access: Access,
     calls: Arc<Counts>,
+    /// Of all clients.
+    all_calls: Arc<Budget>,
     kept: Arc<Counts>,
     room: MessageBudget,
     unread: AnswerBudget,
@@ -92,6 +96,7 @@ impl GateLayer {
             metrics,
             shutdown,
             calls: Counts::up_to(MAX_CALLS_PER_PEER),
+            all_calls: Budget::new(MAX_CALLS),
             kept: Counts::up_to(CALLS_KEPT_PER_CONNECTION),
             room: MessageBudget::default(),
             unread: AnswerBudget::of_all(),
@@ -137,7 +142,15 @@ where
         let context = CallContext::of(request.headers());
         let admitted = protocol::check(&request)
             .and_then(|until| Ok((until, self.gate.admit(&request, &context)?)));
-        let (until, (call, answers, place)) = match admitted {
+        let (
+            until,
+            Admitted {
+                call,
+                answers,
+                place,
+                stream,
+            },
+        ) = match admitted {
             Ok(admitted) => admitted,
             Err(unfit) => {
                 let mut answer = unfit.into_answer();
@@ -154,14 +167,16 @@ where
                 true => self.gate.unread_signatures.clone(),
                 false => self.gate.unread.clone(),
             },
-            connection: Arc::clone(peer.connection()),
+            peer: Arc::clone(peer.counted_as()),
             ending: ending(&call.judge, until),
             spans: call.spans.clone(),
             load: Arc::clone(&call.load),
             _place: place,
+            _stream: stream,
         };
         let shutdown = (rpc.lasts == Lasts::Open).then_some(shutdown);
         let room = (self.gate.room.clone(), Arc::clone(peer.counted_as()));
+        forget_head(&mut request, rpc.path);
         request.extensions_mut().insert(call);
         let load = Arc::clone(&of.load);
         let request =
@@ -170,7 +185,7 @@ where
         let signs = rpc.signs().then(|| judge.clone());
         let answering = answer(
             spans.within(|| self.inner.call(request)),
-            (rpc.lasts == Lasts::Once).then(|| (of.unread.clone(), Arc::clone(&of.connection))),
+            (rpc.lasts == Lasts::Once).then(|| (of.unread.clone(), Arc::clone(&of.peer))),
         );
         let answering = spans.around(answering);
         let answered: Answering<S::Error> = match rpc.runs {
@@ -201,6 +216,28 @@ where
             Ok(Response::from_parts(head, body))
         })
     }
+}
+
+/// Keeps of a head what the transport looks at, in memory of its own: the rest was judged, and would be held for as long as the call goes on.
+fn forget_head(request: &mut Request<Body>, path: &'static str) {
+    let head = std::mem::take(request.headers_mut());
+    let kept = KEPT.into_iter().filter_map(|name| {
+        let value = HeaderValue::from_bytes(head.get(name)?.as_bytes()).ok()?;
+        Some((HeaderName::from_static(name), value))
+    });
+    request.headers_mut().extend(kept);
+    *request.uri_mut() = Uri::from_static(path);
+}
+
+/// See [`forget_head`].
+const KEPT: [&str; 4] = ["content-type", "te", "grpc-timeout", "grpc-accept-encoding"];
+
+/// A call that may be made, and what it holds until it is over.
+struct Admitted {
+    call: Call,
+    answers: Arc<WaitingAnswers>,
+    place: Place,
+    stream: Option<Part>,
 }
 
 /// An answer, with what was made of its body already.
@@ -282,19 +319,22 @@ impl GateLayer {
         }
     }
 
-    fn admit(
-        &self,
-        request: &Request<Body>,
-        context: &CallContext,
-    ) -> Result<(Call, Arc<WaitingAnswers>, Slot), Status> {
+    fn admit(&self, request: &Request<Body>, context: &CallContext) -> Result<Admitted, Status> {
         let judge = self.judge(request, context)?;
         let caller = judge.judge()?;
-        let place = self.calls.take(judge.peer.counted_as());
-        let place = place.or_else(|| self.kept.take(judge.peer.connection()));
-        let place = place.ok_or_else(|| {
+        let turned_away = |status| {
             self.metrics.turned_away(Reason::TooManyCalls);
-            status::too_many_calls(MAX_CALLS_PER_PEER)
-        })?;
+            status
+        };
+        let place = self.place(&judge.peer);
+        let place = place.ok_or_else(|| turned_away(status::too_many_calls(MAX_CALLS_PER_PEER)))?;
+        let stream = match judge.rpc.takes.many() {
+            true => {
+                let stream = self.room.stream(judge.peer.counted_as());
+                Some(stream.ok_or_else(|| turned_away(status::too_many_streams(STREAMS)))?)
+            }
+            false => None,
+        };
         let answers = request.extensions().get::<ConnectInfo>();
         let answers = answers.map(|connection| Arc::clone(&connection.answers));
         let path = request.uri().path();
@@ -306,6 +346,21 @@ impl GateLayer {
             load: Arc::default(),
         };
         let answers = answers.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
-        Ok((call, answers, place))
+        Ok(Admitted {
+            call,
+            answers,
+            place,
+            stream,
+        })
+    }
+
+    /// A place for one more call of this peer.
+    fn place(&self, peer: &Peer) -> Option<Place> {
+        let of_peer = self.calls.take(peer.counted_as());
+        let of_all = self.all_calls.try_take(peer.counted_as(), 1);
+        match of_peer.zip(of_all) {
+            Some((of_peer, of_all)) => Some((of_peer, Some(of_all))),
+            None => Some((self.kept.take(peer.connection())?, None)),
+        }
     }
 }

@@ -104,12 +104,13 @@ pub async fn serve(
         .add_service(KeyServiceServer::new(keys::Keys(inner.clone())))
         .add_service(RecordServiceServer::new(record::Records(inner.clone())));
     let connections = transport::listen(listener, access, inner.shutdown.clone());
-    // 20 streams that may be reset before they are looked at (CVE-2023-44487) and 20 s to answer a
-    // ping are hyper's, h2's and tonic's own bounds.
+    // The 20 s to answer a ping are tonic's own bound. Calls that are called off before they are looked at (CVE-2023-44487) are no
+    // more than there may be at once: a client whose patience ends while the service stands still calls off all that it has.
     Server::builder()
         .layer(gate)
         .initial_stream_window_size(transport::STREAM_WINDOW_BYTES)
         .initial_connection_window_size(transport::CONNECTION_WINDOW_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(transport::MAX_CALLS_PER_CONNECTION as usize))
         .max_concurrent_streams(transport::MAX_CALLS_PER_CONNECTION)
         .http2_max_header_list_size(transport::MAX_METADATA_READ_BYTES)
         .http2_keepalive_interval(Some(transport::PING_EVERY))

@@ -161,6 +161,14 @@ pub(super) fn too_many_calls(limit: usize) -> Status {
     try_again(Reason::TooManyCalls, message)
 }
 
+/// The peer has too many streams of requests.
+pub(super) fn too_many_streams(limit: usize) -> Status {
+    let message = format!(
+        "too many streams of requests are open: no client has more than are left of {limit}; expected fewer at once"
+    );
+    try_again(Reason::TooManyCalls, message)
+}
+
 /// Too many large requests are arriving.
 pub(super) fn too_much_at_once() -> Status {
     let message = "too many large requests are arriving at once; retry later".into();

@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use crate::budget::{Budget, Part};
+use crate::budget::{Budget, Part, kib};
 use checkpoint::checkpoint::MAX_PAYLOAD_BYTES;
 use checkpoint::fault::{FieldFault, excerpt};
 use checkpoint::reason::Reason;
@@ -32,19 +32,18 @@ const WEIGHT: usize = 16;
 /// for nobody.
 const LARGE_BODY_BYTES: usize = 16 * 1024;
 
-/// What all large bodies may take together, in KiB: four of the largest.
+/// What all large bodies may take together, in KiB: four of the largest. Behind a load balancer, all come from one address, which has at
+/// most half of it.
 const BODIES_KIB: usize = 34 * 1024;
 
-/// What those of one address may take: three of the largest. Behind a load balancer, it is everybody's.
-const BODIES_SHARE_KIB: usize = 26 * 1024;
-
-/// How long a large body waits for its part.
+/// How long a large body, or a large answer, waits for its part.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An answer of more bytes than this needs a part of the budget of answers until the network has taken it.
 const LARGE_ANSWER_BYTES: usize = 16 * 1024;
 
-/// What all large answers that were not taken yet may have together, in KiB: some fifteen of the largest pages.
+/// What all large answers that were not taken yet may have together, in KiB: some fifteen of the largest pages, and half of them for one
+/// address.
 const ANSWERS_KIB: usize = 24 * 1024;
 
 /// Largest head of a request, in bytes: the longest path and query are below 1 KiB.
@@ -70,8 +69,8 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            bodies: Budget::new(BODIES_KIB, BODIES_SHARE_KIB),
-            answers: Budget::new(ANSWERS_KIB, ANSWERS_KIB),
+            bodies: Budget::new(BODIES_KIB),
+            answers: Budget::new(ANSWERS_KIB),
         }
     }
 }
@@ -94,13 +93,15 @@ impl Limits {
             _ if bytes > MAX_BODY_BYTES => return Err(too_large()),
             _ => {}
         }
-        let asker = asker.map_or_else(|| Arc::from(""), |asker| asker.0);
-        let part = Arc::clone(&self.bodies).take(asker, bytes * WEIGHT);
-        match tokio::time::timeout(BUDGET_PATIENCE, part).await {
-            Ok(Some(part)) => Ok(Some(part)),
-            _ => Err(Problem::overloaded()),
-        }
+        part(&self.bodies, asker, bytes * WEIGHT).await.map(Some)
     }
+}
+
+async fn part(budget: &Arc<Budget>, asker: Option<Asker>, bytes: usize) -> Result<Part, Problem> {
+    let asker = asker.map_or_else(|| Arc::from(""), |asker| asker.0);
+    let part = Arc::clone(budget).take(asker, kib(bytes));
+    let part = tokio::time::timeout(BUDGET_PATIENCE, part).await;
+    part.map_err(|_| Problem::overloaded())
 }
 
 /// The body is larger than any checkpoint.
@@ -181,6 +182,7 @@ pub(super) async fn bound_answers(
     request: Request,
     next: Next,
 ) -> Response {
+    let asker = request.extensions().get::<Asker>().cloned();
     let (head, body) = next.run(request).await.into_parts();
     // It is in memory already, in one piece.
     let Ok(bytes) = to_bytes(body, usize::MAX).await else {
@@ -189,8 +191,8 @@ pub(super) async fn bound_answers(
     if bytes.len() <= LARGE_ANSWER_BYTES {
         return Response::from_parts(head, Body::from(bytes));
     }
-    match limits.answers.try_take(&Arc::from(""), bytes.len()) {
-        Some(part) => Response::from_parts(head, Body::from(part.held_by(bytes))),
-        None => Problem::overloaded().into_response(),
+    match part(&limits.answers, asker, bytes.len()).await {
+        Ok(part) => Response::from_parts(head, Body::from(part.held_by(bytes))),
+        Err(problem) => problem.into_response(),
     }
 }

@@ -152,9 +152,10 @@ impl Attacker {
         let (mut let_in, mut held) = (0, Vec::new());
         for _ in 0..calls {
             requests = requests.ready().await.ok()?;
-            let path = "/amply.checkpoint.v1.VerificationService/VerifyCheckpoints";
+            let path = "/amply.checkpoint.v1.KeyService/WatchKeys";
             let request = self.request(path).body(()).unwrap();
-            let (answer, sent) = requests.send_request(request, false).ok()?;
+            let (answer, mut sent) = requests.send_request(request, false).ok()?;
+            sent.send_data(Bytes::from_static(&[0; 5]), true).ok()?;
             let answer = answer.await.ok()?;
             let_in += usize::from(!answer.headers().contains_key("grpc-status"));
             held.push((answer, sent));

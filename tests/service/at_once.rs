@@ -34,7 +34,7 @@ async fn what_waits_for_its_part_keeps_no_other_call_of_its_connection_waiting()
     let begun = [&announced[..], &vec![b'x'; MORE_THAN_A_WINDOW]].concat();
     let mut answers = FuturesUnordered::new();
     let mut streams = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..30 {
         let head = good(SIGN).body(()).unwrap();
         let (answer, mut stream) = requests.send_request(head, false).unwrap();
         stream.send_data(Bytes::from(begun.clone()), false).unwrap();

@@ -86,7 +86,7 @@ fn pathological_json() -> Vec<String> {
     vec![list(r#"{"":0}"#), list("[]"), list(r#""a""#), flat, within]
 }
 
-fn framed(message: &[u8]) -> Bytes {
+pub(crate) fn framed(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[0], &length[..], message].concat().into()
 }
@@ -290,7 +290,7 @@ fn leave_the_rest() {
     rustix::process::setpriority_process(None, 15).unwrap();
 }
 
-fn memory_kib(pid: u32) -> u64 {
+pub(crate) fn memory_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let mut lines = status.lines();
     let line = lines.find(|line| line.starts_with("VmHWM:")).unwrap();

@@ -18,5 +18,6 @@ mod node;
 mod page;
 mod pins;
 mod recipe;
+mod unread;
 
 use testing::{client, cluster, publication, python, starter, support};

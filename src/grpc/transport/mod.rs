@@ -9,25 +9,36 @@
 //! connection by what they are told here.
 
 mod connection;
+mod large;
 mod listen;
 mod request;
 mod response;
 
 pub(super) use connection::{ConnectInfo, Connection};
+pub(super) use large::{LargeMessages, MessageBudget};
 pub(super) use listen::listen;
-pub(super) use request::{LargeMessages, MessageBudget, RequestBody};
-pub(super) use response::{AnswerBudget, Belongings, Ending, ResponseBody, WaitingAnswers};
+pub(super) use request::RequestBody;
+pub(super) use response::{AnswerBudget, Belongings, Ending, Place, ResponseBody, WaitingAnswers};
 
 use std::time::Duration;
 
-/// A message of more bytes than this is large, and needs a part of the budget. Those below, as ordinary checkpoints are, need to wait for
+/// A message of more bytes than this is large, and needs room to arrive. Those below, as ordinary checkpoints are, need to wait for
 /// nobody: the calls that a peer may have bound them.
 const LARGE_BYTES: usize = 8 * 1024;
+
+/// What all large messages that arrive, or are there and wait, may take together, in KiB.
+const ARRIVING_KIB: usize = 48 * 1024;
+
+/// Calls that wait for room for a large message, with what HTTP/2 lets them leave unread.
+const WAITING: usize = 64;
+
+/// Streams of requests that may be open. What is unread of each may be as much, for as long as its client reads no answers.
+pub(super) const STREAMS: usize = 64;
 
 /// What a large message may take for each of its bytes until it is answered: itself, its content in memory, its payload, its answer.
 const WEIGHT: usize = 4;
 
-/// What all large messages may take together, in KiB: three of the largest.
+/// What all large messages that are worked on may take together, in KiB: three of the largest.
 const BUDGET_KIB: usize = 36 * 1024;
 
 /// Large messages that are read at once: decoded, 32,000 objects of one member each take 25 MiB, and as much again while a checkpoint
@@ -38,11 +49,11 @@ const LARGE_AT_ONCE: usize = 1;
 /// does ten other things, seconds. Were it over before the reading is, others would be decoded meanwhile.
 const READING_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What those of one peer may take: one of the largest.
-const BUDGET_SHARE_KIB: usize = 16 * 1024;
-
-/// How long a large message waits for its part.
+/// How long a large message waits for room, and then for its part.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same in a stream, which ends with it.
+const STREAM_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long it may take to arrive then: 150 kB/s for the largest.
 const MESSAGE_PATIENCE: Duration = Duration::from_secs(20);
@@ -54,11 +65,11 @@ const LARGE_ANSWER_BYTES: usize = 16 * 1024;
 /// What all large answers that were not taken yet may have together, in KiB: eight of the largest.
 const ANSWERS_KIB: usize = 28 * 1024;
 
-/// What those to who sign may have, beside that: ten of the largest.
-const SIGNATURES_KIB: usize = 16 * 1024;
+/// What those to who sign may have, beside that: fifteen of the largest.
+const SIGNATURES_KIB: usize = 24 * 1024;
 
-/// What those on one connection may have: a page of 3.5 MiB, and another meanwhile.
-const ANSWERS_SHARE_KIB: usize = 8 * 1024;
+/// How long an answer waits for its part.
+const UNREAD_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Largest metadata of a call in bytes, names and values and 32 for each (RFC 9113, section 6.5.2).
 pub(super) const MAX_METADATA_BYTES: usize = 16 * 1024;
@@ -72,7 +83,10 @@ pub(super) const MAX_CALLS_PER_CONNECTION: u32 = 128;
 /// Calls at once of one peer, whatever its connections. One ledger service may fill the queue of signatures.
 pub(super) const MAX_CALLS_PER_PEER: usize = 2048;
 
-/// Calls that each connection may have also when its peer has as many as it may: without certificates, all clients of one address are one
+/// Calls at once of all peers.
+pub(super) const MAX_CALLS: usize = 8192;
+
+/// Calls that each connection may have also when its peer, or all of them, have as many as they may: without certificates, all clients of one address are one
 /// peer, and none of them keeps the others out.
 pub(super) const CALLS_KEPT_PER_CONNECTION: usize = 8;
 

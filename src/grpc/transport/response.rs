@@ -18,10 +18,10 @@ use tonic::codegen::http::HeaderMap;
 
 use super::super::status;
 use super::{
-    ANSWER_PATIENCE, ANSWERS_KIB, ANSWERS_SHARE_KIB, LARGE_ANSWER_BYTES, LargeMessages,
-    SIGNATURES_KIB,
+    ANSWER_PATIENCE, ANSWERS_KIB, LARGE_ANSWER_BYTES, LargeMessages, SIGNATURES_KIB,
+    UNREAD_PATIENCE,
 };
-use crate::budget::{Budget, Part};
+use crate::budget::{Budget, Part, kib};
 use crate::counts::Slot;
 use crate::telemetry::call::CallSpans;
 use crate::telemetry::trace;
@@ -71,21 +71,22 @@ pub(in crate::grpc) struct AnswerBudget(Arc<Budget>);
 impl AnswerBudget {
     /// Answers to all but who sign.
     pub(in crate::grpc) fn of_all() -> Self {
-        Self(Budget::new(ANSWERS_KIB, ANSWERS_SHARE_KIB))
+        Self(Budget::new(ANSWERS_KIB))
     }
 
     /// Answers to who sign.
     pub(in crate::grpc) fn of_signatures() -> Self {
-        Self(Budget::new(SIGNATURES_KIB, ANSWERS_SHARE_KIB))
+        Self(Budget::new(SIGNATURES_KIB))
     }
 
-    /// The only message of an answer, made now, so that what waits is its bytes and not what it is made of.
+    /// The only message of an answer, made now, so that what waits is its bytes and not what it is made of. It waits for its part when
+    /// others were not taken yet.
     ///
     /// # Errors
-    /// There is no room for it.
+    /// There is no room for it for long.
     pub(in crate::grpc) async fn make(
         &self,
-        connection: &Arc<str>,
+        peer: &Arc<str>,
         body: &mut Body,
     ) -> Result<Option<Frame<Bytes>>, Status> {
         let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
@@ -94,8 +95,9 @@ impl AnswerBudget {
         };
         match frame.into_data() {
             Ok(bytes) if bytes.len() > LARGE_ANSWER_BYTES => {
-                let part = self.0.try_take(connection, bytes.len());
-                let part = part.ok_or_else(status::too_much_unread)?;
+                let part = Arc::clone(&self.0).take(Arc::clone(peer), kib(bytes.len()));
+                let part = tokio::time::timeout(UNREAD_PATIENCE, part).await;
+                let part = part.map_err(|_| status::too_much_unread())?;
                 Ok(Some(Frame::data(part.held_by(bytes))))
             }
             Ok(bytes) => Ok(Some(Frame::data(bytes))),
@@ -104,18 +106,23 @@ impl AnswerBudget {
     }
 }
 
+/// The place of a call among those of its client or its connection, and among all.
+pub(in crate::grpc) type Place = (Slot, Option<Part>);
+
 /// What an answer belongs to, and what ends with it.
 pub(in crate::grpc) struct Belongings {
     pub(in crate::grpc) answers: Arc<WaitingAnswers>,
     pub(in crate::grpc) unread: AnswerBudget,
-    pub(in crate::grpc) connection: Arc<str>,
+    pub(in crate::grpc) peer: Arc<str>,
     pub(in crate::grpc) ending: Option<Ending>,
     pub(in crate::grpc) spans: CallSpans,
     pub(in crate::grpc) load: Arc<LargeMessages>,
-    pub(in crate::grpc) _place: Slot,
+    pub(in crate::grpc) _place: Place,
+    /// Of a stream of requests.
+    pub(in crate::grpc) _stream: Option<Part>,
 }
 
-type Coming = Pin<Box<dyn Future<Output = Option<Part>> + Send>>;
+type Coming = Pin<Box<dyn Future<Output = Part> + Send>>;
 
 /// The body of an answer. Its call ends with it, and the call's spans.
 pub(in crate::grpc) struct ResponseBody {
@@ -161,8 +168,7 @@ impl ResponseBody {
                 let part = ready!(part.as_mut().poll(cx));
                 let bytes = std::mem::take(bytes);
                 self.waiting = None;
-                let part = part.ok_or_else(status::too_much_unread);
-                return Poll::Ready(Some(part.map(|part| Frame::data(part.held_by(bytes)))));
+                return Poll::Ready(Some(Ok(Frame::data(part.held_by(bytes)))));
             }
             let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
             let Some(Ok(frame)) = polled else {
@@ -171,7 +177,7 @@ impl ResponseBody {
             match frame.into_data() {
                 Ok(bytes) if bytes.len() > LARGE_ANSWER_BYTES => {
                     let budget = Arc::clone(&self.of.unread.0);
-                    let part = budget.take(Arc::clone(&self.of.connection), bytes.len());
+                    let part = budget.take(Arc::clone(&self.of.peer), kib(bytes.len()));
                     self.waiting = Some((bytes, Box::pin(part)));
                 }
                 Ok(bytes) => return Poll::Ready(Some(Ok(self.begin(bytes)))),
@@ -275,11 +281,12 @@ mod tests {
         let of = Belongings {
             answers: Arc::default(),
             unread: AnswerBudget::of_signatures(),
-            connection: Arc::from("peer"),
+            peer: Arc::from("peer"),
+            _stream: None,
             ending: None,
             spans: context.spans("call", |_| Span::none()),
             load: Arc::default(),
-            _place: Counts::up_to(1).take(&Arc::from("peer")).unwrap(),
+            _place: (Counts::up_to(1).take(&Arc::from("peer")).unwrap(), None),
         };
         let first = Frame::data(message.clone());
         ResponseBody::new(Some(first), Body::empty(), of)

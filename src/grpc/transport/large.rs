@@ -1,0 +1,175 @@
+//! What large messages may take, all together, and what a call holds of it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{ARRIVING_KIB, BUDGET_KIB, LARGE_AT_ONCE, READING_PATIENCE, STREAMS, WAITING, WEIGHT};
+use crate::budget::{Budget, Part, kib};
+
+/// What all large messages may take.
+#[derive(Clone)]
+pub(in crate::grpc) struct MessageBudget {
+    arriving: Arc<Budget>,
+    /// Places of those who wait for room to arrive, by calls.
+    waiting: Arc<Budget>,
+    /// Places of streams of requests.
+    streams: Arc<Budget>,
+    parts: Arc<Budget>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for MessageBudget {
+    fn default() -> Self {
+        Self {
+            arriving: Budget::new(ARRIVING_KIB),
+            waiting: Budget::new(WAITING),
+            streams: Budget::new(STREAMS),
+            parts: Budget::new(BUDGET_KIB),
+            turns: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+        }
+    }
+}
+
+impl MessageBudget {
+    /// The place of a stream of requests, if there is one.
+    pub(in crate::grpc) fn stream(&self, peer: &Arc<str>) -> Option<Part> {
+        self.streams.try_take(peer, 1)
+    }
+
+    /// What is needed, when it is there. None when too many wait for room already; a stream has its place.
+    pub(super) async fn give(self, needs: Needs, peer: Arc<str>, is_stream: bool) -> Option<Given> {
+        match needs {
+            Needs::Room(length) => {
+                let units = kib(length);
+                if let Some(room) = self.arriving.try_take(&peer, units) {
+                    return Some(Given::Room(room));
+                }
+                let _waits = match is_stream {
+                    true => None,
+                    false => Some(self.waiting.try_take(&peer, 1)?),
+                };
+                Some(Given::Room(self.arriving.take(peer, units).await))
+            }
+            Needs::Part(length) => {
+                let part = self.parts.take(peer, kib(length * WEIGHT)).await;
+                Some(Given::Part(part))
+            }
+            Needs::Turn => self.turns.acquire_owned().await.ok().map(Given::Turn),
+        }
+    }
+}
+
+/// What a large message waits for, with its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Room(usize),
+    Part(usize),
+    Turn,
+}
+
+/// What it was given.
+pub(super) enum Given {
+    Room(Part),
+    Part(Part),
+    Turn(OwnedSemaphorePermit),
+}
+
+/// What has become of the turn of the newest large message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There is none, or whoever was given the message has it.
+    Elsewhere,
+    /// It is this message's, which has gone on, and is being decoded: nobody asks for more before that is over.
+    Decoding(u64),
+}
+
+/// A large message that arrives, in one piece.
+pub(super) struct Large {
+    pub(super) length: usize,
+    bytes: Vec<u8>,
+    pub(super) room: Option<Part>,
+    /// It is there, and waits for what it needs to go on.
+    pub(super) is_whole: bool,
+}
+
+impl Large {
+    pub(super) fn new(length: usize) -> Self {
+        Self {
+            length,
+            bytes: Vec::new(),
+            room: None,
+            is_whole: false,
+        }
+    }
+
+    /// Takes what came. All of its memory is taken at once: it has room, and none of it moves.
+    pub(super) fn arrives(&mut self, bytes: &[u8]) {
+        if self.bytes.capacity() == 0 {
+            // One more, of its prefix.
+            self.bytes.reserve_exact(self.length + 1);
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.bytes.into()
+    }
+}
+
+/// What a call's large messages hold, by their places in the stream.
+#[derive(Default)]
+pub(in crate::grpc) struct LargeMessages {
+    parts: Mutex<VecDeque<(u64, Arc<Part>)>>,
+    turns: Mutex<VecDeque<(u64, OwnedSemaphorePermit)>>,
+}
+
+impl LargeMessages {
+    /// The part of the message at this place, counted from 1, for whatever is made of it.
+    pub(in crate::grpc) fn take_part(&self, place: u64) -> Option<Arc<Part>> {
+        taken(&self.parts, place)
+    }
+
+    /// The same, which the call holds until it is over as well.
+    pub(in crate::grpc) fn part_of(&self, place: u64) -> Option<Arc<Part>> {
+        let part = self.take_part(place)?;
+        hold(&self.parts, place, Arc::clone(&part));
+        Some(part)
+    }
+
+    pub(super) fn take_part_of(&self, place: u64, part: Part) {
+        hold(&self.parts, place, Arc::new(part));
+    }
+
+    /// Gives the turn back by itself when nobody does, however that came about.
+    pub(super) fn take_turn(self: &Arc<Self>, place: u64, turn: OwnedSemaphorePermit) {
+        hold(&self.turns, place, turn);
+        let load = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(READING_PATIENCE).await;
+            if let Some(load) = load.upgrade() {
+                load.is_read(place);
+            }
+        });
+    }
+
+    /// Nothing is made of the message at this place any more: a checkpoint was, or it is refused.
+    pub(in crate::grpc) fn is_read(&self, place: u64) {
+        drop(taken(&self.turns, place));
+    }
+}
+
+fn hold<T>(held: &Mutex<VecDeque<(u64, T)>>, place: u64, what: T) {
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    held.push_back((place, what));
+}
+
+fn taken<T>(held: &Mutex<VecDeque<(u64, T)>>, place: u64) -> Option<T> {
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    match held.front() {
+        Some((first, _)) if *first <= place => held.pop_front().map(|(_, what)| what),
+        _ => None,
+    }
+}

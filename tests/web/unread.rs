@@ -1,0 +1,270 @@
+//! Clients that leave much unread, or have much left unread, from addresses of their own: what they take is bounded, and others go on.
+
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use checkpoint_signer::record::sqlite::SqliteRecord;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use checkpoint_signer::wire::proto::{Checkpoint, SignCheckpointRequest};
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
+use http::Request;
+use prost::Message as _;
+use prost_types::{Struct, Value};
+use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::attack::{framed, memory_kib};
+use crate::cluster::Replica;
+use crate::support::{checkpoint, key_with, write_keys};
+
+/// The promise.
+const MOST_MEMORY_KIB: u64 = 256 * 1024;
+
+/// Every wait ends here.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const SIGN: &str = "/amply.checkpoint.v1.SigningService/SignCheckpoint";
+
+async fn start() -> (TempDir, Replica) {
+    let folder = TempDir::new().unwrap();
+    let record = folder.path().join("record.sqlite");
+    SqliteRecord::init(&record).unwrap();
+    let key = key_with("key", "2020-01-01", "2120-01-01", 0);
+    write_keys(folder.path(), &key);
+    let place = format!("sqlite:{}", record.display());
+    let service = Replica::start_with(folder.path(), &place, &[]).await;
+    (folder, service)
+}
+
+/// A connection from an address of the client's own: without certificates, that is who it is.
+async fn connect(service: &Replica, client: u8) -> TcpStream {
+    let address: SocketAddr = service.url().replace("http://", "").parse().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 2, client], 0).into()).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// HTTP/2, with windows of this size for what the server sends.
+async fn speak(service: &Replica, client: u8, window: u32) -> SendRequest<Bytes> {
+    let stream = connect(service, client).await;
+    let mut builder = h2::client::Builder::new();
+    let spoken = builder.initial_window_size(window).handshake(stream).await;
+    let (requests, connection) = spoken.unwrap();
+    tokio::spawn(connection);
+    requests.ready().await.unwrap()
+}
+
+fn begin(requests: &mut SendRequest<Bytes>, path: &str) -> (ResponseFuture, SendStream<Bytes>) {
+    let request = Request::post(format!("http://localhost{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    requests
+        .send_request(request.body(()).unwrap(), false)
+        .unwrap()
+}
+
+fn large(name: &str) -> SignCheckpointRequest {
+    let mut large: Checkpoint = checkpoint("chk_1", 1, "a");
+    large.ledger_id = name.into();
+    large.additional_members = Some(Struct {
+        fields: [("a".to_owned(), Value::from("x".repeat(450_000)))].into(),
+    });
+    SignCheckpointRequest {
+        checkpoint: Some(large),
+        ..Default::default()
+    }
+}
+
+/// Another client has large checkpoints signed, one after the other.
+async fn good(service: &Replica) {
+    let mut signing = SigningServiceClient::new(service.channel());
+    for n in 0..5 {
+        let signed = signing.sign_checkpoint(large(&format!("good-{n}")));
+        let signed = tokio::time::timeout(PATIENCE, signed).await;
+        let signed = signed.expect("a large checkpoint of another client is answered");
+        signed.unwrap_or_else(|status| panic!("checkpoint {n}: {status}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_read_no_answer_keep_nobody_from_having_large_checkpoints_signed() {
+    let (_folder, service) = start().await;
+    let mut held = Vec::new();
+    for client in 1..=3 {
+        let mut requests = speak(&service, client, 0).await;
+        for _ in 0..20 {
+            let (answer, mut stream) = begin(&mut requests, SIGN);
+            let message = framed(&large(&format!("held-{client}")).encode_to_vec());
+            stream.send_data(message, true).unwrap();
+            held.push((answer, stream));
+        }
+    }
+    // Those of each whose head has come are answered, and unread.
+    for (answer, _) in held.iter_mut().step_by(20) {
+        tokio::time::timeout(PATIENCE, answer)
+            .await
+            .expect("an answer begins")
+            .unwrap();
+    }
+    good(&service).await;
+    service.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_send_slowly_keep_nobody_from_having_large_checkpoints_signed() {
+    let (_folder, service) = start().await;
+    let mut held = Vec::new();
+    for client in 1..=3 {
+        let mut requests = speak(&service, client, 65_535).await;
+        for _ in 0..30 {
+            let (answer, mut stream) = begin(&mut requests, SIGN);
+            let announced = [&[0][..], &500_000_u32.to_be_bytes(), &[10; 1000]].concat();
+            stream.send_data(announced.into(), false).unwrap();
+            held.push((answer, stream));
+        }
+    }
+    good(&service).await;
+    service.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_client_has_so_many_streams_of_requests_and_leaves_some_to_others() {
+    let (_folder, service) = start().await;
+    let mut held = Vec::new();
+    for (client, streams) in [(1, 33), (2, 17)] {
+        let mut requests = speak(&service, client, 65_535).await;
+        let mut let_in = 0;
+        for _ in 0..streams {
+            let path = "/amply.checkpoint.v1.SigningService/SignCheckpoints";
+            let (answer, stream) = begin(&mut requests, path);
+            let answer = tokio::time::timeout(PATIENCE, answer).await;
+            let answer = answer.expect("a stream is let in or refused").unwrap();
+            let_in += usize::from(!answer.headers().contains_key("grpc-status"));
+            held.push(stream);
+        }
+        assert_eq!(let_in, streams - 1, "client {client}");
+    }
+    service.kill().await;
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Headers that are written out (RFC 7541, section 6.2.2).
+fn headers(stream: u32, more: usize) -> Vec<u8> {
+    let mut block = Vec::new();
+    let mut add = |name: &str, value: &str| {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend_from_slice(text.as_bytes());
+        }
+    };
+    add(":method", "POST");
+    add(":scheme", "http");
+    add(":path", SIGN);
+    add(":authority", "localhost");
+    add("content-type", "application/grpc");
+    add("te", "trailers");
+    (0..more).for_each(|n| add(&format!("x{n}"), ""));
+    frame(1, 4, stream, &block)
+}
+
+/// Streams on one connection, of which each announces a large message.
+const ANNOUNCED: u32 = 120;
+
+/// What one connection sends until it is told to go away: each frame of 256 bytes, which h2 counts as an ordinary one, stands behind one that nobody
+/// knows, and would keep all that was read beside it.
+fn small_frames_among_others(mut stream: std::net::TcpStream) -> usize {
+    let begun = [&[0][..], &500_000_u32.to_be_bytes(), &[10; 30]].concat();
+    let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    hello.extend(frame(4, 0, 0, &[]));
+    for id in (1..2 * ANNOUNCED).step_by(2) {
+        hello.extend(headers(id, 0));
+        hello.extend(frame(0, 0, id, &begun));
+    }
+    if stream.write_all(&hello).is_err() {
+        return 0;
+    }
+    stream.set_nonblocking(false).unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(1)))
+        .unwrap();
+    let (unknown, mut told) = (frame(0x7f, 0, 0, &[b'z'; 4096]), [0; 16_384]);
+    for count in 0..3000 {
+        let id = 1 + 2 * (30 + u32::try_from(count).unwrap() % (ANNOUNCED - 30));
+        let small = frame(0, 0, id, &[b'y'; 256]);
+        if stream.write_all(&[&unknown[..], &small].concat()).is_err() {
+            return count;
+        }
+        if count % 64 == 0 {
+            let _ = stream.read(&mut told);
+        }
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    3000
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_that_nobody_reads_take_little_memory() {
+    let (_folder, service) = start().await;
+    let mut threads = Vec::new();
+    for client in 1..=16 {
+        for _ in 0..4 {
+            let stream = connect(&service, client).await.into_std().unwrap();
+            stream.set_nonblocking(false).unwrap();
+            threads.push(std::thread::spawn(|| small_frames_among_others(stream)));
+        }
+    }
+    let sent = tokio::task::spawn_blocking(|| threads.into_iter().map(|one| one.join().unwrap()));
+    let sent: usize = sent.await.unwrap().sum();
+    let memory = memory_kib(service.id());
+    println!("{sent} frames; {memory} KiB");
+    assert!(sent > 64, "the attack takes place");
+    assert!(memory < MOST_MEMORY_KIB, "it took {memory} KiB");
+    service.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_are_left_open_with_much_metadata_or_a_full_window_take_little_memory() {
+    let (_folder, service) = start().await;
+    let mut held = Vec::new();
+    for client in 1..=16 {
+        for _ in 0..16 {
+            let mut stream = connect(&service, client).await.into_std().unwrap();
+            stream.set_nonblocking(false).unwrap();
+            stream
+                .set_write_timeout(Some(Duration::from_secs(2)))
+                .unwrap();
+            let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+            said.extend(frame(4, 0, 0, &[]));
+            for id in (1..200).step_by(2) {
+                said.extend(headers(id, 300));
+                let begun = [&[0][..], &500_000_u32.to_be_bytes(), &[10; 16_000]].concat();
+                said.extend(frame(0, 0, id, &begun));
+            }
+            // It may be told to go away before all is said.
+            let _ = stream.write_all(&said);
+            held.push(stream);
+        }
+    }
+    let small = SignCheckpointRequest {
+        checkpoint: Some(checkpoint("chk_1", 1, "a")),
+        ..Default::default()
+    };
+    let mut signing = SigningServiceClient::new(service.channel());
+    signing.sign_checkpoint(small).await.unwrap();
+    let memory = memory_kib(service.id());
+    println!("{memory} KiB");
+    assert!(memory < MOST_MEMORY_KIB, "it took {memory} KiB");
+    service.kill().await;
+}
