@@ -92,14 +92,16 @@ struct Unendorsed {
 
 #[derive(Args)]
 pub(super) struct Stage {
-    /// The new name, in place of the next one (amply-checkpoint-key-2025 is followed by -2026)
+    /// The new name, in place of the next one (amply-checkpoint-key-2025 is followed by -2026; the very first one has the last year in
+    /// which it signs)
     #[arg(long, env = "CHECKPOINT_SIGNER_KEY_ID")]
     key_id: Option<KeyId>,
     /// First instant at which it may sign: a date (midnight UTC) or an RFC 3339 instant; without it, the end of the
-    /// current window
+    /// current window, and today for the very first key
     #[arg(long, env = "CHECKPOINT_SIGNER_VALID_FROM", value_parser = parse_instant)]
     valid_from: Option<DateTime<Utc>>,
-    /// First instant at which it may no longer sign; without it, the window is as long as the current one
+    /// First instant at which it may no longer sign; without it, the window is as long as the current one, and where that ends at a
+    /// new year, the next one; the very first key ends at the first new year that is more than 60 days away
     #[arg(long, env = "CHECKPOINT_SIGNER_VALID_UNTIL", value_parser = parse_instant)]
     valid_until: Option<DateTime<Utc>>,
     /// Bits of the modulus, 2048 to 8192; without it, those of the current key, and 3072 at least

@@ -1,6 +1,11 @@
 //! The four steps of a rotation function of Secrets Manager (AWS, "Rotation by Lambda function"): the same code as
 //! the operator's steps, under the token that Secrets Manager gives.
+//!
+//! A rotation ends well where AWSPENDING is on no version, or on the one that is AWSCURRENT; where it stays on another one, no later
+//! rotation begins (AWS, RotateSecret): the same one is tried again, under the same token. So each step looks at what is there, and not
+//! at whose work it is: what the operator has done by hand is done, and what failed before is gone on with, or replaced.
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::change::LabelChange;
@@ -9,7 +14,11 @@ use super::{
     Rollover, RolloverError, Situation, StepRefusal, StepReport, StoredVersion, check_staged,
     checks, replicas,
 };
-use checkpoint::key::StagingLabel;
+use checkpoint::key::{KeyVersion, StagingLabel, covered_until, instant_text};
+use checkpoint::signing::NotOpen;
+
+/// The time between two rotations: what is covered for longer is for a later one.
+const BETWEEN_ROTATIONS: TimeDelta = TimeDelta::days(365);
 
 /// What Secrets Manager sends.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,71 +46,126 @@ pub enum RotationStep {
     FinishSecret,
 }
 
+/// What is left of a rotation.
+enum Left<'a> {
+    /// Nothing: why.
+    Nothing(String),
+    /// All: the rotation's version holds nothing yet.
+    All,
+    /// A key is staged: by this rotation, by one that failed, or by hand.
+    Staged(&'a StoredVersion),
+}
+
+impl Situation {
+    /// What is left; `stages` are the labels of the rotation's version.
+    fn left(&self, token: &str, stages: Option<&[StagingLabel]>) -> Result<Left<'_>, StepRefusal> {
+        if stages.is_some_and(|stages| stages.contains(&StagingLabel::Current)) {
+            return Ok(Left::Nothing(format!(
+                "version {token} is AWSCURRENT already"
+            )));
+        }
+        self.check_order()?;
+        if let Some(why) = self.rotated_already() {
+            return Ok(Left::Nothing(why));
+        }
+        let staged = self.snapshot.staged();
+        if let Some(staged) = staged.filter(|staged| !staged.is_empty()) {
+            return Ok(Left::Staged(staged));
+        }
+        match stages {
+            Some(stages) if stages.contains(&StagingLabel::Pending) => Ok(Left::All),
+            Some(_) => Err(StepRefusal::NotPending(token.into())),
+            None => Err(StepRefusal::UnknownToken(
+                self.snapshot.secret.clone(),
+                token.into(),
+            )),
+        }
+    }
+
+    /// That no key is to be made now, and why: the next one is promoted, or the one in force signs beyond the next rotation.
+    fn rotated_already(&self) -> Option<String> {
+        let (_, current) = self.current()?;
+        let (key_id, window) = (&current.version.key_id, current.version.window);
+        let covered = covered_until(&self.trusted_windows(), self.now)?;
+        let until = instant_text(covered);
+        if window.check(self.now) == Err(NotOpen::NotYet) && covered >= window.until() {
+            return Some(format!(
+                "{key_id} is AWSCURRENT already, and opens at {}: signing goes on until {until}",
+                instant_text(window.from())
+            ));
+        }
+        (covered > self.now + BETWEEN_ROTATIONS).then(|| {
+            format!("{key_id} signs until {until}: the next key is for the next yearly rotation")
+        })
+    }
+}
+
 impl Rollover {
-    /// Does one step of a rotation. A step that was done already is done.
+    /// Does one step of a rotation. A step that was done already, also by hand, is done.
     ///
     /// # Errors
-    /// [`RolloverError`] when the secret is not to be rotated, the token is not that of a staged version, or the step
-    /// is refused or fails.
+    /// [`RolloverError`] when the secret is not to be rotated, nothing is staged and the token is not that of a rotation, or the
+    /// step is refused or fails.
     pub async fn rotate(
         &self,
         step: RotationStep,
         token: &str,
     ) -> Result<StepReport, RolloverError> {
         let described = self.store.describe().await?;
-        let secret = || self.store.secret().to_owned();
         if !described.rotation_enabled {
-            return Err(StepRefusal::RotationOff(secret()).into());
+            return Err(StepRefusal::RotationOff(self.store.secret().into()).into());
         }
-        let stages = described.stages.get(token);
-        let stages = stages.ok_or_else(|| StepRefusal::UnknownToken(secret(), token.into()))?;
+        let situation = self.look().await?;
+        let stages = described.stages.get(token).map(Vec::as_slice);
+        let left = situation.left(token, stages)?;
         let mut report = StepReport::default();
-        if stages.contains(&StagingLabel::Current) {
-            report
-                .told
-                .push(format!("version {token} is AWSCURRENT already"));
-            return Ok(report);
-        }
-        if !stages.contains(&StagingLabel::Pending) {
-            return Err(StepRefusal::NotPending(token.into()).into());
-        }
-        match step {
-            RotationStep::CreateSecret => self.create(token, report).await,
-            RotationStep::SetSecret => {
-                report
-                    .told
-                    .push("nothing to set: the services read the secret".into());
+        match (step, left) {
+            (RotationStep::FinishSecret, Left::Nothing(why)) => {
+                report.told.push(why);
+                self.end(situation, token, report).await
+            }
+            (_, Left::Nothing(why)) => {
+                report.told.push(why);
                 Ok(report)
             }
-            RotationStep::TestSecret => {
-                self.check(&mut report).await?;
+            (RotationStep::CreateSecret, Left::All) => self.create(&situation, token, report).await,
+            (RotationStep::CreateSecret, Left::Staged(staged)) => {
+                self.go_on(&situation, staged, report).await
+            }
+            (RotationStep::SetSecret, _) => {
+                let told = "nothing to set: the services read the secret";
+                report.told.push(told.into());
                 Ok(report)
             }
-            RotationStep::FinishSecret => self.finish(token, report).await,
+            // So Secrets Manager tries the function when the schedule is made (AWS, RotateSecret, RotateImmediately).
+            (RotationStep::TestSecret, Left::All) => {
+                report.told.push(format!(
+                    "version {token} holds nothing, as when a schedule is tried: there is nothing to test"
+                ));
+                Ok(report)
+            }
+            (RotationStep::TestSecret, Left::Staged(_)) => {
+                check(&situation, &mut report)?;
+                Ok(report)
+            }
+            (RotationStep::FinishSecret, _) => self.finish(situation, report).await,
         }
     }
 
     async fn create(
         &self,
+        situation: &Situation,
         token: &str,
         mut report: StepReport,
     ) -> Result<StepReport, RolloverError> {
-        let situation = self.look().await?;
-        let made = situation.snapshot.version(token);
-        if let Some(made) = made.filter(|made| made.content.is_ok()) {
-            report
-                .told
-                .push(format!("{} is staged already", made.name()));
-            return Ok(report);
-        }
-        let overrides = Overrides::default();
-        situation.check_order()?;
-        let proposal = Proposal::new(&situation, &overrides)?;
+        // The first key is the operator's.
+        let current = situation.must_have_current()?;
+        let proposal = Proposal::new(situation, &Overrides::default())?;
         if proposal.endorsed {
-            situation.check_endorser(&situation.must_have_current()?.key()?.version)?;
+            situation.check_endorser(&current.key()?.version)?;
         }
         let label = StagingLabel::Pending;
-        let version = self.put(&situation, &proposal, token, &label).await?;
+        let version = self.put(situation, &proposal, token, &label).await?;
         let fingerprint = version.fingerprint();
         report
             .told
@@ -109,39 +173,86 @@ impl Rollover {
         Ok(report)
     }
 
-    async fn check(&self, report: &mut StepReport) -> Result<Situation, RolloverError> {
-        let situation = self.look().await?;
-        situation.check_order()?;
-        report.checks = check_staged(&situation, true)?;
-        let name = situation.snapshot.staged().map_or("", StoredVersion::name);
-        checks::all_right(name, &report.checks)?;
-        Ok(situation)
+    /// With the key that is staged, or with another one where it was endorsed once and can never be promoted any more: what a rotation
+    /// left that failed. One that somebody staged without an endorsement is for that person.
+    async fn go_on(
+        &self,
+        situation: &Situation,
+        staged: &StoredVersion,
+        mut report: StepReport,
+    ) -> Result<StepReport, RolloverError> {
+        let (id, name) = (&staged.id, staged.name());
+        let checks = check_staged(situation, true)?;
+        let Err(unfit) = checks::all_right(name, &checks) else {
+            report
+                .told
+                .push(format!("{name} is staged already, as version {id}"));
+            return Ok(report);
+        };
+        let endorsed = staged.key()?.endorsement.is_some();
+        let lasting = |check: &checks::Check| check.found.is_err() && check.name != "nothing lost";
+        if !endorsed || !checks.iter().any(lasting) {
+            return Err(unfit.into());
+        }
+        report
+            .told
+            .push(format!("{unfit}; another key takes its place"));
+        // A version never gets another value: the new one is a version of its own, and AWSPENDING moves to it.
+        let token = situation.snapshot.stage_token();
+        self.create(situation, &token, report).await
     }
 
     /// Checks again: whoever asks for this step alone has skipped nothing.
     async fn finish(
         &self,
-        token: &str,
+        mut situation: Situation,
         mut report: StepReport,
     ) -> Result<StepReport, RolloverError> {
-        let mut situation = self.check(&mut report).await?;
-        let promoted = situation.snapshot.version(token).map(StoredVersion::key);
-        let promoted = promoted.transpose()?.map(|key| key.version.clone());
-        let give = LabelChange::give(StagingLabel::Current, &situation.snapshot, token);
-        let take = LabelChange::take(StagingLabel::Pending, token);
+        let (id, promoted) = check(&situation, &mut report)?;
+        let give = LabelChange::give(StagingLabel::Current, &situation.snapshot, &id);
+        let take = LabelChange::take(StagingLabel::Pending, &id);
         for change in [give, take] {
             self.apply(&mut situation, change, &mut report).await?;
         }
         // The rotation is done: a service that does not list the key yet is for the alarms.
-        if let Some(promoted) = promoted {
-            let (name, fingerprint) = (&promoted.key_id, promoted.fingerprint());
-            report
-                .told
-                .push(format!("{name} has the fingerprint {fingerprint}"));
-            let replicas = self.services.ask(true).await;
-            let missing = |replica| replicas::missing(replica, &promoted);
-            report.told.extend(replicas.iter().filter_map(missing));
+        let (name, fingerprint) = (&promoted.key_id, promoted.fingerprint());
+        report
+            .told
+            .push(format!("{name} has the fingerprint {fingerprint}"));
+        let replicas = self.services.ask(true).await;
+        let missing = |replica| replicas::missing(replica, &promoted);
+        report.told.extend(replicas.iter().filter_map(missing));
+        Ok(report)
+    }
+
+    /// Ends a rotation that had nothing to do: its empty version keeps no label, so that the next one can begin.
+    async fn end(
+        &self,
+        mut situation: Situation,
+        token: &str,
+        mut report: StepReport,
+    ) -> Result<StepReport, RolloverError> {
+        let empty = situation.snapshot.version(token);
+        let left =
+            empty.filter(|version| version.is_empty() && version.has(&StagingLabel::Pending));
+        if left.is_some() {
+            let take = LabelChange::take(StagingLabel::Pending, token);
+            self.apply(&mut situation, take, &mut report).await?;
         }
         Ok(report)
     }
+}
+
+/// Checks the staged key, and gives its version and it.
+fn check(
+    situation: &Situation,
+    report: &mut StepReport,
+) -> Result<(String, KeyVersion), StepRefusal> {
+    report.checks = check_staged(situation, true)?;
+    let staged = situation.snapshot.staged();
+    let name = staged.map_or("", StoredVersion::name);
+    checks::all_right(name, &report.checks)?;
+    let nothing = || StepRefusal::NothingStaged(name.into());
+    let staged = staged.ok_or_else(nothing)?;
+    Ok((staged.id.clone(), staged.key()?.version.clone()))
 }

@@ -18,6 +18,7 @@ mod proposal;
 mod refusal;
 mod repair;
 mod replicas;
+mod rhythm;
 mod situation;
 mod snapshot;
 mod stage;

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Months, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::standing::Standing;
-use super::{Situation, StepRefusal, StoredKey};
+use super::{Situation, StepRefusal, StoredKey, rhythm};
 use checkpoint::key::{
-    Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, WARN_DAYS, covered_until,
-    instant_text,
+    Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, covered_until, instant_text,
 };
 use checkpoint::signing::NotOpen;
 
@@ -92,8 +91,7 @@ impl Proposal {
     /// [`StepRefusal`] when none can follow now, or what was asked for does not fit.
     pub fn new(situation: &Situation, overrides: &Overrides) -> Result<Self, StepRefusal> {
         let Some(current) = situation.snapshot.current() else {
-            let missing = || StepRefusal::NoCurrent(situation.snapshot.secret.clone());
-            return Self::as_told(situation, overrides).ok_or_else(missing)?;
+            return Self::first(situation, overrides);
         };
         let standing = situation.standing(current);
         let key = match (&current.content, &standing) {
@@ -116,7 +114,7 @@ impl Proposal {
             None => free_name(situation, &next_name(&current.key_id)?),
         };
         check_unused(&key_id, situation)?;
-        let window = next_window(current.window, overrides, situation.now)?;
+        let window = rhythm::next_window(current.window, overrides, situation.now)?;
         check_coverage(window, &situation.trusted_windows(), situation.now)?;
         let bits = usize::try_from(current.public_key.bits()).unwrap_or_default();
         Ok(Self {
@@ -128,21 +126,45 @@ impl Proposal {
         })
     }
 
-    /// A key of which nothing can be guessed, and that nobody endorses; none when not all of it is told.
+    /// The very first key: in force at once, until a new year.
+    fn first(situation: &Situation, overrides: &Overrides) -> Result<Self, StepRefusal> {
+        let from = overrides.valid_from;
+        let from = from.unwrap_or_else(|| rhythm::midnight(situation.now));
+        let until = overrides.valid_until;
+        let until = until.or_else(|| rhythm::first_end(from.max(situation.now)));
+        let until = until.ok_or_else(|| StepRefusal::Window("--valid-until is needed".into()))?;
+        let key_id = match &overrides.key_id {
+            Some(key_id) => key_id.clone(),
+            None => free_name(situation, &rhythm::name_until(until)?),
+        };
+        Self::alone(situation, overrides, key_id, from, until)
+    }
+
+    /// A key of which nothing can be guessed; none when not all of it is told.
     fn as_told(situation: &Situation, overrides: &Overrides) -> Option<Result<Self, StepRefusal>> {
         let (key_id, from) = (overrides.key_id.clone()?, overrides.valid_from?);
         let until = overrides.valid_until?;
-        Some(check_unused(&key_id, situation).and_then(|()| {
-            let window = window(from, until, situation.now)?;
-            check_coverage(window, &situation.trusted_windows(), situation.now)?;
-            Ok(Self {
-                key_id,
-                window,
-                algorithm: overrides.algorithm.unwrap_or_default(),
-                bits: overrides.bits.unwrap_or(DEFAULT_MODULUS_BITS),
-                endorsed: false,
-            })
-        }))
+        Some(Self::alone(situation, overrides, key_id, from, until))
+    }
+
+    /// A key that takes nothing over from another one, which could endorse it.
+    fn alone(
+        situation: &Situation,
+        overrides: &Overrides,
+        key_id: KeyId,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Self, StepRefusal> {
+        check_unused(&key_id, situation)?;
+        let window = window(from, until, situation.now)?;
+        check_coverage(window, &situation.trusted_windows(), situation.now)?;
+        Ok(Self {
+            key_id,
+            window,
+            algorithm: overrides.algorithm.unwrap_or_default(),
+            bits: overrides.bits.unwrap_or(DEFAULT_MODULUS_BITS),
+            endorsed: false,
+        })
     }
 }
 
@@ -174,10 +196,17 @@ fn check_endorser(
     }
 }
 
-/// `amply-checkpoint-key-2025` is followed by `-2026`; leading zeros stay.
+/// What is put behind a name that was taken.
+const LETTERS: std::ops::RangeInclusive<char> = 'b'..='z';
+
+/// `amply-checkpoint-key-2025` is followed by `-2026`, and so is `-2025b`; leading zeros stay.
 pub(super) fn next_name(key_id: &KeyId) -> Result<KeyId, StepRefusal> {
     let unknown = || StepRefusal::NoNextName(key_id.clone());
     let name = key_id.as_str();
+    // The letter of a name that was taken: see `free_name`.
+    let lettered = name.strip_suffix(|c: char| LETTERS.contains(&c));
+    let lettered = lettered.filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit()));
+    let name = lettered.unwrap_or(name);
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = name.strip_prefix(stem).unwrap_or_default();
     let number: u64 = digits.parse().map_err(|_| unknown())?;
@@ -190,7 +219,7 @@ pub(super) fn next_name(key_id: &KeyId) -> Result<KeyId, StepRefusal> {
 
 /// The name, or it with the first letter behind it that makes it one that no key ever had.
 pub(super) fn free_name(situation: &Situation, name: &KeyId) -> KeyId {
-    let lettered = ('b'..='z').filter_map(|letter| format!("{name}{letter}").parse().ok());
+    let lettered = LETTERS.filter_map(|letter| format!("{name}{letter}").parse().ok());
     let mut names = std::iter::once(name.clone()).chain(lettered);
     let free = names.find(|name| check_unused(name, situation).is_ok());
     free.unwrap_or_else(|| name.clone())
@@ -220,37 +249,8 @@ pub(super) fn check_unused(key_id: &KeyId, situation: &Situation) -> Result<(), 
     }
 }
 
-/// Begins where the last one ends and is as long in calendar years. After a rollover that was forgotten it begins
-/// today, and ends as if it had not been, or a length later where that is soon: what is not covered is then not hidden.
-fn next_window(
-    last: ValidityWindow,
-    overrides: &Overrides,
-    now: DateTime<Utc>,
-) -> Result<ValidityWindow, StepRefusal> {
-    let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
-    let natural = match now >= last.until() {
-        true => today.max(last.until()),
-        false => last.until(),
-    };
-    let from = overrides.valid_from.unwrap_or(natural);
-    let mut until = same_length_after(last, overrides.valid_from.unwrap_or(last.until()));
-    // After several years without a rollover, more than one length has passed. And one that would end within the days of the first
-    // warning would want the next rollover at once.
-    let out_of_order = now >= last.until() || overrides.without_endorsement;
-    let least = match out_of_order {
-        true => now + TimeDelta::days(WARN_DAYS.into_iter().max().unwrap_or_default()),
-        false => now,
-    };
-    while until.is_some_and(|until| until <= least) {
-        until = until.and_then(|until| same_length_after(last, until));
-    }
-    let until = overrides.valid_until.or(until);
-    let until = until.ok_or_else(|| StepRefusal::Window("--valid-until is needed".into()))?;
-    window(from, until, now)
-}
-
 /// A window that is not over already.
-fn window(
+pub(super) fn window(
     from: DateTime<Utc>,
     until: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -264,16 +264,6 @@ fn window(
         )));
     }
     Ok(window)
-}
-
-/// The end of a window that begins at `from` and is as long as `last`: whole years where it has whole years.
-fn same_length_after(last: ValidityWindow, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let years = last.until().year() - last.from().year();
-    let months = Months::new(u32::try_from(years).ok()? * 12);
-    if years > 0 && last.from().checked_add_months(months) == Some(last.until()) {
-        return from.checked_add_months(months);
-    }
-    from.checked_add_signed(last.until() - last.from())
 }
 
 /// Refuses a window that leaves a gap. One that is there already can only be ended at once.

@@ -9,7 +9,7 @@ use checkpoint::key::{KeyId, instant_text};
 pub enum StepRefusal {
     /// No version is AWSCURRENT.
     #[error(
-        "{0} holds no key yet. For the very first one, give `rollover stage` --key-id, --valid-from and --valid-until"
+        "{0} holds no key yet: `rollover stage` makes the very first one, which is in force from today"
     )]
     NoCurrent(String),
     /// The labels are not where they belong, or on what the services refuse, and there is a key that they can use.

@@ -20,6 +20,9 @@ pub struct StoredKey {
     pub oddities: Oddities,
 }
 
+/// What a version's content is that was made and never filled.
+pub(super) const HOLDS_NOTHING: &str = "holds nothing";
+
 /// One version of the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredVersion {
@@ -42,6 +45,13 @@ impl StoredVersion {
     /// Whether it has a label that means something here.
     pub fn has_a_label_of_aws(&self) -> bool {
         self.is_trusted() || self.has(&StagingLabel::Pending)
+    }
+
+    /// Whether nothing was put into it: Secrets Manager makes the version of a rotation so.
+    pub(super) fn is_empty(&self) -> bool {
+        self.content
+            .as_ref()
+            .is_err_and(|problem| problem == HOLDS_NOTHING)
     }
 
     /// Whether the service trusts it: AWSCURRENT or AWSPREVIOUS.

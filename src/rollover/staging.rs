@@ -1,10 +1,10 @@
 //! How the next key is staged: a whole command, that would not be refused as things are.
 
-use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 use super::proposal::{check_unused, free_name, next_name};
 use super::standing::Standing;
-use super::{Next, Situation};
+use super::{Next, Overrides, Proposal, Situation, rhythm};
 use checkpoint::key::{KeyId, KeyVersion, covered_until, instant_text};
 use checkpoint::signing::NotOpen;
 
@@ -52,14 +52,17 @@ pub(super) fn stage_command(situation: &Situation) -> Next {
     }
 }
 
-/// The very first key.
+/// The very first key: what `rollover stage` makes by itself, in full, so that the same command again is about the same key.
 fn first(situation: &Situation) -> Next {
-    let year = situation.now.year();
-    let name = name_of_year(situation);
-    Next::Command(format!(
-        "rollover stage --key-id {name} --valid-from {year}-01-01 --valid-until {}-01-01",
-        year + 1
-    ))
+    let command = || {
+        let proposal = Proposal::new(situation, &Overrides::default()).ok()?;
+        let (key_id, window) = (proposal.key_id, proposal.window);
+        let (from, until) = (instant_text(window.from()), instant_text(window.until()));
+        Some(format!(
+            "rollover stage --key-id {key_id} --valid-from {from} --valid-until {until}"
+        ))
+    };
+    Next::Command(command().unwrap_or_else(|| "rollover stage".into()))
 }
 
 fn name_of_year(situation: &Situation) -> String {
@@ -68,7 +71,7 @@ fn name_of_year(situation: &Situation) -> String {
         .map_or(name, |name: KeyId| free_name(situation, &name).to_string())
 }
 
-/// A key for at once, of which nothing can be guessed: until the one opens that is promoted already, or for a year.
+/// A key for at once, of which nothing can be guessed: until the one ends that is promoted already, or until a new year.
 fn emergency(situation: &Situation, promoted: Option<&KeyVersion>) -> Next {
     let before = situation.snapshot.previous();
     let before = before.and_then(|version| version.content.as_ref().ok());
@@ -79,7 +82,7 @@ fn emergency(situation: &Situation, promoted: Option<&KeyVersion>) -> Next {
     };
     let until = match promoted {
         Some(promoted) => Some(promoted.window.until()),
-        None => midnight(situation.now).checked_add_months(Months::new(12)),
+        None => rhythm::first_end(situation.now),
     };
     let until = instant_text(until.unwrap_or(DateTime::<Utc>::MAX_UTC));
     Next::Command(format!(
@@ -98,10 +101,6 @@ fn name_flag(situation: &Situation, current: &KeyVersion) -> String {
     format!(" --key-id {}", free_name(situation, &name))
 }
 
-fn midnight(now: DateTime<Utc>) -> DateTime<Utc> {
-    now.date_naive().and_time(NaiveTime::MIN).and_utc()
-}
-
 fn today(now: DateTime<Utc>) -> String {
-    instant_text(midnight(now))
+    instant_text(rhythm::midnight(now))
 }

@@ -12,7 +12,7 @@ use aws_sdk_secretsmanager::types::SecretVersionsListEntry;
 use zeroize::Zeroizing;
 
 use super::change::LabelChange;
-use super::snapshot::{Snapshot, StoredKey, StoredVersion};
+use super::snapshot::{HOLDS_NOTHING, Snapshot, StoredKey, StoredVersion};
 use crate::source::aws::{self, Failed, Meaning};
 use crate::source::parse_secret;
 use checkpoint::key::StagingLabel;
@@ -218,7 +218,7 @@ impl SecretStore {
             Ok(secret) => Ok(Ok(public(secret))),
             Err(StoreError::Secret { error, .. }) => Ok(Err(error.to_string())),
             // Not filled yet, or, without labels, deleted meanwhile.
-            Err(StoreError::NoSecret { .. }) => Ok(Err("holds nothing".into())),
+            Err(StoreError::NoSecret { .. }) => Ok(Err(HOLDS_NOTHING.into())),
             Err(error) => Err(error),
         }
     }

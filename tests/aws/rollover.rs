@@ -385,7 +385,7 @@ async fn nothing_is_endorsed_while_nobody_says_whether_the_key_in_force_is_revok
 async fn the_very_first_key() {
     let operator = Operator::new().await;
     boto3("create_secret", json!({ "Name": "first" }));
-    let shown = operator.refused(&step("stage", "first", &[])).await;
+    let shown = operator.refused(&step("test", "first", &[])).await;
     assert!(shown.contains("very first"), "{shown}");
     let wish = [
         "--key-id",

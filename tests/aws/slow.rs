@@ -16,6 +16,7 @@ mod lambda;
 mod leaks;
 mod live;
 mod rollover;
+mod rotation;
 mod status;
 mod strangers;
 mod words;

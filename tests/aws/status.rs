@@ -2,7 +2,7 @@
 
 use checkpoint::key::instant_text;
 use checkpoint_signer::wire::proto::ListKeysRequest;
-use chrono::{Datelike as _, NaiveTime, TimeDelta, Utc};
+use chrono::{NaiveTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::aws::{AwsService, Operator, boto3, create};
@@ -142,12 +142,11 @@ async fn the_first_command_that_is_told_works_and_works_again() {
     let operator = Operator::new().await;
     boto3("create_secret", json!({ "Name": "empty" }));
     let shown = operator.must(&step("status", "empty", &[])).await;
-    let year = Utc::now().year();
-    let first = format!("amply-checkpoint-key-{year}");
     let command = arguments(&shown);
-    assert!(command.contains(&first.as_str()), "{shown}");
     operator.must(&command).await;
     let made = labels("empty");
+    let first = &made[0].0;
+    assert!(command.contains(&first.as_str()), "{shown}");
     let again = operator.must(&command).await;
     assert!(
         again.contains(&format!("{first} (")) && again.contains(" is AWSCURRENT already"),
@@ -163,6 +162,17 @@ async fn the_first_command_that_is_told_works_and_works_again() {
     other[at + 1] = "2099-01-01";
     let shown = operator.refused(&other).await;
     assert!(shown.contains("was used before"), "{shown}");
+}
+
+#[tokio::test]
+async fn the_very_first_key_signs_at_once_without_being_told_anything() {
+    let operator = Operator::new().await;
+    boto3("create_secret", json!({ "Name": "by-itself" }));
+    operator.must(&step("stage", "by-itself", &[])).await;
+    let made = labels("by-itself");
+    assert_eq!(made[0].1, ["AWSCURRENT"]);
+    let mut service = service("by-itself").await;
+    assert_eq!(service.key_of(1).await, made[0].0);
 }
 
 #[tokio::test]

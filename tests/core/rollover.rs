@@ -118,6 +118,10 @@ fn the_next_name_counts_on() {
         ("key-007", Some("key-008")),
         ("key-999", Some("key-1000")),
         ("2025", Some("2026")),
+        // One whose name was taken.
+        ("key-2025b", Some("key-2026")),
+        ("key-2025bb", None),
+        ("key-b", None),
         ("2025-key", None),
         ("key", None),
         ("key-99999999999999999999", None),
@@ -141,6 +145,9 @@ fn the_next_window_begins_where_the_last_ends_and_is_as_long() {
         // A leap year is a year.
         ("2027-01-01", "2028-01-01", "2029-01-01"),
         ("2024-02-29", "2025-02-28", "2026-02-28"),
+        // The first one begins on any day; a new year is kept to.
+        ("2026-11-27", "2028-01-01", "2029-01-01"),
+        ("2027-07-15", "2028-01-01", "2029-01-01"),
         ("2025-01-01", "2027-01-01", "2029-01-01"),
         ("2025-01-01", "2025-07-01", "2025-12-29"),
         (

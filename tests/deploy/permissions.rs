@@ -279,7 +279,8 @@ fn nobody_reaches_the_secret_in_plain_text() {
     let secret = cloud.secret_arn("amply/staging/checkpoint-signing-key");
     for role in ["key.ServiceRole", "key.OperatorRole", "administrator"] {
         let question = json!({
-            "caller": role, "action": "secretsmanager:DescribeSecret", "resource": secret, "secure": false,
+            "caller": role, "action": "secretsmanager:DescribeSecret", "resource": secret,
+            "context": { "aws:SecureTransport": "false" },
         });
         assert_eq!(cloud.ask("may", question), false, "{role}");
     }

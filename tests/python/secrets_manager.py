@@ -3,13 +3,14 @@
 Prints the server's address as a JSON line, then answers each JSON line {"call", "arguments"} with the result of
 that boto3 call. It ends with its standard input, so that it never outlives the tests.
 
-begin_rotation is not a boto3 call: it does what Secrets Manager does before it calls a rotation function, and moto does
-only together with a container for the function. It turns rotation on and makes an empty version, AWSPENDING.
+begin_rotation, attempt_rotation and end_rotation are no boto3 calls: they do what Secrets Manager does before and after it calls a
+rotation function, and moto does only together with a container for the function (AWS, RotateSecret, and the events of CloudTrail).
 """
 
 import json
 import os
 import sys
+import uuid
 
 import boto3
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -32,6 +33,34 @@ client = boto3.client(
 )
 
 
+def labelled(secret, label):
+    versions = secret.versions.values()
+    return next((v["version_id"] for v in versions if label in v["version_stages"]), None)
+
+
+def attempt_rotation(SecretId):
+    """A rotation by the schedule: where AWSPENDING is on another version than AWSCURRENT, the last one is not complete, and is tried
+    again under its token. Gives the token."""
+    secret = secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets[SecretId]
+    secret.rotation_requested = secret.rotation_enabled = True
+    pending = labelled(secret, "AWSPENDING")
+    if pending and pending != labelled(secret, "AWSCURRENT"):
+        return pending
+    token = str(uuid.uuid4())
+    begin_rotation(SecretId, token)
+    return token
+
+
+def end_rotation(SecretId):
+    """Takes AWSPENDING from the version that was promoted, and says whether the next rotation can begin."""
+    secret = secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets[SecretId]
+    pending = labelled(secret, "AWSPENDING")
+    if pending and pending == labelled(secret, "AWSCURRENT"):
+        secret.versions[pending]["version_stages"].remove("AWSPENDING")
+        pending = None
+    return pending is None
+
+
 def begin_rotation(SecretId, ClientRequestToken):
     secret = secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets[SecretId]
     secret.rotation_requested = secret.rotation_enabled = True
@@ -46,8 +75,9 @@ for line in sys.stdin:
     if "SecretBinary" in arguments:
         arguments["SecretBinary"] = arguments["SecretBinary"].encode()
     try:
-        if request["call"] == "begin_rotation":
-            answer = begin_rotation(**arguments)
+        own = {f.__name__: f for f in (begin_rotation, attempt_rotation, end_rotation)}
+        if request["call"] in own:
+            answer = own[request["call"]](**arguments)
         else:
             answer = getattr(client, request["call"])(**arguments)
         print(json.dumps({"answer": answer}, default=str), flush=True)

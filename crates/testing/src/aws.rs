@@ -6,9 +6,11 @@ use std::sync::{Arc, LazyLock};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
+use checkpoint_signer::client::Servers;
 use checkpoint_signer::clock::Clock;
 use checkpoint_signer::grpc::access::Access;
 use checkpoint_signer::record::sqlite::SqliteRecord;
+use checkpoint_signer::rollover::{Rollover, SecretStore};
 use checkpoint_signer::service::{Parts, Service};
 use checkpoint_signer::source::SecretsManagerSource;
 use checkpoint_signer::wire::proto::key_service_client::KeyServiceClient;
@@ -102,6 +104,24 @@ fn config(endpoint: &str) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)
         .build()
+}
+
+/// The rollover in the test's own process, by a clock of its own; it asks the services that are named, and goes on where none is.
+pub fn rollover(secret: &str, clock: &Clock, servers: &[&str]) -> Rollover {
+    let address = format!("http://{}", MOTO.address);
+    rollover_at(&config(&address), secret, clock, servers)
+}
+
+/// The same by a configuration of AWS.
+pub fn rollover_at(shared: &SdkConfig, secret: &str, clock: &Clock, servers: &[&str]) -> Rollover {
+    let urls = servers.iter().map(|url| (*url).to_owned()).collect();
+    let services = Servers {
+        urls,
+        ..Servers::default()
+    };
+    let store = SecretStore::with_config(shared, secret);
+    let rollover = Rollover::new(store, clock.clone(), Box::new(services), false);
+    rollover.without_asking(servers.is_empty())
 }
 
 /// The operator's command line, in an empty folder of its own, against moto behind a proxy.

@@ -19,6 +19,10 @@ pub fn read(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// The profile that signs the function's code.
+pub const SIGNING_PROFILE: &str =
+    "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/checkpoint_signer/AbCdEfGhIj";
+
 /// The account's root ends with it.
 pub struct Cloud {
     pub address: String,
@@ -72,14 +76,22 @@ impl Cloud {
             "s3.put_bucket_versioning",
             json!({ "Bucket": "code", "VersioningConfiguration": { "Status": "Enabled" } }),
         );
-        let zip = json!({ "Bucket": "code", "Key": "checkpoint-signer/lambda.zip", "Body": "" });
-        let zip = self.ask("s3.put_object", zip);
-        self.code = zip["VersionId"].as_str().unwrap().into();
+        self.code = self.put_code(Some(SIGNING_PROFILE));
         self.ask("logs.create_log_group", json!({ "logGroupName": "trail" }));
         self.ask(
             "secretsmanager.create_secret",
             json!({ "Name": "amply/database-url", "SecretString": "postgres://signer@db.example.org/amply" }),
         );
+    }
+
+    /// Puts the function's code, signed by a profile of AWS Signer, and gives its S3 version.
+    pub fn put_code(&mut self, signed_by: Option<&str>) -> String {
+        let metadata = signed_by.map(|profile| json!({ "signed-by": profile }));
+        let zip = json!({
+            "Bucket": "code", "Key": "checkpoint-signer/lambda.zip", "Body": "", "Metadata": metadata.unwrap_or(json!({})),
+        });
+        let zip = self.ask("s3.put_object", zip);
+        zip["VersionId"].as_str().unwrap().into()
     }
 
     /// A call of boto3 or of the script, by an administrator whom no policy stops.
@@ -165,6 +177,7 @@ impl Cloud {
             "PipelinePrincipals": "arn:aws:iam::123456789012:role/pipeline",
             "CodeBucket": "code",
             "CodeVersion": self.code,
+            "SigningProfileVersions": SIGNING_PROFILE,
         })
     }
 
@@ -225,6 +238,6 @@ fn stack_request(stack: &str, parameters: &Value) -> Value {
         "StackName": stack,
         "TemplateBody": read(&format!("deploy/{stack}.yaml")),
         "Parameters": parameters,
-        "Capabilities": ["CAPABILITY_IAM"],
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
     })
 }

@@ -11,6 +11,7 @@ from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.ecs import models as ecs
 from moto.elbv2 import models as elbv2
+from moto.iam import models as iam
 from moto.kms import models as kms
 from moto.logs import models as logs
 from moto.secretsmanager.models import secretsmanager_backends
@@ -85,7 +86,8 @@ class Secret(Made):
             force_overwrite=False,
         )
         arn = json.loads(made)["ARN"]
-        return cls(arn, lambda: backend.delete_secret(arn, None, False), {"Id": arn})
+        # CloudFormation leaves no days to restore it.
+        return cls(arn, lambda: backend.delete_secret(arn, None, True), {"Id": arn})
 
     @classmethod
     def change(cls, original, properties, account, region):
@@ -192,12 +194,13 @@ class TopicPolicy(Made):
 GAPS = [Secret, SecretPolicy, RotationSchedule, MetricFilter, Alarm, TopicPolicy]
 
 
-def fill():
+def fill(more=()):
     """moto asks for the direct subclasses of its model, once."""
     have = {model.cloudformation_type() for model in parsing.get_model_list()}
-    known = {gap.cloudformation_type() for gap in GAPS}
+    gaps = [*GAPS, *more]
+    known = {gap.cloudformation_type() for gap in gaps}
     assert not known & have, f"moto makes {known & have} by itself now: take them out of here"
-    direct = parsing.get_model_list() + GAPS
+    direct = parsing.get_model_list() + gaps
     parsing.get_model_list.cache_clear()
     parsing.get_model_list = lambda: direct
     parsing.get_model_map.cache_clear()
@@ -266,8 +269,29 @@ def mend():
     def unchanged(original_resource, **kwargs):
         return original_resource
 
-    for model in (awslambda.Permission, elbv2.FakeLoadBalancer, elbv2.FakeTargetGroup, kms.Key, logs.LogGroup):
+    for model in (awslambda.Permission, elbv2.FakeLoadBalancer, elbv2.FakeTargetGroup):
         model.update_from_cloudformation_json = unchanged
+
+    def change_key(original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        policy = without_nothing(cloudformation_json["Properties"]["KeyPolicy"])
+        original_resource.policy = json.dumps(policy)
+        return original_resource
+
+    kms.Key.update_from_cloudformation_json = change_key
+
+    def change_log(original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        original_resource.set_retention_policy(cloudformation_json["Properties"]["RetentionInDays"])
+        return original_resource
+
+    logs.LogGroup.update_from_cloudformation_json = change_log
+
+    # Leaves the boundary of a role out.
+    def change_role(original_resource, original=iam.Role.update_from_cloudformation_json, **kwargs):
+        role = original(original_resource, **kwargs)
+        role.permissions_boundary_arn = kwargs["cloudformation_json"]["Properties"].get("PermissionsBoundary")
+        return role
+
+    iam.Role.update_from_cloudformation_json = change_role
 
     with_full_name(elbv2.FakeLoadBalancer)
     with_full_name(elbv2.FakeTargetGroup)

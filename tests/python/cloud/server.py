@@ -4,7 +4,8 @@ Prints the server's address as a JSON line, then answers each JSON line {"call",
 as an administrator whom nothing stops, or one of the functions below. It ends with its standard input.
 
 The guard knows a caller by the access key id, `stack.Role` (the logical id of a role in a stack), takes the policies from
-what CloudFormation made in moto, and refuses as AWS does. moto itself knows no resources in policies.
+what CloudFormation made in moto, and refuses as AWS does. moto itself knows no resources in policies. Other callers are
+`role:NAME`, `administrator`, and `stack.Role@elsewhere`: a role of a function, in another function.
 """
 
 import ast
@@ -14,12 +15,13 @@ import json
 import os
 import sys
 import threading
+import uuid
 
 # moto wants its models in a package.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import boto3
-from cloud import gaps, policies
+from cloud import function, gaps, policies, retained
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from moto.kms.models import kms_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -32,20 +34,35 @@ VALUES = {"GetSecretValue": ["kms:Decrypt"], "PutSecretValue": ["kms:GenerateDat
 asked = []
 
 
+def physical(stack, name):
+    """The name of a stack's resource. (moto loses its way among those whose condition does not hold, when it is asked for one.)"""
+    resources = client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    return next(r["PhysicalResourceId"] for r in resources if r.get("LogicalResourceId") == name)
+
+
 def identity(caller):
-    """The policies of a role of a stack; `administrator` may do anything that no resource forbids."""
+    """The policies of a role; `administrator` may do anything that no resource forbids."""
     if caller == "administrator":
         everything = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
         return f"arn:aws:iam::{ACCOUNT}:role/administrator", [everything]
-    stack, role = caller.split(".")
-    found = client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=role)
-    name = found["StackResourceDetail"]["PhysicalResourceId"]
+    kind, _, name = caller.partition(":")
+    if kind != "role":
+        name = physical(*caller.removesuffix("@elsewhere").split("."))
     iam = client("iam")
     attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    assert not attached, f"{role} has {attached}, which nobody looks at here"
+    assert not attached, f"{name} has {attached}, which nobody looks at here"
     names = iam.list_role_policies(RoleName=name)["PolicyNames"]
     documents = [iam.get_role_policy(RoleName=name, PolicyName=n)["PolicyDocument"] for n in names]
     return iam.get_role(RoleName=name)["Role"]["Arn"], [as_document(d) for d in documents]
+
+
+def context_of(caller, more=None):
+    """What a request says of its caller. That it comes from a function's code, Lambda says (AWS, "Using source function ARN")."""
+    context = {"aws:PrincipalArn": identity(caller)[0], "aws:SecureTransport": "true", **(more or {})}
+    if caller.removesuffix("@elsewhere").endswith(".RotationRole"):
+        name = "another" if caller.endswith("@elsewhere") else context["aws:PrincipalArn"].rpartition("/")[2]
+        context["lambda:SourceFunctionArn"] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+    return context
 
 
 def as_document(policy):
@@ -53,20 +70,21 @@ def as_document(policy):
     return gaps.without_nothing(ast.literal_eval(policy) if isinstance(policy, str) else policy)
 
 
-def may(caller, action, resource, secure=True):
-    """Whether a role may make a call."""
-    return allows(*identity(caller), action, resource, secure)
+def may(caller, action, resource, context=None):
+    """Whether a role may make a call; the context is what the request says besides."""
+    return allows(identity(caller)[1], action, resource, context_of(caller, context))
 
 
 def allowed(caller, actions, resources):
     """Those of the calls that a role may make."""
-    arn, own = identity(caller)
-    return [[a, r] for a in actions for r in resources if allows(arn, own, a, r)]
+    own, context = identity(caller)[1], context_of(caller)
+    return [[a, r] for a in actions for r in resources if allows(own, a, r, context)]
 
 
-def allows(arn, own, action, resource, secure=True):
+def allows(own, action, resource, context):
     """For a value of a secret, the KMS key has its say, too."""
-    context = {"aws:PrincipalArn": arn, "aws:SecureTransport": str(secure).lower()}
+    if action.startswith("kms:") and resource != "*":
+        return may_use_key(own, resource, action, context)
     secrets = secretsmanager_backends[ACCOUNT][REGION].secrets
     # moto finds a secret by a part of its ARN; here only the whole counts.
     secret = next((s for s in secrets.values() if s.arn == resource), None)
@@ -75,29 +93,28 @@ def allows(arn, own, action, resource, secure=True):
         return False
     if not secret or not secret.kms_key_id:
         return True
-    context["kms:ViaService"] = f"secretsmanager.{REGION}.amazonaws.com"
-    context["kms:EncryptionContext:SecretARN"] = resource
+    through = {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com", "kms:EncryptionContext:SecretARN": resource}
     needed = VALUES.get(action.removeprefix("secretsmanager:"), [])
-    return all(may_use_key(own, secret.kms_key_id, kms_action, context) for kms_action in needed)
+    return all(may_use_key(own, secret.kms_key_id, kms_action, {**context, **through}) for kms_action in needed)
 
 
 def may_use_key(own, key, action, context):
     backend = kms_backends[ACCOUNT][REGION]
-    policy = backend.get_key_policy(key.split("/")[-1])
-    return policies.key_allows(own, json.loads(policy), action, key, context)
+    key_id = key.split("/")[-1]
+    if key_id not in backend.keys:
+        return policies.identity_allows(own, [], action, key, context)
+    policy = gaps.without_nothing(json.loads(backend.get_key_policy(key_id)))
+    return policies.key_allows(own, policy, action, key, context)
 
 
 def may_decrypt(caller, key, context):
     """kms:Decrypt itself, in a context that the caller chooses."""
-    arn, own = identity(caller)
-    return may_use_key(own, key, "kms:Decrypt", {"aws:PrincipalArn": arn, **context})
+    return may_use_key(identity(caller)[1], key, "kms:Decrypt", {**context_of(caller), **context})
 
 
 def may_become(stack, role, context):
     """Whether a principal may assume a role, by its trust policy."""
-    found = client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=role)
-    name = found["StackResourceDetail"]["PhysicalResourceId"]
-    trust = client("iam").get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    trust = client("iam").get_role(RoleName=physical(stack, role))["Role"]["AssumeRolePolicyDocument"]
     found = policies.effects([as_document(trust)], "sts:AssumeRole", "*", context, policies.principal_holds)
     return found == {"Allow"}
 
@@ -112,6 +129,33 @@ def decide_key(identity_policies, key_policy, action, resource, context):
     return policies.key_allows(identity_policies, key_policy, action, resource, context)
 
 
+def labelled(secret, label):
+    versions = secret.versions.values()
+    return next((v["version_id"] for v in versions if label in v["version_stages"]), None)
+
+
+def attempt_rotation(secret):
+    """A rotation by the schedule: where AWSPENDING is on another version than AWSCURRENT, the last one is not complete, and is tried
+    again under its token. Gives the token."""
+    found = secretsmanager_backends[ACCOUNT][REGION].secrets[secret]
+    pending = labelled(found, "AWSPENDING")
+    if pending and pending != labelled(found, "AWSCURRENT"):
+        return pending
+    token = str(uuid.uuid4())
+    begin_rotation(secret, token)
+    return token
+
+
+def end_rotation(secret):
+    """Takes AWSPENDING from the version that was promoted, and says whether the next rotation can begin."""
+    secret = secretsmanager_backends[ACCOUNT][REGION].secrets[secret]
+    pending = labelled(secret, "AWSPENDING")
+    if pending and pending == labelled(secret, "AWSCURRENT"):
+        secret.versions[pending]["version_stages"].remove("AWSPENDING")
+        pending = None
+    return pending is None
+
+
 def begin_rotation(secret, token):
     """What Secrets Manager does before it calls the function; moto does it only together with a container."""
     secret = secretsmanager_backends[ACCOUNT][REGION].secrets[secret]
@@ -121,6 +165,15 @@ def begin_rotation(secret, token):
 
 def schedule(secret):
     return gaps.schedules.get(secret)
+
+
+def code_signing():
+    """What every function of the stacks is signed by."""
+    return list(function.signing.values())
+
+
+def update_code(name, bucket=None, key=None, version=None):
+    return function.update_code(ACCOUNT, REGION, name, bucket, key, version)
 
 
 def calls():
@@ -167,14 +220,17 @@ def client(service):
     )
 
 
-gaps.fill()
+gaps.fill([function.CodeSigningConfig])
+function.mend()
+retained.mend()
 application = guard(DomainDispatcherApplication(create_backend_app))
 server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
 address = f"http://127.0.0.1:{server.server_address[1]}"
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(json.dumps({"address": address}), flush=True)
 
-OWN = {f.__name__: f for f in (may, allowed, may_decrypt, may_become, decide, decide_key, begin_rotation, schedule, calls)}
+ROTATION = (begin_rotation, attempt_rotation, end_rotation, schedule, code_signing, update_code)
+OWN = {f.__name__: f for f in (may, allowed, may_decrypt, may_become, decide, decide_key, calls, *ROTATION)}
 for line in sys.stdin:
     request = json.loads(line)
     call, arguments = request["call"], request["arguments"]
