@@ -16,7 +16,10 @@ mod filter_pattern;
 mod function;
 mod lint;
 mod permissions;
+mod principals;
+mod remade;
 mod stacks;
 mod task;
+mod year;
 
 use testing::{authority, client, cloud, program, python, starter, wait};

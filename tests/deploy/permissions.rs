@@ -208,6 +208,7 @@ fn an_administrator_may_administrate_the_secret_and_not_read_or_change_the_key()
     let denied = [
         "GetSecretValue",
         "PutSecretValue",
+        "ReplicateSecretToRegions",
         "UpdateSecret",
         "UpdateSecretVersionStage",
     ];
@@ -294,6 +295,7 @@ fn only_the_one_that_a_role_is_for_may_become_it() {
         let arn = format!("arn:aws:ecs:eu-central-1:{account}:task/1");
         json!({ "service": ecs, "aws:SourceAccount": account, "aws:SourceArn": arn })
     };
+    let function = |account: &str| json!({ "service": lambda, "aws:SourceAccount": account });
     let person = |name: &str| json!({ "aws:PrincipalArn": format!("arn:aws:iam::123456789012:role/{name}") });
     for (stack, role, context, expected) in [
         ("key", "ServiceRole", task("123456789012"), true),
@@ -307,7 +309,10 @@ fn only_the_one_that_a_role_is_for_may_become_it() {
         ("key", "OperatorRole", person("pipeline"), false),
         ("key", "PipelineRole", person("pipeline"), true),
         ("key", "PipelineRole", person("on-call"), false),
-        ("key", "RotationRole", json!({ "service": lambda }), true),
+        ("key", "RotationRole", function("123456789012"), true),
+        ("key", "RotationRole", function("210987654321"), false),
+        ("key", "FilesRole", person("on-call"), true),
+        ("key", "FilesRole", person("pipeline"), false),
         ("key", "RotationRole", person("on-call"), false),
     ] {
         let question = json!({ "stack": stack, "role": role, "context": context });

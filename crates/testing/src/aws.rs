@@ -97,7 +97,12 @@ pub fn rotate(secret: &str, document: &str) {
 }
 
 fn config(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::new("service", "service", None, None, "test");
+    configured(endpoint, "service")
+}
+
+/// What reaches AWS at an address, as somebody.
+pub fn configured(endpoint: &str, access_key: &str) -> SdkConfig {
+    let credentials = Credentials::new(access_key, "secret", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("eu-central-1"))

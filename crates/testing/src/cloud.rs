@@ -111,6 +111,14 @@ impl Cloud {
         assert_eq!(self.status(stack), "CREATE_COMPLETE");
     }
 
+    /// Whether a stack of a template is rolled back instead of made. It stays, as in CloudFormation, until it is deleted.
+    pub fn fails_to_make(&mut self, stack: &str, template: &str, parameters: &Value) -> bool {
+        let mut request = stack_request(template, parameters);
+        request["StackName"] = json!(stack);
+        self.ask("cloudformation.create_stack", request);
+        self.status(stack) == "ROLLBACK_COMPLETE"
+    }
+
     pub fn update(&mut self, stack: &str, parameters: &Value) {
         let request = stack_request(stack, parameters);
         self.ask("cloudformation.update_stack", request);

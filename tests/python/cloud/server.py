@@ -167,6 +167,15 @@ def schedule(secret):
     return gaps.schedules.get(secret)
 
 
+def add_role(name, statements):
+    """A role that no stack here has made, with one policy."""
+    iam = client("iam")
+    trust = {"Statement": {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}}
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    iam.put_role_policy(RoleName=name, PolicyName="its-own", PolicyDocument=json.dumps(policy))
+
+
 def code_signing():
     """What every function of the stacks is signed by."""
     return list(function.signing.values())
@@ -229,7 +238,7 @@ address = f"http://127.0.0.1:{server.server_address[1]}"
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(json.dumps({"address": address}), flush=True)
 
-ROTATION = (begin_rotation, attempt_rotation, end_rotation, schedule, code_signing, update_code)
+ROTATION = (add_role, begin_rotation, attempt_rotation, end_rotation, schedule, code_signing, update_code)
 OWN = {f.__name__: f for f in (may, allowed, may_decrypt, may_become, decide, decide_key, calls, *ROTATION)}
 for line in sys.stdin:
     request = json.loads(line)

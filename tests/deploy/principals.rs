@@ -1,0 +1,265 @@
+//! What each principal of the templates, of Amply's own stacks and of the account may do with each secret, key, function and log: the
+//! table of docs/principals.md, held against the policies that the stacks have made.
+
+use serde_json::{Value, json};
+
+use crate::cloud::{Cloud, read};
+
+const ACCOUNT: &str = "123456789012";
+
+/// A column: its title, and the words of its cells with the calls that they stand for.
+const COLUMNS: [(&str, &[(&str, &str)]); 6] = [
+    (
+        "signing key",
+        &[
+            ("read", "secretsmanager:GetSecretValue"),
+            ("put", "secretsmanager:PutSecretValue"),
+            ("move", "secretsmanager:UpdateSecretVersionStage"),
+            ("see", "secretsmanager:DescribeSecret"),
+            ("set", "secretsmanager:UpdateSecret"),
+            ("rotate", "secretsmanager:RotateSecret"),
+            ("copy", "secretsmanager:ReplicateSecretToRegions"),
+            ("policy", "secretsmanager:PutResourcePolicy"),
+            ("delete", "secretsmanager:DeleteSecret"),
+            ("destroy", "secretsmanager:DeleteSecret!"),
+        ],
+    ),
+    (
+        "files",
+        &[
+            ("read", "secretsmanager:GetSecretValue"),
+            ("put", "secretsmanager:PutSecretValue"),
+            ("policy", "secretsmanager:PutResourcePolicy"),
+            ("destroy", "secretsmanager:DeleteSecret!"),
+        ],
+    ),
+    (
+        "database",
+        &[
+            ("read", "secretsmanager:GetSecretValue"),
+            ("put", "secretsmanager:PutSecretValue"),
+            ("policy", "secretsmanager:PutResourcePolicy"),
+            ("destroy", "secretsmanager:DeleteSecret!"),
+        ],
+    ),
+    (
+        "KMS key",
+        &[
+            ("decrypt", "kms:Decrypt"),
+            ("policy", "kms:PutKeyPolicy"),
+            ("disable", "kms:DisableKey"),
+            ("delete", "kms:ScheduleKeyDeletion"),
+        ],
+    ),
+    (
+        "function",
+        &[
+            ("call", "lambda:InvokeFunction"),
+            ("code", "lambda:UpdateFunctionCode"),
+            ("settings", "lambda:UpdateFunctionConfiguration"),
+        ],
+    ),
+    (
+        "its log",
+        &[
+            ("write", "logs:PutLogEvents"),
+            ("delete", "logs:DeleteLogGroup"),
+        ],
+    ),
+];
+
+const ROWS: [(&str, &str); 11] = [
+    ("the service (task role)", "key.ServiceRole"),
+    ("the operator", "key.OperatorRole"),
+    ("the rotation function", "key.RotationRole"),
+    (
+        "another function with its role",
+        "key.RotationRole@elsewhere",
+    ),
+    ("who puts the files", "key.FilesRole"),
+    ("the pipeline (not in `prod`)", "key.PipelineRole"),
+    ("ECS (execution role)", "service.ExecutionRole"),
+    ("the deployment role", "role:deploy"),
+    ("an administrator", "administrator"),
+    ("Amply's task", "role:amply-task-staging"),
+    ("Amply's CI/CD", "role:amply-ci"),
+];
+
+/// The account as it is with Amply's own roles, which may use each secret of their environments, and a role that deploys.
+fn account() -> Cloud {
+    let mut cloud = Cloud::start();
+    cloud.prepare();
+    let secrets = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:amply/";
+    let any = |actions: Value, resource: String| json!({ "Effect": "Allow", "Action": actions, "Resource": resource });
+    let roles = [
+        ("deploy", json!([any(json!("*"), "*".into())])),
+        (
+            "amply-task-staging",
+            json!([
+                any(
+                    json!("secretsmanager:GetSecretValue"),
+                    format!("{secrets}staging/*")
+                ),
+                any(json!("kms:Decrypt"), "*".into()),
+            ]),
+        ),
+        (
+            "amply-ci",
+            json!([
+                any(json!("secretsmanager:*"), format!("{secrets}*")),
+                any(json!(["kms:*", "lambda:*", "ecr:*", "logs:*"]), "*".into()),
+            ]),
+        ),
+    ];
+    for (name, statements) in roles {
+        cloud.ask(
+            "add_role",
+            json!({ "name": name, "statements": statements }),
+        );
+    }
+    let mut parameters = cloud.key_parameters("staging");
+    parameters["DeploymentRole"] = json!(format!("arn:aws:iam::{ACCOUNT}:role/deploy"));
+    cloud.make("key", &parameters);
+    let service = cloud.service_parameters("staging");
+    cloud.make("service", &service);
+    cloud
+}
+
+/// What each column is about.
+fn things(cloud: &mut Cloud) -> [String; 6] {
+    let stacks = json!({ "StackName": "service" });
+    let service = cloud.ask("cloudformation.describe_stacks", stacks);
+    let parameters = service["Stacks"][0]["Parameters"].as_array().unwrap();
+    let database = parameters
+        .iter()
+        .find(|p| p["ParameterKey"] == "DatabaseSecretArn");
+    let database = database.unwrap()["ParameterValue"].as_str().unwrap();
+    let lambda = format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function");
+    let logs = format!("arn:aws:logs:eu-central-1:{ACCOUNT}:log-group");
+    [
+        cloud.output("key", "SecretArn").unwrap(),
+        cloud.output("service", "FilesSecretArn").unwrap(),
+        database.to_owned(),
+        cloud.output("key", "SecretsKeyArn").unwrap(),
+        format!("{lambda}:checkpoint-signer-rotation-staging"),
+        format!("{logs}:/aws/lambda/checkpoint-signer-rotation-staging:log-stream:1"),
+    ]
+}
+
+/// The words of a cell, by what the policies allow.
+fn cell(cloud: &mut Cloud, caller: &str, calls: &[(&str, &str)], thing: &str) -> String {
+    let mut words = Vec::new();
+    for (word, call) in calls {
+        // For good, at once, in place of after 30 days.
+        let forced = call.ends_with('!');
+        let context = json!({ "secretsmanager:ForceDeleteWithoutRecovery": forced.to_string() });
+        let question = json!({
+            "caller": caller, "action": call.trim_end_matches('!'), "resource": thing, "context": context,
+        });
+        if cloud.ask("may", question) == true {
+            words.push(*word);
+        }
+    }
+    match words.is_empty() {
+        true => "-".into(),
+        false => words.join(", "),
+    }
+}
+
+#[test]
+fn the_table_of_principals_is_what_the_policies_say() {
+    let mut cloud = account();
+    let things = things(&mut cloud);
+    let titles = COLUMNS.map(|(title, _)| title).join(" | ");
+    let mut table = vec![
+        format!("| | {titles} |"),
+        format!("|{}", " --- |".repeat(COLUMNS.len() + 1)),
+    ];
+    for (name, caller) in ROWS {
+        let mut row = vec![name.to_owned()];
+        for ((_, calls), thing) in COLUMNS.iter().zip(&things) {
+            row.push(cell(&mut cloud, caller, calls, thing));
+        }
+        table.push(format!("| {} |", row.join(" | ")));
+    }
+    let page = read("docs/principals.md");
+    let section = page.split("\n## What each may do\n").nth(1);
+    let section = section.unwrap().split("\n## ").next().unwrap();
+    let found: Vec<&str> = section
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .collect();
+    let right = table.join("\n");
+    assert!(
+        found.join("\n") == right,
+        "docs/principals.md, \"What each may do\": expected this table:\n{right}"
+    );
+}
+
+#[test]
+fn every_role_of_the_templates_is_in_the_table() {
+    for stack in ["key", "service"] {
+        let text = read(&format!("deploy/{stack}.yaml"));
+        let lines: Vec<&str> = text.lines().collect();
+        for pair in lines.windows(2) {
+            if pair[1].trim() == "Type: AWS::IAM::Role" {
+                let role = format!("{stack}.{}", pair[0].trim().trim_end_matches(':'));
+                assert!(ROWS.iter().any(|(_, caller)| *caller == role), "{role}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_may_replace_the_functions_code_runs_none_that_was_not_signed() {
+    let mut cloud = Cloud::with_stacks("staging");
+    let function = "checkpoint-signer-rotation-staging";
+    let signing = cloud.ask("code_signing", json!({}));
+    let policies = &signing[0]["CodeSigningPolicies"];
+    assert_eq!(policies["UntrustedArtifactOnDeployment"], "Enforce");
+    for profile in [
+        None,
+        Some("arn:aws:signer:eu-central-1:123456789012:/signing-profiles/mine/AbCdEfGhIj"),
+    ] {
+        let version = cloud.put_code(profile);
+        let update = json!({
+            "name": function, "bucket": "code", "key": "checkpoint-signer/lambda.zip", "version": version,
+        });
+        let refused = cloud.try_ask("update_code", update).unwrap_err();
+        assert!(refused.contains("CodeVerificationFailed"), "{refused}");
+    }
+    // Nor does the stack.
+    let mut parameters = cloud.key_parameters("sandbox");
+    parameters["CodeVersion"] = json!(cloud.put_code(None));
+    assert!(cloud.fails_to_make("sandbox-key", "key", &parameters));
+}
+
+#[test]
+fn secrets_manager_calls_a_published_version_and_only_for_this_secret() {
+    let mut cloud = Cloud::staging();
+    let name = "amply/staging/checkpoint-signing-key";
+    let secret = cloud.ask(
+        "secretsmanager.describe_secret",
+        json!({ "SecretId": name }),
+    );
+    let called = secret["RotationLambdaARN"].as_str().unwrap();
+    let (_, version) = called
+        .rsplit_once(":checkpoint-signer-rotation-staging:")
+        .unwrap();
+    assert!(version.parse::<u32>().is_ok(), "{called}");
+    let policy = json!({ "FunctionName": "checkpoint-signer-rotation-staging" });
+    let policy = cloud.ask("lambda.get_policy", policy);
+    let policy: Value = serde_json::from_str(policy["Policy"].as_str().unwrap()).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    assert_eq!(statements.len(), 1, "{policy}");
+    assert_eq!(
+        statements[0]["Principal"]["Service"],
+        "secretsmanager.amazonaws.com"
+    );
+    let condition = statements[0]["Condition"].to_string();
+    let arn = secret["ARN"].as_str().unwrap();
+    assert!(
+        condition.contains(arn) && condition.contains(ACCOUNT),
+        "{condition}"
+    );
+}
