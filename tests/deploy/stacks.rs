@@ -65,7 +65,7 @@ fn the_secret_is_made_empty_with_a_yearly_rotation_in_december() {
     assert_eq!(secret["RotationEnabled"], true);
     let function = secret["RotationLambdaARN"].as_str().unwrap();
     assert!(
-        function.ends_with(":checkpoint-signer-rotation-prod"),
+        function.contains(":checkpoint-signer-rotation-prod:"),
         "{function}"
     );
     assert!(
