@@ -234,4 +234,17 @@ fn the_function_as_it_is_packed_rotates_the_key_with_its_own_role() {
     let called = calls(&mut cloud);
     let operator = crate::permissions::OPERATOR.map(|call| format!("key.RotationRole {call}"));
     assert_eq!(called, operator);
+    // Once more in the same December, under another token: it has nothing to do, and leaves nothing.
+    let again = cloud.ask("attempt_rotation", json!({ "secret": secret }));
+    for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+        let event = json!({ "Step": step, "SecretId": secret, "ClientRequestToken": again });
+        let (error, answer) = function.call(event);
+        assert!(!error, "{step}: {answer}");
+        let told = answer["done"][0].as_str().unwrap();
+        assert!(told.contains("is AWSCURRENT already"), "{step}: {answer}");
+    }
+    assert_eq!(cloud.ask("end_rotation", json!({ "secret": secret })), true);
+    let current = json!({ "SecretId": secret, "VersionStage": "AWSCURRENT" });
+    let current = cloud.ask("secretsmanager.get_secret_value", current);
+    assert_eq!(current["VersionId"], token);
 }

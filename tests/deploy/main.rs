@@ -17,6 +17,7 @@ mod function;
 mod lint;
 mod permissions;
 mod principals;
+mod readme;
 mod remade;
 mod stacks;
 mod task;

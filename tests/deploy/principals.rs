@@ -263,3 +263,46 @@ fn secrets_manager_calls_a_published_version_and_only_for_this_secret() {
         "{condition}"
     );
 }
+
+#[test]
+fn the_policy_for_the_organization_stops_everybody_but_the_deployment_role() {
+    let mut cloud = Cloud::staging();
+    let page = read("docs/principals.md");
+    let policy = page.split("```json\n").nth(1).unwrap();
+    let policy = policy.split("```").next().unwrap();
+    let policy: Value = serde_json::from_str(policy).unwrap();
+    let everything = json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" } });
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/checkpoint-signer-operator-prod");
+    let function =
+        format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function:checkpoint-signer-rotation-prod");
+    let another = format!("arn:aws:iam::{ACCOUNT}:role/another");
+    for (caller, action, resource, expected) in [
+        ("administrator", "iam:PassRole", &role, false),
+        ("administrator", "iam:UpdateAssumeRolePolicy", &role, false),
+        ("administrator", "iam:CreateRole", &role, false),
+        ("administrator", "iam:PassRole", &another, true),
+        (
+            "administrator",
+            "lambda:UpdateFunctionConfiguration",
+            &function,
+            false,
+        ),
+        (
+            "administrator",
+            "lambda:DeleteFunctionCodeSigningConfig",
+            &function,
+            false,
+        ),
+        ("administrator", "lambda:GetFunction", &function, true),
+        ("DEPLOYMENT", "iam:PassRole", &role, true),
+        ("DEPLOYMENT", "lambda:UpdateFunctionCode", &function, true),
+    ] {
+        let context =
+            json!({ "aws:PrincipalArn": format!("arn:aws:iam::{ACCOUNT}:role/{caller}") });
+        let question = json!({
+            "identity_policies": [everything, policy], "resource_policies": [],
+            "action": action, "resource": resource, "context": context,
+        });
+        assert_eq!(cloud.ask("decide", question), expected, "{caller} {action}");
+    }
+}
