@@ -17,8 +17,8 @@ use super::{
 use checkpoint::key::{KeyVersion, StagingLabel, covered_until, instant_text};
 use checkpoint::signing::NotOpen;
 
-/// The time between two rotations: what is covered for longer is for a later one.
-const BETWEEN_ROTATIONS: TimeDelta = TimeDelta::days(365);
+/// A year until the next rotation, and a week to mend it if it fails: where signing is covered for longer, the next key is for a later one.
+const UNTIL_THE_NEXT: TimeDelta = TimeDelta::days(366 + 7);
 
 /// What Secrets Manager sends.
 #[derive(Clone, Debug, Deserialize)]
@@ -94,7 +94,7 @@ impl Situation {
                 instant_text(window.from())
             ));
         }
-        (covered > self.now + BETWEEN_ROTATIONS).then(|| {
+        (covered > self.now + UNTIL_THE_NEXT).then(|| {
             format!("{key_id} signs until {until}: the next key is for the next yearly rotation")
         })
     }
