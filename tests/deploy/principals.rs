@@ -127,13 +127,10 @@ fn account() -> Cloud {
 
 /// What each column is about.
 fn things(cloud: &mut Cloud) -> [String; 6] {
-    let stacks = json!({ "StackName": "service" });
-    let service = cloud.ask("cloudformation.describe_stacks", stacks);
-    let parameters = service["Stacks"][0]["Parameters"].as_array().unwrap();
-    let database = parameters
-        .iter()
-        .find(|p| p["ParameterKey"] == "DatabaseSecretArn");
-    let database = database.unwrap()["ParameterValue"].as_str().unwrap();
+    let names = cloud.ask("secretsmanager.list_secrets", json!({}))["SecretList"].clone();
+    let mut names = names.as_array().unwrap().iter();
+    let database = names.find(|secret| secret["Name"].as_str().unwrap().contains("database"));
+    let database = database.unwrap()["ARN"].as_str().unwrap();
     let lambda = format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function");
     let logs = format!("arn:aws:logs:eu-central-1:{ACCOUNT}:log-group");
     [
