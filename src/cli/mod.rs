@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod dev;
 mod dev_keys;
+mod environment;
 mod failure;
 mod health;
 mod input;

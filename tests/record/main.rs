@@ -10,6 +10,7 @@
 )]
 
 mod distrusted;
+mod environment;
 mod histories;
 mod lines;
 mod opening;
@@ -20,4 +21,4 @@ mod stores;
 mod tls;
 mod transfer;
 
-use testing::{cluster, history, judgement, postgres, scrape, starter, support, wait};
+use testing::{cluster, history, judgement, postgres, program, scrape, starter, support, wait};
