@@ -223,13 +223,19 @@ impl Serve {
                 None => std::future::pending().await,
             }
         };
+        let mut broken = false;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             () = keep_covered => {}
+            () = service.broken() => broken = true,
         }
         tracing::info!("draining: no new work, what is in flight is answered");
         match service.drain().await {
+            _ if broken => Err(Failure::Impossible(
+                "gRPC has ended by itself (the log says why): the service is no use without it"
+                    .into(),
+            )),
             true => Ok(()),
             false => Err(Failure::Impossible(
                 "some calls were still in flight at the end of the grace period".into(),
