@@ -11,6 +11,7 @@
 )]
 
 mod actors;
+mod again;
 mod alarms;
 mod filter_pattern;
 mod function;

@@ -17,6 +17,7 @@ mod opening;
 mod other_replica;
 mod plans;
 mod queue;
+mod roles;
 mod stores;
 mod tls;
 mod transfer;

@@ -62,7 +62,7 @@ impl Cloud {
         SHARED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the account has before: a network, a trail, a database's address, the function's code.
+    /// What the account has before: a network, a trail, the function's code.
     pub fn prepare(&mut self) {
         self.ask(
             "s3.create_bucket",
@@ -76,10 +76,6 @@ impl Cloud {
         let zip = self.ask("s3.put_object", zip);
         self.code = zip["VersionId"].as_str().unwrap().into();
         self.ask("logs.create_log_group", json!({ "logGroupName": "trail" }));
-        self.ask(
-            "secretsmanager.create_secret",
-            json!({ "Name": "amply/database-url", "SecretString": "postgres://signer@db.example.org/amply" }),
-        );
     }
 
     /// A call of boto3 or of the script, by an administrator whom no policy stops.
@@ -97,6 +93,12 @@ impl Cloud {
         let request = stack_request(stack, parameters);
         self.ask("cloudformation.create_stack", request);
         assert_eq!(self.status(stack), "CREATE_COMPLETE");
+    }
+
+    /// Makes one that AWS may refuse to.
+    pub fn try_make(&mut self, stack: &str, parameters: &Value) -> Result<Value, String> {
+        let request = stack_request(stack, parameters);
+        self.try_ask("cloudformation.create_stack", request)
     }
 
     pub fn update(&mut self, stack: &str, parameters: &Value) {
@@ -191,7 +193,6 @@ impl Cloud {
             "GrpcClients": "10.0.0.0/16",
             "HttpClients": "10.0.0.0/16",
             "DatabaseNetwork": "10.0.0.0/16",
-            "DatabaseSecretArn": self.secret_arn("amply/database-url"),
         })
     }
 
@@ -225,6 +226,6 @@ fn stack_request(stack: &str, parameters: &Value) -> Value {
         "StackName": stack,
         "TemplateBody": read(&format!("deploy/{stack}.yaml")),
         "Parameters": parameters,
-        "Capabilities": ["CAPABILITY_IAM"],
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
     })
 }

@@ -7,8 +7,10 @@ import re
 
 from moto.awslambda import models as awslambda
 from moto.cloudformation import parsing
+from moto.cloudformation.models import CloudFormationBackend
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
+from moto.ec2.models import ec2_backends, security_groups
 from moto.ecs import models as ecs
 from moto.elbv2 import models as elbv2
 from moto.kms import models as kms
@@ -206,6 +208,22 @@ def fill():
     mend()
 
 
+def take_back(resources):
+    """Deletes what was made of a stack; what others need comes after them."""
+    policies = {name: resource.get("DeletionPolicy") for name, resource in resources._resource_json_map.items()}
+    made = {name: resources._parsed_resources.get(name) for name, policy in policies.items() if policy != "Retain"}
+    made = {name: resource for name, resource in made.items() if resource and not isinstance(resource, str)}
+    for _ in range(len(made)):
+        for name, resource in list(made.items()):
+            try:
+                resources._delete_resource(resource, resources._resource_json_map[name])
+                del made[name]
+            except Exception as error:
+                last = error
+    if made:
+        raise last
+
+
 def mend():
     """What moto's CloudFormation makes with something left out."""
 
@@ -218,11 +236,13 @@ def mend():
 
     kms.Key.create_from_cloudformation_json = make_key
 
-    # Leaves the roles of a task out.
+    # Leaves the roles of a task and its size out.
     def make_task(name, document, account, region, original=ecs.TaskDefinition.create_from_cloudformation_json, **kwargs):
         task = original(name, document, account, region, **kwargs)
         task.task_role_arn = document["Properties"]["TaskRoleArn"]
         task.execution_role_arn = document["Properties"]["ExecutionRoleArn"]
+        task.cpu, task.memory = document["Properties"]["Cpu"], document["Properties"]["Memory"]
+        task.runtime_platform = {"cpuArchitecture": document["Properties"]["RuntimePlatform"]["CpuArchitecture"]}
         return task
 
     ecs.TaskDefinition.create_from_cloudformation_json = make_task
@@ -249,6 +269,54 @@ def mend():
         )
 
     elbv2.FakeLoadBalancer.create_from_cloudformation_json = make_balancer
+
+    # Keeps what is None of a list, and leaves out what a group may reach: then that is everything.
+    def make_group(name, document, account, region, original=security_groups.SecurityGroup.create_from_cloudformation_json, **kwargs):
+        document = without_nothing(document)
+        group = original(name, document, account, region, **kwargs)
+        egress = document["Properties"].get("SecurityGroupEgress")
+        if egress:
+            group.egress_rules.clear()
+        for rule in egress or []:
+            ec2_backends[account][region].authorize_security_group_egress(
+                group_name_or_id=group.id,
+                ip_protocol=rule["IpProtocol"],
+                from_port=str(rule["FromPort"]),
+                to_port=str(rule["ToPort"]),
+                ip_ranges=[{"CidrIp": rule["CidrIp"]}] if "CidrIp" in rule else [],
+                source_groups=[{"GroupId": rule["DestinationSecurityGroupId"]}] if "DestinationSecurityGroupId" in rule else [],
+                prefix_list_ids=[{"PrefixListId": rule["DestinationPrefixListId"]}] if "DestinationPrefixListId" in rule else [],
+                vpc_id=group.vpc_id,
+            )
+        return group
+
+    security_groups.SecurityGroup.create_from_cloudformation_json = make_group
+
+    # Knows "Retain" alone.
+    def delete_resources(self, original=parsing.ResourceMap.delete):
+        for resource in self._resource_json_map.values():
+            if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
+                resource["DeletionPolicy"] = "Retain"
+        original(self)
+
+    parsing.ResourceMap.delete = delete_resources
+
+    # Leaves what it has made when a creation fails; AWS takes it back but for what is retained even then. (The stack itself, which on AWS
+    # is ROLLBACK_COMPLETE until it is deleted, would be made again here by whoever looks at its outputs: it is gone.)
+    def create_stack(self, name, *args, original=CloudFormationBackend.create_stack, **kwargs):
+        before = set(self.stacks)
+        try:
+            return original(self, name, *args, **kwargs)
+        except Exception:
+            for stack_id in set(self.stacks) - before:
+                stack = self.stacks.pop(stack_id)
+                gone = [name for name, export in self.exports.items() if export.exporting_stack_id == stack_id]
+                for export in gone:
+                    self.exports.pop(export)
+                take_back(stack.resource_map)
+            raise
+
+    CloudFormationBackend.create_stack = create_stack
 
     # Has no full names: what follows `loadbalancer/` in an ARN, or begins with `targetgroup/`.
     def with_full_name(model):
