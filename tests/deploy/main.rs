@@ -17,6 +17,7 @@ mod filter_pattern;
 mod function;
 mod lint;
 mod permissions;
+mod service_readme;
 mod stacks;
 mod task;
 

@@ -242,11 +242,11 @@ async fn health_is_told_without_a_certificate_to_who_stands_beside_the_service()
         assert_eq!((code, out.trim()), (0, "SERVING"), "{error}");
     }
     let keys = dev.run(&["keys", "list", "--format", "json"]).1;
-    let key_id = json(&keys)["keys"][0]["key_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let revoke = ["keys", "revoke", &key_id, "--reason", "a drill"];
+    let keys = json(&keys)["keys"].clone();
+    let mut keys = keys.as_array().unwrap().iter();
+    let active = keys.find(|key| key["state"] == "ACTIVE").unwrap();
+    let key_id = active["key_id"].as_str().unwrap();
+    let revoke = ["keys", "revoke", key_id, "--reason", "a drill"];
     assert_eq!(dev.run(&revoke).0, 0);
     // The process is well: a restart would help nobody.
     let (code, out, error) = asked(&url, &[]);

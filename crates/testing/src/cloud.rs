@@ -95,10 +95,12 @@ impl Cloud {
         assert_eq!(self.status(stack), "CREATE_COMPLETE");
     }
 
-    /// Makes one that AWS may refuse to.
-    pub fn try_make(&mut self, stack: &str, parameters: &Value) -> Result<Value, String> {
-        let request = stack_request(stack, parameters);
-        self.try_ask("cloudformation.create_stack", request)
+    /// Whether a stack of a template is rolled back instead of made. It stays, as in CloudFormation, until it is deleted.
+    pub fn fails_to_make(&mut self, stack: &str, template: &str, parameters: &Value) -> bool {
+        let mut request = stack_request(template, parameters);
+        request["StackName"] = json!(stack);
+        self.ask("cloudformation.create_stack", request);
+        self.status(stack) == "ROLLBACK_COMPLETE"
     }
 
     pub fn update(&mut self, stack: &str, parameters: &Value) {

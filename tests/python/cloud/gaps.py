@@ -7,7 +7,7 @@ import re
 
 from moto.awslambda import models as awslambda
 from moto.cloudformation import parsing
-from moto.cloudformation.models import CloudFormationBackend
+from moto.cloudformation.models import Stack
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import ec2_backends, security_groups
@@ -208,22 +208,6 @@ def fill():
     mend()
 
 
-def take_back(resources):
-    """Deletes what was made of a stack; what others need comes after them."""
-    policies = {name: resource.get("DeletionPolicy") for name, resource in resources._resource_json_map.items()}
-    made = {name: resources._parsed_resources.get(name) for name, policy in policies.items() if policy != "Retain"}
-    made = {name: resource for name, resource in made.items() if resource and not isinstance(resource, str)}
-    for _ in range(len(made)):
-        for name, resource in list(made.items()):
-            try:
-                resources._delete_resource(resource, resources._resource_json_map[name])
-                del made[name]
-            except Exception as error:
-                last = error
-    if made:
-        raise last
-
-
 def mend():
     """What moto's CloudFormation makes with something left out."""
 
@@ -292,31 +276,11 @@ def mend():
 
     security_groups.SecurityGroup.create_from_cloudformation_json = make_group
 
-    # Knows "Retain" alone.
-    def delete_resources(self, original=parsing.ResourceMap.delete):
-        for resource in self._resource_json_map.values():
-            if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
-                resource["DeletionPolicy"] = "Retain"
-        original(self)
+    # Lists a resource whose condition does not hold as None, and stumbles over it.
+    def stack_resources(self):
+        return [resource for resource in self.resource_map.values() if resource]
 
-    parsing.ResourceMap.delete = delete_resources
-
-    # Leaves what it has made when a creation fails; AWS takes it back but for what is retained even then. (The stack itself, which on AWS
-    # is ROLLBACK_COMPLETE until it is deleted, would be made again here by whoever looks at its outputs: it is gone.)
-    def create_stack(self, name, *args, original=CloudFormationBackend.create_stack, **kwargs):
-        before = set(self.stacks)
-        try:
-            return original(self, name, *args, **kwargs)
-        except Exception:
-            for stack_id in set(self.stacks) - before:
-                stack = self.stacks.pop(stack_id)
-                gone = [name for name, export in self.exports.items() if export.exporting_stack_id == stack_id]
-                for export in gone:
-                    self.exports.pop(export)
-                take_back(stack.resource_map)
-            raise
-
-    CloudFormationBackend.create_stack = create_stack
+    Stack.stack_resources = property(stack_resources)
 
     # Has no full names: what follows `loadbalancer/` in an ARN, or begins with `targetgroup/`.
     def with_full_name(model):

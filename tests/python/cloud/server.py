@@ -19,7 +19,7 @@ import threading
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import boto3
-from cloud import gaps, policies
+from cloud import gaps, policies, retained
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from moto.kms.models import kms_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -168,6 +168,7 @@ def client(service):
 
 
 gaps.fill()
+retained.mend()
 application = guard(DomainDispatcherApplication(create_backend_app))
 server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
 address = f"http://127.0.0.1:{server.server_address[1]}"
