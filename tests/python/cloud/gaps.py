@@ -7,7 +7,7 @@ import re
 
 from moto.awslambda import models as awslambda
 from moto.cloudformation import parsing
-from moto.cloudformation.models import Stack
+from moto.cloudformation.models import Stack, cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import ec2_backends, security_groups
@@ -275,6 +275,14 @@ def mend():
         return group
 
     security_groups.SecurityGroup.create_from_cloudformation_json = make_group
+
+    # Does not show the exports of other stacks to one that a change set makes.
+    def map_resources(self, original=Stack._create_resource_map):
+        backend = cloudformation_backends[self.account_id][self.region_name]
+        self.cross_stack_resources = self.cross_stack_resources or backend.exports
+        return original(self)
+
+    Stack._create_resource_map = map_resources
 
     # Lists a resource whose condition does not hold as None, and stumbles over it.
     def stack_resources(self):
