@@ -5,7 +5,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::place::{RecordArg, RecordPlace};
+use super::place::{RecordArg, RecordPlace, SourcePlace};
 use super::{Failure, Format, FormatArg, print_json, print_lines};
 use crate::clock::Clock;
 use crate::record::Record;
@@ -153,7 +153,7 @@ async fn bind(
 pub(super) async fn bind_by_serving(
     record: &dyn Record,
     place: &RecordPlace,
-    source: &dyn KeySource,
+    source: &SourcePlace,
     named: Option<Environment>,
 ) -> Result<(), Failure> {
     let Some(environment) = named else {
@@ -170,7 +170,9 @@ pub(super) async fn bind_by_serving(
         return Ok(());
     }
     let recorded = bare.keyring().await.map_err(Failure::impossible)?;
-    match Evidence::look(&recorded, source).await {
+    // One of its own: what a source reads at a start alone is for the service.
+    let source = source.open(false).await?;
+    match Evidence::look(&recorded, source.as_ref()).await {
         Evidence::SameKeys => {}
         Evidence::Nothing(problem) => {
             tracing::warn!(

@@ -173,8 +173,7 @@ impl Serve {
         let dev = dev.transpose()?;
         let (place, record) = self.record(dev.as_ref()).await?;
         let source = self.source(dev.as_ref());
-        let keys = source.open(self.read_older_versions).await?;
-        bind_by_serving(record.as_ref(), &place, keys.as_ref(), self.named()).await?;
+        bind_by_serving(record.as_ref(), &place, &source, self.named()).await?;
         let place = place.to_string();
         let covered = match &dev {
             // A source that is named is not the folder's.
@@ -188,7 +187,7 @@ impl Serve {
         let witnesses = self.witnesses.read(own_record.then_some(&self.data))?;
         let service = Service::start(Parts {
             clock: clock.clone(),
-            source: keys,
+            source: source.open(self.read_older_versions).await?,
             record: Arc::clone(&record),
             log: self.log_name,
             max_entry_jump: self.max_entry_jump,
