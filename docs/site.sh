@@ -11,8 +11,8 @@ export AWS_PROFILE="${AWS_PROFILE:-administrator}"
 
 # prod, staging or sandbox
 export CHECKPOINT_SIGNER_ENVIRONMENT="${CHECKPOINT_SIGNER_ENVIRONMENT:-prod}"
-# The secret with the address of the database that holds the record
-export CHECKPOINT_SIGNER_RECORD="${CHECKPOINT_SIGNER_RECORD:-secretsmanager:amply/database-url}"
+# The secret with the address of the database that holds the record, for operators (deploy/README.md, "The database")
+export CHECKPOINT_SIGNER_RECORD="${CHECKPOINT_SIGNER_RECORD:-secretsmanager:amply/$CHECKPOINT_SIGNER_ENVIRONMENT/checkpoint-record}"
 
 # gRPC: the load balancer; and each replica, with commas, where they can be reached one by one
 export CHECKPOINT_SIGNER_SERVER="${CHECKPOINT_SIGNER_SERVER:-https://signer.example.org:50051}"

@@ -117,6 +117,8 @@ pub struct Service {
     http: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     shutdown: CancellationToken,
+    /// gRPC, which is what the service is for, has ended though nobody asked for it.
+    broken: CancellationToken,
     edges: Vec<JoinHandle<()>>,
     watch: Watch,
     record: Arc<dyn Record>,
@@ -207,9 +209,16 @@ impl Service {
                 turns: Turns::default(),
             },
         );
+        let broken = CancellationToken::new();
+        let (breaks, ends) = (broken.clone(), shutdown.clone());
         edges.push(tokio::spawn(async move {
+            // Also when it panics.
+            let told = breaks.drop_guard();
             if let Err(error) = serving.await {
                 tracing::error!(%error, "gRPC has ended");
+            }
+            if ends.is_cancelled() {
+                told.disarm();
             }
         }));
         Ok(Self {
@@ -217,6 +226,7 @@ impl Service {
             http,
             metrics: own_metrics,
             shutdown,
+            broken,
             edges,
             watch,
             record,
@@ -237,6 +247,11 @@ impl Service {
     /// Where metrics are served on a port of their own.
     pub fn metrics(&self) -> Option<SocketAddr> {
         self.metrics
+    }
+
+    /// Returns when gRPC has ended by itself: nothing else shows that to whoever looks after the process.
+    pub async fn broken(&self) {
+        self.broken.cancelled().await;
     }
 
     /// Takes no new work, answers what is in flight, and ends. False when the grace period was over first.

@@ -17,6 +17,7 @@ use super::place::RecordPlace;
 use super::{Failure, dev_keys, input, print};
 use crate::clock::Clock;
 use crate::record::Record;
+use crate::record::environment::Claim;
 use crate::service::{Service, StartError};
 use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::key::{
@@ -137,9 +138,10 @@ impl DevFolder {
         if let RecordPlace::Sqlite(path) = &place
             && !path.exists()
         {
-            place.init().await.map_err(refused)?;
+            place.init(None).await.map_err(refused)?;
         }
-        let record = place.serve().await.map_err(refused)?;
+        // What is tried out is no environment's.
+        let record = place.serve(Claim::Writes(None)).await.map_err(refused)?;
         Ok((place, record))
     }
 

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::environment::EnvironmentArg;
 use super::place::{RecordPlace, TrustArgs};
 use super::{
     Failure, Format, FormatArg, ServerArg, input, print, print_json, print_json_text, print_line,
@@ -129,6 +130,8 @@ pub(super) struct Import {
         value_name = "PLACE"
     )]
     record: RecordPlace,
+    #[command(flatten)]
+    environment: EnvironmentArg,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]

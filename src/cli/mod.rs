@@ -5,7 +5,9 @@ mod config;
 mod demo;
 mod dev;
 mod dev_keys;
+mod environment;
 mod failure;
+mod files;
 mod health;
 mod input;
 mod keys;
@@ -87,6 +89,8 @@ enum Command {
     Demo,
     /// Run the service
     Serve(Box<serve::Serve>),
+    /// Write the files of `serve` from the secret that holds them (for a container beside it, which has no shell)
+    Files(files::Files),
     /// Look at the settings of `serve`
     #[command(subcommand)]
     Config(Box<config::ConfigCommand>),
@@ -179,7 +183,7 @@ impl Command {
     fn handles_private_keys(&self) -> bool {
         match self {
             Self::Serve(_) | Self::Demo | Self::Rollover(_) | Self::Lambda(_) => true,
-            Self::Config(_) => true,
+            Self::Config(_) | Self::Files(_) => true,
             Self::Keys(keys) => matches!(keys, keys::Keys::Generate(_)),
             Self::Sign(_) | Self::Verify(_) | Self::Record(_) | Self::Health(_) => false,
             Self::Completions { .. } | Self::Man => false,
@@ -226,6 +230,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo => block_on(demo::run()),
         Command::Serve(serve) => block_on(serve.run()),
+        Command::Files(files) => files.run(),
         // Its line was taken before clap read it.
         Command::Config(_) => Err(Failure::Impossible(
             "config check: expected the flags of serve alone".into(),

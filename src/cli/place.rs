@@ -8,11 +8,12 @@ use clap::Args;
 
 use super::{Failure, again};
 use crate::record::Record;
+use crate::record::environment::{Claim, Environment};
 use crate::record::postgres::DatabaseAddress;
 #[cfg(feature = "postgres")]
 use crate::record::postgres::PostgresRecord;
 use crate::record::sqlite::SqliteRecord;
-use crate::source::{DEFAULT_SECRET, FileSource, KeySource};
+use crate::source::{FileSource, KeySource};
 #[cfg(feature = "aws")]
 use crate::source::{SecretsManagerSource, secret_text};
 use checkpoint::key::Fingerprint;
@@ -28,6 +29,14 @@ pub(super) enum SourcePlace {
 }
 
 impl SourcePlace {
+    /// The environment in whose name its secret stands.
+    pub(super) fn environment(&self) -> Option<Environment> {
+        match self {
+            Self::File(_) => None,
+            Self::SecretsManager(name) => Environment::of_secret(name),
+        }
+    }
+
     pub(super) async fn open(&self, read_older: bool) -> Result<Box<dyn KeySource>, Failure> {
         match self {
             Self::File(path) => Ok(Box::new(FileSource::new(path))),
@@ -71,39 +80,6 @@ impl FromStr for SourcePlace {
                 Ok(Self::SecretsManager(name.into()))
             }
             _ => Err("expected secretsmanager:NAME or file:PATH".into()),
-        }
-    }
-}
-
-/// The environment whose secret holds the keys: `amply/<environment>/checkpoint-signing-key`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Environment {
-    /// Production
-    Prod,
-    /// Staging
-    Staging,
-    /// Sandbox
-    Sandbox,
-}
-
-impl Environment {
-    /// Its name, as a flag takes it.
-    #[cfg(feature = "aws")]
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Prod => "prod",
-            Self::Staging => "staging",
-            Self::Sandbox => "sandbox",
-        }
-    }
-
-    /// The secret's name, also where no environment is named.
-    pub(super) fn secret_name(environment: Option<Self>) -> &'static str {
-        match environment {
-            None => DEFAULT_SECRET,
-            Some(Self::Prod) => "amply/prod/checkpoint-signing-key",
-            Some(Self::Staging) => "amply/staging/checkpoint-signing-key",
-            Some(Self::Sandbox) => "amply/sandbox/checkpoint-signing-key",
         }
     }
 }
@@ -189,29 +165,55 @@ impl RecordPlace {
         Ok(())
     }
 
+    /// What is wrong when its secret stands in the name of another environment than the one that is named.
+    pub(super) fn of_another(&self, named: Option<Environment>) -> Option<String> {
+        let Self::Secret(name) = self else {
+            return None;
+        };
+        let (own, named) = (Environment::of_secret(name)?, named?);
+        (own != named).then(|| {
+            format!(
+                "is {self}, the secret of {own}, but the environment is {named}; expected one environment"
+            )
+        })
+    }
+
+    fn check(&self, named: Option<Environment>) -> Result<(), Failure> {
+        match self.of_another(named) {
+            Some(problem) => Err(Failure::Impossible(format!("--record: {problem}"))),
+            None => Ok(()),
+        }
+    }
+
     /// As it is: for the operator's tools.
-    pub(super) async fn open(&self) -> Result<Arc<dyn Record>, Failure> {
-        let record = self.serve().await?;
+    pub(super) async fn open(&self, claim: Claim) -> Result<Arc<dyn Record>, Failure> {
+        let record = self.serve(claim).await?;
         Ok(record.as_it_is().unwrap_or(record))
     }
 
     /// As a service reads it.
-    pub(super) async fn serve(&self) -> Result<Arc<dyn Record>, Failure> {
+    pub(super) async fn serve(&self, claim: Claim) -> Result<Arc<dyn Record>, Failure> {
+        self.check(claim.named())?;
         Ok(match self {
-            Self::Sqlite(path) => Arc::new(SqliteRecord::open(path).map_err(Failure::impossible)?),
-            Self::Postgres(address) | Self::Host(_, address) => open_postgres(address).await?,
-            Self::Secret(name) => open_postgres(&database(name).await?).await?,
+            Self::Sqlite(path) => {
+                let record = SqliteRecord::open_as(path, claim);
+                Arc::new(record.map_err(Failure::impossible)?)
+            }
+            Self::Postgres(address) | Self::Host(_, address) => {
+                open_postgres(address, claim).await?
+            }
+            Self::Secret(name) => open_postgres(&database(name).await?, claim).await?,
         })
     }
 
     /// Opens it to read, or to add keys, also beside a service that runs on it.
-    pub(super) async fn open_beside(&self) -> Result<Arc<dyn Record>, Failure> {
+    pub(super) async fn open_beside(&self, claim: Claim) -> Result<Arc<dyn Record>, Failure> {
         match self {
             Self::Sqlite(path) => {
-                let record = SqliteRecord::open_beside(path).map_err(Failure::impossible)?;
-                Ok(Arc::new(record))
+                let record = SqliteRecord::open_beside_as(path, claim);
+                Ok(Arc::new(record.map_err(Failure::impossible)?))
             }
-            _ => self.open().await,
+            _ => self.open(claim).await,
         }
     }
 
@@ -225,34 +227,45 @@ impl RecordPlace {
         }
     }
 
-    pub(super) async fn init(&self) -> Result<(), Failure> {
+    pub(super) async fn init(&self, environment: Option<Environment>) -> Result<(), Failure> {
+        self.check(environment)?;
         match self {
-            Self::Sqlite(path) => SqliteRecord::init(path).map_err(Failure::impossible),
-            Self::Postgres(address) | Self::Host(_, address) => init_postgres(address).await,
-            Self::Secret(name) => init_postgres(&database(name).await?).await,
+            Self::Sqlite(path) => {
+                SqliteRecord::init_in(path, environment).map_err(Failure::impossible)
+            }
+            Self::Postgres(address) | Self::Host(_, address) => {
+                init_postgres(address, environment).await
+            }
+            Self::Secret(name) => init_postgres(&database(name).await?, environment).await,
         }
     }
 }
 
 #[cfg(feature = "postgres")]
-async fn open_postgres(address: &DatabaseAddress) -> Result<Arc<dyn Record>, Failure> {
-    let record = PostgresRecord::open(address).await;
+async fn open_postgres(
+    address: &DatabaseAddress,
+    claim: Claim,
+) -> Result<Arc<dyn Record>, Failure> {
+    let record = PostgresRecord::open_as(address, claim).await;
     Ok(Arc::new(record.map_err(Failure::impossible)?))
 }
 
 #[cfg(not(feature = "postgres"))]
-async fn open_postgres(address: &DatabaseAddress) -> Result<Arc<dyn Record>, Failure> {
+async fn open_postgres(address: &DatabaseAddress, _: Claim) -> Result<Arc<dyn Record>, Failure> {
     match *address {}
 }
 
 #[cfg(not(feature = "postgres"))]
-async fn init_postgres(address: &DatabaseAddress) -> Result<(), Failure> {
+async fn init_postgres(address: &DatabaseAddress, _: Option<Environment>) -> Result<(), Failure> {
     match *address {}
 }
 
 #[cfg(feature = "postgres")]
-async fn init_postgres(address: &DatabaseAddress) -> Result<(), Failure> {
-    let made = PostgresRecord::init(address).await;
+async fn init_postgres(
+    address: &DatabaseAddress,
+    environment: Option<Environment>,
+) -> Result<(), Failure> {
+    let made = PostgresRecord::init_in(address, environment).await;
     made.map_err(Failure::impossible)
 }
 

@@ -15,10 +15,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
+use super::environment::{Bind, EnvironmentArg, Init, flag as environment_flag};
 use super::place::{RecordArg, RecordPlace, TrustArgs};
 use super::{Failure, Format, FormatArg, PROGRAM, input, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::record::check::check_record;
+use crate::record::environment::{Claim, Environment};
 use crate::record::export::{ExportError, export};
 use crate::record::import::{ImportError, import};
 use crate::record::restore::{RestoreError, restore};
@@ -37,6 +39,9 @@ use resume_clock::ResumeClock;
 pub(super) enum RecordCommand {
     /// Make an empty record; one that exists is left as it is
     Init(Init),
+    /// Say to which environment a record of before belongs, for ever; a service that names one says it of an empty record, and of
+    /// one that knows its key
+    Bind(Bind),
     /// Check every row of a record: its signature, its place, the rules, and the tree over all of them
     Verify(VerifyRecord),
     /// Write a record as lines of JSON: the keyring and the root first, then every signed checkpoint in order
@@ -61,14 +66,6 @@ pub(super) enum RecordCommand {
     Consistency(Consistency),
     /// Let signing go on from the true time, after a clock ran ahead and signed (CLOCK_WENT_BACK); recorded for ever, and public
     ResumeClock(ResumeClock),
-}
-
-#[derive(Args)]
-pub(super) struct Init {
-    #[command(flatten)]
-    place: RecordArg,
-    #[command(flatten)]
-    format: FormatArg,
 }
 
 #[derive(Args)]
@@ -97,6 +94,8 @@ pub(super) struct Import {
     #[command(flatten)]
     place: RecordArg,
     #[command(flatten)]
+    environment: EnvironmentArg,
+    #[command(flatten)]
     trust: TrustArgs,
     /// Believe the file where it says that an operator let times go back, after a clock ran ahead (its clock_resumptions, which
     /// nothing signs); that goes on record, is published, and cannot be taken back
@@ -112,6 +111,8 @@ pub(super) struct Restore {
     file: PathBuf,
     #[command(flatten)]
     place: RecordArg,
+    #[command(flatten)]
+    environment: EnvironmentArg,
     /// Let times go back where this file says that an operator let signing go on, after a clock ran ahead: what
     /// /v1/clock-resumptions gave. That goes on record again, and cannot be taken back
     #[arg(long, env = "CHECKPOINT_SIGNER_RESUMPTIONS", value_name = "FILE")]
@@ -137,7 +138,7 @@ fn show_resumed(resumed: &[Resumption], word: &str) -> Result<(), Failure> {
 impl Export {
     async fn run(mut self) -> Result<(), Failure> {
         self.place.record.choose().await?;
-        let record = self.place.record.open_beside().await?;
+        let record = self.place.record.open_beside(Claim::Reads(None)).await?;
         let out = self.out.display();
         let failed = |error: &dyn Display| Failure::Impossible(format!("{out}: {error}"));
         // Under its own name only when it is complete.
@@ -176,17 +177,20 @@ impl Export {
             true => "",
             false => " --believe-resumptions",
         };
+        let environment = record.environment().await.map_err(Failure::impossible)?;
+        let named = environment_flag(environment);
         match self.format.format {
-            Format::Json => {
-                let resumed = texts(&resumptions);
-                print_json(
-                    &json!({ "rows": rows, "root": root, "fingerprints": prints, "clock_resumptions": resumed }),
-                )
-            }
+            Format::Json => print_json(&json!({
+                "rows": rows,
+                "root": root,
+                "fingerprints": prints,
+                "clock_resumptions": texts(&resumptions),
+                "environment": environment.map(Environment::as_str),
+            })),
             Format::Text => print_lines([
                 format!("{out}: {}, root {root}", counted(rows, "row", "rows")),
                 format!(
-                    "next: checkpoint-signer record import {out} --record PLACE{trust}{believe}"
+                    "next: checkpoint-signer record import {out} --record PLACE{named}{trust}{believe}"
                 ),
             ]),
         }
@@ -196,15 +200,17 @@ impl Export {
 impl Import {
     async fn run(mut self) -> Result<(), Failure> {
         self.place.record.choose().await?;
-        let record = self.place.record.open().await?;
+        let record = self.place.record.open(self.environment.writes()).await?;
         let now = Clock::system().now();
         let (trust, believe) = (self.trust.read(), self.believe_resumptions);
-        let imported = import(record.as_ref(), &self.file, now, &trust, believe).await;
+        let named = self.environment.environment;
+        let imported = import(record.as_ref(), &self.file, now, &trust, believe, named).await;
         let imported = imported.map_err(|error| {
             let message = format!("{}: {error}", self.file.display());
             match error {
                 ImportError::Wrong { .. }
                 | ImportError::OtherRows { .. }
+                | ImportError::Environment(..)
                 | ImportError::NotAdmitted(_)
                 | ImportError::Resumes(_)
                 | ImportError::Revoked { .. } => Failure::Negative(message),
@@ -248,7 +254,7 @@ impl Import {
 impl Restore {
     async fn run(mut self) -> Result<(), Failure> {
         self.place.record.choose().await?;
-        let record = self.place.record.open().await?;
+        let record = self.place.record.open(self.environment.writes()).await?;
         let resumptions = match &self.resumptions {
             None => Vec::new(),
             Some(file) => from_published(&input::read(file, MAX_RESUMPTIONS_BYTES)?)
@@ -293,7 +299,7 @@ impl Restore {
                     counted(lines, "checkpoint was", "checkpoints were"),
                     counted(rows, "row", "rows")
                 );
-                let next = next_after_restore(place);
+                let next = next_after_restore(place, self.environment.environment);
                 match on_revoked_keys(restored.by_revoked_keys) {
                     None => print_lines([added, next]),
                     Some(doubtful) => print_lines([added, doubtful, next]),
@@ -315,8 +321,9 @@ fn on_revoked_keys(count: u64) -> Option<String> {
 }
 
 /// What was promoted, or put into another database, is signed on by nobody before a person says so.
-fn next_after_restore(place: &RecordPlace) -> String {
-    let (flag, is_file) = (place.flag(), matches!(place, RecordPlace::Sqlite(_)));
+fn next_after_restore(place: &RecordPlace, environment: Option<Environment>) -> String {
+    let flag = place.flag() + &environment_flag(environment);
+    let is_file = matches!(place, RecordPlace::Sqlite(_));
     let elsewhere = match is_file {
         true => String::new(),
         false => format!(
@@ -332,7 +339,7 @@ fn next_after_restore(place: &RecordPlace) -> String {
 impl VerifyRecord {
     async fn run(mut self) -> Result<(), Failure> {
         self.place.record.choose().await?;
-        let record = self.place.record.open_beside().await?;
+        let record = self.place.record.open_beside(Claim::Reads(None)).await?;
         let found = check_record(record.as_ref())
             .await
             .map_err(Failure::impossible)?;
@@ -342,6 +349,7 @@ impl VerifyRecord {
         }
         let (rows, root) = (found.tree.size(), found.tree.root().to_string());
         let ahead = ahead_of_its_time(record.as_ref()).await;
+        let environment = record.environment().await.map_err(Failure::impossible)?;
         match self.format.format {
             Format::Json => {
                 let told = found.told.iter();
@@ -350,6 +358,7 @@ impl VerifyRecord {
                     "note": ahead,
                     "rows": rows,
                     "root": root,
+                    "environment": environment.map(Environment::as_str),
                     "problems": found.problems,
                     "told": told.map(ToString::to_string).collect::<Vec<_>>(),
                     "not_checked": found.unchecked,
@@ -420,19 +429,8 @@ impl RecordCommand {
             Self::Proof(proof) => proof.run().await,
             Self::Consistency(consistency) => consistency.run().await,
             Self::ResumeClock(resume) => resume.run().await,
-            Self::Init(Init {
-                place: RecordArg { record },
-                format,
-            }) => {
-                record.init().await?;
-                match format.format {
-                    Format::Json => print_json(&json!({ "made": record.to_string() })),
-                    Format::Text => print_lines([
-                        format!("made an empty record: {record}"),
-                        format!("next: checkpoint-signer serve {}", record.flag()),
-                    ]),
-                }
-            }
+            Self::Init(init) => init.run().await,
+            Self::Bind(bind) => bind.run().await,
         }
     }
 }

@@ -9,11 +9,13 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::place::{Environment, RecordPlace};
+use super::environment::secret_name;
+use super::place::RecordPlace;
 use super::server::ServersArgs;
 use super::{Failure, Format, FormatArg, PROGRAM, print, print_json};
 use crate::client::Servers;
 use crate::clock::Clock;
+use crate::record::environment::{Claim, Environment};
 use crate::rollover::{
     Overrides, Rollover, RolloverError, SecretStore, Services as _, StepReport, StoreError,
 };
@@ -176,10 +178,17 @@ pub(super) struct Repair {
 }
 
 impl SecretArgs {
+    /// The environment whose secret it is.
+    fn named(&self) -> Option<Environment> {
+        let by_name = |secret: &String| Environment::of_secret(secret);
+        self.environment
+            .or_else(|| self.secret.as_ref().and_then(by_name))
+    }
+
     async fn open(&self, dry_run: bool) -> Rollover {
         let secret = match &self.secret {
             Some(secret) => secret.clone(),
-            None => Environment::secret_name(self.environment).into(),
+            None => secret_name(self.environment).into(),
         };
         let store = SecretStore::new(&secret).await;
         let services = self.servers.named();
@@ -191,7 +200,7 @@ impl SecretArgs {
         let rollover = Rollover::new(store, Clock::system(), Box::new(services), dry_run);
         match record {
             Some(place) => {
-                let keyring = recorded_keys(place).await;
+                let keyring = recorded_keys(place, self.named()).await;
                 rollover.with_record(format!("--record {place}"), keyring)
             }
             None => rollover,
@@ -350,12 +359,13 @@ async fn is_told(services: &Servers) -> bool {
 }
 
 /// The keys on record, or why they cannot be read.
-async fn recorded_keys(place: &RecordPlace) -> Result<Keyring, String> {
+async fn recorded_keys(place: &RecordPlace, named: Option<Environment>) -> Result<Keyring, String> {
     let unreadable = |failure: Failure| failure.message();
     let mut place = place.clone();
     place.choose().await.map_err(unreadable)?;
     // It is only read, also beside the service.
-    let record = place.open_beside().await.map_err(unreadable)?;
+    let record = place.open_beside(Claim::Reads(named)).await;
+    let record = record.map_err(unreadable)?;
     let keyring = record.keyring().await.map_err(|error| error.to_string());
     record.close().await;
     keyring

@@ -10,17 +10,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::dev::DevFolder;
+use super::environment::{bind_by_serving, secret_name};
 use super::failure::fault_of;
 use super::log::LogArgs;
 #[cfg(not(feature = "aws"))]
 use super::place::WITHOUT_AWS;
-use super::place::{Environment, RecordPlace, SourcePlace};
+use super::place::{RecordPlace, SourcePlace};
 use super::tls::TlsArgs;
 use super::witnesses::WitnessArgs;
 use super::{Failure, print};
 use crate::clock::Clock;
 use crate::http::{MetricsPlace, PublicUrl};
 use crate::record::Record;
+use crate::record::environment::{Claim, Environment};
 use crate::record::sqlite::OpenError;
 use crate::service::{Parts, Service, StartError};
 use crate::source::{FileSource, KeySource as _};
@@ -60,13 +62,9 @@ pub(super) struct Serve {
     /// Where keys come from: secretsmanager:NAME or file:PATH; without it, the secret of the environment
     #[arg(long, env = "CHECKPOINT_SIGNER_SOURCE", value_name = "PLACE")]
     source: Option<SourcePlace>,
-    /// Take the secret amply/ENVIRONMENT/checkpoint-signing-key; without it, amply/checkpoint-signing-key
-    #[arg(
-        long,
-        value_enum,
-        env = "CHECKPOINT_SIGNER_ENVIRONMENT",
-        conflicts_with = "source"
-    )]
+    /// The environment: take the secret amply/ENVIRONMENT/checkpoint-signing-key (unless --source names another place; without both,
+    /// amply/checkpoint-signing-key), and serve no other environment's record
+    #[arg(long, value_enum, env = "CHECKPOINT_SIGNER_ENVIRONMENT")]
     environment: Option<Environment>,
     /// At the start, read versions of the secret with labels of your own once, for their public halves; needs
     /// the permission secretsmanager:ListSecretVersionIds
@@ -174,8 +172,9 @@ impl Serve {
             .then(|| DevFolder::make(&self.data, self.listens()));
         let dev = dev.transpose()?;
         let (place, record) = self.record(dev.as_ref()).await?;
-        let place = place.to_string();
         let source = self.source(dev.as_ref());
+        bind_by_serving(record.as_ref(), &place, &source, self.named()).await?;
+        let place = place.to_string();
         let covered = match &dev {
             // A source that is named is not the folder's.
             Some(folder) if self.source.is_none() => {
@@ -223,13 +222,19 @@ impl Serve {
                 None => std::future::pending().await,
             }
         };
+        let mut broken = false;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             () = keep_covered => {}
+            () = service.broken() => broken = true,
         }
         tracing::info!("draining: no new work, what is in flight is answered");
         match service.drain().await {
+            _ if broken => Err(Failure::Impossible(
+                "gRPC has ended by itself (the log says why): the service is no use without it"
+                    .into(),
+            )),
             true => Ok(()),
             false => Err(Failure::Impossible(
                 "some calls were still in flight at the end of the grace period".into(),
@@ -290,6 +295,20 @@ impl Serve {
             let problem = format!("is Secrets Manager, and {WITHOUT_AWS}; expected file:PATH");
             faults.push(FieldFault::new("--source", problem));
         }
+        let of_another = self
+            .record
+            .as_ref()
+            .and_then(|record| record.of_another(self.named()));
+        faults.extend(of_another.map(|problem| FieldFault::new("--record", problem)));
+        let by_name = self.source.as_ref().and_then(SourcePlace::environment);
+        if let (Some(named), Some(other)) = (self.environment, by_name)
+            && named != other
+        {
+            let problem = format!(
+                "is the secret of {other}, but --environment is {named}; expected one environment"
+            );
+            faults.push(FieldFault::new("--source", problem));
+        }
         if self.metrics == Some(MetricsPlace::Http) && self.http.is_none() && !self.dev {
             let problem =
                 "is http, but --http is missing; expected both, or an address of their own";
@@ -341,13 +360,20 @@ impl Serve {
         [grpc, http].into_iter().flatten().collect()
     }
 
+    /// The environment that is served; none by what is only tried out.
+    fn named(&self) -> Option<Environment> {
+        let by_name = || self.source.as_ref().and_then(SourcePlace::environment);
+        match self.dev {
+            true => None,
+            false => self.environment.or_else(by_name),
+        }
+    }
+
     fn source(&self, dev: Option<&DevFolder>) -> SourcePlace {
         match (&self.source, dev) {
             (Some(source), _) => source.clone(),
             (None, Some(folder)) => SourcePlace::File(folder.keys()),
-            (None, None) => {
-                SourcePlace::SecretsManager(Environment::secret_name(self.environment).into())
-            }
+            (None, None) => SourcePlace::SecretsManager(secret_name(self.environment).into()),
         }
     }
 
@@ -360,7 +386,7 @@ impl Serve {
         }
         let missing = || Failure::Impossible("--record: is missing; expected a place".into());
         let place = self.record.clone().ok_or_else(missing)?;
-        let record = place.serve().await?;
+        let record = place.serve(Claim::Writes(self.named())).await?;
         Ok((place, record))
     }
 }

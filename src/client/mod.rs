@@ -1,5 +1,6 @@
 //! Connecting to a running service, for the command line and for replicas.
 
+pub mod health;
 mod look;
 mod peers;
 #[cfg(feature = "aws")]

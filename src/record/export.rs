@@ -32,7 +32,9 @@ pub enum ExportError {
 /// [`ExportError`] at the first thing that is wrong.
 pub async fn export(record: &dyn Record, out: &mut impl Write) -> Result<Frontier, ExportError> {
     let mut reader = RecordReader::start(record).await?;
-    let header = ExportHeader::new(reader.head(), reader.keyring(), reader.resumptions())?;
+    let mut header = ExportHeader::new(reader.head(), reader.keyring(), reader.resumptions())?;
+    let environment = record.environment().await?;
+    header.environment = environment.map(|environment| environment.to_string());
     writeln!(out, "{}", serde_json::to_string(&header)?)?;
     while let Some(rows) = reader.next_page().await? {
         if let Some(problem) = reader.so_far().told.first() {

@@ -13,7 +13,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::check::{Checker, RecordCheck};
-use super::{AppendError, Record, RecordError, RegisterError, ResumeError};
+use super::environment::Environment;
+use super::{AppendError, BindError, Record, RecordError, RegisterError, ResumeError};
 use crate::advice;
 use checkpoint::checkpoint::TIMESTAMP_TOLERANCE;
 use checkpoint::counted::counted;
@@ -84,6 +85,11 @@ pub enum ImportError {
         /// The keys.
         skipped: Vec<SkippedKey>,
     },
+    /// It is the export of another environment's record.
+    #[error(
+        "the export is of the record of the environment {0}, and this one {whose}; nothing was imported: expected the          record of {0}, or a new one (record init --environment {0})", whose = whose(.1)
+    )]
+    Environment(String, Option<Environment>),
     /// Nobody vouches for a resumption of the clock.
     #[error(
         "the file says that an operator let times go back, and the record does not know that: {}; if it is true, say \
@@ -91,6 +97,9 @@ pub enum ImportError {
         list(.0)
     )]
     Resumes(Vec<Resumption>),
+    /// Somebody has bound the record meanwhile.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// The record has other keys.
     #[error(transparent)]
     Key(#[from] RegisterError),
@@ -140,7 +149,8 @@ fn open(file: &Path) -> Result<Export, ImportError> {
     Ok(ExportReader::open(BufReader::new(file))?)
 }
 
-/// Imports a file.
+/// Imports a file. The environment that it names, and the one that the caller names, must be the record's; a record that is not bound
+/// is then bound to that of the file.
 ///
 /// # Errors
 /// [`ImportError`]. When the export is at fault, nothing was written; when the record is, run it again.
@@ -150,9 +160,12 @@ pub async fn import(
     now: DateTime<Utc>,
     trust: &Trust,
     believe_resumptions: bool,
+    named: Option<Environment>,
 ) -> Result<Imported, ImportError> {
     let (before, known) = (record.head().await?, record.keyring().await?);
     let mut export = open(file)?;
+    let bound = record.environment().await?;
+    let environment = environment(&export, bound.or(named))?;
     let resumed = news(&export, &before, &record.resumptions().await?)?;
     if !resumed.is_empty() && !believe_resumptions {
         return Err(ImportError::Resumes(resumed));
@@ -172,6 +185,9 @@ pub async fn import(
     check(open(file)?, &before, &known, present)
         .await
         .map_err(or_skipped)?;
+    if let (None, Some(environment)) = (bound, environment) {
+        record.bind(environment, now).await?;
+    }
     for (version, endorsement) in &admission.keys {
         let endorsement = endorsement.as_ref();
         record.register_key(version, endorsement, now).await?;
@@ -192,6 +208,27 @@ pub async fn import(
         skipped,
         tree,
     })
+}
+
+/// The environment that goes with the rows: none of another one come into a record.
+fn environment(
+    export: &Export,
+    bound: Option<Environment>,
+) -> Result<Option<Environment>, ImportError> {
+    let Some(named) = &export.environment else {
+        return Ok(None);
+    };
+    match named.parse::<Environment>() {
+        Ok(environment) if bound.is_none_or(|bound| bound == environment) => Ok(Some(environment)),
+        _ => Err(ImportError::Environment(named.clone(), bound)),
+    }
+}
+
+fn whose(bound: &Option<Environment>) -> String {
+    match bound {
+        Some(bound) => format!("belongs to {bound}"),
+        None => "can belong to prod, staging or sandbox".into(),
+    }
 }
 
 fn shown(skipped: &[SkippedKey]) -> String {

@@ -7,6 +7,7 @@
 //! It is a transparency log, too: [`tree`](checkpoint::log::tree) hashes the rows, [`proof`](checkpoint::log::proof) proves over them, [`head`](checkpoint::log::head) and [`note`](checkpoint::log::note) sign them.
 
 pub mod check;
+pub mod environment;
 pub mod export;
 pub mod home;
 pub mod import;
@@ -41,6 +42,7 @@ use checkpoint::keyring::{Endorsement, KeyConflict, Keyring, Revocation};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump, RuleViolation};
 use checkpoint::log::batch::Candidate;
 use checkpoint::log::tree::{Frontier, Node, NodeId};
+use environment::{Environment, OtherEnvironment};
 use home::{Acceptance, Accepted, Home, Moved};
 
 use checkpoint::history::{Receipt, ResumeOrder, Resumption};
@@ -200,6 +202,17 @@ pub enum RegisterError {
     Store(#[from] RecordError),
 }
 
+/// Why a record is not bound to an environment.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// It is another one's.
+    #[error("the record {0}")]
+    Other(#[from] OtherEnvironment),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] RecordError),
+}
+
 /// Which rows to list. Empty fields do not filter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -327,6 +340,12 @@ pub trait Record: Send + Sync + 'static {
     /// Whether anything can be recorded: by a write that does not count, as durable as a row. While nothing is `failing`, only
     /// when a look that costs little gives reason to doubt it.
     async fn probe(&self, failing: bool) -> Result<(), RecordError>;
+
+    /// The environment that the record belongs to; none while nobody has bound it.
+    async fn environment(&self) -> Result<Option<Environment>, RecordError>;
+
+    /// Binds the record to an environment, for ever. Repeating it changes nothing.
+    async fn bind(&self, environment: Environment, now: DateTime<Utc>) -> Result<(), BindError>;
 
     /// What changes while others sign, revoke and register.
     async fn pulse(&self) -> Result<Pulse, RecordError>;

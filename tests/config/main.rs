@@ -118,12 +118,25 @@ fn serve_takes_the_file_and_the_rules_between_flags_hold() {
     let (code, _, error) = run(folder.path(), &[], &["serve", "--config", "s.toml"]);
     assert_eq!(code, 2);
     assert!(error.contains("elsewhere.sqlite is missing"), "{error}");
-    let conflict = ["serve", "--config", "s.toml", "--environment", "prod"];
-    let (code, _, error) = run(folder.path(), &[], &conflict);
+    let half = ["serve", "--config", "s.toml", "--tls-key", "tls.key"];
+    let (code, _, error) = run(folder.path(), &[], &half);
     assert_eq!(code, 2);
+    assert!(error.contains("--tls-certificate"), "{error}");
+}
+
+#[test]
+fn an_environment_and_the_secret_of_another_one_are_a_fault() {
+    let folder = folder(
+        "record = \"sqlite:record.sqlite\"\nsource = \"secretsmanager:amply/staging/checkpoint-signing-key\"\nenvironment = \"prod\"\n",
+    );
+    std::fs::write(folder.path().join("record.sqlite"), "").unwrap();
+    let (code, checked) = check(folder.path(), &[], &[]);
+    let found = faults(&checked).join("\n");
+    assert_eq!(code, 1);
+    assert!(found.starts_with("--source: "), "{found}");
     assert!(
-        error.contains("--source (file s.toml:2)") && error.contains("--environment"),
-        "{error}"
+        found.contains("staging") && found.contains("prod"),
+        "{found}"
     );
 }
 
@@ -131,7 +144,7 @@ fn serve_takes_the_file_and_the_rules_between_flags_hold() {
 fn all_faults_are_told_at_once() {
     let folder = folder(
         "grcp = 1\ngrpc = \"nowhere\"\ndev = \"yes\"\nlog-name = [\"a\"]\ntls-key = \"no.key\"\nhttp = \"x\"\n\
-         source = \"file:no.json\"\nenvironment = \"prod\"\nrecord = \"sqlite:\"\npublic-url = {a=1}\n",
+         source = \"file:no.json\"\nenvironment = \"moon\"\nrecord = \"sqlite:\"\npublic-url = {a=1}\n",
     );
     let (code, checked) = check(folder.path(), &[], &[]);
     let found = faults(&checked).join("\n");
@@ -143,7 +156,7 @@ fn all_faults_are_told_at_once() {
         "s.toml:4: log-name: is of type array; expected one value",
         "--tls-key (file s.toml:5): no.key: No such file",
         "--http (file s.toml:6): is \"x\"",
-        "cannot be used with",
+        "--environment (file s.toml:8): is \"moon\"",
         "--record (file s.toml:9): is",
         "s.toml:10: public-url: is of type table",
         "--tls-certificate: is missing",

@@ -11,6 +11,7 @@
 )]
 
 mod actors;
+mod again;
 mod alarms;
 mod filter_pattern;
 mod function;
@@ -19,6 +20,7 @@ mod permissions;
 mod principals;
 mod readme;
 mod remade;
+mod service_readme;
 mod stacks;
 mod task;
 mod year;

@@ -171,7 +171,7 @@ fn each_role_may_do_its_own_work_on_the_secret_and_nothing_else() {
 #[test]
 fn what_starts_the_tasks_reads_their_own_secrets_and_never_the_signing_key() {
     let mut cloud = Cloud::staging();
-    let database = cloud.secret_arn("amply/database-url");
+    let database = cloud.secret_arn("amply/staging/checkpoint-signer-database");
     let files = cloud.secret_arn("amply/staging/checkpoint-signer-files");
     let secret = cloud.secret_arn("amply/staging/checkpoint-signing-key");
     let mut resources = resources(&secret, "arn:aws:kms:eu-central-1:123456789012:key/another");

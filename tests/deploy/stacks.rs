@@ -1,14 +1,14 @@
 //! The stacks are made, updated and deleted, every resource of them; moto stands in for AWS, and `cloud/gaps.py` for what
 //! moto's CloudFormation does not make.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, alarm_parameters, read};
 
 /// The resources that a template names, with their conditions.
-fn named(stack: &str) -> BTreeSet<String> {
+pub fn named(stack: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let text = read(&format!("deploy/{stack}.yaml"));
     let resources = text.split("\nResources:\n").nth(1).unwrap();
@@ -24,12 +24,12 @@ fn named(stack: &str) -> BTreeSet<String> {
     names
 }
 
-fn made(cloud: &mut Cloud, stack: &str) -> BTreeSet<String> {
+pub fn made(cloud: &mut Cloud, stack: &str) -> BTreeSet<String> {
     let resources = cloud.resources(stack);
     resources.into_iter().map(|(name, _)| name).collect()
 }
 
-fn secrets(cloud: &mut Cloud) -> Vec<String> {
+pub fn secrets(cloud: &mut Cloud) -> Vec<String> {
     let listed = cloud.ask("secretsmanager.list_secrets", json!({}));
     let listed = listed["SecretList"].as_array().unwrap().iter();
     let mut names: Vec<String> = listed.map(|s| s["Name"].as_str().unwrap().into()).collect();
@@ -109,6 +109,12 @@ fn the_task_is_the_image_by_its_digest_without_rights_over_its_machine() {
         "the database's address, and nothing else"
     );
     assert_eq!(injected[0]["name"], "CHECKPOINT_SIGNER_RECORD");
+    // What writes the files is the same image, with no more rights.
+    let files = containers.iter().find(|c| c["name"] == "files").unwrap();
+    for same in ["image", "user", "readonlyRootFilesystem", "linuxParameters"] {
+        assert_eq!(files[same], signer[same], "{same}");
+    }
+    assert_eq!(files["mountPoints"][0]["readOnly"], false);
 }
 
 #[test]
@@ -121,11 +127,11 @@ fn the_program_takes_every_variable_that_the_task_sets() {
     let text = read("deploy/service.yaml");
     let set = text
         .split("Name: ")
-        .filter_map(|rest| rest.split([',', ' ', '}']).next());
+        .filter_map(|rest| rest.split([',', ' ', '}', '\n']).next());
     let set: BTreeSet<&str> = set
         .filter(|name| name.starts_with("CHECKPOINT_SIGNER_"))
         .collect();
-    assert!(set.len() >= 14, "{set:?}");
+    assert!(set.len() >= 12, "{set:?}");
     for name in set {
         assert!(
             known.contains(name),
@@ -193,11 +199,153 @@ fn a_changed_parameter_changes_what_it_says_and_nothing_else() {
     assert_eq!(services["services"][0]["desiredCount"], 2);
 }
 
+/// Every parameter of the service, with another value than the one that it has, and where that shows.
+fn changed(cloud: &mut Cloud) -> BTreeMap<String, Value> {
+    let digest = format!("sha256:{}", "1".repeat(64));
+    let parameters = cloud.service_parameters("staging");
+    let group = json!({ "GroupName": "endpoints", "Description": "endpoints", "VpcId": parameters["VpcId"] });
+    let group = cloud.ask("ec2.create_security_group", group)["GroupId"].clone();
+    BTreeMap::from(
+        [
+            ("Repository", json!("another")),
+            ("ImageDigest", json!(digest)),
+            ("Architecture", json!("ARM64")),
+            ("Cpu", json!("512")),
+            ("Memory", json!("1024")),
+            ("Replicas", json!("3")),
+            ("PublicUrl", json!("https://other.example.org")),
+            ("LogRetention", json!("731")),
+            (
+                "DeploymentRole",
+                json!("arn:aws:iam::123456789012:role/deployment"),
+            ),
+            (
+                "PermissionsBoundary",
+                json!("arn:aws:iam::123456789012:policy/boundary"),
+            ),
+            ("VpcId", parameters["VpcId"].clone()),
+            ("SubnetIds", parameters["SubnetIds"].clone()),
+            ("GrpcClients", json!("10.1.0.0/16")),
+            ("HttpClients", json!("10.2.0.0/16")),
+            ("DatabaseNetwork", json!("10.3.0.0/16")),
+            ("AwsNetwork", json!("")),
+            ("AwsPrefixList", json!("pl-0123456789")),
+            ("EndpointsGroup", group),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    )
+}
+
+/// The parameters of a template.
+fn parameters_of(stack: &str) -> BTreeSet<String> {
+    let text = read(&format!("deploy/{stack}.yaml"));
+    let parameters = text.split("\nParameters:\n").nth(1).unwrap();
+    let parameters = parameters.split("\nRules:\n").next().unwrap().lines();
+    let names = parameters.filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
+    let names = names.filter(|name| name.chars().all(char::is_alphanumeric));
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn each_parameter_of_the_service_can_be_changed_and_the_secrets_stay() {
+    let mut cloud = Cloud::with_stacks("staging");
+    let changed = changed(&mut cloud);
+    // Of another environment there is another stack; what was retained is for one that is made again.
+    let mut tried: BTreeSet<String> = changed.keys().cloned().collect();
+    for other in [
+        "Environment",
+        "RetainedFilesSecret",
+        "RetainedDatabaseSecret",
+    ] {
+        tried.insert(other.into());
+    }
+    assert_eq!(tried, parameters_of("service"));
+    let arns = |cloud: &mut Cloud| {
+        ["files", "database"]
+            .map(|name| cloud.secret_arn(&format!("amply/staging/checkpoint-signer-{name}")))
+    };
+    let before = arns(&mut cloud);
+    let mut parameters = cloud.service_parameters("staging");
+    for (name, value) in changed {
+        parameters[&name] = value;
+        cloud.update("service", &parameters);
+        assert_eq!(arns(&mut cloud), before, "{name}");
+    }
+    let task = json!({ "taskDefinition": "checkpoint-signer-staging" });
+    let task = cloud.ask("ecs.describe_task_definition", task)["taskDefinition"].clone();
+    assert_eq!(
+        (&task["cpu"], &task["memory"]),
+        (&json!("512"), &json!("1024"))
+    );
+    assert_eq!(task["runtimePlatform"]["cpuArchitecture"], "ARM64");
+    let image = task["containerDefinitions"][0]["image"].as_str().unwrap();
+    assert!(
+        image.ends_with(&format!("/another@sha256:{}", "1".repeat(64))),
+        "{image}"
+    );
+}
+
+#[test]
+fn the_secrets_of_a_stack_are_those_of_its_environment_by_their_names() {
+    let mut cloud = Cloud::with_stacks("staging");
+    let task = json!({ "taskDefinition": "checkpoint-signer-staging" });
+    let task = cloud.ask("ecs.describe_task_definition", task)["taskDefinition"].to_string();
+    let found = task.split("secret:amply/").skip(1);
+    let found: BTreeSet<&str> = found.filter_map(|rest| rest.split('/').next()).collect();
+    assert_eq!(found, BTreeSet::from(["staging"]));
+    // The characters of another environment's secret make no ARN of it, and are six at most.
+    let template = read("deploy/service.yaml");
+    for line in template
+        .lines()
+        .filter(|line| line.contains("secret:amply/"))
+    {
+        assert!(
+            line.contains("secret:amply/${Environment}/checkpoint-signer-"),
+            "{line}"
+        );
+    }
+    assert_eq!(
+        template
+            .matches("AllowedPattern: ([A-Za-z0-9]{6})?")
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn the_files_and_the_databases_address_are_read_and_put_by_who_is_named_alone() {
+    let mut cloud = Cloud::with_stacks("staging");
+    let calls = [
+        "GetSecretValue",
+        "PutSecretValue",
+        "UpdateSecret",
+        "ReplicateSecretToRegions",
+    ];
+    let callers = [
+        ("service.ExecutionRole", &["GetSecretValue"][..]),
+        ("key.FilesRole", &["GetSecretValue", "PutSecretValue"]),
+        ("key.ServiceRole", &[]),
+        ("key.OperatorRole", &[]),
+        ("key.RotationRole", &[]),
+        ("key.PipelineRole", &[]),
+        ("administrator", &[]),
+    ];
+    for name in ["files", "database"] {
+        let arn = cloud.secret_arn(&format!("amply/staging/checkpoint-signer-{name}"));
+        for (caller, expected) in callers {
+            for call in calls {
+                let may = cloud.may(caller, &format!("secretsmanager:{call}"), &arn);
+                assert_eq!(may, expected.contains(&call), "{caller} {call} {name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn deleted_stacks_leave_the_secrets_their_key_and_their_policy_behind_and_nothing_else() {
     let mut cloud = Cloud::with_stacks("staging");
     let all = [
-        "amply/database-url",
+        "amply/staging/checkpoint-signer-database",
         "amply/staging/checkpoint-signer-files",
         "amply/staging/checkpoint-signing-key",
     ];

@@ -25,17 +25,13 @@ fn containers(cloud: &mut Cloud) -> BTreeMap<String, Value> {
 /// What the files' secret holds, by its members.
 fn members(folder: &Path) -> BTreeMap<&'static str, String> {
     let authority = Authority::new("the authority");
-    let server = authority.issue(folder, "server", "localhost");
-    let health = authority.issue(folder, "health", "spiffe://amply.example/health");
+    let server = authority.issue(folder, "server", "signer.example.org");
     let roles = "[clients.\"URI:spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
     BTreeMap::from([
         ("certificate", read(&server.certificate)),
         ("key", read(&server.key)),
         ("client_ca", authority.pem().into()),
         ("roles", roles.into()),
-        ("server_ca", authority.pem().into()),
-        ("health_certificate", read(&health.certificate)),
-        ("health_key", read(&health.key)),
         ("database_ca", authority.pem().into()),
     ])
 }
@@ -54,24 +50,23 @@ fn the_task_writes_its_files_starts_and_is_healthy() {
             .replace("/files", &format!("{here}/files"))
     };
 
-    let files = &containers["files"];
-    let members = members(folder.path());
+    // As AWS gives it to the user of the image, whose folder of that name is declared as a volume.
     std::fs::create_dir(folder.path().join("files")).unwrap();
-    let words: Vec<String> = files["command"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(put)
-        .collect();
-    // Giving the files away takes root; here they stay with whoever runs the test.
-    let script = words[2].split("chown").next().unwrap();
-    let mut writer = crate::starter::program(&words[0]);
-    writer.args([&words[1], script]);
-    for secret in files["secrets"].as_array().unwrap() {
-        let from = secret["valueFrom"].as_str().unwrap();
-        let member = from.trim_end_matches("::").rsplit(':').next().unwrap();
-        writer.env(secret["name"].as_str().unwrap(), &members[member]);
-    }
+    let files = &containers["files"];
+    assert_eq!(files["image"], containers["signer"]["image"]);
+    let words = |container: &Value| -> Vec<String> {
+        let words = container["command"].as_array().unwrap().iter();
+        words.map(put).collect()
+    };
+    let mut writer = crate::starter::binary();
+    writer.args(words(files));
+    let secret = &files["secrets"].as_array().unwrap()[..];
+    assert_eq!(secret.len(), 1);
+    let whole = secret[0]["valueFrom"].as_str().unwrap();
+    let files_secret = cloud.secret_arn("amply/staging/checkpoint-signer-files");
+    assert_eq!(whole, files_secret, "all members at once");
+    let members = serde_json::to_string(&members(folder.path())).unwrap();
+    writer.env(secret[0]["name"].as_str().unwrap(), members);
     must(&mut writer);
 
     let signer = &containers["signer"];
@@ -97,28 +92,26 @@ fn the_task_writes_its_files_starts_and_is_healthy() {
     };
     // As the one-off task of deploy/README.md.
     must(&mut command(&variables, &["record", "init"]));
-    let serve: Vec<&str> = signer["command"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|w| w.as_str().unwrap())
-        .collect();
+    let serve = words(signer);
+    let serve: Vec<&str> = serve.iter().map(String::as_str).collect();
     let mut service = Serving::start(&mut command(&variables, &serve));
 
-    let port = service.grpc.rsplit(':').next().unwrap();
-    let server = variables["CHECKPOINT_SIGNER_SERVER"].replace("50051", port);
-    variables.insert("CHECKPOINT_SIGNER_SERVER".into(), server);
-    let check: Vec<&str> = signer["healthCheck"]["command"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|w| w.as_str().unwrap())
+    let metrics = service.metrics();
+    let check = signer["healthCheck"]["command"].as_array().unwrap().iter();
+    let check: Vec<String> = check
+        .map(|w| {
+            w.as_str()
+                .unwrap()
+                .replace("http://127.0.0.1:9464", &metrics)
+        })
         .collect();
+    let check: Vec<&str> = check.iter().map(String::as_str).collect();
     assert_eq!(check[..2], ["CMD", "/usr/bin/checkpoint-signer"]);
+    assert_eq!(check.last(), Some(&&*format!("{metrics}/health")));
+    // No certificate is needed for it, so that none can end.
     let health = must(&mut command(&variables, &check[2..]));
     assert_eq!(health, "SERVING\n");
     // The load balancer's checks, of both its targets.
-    let metrics = service.metrics();
     for target in targets["TargetGroups"].as_array().unwrap() {
         assert_eq!(target["HealthCheckPort"], health_port, "{target}");
         let path = target["HealthCheckPath"].as_str().unwrap();
@@ -126,7 +119,10 @@ fn the_task_writes_its_files_starts_and_is_healthy() {
         let expected = target["Matcher"]["HttpCode"].as_str().unwrap();
         assert!(expected.split(',').any(|code| code == status), "{status}");
     }
-    // It is let in, and no more.
-    let listed = run(&mut command(&variables, &["keys", "list"]));
-    assert_ne!(listed.code, 0, "{}", listed.text);
+    // The record belongs to the environment of the task that made it.
+    variables.insert("CHECKPOINT_SIGNER_ENVIRONMENT".into(), "prod".into());
+    drop(service);
+    let other = run(&mut command(&variables, &serve));
+    assert_eq!(other.code, 2, "{}", other.text);
+    assert!(other.text.contains("environment staging"), "{}", other.text);
 }

@@ -5,6 +5,7 @@ use checkpoint::history::rules::MaxEntryJump;
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::signing::KeySecret;
 use checkpoint_signer::record::Record as _;
+use checkpoint_signer::record::environment::{Claim, Environment};
 use checkpoint_signer::record::postgres::{DatabaseAddress, PostgresRecord};
 use chrono::{TimeDelta, Utc};
 
@@ -29,7 +30,8 @@ pub fn a_replica_signs_with_a_clock_that_is_ahead(installation: &mut Installatio
     let signed = SignedCheckpoint { checkpoint, jws };
     let address: DatabaseAddress = installation.record_url().parse().unwrap();
     installation.runtime.block_on(async {
-        let record = PostgresRecord::open(&address).await.unwrap();
+        let prod = Claim::Writes(Some(Environment::Prod));
+        let record = PostgresRecord::open_as(&address, prod).await.unwrap();
         let answers = record.append(vec![signed.into()], MaxEntryJump::ANY).await;
         answers.into_iter().next().unwrap().unwrap();
     });

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::authority::{Authority, read};
 use crate::cloud::Cloud;
 use crate::faketime::same_day;
-use crate::fargate::{FILES, Fargate};
+use crate::fargate::{DATABASE, FILES, Fargate};
 use crate::ledger::Ledger;
 use crate::port::HeldPort;
 use crate::postgres::{Database, Server};
@@ -133,8 +133,9 @@ impl Installation {
         let profile = |name: &str, caller: &str| {
             format!("[{name}]\naws_access_key_id = {caller}\naws_secret_access_key = secret\n")
         };
-        let profiles =
-            profile("administrator", "administrator") + &profile("operator", "key.OperatorRole");
+        let profiles = profile("administrator", "administrator")
+            + &profile("operator", "key.OperatorRole")
+            + &profile("files", "key.FilesRole");
         std::fs::write(home.join(".aws/credentials"), profiles).unwrap();
         let password = home.join(".pgpass");
         std::fs::write(&password, "*:*:*:*:secret word\n").unwrap();
@@ -209,7 +210,7 @@ impl Installation {
             .env("CHECKPOINT_SIGNER_ENVIRONMENT", "prod")
             .env(
                 "CHECKPOINT_SIGNER_RECORD",
-                "secretsmanager:amply/database-url",
+                "secretsmanager:amply/prod/checkpoint-record",
             )
             .env("CHECKPOINT_SIGNER_SERVER_CA", "ca.crt")
             .env("CHECKPOINT_SIGNER_CLIENT_CERTIFICATE", "operator.crt")
@@ -236,7 +237,7 @@ impl Installation {
             "ChangeSetType": "UPDATE",
             "TemplateBody": crate::cloud::read("deploy/service.yaml"),
             "Parameters": parameters.collect::<Vec<_>>(),
-            "Capabilities": ["CAPABILITY_IAM"],
+            "Capabilities": ["CAPABILITY_NAMED_IAM"],
         });
         self.cloud.ask("cloudformation.create_change_set", update);
         let execute = json!({ "StackName": "service", "ChangeSetName": "replicas" });
@@ -287,18 +288,16 @@ fn fill_secrets(
     [record, scratch]: [String; 2],
 ) {
     let server = authority.issue(folder, "server", "localhost");
-    let health = authority.issue(folder, "health", "spiffe://amply.example/health");
     let files = json!({
         "certificate": read(&server.certificate),
         "key": read(&server.key),
         "client_ca": authority.pem(),
         "roles": ROLES,
-        "server_ca": authority.pem(),
-        "health_certificate": read(&health.certificate),
-        "health_key": read(&health.key),
         "database_ca": authority.pem(),
     });
-    for (secret, value) in [(FILES, files.to_string()), ("amply/database-url", record)] {
+    let own = json!({ "Name": "amply/prod/checkpoint-record", "SecretString": record });
+    cloud.ask("secretsmanager.create_secret", own);
+    for (secret, value) in [(FILES, files.to_string()), (DATABASE, record)] {
         let put = json!({ "SecretId": secret, "SecretString": value });
         cloud.ask("secretsmanager.put_secret_value", put);
     }

@@ -56,15 +56,23 @@ impl Image {
         };
         open(image.files.path());
         for (from, to) in last_stage().copies {
-            let from = match from.strip_prefix("/src") {
-                Ok(built) if built.starts_with("target") => PROGRAM.clone(),
-                Ok(source) => root().join(source),
+            let from = match (from.strip_prefix("/src"), from.strip_prefix("/out")) {
+                (Ok(source), _) => root().join(source),
+                (_, Ok(_)) => PROGRAM.clone(),
                 // What the base image of the build stage (Debian) has in this place, this machine must have, too.
-                Err(_) => from,
+                (Err(_), Err(_)) => from,
             };
             let to = image.files.path().join(to.strip_prefix("/").unwrap());
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
             std::fs::copy(&from, &to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+        }
+        for volume in last_stage().volumes {
+            let folder = image.files.path().join(volume.strip_prefix("/").unwrap());
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+            if rustix::process::geteuid().is_root() {
+                chown(&folder, Some(USER), Some(USER)).unwrap();
+            }
         }
         image
     }

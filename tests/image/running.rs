@@ -2,10 +2,10 @@
 
 use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use crate::dockerfile::{last_stage, root};
+use crate::dockerfile::{bases, last_stage, root};
 use crate::image::{Image, USER, ended};
 use crate::wait;
 
@@ -136,6 +136,100 @@ fn it_signs_and_verifies_with_a_root_that_cannot_be_written() {
     let elsewhere = image.run(&["record", "init", "--record", "sqlite:/usr/record.sqlite"]);
     assert_eq!(elsewhere.code, 2, "{}", elsewhere.text);
     assert!(!image.files.path().join("usr/record.sqlite").exists());
+}
+
+#[test]
+fn it_writes_the_files_of_the_service_beside_it_as_its_user() {
+    let image = Image::with_mounts();
+    // As ECS starts it, but for the name of the folder: here, /data is what can be written.
+    let secret = r#"{"certificate":"c","key":"k","client_ca":"a","roles":"r"}"#;
+    let [program] = &last_stage().entrypoint[..] else {
+        panic!("one word");
+    };
+    let mut command = image.command(&[program, "files", "--to", "/data"]);
+    let ended = ended(command.env("FILES_SECRET", secret).output().unwrap());
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    let key = image.data.path().join("tls.key");
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), "k");
+    let metadata = std::fs::metadata(key).unwrap();
+    assert_eq!(metadata.mode() & 0o777, 0o600);
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(metadata.uid(), USER);
+    }
+    assert_eq!(last_stage().volumes, [PathBuf::from("/files")]);
+}
+
+#[test]
+fn what_it_is_made_from_is_named_by_digest_and_it_says_what_it_is() {
+    let bases = bases();
+    assert_eq!(bases.len(), 2);
+    for base in &bases {
+        let digest = base.split("@sha256:").nth(1).unwrap_or_default();
+        assert!(base == "scratch" || digest.len() == 64, "{base}");
+    }
+    let labels = last_stage().labels;
+    for label in [
+        "title",
+        "description",
+        "licenses",
+        "revision=\"$SOURCE_COMMIT\"",
+    ] {
+        let label = format!("org.opencontainers.image.{label}");
+        assert!(labels.contains(&label), "{label}: {labels}");
+    }
+}
+
+#[test]
+fn the_layer_of_the_dependencies_is_made_from_the_manifests_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    let text = std::fs::read_to_string(root().join("deploy/Dockerfile")).unwrap();
+    let (before, _) = text.split_once("\nCOPY . .\n").unwrap();
+    let copies = before.lines().filter_map(|line| line.strip_prefix("COPY "));
+    let mut copied = Vec::new();
+    for words in copies {
+        let mut names: Vec<&str> = words.split_whitespace().collect();
+        let to = place.join(names.pop().unwrap());
+        std::fs::create_dir_all(&to).unwrap();
+        for name in names {
+            let file = Path::new(name).file_name().unwrap();
+            std::fs::copy(root().join(name), to.join(file)).unwrap();
+            copied.push(name.to_owned());
+        }
+    }
+    let mut manifests = vec!["Cargo.toml".to_owned()];
+    for krate in std::fs::read_dir(root().join("crates")).unwrap() {
+        let name = krate.unwrap().file_name().into_string().unwrap();
+        manifests.push(format!("crates/{name}/Cargo.toml"));
+    }
+    for manifest in manifests {
+        assert!(copied.contains(&manifest), "{manifest} is not copied");
+    }
+    let stubs = |what: &str| {
+        let mut bash = crate::starter::program("bash");
+        let output = bash
+            .args(["deploy/image/stubs", what])
+            .current_dir(place)
+            .output();
+        assert!(output.unwrap().status.success(), "stubs {what}");
+    };
+    stubs("make");
+    // Cargo finds every target that the manifests name.
+    let mut cargo = crate::starter::program(env!("CARGO"));
+    let metadata = [
+        "metadata",
+        "--no-deps",
+        "--offline",
+        "--format-version",
+        "1",
+    ];
+    let output = cargo.args(metadata).current_dir(place).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    stubs("remove");
+    let left = walkdir::WalkDir::new(place).into_iter().map(Result::unwrap);
+    let left = left.filter(|entry| entry.path().extension().is_some_and(|end| end == "rs"));
+    assert_eq!(left.count(), 0);
 }
 
 #[test]

@@ -370,7 +370,8 @@ async fn what_the_database_knows_to_be_of_the_future_is_neither_imported_nor_res
         revocations: false,
     };
     let imported =
-        checkpoint_signer::record::import::import(&postgres, &out, wrong, &trust, false).await;
+        checkpoint_signer::record::import::import(&postgres, &out, wrong, &trust, false, None)
+            .await;
     let problem = imported.unwrap_err().to_string();
     assert!(problem.contains("the record store's clock"), "{problem}");
     let restored =

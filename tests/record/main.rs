@@ -10,14 +10,16 @@
 )]
 
 mod distrusted;
+mod environment;
 mod histories;
 mod lines;
 mod opening;
 mod other_replica;
 mod plans;
 mod queue;
+mod roles;
 mod stores;
 mod tls;
 mod transfer;
 
-use testing::{cluster, history, judgement, postgres, scrape, starter, support, wait};
+use testing::{cluster, history, judgement, postgres, program, scrape, starter, support, wait};

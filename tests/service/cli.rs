@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::wait::{line, watch};
+use crate::wait::{line, until, watch};
 
 const EXAMPLE: &str = include_str!("../../examples/checkpoint.json");
 
@@ -38,6 +38,7 @@ pub(crate) struct Dev {
     pub(crate) folder: TempDir,
     child: Child,
     pub(crate) server: String,
+    http: String,
 }
 
 impl Dev {
@@ -60,13 +61,15 @@ impl Dev {
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         // The first line is for a person.
-        let lines = [(); 2].map(|()| line(child.id(), &mut stdout, "where the service listens"));
+        let lines = [(); 3].map(|()| line(child.id(), &mut stdout, "where the service listens"));
         let server = lines[1].strip_prefix("gRPC on ").unwrap().to_owned();
+        let http = lines[2].strip_prefix("HTTP on ").unwrap().to_owned();
         std::fs::write(folder.path().join("checkpoint.json"), EXAMPLE).unwrap();
         Self {
             folder,
             child,
             server,
+            http,
         }
     }
 
@@ -223,6 +226,49 @@ fn health_names_the_services_that_there_are() {
         assert_eq!((code, out.trim()), (0, "SERVING"), "{service}: {error}");
     }
     assert!(services.contains("amply.checkpoint.v1.SigningService"));
+}
+
+#[tokio::test]
+async fn health_is_told_without_a_certificate_to_who_stands_beside_the_service() {
+    let dev = Dev::start();
+    let asked = |url: &str, more: &[&str]| {
+        let health = ["health", "--health-url", url];
+        run(dev.folder.path(), &[&health[..], more].concat())
+    };
+    let url = format!("{}/health", dev.http);
+    let signing = ["--service", "amply.checkpoint.v1.SigningService"];
+    for more in [&[][..], &signing] {
+        let (code, out, error) = asked(&url, more);
+        assert_eq!((code, out.trim()), (0, "SERVING"), "{error}");
+    }
+    let keys = dev.run(&["keys", "list", "--format", "json"]).1;
+    let keys = json(&keys)["keys"].clone();
+    let mut keys = keys.as_array().unwrap().iter();
+    let active = keys.find(|key| key["state"] == "ACTIVE").unwrap();
+    let key_id = active["key_id"].as_str().unwrap();
+    let revoke = ["keys", "revoke", key_id, "--reason", "a drill"];
+    assert_eq!(dev.run(&revoke).0, 0);
+    // The process is well: a restart would help nobody.
+    let (code, out, error) = asked(&url, &[]);
+    assert_eq!((code, out.trim()), (0, "SERVING"), "{error}");
+    let refused = async || asked(&url, &signing).0 != 0;
+    until("health to tell of the revocation", refused).await;
+    let (code, out, _) = asked(&url, &signing);
+    assert!(code == 1 && out.starts_with("NOT_SERVING\n"), "{out}");
+    assert!(out.contains("revoked"), "{out}");
+    let grpc = format!("{}/health", dev.server);
+    let page = format!("{}/", dev.http);
+    for (url, more, expected) in [
+        (&*grpc, &[][..], "answers something else"),
+        (&*page, &[], "answers something else"),
+        ("http://127.0.0.1:1/health", &[], "does not answer"),
+        ("https://127.0.0.1/health", &[], "is no http://"),
+        ("nowhere", &[], "is no http://"),
+        (&*url, &["--service", "x"], "--service: is x"),
+    ] {
+        let (code, _, error) = asked(url, more);
+        assert!(code == 2 && error.contains(expected), "{url}: {error}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod archive;
 mod asked;
 mod at_once;
 mod cli;
+mod files;
 mod history;
 mod http;
 mod keys;

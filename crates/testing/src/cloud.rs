@@ -66,7 +66,7 @@ impl Cloud {
         SHARED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the account has before: a network, a trail, a database's address, the function's code.
+    /// What the account has before: a network, a trail, the function's code.
     pub fn prepare(&mut self) {
         self.ask(
             "s3.create_bucket",
@@ -78,10 +78,6 @@ impl Cloud {
         );
         self.code = self.put_code(Some(SIGNING_PROFILE));
         self.ask("logs.create_log_group", json!({ "logGroupName": "trail" }));
-        self.ask(
-            "secretsmanager.create_secret",
-            json!({ "Name": "amply/database-url", "SecretString": "postgres://signer@db.example.org/amply" }),
-        );
     }
 
     /// Puts the function's code, signed by a profile of AWS Signer, and gives its S3 version.
@@ -212,7 +208,6 @@ impl Cloud {
             "GrpcClients": "10.0.0.0/16",
             "HttpClients": "10.0.0.0/16",
             "DatabaseNetwork": "10.0.0.0/16",
-            "DatabaseSecretArn": self.secret_arn("amply/database-url"),
         })
     }
 

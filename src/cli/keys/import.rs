@@ -27,7 +27,7 @@ fn imported(version: &KeyVersion, revocation: Option<&Revocation>) -> Value {
 impl Import {
     pub(super) async fn run(mut self) -> Result<(), Failure> {
         self.record.choose().await?;
-        let record = self.record.open_beside().await?;
+        let record = self.record.open_beside(self.environment.writes()).await?;
         let KeyringFile { keyring, skipped } = self.file.read()?;
         let now = crate::clock::Clock::system().now();
         let known = record.keyring().await.map_err(Failure::impossible)?;

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::audit::{self, Outcome};
+use crate::cli::environment::EnvironmentArg;
 use crate::cli::place::RecordPlace;
 use crate::cli::witnesses::ComparedArgs;
 use crate::cli::{Failure, Format, FormatArg, print_json, print_line, print_lines};
@@ -39,6 +40,8 @@ pub(in crate::cli) struct AcceptPromotion {
         value_name = "PLACE"
     )]
     record: RecordPlace,
+    #[command(flatten)]
+    environment: EnvironmentArg,
     /// Why nothing is missing, or why that which is missing is given up: it is recorded, with your name. Without it,
     /// what there is to compare is shown, and nothing is changed
     #[arg(long, value_name = "TEXT", value_parser = reason)]
@@ -70,7 +73,7 @@ fn reason(text: &str) -> Result<String, String> {
 impl AcceptPromotion {
     pub(super) async fn run(mut self) -> Result<(), Failure> {
         self.record.choose().await?;
-        let record = self.record.serve().await?;
+        let record = self.record.serve(self.environment.writes()).await?;
         let bare = record.as_it_is().ok_or_else(|| {
             Failure::Impossible(format!(
                 "--record: is {}; expected postgres://...: a file is never promoted",

@@ -43,7 +43,7 @@ const FOUND: &str = "\
         FROM of JOIN pg_rewrite r ON r.ev_class = of.oid) found";
 
 /// The keys, as PostgreSQL names them.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "record_version.record_version_pkey\tp",
     "key_version.key_version_pkey\tp",
     "key_version.key_version_public_key_key\tu",
@@ -56,6 +56,7 @@ const KEYS: [&str; 14] = [
     "ledger_head.ledger_head_pkey\tp",
     "record_head.record_head_pkey\tp",
     "record_home.record_home_pkey\tp",
+    "record_environment.record_environment_pkey\tp",
     "tree_node.tree_node_pkey\tp",
     "clock_resumption.clock_resumption_pkey\tp",
 ];

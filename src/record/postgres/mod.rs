@@ -11,6 +11,7 @@
 mod address;
 mod check;
 mod connections;
+mod environment;
 mod error;
 mod guards;
 mod head;
@@ -21,6 +22,7 @@ mod knowledge;
 mod listing;
 mod look;
 mod lookups;
+mod migrations;
 mod nodes;
 mod parameters;
 mod pulse;
@@ -37,14 +39,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use deadpool_postgres::PoolError;
 use tokio::sync::watch;
 
+use super::environment::{Claim, Environment, OtherEnvironment};
 use super::home::{Acceptance, Accepted, Home, Moved};
 use super::schema::OTHER_PROGRAM;
 use super::{
-    AppendError, Depth, Filter, Listing, LookUp, Pulse, Record, RecordError, RegisterError,
-    ResumeError, RevocationOutcome, StoreCheck, WentBack,
+    AppendError, BindError, Depth, Filter, Listing, LookUp, Pulse, Record, RecordError,
+    RegisterError, ResumeError, RevocationOutcome, StoreCheck, WentBack,
 };
 use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump};
@@ -54,20 +56,15 @@ use checkpoint::keyring::{Endorsement, Keyring, Revocation};
 use checkpoint::log::batch::Candidate;
 use checkpoint::log::tree::{Frontier, Node, NodeId};
 
-use connections::{Connections, Purpose, pool};
-use error::{StoreError, only_reads};
+use connections::{Connections, Purpose};
+use error::StoreError;
 use knowledge::Knowledge;
 use lookups::Lookups;
+use migrations::{MIGRATIONS, Migrating, migrate};
 use standby::{DURABLE_WITHIN, not_durable};
 use view::View;
 
 pub use address::DatabaseAddress;
-
-/// Steps from an empty database to the schema of this program. One that was released never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
-
-/// "ACSR": the advisory lock that one who makes or changes the schema holds.
-const MIGRATION_LOCK: i64 = 0x4143_5352;
 
 /// Ledgers whose heads are checked by one statement: far fewer than it has the time for.
 const LEDGERS_AT_ONCE: i64 = 1000;
@@ -92,6 +89,9 @@ pub enum OpenError {
         /// Its version.
         found: i32,
     },
+    /// It is another environment's.
+    #[error("record: {0} {1}")]
+    Environment(DatabaseAddress, OtherEnvironment),
     /// The database cannot be reached or used.
     #[error("record: {0} cannot be used: {1}")]
     Unusable(DatabaseAddress, String),
@@ -108,25 +108,44 @@ pub struct PostgresRecord {
 }
 
 impl PostgresRecord {
-    /// Makes an empty record.
+    /// Makes an empty record that no environment has bound yet.
     ///
     /// # Errors
     /// [`OpenError::Exists`] when the database holds one already.
     pub async fn init(address: &DatabaseAddress) -> Result<(), OpenError> {
-        match migrate(address, true).await? {
+        Self::init_in(address, None).await
+    }
+
+    /// Makes an empty record of an environment.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] when the database holds one already.
+    pub async fn init_in(
+        address: &DatabaseAddress,
+        environment: Option<Environment>,
+    ) -> Result<(), OpenError> {
+        match migrate(address, Migrating::Making(environment)).await? {
             0 => Ok(()),
             _ => Err(OpenError::Exists(address.clone())),
         }
     }
 
+    /// Opens a record that no environment has bound, as [`open_as`](Self::open_as).
+    ///
+    /// # Errors
+    /// [`OpenError`] as there.
+    pub async fn open(address: &DatabaseAddress) -> Result<Self, OpenError> {
+        Self::open_as(address, Claim::Writes(None)).await
+    }
+
     /// Opens a record that exists, and brings its schema up to this program's version.
     ///
     /// # Errors
-    /// [`OpenError`] when there is none, or it is not one that this program can use.
-    pub async fn open(address: &DatabaseAddress) -> Result<Self, OpenError> {
+    /// [`OpenError`] when there is none, it is not one that this program can use, or another environment's.
+    pub async fn open_as(address: &DatabaseAddress, claim: Claim) -> Result<Self, OpenError> {
         // Before anything is connected to: a former primary that is still up may stand first.
         let homes = address.survey().await;
-        migrate(address, false).await?;
+        migrate(address, Migrating::Opening(claim)).await?;
         let connections = |purpose| Connections::new(address, purpose).map(Arc::new);
         let unusable = |problem| OpenError::Unusable(address.clone(), problem);
         let view = View {
@@ -157,79 +176,6 @@ impl PostgresRecord {
         hosts::watch(address, &record.view.knowledge);
         Ok(record)
     }
-}
-
-/// Brings the schema up to date, one program at a time, and gives the version that was found. A record that does not
-/// exist is made only by who may `create` it.
-async fn migrate(address: &DatabaseAddress, create: bool) -> Result<i32, OpenError> {
-    let unusable =
-        |problem: String| OpenError::Unusable(address.clone(), address.heard.explain(problem));
-    let refused = |error: StoreError| match error {
-        StoreError::Slow(problem) | StoreError::Passing(problem) => unusable(problem),
-        StoreError::Final(error) => unusable(error.to_string()),
-    };
-    let failed = |error: tokio_postgres::Error| refused(error.into());
-    let pool = pool(address, Purpose::Signing).map_err(unusable)?;
-    let mut client = match pool.get().await {
-        Ok(client) => client,
-        Err(PoolError::Backend(error)) => return Err(failed(error)),
-        Err(error) => return Err(unusable(error.to_string())),
-    };
-    // A standby may be read.
-    let transaction = session::begin_reading(&mut client).await.map_err(refused)?;
-    for problem in session::unsafe_settings(&transaction)
-        .await
-        .map_err(refused)?
-    {
-        tracing::warn!("{problem}");
-    }
-    transaction
-        .execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])
-        .await
-        .map_err(failed)?;
-    let exists = "SELECT to_regclass('checkpoint_signer.record_version') IS NOT NULL";
-    let exists = transaction.query_one(exists, &[]).await.map_err(failed)?;
-    let found: i32 = match exists.try_get(0).map_err(failed)? {
-        true => {
-            let version = "SELECT version FROM checkpoint_signer.record_version";
-            let row = transaction.query_one(version, &[]).await.map_err(failed)?;
-            row.try_get(0).map_err(failed)?
-        }
-        false if create => 0,
-        false => return Err(OpenError::Missing(address.clone())),
-    };
-    let known = usize::try_from(found).unwrap_or(usize::MAX);
-    let Some(steps) = MIGRATIONS.get(known..) else {
-        let address = address.clone();
-        return Err(OpenError::Version { address, found });
-    };
-    for step in steps {
-        let made = transaction.batch_execute(step).await;
-        made.map_err(|error| match only_reads(&error) {
-            Some(problem) => unusable(problem),
-            None => failed(error),
-        })?;
-    }
-    if found == 0 && create {
-        let made = Acceptance {
-            who: String::new(),
-            reason: "the record was made".into(),
-            at: Utc::now(),
-        };
-        look::accept_first(&transaction, &made)
-            .await
-            .map_err(refused)?;
-    }
-    if !steps.is_empty() {
-        let version = "UPDATE checkpoint_signer.record_version SET version = $1";
-        let now = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
-        transaction
-            .execute(version, &[&now])
-            .await
-            .map_err(failed)?;
-    }
-    transaction.commit().await.map_err(failed)?;
-    Ok(found)
 }
 
 #[async_trait]
@@ -446,6 +392,19 @@ impl Record for PostgresRecord {
 
     async fn probe(&self, failing: bool) -> Result<(), RecordError> {
         self.try_to_write(failing).await
+    }
+
+    async fn environment(&self) -> Result<Option<Environment>, RecordError> {
+        self.signing
+            .run(|client| Box::pin(environment::read(client)))
+            .await
+    }
+
+    async fn bind(&self, environment: Environment, now: DateTime<Utc>) -> Result<(), BindError> {
+        let bound = self.signing.run(|client| {
+            Box::pin(async move { environment::bind(client, environment, now).await })
+        });
+        Ok(bound.await??)
     }
 
     async fn pulse(&self) -> Result<Pulse, RecordError> {

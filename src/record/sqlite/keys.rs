@@ -9,7 +9,7 @@ use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Keyring, Revocation};
 
 /// Part of every transaction that writes and appends no rows.
-const COUNT_COMMIT: &str = "UPDATE record_head SET commits = commits + 1";
+pub(super) const COUNT_COMMIT: &str = "UPDATE record_head SET commits = commits + 1";
 
 pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
     let mut keys = Rows::default();

@@ -6,7 +6,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 const FIRST: i32 = 6;
 
 /// From an empty file to the schema of this program, each step one version. One that was released never changes.
-const STEPS: [&str; 1] = [include_str!("schema.sql")];
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("environment.sql")];
+
+/// The first version that says to which environment a record belongs.
+pub(super) const WITH_ENVIRONMENT: i32 = FIRST + 1;
 
 /// The version of this program's schema (`PRAGMA user_version`).
 pub(super) const VERSION: i32 = version_after(STEPS.len());
@@ -68,8 +71,9 @@ fn take(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
 mod tests {
     use super::*;
 
-    const LATER: [&str; 3] = [
+    const LATER: [&str; 4] = [
         STEPS[0],
+        STEPS[1],
         "CREATE TABLE added (number INTEGER) STRICT; INSERT INTO added VALUES (7);",
         "ALTER TABLE added ADD COLUMN name TEXT;",
     ];
@@ -102,7 +106,7 @@ mod tests {
     #[test]
     fn a_file_of_an_earlier_version_takes_the_steps_that_it_has_before_it() {
         let mut connection = record();
-        take(&mut connection, &LATER[..2]).unwrap();
+        take(&mut connection, &LATER[..3]).unwrap();
         assert_eq!(number(&connection, "SELECT number FROM added"), 7);
         assert_eq!(
             number(&connection, "PRAGMA user_version"),
@@ -123,6 +127,7 @@ mod tests {
         let wrong = [
             LATER[0],
             LATER[1],
+            LATER[2],
             "CREATE TABLE added (number INTEGER) STRICT",
         ];
         take(&mut connection, &wrong).unwrap_err();

@@ -10,12 +10,14 @@ mod check;
 mod connection;
 mod connection_thread;
 mod copy;
+mod environment;
 mod files;
 mod identity;
 mod keys;
 mod listing;
 mod migrations;
 mod nodes;
+mod open_error;
 mod owner;
 mod pulse;
 mod readers;
@@ -23,7 +25,7 @@ mod rows;
 mod wal;
 mod whole;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -31,12 +33,12 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use super::environment::{Claim, Environment};
 use super::high_water_mark::HighWaterMark;
 use super::home::{Acceptance, Accepted, Home, Moved};
-use super::schema::OTHER_PROGRAM;
 use super::{
-    AppendError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError, ResumeError,
-    RevocationOutcome, StoreCheck, WentBack,
+    AppendError, BindError, Depth, Filter, Listing, Pulse, Record, RecordError, RegisterError,
+    ResumeError, RevocationOutcome, StoreCheck, WentBack,
 };
 use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump};
@@ -52,59 +54,11 @@ use connection::{
 };
 use connection_thread::ConnectionThread;
 use identity::FileIdentity;
+pub use open_error::OpenError;
 use owner::Ownership;
 use readers::Readers;
 use rows::whole_as_seen;
 use whole::State;
-
-/// Why a record cannot be opened or made.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// There is none, and a new one would have forgotten which places are taken.
-    #[error(
-        "record: {0} is missing. The record remembers what was signed, so a new one is never made by \
-         accident: restore it from its backup, or, for a new service, run \
-         `checkpoint-signer record init --record sqlite:{0}`"
-    )]
-    Missing(PathBuf),
-    /// There is one already.
-    #[error("record: {0} exists already; it is left as it is")]
-    Exists(PathBuf),
-    /// The file is something else.
-    #[error("record: {0} is not a record of checkpoint-signer: {1}")]
-    NotARecord(PathBuf, String),
-    /// The file is damaged.
-    #[error("record: {0} is damaged: {1}; restore it from its backup")]
-    Damaged(PathBuf, String),
-    /// The file is of another version of this program.
-    #[error(
-        "record: {path} has the schema version {found}; this program knows {}: {OTHER_PROGRAM}",
-        migrations::VERSION
-    )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: i32,
-    },
-    /// Somebody has it open to write.
-    #[error(
-        "record: {0} is in use by {1}: one service owns a record, and whoever imports or restores; expected that to end first"
-    )]
-    Owned(PathBuf, String),
-    /// What is there is no file with one name, on a disk that can be locked.
-    #[error("record: {0} {1}")]
-    Place(PathBuf, String),
-    /// Rows are missing, or may be.
-    #[error(
-        "record: {0} is not whole: {1}. Put the file and the -wal that belong together back, or a copy that `record backup` or \
-         `record export` made; docs/backup.md says how to go on without"
-    )]
-    NotWhole(PathBuf, String),
-    /// The file cannot be opened or made.
-    #[error("record: {0} cannot be opened: {1}")]
-    Io(PathBuf, String),
-}
 
 /// A record in a SQLite file.
 pub struct SqliteRecord {
@@ -120,11 +74,19 @@ pub struct SqliteRecord {
 }
 
 impl SqliteRecord {
-    /// Makes an empty record.
+    /// Makes an empty record that no environment has bound yet.
     ///
     /// # Errors
     /// [`OpenError::Exists`] when there is a file already.
     pub fn init(path: &Path) -> Result<(), OpenError> {
+        Self::init_in(path, None)
+    }
+
+    /// Makes an empty record of an environment.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] when there is a file already.
+    pub fn init_in(path: &Path, environment: Option<Environment>) -> Result<(), OpenError> {
         let io = |error: &dyn std::fmt::Display| OpenError::Io(path.into(), error.to_string());
         // Claims the name, so that of two that make a record at the same time one is told.
         match std::fs::File::create_new(path) {
@@ -140,6 +102,9 @@ impl SqliteRecord {
             let mut connection = connect(&real)?;
             let transaction = connection.transaction()?;
             migrations::make_record(&transaction)?;
+            if let Some(environment) = environment {
+                environment::write(&transaction, environment, Utc::now())?;
+            }
             transaction.commit()?;
             whole::leave_log(&connection, false)
         };
@@ -150,33 +115,54 @@ impl SqliteRecord {
         })
     }
 
+    /// Opens a record that no environment has bound, as [`open_as`](Self::open_as).
+    ///
+    /// # Errors
+    /// [`OpenError`] as there.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_as(path, Claim::Writes(None))
+    }
+
     /// Opens a record that exists, as the one process that may sign into it, and brings its schema up to this program's version.
     ///
     /// # Errors
-    /// [`OpenError`] when there is none, it is not one that this program can use, or somebody owns it.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    /// [`OpenError`] when there is none, it is not one that this program can use, another environment's, or somebody owns it.
+    pub fn open_as(path: &Path, claim: Claim) -> Result<Self, OpenError> {
         let real = owner::find(path)?;
         check_header(path, &real)?;
         let ownership = Ownership::take(path, &real)?;
         check_log(path, &real, true)?;
-        Self::connect(path, &real, Some(ownership))
+        Self::connect(path, &real, Some(ownership), claim)
+    }
+
+    /// Opens a record that exists to read it, whosever it is, as [`open_beside_as`](Self::open_beside_as).
+    ///
+    /// # Errors
+    /// [`OpenError`] as there.
+    pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        Self::open_beside_as(path, Claim::Reads(None))
     }
 
     /// Opens a record that exists, to read it, or to add keys; somebody else may own it meanwhile.
     ///
     /// # Errors
-    /// [`OpenError`] when there is none, or it is not one that this program can use.
-    pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
+    /// [`OpenError`] when there is none, or it is not one that this program can use, or another environment's.
+    pub fn open_beside_as(path: &Path, claim: Claim) -> Result<Self, OpenError> {
         let real = owner::find(path)?;
         check_header(path, &real)?;
         // An owner has looked at its start, and the log is in motion.
         let nobody = Ownership::keep_away(path, &real)?;
         check_log(path, &real, nobody.is_some())?;
         drop(nobody);
-        Self::connect(path, &real, None)
+        Self::connect(path, &real, None, claim)
     }
 
-    fn connect(path: &Path, real: &Path, ownership: Option<Ownership>) -> Result<Self, OpenError> {
+    fn connect(
+        path: &Path,
+        real: &Path,
+        ownership: Option<Ownership>,
+        claim: Claim,
+    ) -> Result<Self, OpenError> {
         let io = |error: std::io::Error| OpenError::Io(path.into(), error.to_string());
         let sqlite = |error: rusqlite::Error| refused(path, &error);
         let owned = ownership.is_some();
@@ -190,6 +176,10 @@ impl SqliteRecord {
             }
         };
         let mut writing = open()?;
+        let bound = environment::read(&writing);
+        let bound = bound.map_err(|error| OpenError::Damaged(path.into(), error.to_string()))?;
+        let other = |other| OpenError::Environment(path.into(), other);
+        claim.check(bound).map_err(other)?;
         if owned {
             migrations::bring_up(&mut writing).map_err(sqlite)?;
             whole::begin(&mut writing).map_err(sqlite)?;
@@ -462,6 +452,16 @@ impl Record for SqliteRecord {
             Ok(pulse::probe(connection, failing, writes)?)
         };
         self.write(probe).await
+    }
+
+    async fn environment(&self) -> Result<Option<Environment>, RecordError> {
+        self.look(|connection, _| environment::read(connection))
+            .await
+    }
+
+    async fn bind(&self, environment: Environment, now: DateTime<Utc>) -> Result<(), BindError> {
+        self.write(move |connection, _| Ok(environment::bind(connection, environment, now)))
+            .await?
     }
 
     async fn pulse(&self) -> Result<Pulse, RecordError> {

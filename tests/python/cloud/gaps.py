@@ -7,8 +7,10 @@ import re
 
 from moto.awslambda import models as awslambda
 from moto.cloudformation import parsing
+from moto.cloudformation.models import Stack, cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
+from moto.ec2.models import ec2_backends, security_groups
 from moto.ecs import models as ecs
 from moto.elbv2 import models as elbv2
 from moto.iam import models as iam
@@ -221,11 +223,13 @@ def mend():
 
     kms.Key.create_from_cloudformation_json = make_key
 
-    # Leaves the roles of a task out.
+    # Leaves the roles of a task and its size out.
     def make_task(name, document, account, region, original=ecs.TaskDefinition.create_from_cloudformation_json, **kwargs):
         task = original(name, document, account, region, **kwargs)
         task.task_role_arn = document["Properties"]["TaskRoleArn"]
         task.execution_role_arn = document["Properties"]["ExecutionRoleArn"]
+        task.cpu, task.memory = document["Properties"]["Cpu"], document["Properties"]["Memory"]
+        task.runtime_platform = {"cpuArchitecture": document["Properties"]["RuntimePlatform"]["CpuArchitecture"]}
         return task
 
     ecs.TaskDefinition.create_from_cloudformation_json = make_task
@@ -252,6 +256,42 @@ def mend():
         )
 
     elbv2.FakeLoadBalancer.create_from_cloudformation_json = make_balancer
+
+    # Keeps what is None of a list, and leaves out what a group may reach: then that is everything.
+    def make_group(name, document, account, region, original=security_groups.SecurityGroup.create_from_cloudformation_json, **kwargs):
+        document = without_nothing(document)
+        group = original(name, document, account, region, **kwargs)
+        egress = document["Properties"].get("SecurityGroupEgress")
+        if egress:
+            group.egress_rules.clear()
+        for rule in egress or []:
+            ec2_backends[account][region].authorize_security_group_egress(
+                group_name_or_id=group.id,
+                ip_protocol=rule["IpProtocol"],
+                from_port=str(rule["FromPort"]),
+                to_port=str(rule["ToPort"]),
+                ip_ranges=[{"CidrIp": rule["CidrIp"]}] if "CidrIp" in rule else [],
+                source_groups=[{"GroupId": rule["DestinationSecurityGroupId"]}] if "DestinationSecurityGroupId" in rule else [],
+                prefix_list_ids=[{"PrefixListId": rule["DestinationPrefixListId"]}] if "DestinationPrefixListId" in rule else [],
+                vpc_id=group.vpc_id,
+            )
+        return group
+
+    security_groups.SecurityGroup.create_from_cloudformation_json = make_group
+
+    # Does not show the exports of other stacks to one that a change set makes.
+    def map_resources(self, original=Stack._create_resource_map):
+        backend = cloudformation_backends[self.account_id][self.region_name]
+        self.cross_stack_resources = self.cross_stack_resources or backend.exports
+        return original(self)
+
+    Stack._create_resource_map = map_resources
+
+    # Lists a resource whose condition does not hold as None, and stumbles over it.
+    def stack_resources(self):
+        return [resource for resource in self.resource_map.values() if resource]
+
+    Stack.stack_resources = property(stack_resources)
 
     # Has no full names: what follows `loadbalancer/` in an ARN, or begins with `targetgroup/`.
     def with_full_name(model):

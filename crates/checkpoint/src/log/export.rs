@@ -34,6 +34,9 @@ pub struct ExportHeader {
     keyring: Box<RawValue>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     clock_resumptions: Vec<Resumed>,
+    /// The environment that the record belongs to, when it is bound to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
 }
 
 /// A [`Resumption`]; times are seconds since 1970.
@@ -86,6 +89,7 @@ impl ExportHeader {
             root: rows.root().to_string(),
             keyring: RawValue::from_string(keyring.to_jwks())?,
             clock_resumptions: resumptions.iter().map(Resumed::from).collect(),
+            environment: None,
         })
     }
 
@@ -184,6 +188,8 @@ pub struct ExportReader<R> {
     pub skipped: Vec<SkippedKey>,
     /// Where an operator let signing go on from the true time.
     pub resumptions: Vec<Resumption>,
+    /// The environment that the record belonged to, by its name.
+    pub environment: Option<String>,
 }
 
 impl<R: BufRead> ExportReader<R> {
@@ -199,12 +205,14 @@ impl<R: BufRead> ExportReader<R> {
             keyring: Keyring::default(),
             skipped: Vec::new(),
             resumptions: Vec::new(),
+            environment: None,
         };
         let first = reader.line(MAX_KEYRING_BYTES + HEADER_BYTES)?;
         let header = ExportHeader::parse(first.map_or(&[], |(_, line)| line))?;
         reader.resumptions = header.resumptions()?;
         reader.rows = header.rows;
         reader.root = header.root;
+        reader.environment = header.environment;
         let file = KeyringFile::read(header.keyring.get().as_bytes())?;
         (reader.keyring, reader.skipped) = (file.keyring, file.skipped);
         Ok(reader)
