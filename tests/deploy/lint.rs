@@ -13,7 +13,7 @@ fn templates() -> Vec<String> {
         found.map(|entry| format!("deploy/{}", entry.unwrap().file_name().to_str().unwrap()));
     let mut found: Vec<String> = found.filter(|name| name.ends_with(".yaml")).collect();
     found.sort();
-    assert!(found.len() >= 3, "{found:?}");
+    assert!(found.len() >= 4, "{found:?}");
     found
 }
 

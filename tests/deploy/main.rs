@@ -18,5 +18,6 @@ mod lint;
 mod permissions;
 mod stacks;
 mod task;
+mod trail;
 
 use testing::{authority, client, cloud, program, python, starter, wait};

@@ -37,7 +37,7 @@ impl Cloud {
         }
     }
 
-    /// With the stacks `key`, `service` and `alarms` of an environment.
+    /// With the stacks `key`, `service`, `alarms` and `trail` of an environment.
     pub fn with_stacks(environment: &str) -> Self {
         let mut cloud = Self::start();
         cloud.prepare();
@@ -46,6 +46,7 @@ impl Cloud {
         let service = cloud.service_parameters(environment);
         cloud.make("service", &service);
         cloud.make("alarms", &alarm_parameters(environment));
+        cloud.make("trail", &trail_parameters(environment));
         cloud
     }
 
@@ -213,7 +214,11 @@ impl Cloud {
 }
 
 pub fn alarm_parameters(environment: &str) -> Value {
-    json!({ "Environment": environment, "TrailLogGroup": "trail", "Email": "on-call@example.org" })
+    json!({ "Environment": environment, "Email": "on-call@example.org" })
+}
+
+pub fn trail_parameters(environment: &str) -> Value {
+    json!({ "Environment": environment, "TrailLogGroup": "trail" })
 }
 
 fn stack_request(stack: &str, parameters: &Value) -> Value {

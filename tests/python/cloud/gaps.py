@@ -4,6 +4,7 @@ its resources. `fill()` comes before the first stack.
 
 import json
 import re
+import uuid
 
 from moto.awslambda import models as awslambda
 from moto.cloudformation import parsing
@@ -143,7 +144,8 @@ class MetricFilter(Made):
             {"metricName": m["MetricName"], "metricNamespace": m["MetricNamespace"], "metricValue": m["MetricValue"]}
             for m in properties["MetricTransformations"]
         ]
-        name = metrics[0]["metricName"]
+        # CloudFormation gives a name that no other filter has.
+        name = f"{metrics[0]['metricName']}-{uuid.uuid4().hex[:12]}"
         backend.put_metric_filter(name, properties["FilterPattern"], group, metrics)
         return cls(name, lambda: backend.delete_metric_filter(name, group))
 
@@ -163,6 +165,7 @@ class Alarm(Made):
             metric_name=properties["MetricName"],
             comparison_operator=properties["ComparisonOperator"],
             evaluation_periods=int(properties["EvaluationPeriods"]),
+            datapoints_to_alarm=int(properties.get("DatapointsToAlarm", properties["EvaluationPeriods"])),
             period=int(properties["Period"]),
             threshold=float(properties["Threshold"]),
             statistic=properties["Statistic"],
