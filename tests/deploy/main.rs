@@ -15,6 +15,7 @@ mod alarms;
 mod filter_pattern;
 mod function;
 mod lint;
+mod made_again;
 mod permissions;
 mod stacks;
 mod task;

@@ -187,7 +187,7 @@ fn whoever_is_refused_at_this_secret_rings_the_alarm() {
 #[test]
 fn whoever_is_refused_at_the_kms_key_rings_the_alarm_also_where_kms_names_no_key() {
     let mut cloud = Cloud::prod();
-    let key = cloud.output("key", "EncryptionKeyArn").unwrap();
+    let key = cloud.output("key", "SecretsKeyArn").unwrap();
     let other = key.replace("key/", "key/0");
     let secret = cloud.secret_arn(KEY);
     let named = |name: &str, key: &str| {
@@ -280,7 +280,7 @@ fn changes_of_the_secrets_are_told_by_what_they_are() {
 #[test]
 fn changes_of_the_kms_key_are_told_and_its_uses_are_not() {
     let mut cloud = Cloud::prod();
-    let key = cloud.output("key", "EncryptionKeyArn").unwrap();
+    let key = cloud.output("key", "SecretsKeyArn").unwrap();
     let other = key.replace("key/", "key/0");
     let yearly = with(
         kms("RotateKey", &key),
@@ -444,6 +444,7 @@ fn changes_of_the_roles_are_told_from_iams_region() {
         .map(|role| cloud.output("key", role).unwrap())
         .to_vec();
     roles.push(cloud.output("service", "ExecutionRoleArn").unwrap());
+    roles.push("arn:aws:iam::123456789012:role/checkpoint-signer-files-prod".into());
     let calls = [
         "PutRolePolicy",
         "AttachRolePolicy",
@@ -469,7 +470,7 @@ fn changes_of_the_roles_are_told_from_iams_region() {
             &mut cloud,
             &[
                 (on("GetRolePolicy", role), &[]),
-                (on("PutRolePolicy", &format!("{role}2")), &[]),
+                (on("PutRolePolicy", &format!("{role}-web")), &[]),
             ],
         );
     }

@@ -221,7 +221,7 @@ pub fn trail_parameters(environment: &str) -> Value {
     json!({ "Environment": environment, "TrailLogGroup": "trail" })
 }
 
-fn stack_request(stack: &str, parameters: &Value) -> Value {
+pub fn stack_request(stack: &str, parameters: &Value) -> Value {
     let parameters = parameters.as_object().unwrap().iter();
     let parameters: Vec<Value> = parameters
         .map(|(key, value)| json!({ "ParameterKey": key, "ParameterValue": value }))

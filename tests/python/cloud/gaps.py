@@ -192,7 +192,19 @@ class TopicPolicy(Made):
         return cls(topics[0].arn, lambda: None)
 
 
-GAPS = [Secret, SecretPolicy, RotationSchedule, MetricFilter, Alarm, TopicPolicy]
+class Subscription(Made):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::SNS::Subscription"
+
+    @classmethod
+    def make(cls, properties, account, region):
+        backend = sns_backends[account][region]
+        made = backend.subscribe(properties["TopicArn"], properties["Endpoint"], properties["Protocol"])
+        return cls(made.arn, lambda: backend.unsubscribe(made.arn))
+
+
+GAPS = [Secret, SecretPolicy, RotationSchedule, MetricFilter, Alarm, TopicPolicy, Subscription]
 
 
 def fill():
