@@ -1,5 +1,6 @@
 //! The running service: record, keys, signer and edges put together, and taken apart in the right order.
 
+mod certificates;
 mod head_file;
 mod moves;
 mod peer;
@@ -181,6 +182,12 @@ impl Service {
         let watch = watch.await.map_err(WitnessError::from)?;
         let shutdown = CancellationToken::new();
         let aside = Aside::start().map_err(StartError::Aside)?;
+        tokio::spawn(certificates::watch(
+            access.clone(),
+            Arc::clone(&core.metrics),
+            clock.clone(),
+            shutdown.clone(),
+        ));
         let grpc = local(&listener, parts.grpc);
         let http = http_listener.as_ref().zip(parts.http);
         let http = http.map(|(listener, asked)| local(listener, asked));

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -67,6 +68,11 @@ pub(crate) struct DaysLabel {
     pub(crate) days: i64,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct FileLabel {
+    pub(crate) file: &'static str,
+}
+
 /// The labels of a number that is left out while nobody knows it.
 type Unlabelled = [(&'static str, &'static str); 0];
 
@@ -101,6 +107,8 @@ pub(crate) struct Gauges {
     pub(crate) source_read: Family<Unlabelled, Shown>,
     pub(crate) source_calls: Counter,
     pub(crate) record_rows: Family<Unlabelled, Shown>,
+    /// Set when the files are read, and not before they are shown.
+    pub(crate) certificate_ends: Family<FileLabel, Shown>,
 }
 
 impl Default for Metrics {
@@ -278,6 +286,12 @@ impl Metrics {
             "Signatures in the record; not shown while it cannot be read",
             gauges.record_rows.clone(),
         );
+        registry.register_with_unit(
+            "certificate_expiration_timestamp",
+            "When the first certificate of a file ends with which gRPC is served",
+            Unit::Seconds,
+            gauges.certificate_ends.clone(),
+        );
     }
 
     /// A signature is on record.
@@ -343,6 +357,13 @@ impl Metrics {
     /// How long a checkpoint took in all.
     pub fn answered(&self, time: Duration) {
         self.sign.observe(time.as_secs_f64());
+    }
+
+    /// The files of certificates were read.
+    pub(crate) fn show_certificate(&self, file: &'static str, until: DateTime<Utc>) {
+        let ends = &self.gauges.certificate_ends;
+        let until = until.timestamp() as f64;
+        ends.get_or_create(&FileLabel { file }).set(until);
     }
 
     /// All of them in the text format of OpenMetrics 1.0.

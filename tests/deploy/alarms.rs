@@ -1,4 +1,6 @@
-//! The alarms' filters against what CloudTrail and the service really write.
+//! The alarms' filters against what the service really writes, and what every alarm has in common.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -7,8 +9,8 @@ use crate::cloud::{Cloud, read};
 use crate::filter_pattern::fits;
 use crate::program::{as_role, run};
 
-/// The filters that a line fits, by the names of their metrics.
-fn fitting(cloud: &mut Cloud, group: &str, line: &Value) -> Vec<String> {
+/// The metrics of the filters that a line fits.
+pub fn fitting(cloud: &mut Cloud, group: &str, line: &Value) -> Vec<String> {
     let filters = cloud.ask("logs.describe_metric_filters", json!({}));
     let filters = filters["metricFilters"].as_array().unwrap().iter();
     let filters = filters.filter(|filter| filter["logGroupName"] == group);
@@ -22,82 +24,8 @@ fn fitting(cloud: &mut Cloud, group: &str, line: &Value) -> Vec<String> {
         })
         .collect();
     names.sort();
+    names.dedup();
     names
-}
-
-/// An event as CloudTrail writes it (AWS, "Secrets Manager log file entries").
-fn event(name: &str, secret: &str) -> Value {
-    json!({
-        "eventVersion": "1.08",
-        "userIdentity": { "type": "AssumedRole", "arn": "arn:aws:sts::123456789012:assumed-role/key-ServiceRole/1" },
-        "eventTime": "2026-12-01T08:00:00Z",
-        "eventSource": "secretsmanager.amazonaws.com",
-        "eventName": name,
-        "awsRegion": "eu-central-1",
-        "requestParameters": { "secretId": secret, "versionStage": "AWSCURRENT" },
-        "responseElements": null,
-    })
-}
-
-#[test]
-fn reads_of_this_secret_are_counted_by_name_and_by_arn_and_no_others() {
-    let mut cloud = Cloud::prod();
-    let arn = cloud.secret_arn("amply/prod/checkpoint-signing-key");
-    for (name, secret, expected) in [
-        (
-            "GetSecretValue",
-            "amply/prod/checkpoint-signing-key",
-            &["GetSecretValue"][..],
-        ),
-        ("GetSecretValue", arn.as_str(), &["GetSecretValue"]),
-        (
-            "GetSecretValue",
-            "amply/staging/checkpoint-signing-key",
-            &[],
-        ),
-        ("GetSecretValue", "amply/database-url", &[]),
-        ("DescribeSecret", arn.as_str(), &[]),
-    ] {
-        assert_eq!(
-            fitting(&mut cloud, "trail", &event(name, secret)),
-            expected,
-            "{name} {secret}"
-        );
-    }
-}
-
-/// A call that was denied: CloudTrail leaves the parameters out, and the secret is named in the message alone.
-fn denied(name: &str, code: &str, arn: &str) -> Value {
-    let mut event = event(name, arn);
-    let message = format!(
-        "User: arn:aws:sts::123456789012:assumed-role/key-ServiceRole/1 is not authorized to perform: secretsmanager:{name} on \
-         resource: {arn} because no identity-based policy allows the secretsmanager:{name} action"
-    );
-    event["errorCode"] = json!(code);
-    event["errorMessage"] = json!(message);
-    event["requestParameters"] = Value::Null;
-    event
-}
-
-#[test]
-fn whoever_is_refused_at_this_secret_rings_the_alarm() {
-    let mut cloud = Cloud::prod();
-    let arn = cloud.secret_arn("amply/prod/checkpoint-signing-key");
-    let staging = arn.replace("/prod/", "/staging/");
-    for (name, code, arn, rings) in [
-        ("GetSecretValue", "AccessDenied", &arn, true),
-        ("DescribeSecret", "AccessDeniedException", &arn, true),
-        ("PutSecretValue", "AccessDenied", &staging, false),
-        ("PutSecretValue", "ResourceNotFoundException", &arn, false),
-    ] {
-        let expected: &[&str] = if rings { &["AccessDenied"] } else { &[] };
-        let event = denied(name, code, arn);
-        assert_eq!(fitting(&mut cloud, "trail", &event), expected, "{event}");
-    }
-    // Where the parameters are there, they are enough.
-    let mut known = event("PutSecretValue", &arn);
-    known["errorCode"] = json!("AccessDenied");
-    assert_eq!(fitting(&mut cloud, "trail", &known), ["AccessDenied"]);
 }
 
 #[test]
@@ -153,6 +81,7 @@ fn each_line_rings_the_alarm_of_its_kind() {
     let mut cloud = Cloud::staging();
     let refused = |reason: &str| json!({ "level": "INFO", "message": "a checkpoint is not signed", "reason": reason });
     let ending = |days: u64| json!({ "level": "WARN", "message": "signing ends soon: ...", "within_days": days });
+    let certificate = |days: u64| json!({ "level": "WARN", "message": "a certificate ends soon: ...", "within_days": days });
     let error = |message: &str| json!({ "level": "ERROR", "message": message });
     for (line, expected) in [
         (refused("EQUIVOCATION"), &["SecondHistories"][..]),
@@ -169,6 +98,15 @@ fn each_line_rings_the_alarm_of_its_kind() {
         (error("no key can sign; promote one"), &["RolloverOverdue"]),
         (error("the keys were not refreshed"), &["NotRefreshed"]),
         (error("the record went back"), &["Errors"]),
+        (certificate(30), &["CertificatesEnding"]),
+        (
+            certificate(7),
+            &["CertificatesEnding", "CertificatesOverdue"],
+        ),
+        (
+            error("a certificate has ended: ..."),
+            &["CertificatesEnding", "CertificatesOverdue"],
+        ),
         (
             json!({ "level": "WARN", "message": "a key is revoked" }),
             &[],
@@ -182,42 +120,184 @@ fn each_line_rings_the_alarm_of_its_kind() {
     }
 }
 
+/// All alarms of production.
+fn alarms(cloud: &mut Cloud) -> Vec<Value> {
+    let found = cloud.ask("cloudwatch.describe_alarms", json!({}));
+    found["MetricAlarms"].as_array().unwrap().clone()
+}
+
+/// An alarm's name without what all of them begin with.
+fn name(alarm: &Value) -> &str {
+    let name = alarm["AlarmName"].as_str().unwrap();
+    name.strip_prefix("checkpoint-signer-prod-").unwrap()
+}
+
+/// What GitHub makes of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase();
+    let kept = kept
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().trim().replace(' ', "-")
+}
+
 #[test]
-fn every_alarm_tells_somebody_and_says_what_to_do() {
+fn every_alarm_tells_somebody_what_it_means_what_to_do_first_and_where_more_is() {
     let mut cloud = Cloud::prod();
     let topic = cloud.output("alarms", "TopicArn").unwrap();
-    let alarms = cloud.ask("cloudwatch.describe_alarms", json!({}));
-    let alarms = alarms["MetricAlarms"].as_array().unwrap();
-    assert_eq!(alarms.len(), 10);
-    for alarm in alarms {
-        let name = alarm["AlarmName"].as_str().unwrap();
-        assert!(name.starts_with("checkpoint-signer-prod-"), "{name}");
+    for alarm in alarms(&mut cloud) {
+        let name = name(&alarm);
         assert_eq!(alarm["AlarmActions"], json!([topic]), "{name}");
         let description = alarm["AlarmDescription"].as_str().unwrap();
-        assert!(description.contains(". "), "{name}: {description}");
+        assert!(
+            description.len() <= 1024,
+            "{name}: {} bytes",
+            description.len()
+        );
+        assert!(description.contains(" First"), "{name}: {description}");
+        let link = description.rsplit(' ').next().unwrap();
+        let (page, place) = link
+            .split_once('#')
+            .unwrap_or_else(|| panic!("{name}: {link}"));
+        let page = read(page);
+        let mut headings = page.lines().filter(|line| line.starts_with('#'));
+        assert!(
+            headings.any(|line| anchor(line.trim_start_matches('#').trim()) == place),
+            "{name}: {link}"
+        );
     }
+}
+
+/// Those of a state, which say when it is over. All others are of events.
+const STATES: [&str; 4] = [
+    "key-not-read",
+    "keys-not-refreshed",
+    "no-replica",
+    "replica-missing",
+];
+
+#[test]
+fn an_alarm_of_an_event_stays_for_a_day_and_never_says_that_all_is_well() {
+    let mut cloud = Cloud::prod();
+    let topic = cloud.output("alarms", "TopicArn").unwrap();
+    let mut states = Vec::new();
+    for alarm in alarms(&mut cloud) {
+        let number = |member: &str| alarm[member].as_u64().unwrap();
+        let [period, periods, needed] =
+            ["Period", "EvaluationPeriods", "DatapointsToAlarm"].map(number);
+        // AWS, `PutMetricAlarm`: a day is the most.
+        assert!(period * periods <= 86_400, "{alarm}");
+        if alarm["OKActions"] == json!([topic]) {
+            states.push(name(&alarm).to_owned());
+            assert_eq!(needed, periods, "{alarm}");
+        } else {
+            assert_eq!(alarm["OKActions"], json!([]), "{alarm}");
+            assert_eq!(period * periods, 86_400, "{alarm}");
+            assert!(needed <= 2, "{alarm}");
+            assert_eq!(alarm["TreatMissingData"], "notBreaching", "{alarm}");
+        }
+    }
+    states.sort();
+    assert_eq!(states, STATES);
+}
+
+#[test]
+fn the_unusual_access_alarm_is_as_it_was_asked_for() {
+    let mut cloud = Cloud::prod();
+    let alarms = alarms(&mut cloud);
     let unusual = alarms
         .iter()
-        .find(|a| a["AlarmName"] == "checkpoint-signer-prod-unusual-access")
+        .find(|alarm| name(alarm) == "unusual-access")
         .unwrap();
-    assert_eq!(unusual["Threshold"], 1000.0);
-    assert_eq!(unusual["Period"], 300);
-    assert_eq!(unusual["Statistic"], "Sum");
-    assert_eq!(unusual["ComparisonOperator"], "GreaterThanThreshold");
-    // Each metric that an alarm of ours looks at is made by a filter.
-    let filters = cloud.ask("logs.describe_metric_filters", json!({}));
-    let filters = filters["metricFilters"].as_array().unwrap();
-    let made = |metric: &Value, space: &Value| {
-        let made = filters
-            .iter()
-            .map(|filter| &filter["metricTransformations"][0]);
-        made.clone()
-            .any(|m| m["metricName"] == *metric && m["metricNamespace"] == *space)
-    };
-    for alarm in alarms
+    let is = [
+        "MetricName",
+        "Threshold",
+        "Period",
+        "Statistic",
+        "ComparisonOperator",
+        "DatapointsToAlarm",
+    ]
+    .map(|member| unusual[member].clone());
+    let wanted = [
+        json!("GetSecretValueCount"),
+        json!(1000.0),
+        json!(300),
+        json!("Sum"),
+        json!("GreaterThanThreshold"),
+        json!(1),
+    ];
+    assert_eq!(is, wanted);
+}
+
+#[test]
+fn one_refusal_that_lasts_longer_than_a_client_tries_rings_be_there_one_ledger_or_thousands() {
+    let mut cloud = Cloud::prod();
+    let alarms = alarms(&mut cloud);
+    let alarm = alarms
         .iter()
-        .filter(|a| a["Namespace"] == "CheckpointSigner/prod")
-    {
-        assert!(made(&alarm["MetricName"], &alarm["Namespace"]), "{alarm}");
-    }
+        .find(|alarm| name(alarm) == "cannot-sign")
+        .unwrap();
+    assert_eq!(
+        (
+            &alarm["Threshold"],
+            &alarm["Period"],
+            &alarm["DatapointsToAlarm"]
+        ),
+        (&json!(0.0), &json!(60), &json!(2))
+    );
+    // The client's patience is what makes a refusal last into a second minute.
+    let retry = read("clients/python/src/amply_checkpoint_signer/_retry.py");
+    assert!(
+        retry.contains("deadline: float = 60.0"),
+        "the alarm counts on clients that try for a minute"
+    );
+}
+
+#[test]
+fn each_metric_that_an_alarm_looks_at_is_made_by_a_filter_and_each_that_is_made_is_looked_at() {
+    let mut cloud = Cloud::prod();
+    let pair = |metric: &Value, space: &Value| {
+        [metric, space].map(|text| text.as_str().unwrap().to_owned())
+    };
+    let filters = cloud.ask("logs.describe_metric_filters", json!({}));
+    let filters = filters["metricFilters"].as_array().unwrap().iter();
+    let made = filters.map(|filter| &filter["metricTransformations"][0]);
+    let made: BTreeSet<[String; 2]> = made
+        .map(|m| pair(&m["metricName"], &m["metricNamespace"]))
+        .collect();
+    let alarms = alarms(&mut cloud);
+    let ours = alarms
+        .iter()
+        .filter(|alarm| alarm["Namespace"] == "CheckpointSigner/prod");
+    let looked: BTreeSet<[String; 2]> = ours
+        .map(|alarm| pair(&alarm["MetricName"], &alarm["Namespace"]))
+        .collect();
+    assert_eq!(looked, made);
+}
+
+#[test]
+fn the_table_of_the_readme_has_every_alarm_in_its_order() {
+    let readme = read("deploy/README.md");
+    let listed = readme
+        .split("| alarm | rings when | from |")
+        .nth(1)
+        .unwrap();
+    let rows = listed
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with("| `"));
+    let listed: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+    let made = |template: &str| {
+        let text = read(template);
+        let names = text
+            .split("AlarmName: !Sub checkpoint-signer-${Environment}-")
+            .skip(1);
+        names
+            .map(|rest| rest.lines().next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        listed,
+        [made("deploy/alarms.yaml"), made("deploy/trail.yaml")].concat()
+    );
 }

@@ -16,6 +16,7 @@ mod alarms;
 mod filter_pattern;
 mod function;
 mod lint;
+mod made_again;
 mod permissions;
 mod principals;
 mod readme;
@@ -23,6 +24,7 @@ mod remade;
 mod service_readme;
 mod stacks;
 mod task;
+mod trail;
 mod year;
 
 use testing::{authority, client, cloud, program, python, starter, wait};

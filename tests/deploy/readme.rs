@@ -40,7 +40,7 @@ fn tools(folder: &Path) {
     let aws = Path::new(python().get_program()).with_file_name("aws");
     for (name, program) in [
         ("aws", aws),
-        ("checkpoint-signer", testing::checkpoint_signer().into()),
+        ("checkpoint-signer", testing::checkpoint_signer()),
     ] {
         std::os::unix::fs::symlink(program, bin.join(name)).unwrap();
     }

@@ -32,8 +32,11 @@ fn every_alarm_and_every_alert_has_its_place_on_the_page() {
         after(&read("deploy/prometheus/alerts.yml"), "- alert: ")
     );
     let alarms = quoted(listed, |word| word.contains('-') && !word.contains(' '));
+    let templates = ["deploy/alarms.yaml", "deploy/trail.yaml"]
+        .map(read)
+        .concat();
     let made = after(
-        &read("deploy/alarms.yaml"),
+        &templates,
         "AlarmName: !Sub checkpoint-signer-${Environment}-",
     );
     // One without a hyphen looks like any other word.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::guarded::Guarded;
 use crate::promtool::promtool;
 use crate::scrape::Scrape;
 use crate::support::{TestService, checkpoint};
@@ -24,7 +25,15 @@ fn named(text: &str) -> BTreeSet<String> {
 async fn exported() -> BTreeSet<String> {
     let mut service = TestService::new().await;
     service.sign(checkpoint("chk_1", 1, "a")).await.unwrap();
-    Scrape::of(&service.http()).names()
+    let mut names = Scrape::of(&service.http()).names();
+    // What a service shows that has certificates.
+    let guarded = Guarded::start("2025-06-01").await;
+    crate::wait::until("the certificates to be shown", async || {
+        guarded.shown("tls-certificate").await.is_some()
+    })
+    .await;
+    names.extend(guarded.scrape().await.names());
+    names
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,4 +77,63 @@ fn the_alert_rules_are_well_formed() {
 fn the_alerts_fire_when_they_should_and_only_then() {
     let said = promtool(&["test", "rules", "alerts_test.yml"]);
     assert!(said.contains("SUCCESS"), "{said}");
+}
+
+/// The blocks of a text that begin with a mark and the name of an alert, and the names.
+fn by_alert<'a>(text: &'a str, mark: &str) -> Vec<(&'a str, &'a str)> {
+    let blocks = text.split(mark).skip(1);
+    let name = |block: &'a str| block.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+    blocks.map(|block| (name(block), block)).collect()
+}
+
+#[test]
+fn every_alert_is_tried_where_it_fires_and_where_it_does_not() {
+    let tried = by_alert(ALERT_TESTS, "alertname: ");
+    let fires = |block: &str| {
+        block
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.contains("exp_alerts:"))
+    };
+    let names = |firing: bool| -> BTreeSet<&str> {
+        let found = tried.iter().filter(|(_, block)| fires(block) == firing);
+        found.map(|(name, _)| *name).collect()
+    };
+    let alerts: BTreeSet<&str> = by_alert(ALERTS, "- alert: ")
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert!(alerts.len() > 15, "{alerts:?}");
+    assert_eq!(names(true), alerts);
+    assert_eq!(names(false), alerts);
+}
+
+/// What GitHub makes of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase();
+    let kept = kept
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().trim().replace(' ', "-")
+}
+
+#[test]
+fn every_alert_says_where_more_is() {
+    for (name, block) in by_alert(ALERTS, "- alert: ") {
+        let (page, place) = block
+            .split("runbook: ")
+            .nth(1)
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .split_once('#')
+            .unwrap();
+        let page =
+            std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(page))
+                .unwrap();
+        let mut headings = page.lines().filter(|line| line.starts_with('#'));
+        let is_place = |line: &str| anchor(line.trim_start_matches('#').trim()) == place;
+        assert!(headings.any(is_place), "{name}: {place}");
+    }
 }

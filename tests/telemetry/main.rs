@@ -11,10 +11,12 @@
     dead_code
 )]
 
+mod certificates;
+mod guarded;
 mod log;
 mod metrics;
 mod oddities;
 mod traces;
 mod warnings;
 
-use testing::{client, cluster, port, scrape, starter, support, wait};
+use testing::{authority, client, cluster, port, scrape, starter, support, wait};

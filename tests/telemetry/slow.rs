@@ -10,6 +10,7 @@
 )]
 
 mod deployment;
+mod guarded;
 mod promtool;
 
-use testing::{scrape, support};
+use testing::{authority, scrape, support, wait};

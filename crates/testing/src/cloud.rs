@@ -41,7 +41,7 @@ impl Cloud {
         }
     }
 
-    /// With the stacks `key`, `service` and `alarms` of an environment.
+    /// With the stacks `key`, `service`, `alarms` and `trail` of an environment.
     pub fn with_stacks(environment: &str) -> Self {
         let mut cloud = Self::start();
         cloud.prepare();
@@ -50,6 +50,7 @@ impl Cloud {
         let service = cloud.service_parameters(environment);
         cloud.make("service", &service);
         cloud.make("alarms", &alarm_parameters(environment));
+        cloud.make("trail", &trail_parameters(environment));
         cloud
     }
 
@@ -229,10 +230,14 @@ impl Cloud {
 }
 
 pub fn alarm_parameters(environment: &str) -> Value {
-    json!({ "Environment": environment, "TrailLogGroup": "trail", "Email": "on-call@example.org" })
+    json!({ "Environment": environment, "Email": "on-call@example.org" })
 }
 
-fn stack_request(stack: &str, parameters: &Value) -> Value {
+pub fn trail_parameters(environment: &str) -> Value {
+    json!({ "Environment": environment, "TrailLogGroup": "trail" })
+}
+
+pub fn stack_request(stack: &str, parameters: &Value) -> Value {
     let parameters = parameters.as_object().unwrap().iter();
     let parameters: Vec<Value> = parameters
         .map(|(key, value)| json!({ "ParameterKey": key, "ParameterValue": value }))

@@ -19,6 +19,7 @@ use rustls::{CertificateError, RootCertStore, ServerConfig, SupportedProtocolVer
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::ends::CertificateEnd;
 use super::revocation;
 use super::roles::Clients;
 use checkpoint::fault;
@@ -76,6 +77,8 @@ pub struct Authority {
     told: AtomicBool,
     /// Who may do what.
     pub(super) clients: Clients,
+    /// When the server's certificate and the clients' authorities end.
+    pub(super) ends: Vec<CertificateEnd>,
     fingerprint: [u8; 32],
 }
 
@@ -182,7 +185,7 @@ impl TlsFiles {
         });
         let crls = match (&self.client_crl, crl) {
             (Some(path), Some(Some(bytes))) => revocation_lists(&bytes)
-                .and_then(|lists| revocation::judged(lists, &known.unwrap_or_default()))
+                .and_then(|lists| revocation::judged(lists, known.as_deref().unwrap_or_default()))
                 .map_err(|problem| fail("--tls-client-crl", path, problem))
                 .ok(),
             (Some(_), _) => None,
@@ -201,6 +204,11 @@ impl TlsFiles {
         else {
             return Err(faults);
         };
+        let known = known.unwrap_or_default();
+        let ends = [
+            CertificateEnd::first("tls-certificate", &self.certificate, &chain),
+            CertificateEnd::first("tls-client-ca", &self.client_ca, &known),
+        ];
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let lenient =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
@@ -233,6 +241,7 @@ impl TlsFiles {
             with_fresh_lists,
             told: AtomicBool::new(false),
             clients,
+            ends: ends.into_iter().flatten().collect(),
             fingerprint: fingerprint.finalize().into(),
         })
     }

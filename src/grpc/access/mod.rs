@@ -9,6 +9,7 @@
 //! Attack: who was let in does what was not given to them, or goes on after it was taken away. Shown by `tests/access/every_rpc.rs`
 //! (`every_rpc_lets_in_the_right_roles_alone`) and all of `tests/access/changes.rs`.
 
+mod ends;
 mod files;
 mod judge;
 mod names;
@@ -17,6 +18,7 @@ mod revocation;
 mod roles;
 mod rpcs;
 
+pub use ends::CertificateEnd;
 pub use files::{AccessFault, Authority, MinimumTls, TlsFiles};
 pub use roles::{Caller, Clients, Role};
 pub use rpcs::{Lasts, Need, RPCS, Rpc, Runs, Takes};
@@ -79,8 +81,14 @@ impl Access {
         Ok(Self::Certificates(receiver))
     }
 
+    /// When the certificates in force end, one for each file; none for [`Access::Open`].
+    pub(crate) fn certificate_ends(&self) -> Vec<CertificateEnd> {
+        let authority = self.authority();
+        authority.map_or_else(Vec::new, |authority| authority.ends.clone())
+    }
+
     /// Waits until something else is in force; for ever for [`Access::Open`].
-    async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         match self {
             Self::Open => std::future::pending().await,
             Self::Certificates(authority) => {

@@ -4,6 +4,7 @@ its resources. `fill()` comes before the first stack.
 
 import json
 import re
+import uuid
 
 from moto.awslambda import models as awslambda
 from moto.cloudformation import parsing
@@ -147,7 +148,8 @@ class MetricFilter(Made):
             {"metricName": m["MetricName"], "metricNamespace": m["MetricNamespace"], "metricValue": m["MetricValue"]}
             for m in properties["MetricTransformations"]
         ]
-        name = metrics[0]["metricName"]
+        # CloudFormation gives a name that no other filter has.
+        name = f"{metrics[0]['metricName']}-{uuid.uuid4().hex[:12]}"
         backend.put_metric_filter(name, properties["FilterPattern"], group, metrics)
         return cls(name, lambda: backend.delete_metric_filter(name, group))
 
@@ -167,6 +169,7 @@ class Alarm(Made):
             metric_name=properties["MetricName"],
             comparison_operator=properties["ComparisonOperator"],
             evaluation_periods=int(properties["EvaluationPeriods"]),
+            datapoints_to_alarm=int(properties.get("DatapointsToAlarm", properties["EvaluationPeriods"])),
             period=int(properties["Period"]),
             threshold=float(properties["Threshold"]),
             statistic=properties["Statistic"],
@@ -193,7 +196,19 @@ class TopicPolicy(Made):
         return cls(topics[0].arn, lambda: None)
 
 
-GAPS = [Secret, SecretPolicy, RotationSchedule, MetricFilter, Alarm, TopicPolicy]
+class Subscription(Made):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::SNS::Subscription"
+
+    @classmethod
+    def make(cls, properties, account, region):
+        backend = sns_backends[account][region]
+        made = backend.subscribe(properties["TopicArn"], properties["Endpoint"], properties["Protocol"])
+        return cls(made.arn, lambda: backend.unsubscribe(made.arn))
+
+
+GAPS = [Secret, SecretPolicy, RotationSchedule, MetricFilter, Alarm, TopicPolicy, Subscription]
 
 
 def fill(more=()):
