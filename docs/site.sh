@@ -31,6 +31,8 @@ export CLUSTER="${CLUSTER:-checkpoint-signer-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export SERVICE="${SERVICE:-checkpoint-signer}"
 export STACK="${STACK:-checkpoint-signer-service-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export LOG_GROUP="${LOG_GROUP:-/checkpoint-signer/$CHECKPOINT_SIGNER_ENVIRONMENT}"
+# Where CloudTrail writes management events
+export TRAIL_LOG_GROUP="${TRAIL_LOG_GROUP:-cloudtrail}"
 
 # PostgreSQL, for psql, pg_dump and pg_restore; and an empty database to try a backup in, with its address in a secret
 export PGHOST="${PGHOST:-db.example.org}" PGPORT="${PGPORT:-5432}" PGUSER="${PGUSER:-signer}"
