@@ -13,6 +13,8 @@ export AWS_PROFILE="${AWS_PROFILE:-administrator}"
 export CHECKPOINT_SIGNER_ENVIRONMENT="${CHECKPOINT_SIGNER_ENVIRONMENT:-prod}"
 # The secret with the address of the database that holds the record
 export CHECKPOINT_SIGNER_RECORD="${CHECKPOINT_SIGNER_RECORD:-secretsmanager:amply/database-url}"
+# The secret with the address that the tasks are given
+export DATABASE_SECRET="${DATABASE_SECRET:-amply/database-url}"
 
 # gRPC: the load balancer; and each replica, with commas, where they can be reached one by one
 export CHECKPOINT_SIGNER_SERVER="${CHECKPOINT_SIGNER_SERVER:-https://signer.example.org:50051}"

@@ -17,7 +17,7 @@ use crate::{starter, wait};
 pub const CLUSTER: &str = "checkpoint-signer-prod";
 pub const SERVICE: &str = "checkpoint-signer";
 pub const FILES: &str = "amply/prod/checkpoint-signer-files";
-const DATABASE: &str = "amply/database-url";
+pub const DATABASE: &str = "amply/database-url";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
 /// Where a replica listens, always.

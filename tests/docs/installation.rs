@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::authority::{Authority, read};
 use crate::cloud::Cloud;
 use crate::faketime::same_day;
-use crate::fargate::{FILES, Fargate};
+use crate::fargate::{DATABASE, FILES, Fargate};
 use crate::ledger::Ledger;
 use crate::port::HeldPort;
 use crate::postgres::{Database, Server};
@@ -177,6 +177,7 @@ impl Installation {
             ("SCRATCH_DATABASE", scratch),
             ("STACK", text("service")),
             ("TRAIL_LOG_GROUP", text("trail")),
+            ("DATABASE_SECRET", text(DATABASE)),
             ("TRIAL", format!("127.0.0.1:{}", self.trial.port)),
             ("BACKUP_BUCKET", text(BUCKET)),
         ]
@@ -257,11 +258,7 @@ impl Installation {
 
     /// Where the tasks find the record, by its secret.
     pub fn address_on_record(&mut self) -> String {
-        let place = self.program(&[]).get_envs().find_map(|(name, value)| {
-            let value = value?.to_str()?.strip_prefix("secretsmanager:");
-            (name == "CHECKPOINT_SIGNER_RECORD").then(|| value.map(str::to_owned))?
-        });
-        let current = json!({ "SecretId": place.unwrap(), "VersionStage": "AWSCURRENT" });
+        let current = json!({ "SecretId": DATABASE, "VersionStage": "AWSCURRENT" });
         let found = self.cloud.ask("secretsmanager.get_secret_value", current);
         found["SecretString"].as_str().unwrap().into()
     }
