@@ -16,6 +16,7 @@ mod filter_pattern;
 mod function;
 mod lint;
 mod permissions;
+mod readme_image;
 mod stacks;
 mod task;
 
