@@ -81,7 +81,8 @@ for line in sys.stdin.read().replace("\\\n", " ").splitlines():
         if "--output text" not in rest or service in ("s3", "configure"):
             continue
         client = session.create_client({"s3api": "s3"}.get(service, service), region_name="eu-central-1")
-        if client.can_paginate(command.replace("-", "_")):
+        name = command.replace("-", "_")
+        if name in client.meta.method_to_api_mapping and client.can_paginate(name):
             print(f"aws {service} {command}{rest}")
 "#;
 
