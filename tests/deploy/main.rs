@@ -16,7 +16,6 @@ mod filter_pattern;
 mod function;
 mod lint;
 mod permissions;
-mod readme_image;
 mod stacks;
 mod task;
 
