@@ -13,6 +13,8 @@ export AWS_PROFILE="${AWS_PROFILE:-administrator}"
 export CHECKPOINT_SIGNER_ENVIRONMENT="${CHECKPOINT_SIGNER_ENVIRONMENT:-prod}"
 # The secret with the address of the database that holds the record, for operators (deploy/README.md, "The database")
 export CHECKPOINT_SIGNER_RECORD="${CHECKPOINT_SIGNER_RECORD:-secretsmanager:amply/$CHECKPOINT_SIGNER_ENVIRONMENT/checkpoint-record}"
+# The secret with the address that the tasks are given
+export DATABASE_SECRET="${DATABASE_SECRET:-amply/$CHECKPOINT_SIGNER_ENVIRONMENT/checkpoint-signer-database}"
 
 # gRPC: the load balancer; and each replica, with commas, where they can be reached one by one
 export CHECKPOINT_SIGNER_SERVER="${CHECKPOINT_SIGNER_SERVER:-https://signer.example.org:50051}"
@@ -31,6 +33,8 @@ export CLUSTER="${CLUSTER:-checkpoint-signer-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export SERVICE="${SERVICE:-checkpoint-signer}"
 export STACK="${STACK:-checkpoint-signer-service-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export LOG_GROUP="${LOG_GROUP:-/checkpoint-signer/$CHECKPOINT_SIGNER_ENVIRONMENT}"
+# Where CloudTrail writes management events
+export TRAIL_LOG_GROUP="${TRAIL_LOG_GROUP:-cloudtrail}"
 
 # PostgreSQL, for psql, pg_dump and pg_restore; and an empty database to try a backup in, with its address in a secret
 export PGHOST="${PGHOST:-db.example.org}" PGPORT="${PGPORT:-5432}" PGUSER="${PGUSER:-signer}"

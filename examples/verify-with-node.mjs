@@ -30,6 +30,9 @@ function parseStrictly(text) {
   return JSON.parse(text);
 }
 
+// jose forgives white space in it, and the service's own reader does not: what is published has one form.
+const BASE64URL = /^[A-Za-z0-9_-]+$/;
+
 // Names that no key may have: what could be taken for a fingerprint or a thumbprint.
 const LIKE_FINGERPRINT = /^(.*:)?[\w-]{43}$|[0-9a-f]{40}|^sha-?\d+:|thumbprint|fingerprint/i;
 
@@ -53,6 +56,7 @@ async function verify(published, keyring, pin) {
   const { signature: detached, ...checkpoint } = parseStrictly(published);
   const [encodedHeader, empty, signature, ...rest] = detached.split(".");
   check(empty === "" && rest.length === 0, "the signature is not detached: expected header..signature");
+  check([encodedHeader, signature].every((part) => BASE64URL.test(part)), "the signature is not base64url without padding");
   const kid = JSON.parse(Buffer.from(encodedHeader, "base64url")).kid;
   const { keys: all } = parseStrictly(keyring);
   const keys = all.filter(isKnown);

@@ -20,7 +20,7 @@ trap 'rm -rf "$work"' EXIT
 # json.dumps as it is used here gives the bytes of RFC 8785, as long as all numbers are integers and all names
 # of members are ASCII; fractions and other names need a library (see verify_with_python.py).
 python3 - "$published" "$work" > "$work/header" <<'PYTHON'
-import base64, json, pathlib, sys
+import base64, json, pathlib, re, sys
 
 def check(holds, problem):
     if not holds:
@@ -31,10 +31,13 @@ def once(members):
     return dict(members)
 
 def decode(part):
-    return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    check(re.fullmatch("[A-Za-z0-9_-]+", part), "the signature is not base64url without padding")
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 published, work = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-checkpoint = json.loads(published.read_text(encoding="utf-8"), object_pairs_hook=once)
+text = published.read_text(encoding="utf-8")
+check(not text.startswith("\ufeff"), "begins with a byte order mark; expected UTF-8 without one")
+checkpoint = json.loads(text, object_pairs_hook=once)
 parts = checkpoint.pop("signature").split(".")
 check(len(parts) == 3 and parts[1] == "", "the signature is not detached: expected header..signature")
 header, _, signature = parts

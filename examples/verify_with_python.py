@@ -27,6 +27,14 @@ def check(holds: bool, problem: str) -> None:
         raise ValueError(problem)
 
 
+# Other readers forgive these, and the service's own does not: what is published has one form.
+BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def check_text(text: bytes) -> None:
+    check(not text.startswith(b"\xef\xbb\xbf"), "begins with a byte order mark; expected UTF-8 without one")
+
+
 def once(members: list) -> dict:
     check(len(dict(members)) == len(members), "a member stands twice, which has two meanings")
     return dict(members)
@@ -50,12 +58,15 @@ def fingerprint(key: dict) -> str:
 
 
 def verify(published: bytes, keyring: bytes, pin: str | None = None) -> str:
+    check_text(published)
+    check_text(keyring)
     checkpoint = json.loads(published, object_pairs_hook=once)
     signature = checkpoint.pop("signature")
     payload = rfc8785.dumps(checkpoint)
     # With a payload between its dots, that would be verified, and not what was read here.
     parts = signature.split(".")
     check(len(parts) == 3 and parts[1] == "", "the signature is not detached: expected header..signature")
+    check(all(BASE64URL.fullmatch(part) for part in parts[::2]), "the signature is not base64url without padding")
     json.loads(base64.urlsafe_b64decode(parts[0] + "=="), object_pairs_hook=once)
 
     # The algorithm is the key's, never the header's. The header has an iat, which RFC 7515 does not list.

@@ -1,8 +1,12 @@
 //! What the pages list is what there is, all of it and nothing else.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::Stdio;
 
 use crate::cloud::read;
+use crate::page::folder;
+use crate::python::python;
 
 /// The words in back quotes of a part of a page that are of some form.
 fn quoted(text: &str, is_one: impl Fn(&str) -> bool) -> BTreeSet<String> {
@@ -68,4 +72,48 @@ pub fn every_metric_has_its_line(metrics: &str) {
         .map(|line| line.split(' ').next().unwrap().into())
         .collect();
     assert_eq!(listed, shown);
+}
+
+/// Those commands of the AWS CLI that come page by page apply `--query` to each page when they print text, and to all of it when they
+/// print JSON.
+const PAGED: &str = r#"
+import re, sys, botocore.session
+session = botocore.session.get_session()
+for line in sys.stdin.read().replace("\\\n", " ").splitlines():
+    for service, command, rest in re.findall(r"\baws ([a-z0-9]+) ([a-z][a-z-]+)([^|)]*)", line):
+        if "--output text" not in rest or service in ("s3", "configure"):
+            continue
+        client = session.create_client({"s3api": "s3"}.get(service, service), region_name="eu-central-1")
+        name = command.replace("-", "_")
+        if name in client.meta.method_to_api_mapping and client.can_paginate(name):
+            print(f"aws {service} {command}{rest}")
+"#;
+
+#[test]
+fn no_query_is_applied_page_by_page() {
+    let mut pages: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    pages.push("aws logs filter-log-events --query 'events[-1]' --output text".into());
+    let mut child = python()
+        .args(["-c", PAGED])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(pages.join("\n").as_bytes()).unwrap();
+    drop(stdin);
+    let found = child.wait_with_output().unwrap();
+    assert!(found.status.success());
+    let found = String::from_utf8(found.stdout).unwrap();
+    // The last one is the test's own, so that it is known to find them.
+    assert_eq!(
+        found.lines().count(),
+        1,
+        "expected --output json, and jq:\n{found}"
+    );
 }

@@ -22,6 +22,9 @@ const UNTIL_NEW_YEAR: TimeDelta = TimeDelta::seconds(90);
 const MANIFEST: &str =
     r#"{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}"#;
 
+/// Of one that was pushed afterwards, by whomever.
+const LATER: &str = r#"{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": []}"#;
+
 impl Installation {
     /// The next key is promoted, and every task has read it. Gives the instant at which its window opens.
     pub fn has_the_next_key(&self) -> DateTime<Utc> {
@@ -75,12 +78,28 @@ impl Installation {
         }
     }
 
-    /// Another image, in the registry.
+    /// A commit that was checked out, and in the registry the image of it, and a later one.
     pub fn push_an_image(&mut self) {
+        let git = |arguments: &[&str]| must(self.command("git").args(arguments));
+        git(&["init", "--quiet"]);
+        git(&[
+            "-c",
+            "user.name=reviewer",
+            "-c",
+            "user.email=",
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "--message",
+            "reviewed",
+        ]);
+        let commit = git(&["rev-parse", "HEAD"]).trim().to_owned();
         let repository = json!({ "repositoryName": "checkpoint-signer" });
         self.cloud.ask("ecr.create_repository", repository);
-        let image = json!({ "repositoryName": "checkpoint-signer", "imageManifest": MANIFEST, "imageTag": "new" });
-        self.cloud.ask("ecr.put_image", image);
+        for (manifest, tag) in [(MANIFEST, commit.as_str()), (LATER, "later")] {
+            let image = json!({ "repositoryName": "checkpoint-signer", "imageManifest": manifest, "imageTag": tag });
+            self.cloud.ask("ecr.put_image", image);
+        }
     }
 
     /// The ledger signs on after the backup and keeps what it got, somebody keeps a head; then all that is left is in the

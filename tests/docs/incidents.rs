@@ -15,6 +15,43 @@ use crate::story::Story;
 const PAGE: &str = "incidents.md";
 
 #[test]
+fn somebody_is_at_the_secret() {
+    let mut story = Story::section(PAGE, "Somebody is at the secret");
+    let cloud = &mut story.installation.cloud;
+    let trust = json!({ "RoleName": "pipeline", "AssumeRolePolicyDocument": "{}" });
+    cloud.ask("iam.create_role", trust);
+    let secret = cloud.secret_arn(SECRET);
+    let task = "arn:aws:iam::123456789012:role/checkpoint-signer-service-prod-TaskRole";
+    let read = |caller: &str, from: &str| crate::trail::read_by(caller, from, &secret);
+    let denied = crate::trail::denied_to("arn:aws:iam::123456789012:role/pipeline", &secret);
+    let other = crate::trail::read_by(task, "10.0.1.11", "amply/database-url");
+    let events = [
+        read(task, "10.0.1.11"),
+        read(task, "10.0.1.11"),
+        denied,
+        other,
+    ];
+    crate::trail::write(cloud, &events);
+    let refused = story.up_to("trail.json");
+    assert!(refused.contains("role/pipeline"), "{refused}");
+    let readers = story.up_to("uniq -c");
+    assert!(
+        readers.contains("2 GetSecretValue") && !readers.contains("pipeline"),
+        "{readers}"
+    );
+    story.tell_the_rest();
+    let cloud = &mut story.installation.cloud;
+    let asked = json!({ "RoleName": "pipeline", "PolicyName": "sessions-before-are-ended" });
+    let policy = cloud.ask("iam.get_role_policy", asked)["PolicyDocument"].clone();
+    let policy = policy.to_string();
+    assert!(
+        policy.contains("Deny") && policy.contains("aws:TokenIssueTime"),
+        "{policy}"
+    );
+    story.installation.ledger.signs("org_1", 4);
+}
+
+#[test]
 fn the_key_has_leaked() {
     let mut story = Story::section(PAGE, "The key has leaked");
     let stolen = crate::thief::signs_with_what_it_stole(&mut story.installation, SECRET);

@@ -177,6 +177,8 @@ impl Installation {
             ("PGDATABASE", record),
             ("SCRATCH_DATABASE", scratch),
             ("STACK", text("service")),
+            ("TRAIL_LOG_GROUP", text("trail")),
+            ("DATABASE_SECRET", text(DATABASE)),
             ("TRIAL", format!("127.0.0.1:{}", self.trial.port)),
             ("BACKUP_BUCKET", text(BUCKET)),
         ]
@@ -253,6 +255,27 @@ impl Installation {
     /// Where the record is.
     pub fn record_url(&self) -> String {
         self.database.url(&self.names[0])
+    }
+
+    /// Where the tasks find the record, by its secret.
+    pub fn address_on_record(&mut self) -> String {
+        let current = json!({ "SecretId": DATABASE, "VersionStage": "AWSCURRENT" });
+        let found = self.cloud.ask("secretsmanager.get_secret_value", current);
+        found["SecretString"].as_str().unwrap().into()
+    }
+
+    /// From now on the service answers for the record in this folder: its head, its keyring, its export.
+    pub fn gives(&self, folder: &Path) {
+        let (folder, real) = (folder.display(), PROGRAM);
+        let script = format!(
+            "#!/bin/sh\ncase \"$1 $2\" in\n'record head') exec cat {folder}/head.jws ;;\n'keys export') exec cat {folder}/keyring.json ;;\n\
+             'record export') exec cp {folder}/record.ndjson \"$4\" ;;\nesac\nexec {real} \"$@\"\n"
+        );
+        let path = self.home.path().join("bin/checkpoint-signer");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, script).unwrap();
+        let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, runs).unwrap();
     }
 
     pub fn must_as_operator(&self, arguments: &[&str]) -> String {

@@ -25,5 +25,6 @@ mod shell;
 mod story;
 mod thief;
 mod tools;
+mod trail;
 
 use testing::{authority, cloud, faketime, port, postgres, program, proxy, python, starter, wait};

@@ -1,9 +1,12 @@
 //! The pages that are no incidents.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::installation::{KEY, SECRET};
+use crate::installation::{BUCKET, KEY, SECRET};
 use crate::page::Page;
+use crate::program::{must, run};
 use crate::story::Story;
 
 #[test]
@@ -39,6 +42,104 @@ fn backup_and_restore() {
         story.installation.ledger.signs("org_1", count);
     }
     story.tell_the_rest();
+}
+
+#[test]
+fn a_backup_never_replaces_a_better_one() {
+    const NIGHT: &str = "Every night";
+    let mut story = Story::page("backup.md");
+    story.up_to("pg_dump");
+    let aws = |story: &Story, arguments: &[&str]| {
+        let mut aws = story.installation.command("aws");
+        must(aws.args(arguments).env("AWS_PROFILE", "administrator"))
+    };
+    let newest = |name: &str| format!("s3://{BUCKET}/newest/{name}");
+    let kept = |story: &Story| {
+        aws(
+            story,
+            &["s3", "cp", "--quiet", &newest("record.ndjson"), "-"],
+        )
+    };
+    let put_head = |story: &Story, head: &str| {
+        std::fs::write(story.installation.desk.join("put.jws"), head).unwrap();
+        aws(
+            story,
+            &["s3", "cp", "--quiet", "put.jws", &newest("head.jws")],
+        );
+    };
+    let best = kept(&story);
+    let today = story
+        .installation
+        .desk
+        .join("backup")
+        .read_dir()
+        .unwrap()
+        .next();
+    let today = today.unwrap().unwrap().path();
+    assert_eq!(
+        std::fs::read_to_string(today.join("record.ndjson")).unwrap(),
+        best
+    );
+    // On the next day; it is the same one here.
+    let yesterday = today.with_file_name("yesterday");
+    std::fs::rename(&today, &yesterday).unwrap();
+
+    // The export was cut off.
+    let broken = story.installation.desk.join("broken");
+    std::fs::create_dir(&broken).unwrap();
+    for name in ["head.jws", "keyring.json"] {
+        std::fs::copy(yesterday.join(name), broken.join(name)).unwrap();
+    }
+    let lines: Vec<&str> = best.lines().collect();
+    let fewer = lines[..lines.len() - 1].join("\n") + "\n";
+    std::fs::write(broken.join("record.ndjson"), fewer).unwrap();
+    story.installation.gives(&broken);
+    let cut_off = story.tries("backup.md", NIGHT, "pg_dump", 1);
+    assert!(cut_off.contains("NOT_WHOLE"), "{cut_off}");
+    assert_eq!(kept(&story), best);
+
+    // The service is on a record of the day before, which is whole in itself.
+    story.installation.ledger.signs("org_1", 4);
+    std::thread::sleep(Duration::from_secs(2));
+    let newer = story.installation.must(&["record", "head"]);
+    put_head(&story, &newer);
+    story.installation.gives(&yesterday);
+    let older = story.tries("backup.md", NIGHT, "pg_dump", 1);
+    assert!(
+        older.contains("COVERED") && older.contains("NOT_COVERED"),
+        "{older}"
+    );
+    assert_eq!(kept(&story), best);
+
+    // It is on another record, with as many rows, all of them signed by the key.
+    let other = crate::thief::a_second_record(&mut story.installation, SECRET);
+    story.installation.gives(other.path());
+    let forked = story.tries("backup.md", NIGHT, "pg_dump", 1);
+    assert!(forked.contains("NOT_COVERED"), "{forked}");
+    assert_eq!(kept(&story), best);
+    assert!(!today.exists(), "none got the day's name");
+}
+
+#[test]
+fn the_databases_password() {
+    let mut story = Story::page("database-password.md");
+    story.tell_the_rest();
+    let first = story.installation.address_on_record();
+    assert!(first.contains("://postgres_b:"), "{first}");
+    story.installation.ledger.signs("org_1", 4);
+    story.aside("database-password.md", "Each time");
+    let second = story.installation.address_on_record();
+    assert!(second.contains("://postgres_a:"), "{second}");
+    story.installation.ledger.signs("org_1", 5);
+    let old = run(story
+        .installation
+        .command("psql")
+        .args([first.as_str(), "-c", "SELECT 1"]));
+    assert!(
+        old.code != 0 && old.text.contains("postgres_b"),
+        "{}",
+        old.text
+    );
 }
 
 #[test]

@@ -61,6 +61,16 @@ impl Story {
         }
     }
 
+    /// Tries a block of a section once more, which is to end so now; gives what it printed.
+    pub fn tries(&mut self, name: &str, title: &str, part: &str, exit: i32) -> String {
+        let commands = commands(name, |section| section == title);
+        let found = commands.iter().find(|command| command.text.contains(part));
+        let block = found.unwrap_or_else(|| panic!("{name}: no block says {part}"));
+        let (code, printed) = self.shell.run(&block.text, exit);
+        assert_eq!(code, exit, "{name}\n{}\nprinted:\n{printed}", block.text);
+        printed
+    }
+
     /// Tells the rest.
     pub fn tell_the_rest(&mut self) {
         while let Some(command) = self.commands.pop_front() {

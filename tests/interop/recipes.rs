@@ -190,6 +190,33 @@ fn a_signature_that_is_not_detached_verifies_nowhere() {
 }
 
 #[test]
+fn what_the_program_calls_malformed_no_recipe_calls_valid() {
+    let publication = Publication::signed_with("PS256", Form::Pkcs8, 2048);
+    let published = std::fs::read_to_string(&publication.published).unwrap();
+    for (form, text) in testing::publication::forgiven(&published) {
+        let path = publication.published.with_file_name("forgiven.json");
+        std::fs::write(&path, text).unwrap();
+        let mut verify = crate::starter::binary();
+        let verify = verify.arg("verify").arg(&path).arg("--keys");
+        let program = run(verify.arg(&publication.jwks));
+        assert!(
+            said(&program).contains("MALFORMED"),
+            "{form}: {}",
+            said(&program)
+        );
+        for output in [
+            publication.with_openssl(&path),
+            publication.with_joserfc(&path),
+        ] {
+            let code = output.status.code();
+            assert_eq!(code, Some(1), "{form}: {}", said(&output));
+            let told = said(&output);
+            assert!(told.contains("not valid: "), "{form}: {told}");
+        }
+    }
+}
+
+#[test]
 fn of_several_exported_keys_the_recipes_take_the_one_that_signed() {
     let publication = Publication::signed_with("PS256", Form::Pkcs8, 2048);
     let other = Publication::signed_with("RS256", Form::Pkcs8, 3072);

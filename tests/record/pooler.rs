@@ -1,47 +1,17 @@
 //! A pooler between the service and its database, and sessions that are not as they must be.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 
 use tempfile::TempDir;
 
 use crate::backup::sign_all;
 use crate::cluster::{Replica, refused};
+use crate::debian::Package;
 use crate::port::HeldPort;
 use crate::postgres::{Database, Server};
 use crate::support::{key_with, write_keys};
 use crate::wait;
-
-/// What Debian's package needs besides the C library and OpenSSL.
-const PACKAGES: [&str; 3] = ["pgbouncer", "libevent-2.1-7*", "libc-ares2*"];
-
-/// pgbouncer, from the path or from Debian's package, which is fetched once.
-fn program() -> (PathBuf, PathBuf) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pgbouncer");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut installed = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    if let Some(found) = installed.find(|folder| folder.join("pgbouncer").is_file()) {
-        return (found.join("pgbouncer"), folder);
-    }
-    let program = folder.join("usr/sbin/pgbouncer");
-    if !program.is_file() {
-        std::fs::create_dir_all(&folder).unwrap();
-        let fetch = format!(
-            "apt-get download $(apt-cache pkgnames | grep -xE '{}') && for p in *.deb; do dpkg -x $p .; done",
-            PACKAGES.join("|").replace('*', "(t64)?")
-        );
-        let fetched = Command::new("sh")
-            .args(["-c", &fetch])
-            .current_dir(&folder)
-            .output();
-        assert!(
-            program.is_file(),
-            "pgbouncer is needed (Debian: pgbouncer), and cannot be fetched: {fetched:?}"
-        );
-    }
-    (program, folder)
-}
 
 /// One as it comes: it refuses options with which a session begins.
 struct Pooler {
@@ -52,7 +22,10 @@ struct Pooler {
 
 impl Pooler {
     async fn start(server: &Server, mode: &str) -> Self {
-        let (program, fetched) = program();
+        let package = Package::get(
+            "pgbouncer",
+            &["pgbouncer", "libevent-2\\.1-7*", "libc-ares2*"],
+        );
         let folder = tempfile::tempdir().unwrap();
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).unwrap();
@@ -72,14 +45,9 @@ impl Pooler {
             users.display()
         );
         std::fs::write(&configuration, text).unwrap();
-        let child = Command::new(program)
+        let child = package
+            .command()
             .arg(&configuration)
-            .env(
-                "LD_LIBRARY_PATH",
-                fetched
-                    .join("usr/lib")
-                    .join(format!("{}-linux-gnu", std::env::consts::ARCH)),
-            )
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

@@ -33,5 +33,6 @@ mod revocations;
 mod went_back;
 
 use testing::{
-    client, cluster, history, judgement, port, postgres, python, starter, support, talk, wait,
+    client, cluster, debian, history, judgement, port, postgres, python, starter, support, talk,
+    wait,
 };

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::node::{environment, node, run};
-use crate::publication::{Publication, not_detached};
+use crate::publication::{Publication, forgiven, not_detached};
 
 const GUIDE: &str = include_str!("../../docs/guide/auditor.md");
 const SCRIPT: &str = include_str!("../../examples/verify-with-node.mjs");
@@ -87,6 +87,18 @@ async fn a_signature_that_is_not_detached_does_not_verify_with_node() {
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_eq!(output.status.code(), Some(1), "{form}: {said}");
         assert!(said.contains("is not detached"), "{form}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_program_calls_malformed_node_does_not_call_valid() {
+    let publication = Publication::new().await;
+    for (form, text) in forgiven(&publication.read("valid.json")) {
+        std::fs::write(publication.path("forgiven.json"), text).unwrap();
+        let output = verify(&publication, "forgiven.json");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{form}: {said}");
+        assert!(said.contains("not valid: "), "{form}: {said}");
     }
 }
 

@@ -15,6 +15,7 @@ mod differential;
 mod judge;
 mod kinds;
 mod node;
+mod numbers;
 mod page;
 mod pins;
 mod recipe;

@@ -10,6 +10,7 @@ pub mod aws;
 pub mod client;
 pub mod cloud;
 pub mod cluster;
+pub mod debian;
 pub mod environment;
 pub mod faketime;
 pub mod forest;

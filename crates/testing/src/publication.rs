@@ -90,6 +90,33 @@ pub fn not_detached(published: &str) -> [(&'static str, String); 4] {
     ]
 }
 
+/// A published checkpoint in forms that readers of JSON and of base64url forgive, and the program does not: one publication, one form.
+pub fn forgiven(published: &str) -> Vec<(&'static str, String)> {
+    let published = published.trim_end();
+    let mut object: Value = serde_json::from_str(published).unwrap();
+    let signature = object["signature"].as_str().unwrap().to_owned();
+    let standard = signature.replace('-', "+").replace('_', "/");
+    let mut forms = vec![("a byte order mark", format!("\u{feff}{published}"))];
+    for (form, text) in [
+        ("padding", format!("{signature}==")),
+        ("a newline at the end", format!("{signature}\n")),
+        ("a space at the end", format!("{signature} ")),
+        ("a newline within", signature.replacen("..", "..\n", 1)),
+        (
+            "a newline in the header",
+            signature.replacen("..", "\n..", 1),
+        ),
+        ("the other alphabet", standard),
+    ] {
+        // Few signatures have neither of the two characters.
+        if text != signature {
+            object["signature"] = text.into();
+            forms.push((form, object.to_string()));
+        }
+    }
+    forms
+}
+
 /// A service that published all this, and the files that an auditor has.
 pub struct Publication {
     pub service: TestService,
