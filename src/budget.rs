@@ -1,8 +1,8 @@
 //! Memory that clients may take together: a part of it is held while something of theirs arrives, is worked on, or waits to be read.
 //!
-//! Nobody may hold more than is left then, as the buffers of a switch are shared (Choudhury and Hahne, "Dynamic queue length thresholds for
+//! Nobody who holds something may have more than is left then, as the buffers of a switch are shared (Choudhury and Hahne, "Dynamic queue length thresholds for
 //! shared-memory packet switches", 1998): one who is alone has half of it, and however many take all that they can, whoever comes next has
-//! as much as is left.
+//! all that is left for one thing, however large, and as much as is left then for more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,7 +101,7 @@ impl Budget {
         let mut state = self.state();
         let left = state.free.checked_sub(units)?;
         let client = state.client(who);
-        if client.held + units > left {
+        if client.held > 0 && client.held + units > left {
             return None;
         }
         client.held += units;
@@ -155,8 +155,10 @@ mod tests {
         let counts: Vec<usize> = held.iter().map(Vec::len).collect();
         assert_eq!(counts, [32, 16, 8, 4, 2]);
         drop(held);
-        assert!(budget.try_take(&who(9), 32).is_some());
-        assert!(budget.try_take(&who(9), 33).is_none());
+        let large = budget.try_take(&who(9), 33);
+        assert!(large.is_some(), "one thing may be larger");
+        assert!(budget.try_take(&who(9), 1).is_none());
+        assert!(budget.try_take(&who(8), 31).is_some());
     }
 
     #[tokio::test]

@@ -7,13 +7,16 @@ use std::marker::PhantomData;
 use bytes::Buf as _;
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use crate::pools::Pool;
 use crate::wire::proto;
 use crate::wire::signing::{
     SignCheckpointRequest, SignCheckpointResponse, SignCheckpointsRequest, SignCheckpointsResponse,
 };
+
+/// What a message is read into at first: as much as an ordinary one has. tonic's 8 KiB, in thousands of calls that are open, are many.
+const BUFFER_BYTES: usize = 1024;
 
 /// What is read from the wire.
 pub trait Incoming: Sized + Send + 'static {
@@ -149,6 +152,10 @@ pub struct StrictDecoder<U>(PhantomData<U>);
 impl<U: Incoming> Decoder for StrictDecoder<U> {
     type Item = U;
     type Error = Status;
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(BUFFER_BYTES, BUFFER_BYTES)
+    }
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         Pool::of(buffer.remaining()).read(|| U::decode(buffer).map(Some))

@@ -157,7 +157,9 @@ pub(super) fn ledger_not_permitted(caller: &str, ledger_id: &LedgerId) -> Status
 
 /// The peer has more calls in flight than one may have.
 pub(super) fn too_many_calls(limit: usize) -> Status {
-    let message = format!("{limit} calls of this client are in flight; expected no more at once");
+    let message = format!(
+        "too many calls are in flight: no client has more than {limit}, or than are left of those for all; expected fewer at once"
+    );
     try_again(Reason::TooManyCalls, message)
 }
 
@@ -167,6 +169,12 @@ pub(super) fn too_many_streams(limit: usize) -> Status {
         "too many streams of requests are open: no client has more than are left of {limit}; expected fewer at once"
     );
     try_again(Reason::TooManyCalls, message)
+}
+
+/// Too many calls wait for room for what they bring.
+pub(super) fn too_many_wait() -> Status {
+    let message = "too many large requests wait for room to arrive already; retry later".into();
+    try_again(Reason::TooMuchAtOnce, message)
 }
 
 /// Too many large requests are arriving.

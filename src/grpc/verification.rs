@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::gate::Call;
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, status};
+use crate::budget::Part;
 use crate::pools::Pool;
 use crate::wire;
 use crate::wire::proto::{
@@ -20,6 +21,7 @@ use crate::wire::proto::{
     verify_checkpoint_request, verify_checkpoints_request,
 };
 use crate::wire::served::verification_service_server::VerificationService;
+use checkpoint::checkpoint::InvalidCheckpoint;
 use checkpoint::jws::SignedCheckpoint;
 use checkpoint::verdict;
 use checkpoint::verdict::{Verdict, VerdictKind};
@@ -30,18 +32,29 @@ const NO_SUBJECT: &str = "is missing; expected signed_checkpoint or published_js
 #[derive(Clone)]
 pub(super) struct Verification(pub(super) Inner);
 
-/// What is to be verified, in one of its two forms.
-enum Subject {
-    Message(Box<WireSignedCheckpoint>),
+/// What is to be verified, in one of its two forms, read: a message takes many times what it says, and is not held while anything waits.
+struct Subject {
+    pool: Pool,
+    form: Form,
+}
+
+enum Form {
+    Message(Result<Box<SignedCheckpoint>, InvalidCheckpoint>),
     Json(String),
 }
 
 impl Subject {
-    fn pool(&self) -> Pool {
-        Pool::of(match self {
-            Self::Message(message) => message.encoded_len(),
-            Self::Json(text) => text.len(),
-        })
+    fn read(message: WireSignedCheckpoint) -> Self {
+        let pool = Pool::of(message.encoded_len());
+        let signed = pool.read(|| SignedCheckpoint::try_from(message).map(Box::new));
+        let form = Form::Message(signed);
+        Self { pool, form }
+    }
+
+    fn json(text: String) -> Self {
+        let pool = Pool::of(text.len());
+        let form = Form::Json(text);
+        Self { pool, form }
     }
 }
 
@@ -49,8 +62,8 @@ impl From<verify_checkpoint_request::Subject> for Subject {
     fn from(subject: verify_checkpoint_request::Subject) -> Self {
         use verify_checkpoint_request::Subject::{PublishedJson, SignedCheckpoint};
         match subject {
-            SignedCheckpoint(message) => Self::Message(Box::new(message)),
-            PublishedJson(text) => Self::Json(text),
+            SignedCheckpoint(message) => Self::read(message),
+            PublishedJson(text) => Self::json(text),
         }
     }
 }
@@ -59,31 +72,20 @@ impl From<verify_checkpoints_request::Subject> for Subject {
     fn from(subject: verify_checkpoints_request::Subject) -> Self {
         use verify_checkpoints_request::Subject::{PublishedJson, SignedCheckpoint};
         match subject {
-            SignedCheckpoint(message) => Self::Message(Box::new(message)),
-            PublishedJson(text) => Self::Json(text),
+            SignedCheckpoint(message) => Self::read(message),
+            PublishedJson(text) => Self::json(text),
         }
     }
 }
 
 impl Verification {
-    /// `is_read` is called when the message is no longer held.
-    async fn verdict(
-        &self,
-        subject: Subject,
-        is_read: impl FnOnce(),
-    ) -> Result<WireVerdict, Status> {
+    async fn verdict(&self, subject: Subject) -> Result<WireVerdict, Status> {
         let keys = Arc::clone(&self.0.key_manager.keys().borrow());
-        let pool = subject.pool();
-        // A message takes many times what it says: it is read before anything waits.
-        let subject = match subject {
-            Subject::Json(text) => Ok(text),
-            Subject::Message(message) => Err(pool.read(|| SignedCheckpoint::try_from(*message))),
-        };
-        is_read();
-        let verified = pool.work(move || match subject {
-            Ok(text) => verdict::verify_published(&keys.keyring, text.as_bytes()),
-            Err(Ok(signed)) => (verdict::verify(&keys.keyring, &signed), Some(signed)),
-            Err(Err(invalid)) => (Verdict::malformed(invalid), None),
+        let Subject { pool, form } = subject;
+        let verified = pool.work(move || match form {
+            Form::Json(text) => verdict::verify_published(&keys.keyring, text.as_bytes()),
+            Form::Message(Ok(signed)) => (verdict::verify(&keys.keyring, &signed), Some(*signed)),
+            Form::Message(Err(invalid)) => (Verdict::malformed(invalid), None),
         });
         let (verdict, signed) = verified.await.ok_or_else(status::shutting_down)?;
         self.0.core.metrics.judged(verdict.kind);
@@ -120,12 +122,11 @@ impl VerificationService for Verification {
         request: Request<VerifyCheckpointRequest>,
     ) -> Result<Response<VerifyCheckpointResponse>, Status> {
         let load = Arc::clone(&Call::of(&request)?.load);
-        let Some(subject) = request.into_inner().subject else {
-            load.is_read(1);
-            return Err(status::invalid_request("subject", NO_SUBJECT));
-        };
+        let subject = request.into_inner().subject.map(Subject::from);
+        load.is_read(1);
+        let subject = subject.ok_or_else(|| status::invalid_request("subject", NO_SUBJECT))?;
         Ok(Response::new(VerifyCheckpointResponse {
-            verdict: Some(self.verdict(subject.into(), || load.is_read(1)).await?),
+            verdict: Some(self.verdict(subject).await?),
         }))
     }
 
@@ -139,7 +140,6 @@ impl VerificationService for Verification {
         let this = self.clone();
         let call = Call::of(&request)?;
         let load = Arc::clone(&call.load);
-        let reading = Arc::clone(&load);
         let shutdown = self.0.shutdown.clone();
         let requests = tokio_stream::StreamExt::timeout(request.into_inner(), ITEM_PATIENCE);
         let mut items = 0;
@@ -149,29 +149,31 @@ impl VerificationService for Verification {
                 _ if shutdown.is_cancelled() => Err(status::shutting_down()),
                 Err(_) => Err(status::too_slow("the stream's next item")),
                 Ok(_) if items > MAX_STREAM_ITEMS => Err(status::stream_too_long(MAX_STREAM_ITEMS)),
-                // With what it holds until it is answered.
-                Ok(request) => request.map(|request| (load.take_part(items), items, request)),
+                // With what it holds until it is answered. It is read here: whoever reads no answers has nobody wait for his turn.
+                Ok(request) => request.map(|request| Item {
+                    _held: load.take_part(items),
+                    request_id: request.request_id,
+                    subject: request.subject.map(Subject::from),
+                }),
             };
-            if item.is_err() {
-                load.is_read(items);
-            }
+            load.is_read(items);
             item
         });
         let width = std::thread::available_parallelism().map_or(1, usize::from);
         let verdicts = requests.map(move |request| {
-            let (this, load) = (this.clone(), Arc::clone(&reading));
+            let this = this.clone();
             async move {
-                let (_held, item, request) = request?;
-                let request_id = request.request_id;
+                let Item {
+                    _held,
+                    request_id,
+                    subject,
+                } = request?;
                 // An item that cannot be verified does not end the stream.
-                let verdict = match (status::check_request_id(&request_id), request.subject) {
-                    (Ok(()), Some(subject)) => {
-                        this.verdict(subject.into(), || load.is_read(item)).await?
-                    }
+                let verdict = match (status::check_request_id(&request_id), subject) {
+                    (Ok(()), Some(subject)) => this.verdict(subject).await?,
                     (Ok(()), None) => this.malformed(&format!("subject: {NO_SUBJECT}")),
                     (Err(fault), _) => this.malformed(&fault),
                 };
-                load.is_read(item);
                 Ok(VerifyCheckpointsResponse {
                     request_id,
                     verdict: Some(verdict),
@@ -186,6 +188,13 @@ impl VerificationService for Verification {
         self.0.aside.spawn(spans.around(telling));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
+}
+
+/// An item of a stream.
+struct Item {
+    _held: Option<Arc<Part>>,
+    request_id: String,
+    subject: Option<Subject>,
 }
 
 /// Reads, decodes and answers where it is run, and not where the answers are sent; ends when nobody wants them any more.

@@ -28,11 +28,14 @@ pub(super) const MAX_BODY_BYTES: usize = MAX_PAYLOAD_BYTES + 4096;
 /// worst, when a list of them grows.
 const WEIGHT: usize = 16;
 
-/// A body of more bytes than this needs a part of the budget before it is read. Those below, as ordinary checkpoints are, need to wait
+/// A body of more bytes than this needs room to arrive, and a part of the budget before it is verified. Those below, as ordinary checkpoints are, need to wait
 /// for nobody.
 const LARGE_BODY_BYTES: usize = 16 * 1024;
 
-/// What all large bodies may take together, in KiB: four of the largest. Behind a load balancer, all come from one address, which has at
+/// What all large bodies that arrive may take together, in KiB: some thirty of the largest.
+const ARRIVING_KIB: usize = 16 * 1024;
+
+/// What all large bodies that are verified may take together, in KiB: four of the largest. Behind a load balancer, all come from one address, which has at
 /// most half of it.
 const BODIES_KIB: usize = 34 * 1024;
 
@@ -62,6 +65,7 @@ impl Asker {
 /// What requests and answers may take.
 #[derive(Clone)]
 pub(super) struct Limits {
+    arriving: Arc<Budget>,
     bodies: Arc<Budget>,
     answers: Arc<Budget>,
 }
@@ -69,6 +73,7 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            arriving: Budget::new(ARRIVING_KIB),
             bodies: Budget::new(BODIES_KIB),
             answers: Budget::new(ANSWERS_KIB),
         }
@@ -76,11 +81,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The part that the body of a request needs, by what its head announces.
+    /// Room for the body of a request to arrive, by what its head announces.
     ///
     /// # Errors
     /// It is too large, or there is no room for it now.
-    pub(super) async fn part_for_body(
+    pub(super) async fn room_for_body(
         &self,
         headers: &HeaderMap,
         asker: Option<Asker>,
@@ -89,11 +94,25 @@ impl Limits {
         let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
         let bytes: usize = announced.unwrap_or(MAX_BODY_BYTES);
         match bytes {
-            0..=LARGE_BODY_BYTES => return Ok(None),
-            _ if bytes > MAX_BODY_BYTES => return Err(too_large()),
-            _ => {}
+            0..=LARGE_BODY_BYTES => Ok(None),
+            _ if bytes > MAX_BODY_BYTES => Err(too_large()),
+            _ => part(&self.arriving, asker, bytes).await.map(Some),
         }
-        part(&self.bodies, asker, bytes * WEIGHT).await.map(Some)
+    }
+
+    /// The part that is needed to verify a body that is there.
+    ///
+    /// # Errors
+    /// There is none now.
+    pub(super) async fn part_for_body(
+        &self,
+        body: &[u8],
+        asker: Option<Asker>,
+    ) -> Result<Option<Part>, Problem> {
+        match body.len() {
+            0..=LARGE_BODY_BYTES => Ok(None),
+            bytes => part(&self.bodies, asker, bytes * WEIGHT).await.map(Some),
+        }
     }
 }
 

@@ -34,11 +34,11 @@ impl FromRequest<Inner> for PublishedJson {
         check_type(request.headers())?;
         let asker = request.extensions().get::<Asker>().cloned();
         let headers = request.headers().clone();
-        let part = inner.limits.part_for_body(&headers, asker).await?;
-        match Bytes::from_request(request, inner).await {
-            Ok(body) => Ok(Self(body, part)),
-            Err(rejection) => Err(refuse(&rejection)),
-        }
+        let _room = inner.limits.room_for_body(&headers, asker.clone()).await?;
+        let body = Bytes::from_request(request, inner).await;
+        let body = body.map_err(|rejection| refuse(&rejection))?;
+        let part = inner.limits.part_for_body(&body, asker).await?;
+        Ok(Self(body, part))
     }
 }
 

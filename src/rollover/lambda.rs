@@ -9,7 +9,8 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::change::LabelChange;
-use super::proposal::{Overrides, Proposal};
+use super::overrides::Overrides;
+use super::proposal::Proposal;
 use super::{
     Rollover, RolloverError, Situation, StepRefusal, StepReport, StoredVersion, check_staged,
     checks, replicas,

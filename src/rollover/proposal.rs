@@ -5,53 +5,9 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::standing::Standing;
-use super::{Situation, StepRefusal, StoredKey, rhythm};
-use checkpoint::key::{
-    Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, covered_until, instant_text,
-};
+use super::{Overrides, Situation, StepRefusal, StoredKey, rhythm};
+use checkpoint::key::{Algorithm, DEFAULT_MODULUS_BITS, KeyId, ValidityWindow, covered_until};
 use checkpoint::signing::NotOpen;
-
-/// What the operator asked for in place of what would be proposed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// Another name.
-    pub key_id: Option<KeyId>,
-    /// Another first instant.
-    pub valid_from: Option<DateTime<Utc>>,
-    /// Another end.
-    pub valid_until: Option<DateTime<Utc>>,
-    /// Another size.
-    pub bits: Option<usize>,
-    /// Another algorithm.
-    pub algorithm: Option<Algorithm>,
-    /// The key in force does not endorse it.
-    pub without_endorsement: bool,
-}
-
-impl Overrides {
-    /// Whether everything is said that cannot be guessed of a key outside of the yearly order.
-    fn is_emergency(&self) -> bool {
-        self.without_endorsement && self.names_one()
-    }
-
-    /// Whether one key alone can be meant.
-    pub(super) fn names_one(&self) -> bool {
-        self.key_id.is_some() && self.valid_from.is_some() && self.valid_until.is_some()
-    }
-
-    /// Whether a key is what was asked for.
-    pub(super) fn fits(&self, version: &KeyVersion) -> bool {
-        let KeyVersion { key_id, window, .. } = version;
-        let bits = usize::try_from(version.public_key.bits()).ok();
-        self.key_id.as_ref().is_none_or(|given| given == key_id)
-            && self.valid_from.is_none_or(|from| from == window.from())
-            && self.valid_until.is_none_or(|until| until == window.until())
-            && self.bits.is_none_or(|given| Some(given) == bits)
-            && self
-                .algorithm
-                .is_none_or(|given| given == version.algorithm)
-    }
-}
 
 /// The key to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,7 +112,7 @@ impl Proposal {
         until: DateTime<Utc>,
     ) -> Result<Self, StepRefusal> {
         check_unused(&key_id, situation)?;
-        let window = window(from, until, situation.now)?;
+        let window = rhythm::window(from, until, situation.now)?;
         check_coverage(window, &situation.trusted_windows(), situation.now)?;
         Ok(Self {
             key_id,
@@ -247,23 +203,6 @@ pub(super) fn check_unused(key_id: &KeyId, situation: &Situation) -> Result<(), 
             version.labels()
         )),
     }
-}
-
-/// A window that is not over already.
-pub(super) fn window(
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<ValidityWindow, StepRefusal> {
-    let window = ValidityWindow::new(from, until);
-    let window = window.map_err(|error| StepRefusal::Window(format!("valid_until {error}")))?;
-    if until <= now {
-        let until = instant_text(until);
-        return Err(StepRefusal::Window(format!(
-            "the window would end at {until}, which has passed"
-        )));
-    }
-    Ok(window)
 }
 
 /// Refuses a window that leaves a gap. One that is there already can only be ended at once.

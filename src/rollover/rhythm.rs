@@ -3,9 +3,8 @@
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use super::proposal::window;
 use super::{Overrides, StepRefusal};
-use checkpoint::key::{KeyId, ValidityWindow, WARN_DAYS};
+use checkpoint::key::{KeyId, ValidityWindow, WARN_DAYS, instant_text};
 
 /// What a window has to last at least: one that ends within the days of the first warning would want the next rollover at once.
 fn least() -> TimeDelta {
@@ -85,4 +84,21 @@ fn new_year(year: i32) -> Option<DateTime<Utc>> {
 
 fn is_new_year(instant: DateTime<Utc>) -> bool {
     new_year(instant.year()) == Some(instant)
+}
+
+/// A window that is not over already.
+pub(super) fn window(
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<ValidityWindow, StepRefusal> {
+    let window = ValidityWindow::new(from, until);
+    let window = window.map_err(|error| StepRefusal::Window(format!("valid_until {error}")))?;
+    if until <= now {
+        let until = instant_text(until);
+        return Err(StepRefusal::Window(format!(
+            "the window would end at {until}, which has passed"
+        )));
+    }
+    Ok(window)
 }

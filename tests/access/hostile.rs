@@ -399,10 +399,10 @@ async fn one_peer_has_so_many_calls_and_connections_and_keeps_nobody_out() {
         assert_eq!(let_in, 128);
         held.push(calls);
     }
-    // Past 2048 calls, each connection has eight; past 128 connections, there are no further ones.
+    // Past 2048 calls, each connection has four; past 128 connections, there are no further ones.
     for _ in 16..128 {
-        let (let_in, calls) = attacker.call_and_stay(9).await.unwrap();
-        assert_eq!(let_in, 8);
+        let (let_in, calls) = attacker.call_and_stay(5).await.unwrap();
+        assert_eq!(let_in, 4);
         held.push(calls);
     }
     assert!(attacker.call_and_stay(1).await.is_none());

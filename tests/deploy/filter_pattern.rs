@@ -108,10 +108,7 @@ impl<'a> Reading<'a> {
     fn selected(&mut self) -> Option<&'a Value> {
         assert!(self.taken("$"), "no selector at {:?}", self.rest);
         let end = self.rest.find(' ').unwrap();
-        let selector = self.rest[..end]
-            .replace('.', "/")
-            .replace('[', "/")
-            .replace(']', "");
+        let selector = self.rest[..end].replace(['.', '['], "/").replace(']', "");
         self.rest = &self.rest[end..];
         self.line.pointer(&selector)
     }

@@ -25,6 +25,7 @@ mod service_readme;
 mod stacks;
 mod task;
 mod trail;
+mod trail_code;
 mod year;
 
 use testing::{authority, client, cloud, program, python, starter, wait};

@@ -96,8 +96,8 @@ pub fn bases() -> Vec<String> {
     };
     let stages = text.lines().filter_map(|line| line.strip_prefix("FROM "));
     let base = |stage: &str| {
-        let words = stage.split_whitespace();
-        let base = words.filter(|word| !word.starts_with("--")).next().unwrap();
+        let mut words = stage.split_whitespace();
+        let base = words.find(|word| !word.starts_with("--")).unwrap();
         match base
             .strip_prefix("${")
             .and_then(|name| name.strip_suffix('}'))

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
-use checkpoint_signer::wire::proto::{Checkpoint, SignCheckpointRequest};
+use checkpoint_signer::wire::proto::verify_checkpoints_request::Subject;
+use checkpoint_signer::wire::proto::{Checkpoint, SignCheckpointRequest, VerifyCheckpointsRequest};
 use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 use http::Request;
@@ -147,6 +148,60 @@ async fn one_client_has_so_many_streams_of_requests_and_leaves_some_to_others() 
         }
         assert_eq!(let_in, streams - 1, "client {client}");
     }
+    service.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_whose_verdicts_nobody_reads_keep_no_turn_from_others() {
+    let (_folder, service) = start().await;
+    let item = VerifyCheckpointsRequest {
+        request_id: "one".into(),
+        subject: Some(Subject::PublishedJson("x".repeat(16_000))),
+    };
+    let items = framed(&item.encode_to_vec()).repeat(60);
+    let mut held = Vec::new();
+    for client in 1..=3 {
+        let mut requests = speak(&service, client, 0).await;
+        for _ in 0..16 {
+            let path = "/amply.checkpoint.v1.VerificationService/VerifyCheckpoints";
+            let (answer, mut stream) = begin(&mut requests, path);
+            let _ = stream.send_data(items.clone().into(), false);
+            held.push((answer, stream));
+        }
+    }
+    good(&service).await;
+    service.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_never_end_take_little_memory_and_keep_nobody_out() {
+    let (_folder, service) = start().await;
+    let mut held = Vec::new();
+    // As much of an ordinary one as is never asked for room, on more calls than there may be; and large ones to verify.
+    for client in 1..=16 {
+        for connection in 0..8 {
+            let mut requests = speak(&service, client, 65_535).await;
+            for _ in 0..120 {
+                let (answer, mut stream) = begin(&mut requests, SIGN);
+                let (announced, sent) = match connection {
+                    0 => (1_500_000_u32, 60_000),
+                    _ => (8_000, 7_900),
+                };
+                let begun = [&[0][..], &announced.to_be_bytes(), &vec![10; sent]].concat();
+                let _ = stream.send_data(begun.into(), false);
+                held.push((answer, stream));
+            }
+        }
+    }
+    let small = SignCheckpointRequest {
+        checkpoint: Some(checkpoint("chk_1", 1, "a")),
+        ..Default::default()
+    };
+    let mut signing = SigningServiceClient::new(service.channel());
+    signing.sign_checkpoint(small).await.unwrap();
+    let memory = memory_kib(service.id());
+    println!("{memory} KiB");
+    assert!(memory < MOST_MEMORY_KIB, "it took {memory} KiB");
     service.kill().await;
 }
 

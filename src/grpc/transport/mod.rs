@@ -84,11 +84,11 @@ pub(super) const MAX_CALLS_PER_CONNECTION: u32 = 128;
 pub(super) const MAX_CALLS_PER_PEER: usize = 2048;
 
 /// Calls at once of all peers.
-pub(super) const MAX_CALLS: usize = 8192;
+pub(super) const MAX_CALLS: usize = 4096;
 
 /// Calls that each connection may have also when its peer, or all of them, have as many as they may: without certificates, all clients of one address are one
 /// peer, and none of them keeps the others out.
-pub(super) const CALLS_KEPT_PER_CONNECTION: usize = 8;
+pub(super) const CALLS_KEPT_PER_CONNECTION: usize = 4;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 1024;

@@ -211,9 +211,8 @@ impl RequestBody {
         let given = match waiting.as_mut().poll(cx) {
             Poll::Ready(Some(given)) => given,
             Poll::Pending if !self.is_late(cx) => return Poll::Pending,
-            Poll::Ready(None) | Poll::Pending => {
-                return Poll::Ready(Err(status::too_much_at_once()));
-            }
+            Poll::Ready(None) => return Poll::Ready(Err(status::too_many_wait())),
+            Poll::Pending => return Poll::Ready(Err(status::too_much_at_once())),
         };
         (self.waiting, self.late) = (None, None);
         match given {

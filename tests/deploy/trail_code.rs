@@ -1,0 +1,256 @@
+//! What a thief does to code, roles and the watch itself, by events of CloudTrail as AWS documents them.
+
+use serde_json::{Value, json};
+
+use crate::cloud::Cloud;
+use crate::trail::{event, expect, with};
+
+#[test]
+fn other_code_for_the_rotation_role_is_told() {
+    let mut cloud = Cloud::prod();
+    let role = cloud.output("key", "RotationRoleArn").unwrap();
+    let function =
+        |name: &str, function: &str| event("lambda", name, json!({ "functionName": function }));
+    let ours = "checkpoint-signer-rotation-prod";
+    let arn = format!("arn:aws:lambda:eu-central-1:123456789012:function:{ours}");
+    let with_role = |role: &str| {
+        let parameters = json!({ "functionName": "innocent", "runtime": "python3.13", "role": role, "handler": "index.handler" });
+        event("lambda", "CreateFunction20150331", parameters)
+    };
+    expect(
+        &mut cloud,
+        &[
+            (
+                function("UpdateFunctionCode20150331v2", ours),
+                &["FunctionChanges"],
+            ),
+            (
+                function("UpdateFunctionConfiguration20150331v2", &arn),
+                &["FunctionChanges"],
+            ),
+            (
+                function("AddPermission20150331v2", ours),
+                &["FunctionChanges"],
+            ),
+            (
+                function("CreateFunctionUrlConfig20211031", ours),
+                &["FunctionChanges"],
+            ),
+            (
+                function("DeleteFunctionCodeSigningConfig", ours),
+                &["FunctionChanges"],
+            ),
+            (
+                event(
+                    "lambda",
+                    "UpdateCodeSigningConfig20200422",
+                    json!({ "codeSigningConfigArn": "arn:aws:lambda:..." }),
+                ),
+                &["FunctionChanges"],
+            ),
+            (with_role(&role), &["FunctionChanges"]),
+            (with_role("arn:aws:iam::123456789012:role/own"), &[]),
+            (function("GetFunction20150331v2", ours), &[]),
+            (
+                function(
+                    "UpdateFunctionCode20150331v2",
+                    "checkpoint-signer-rotation-staging",
+                ),
+                &[],
+            ),
+            (
+                with(
+                    function("UpdateFunctionCode20150331v2", ours),
+                    "/errorCode",
+                    json!("AccessDenied"),
+                ),
+                &[],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn other_code_for_the_services_role_is_told() {
+    let mut cloud = Cloud::prod();
+    let role = cloud.output("key", "ServiceRoleArn").unwrap();
+    let name = role.rsplit('/').next().unwrap();
+    let cluster = "arn:aws:ecs:eu-central-1:123456789012:cluster/checkpoint-signer-prod";
+    let ecs = |name: &str, parameters: Value| event("ecs", name, parameters);
+    let one_off = json!({ "cluster": cluster, "taskDefinition": "checkpoint-signer-prod:3", "launchType": "FARGATE" });
+    let overridden = with(
+        ecs("RunTask", one_off.clone()),
+        "/requestParameters/overrides",
+        json!({ "taskRoleArn": role }),
+    );
+    let update = |cluster: &str| {
+        ecs(
+            "UpdateService",
+            json!({ "cluster": cluster, "service": "checkpoint-signer", "taskDefinition": "other" }),
+        )
+    };
+    expect(
+        &mut cloud,
+        &[
+            (
+                ecs(
+                    "RegisterTaskDefinition",
+                    json!({ "family": "innocent", "taskRoleArn": role }),
+                ),
+                &["TaskChanges"],
+            ),
+            (
+                ecs(
+                    "RegisterTaskDefinition",
+                    json!({ "family": "innocent", "taskRoleArn": name }),
+                ),
+                &["TaskChanges"],
+            ),
+            (overridden, &["TaskChanges"]),
+            (update(cluster), &["TaskChanges"]),
+            (update("checkpoint-signer-prod"), &["TaskChanges"]),
+            (
+                ecs(
+                    "ExecuteCommand",
+                    json!({ "cluster": cluster, "task": "1", "command": "sh" }),
+                ),
+                &["TaskChanges"],
+            ),
+            (ecs("RunTask", one_off), &[]),
+            (update("checkpoint-signer-staging"), &[]),
+            (
+                ecs(
+                    "RegisterTaskDefinition",
+                    json!({ "family": "web", "taskRoleArn": "arn:aws:iam::123456789012:role/web" }),
+                ),
+                &[],
+            ),
+            (
+                ecs(
+                    "DescribeServices",
+                    json!({ "cluster": cluster, "services": ["checkpoint-signer"] }),
+                ),
+                &[],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn changes_of_the_roles_are_told_from_iams_region() {
+    let mut cloud = Cloud::prod();
+    let mut roles = ["ServiceRoleArn", "OperatorRoleArn", "RotationRoleArn"]
+        .map(|role| cloud.output("key", role).unwrap())
+        .to_vec();
+    roles.push(cloud.output("service", "ExecutionRoleArn").unwrap());
+    roles.push("arn:aws:iam::123456789012:role/checkpoint-signer-files-prod".into());
+    let calls = [
+        "PutRolePolicy",
+        "AttachRolePolicy",
+        "UpdateAssumeRolePolicy",
+        "DeleteRolePermissionsBoundary",
+        "DeleteRolePolicy",
+    ];
+    let on = |name: &str, role: &str| {
+        event(
+            "iam",
+            name,
+            json!({ "roleName": role, "policyName": "more" }),
+        )
+    };
+    for role in &roles {
+        let role = role.rsplit('/').next().unwrap();
+        for call in calls {
+            let told = on(call, role);
+            assert_eq!(told["awsRegion"], "us-east-1");
+            expect(&mut cloud, &[(told, &["RoleChanges"])]);
+        }
+        expect(
+            &mut cloud,
+            &[
+                (on("GetRolePolicy", role), &[]),
+                (on("PutRolePolicy", &format!("{role}-web")), &[]),
+            ],
+        );
+    }
+}
+
+#[test]
+fn whoever_puts_out_the_lights_is_seen() {
+    let mut cloud = Cloud::prod();
+    let topic = cloud.output("alarms", "TopicArn").unwrap();
+    let trail = |name: &str| {
+        event(
+            "cloudtrail",
+            name,
+            json!({ "name": "arn:aws:cloudtrail:eu-central-1:123456789012:trail/all" }),
+        )
+    };
+    let refused = with(trail("StopLogging"), "/errorCode", json!("AccessDenied"));
+    let alarm = "checkpoint-signer-prod-access-denied";
+    let on_log = |name: &str, group: &str| event("logs", name, json!({ "logGroupName": group }));
+    expect(
+        &mut cloud,
+        &[
+            (trail("StopLogging"), &["WatchChanges"]),
+            (trail("DeleteTrail"), &["WatchChanges"]),
+            (trail("UpdateTrail"), &["WatchChanges"]),
+            (trail("PutEventSelectors"), &["WatchChanges"]),
+            (refused, &["WatchChanges"]),
+            (trail("GetTrailStatus"), &[]),
+            (
+                event(
+                    "monitoring",
+                    "DeleteAlarms",
+                    json!({ "alarmNames": [alarm] }),
+                ),
+                &["WatchChanges"],
+            ),
+            (
+                event(
+                    "monitoring",
+                    "DisableAlarmActions",
+                    json!({ "alarmNames": [alarm] }),
+                ),
+                &["WatchChanges"],
+            ),
+            (
+                event(
+                    "monitoring",
+                    "SetAlarmState",
+                    json!({ "alarmName": alarm, "stateValue": "OK" }),
+                ),
+                &["WatchChanges"],
+            ),
+            (
+                event(
+                    "monitoring",
+                    "DeleteAlarms",
+                    json!({ "alarmNames": ["web-slow"] }),
+                ),
+                &[],
+            ),
+            (
+                event("sns", "DeleteTopic", json!({ "topicArn": topic })),
+                &["WatchChanges"],
+            ),
+            (
+                event(
+                    "sns",
+                    "Unsubscribe",
+                    json!({ "subscriptionArn": format!("{topic}:1234") }),
+                ),
+                &["WatchChanges"],
+            ),
+            (on_log("DeleteMetricFilter", "trail"), &["WatchChanges"]),
+            (
+                on_log("DeleteLogGroup", "/checkpoint-signer/prod"),
+                &["WatchChanges"],
+            ),
+            (on_log("PutRetentionPolicy", "trail"), &["WatchChanges"]),
+            // Each new task makes a stream.
+            (on_log("CreateLogStream", "/checkpoint-signer/prod"), &[]),
+            (on_log("DeleteLogGroup", "web"), &[]),
+        ],
+    );
+}
