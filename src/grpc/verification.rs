@@ -1,12 +1,13 @@
 //! `VerificationService`: on threads that give way to those that sign.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use prost::Message as _;
 use tokio::sync::mpsc;
+use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_stream::{Stream, StreamExt};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::gate::Call;
@@ -137,58 +138,80 @@ impl VerificationService for Verification {
         &self,
         request: Request<Streaming<VerifyCheckpointsRequest>>,
     ) -> Result<Response<Self::VerifyCheckpointsStream>, Status> {
-        let this = self.clone();
         let call = Call::of(&request)?;
-        let load = Arc::clone(&call.load);
-        let shutdown = self.0.shutdown.clone();
-        let requests = tokio_stream::StreamExt::timeout(request.into_inner(), ITEM_PATIENCE);
-        let mut items = 0;
-        let requests = tokio_stream::StreamExt::map(requests, move |request| {
-            items += 1;
-            let item = match request {
-                _ if shutdown.is_cancelled() => Err(status::shutting_down()),
-                Err(_) => Err(status::too_slow("the stream's next item")),
-                Ok(_) if items > MAX_STREAM_ITEMS => Err(status::stream_too_long(MAX_STREAM_ITEMS)),
-                // With what it holds until it is answered. It is read here: whoever reads no answers has nobody wait for his turn.
-                Ok(request) => request.map(|request| Item {
-                    _held: load.take_part(items),
+        // As many at once as there are cores, twice: one is read while another is verified.
+        let width = std::thread::available_parallelism().map_or(1, usize::from);
+        let (taken, waiting) = mpsc::channel(2 * width);
+        let (told, answers) = mpsc::channel(1);
+        let taking = self
+            .clone()
+            .take_in(request.into_inner(), call.clone(), taken);
+        self.0.aside.spawn(call.spans.around(taking));
+        self.0.aside.spawn(call.spans.around(tell(waiting, told)));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+}
+
+impl Verification {
+    /// Reads the items, and has them verified. Whatever comes next is waited for until it is there, and what waits for its turn to be read is so
+    /// never left alone with it; whoever reads no answers has this wait behind an item, and not in one.
+    async fn take_in(
+        self,
+        mut requests: Streaming<VerifyCheckpointsRequest>,
+        call: Call,
+        taken: mpsc::Sender<Answering>,
+    ) {
+        for items in 1.. {
+            let request = tokio::select! {
+                request = tokio::time::timeout(ITEM_PATIENCE, requests.message()) => {
+                    request.unwrap_or_else(|_| Err(status::too_slow("the stream's next item")))
+                }
+                () = taken.closed() => return,
+            };
+            let item = match request.transpose() {
+                None => return,
+                Some(_) if self.0.shutdown.is_cancelled() => Err(status::shutting_down()),
+                Some(Ok(_)) if items > MAX_STREAM_ITEMS => {
+                    Err(status::stream_too_long(MAX_STREAM_ITEMS))
+                }
+                Some(request) => request.map(|request| Item {
+                    // Until it is answered.
+                    _held: call.load.take_part(items),
                     request_id: request.request_id,
                     subject: request.subject.map(Subject::from),
                 }),
             };
-            load.is_read(items);
-            item
-        });
-        let width = std::thread::available_parallelism().map_or(1, usize::from);
-        let verdicts = requests.map(move |request| {
-            let this = this.clone();
-            async move {
-                let Item {
-                    _held,
-                    request_id,
-                    subject,
-                } = request?;
-                // An item that cannot be verified does not end the stream.
-                let verdict = match (status::check_request_id(&request_id), subject) {
-                    (Ok(()), Some(subject)) => this.verdict(subject).await?,
-                    (Ok(()), None) => this.malformed(&format!("subject: {NO_SUBJECT}")),
-                    (Err(fault), _) => this.malformed(&fault),
-                };
-                Ok(VerifyCheckpointsResponse {
-                    request_id,
-                    verdict: Some(verdict),
-                })
+            call.load.is_read(items);
+            let is_last = item.is_err();
+            let answer = self.clone().answer(item);
+            let answering = AbortOnDropHandle::new(self.0.aside.spawn(answer));
+            if taken.send(answering).await.is_err() || is_last {
+                return;
             }
-        });
-        // In order, and as many at once as there are cores, twice: one is read while another is verified.
-        let verdicts = futures_util::StreamExt::buffered(verdicts, 2 * width);
-        let (told, answers) = mpsc::channel(1);
-        let spans = call.spans.clone();
-        let telling = tell(verdicts, told);
-        self.0.aside.spawn(spans.around(telling));
-        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+        }
+    }
+
+    /// An item that cannot be verified does not end the stream.
+    async fn answer(self, item: Result<Item, Status>) -> Result<VerifyCheckpointsResponse, Status> {
+        let Item {
+            _held,
+            request_id,
+            subject,
+        } = item?;
+        let verdict = match (status::check_request_id(&request_id), subject) {
+            (Ok(()), Some(subject)) => self.verdict(subject).await?,
+            (Ok(()), None) => self.malformed(&format!("subject: {NO_SUBJECT}")),
+            (Err(fault), _) => self.malformed(&fault),
+        };
+        Ok(VerifyCheckpointsResponse {
+            request_id,
+            verdict: Some(verdict),
+        })
     }
 }
+
+/// An answer that is made.
+type Answering = AbortOnDropHandle<Result<VerifyCheckpointsResponse, Status>>;
 
 /// An item of a stream.
 struct Item {
@@ -197,16 +220,16 @@ struct Item {
     subject: Option<Subject>,
 }
 
-/// Reads, decodes and answers where it is run, and not where the answers are sent; ends when nobody wants them any more.
-async fn tell<T>(verdicts: impl Stream<Item = T>, told: mpsc::Sender<T>) {
-    let mut verdicts = pin!(verdicts);
-    loop {
-        let verdict = tokio::select! {
-            verdict = verdicts.next() => verdict,
-            () = told.closed() => return,
-        };
-        let Some(verdict) = verdict else { return };
-        if told.send(verdict).await.is_err() {
+/// Tells them in order; ends when nobody wants them any more.
+async fn tell(
+    mut waiting: mpsc::Receiver<Answering>,
+    told: mpsc::Sender<Result<VerifyCheckpointsResponse, Status>>,
+) {
+    while let Some(answering) = waiting.recv().await {
+        let answer = answering
+            .await
+            .unwrap_or_else(|_| Err(status::shutting_down()));
+        if told.send(answer).await.is_err() {
             return;
         }
     }
