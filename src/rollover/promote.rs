@@ -72,7 +72,7 @@ impl Rollover {
         key_id: Option<&KeyId>,
         endorsed: bool,
     ) -> Result<StepReport, RolloverError> {
-        let situation = self.look().await?;
+        let situation = self.look_closely().await?;
         let checked = || {
             situation.check_order()?;
             if let Some(staged) = situation.snapshot.staged() {
@@ -110,7 +110,7 @@ impl Rollover {
         patience: Duration,
         waiting: Waiting<'_>,
     ) -> Result<StepReport, RolloverError> {
-        let mut situation = self.look().await?;
+        let mut situation = self.look_closely().await?;
         let mut report = StepReport::default();
         let promoted = async {
             let promotion = situation.promotion(key_id, endorsed)?;
@@ -119,12 +119,14 @@ impl Rollover {
             if report.checks.is_empty() {
                 let told = format!("{} is AWSCURRENT already", promoted.key_id);
                 report.told.push(told);
+                situation.check_no_stranger()?;
             }
             for change in promotion.changes {
                 if change.holds_in(&situation.snapshot) {
-                    let name = &promoted.key_id;
-                    let told = "somebody gave it up meanwhile: it is AWSCURRENT all the same";
-                    report.told.push(format!("{name}: {told}"));
+                    let (name, label) = (&promoted.key_id, change.label.as_str());
+                    report
+                        .told
+                        .push(format!("{name} has {label} no more: somebody has taken it away"));
                     continue;
                 }
                 let applied = self.apply(&mut situation, change, &mut report).await;

@@ -43,6 +43,16 @@ impl Situation {
             let told = format!("{} is AWSCURRENT already", described(&current.version));
             return Ok(Staging::Done(told, self.next()));
         }
+        if let Some((replica, key)) = self.signing()
+            && self.snapshot.versions.is_empty()
+            && !overrides.without_endorsement
+        {
+            return Err(StepRefusal::Emptied {
+                secret: self.snapshot.secret.clone(),
+                url: replica.url.clone(),
+                key_id: key.key_id.clone(),
+            });
+        }
         let proposal = Proposal::new(self, overrides)?;
         if proposal.endorsed {
             self.check_endorser(&self.must_have_current()?.key()?.version)?;
@@ -88,10 +98,11 @@ impl Rollover {
                 proposal.key_id,
                 unendorsed_flag(proposal.endorsed)
             )),
-            _ => Next::See(
-                "make the record (`checkpoint-signer record init`), start the services (`checkpoint-signer serve`), and look at \
-                 `checkpoint-signer rollover status`"
-                    .into(),
+            // They read it by themselves.
+            _ if situation.was_told() => Next::status(),
+            _ => Next::see(
+                "make the record (`checkpoint-signer record init`) and start the services (`checkpoint-signer serve`), unless there are some",
+                Next::status(),
             ),
         };
         let call = format!(

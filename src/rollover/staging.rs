@@ -53,7 +53,7 @@ pub(super) fn stage_command(situation: &Situation) -> Next {
 }
 
 /// The very first key.
-fn first(situation: &Situation) -> Next {
+pub(super) fn first(situation: &Situation) -> Next {
     let year = situation.now.year();
     let name = name_of_year(situation);
     Next::Command(format!(

@@ -83,6 +83,7 @@ fn replica(key_id: &str, state: KeyState) -> Replica {
             faults: vec![],
             signing_refused: None,
             of_record: false,
+            ahead: None,
         }),
     }
 }
@@ -92,6 +93,7 @@ fn situation(snapshot: &Snapshot, replicas: &[Replica], now: DateTime<Utc>) -> S
         snapshot: snapshot.clone(),
         replicas: replicas.to_vec(),
         now,
+        secrets_manager: None,
         without_asking: false,
     }
 }
@@ -377,7 +379,7 @@ fn what_an_operator_should_know_is_warned_about() {
 #[test]
 fn lengths_of_time_are_for_a_person() {
     for (hours, text) in [
-        (0, "0 hours"),
+        (0, "0 minutes"),
         (1, "1 hour"),
         (47, "47 hours"),
         (48, "2 days"),
@@ -385,6 +387,8 @@ fn lengths_of_time_are_for_a_person() {
     ] {
         assert_eq!(days(TimeDelta::hours(hours)), text);
     }
+    assert_eq!(days(TimeDelta::minutes(59)), "59 minutes");
+    assert_eq!(days(TimeDelta::seconds(61)), "1 minute");
 }
 
 proptest! {
