@@ -42,7 +42,11 @@ impl ClientTlsArgs {
         let [ca, certificate, key] = TLS_VARIABLES;
         let flags = [
             ("--server-ca", ca, &self.server_ca),
-            ("--client-certificate", certificate, &self.client_certificate),
+            (
+                "--client-certificate",
+                certificate,
+                &self.client_certificate,
+            ),
             ("--client-key", key, &self.client_key),
         ];
         let given = flags.into_iter();
@@ -94,7 +98,10 @@ impl ServerArg {
         let is_set = std::env::var("CHECKPOINT_SIGNER_SERVER").is_ok_and(|set| set == self.server);
         let mut words = Vec::new();
         if !is_said && !is_set {
-            words.extend(["--server".to_owned(), again::word(&client::shown(&self.server))]);
+            words.extend([
+                "--server".to_owned(),
+                again::word(&client::shown(&self.server)),
+            ]);
         }
         for (flag, variable, value) in self.tls.given() {
             if !std::env::var(variable).is_ok_and(|set| set == value) {

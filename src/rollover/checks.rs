@@ -112,7 +112,10 @@ fn window(
                 current.version.key_id
             ));
         }
-        if window.until() <= last.until() && last.until() > now && window.from() > now {
+        let ends_first = window.until() <= last.until() && window.from() > now;
+        // A repair would give the label back to the one that signs for longer.
+        let is_shorter = window.until() < last.until() && last.from() <= now;
+        if last.until() > now && (ends_first || is_shorter) {
             return Err(format!("the window {window} ends before {last} does"));
         }
     }

@@ -43,10 +43,20 @@ impl Situation {
         match urls.first() {
             None => Next::Ask,
             Some(url) => {
-                let first = format!("have one answer of {}, or name the record by --record", urls.join(", "));
-                match self.replicas.iter().find(|replica| !replica.names_a_record()) {
+                let first = format!(
+                    "have one answer of {}, or name the record by --record",
+                    urls.join(", ")
+                );
+                match self
+                    .replicas
+                    .iter()
+                    .find(|replica| !replica.names_a_record())
+                {
                     Some(replica) => Next::see(first, Next::Health(replica.url.clone())),
-                    None => Next::see(format!("see to {url}, which cannot be read"), Next::status()),
+                    None => Next::see(
+                        format!("see to {url}, which cannot be read"),
+                        Next::status(),
+                    ),
                 }
             }
         }
@@ -83,7 +93,10 @@ impl Situation {
             return Some(Next::see(clocks::SET_THE_CLOCK, Next::status()));
         }
         if let Some(hidden) = self.hidden().next() {
-            let first = format!("have this role read version {}, as the warning says", hidden.id);
+            let first = format!(
+                "have this role read version {}, as the warning says",
+                hidden.id
+            );
             return Some(Next::see(first, Next::status()));
         }
         if let Some(emptied) = self.emptied() {
@@ -119,20 +132,23 @@ impl Situation {
             _ if warnings.iter().any(of_time) => {}
             // What is wrong with it, no label mends.
             _ if self.snapshot.current().is_some() && self.current().is_none() => {}
-            _ => return None,
+            _ => return warnings.iter().find_map(misspelt),
         }
         Some(stage_command(self))
     }
 
     /// An empty secret, while services sign with a key that they have read: it is another one than theirs, or was made anew.
     fn emptied(&self) -> Option<Next> {
-        let (replica, key) = self.signing().filter(|_| self.snapshot.versions.is_empty())?;
+        let (replica, key) = self
+            .signing()
+            .filter(|_| self.snapshot.versions.is_empty())?;
         let (url, key_id, secret) = (&replica.url, &key.key_id, &self.snapshot.secret);
         let first = format!(
             "{url} signs with {key_id}, and {secret} is empty here: look for the secret that it reads (its account, AWS_REGION, --secret), \
              and start none anew meanwhile. If that is lost for good, {} goes on",
             match staging::first(self) {
-                Next::Command(words) => format!("`checkpoint-signer {words} --without-endorsement`"),
+                Next::Command(words) =>
+                    format!("`checkpoint-signer {words} --without-endorsement`"),
                 next => next.to_string(),
             }
         );
@@ -224,4 +240,13 @@ impl Situation {
             false => format!(" {key_id}"),
         }
     }
+}
+
+/// The label is taken away by a call of AWS's.
+fn misspelt(warning: &Warning) -> Option<Next> {
+    let Warning::Misspelt { id, found, .. } = warning else {
+        return None;
+    };
+    let first = format!("take {found:?} from version {id}, as the warning says");
+    Some(Next::see(first, Next::status()))
 }

@@ -2,8 +2,7 @@
 
 use super::change::LabelChange;
 use super::{
-    Next, Replica, Rollover, RolloverError, Situation, StepRefusal, StepReport,
-    replicas, same,
+    Next, Replica, Rollover, RolloverError, Situation, StepRefusal, StepReport, replicas, same,
 };
 use checkpoint::key::{KeyId, KeyVersion, StagingLabel};
 use checkpoint::keyring::KeyState;
@@ -39,7 +38,12 @@ impl Situation {
             }
             if let Some((replica, does)) = self.uses(&key.version) {
                 let url = replica.url.clone();
-                return Err(StepRefusal::InForceThere { key_id, until, url, does });
+                return Err(StepRefusal::InForceThere {
+                    key_id,
+                    until,
+                    url,
+                    does,
+                });
             }
             let missing = |replica: &Replica| replicas::missing(replica, &key.version);
             let missing: Vec<String> = self.replicas.iter().filter_map(missing).collect();
@@ -65,7 +69,9 @@ impl Situation {
             let mut keys = replica.keys().iter();
             let key = keys.find(|key| key.fingerprint == fingerprint)?;
             match key.state {
-                _ if key.signing && replica.signs_nothing().is_none() => Some((replica, "signs with")),
+                _ if key.signing && replica.signs_nothing().is_none() => {
+                    Some((replica, "signs with"))
+                }
                 // A record is judged by the clock of here.
                 KeyState::Active if !replica.is_record() => Some((replica, "has as ACTIVE")),
                 _ => None,

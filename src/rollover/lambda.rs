@@ -110,7 +110,7 @@ impl Rollover {
     }
 
     async fn check(&self, report: &mut StepReport) -> Result<Situation, RolloverError> {
-        let situation = self.look().await?;
+        let situation = self.look_closely().await?;
         situation.check_order()?;
         report.checks = check_staged(&situation, true)?;
         let name = situation.snapshot.staged().map_or("", StoredVersion::name);

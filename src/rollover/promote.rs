@@ -121,16 +121,22 @@ impl Rollover {
                 report.told.push(told);
                 situation.check_no_stranger()?;
             }
+            let mut by_another = false;
             for change in promotion.changes {
                 if change.holds_in(&situation.snapshot) {
                     let (name, label) = (&promoted.key_id, change.label.as_str());
-                    report
-                        .told
-                        .push(format!("{name} has {label} no more: somebody has taken it away"));
+                    report.told.push(match by_another {
+                        true => format!(
+                            "{name} has {label} no more: whoever was faster has taken it away"
+                        ),
+                        false => format!(
+                            "{name}: somebody gave it up meanwhile: it is AWSCURRENT all the same"
+                        ),
+                    });
                     continue;
                 }
                 let applied = self.apply(&mut situation, change, &mut report).await;
-                applied.map_err(|error| error.after(&report.calls))?;
+                by_another |= applied.map_err(|error| error.after(&report.calls))?;
             }
             Ok::<_, RolloverError>(promoted)
         };

@@ -1,7 +1,6 @@
 //! Whether the services would take up a key that is promoted, and go on with the one in force: what they say against it is mended before
 //! a label moves.
 
-use super::change::LabelChange;
 use super::{Next, Relabelling, Replica, Situation, StepRefusal};
 use crate::source::CANNOT_BE_READ;
 use checkpoint::key::StagingLabel;
@@ -37,7 +36,6 @@ impl Replica {
         let code = reason.split(':').next().unwrap_or_default();
         (!FOR_WANT_OF_A_KEY.contains(&code)).then_some(reason)
     }
-
 }
 
 impl Situation {
@@ -117,19 +115,21 @@ impl Situation {
         stuck.next()
     }
 
-    /// What the services would not read after a repair, where that has a key that signs now read as AWSPREVIOUS.
+    /// What the services would not read after a repair, where that has a key that is in force read as AWSPREVIOUS.
     pub(super) fn unread_after(&self, repair: &Relabelling) -> Option<Next> {
-        let gives = |change: &LabelChange| {
-            let label = change.label == StagingLabel::Previous;
-            label && change.to.is_some()
-        };
+        let changes = repair.changes.iter();
+        let after = changes.fold(self.snapshot.clone(), |snapshot, change| {
+            snapshot.after(change)
+        });
+        let key = after.previous().and_then(|previous| self.good(previous));
+        let needed = key.is_some_and(|key| key.version.window.contains(self.now));
         let hindered = self.replicas.iter().find_map(|replica| {
             let fault = self.cannot_read(replica)?;
             let hindrance = Hindrance::CannotRead(fault);
             let previous = fault.contains(StagingLabel::Previous.as_str());
             previous.then(|| self.way(replica, &hindrance))
         });
-        hindered.filter(|_| repair.changes.iter().any(gives))
+        hindered.filter(|_| needed)
     }
 
     fn way(&self, replica: &Replica, hindrance: &Hindrance<'_>) -> Next {
@@ -151,19 +151,28 @@ impl Situation {
                     then,
                 )
             }
-            Hindrance::Silent(_) => Next::see(format!(
+            Hindrance::Silent(_) => Next::see(
+                format!(
                     "see to {url}, which does not answer, or leave it out of the servers (--server, CHECKPOINT_SIGNER_SERVERS) if it is gone \
                      for good"
-                ), Next::Health(url.clone())),
-            Hindrance::Stuck(reason) => Next::see(format!("{}; the keys want nothing meanwhile", remedy(url, reason)), Next::Health(url.clone())),
+                ),
+                Next::Health(url.clone()),
+            ),
+            Hindrance::Stuck(reason) => Next::see(
+                format!("{}; the keys want nothing meanwhile", remedy(url, reason)),
+                Next::Health(url.clone()),
+            ),
             Hindrance::Refuses(_) => Next::see(
                 format!("see to the fault of {url}, which goes by no step of the rollover"),
                 Next::KeysOf(url.clone()),
             ),
-            Hindrance::CannotRead(_) => Next::see(format!(
+            Hindrance::CannotRead(_) => Next::see(
+                format!(
                     "have {url} read both AWSCURRENT and AWSPREVIOUS, as its fault says, before a label moves; until then start none anew, \
                      since it may have what it signs with in memory alone"
-                ), Next::KeysOf(url.clone())),
+                ),
+                Next::KeysOf(url.clone()),
+            ),
         }
     }
 }

@@ -96,7 +96,10 @@ impl Situation {
             let told = repair.map(|repair| repair.told).unwrap_or_default();
             return Err(self.in_doubt(doubts.into_iter().chain(told).collect()));
         }
-        if repair.as_ref().is_some_and(|repair| self.unread_after(repair).is_some()) {
+        if repair
+            .as_ref()
+            .is_some_and(|repair| self.unread_after(repair).is_some())
+        {
             return Err(StepRefusal::NotReady(self.hindrances()));
         }
         Ok(repair.unwrap_or_else(|| Relabelling {

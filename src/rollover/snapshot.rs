@@ -10,8 +10,7 @@ use checkpoint::signing::Oddities;
 use super::{Ahead, StepRefusal};
 
 /// What is said of a service of another secret or record.
-pub(super) const STRANGER: &str =
-    "lists none of the keys that the secret holds: is it a service of this secret, and of its record?";
+pub(super) const STRANGER: &str = "lists none of the keys that the secret holds: is it a service of this secret, and of its record?";
 
 /// The public part of what one version of the secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -191,17 +191,18 @@ impl Rollover {
         Err(StepRefusal::Overtaken(problem).into())
     }
 
-    /// Makes one change and reads again, to see that it holds; in a dry run, only says what would be done.
+    /// Makes one change and reads again, to see that it holds; in a dry run, only says what would be done. Gives whether it was
+    /// somebody else who did it.
     pub(super) async fn apply(
         &self,
         situation: &mut Situation,
         change: LabelChange,
         report: &mut StepReport,
-    ) -> Result<(), RolloverError> {
+    ) -> Result<bool, RolloverError> {
         report.calls.push(change.to_string());
         if self.dry_run {
             situation.snapshot = situation.snapshot.after(&change);
-            return Ok(());
+            return Ok(false);
         }
         let updated = self.store.update(&change).await;
         let version = situation.snapshot.version(change.version());
@@ -214,11 +215,11 @@ impl Rollover {
         };
         situation.snapshot = self.store.reread(&situation.snapshot).await?;
         match (change.holds_in(&situation.snapshot), changed) {
-            (true, None) => Ok(()),
+            (true, None) => Ok(false),
             (true, Some(_)) => {
                 let told = "somebody else did this meanwhile (or an answer was lost on the way)";
                 report.told.push(told.into());
-                Ok(())
+                Ok(true)
             }
             (false, problem) => {
                 let problem = problem.unwrap_or_else(|| "it was changed back at once".into());

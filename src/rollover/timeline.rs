@@ -6,9 +6,7 @@ use super::snapshot::{Replica, StoredVersion};
 use super::standing::Standing;
 use super::{ClocksDiffer, Situation};
 use checkpoint::counted::counted;
-use checkpoint::key::{
-    KeyId, KeyVersion, StagingLabel, WARN_DAYS, covered_until, instant_text,
-};
+use checkpoint::key::{KeyId, KeyVersion, StagingLabel, WARN_DAYS, covered_until, instant_text};
 
 /// Where a key is in its life, as the secret's labels and the time say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::fmt;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_sdk_secretsmanager::config::{Builder as Config, SharedHttpClient};
 use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::config::{Builder as Config, SharedHttpClient};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
@@ -252,7 +252,11 @@ impl<'a> Failed<'a> {
 
 fn is_page(response: &HttpResponse) -> bool {
     let kind = response.headers().get("content-type").unwrap_or_default();
-    let body = response.body().bytes().unwrap_or_default().trim_ascii_start();
+    let body = response
+        .body()
+        .bytes()
+        .unwrap_or_default()
+        .trim_ascii_start();
     let begins = |text: &str| {
         let begin = body.get(..text.len()).unwrap_or_default();
         begin.eq_ignore_ascii_case(text.as_bytes())

@@ -227,7 +227,10 @@ async fn two_versions_of_one_name_are_found_without_any_service() {
             "{shown}"
         );
         let again = format!("rollover {name} --secret {secret} --server http://127.0.0.1:50051");
-        assert_eq!(arguments(&shown).join(" ").trim_end_matches(" --bits 2048"), again);
+        assert_eq!(
+            arguments(&shown).join(" ").trim_end_matches(" --bits 2048"),
+            again
+        );
     }
     assert_eq!(labels(&secret), before);
 }
@@ -451,7 +454,9 @@ async fn what_comes_next_does_not_grow_where_nobody_answers() {
         let words = [&["rollover", name, "--secret", &secret], &nobody[..]].concat();
         let ended = operator.run(&words).await;
         assert!(
-            ended.text.contains("\nfirst: have one answer of http://127.0.0.1:1, or "),
+            ended
+                .text
+                .contains("\nfirst: have one answer of http://127.0.0.1:1, or "),
             "{}",
             ended.text
         );

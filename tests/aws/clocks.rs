@@ -67,11 +67,23 @@ async fn a_clock_that_is_not_that_of_the_services_does_nothing() {
         let output = crate::wait::within("a command to end", command.output());
         crate::aws::Ended::from(output.await.unwrap())
     };
-    let ended = ahead(&step("status", &secret, &[&server[..], &["--check"]].concat())).await;
+    let ended = ahead(&step(
+        "status",
+        &secret,
+        &[&server[..], &["--check"]].concat(),
+    ))
+    .await;
     assert_eq!(ended.code, 1, "{}", ended.text);
     let warning = line(&ended.text, "WARNING: THE CLOCK IS IN DOUBT: ");
-    assert!(warning.contains(&format!("that of {} ", ours.url)), "{warning}");
-    assert!(!ended.text.contains("NO KEY IS IN FORCE"), "it signs: {}", ended.text);
+    assert!(
+        warning.contains(&format!("that of {} ", ours.url)),
+        "{warning}"
+    );
+    assert!(
+        !ended.text.contains("NO KEY IS IN FORCE"),
+        "it signs: {}",
+        ended.text
+    );
     for taken in STEPS {
         let ended = ahead(&step(taken, &secret, &server)).await;
         assert!(
@@ -100,7 +112,10 @@ async fn what_a_service_signs_with_is_not_retired() {
             .refused(&step("retire", name, &[&server[..], more].concat()))
             .await;
         assert!(
-            shown.contains(&format!("is in force by {}'s, which signs with it", ours.url)),
+            shown.contains(&format!(
+                "is in force by {}'s, which signs with it",
+                ours.url
+            )),
             "{shown}"
         );
         assert_eq!(arguments(&shown)[0], "health", "{shown}");
@@ -115,20 +130,39 @@ async fn an_empty_secret_beside_a_service_that_signs_is_not_taken_for_a_new_one(
     let (secret, operator) = (secret("clocks-held"), Operator::new().await);
     let mut ours = service(&secret).await;
     assert_eq!(ours.key_of(1).await, OLD);
-    boto3("create_secret", serde_json::json!({ "Name": "clocks-empty" }));
+    boto3(
+        "create_secret",
+        serde_json::json!({ "Name": "clocks-empty" }),
+    );
     let server = ["--server", ours.url.as_str()];
     let shown = operator
-        .refused(&step("status", "clocks-empty", &[&server[..], &["--check"]].concat()))
+        .refused(&step(
+            "status",
+            "clocks-empty",
+            &[&server[..], &["--check"]].concat(),
+        ))
         .await;
     assert!(!shown.contains("NO KEY IS IN FORCE"), "{shown}");
     let told = format!("WARNING: {} signs with {OLD} from memory", ours.url);
     assert!(shown.contains(&told), "{shown}");
     assert!(line(&shown, "first: ").contains("clocks-empty is empty here"));
     let keys = operator.must(&arguments(&shown)).await;
-    assert!(keys.contains("source: secretsmanager:clocks-held"), "{keys}");
-    let wish = ["--key-id", NEW, "--valid-from", "2020-01-01", "--valid-until", "2099-01-01"];
+    assert!(
+        keys.contains("source: secretsmanager:clocks-held"),
+        "{keys}"
+    );
+    let wish = [
+        "--key-id",
+        NEW,
+        "--valid-from",
+        "2020-01-01",
+        "--valid-until",
+        "2099-01-01",
+    ];
     let wish = [&server[..], &wish].concat();
-    let shown = operator.refused(&step("stage", "clocks-empty", &wish)).await;
+    let shown = operator
+        .refused(&step("stage", "clocks-empty", &wish))
+        .await;
     assert!(shown.contains("clocks-empty is empty, and "), "{shown}");
     // Knowingly, it goes on.
     let wish = [&wish[..], &["--without-endorsement"]].concat();
@@ -145,6 +179,12 @@ async fn what_has_to_be_done_first_is_apart_from_the_command_in_json_too() {
         .must(&step("status", &secret, &["--format", "json"]))
         .await;
     let told: Value = serde_json::from_str(&shown).unwrap();
-    assert!(told["first"].as_str().unwrap().starts_with("set this"), "{told}");
-    assert!(told["next"].as_str().unwrap().contains("rollover status"), "{told}");
+    assert!(
+        told["first"].as_str().unwrap().starts_with("set this"),
+        "{told}"
+    );
+    assert!(
+        told["next"].as_str().unwrap().contains("rollover status"),
+        "{told}"
+    );
 }

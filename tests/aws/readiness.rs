@@ -13,7 +13,9 @@ const DENIED: &str = "User: arn:aws:sts::123456789012:assumed-role/service/x is 
                       secretsmanager:GetSecretValue with an explicit deny in an identity-based policy";
 
 fn first(shown: &str) -> &str {
-    let mut lines = shown.lines().filter_map(|line| line.strip_prefix("first: "));
+    let mut lines = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("first: "));
     lines.next().unwrap_or_else(|| panic!("{shown}"))
 }
 
@@ -28,9 +30,15 @@ async fn services_that_may_not_read_the_previous_version_keep_a_key_from_being_p
     let server = ["--server", ours.url.as_str()];
     // Before anything is staged already.
     let shown = operator.must(&step("status", &secret, &server)).await;
-    assert!(first(&shown).contains("read both AWSCURRENT and AWSPREVIOUS"), "{shown}");
     assert!(
-        operator.must(&arguments(&shown)).await.contains("source has a fault: "),
+        first(&shown).contains("read both AWSCURRENT and AWSPREVIOUS"),
+        "{shown}"
+    );
+    assert!(
+        operator
+            .must(&arguments(&shown))
+            .await
+            .contains("source has a fault: "),
         "{shown}"
     );
     operator.must(&step("stage", &secret, &server)).await;
@@ -43,7 +51,10 @@ async fn services_that_may_not_read_the_previous_version_keep_a_key_from_being_p
     for more in [&["--dry-run"][..], &[]] {
         let more = [&server[..], more].concat();
         let shown = operator.refused(&step("promote", &secret, &more)).await;
-        assert!(shown.contains("its next start could end signing"), "{shown}");
+        assert!(
+            shown.contains("its next start could end signing"),
+            "{shown}"
+        );
         assert_eq!(arguments(&shown)[..2], ["keys", "list"], "{shown}");
     }
     assert_eq!(labels(&secret), staged);
@@ -63,13 +74,18 @@ async fn services_that_may_not_read_the_current_version_are_told_of_first() {
     let (secret, operator) = (secret("ready-current"), Operator::new().await);
     let mut ours = service(&secret).await;
     assert_eq!(ours.key_of(1).await, OLD);
-    operator.must(&step("stage", &secret, &["--server", &ours.url])).await;
+    operator
+        .must(&step("stage", &secret, &["--server", &ours.url]))
+        .await;
     let denied = Mode::Says("AWSCURRENT", 400, "AccessDeniedException", DENIED);
     ours.proxy.set(denied);
     let server = ["--server", ours.url.as_str()];
     // They had read it, and have no fault until they are asked.
     let shown = operator.refused(&step("promote", &secret, &server)).await;
-    assert!(shown.contains("AWSCURRENT): AccessDeniedException"), "{shown}");
+    assert!(
+        shown.contains("AWSCURRENT): AccessDeniedException"),
+        "{shown}"
+    );
     assert_eq!(labels(&secret)[0], is(OLD, &["AWSCURRENT"]));
     assert_eq!(ours.key_of(2).await, OLD);
 }
@@ -80,7 +96,10 @@ async fn a_server_that_is_none_of_this_secret_keeps_the_labels_where_they_are() 
     let ours = service(&secret).await;
     let another = crate::rollover::secret("ready-another");
     let elsewhere = "ready-elsewhere";
-    crate::aws::create(elsewhere, &crate::support::key_with("other", "2020-01-01", "2099-01-01", 7));
+    crate::aws::create(
+        elsewhere,
+        &crate::support::key_with("other", "2020-01-01", "2099-01-01", 7),
+    );
     let other = service(elsewhere).await;
     let both = format!("{},{}", ours.url, other.url);
     let both = ["--server", both.as_str()];
@@ -91,7 +110,10 @@ async fn a_server_that_is_none_of_this_secret_keeps_the_labels_where_they_are() 
         shown.contains(&format!("{}: lists none of the keys", other.url)),
         "{shown}"
     );
-    assert!(first(&shown).contains(&format!("leave {} out", other.url)), "{shown}");
+    assert!(
+        first(&shown).contains(&format!("leave {} out", other.url)),
+        "{shown}"
+    );
     assert_eq!(labels(&secret), staged, "no label has moved");
     let shown = operator.must(&arguments(&shown)).await;
     let command = arguments(&shown);
@@ -115,8 +137,14 @@ async fn a_dead_address_keeps_the_labels_where_they_are() {
     let staged = labels(&secret);
     for name in ["test", "promote"] {
         let shown = operator.refused(&step(name, &secret, &both)).await;
-        assert!(shown.contains("http://127.0.0.1:1: does not answer"), "{shown}");
-        assert!(first(&shown).contains("see to http://127.0.0.1:1"), "{shown}");
+        assert!(
+            shown.contains("http://127.0.0.1:1: does not answer"),
+            "{shown}"
+        );
+        assert!(
+            first(&shown).contains("see to http://127.0.0.1:1"),
+            "{shown}"
+        );
         assert_eq!(arguments(&shown)[0], "health", "{shown}");
     }
     assert_eq!(labels(&secret), staged);
@@ -159,11 +187,19 @@ async fn no_gap_is_told_of_what_cannot_be_read_here() {
         serde_json::json!({ "SecretId": secret, "VersionStage": "AWSPREVIOUS" }),
     );
     let previous: &'static str = listed["VersionId"].as_str().unwrap().to_owned().leak();
-    operator.proxy.set(Mode::Says(previous, 400, "AccessDeniedException", DENIED));
+    operator
+        .proxy
+        .set(Mode::Says(previous, 400, "AccessDeniedException", DENIED));
     for server in [&["--server", ours.url.as_str()][..], &[]] {
         let shown = operator.must(&step("status", &secret, server)).await;
-        assert!(!shown.contains("gap: ") && !shown.contains("gap of"), "{shown}");
-        assert!(first(&shown).contains("have this role read version"), "{shown}");
+        assert!(
+            !shown.contains("gap: ") && !shown.contains("gap of"),
+            "{shown}"
+        );
+        assert!(
+            first(&shown).contains("have this role read version"),
+            "{shown}"
+        );
         assert_eq!(next(&shown), "rollover status");
     }
 }
@@ -182,7 +218,41 @@ async fn giving_up_a_version_that_has_another_label_is_no_race() {
     let server = ["--server", ours.url.as_str()];
     let shown = operator.must(&step("abort", &secret, &server)).await;
     assert!(!shown.contains("somebody else"), "{shown}");
-    assert!(shown.contains("called UpdateSecretVersionStage VersionStage=AWSPENDING"), "{shown}");
+    assert!(
+        shown.contains("called UpdateSecretVersionStage VersionStage=AWSPENDING"),
+        "{shown}"
+    );
+}
+
+/// Both see it staged, and one is faster.
+#[tokio::test]
+async fn who_promotes_second_is_told_that_somebody_did_it_and_not_that_it_was_given_up() {
+    let (secret, operator) = (secret("ready-race"), Operator::new().await);
+    let ours = service(&secret).await;
+    let server = ["--server", ours.url.as_str()];
+    operator.must(&step("stage", &secret, &server)).await;
+    let second = Operator::new().await;
+    second.proxy.set(Mode::Hold("UpdateSecretVersionStage"));
+    let promote = step("promote", &secret, &server);
+    let faster = async {
+        second.proxy.reached().await;
+        operator.must(&promote).await;
+        second.proxy.release();
+    };
+    let (shown, ()) = tokio::join!(second.must(&promote), faster);
+    assert!(
+        shown.contains("somebody else did this meanwhile"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(&format!("{NEW} has AWSPENDING no more: whoever was faster"))
+            && !shown.contains("gave it up"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(&format!("lists {NEW} as SCHEDULED")),
+        "{shown}"
+    );
 }
 
 /// Accepts, and never says a word.
@@ -191,7 +261,9 @@ async fn a_server_that_is_silent_is_told_of_while_it_is_waited_for() {
     let (secret, operator) = (secret("ready-silent"), Operator::new().await);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let shown = operator.must(&step("status", &secret, &["--server", &url])).await;
+    let shown = operator
+        .must(&step("status", &secret, &["--server", &url]))
+        .await;
     let note = format!("checkpoint-signer: note: {url} has not answered yet");
     assert!(shown.contains(&note), "{shown}");
     assert!(shown.contains(&format!("{url}: does not ")), "{shown}");
@@ -207,7 +279,9 @@ async fn a_leaked_key_that_is_only_staged_is_given_up_by_the_command_that_its_re
     let server = ["--server", ours.url.as_str()];
     operator.must(&step("stage", &secret, &server)).await;
     let revoke = async |key_id: &str| {
-        let words = ["keys", "revoke", key_id, "--reason", "leaked", "--server", &ours.url];
+        let words = [
+            "keys", "revoke", key_id, "--reason", "leaked", "--server", &ours.url,
+        ];
         operator.run(&words).await
     };
     let ended = revoke(NEW).await;
@@ -225,6 +299,9 @@ async fn a_leaked_key_that_is_only_staged_is_given_up_by_the_command_that_its_re
     assert_eq!(ended.code, 0, "{}", ended.text);
     assert_eq!(next(&ended.text), "rollover status");
     let shown = operator.must(&arguments(&ended.text)).await;
-    assert!(next(&shown).starts_with("rollover stage --without-endorsement"), "{shown}");
+    assert!(
+        next(&shown).starts_with("rollover stage --without-endorsement"),
+        "{shown}"
+    );
     ours.refresh().await.unwrap();
 }

@@ -226,6 +226,7 @@ async fn a_staged_key_that_is_not_right_is_not_promoted() {
         ("gap", key(NEW, 40, 400), "no gap"),
         ("past", key(NEW, -700, -400), "has passed"),
         ("early", key(NEW, -340, 25), "would go on signing"),
+        ("short", key(NEW, -1, 20), "ends before"),
         (
             "name",
             key(OLD, 30, 395),

@@ -6,8 +6,8 @@ use chrono::{Datelike as _, NaiveTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::aws::{AwsService, Operator, boto3, create};
-use crate::proxy::Mode;
 use crate::leaks::leaks_when_the_next_is_promoted;
+use crate::proxy::Mode;
 use crate::rollover::{NEW, OLD, key, labels, secret, service, step};
 
 /// The line that says what comes next.
@@ -214,7 +214,9 @@ async fn a_promotion_that_waits_says_for_whom_and_until_when() {
     let (secret, operator) = (secret("waits"), Operator::new().await);
     let service = service(&secret).await;
     let url = service.url.as_str();
-    operator.must(&step("stage", &secret, &["--server", url])).await;
+    operator
+        .must(&step("stage", &secret, &["--server", url]))
+        .await;
     let waits = ["--server", url, "--wait", "3"];
     let promote = step("promote", &secret, &waits);
     // What the service says is well until the label moves.

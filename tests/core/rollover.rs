@@ -5,8 +5,8 @@ use checkpoint::key::{
 };
 use checkpoint::keyring::KeyState;
 use checkpoint_signer::rollover::{
-    ListedKey, Overrides, Phase, Proposal, Replica, ServedKeys, Situation, Snapshot, StepRefusal,
-    StoredKey, StoredVersion, Timeline, Warning, covered_until, days,
+    Ahead, ListedKey, Overrides, Phase, Proposal, Replica, ServedKeys, Situation, Snapshot,
+    StepRefusal, StoredKey, StoredVersion, Timeline, Warning, covered_until, days,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -437,4 +437,42 @@ fn a_key_that_a_service_has_as_revoked_is_revoked_whatever_its_window_is_there()
     let listing = there.listing.as_mut().unwrap();
     listing.keys[0].thumbprint = public_key("key-1").thumbprint();
     assert!(there.says_revoked(&here));
+}
+
+#[test]
+fn a_label_in_another_case_is_taken_away_once_nothing_else_is_pressing() {
+    let mut keys = current("key-2025", "2025-01-01", "2026-01-01");
+    let label = || StagingLabel::Custom("awspending".into());
+    keys.versions
+        .push(stored("key-2026", "2026-01-01", "2027-01-01", &[label()]));
+    let next = situation(&keys, &[], at("2025-06-01")).next();
+    let (first, then) = next.split();
+    assert!(
+        first
+            .unwrap()
+            .starts_with("take \"awspending\" from version "),
+        "{next}"
+    );
+    assert_eq!(then.to_string(), "rollover status");
+}
+
+/// By a second: what is at the edge of a window is not left to two clocks that differ by less than what is tolerated.
+#[test]
+fn clocks_differ_by_what_an_answer_leaves_no_doubt_of() {
+    let now = at("2025-06-01");
+    let mut situation = situation(&current("key-2025", "2025-01-01", "2026-01-01"), &[], now);
+    let second = TimeDelta::seconds(1);
+    for (showed, asked, answered, differs) in [
+        (now, now, now, false),
+        (now - second * 31, now, now, false),
+        (now - second * 32, now, now, true),
+        (now + second * 30, now, now, false),
+        (now + second * 31, now, now, true),
+        // An answer that takes its time says less.
+        (now - second * 40, now - second * 20, now, false),
+        (now + second * 40, now, now + second * 20, false),
+    ] {
+        situation.secrets_manager = Some(Ahead::of(showed, asked, answered));
+        assert_eq!(!situation.doubted_clock().is_empty(), differs, "{showed}");
+    }
 }

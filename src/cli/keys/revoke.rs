@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use super::{fetch, instant, key_json, key_text, state};
 use crate::cli::again;
 use crate::cli::{
-    PROGRAM, Failure, Format, FormatArg, ServerArg, print_json, print_line, print_lines, refused,
+    Failure, Format, FormatArg, PROGRAM, ServerArg, print_json, print_line, print_lines, refused,
 };
 use crate::clock::Clock;
 use crate::source::DEFAULT_SECRET;
@@ -306,7 +306,10 @@ impl Revoke {
         let secret = source.strip_prefix("secretsmanager:")?;
         let mut command = format!("{} rollover {words}", again::program());
         let set = |name: &str| std::env::var(name).unwrap_or_default();
-        let said = match (set("CHECKPOINT_SIGNER_SECRET"), set("CHECKPOINT_SIGNER_ENVIRONMENT")) {
+        let said = match (
+            set("CHECKPOINT_SIGNER_SECRET"),
+            set("CHECKPOINT_SIGNER_ENVIRONMENT"),
+        ) {
             (said, environment) if said.is_empty() && environment.is_empty() => {
                 DEFAULT_SECRET.into()
             }
@@ -326,7 +329,9 @@ impl Revoke {
 
     fn with_server(&self, words: &str) -> String {
         let server = self.server.as_server().join(" ");
-        format!("{} {words} {server}", again::program()).trim_end().to_owned()
+        format!("{} {words} {server}", again::program())
+            .trim_end()
+            .to_owned()
     }
 }
 

@@ -126,8 +126,8 @@ pub(super) fn json(status: &Overview, first: Option<&str>, next: &str) -> Value 
         })
     });
     let gaps = status.timeline.gaps.iter();
-    let gaps = gaps
-        .map(|gap| json!({ "from": instant_text(gap.from), "until": instant_text(gap.until) }));
+    let gaps =
+        gaps.map(|gap| json!({ "from": instant_text(gap.from), "until": instant_text(gap.until) }));
     let warnings = status.timeline.warnings.iter();
     json!({
         "secret": situation.snapshot.secret,

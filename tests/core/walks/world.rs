@@ -9,7 +9,8 @@ use checkpoint::key::{
 use checkpoint::keyring::KeyState;
 use checkpoint::signing::KeySecret;
 use checkpoint_signer::rollover::{
-    Ahead, LabelChange, ListedKey, Replica, ServedKeys, Situation, Snapshot, StoredKey, StoredVersion,
+    Ahead, LabelChange, ListedKey, Replica, ServedKeys, Situation, Snapshot, StoredKey,
+    StoredVersion,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use zeroize::Zeroizing;
