@@ -151,8 +151,9 @@ impl Rollover {
         report.told.push(told);
         let listed = self.await_services(&promoted, patience, waiting, &mut report);
         let listed = listed.await;
-        listed.map_err(|error| error.in_situation(&situation))?;
-        report.next = self.ask_again(situation, false).await.next();
+        let after = self.ask_again(situation, false).await;
+        listed.map_err(|error| error.in_situation(&after))?;
+        report.next = after.next();
         Ok(report)
     }
 

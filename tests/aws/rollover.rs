@@ -339,13 +339,9 @@ async fn a_secret_that_cannot_be_read_is_told_plainly() {
     let checked = [&nobody[..], &["--check"]].concat();
     operator.refused(&step("status", &secret, &checked)).await;
     operator.must(&step("stage", &secret, &[])).await;
-    let staged = labels(&secret);
     let shown = operator.refused(&step("promote", &secret, &nobody)).await;
-    assert!(
-        shown.contains("must not be promoted: services: http://127.0.0.1:1: does not answer"),
-        "{shown}"
-    );
-    assert_eq!(labels(&secret), staged);
+    let told = "must not be promoted: services: http://127.0.0.1:1: does not answer";
+    assert!(shown.contains(told), "{shown}");
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ mod keyring_file;
 mod kinds;
 mod log_export;
 mod pins;
+mod precedence;
+mod precedence;
 mod proofs;
 mod properties;
 mod public_url;
