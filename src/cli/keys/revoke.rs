@@ -244,7 +244,9 @@ impl Revoke {
         match self.format.format {
             Format::Json => {
                 let mut told = key_json(&key);
-                told["next"] = next.into();
+                if let Some(told) = told.as_object_mut() {
+                    told.insert("next".into(), next.into());
+                }
                 print_json(&told)
             }
             Format::Text => {
