@@ -19,7 +19,6 @@ mod kinds;
 mod log_export;
 mod pins;
 mod precedence;
-mod precedence;
 mod proofs;
 mod properties;
 mod public_url;
