@@ -24,7 +24,7 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// After what time it is told who is waited for.
-const TELL_AFTER: Duration = Duration::from_secs(3);
+const TELL_AFTER: Duration = Duration::from_secs(4);
 
 #[async_trait]
 impl Services for Servers {
@@ -35,8 +35,12 @@ impl Services for Servers {
     async fn ask(&self, refresh: bool) -> Vec<Replica> {
         let asked = self.urls.iter().map(async |url| {
             let shown = super::shown(url).into_owned();
-            let listing = listing(url, &self.tls, refresh);
-            let listing = self.telling(&shown, listing).await;
+            let asking = listing(url, &self.tls, refresh);
+            // What it reads first takes its time.
+            let listing = match refresh {
+                true => asking.await,
+                false => self.telling(&shown, asking).await,
+            };
             Replica {
                 url: shown,
                 listing,
