@@ -56,7 +56,9 @@ fn room_for_the_record_comes_before_the_next_key_and_a_key_that_is_wanted_does_n
     );
     keys.versions.push(next);
     let mut service = replica("key-2025", KeyState::Active);
-    let said = |service: &Replica| situation(&keys, &[service.clone()], at("2025-12-20")).next();
+    let said = |service: &Replica| {
+        situation(&keys, std::slice::from_ref(service), at("2025-12-20")).next()
+    };
     for (reason, room) in [
         ("RECORD_STORE_UNAVAILABLE: database or disk is full", true),
         ("KEY_EXPIRED: key-2025 has ended", false),
