@@ -17,7 +17,7 @@ use crate::client::Servers;
 use crate::clock::Clock;
 use crate::record::environment::{Claim, Environment};
 use crate::rollover::{
-    Overrides, Rollover, RolloverError, SecretStore, Services as _, StepReport, StoreError,
+    Next, Overrides, Rollover, RolloverError, SecretStore, Services as _, StepReport, StoreError,
 };
 use checkpoint::key::{Algorithm, KeyId, parse_instant};
 use checkpoint::keyring::Keyring;
@@ -211,7 +211,8 @@ impl SecretArgs {
     fn failed(&self, error: RolloverError) -> Failure {
         match error {
             RolloverError::Refused(refusal, Some(next)) => {
-                PROGRAM.refused(&refusal.to_string(), &self.whole(&next))
+                let first = self.first(&next);
+                PROGRAM.refused(&refusal.to_string(), first.as_deref(), &self.whole(&next))
             }
             RolloverError::Partly { done, error } => {
                 for call in done {
@@ -221,9 +222,10 @@ impl SecretArgs {
                 self.failed(*error)
             }
             RolloverError::Refused(..) | RolloverError::Store(StoreError::Changed { .. }) => {
-                Failure::Negative(error.to_string())
+                PROGRAM.refused(&error.to_string(), None, &self.whole(&Next::status()))
             }
-            _ => Failure::impossible(error),
+            // It says what is to be done; and then it is safe to do the same again.
+            _ => PROGRAM.not_done(&error.to_string(), &self.again(&[], &[])),
         }
     }
 
@@ -242,10 +244,12 @@ impl SecretArgs {
                 "checks": checks.collect::<Vec<_>>(),
                 "told": report.told,
                 "calls": report.calls,
+                "first": self.first(&report.next),
                 "next": self.whole(&report.next),
             }))?;
         } else {
-            print(&text(report, dry_run, &self.whole(&report.next)))?;
+            let (first, next) = (self.first(&report.next), self.whole(&report.next));
+            print(&text(report, dry_run, first.as_deref(), &next))?;
         }
         match failed {
             true => Err(Failure::Shown),
@@ -254,7 +258,7 @@ impl SecretArgs {
     }
 }
 
-fn text(report: &StepReport, dry_run: bool, next: &str) -> String {
+fn text(report: &StepReport, dry_run: bool, first: Option<&str>, next: &str) -> String {
     let mut text = String::new();
     for check in &report.checks {
         let (word, found) = match &check.found {
@@ -274,8 +278,14 @@ fn text(report: &StepReport, dry_run: bool, next: &str) -> String {
     for told in &report.told {
         text.push_str(&format!("{}\n", visible(told)));
     }
-    text.push_str(&format!("next: {}\n", visible(next)));
+    text.push_str(&ending(first, next));
     text
+}
+
+/// What comes next, with what has to be done before by other means.
+fn ending(first: Option<&str>, next: &str) -> String {
+    let first = first.map(|first| format!("first: {}\n", visible(first)));
+    format!("{}next: {}\n", first.unwrap_or_default(), visible(next))
 }
 
 impl RolloverCommand {
@@ -338,10 +348,11 @@ impl RolloverStatus {
     async fn run(self) -> Result<(), Failure> {
         let status = self.place.open(true).await.status().await;
         let status = status.map_err(|error| self.place.failed(error))?;
-        let next = self.place.whole(&status.situation.next());
+        let next = status.situation.next();
+        let (first, next) = (self.place.first(&next), self.place.whole(&next));
         match self.place.format.format {
-            Format::Json => print_json(&timeline::json(&status, &next))?,
-            Format::Text => print(&timeline::text(&status, &next))?,
+            Format::Json => print_json(&timeline::json(&status, first.as_deref(), &next))?,
+            Format::Text => print(&timeline::text(&status, first.as_deref(), &next))?,
         }
         match status.not_checked {
             _ if !self.check => Ok(()),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use tonic::transport::Channel;
 
+#[cfg(feature = "aws")]
+use super::PROGRAM;
 use super::{Failure, again};
 #[cfg(feature = "aws")]
 use crate::client::Servers;
@@ -35,6 +37,26 @@ pub(super) struct ClientTlsArgs {
 }
 
 impl ClientTlsArgs {
+    /// The flags that were given, the variables that would say the same, and the values.
+    fn given(&self) -> Vec<(&'static str, &'static str, String)> {
+        let [ca, certificate, key] = TLS_VARIABLES;
+        let flags = [
+            ("--server-ca", ca, &self.server_ca),
+            (
+                "--client-certificate",
+                certificate,
+                &self.client_certificate,
+            ),
+            ("--client-key", key, &self.client_key),
+        ];
+        let given = flags.into_iter();
+        given
+            .filter_map(|(flag, variable, file)| {
+                Some((flag, variable, file.as_ref()?.display().to_string()))
+            })
+            .collect()
+    }
+
     /// The files that are named.
     pub(super) fn named(&self) -> ClientTls {
         ClientTls {
@@ -61,6 +83,34 @@ pub(super) struct ServerArg {
 }
 
 impl ServerArg {
+    /// The flags by which `rollover` asks the same service, where no variable says so.
+    pub(super) fn as_servers(&self) -> Vec<String> {
+        let are_set = std::env::var("CHECKPOINT_SIGNER_SERVERS").is_ok_and(|set| !set.is_empty());
+        self.flags(are_set)
+    }
+
+    /// The flags by which other commands ask it, where no variable says so.
+    pub(super) fn as_server(&self) -> Vec<String> {
+        self.flags(false)
+    }
+
+    fn flags(&self, is_said: bool) -> Vec<String> {
+        let is_set = std::env::var("CHECKPOINT_SIGNER_SERVER").is_ok_and(|set| set == self.server);
+        let mut words = Vec::new();
+        if !is_said && !is_set {
+            words.extend([
+                "--server".to_owned(),
+                again::word(&client::shown(&self.server)),
+            ]);
+        }
+        for (flag, variable, value) in self.tls.given() {
+            if !std::env::var(variable).is_ok_and(|set| set == value) {
+                words.extend([flag.to_owned(), again::word(&value)]);
+            }
+        }
+        words
+    }
+
     /// Connects, and looks first whether it is the service: a call to something else would end without a reason.
     pub(super) async fn connect(&self) -> Result<Channel, Failure> {
         let tls = self.tls.named();
@@ -178,6 +228,7 @@ impl ServersArgs {
         Servers {
             urls,
             tls: self.tls.named(),
+            waiting: Some(|told| PROGRAM.tell(told)),
         }
     }
 
@@ -190,28 +241,7 @@ impl ServersArgs {
                 Some(shown.collect::<Vec<_>>().join(","))
             }
         };
-        let file = |file: &Option<PathBuf>| Some(file.as_ref()?.display().to_string());
-        let flags = [
-            ("--server", "CHECKPOINT_SIGNER_SERVERS", urls),
-            (
-                "--server-ca",
-                "CHECKPOINT_SIGNER_SERVER_CA",
-                file(&self.tls.server_ca),
-            ),
-            (
-                "--client-certificate",
-                "CHECKPOINT_SIGNER_CLIENT_CERTIFICATE",
-                file(&self.tls.client_certificate),
-            ),
-            (
-                "--client-key",
-                "CHECKPOINT_SIGNER_CLIENT_KEY",
-                file(&self.tls.client_key),
-            ),
-        ];
-        let given = flags.into_iter();
-        given
-            .filter_map(|(flag, variable, value)| Some((flag, variable, value?)))
-            .collect()
+        let urls = urls.map(|urls| ("--server", "CHECKPOINT_SIGNER_SERVERS", urls));
+        urls.into_iter().chain(self.tls.given()).collect()
     }
 }

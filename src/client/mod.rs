@@ -48,6 +48,8 @@ pub struct Servers {
     pub urls: Vec<String>,
     /// How to speak with them.
     pub tls: ClientTls,
+    /// Takes who is waited for, once that takes long.
+    pub waiting: Option<fn(&str)>,
 }
 
 /// Why there is no connection.

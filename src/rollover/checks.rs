@@ -64,7 +64,22 @@ pub fn check_staged(situation: &Situation, endorsed: bool) -> Result<Vec<Check>,
         Check::new("no reuse", no_reuse(situation, pending, staged)),
         Check::new("endorsement", endorsement),
         Check::new("nothing lost", nothing_lost(situation, goes_on, staged)),
+        Check::new("services", services(situation)),
     ])
+}
+
+/// The key in force gets another label by the promotion, and each service has to read it by that.
+fn services(situation: &Situation) -> Result<String, String> {
+    let hindrances = situation.hindrances();
+    if !hindrances.is_empty() {
+        return Err(hindrances.join("; "));
+    }
+    let services = situation.replicas.iter();
+    match services.filter(|replica| !replica.names_a_record()).count() {
+        0 => Ok("none was named (--server), and none asked".into()),
+        1 => Ok("it answers, and can read its keys".into()),
+        count => Ok(format!("all {count} answer, and can read their keys")),
+    }
 }
 
 /// Refuses a key that failed a check.
@@ -97,7 +112,10 @@ fn window(
                 current.version.key_id
             ));
         }
-        if window.until() <= last.until() && last.until() > now && window.from() > now {
+        let ends_first = window.until() <= last.until() && window.from() > now;
+        // A repair would give the label back to the one that signs for longer.
+        let is_shorter = window.until() < last.until() && last.from() <= now;
+        if last.until() > now && (ends_first || is_shorter) {
             return Err(format!("the window {window} ends before {last} does"));
         }
     }

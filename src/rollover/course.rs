@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::snapshot::{Replica, StoredKey, StoredVersion};
-use super::staging::{stage_command, unendorsed_flag};
-use super::{Next, Situation, StepRefusal, Timeline, Warning, check_staged};
-use checkpoint::key::KeyId;
+use super::staging::{self, stage_command, unendorsed_flag};
+use super::{Next, Situation, StepRefusal, Timeline, Warning, check_staged, clocks};
+use checkpoint::key::{KeyId, covered_until};
 
 impl Situation {
     /// What to do next, for a person: one command, or that there is nothing to do.
@@ -28,10 +28,8 @@ impl Situation {
         let mut silent = self.replicas.iter().filter(|replica| !replica.is_record());
         silent.find_map(|replica| {
             let (url, problem) = (&replica.url, problem(replica)?);
-            Some(Next::See(format!(
-                "see to {url}, which {problem}: `checkpoint-signer health --server {url} --service \
-                 amply.checkpoint.v1.SigningService` says why; the keys want nothing"
-            )))
+            let first = format!("see to {url}, which {problem}; the keys want nothing");
+            Some(Next::see(first, Next::Health(url.clone())))
         })
     }
 
@@ -44,11 +42,23 @@ impl Situation {
             .collect();
         match urls.first() {
             None => Next::Ask,
-            Some(first) => Next::See(format!(
-                "have one answer of {} (`checkpoint-signer health --server {first}` says what is there), or name the record by \
-                 --record; then the same again",
-                urls.join(", ")
-            )),
+            Some(url) => {
+                let first = format!(
+                    "have one answer of {}, or name the record by --record",
+                    urls.join(", ")
+                );
+                match self
+                    .replicas
+                    .iter()
+                    .find(|replica| !replica.names_a_record())
+                {
+                    Some(replica) => Next::see(first, Next::Health(replica.url.clone())),
+                    None => Next::see(
+                        format!("see to {url}, which cannot be read"),
+                        Next::status(),
+                    ),
+                }
+            }
         }
     }
 
@@ -57,8 +67,11 @@ impl Situation {
         match refusal {
             StepRefusal::NobodyAsked { .. } | StepRefusal::InDoubt { .. } => self.ask(),
             StepRefusal::NotListed { key_id, .. } => {
-                Next::Command(format!("rollover promote {key_id}"))
+                // What goes on waiting alone mends nothing where something is in the way.
+                let again = || Next::Command(format!("rollover promote {key_id}"));
+                self.unhinder().unwrap_or_else(again)
             }
+            StepRefusal::NotReady(_) => self.unhinder().unwrap_or_else(Next::status),
             StepRefusal::Overtaken(_)
             | StepRefusal::NotKept { .. }
             | StepRefusal::OtherKey { .. } => Next::status(),
@@ -76,17 +89,30 @@ impl Situation {
 
     /// What is to be done now; none where there is nothing to do.
     fn pressing(&self) -> Option<Next> {
+        if !self.doubted_clock().is_empty() {
+            return Some(Next::see(clocks::SET_THE_CLOCK, Next::status()));
+        }
         if let Some(hidden) = self.hidden().next() {
-            return Some(Next::See(format!(
-                "have this role read version {}, as the warning says; then the same again",
+            let first = format!(
+                "have this role read version {}, as the warning says",
                 hidden.id
-            )));
+            );
+            return Some(Next::see(first, Next::status()));
+        }
+        if let Some(emptied) = self.emptied() {
+            return Some(emptied);
         }
         match self.repair() {
-            Some(_) if self.may_repair() => return Some(Next::command("rollover repair")),
+            Some(repair) if self.may_repair() => {
+                let unread = self.unread_after(&repair);
+                return Some(unread.unwrap_or_else(|| Next::command("rollover repair")));
+            }
             Some(_) => return Some(self.ask()),
             None if !self.doubts().is_empty() => return Some(self.ask()),
             None => {}
+        }
+        if let Some(stuck) = self.stuck() {
+            return Some(stuck);
         }
         if let Some(staged) = self.snapshot.staged() {
             return Some(self.with_staged(staged));
@@ -99,14 +125,34 @@ impl Situation {
             |warning: &Warning| matches!(warning, Warning::Ends { .. } | Warning::Gap { .. });
         let previous = self.retirement();
         match previous {
-            _ if warnings.contains(&Warning::NothingInForce) => {}
-            Some((until, retire)) if until <= self.now => return Some(Next::Command(retire)),
+            _ if covered_until(&self.trusted_windows(), self.now).is_none() => {}
+            Some((until, retire)) if until <= self.now => {
+                return Some(self.still_used().unwrap_or(Next::Command(retire)));
+            }
             _ if warnings.iter().any(of_time) => {}
             // What is wrong with it, no label mends.
             _ if self.snapshot.current().is_some() && self.current().is_none() => {}
-            _ => return None,
+            _ => return warnings.iter().find_map(misspelt),
         }
         Some(stage_command(self))
+    }
+
+    /// An empty secret, while services sign with a key that they have read: it is another one than theirs, or was made anew.
+    fn emptied(&self) -> Option<Next> {
+        let (replica, key) = self
+            .signing()
+            .filter(|_| self.snapshot.versions.is_empty())?;
+        let (url, key_id, secret) = (&replica.url, &key.key_id, &self.snapshot.secret);
+        let first = format!(
+            "{url} signs with {key_id}, and {secret} is empty here: look for the secret that it reads (its account, AWS_REGION, --secret), \
+             and start none anew meanwhile. If that is lost for good, {} goes on",
+            match staging::first(self) {
+                Next::Command(words) =>
+                    format!("`checkpoint-signer {words} --without-endorsement`"),
+                next => next.to_string(),
+            }
+        );
+        Some(Next::see(first, Next::KeysOf(url.clone())))
     }
 
     /// The key that is AWSCURRENT, where a service that answers has not read what is trusted: to promote it again has it read.
@@ -142,6 +188,8 @@ impl Situation {
                 ),
                 None => Next::Command(format!("rollover abort{name}")),
             },
+            // It is not the key's fault.
+            Some(wrong) if wrong == ["services"] => self.unhinder().unwrap_or_else(Next::status),
             Some(_) => Next::Command(format!("rollover abort{name}")),
         }
     }
@@ -166,6 +214,15 @@ impl Situation {
         Some((until.unwrap_or(DateTime::<Utc>::MIN_UTC), retire))
     }
 
+    /// The key before has ended here, and a service goes on with it by its own clock.
+    fn still_used(&self) -> Option<Next> {
+        let (_, key) = self.previous()?;
+        let (replica, _) = self.uses(&key.version)?;
+        let url = &replica.url;
+        let first = format!("have the clocks of {url} and of this machine agree");
+        Some(Next::see(first, Next::Health(url.clone())))
+    }
+
     /// The name of a version's key as a word of a command; nothing where it holds none, or another one has a label under that name:
     /// there is one that can be meant.
     fn name_word(&self, version: &StoredVersion) -> String {
@@ -183,4 +240,13 @@ impl Situation {
             false => format!(" {key_id}"),
         }
     }
+}
+
+/// The label is taken away by a call of AWS's.
+fn misspelt(warning: &Warning) -> Option<Next> {
+    let Warning::Misspelt { id, found, .. } = warning else {
+        return None;
+    };
+    let first = format!("take {found:?} from version {id}, as the warning says");
+    Some(Next::see(first, Next::status()))
 }

@@ -2,10 +2,10 @@
 
 use super::change::LabelChange;
 use super::{
-    Next, Replica, Rollover, RolloverError, Situation, StepRefusal, StepReport, StoredVersion,
-    replicas, same,
+    Next, Replica, Rollover, RolloverError, Situation, StepRefusal, StepReport, replicas, same,
 };
-use checkpoint::key::{KeyId, StagingLabel};
+use checkpoint::key::{KeyId, KeyVersion, StagingLabel};
+use checkpoint::keyring::KeyState;
 
 /// What a step comes to that takes labels away, or puts them where they belong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,15 @@ impl Situation {
             if until > self.now {
                 return Err(StepRefusal::StillInForce { key_id, until });
             }
+            if let Some((replica, does)) = self.uses(&key.version) {
+                let url = replica.url.clone();
+                return Err(StepRefusal::InForceThere {
+                    key_id,
+                    until,
+                    url,
+                    does,
+                });
+            }
             let missing = |replica: &Replica| replicas::missing(replica, &key.version);
             let missing: Vec<String> = self.replicas.iter().filter_map(missing).collect();
             if !missing.is_empty() {
@@ -51,6 +60,23 @@ impl Situation {
         let take = LabelChange::take(StagingLabel::Previous, &previous.id);
         removal.changes.push(take);
         Ok(removal)
+    }
+
+    /// The first service that goes on with a key, whatever the time is here.
+    pub(super) fn uses(&self, version: &KeyVersion) -> Option<(&Replica, &'static str)> {
+        self.replicas.iter().find_map(|replica| {
+            let fingerprint = version.fingerprint().to_string();
+            let mut keys = replica.keys().iter();
+            let key = keys.find(|key| key.fingerprint == fingerprint)?;
+            match key.state {
+                _ if key.signing && replica.signs_nothing().is_none() => {
+                    Some((replica, "signs with"))
+                }
+                // A record is judged by the clock of here.
+                KeyState::Active if !replica.is_record() => Some((replica, "has as ACTIVE")),
+                _ => None,
+            }
+        })
     }
 
     /// Decides what giving the staged key up comes to.
@@ -104,7 +130,7 @@ impl Rollover {
             && situation
                 .snapshot
                 .version(&id)
-                .is_some_and(StoredVersion::is_trusted)
+                .is_some_and(|version| version.has(&StagingLabel::Current))
         {
             let promoted = StepRefusal::Overtaken(format!("{name} was promoted"));
             return Err(RolloverError::from(promoted).in_situation(&situation));

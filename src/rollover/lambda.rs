@@ -116,7 +116,10 @@ impl Rollover {
         if !described.rotation_enabled {
             return Err(StepRefusal::RotationOff(self.store.secret().into()).into());
         }
-        let situation = self.look().await?;
+        let situation = match step {
+            RotationStep::CreateSecret | RotationStep::SetSecret => self.look().await?,
+            RotationStep::TestSecret | RotationStep::FinishSecret => self.look_closely().await?,
+        };
         let stages = described.stages.get(token).map(Vec::as_slice);
         let left = situation.left(token, stages)?;
         let mut report = StepReport::default();

@@ -7,8 +7,10 @@
 //! both win: a key is put under a token made from what was seen ([`Snapshot::stage_token`]), and a label is moved
 //! only from where it was seen.
 
+mod ahead;
 mod change;
 mod checks;
+mod clocks;
 mod course;
 mod ending;
 mod lambda;
@@ -16,6 +18,7 @@ mod next;
 mod overrides;
 mod promote;
 mod proposal;
+mod readiness;
 mod refusal;
 mod repair;
 mod replicas;
@@ -34,9 +37,11 @@ use crate::operator;
 use checkpoint::key::{KeyId, PrivateKeyError};
 use checkpoint::keyring::Keyring;
 
+pub use ahead::Ahead;
 pub use change::LabelChange;
 pub use checkpoint::key::{WARN_DAYS, covered_until};
 pub use checks::{Check, check_staged};
+pub use clocks::ClocksDiffer;
 pub use ending::Relabelling;
 pub use lambda::{RotationEvent, RotationStep};
 pub use next::Next;
@@ -50,7 +55,7 @@ pub use snapshot::{ListedKey, Replica, ServedKeys, Snapshot, StoredKey, StoredVe
 pub use stage::Staging;
 pub use standing::Standing;
 pub use store::{SecretStore, StoreError};
-pub use timeline::{Phase, Timeline, TimelineKey, Warning, days, gaps};
+pub use timeline::{Gap, Phase, Timeline, TimelineKey, Warning, days};
 
 /// Why a step was not done. No variant holds key material.
 #[derive(Debug, thiserror::Error)]
@@ -218,11 +223,23 @@ impl Rollover {
     async fn look(&self) -> Result<Situation, RolloverError> {
         let (snapshot, replicas) = tokio::join!(self.store.read(), self.ask(false));
         let snapshot = snapshot?;
+        let now = self.clock.now();
         Ok(Situation {
-            replicas: believed(replicas, &snapshot),
+            replicas: self.believed(replicas, &snapshot),
             snapshot,
-            now: self.clock.now(),
+            now,
+            // A simulated clock stands beside no real one.
+            secrets_manager: self.store.ahead(now).filter(|_| self.clock.is_system()),
             without_asking: self.without_asking,
+        })
+    }
+
+    /// The same, with what the services say once they have read the secret, unless that could have them lose what they sign with.
+    async fn look_closely(&self) -> Result<Situation, RolloverError> {
+        let situation = self.look().await?;
+        Ok(match situation.check_order() {
+            Ok(()) => self.ask_again(situation, true).await,
+            Err(_) => situation,
         })
     }
 
@@ -236,20 +253,27 @@ impl Rollover {
     /// The same secret, with what is said of it now.
     async fn ask_again(&self, situation: Situation, refresh: bool) -> Situation {
         let replicas = self.ask(refresh).await;
+        let now = self.clock.now();
         Situation {
-            replicas: believed(replicas, &situation.snapshot),
-            now: self.clock.now(),
+            replicas: self.believed(replicas, &situation.snapshot),
+            now,
+            secrets_manager: self.store.ahead(now).filter(|_| self.clock.is_system()),
             ..situation
         }
     }
-}
 
-/// Those who were asked, without what strangers say.
-fn believed(mut replicas: Vec<Replica>, snapshot: &Snapshot) -> Vec<Replica> {
-    for replica in &mut replicas {
-        replica.distrust_a_stranger(snapshot);
+    /// Those who were asked, without what strangers say.
+    fn believed(&self, mut replicas: Vec<Replica>, snapshot: &Snapshot) -> Vec<Replica> {
+        for replica in &mut replicas {
+            replica.distrust_a_stranger(snapshot);
+            if let Ok(listing) = &mut replica.listing
+                && !self.clock.is_system()
+            {
+                listing.ahead = None;
+            }
+        }
+        replicas
     }
-    replicas
 }
 
 /// Who takes a step is the function of the Lambda, or the user of the shell; CloudTrail knows the role.

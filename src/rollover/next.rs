@@ -6,6 +6,9 @@ use chrono::{DateTime, Utc};
 
 use checkpoint::key::instant_text;
 
+/// The service whose health says whether it signs.
+const SIGNING: &str = "amply.checkpoint.v1.SigningService";
+
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -19,8 +22,19 @@ pub enum Next {
     Later(DateTime<Utc>, String),
     /// Nobody was named who could be asked: the same command with one who can.
     Ask,
-    /// What no command of this program does.
-    See(String),
+    /// Asks a service whether it signs, and why not.
+    Health(String),
+    /// Asks a service for its keys, and where they come from.
+    KeysOf(String),
+    /// How things are by these services alone.
+    StatusOf(Vec<String>),
+    /// Something that no command of this program does comes first.
+    See {
+        /// What.
+        first: String,
+        /// And then.
+        then: Box<Next>,
+    },
 }
 
 impl Next {
@@ -28,8 +42,23 @@ impl Next {
         Self::Command(words.into())
     }
 
-    pub(super) fn status() -> Self {
+    /// Looks how things are.
+    pub fn status() -> Self {
         Self::command("rollover status")
+    }
+
+    /// First something that no command of this program does.
+    pub(super) fn see(first: impl Into<String>, then: Self) -> Self {
+        let (first, then) = (first.into(), Box::new(then));
+        Self::See { first, then }
+    }
+
+    /// What has to be done before, and what is to be typed then.
+    pub fn split(&self) -> (Option<&str>, &Self) {
+        match self {
+            Self::See { first, then } => (Some(first), then),
+            next => (None, next),
+        }
     }
 }
 
@@ -44,7 +73,10 @@ impl fmt::Display for Next {
                 write!(f, "nothing, until {}; then {then}", instant_text(*until))
             }
             Self::Ask => f.write_str("the same with --server URL of each service"),
-            Self::See(what) => f.write_str(what),
+            Self::Health(url) => write!(f, "health --server {url} --service {SIGNING}"),
+            Self::KeysOf(url) => write!(f, "keys list --server {url}"),
+            Self::StatusOf(urls) => write!(f, "rollover status --server {}", urls.join(",")),
+            Self::See { first, then } => write!(f, "{first}; then {then}"),
         }
     }
 }

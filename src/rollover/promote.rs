@@ -72,7 +72,7 @@ impl Rollover {
         key_id: Option<&KeyId>,
         endorsed: bool,
     ) -> Result<StepReport, RolloverError> {
-        let situation = self.look().await?;
+        let situation = self.look_closely().await?;
         let checked = || {
             situation.check_order()?;
             if let Some(staged) = situation.snapshot.staged() {
@@ -110,7 +110,7 @@ impl Rollover {
         patience: Duration,
         waiting: Waiting<'_>,
     ) -> Result<StepReport, RolloverError> {
-        let mut situation = self.look().await?;
+        let mut situation = self.look_closely().await?;
         let mut report = StepReport::default();
         let promoted = async {
             let promotion = situation.promotion(key_id, endorsed)?;
@@ -119,16 +119,24 @@ impl Rollover {
             if report.checks.is_empty() {
                 let told = format!("{} is AWSCURRENT already", promoted.key_id);
                 report.told.push(told);
+                situation.check_no_stranger()?;
             }
+            let mut by_another = false;
             for change in promotion.changes {
                 if change.holds_in(&situation.snapshot) {
-                    let name = &promoted.key_id;
-                    let told = "somebody gave it up meanwhile: it is AWSCURRENT all the same";
-                    report.told.push(format!("{name}: {told}"));
+                    let (name, label) = (&promoted.key_id, change.label.as_str());
+                    report.told.push(match by_another {
+                        true => format!(
+                            "{name} has {label} no more: whoever was faster has taken it away"
+                        ),
+                        false => format!(
+                            "{name}: somebody gave it up meanwhile: it is AWSCURRENT all the same"
+                        ),
+                    });
                     continue;
                 }
                 let applied = self.apply(&mut situation, change, &mut report).await;
-                applied.map_err(|error| error.after(&report.calls))?;
+                by_another |= applied.map_err(|error| error.after(&report.calls))?;
             }
             Ok::<_, RolloverError>(promoted)
         };
@@ -143,8 +151,9 @@ impl Rollover {
         report.told.push(told);
         let listed = self.await_services(&promoted, patience, waiting, &mut report);
         let listed = listed.await;
-        listed.map_err(|error| error.in_situation(&situation))?;
-        report.next = self.ask_again(situation, false).await.next();
+        let after = self.ask_again(situation, false).await;
+        listed.map_err(|error| error.in_situation(&after))?;
+        report.next = after.next();
         Ok(report)
     }
 

@@ -15,6 +15,23 @@ pub enum StepRefusal {
     /// The labels are not where they belong, or on what the services refuse, and there is a key that they can use.
     #[error("nothing was done, since the services would not go on from what the secret has: {}", .0.join("; "))]
     Disordered(Vec<String>),
+    /// This machine's clock is in doubt.
+    #[error(
+        "nothing was done, since what is right depends on the time: {}", .0.join("; ")
+    )]
+    Clock(Vec<String>),
+    /// The secret is empty, and services sign with a key that they have read.
+    #[error(
+        "{secret} is empty, and {url} signs with {key_id}: expected the secret that it reads. If that is lost for good, give          --without-endorsement as well: whoever pinned a key must then pin the new one"
+    )]
+    Emptied {
+        /// The secret.
+        secret: String,
+        /// A service.
+        url: String,
+        /// The key that it has in memory.
+        key_id: String,
+    },
     /// What has a label cannot be read by this role, so that nothing can be judged.
     #[error("nothing was done, since what has a label has to be read first: {}", .0.join("; "))]
     Hidden(Vec<String>),
@@ -140,6 +157,9 @@ pub enum StepRefusal {
         /// What is wrong.
         problems: Vec<String>,
     },
+    /// What the services say has to be mended before a label moves.
+    #[error("nothing was done, since the services would not go on: {}", .0.join("; "))]
+    NotReady(Vec<String>),
     /// The old key may still sign.
     #[error("{key_id}, which is AWSPREVIOUS, is in force until {}; retire it after that", instant_text(*.until))]
     StillInForce {
@@ -147,6 +167,21 @@ pub enum StepRefusal {
         key_id: KeyId,
         /// Its end.
         until: DateTime<Utc>,
+    },
+    /// A service goes on with the key that is to be retired.
+    #[error(
+        "{key_id}, which is AWSPREVIOUS and ended {} by this machine's clock, is in force by {url}'s, which {does} it: nothing was done", 
+        instant_text(*.until)
+    )]
+    InForceThere {
+        /// The key.
+        key_id: KeyId,
+        /// Its end.
+        until: DateTime<Utc>,
+        /// The service.
+        url: String,
+        /// What it does with it.
+        does: &'static str,
     },
     /// A service does not keep the public half of the key that is to be retired.
     #[error("{key_id} must not be retired before every service has its public half: {}", .missing.join("; "))]

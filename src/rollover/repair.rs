@@ -88,12 +88,19 @@ impl Situation {
     /// # Errors
     /// [`StepRefusal`] when nobody could be asked what the services have.
     pub fn mending(&self) -> Result<Relabelling, StepRefusal> {
+        self.check_clock()?;
         self.check_hidden()?;
         let doubts = self.doubts();
         let repair = self.repair();
         if !doubts.is_empty() || (repair.is_some() && !self.may_repair()) {
             let told = repair.map(|repair| repair.told).unwrap_or_default();
             return Err(self.in_doubt(doubts.into_iter().chain(told).collect()));
+        }
+        if repair
+            .as_ref()
+            .is_some_and(|repair| self.unread_after(repair).is_some())
+        {
+            return Err(StepRefusal::NotReady(self.hindrances()));
         }
         Ok(repair.unwrap_or_else(|| Relabelling {
             told: vec!["the labels are where they belong: there is nothing to repair".into()],
@@ -114,8 +121,9 @@ impl Situation {
     /// Refuses to go on from what the services do not go on from, where that can be repaired, or nobody can say.
     ///
     /// # Errors
-    /// [`StepRefusal::Disordered`] and [`StepRefusal::InDoubt`].
+    /// [`StepRefusal::Clock`], [`StepRefusal::Hidden`], [`StepRefusal::Disordered`] and [`StepRefusal::InDoubt`].
     pub(super) fn check_order(&self) -> Result<(), StepRefusal> {
+        self.check_clock()?;
         self.check_hidden()?;
         let doubts = self.doubts();
         if !doubts.is_empty() {
@@ -152,7 +160,7 @@ impl Situation {
     }
 
     /// The versions that have a label which trusts them, and that the services cannot use.
-    fn unfit(&self) -> impl Iterator<Item = (&StoredVersion, String)> {
+    pub(super) fn unfit(&self) -> impl Iterator<Item = (&StoredVersion, String)> {
         let trusted = self.snapshot.versions.iter().filter(|v| v.is_trusted());
         trusted.filter_map(|version| Some((version, self.standing(version).problem()?)))
     }

@@ -47,12 +47,12 @@ pub(super) async fn wait_for(
         if missing.is_empty() {
             return Ok(replicas);
         }
-        if start.elapsed() + ASK_EVERY > patience {
-            return Err(missing);
-        }
         if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             waiting(&missing);
             told = Some(tokio::time::Instant::now());
+        }
+        if start.elapsed() + ASK_EVERY > patience {
+            return Err(missing);
         }
         tokio::time::sleep(ASK_EVERY).await;
     }

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::StepRefusal;
-use super::snapshot::{Replica, Snapshot, StoredKey, StoredVersion};
+use super::snapshot::{ListedKey, Replica, Snapshot, StoredKey, StoredVersion};
+use super::{Ahead, StepRefusal};
 use checkpoint::key::{KeyVersion, ValidityWindow};
 
 /// How things are.
@@ -13,8 +13,10 @@ pub struct Situation {
     pub snapshot: Snapshot,
     /// The services that were asked, and the record.
     pub replicas: Vec<Replica>,
-    /// The time.
+    /// The time, by this machine's clock.
     pub now: DateTime<Utc>,
+    /// By how much that is ahead of Secrets Manager's clock, where this is known.
+    pub secrets_manager: Option<Ahead>,
     /// Whether the key in force may endorse although nobody could be asked whether it is revoked.
     pub without_asking: bool,
 }
@@ -72,12 +74,18 @@ impl Situation {
             .collect()
     }
 
+    /// The first service that says that it signs, and the key.
+    pub(super) fn signing(&self) -> Option<(&Replica, &ListedKey)> {
+        self.replicas.iter().find_map(|replica| {
+            let signing = replica.keys().iter().find(|key| key.signing)?;
+            let signs = replica.signs_nothing().is_none();
+            signs.then_some((replica, signing))
+        })
+    }
+
     /// The version whose key a service says that it signs with.
     pub(super) fn signs(&self) -> Option<&StoredVersion> {
-        let signing = self.replicas.iter().find_map(|replica| {
-            let signing = replica.keys().iter().find(|key| key.signing)?;
-            replica.signs_nothing().is_none().then_some(signing)
-        })?;
+        let (_, signing) = self.signing()?;
         let holds = |version: &&StoredVersion| {
             let key = version.content.as_ref();
             key.is_ok_and(|key| key.version.fingerprint().to_string() == signing.fingerprint)

@@ -7,7 +7,10 @@ use checkpoint::key::{Algorithm, KeyId, KeyVersion, StagingLabel, ValidityWindow
 use checkpoint::keyring::{Endorsement, KeyState, Keyring};
 use checkpoint::signing::Oddities;
 
-use super::StepRefusal;
+use super::{Ahead, StepRefusal};
+
+/// What is said of a service of another secret or record.
+pub(super) const STRANGER: &str = "lists none of the keys that the secret holds: is it a service of this secret, and of its record?";
 
 /// The public part of what one version of the secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +158,8 @@ pub struct ServedKeys {
     pub signing_refused: Option<String>,
     /// Whether the record itself was read, and no service asked.
     pub of_record: bool,
+    /// By how much the clock of the machine that asked is ahead of its one, where its answer showed that.
+    pub ahead: Option<Ahead>,
 }
 
 /// One key of a running service.
@@ -200,6 +205,7 @@ impl Replica {
                 faults: Vec::new(),
                 signing_refused: None,
                 of_record: true,
+                ahead: None,
             }),
         }
     }
@@ -281,9 +287,20 @@ impl Replica {
             && keys.peek().is_some()
             && !keys.any(|here| listed.clone().any(|there| there.fingerprint == here));
         if is_stranger && listed.next().is_some() {
-            let problem = "lists none of the keys that the secret holds: is it a service of this secret, and of its record?";
-            self.listing = Err(problem.into());
+            self.listing = Err(STRANGER.into());
         }
+    }
+
+    /// Whether it was found to be one of another secret or record.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.listing
+            .as_ref()
+            .is_err_and(|problem| problem == STRANGER)
+    }
+
+    /// Whether it is where a record is, read or not, and no service.
+    pub(super) fn names_a_record(&self) -> bool {
+        self.url.starts_with("--record ")
     }
 
     /// Whether a key of this name ever was more than staged there.

@@ -43,6 +43,16 @@ impl Situation {
             let told = format!("{} is AWSCURRENT already", described(&current.version));
             return Ok(Staging::Done(told, self.next()));
         }
+        if let Some((replica, key)) = self.signing()
+            && self.snapshot.versions.is_empty()
+            && !overrides.without_endorsement
+        {
+            return Err(StepRefusal::Emptied {
+                secret: self.snapshot.secret.clone(),
+                url: replica.url.clone(),
+                key_id: key.key_id.clone(),
+            });
+        }
         let proposal = Proposal::new(self, overrides)?;
         if proposal.endorsed {
             self.check_endorser(&self.must_have_current()?.key()?.version)?;
@@ -88,10 +98,11 @@ impl Rollover {
                 proposal.key_id,
                 unendorsed_flag(proposal.endorsed)
             )),
-            _ => Next::See(
-                "make the record (`checkpoint-signer record init`), start the services (`checkpoint-signer serve`), and look at \
-                 `checkpoint-signer rollover status`"
-                    .into(),
+            // They read it by themselves.
+            _ if situation.was_told() => Next::status(),
+            _ => Next::see(
+                "make the record (`checkpoint-signer record init`) and start the services (`checkpoint-signer serve`), unless there are some",
+                Next::status(),
             ),
         };
         let call = format!(
@@ -180,17 +191,18 @@ impl Rollover {
         Err(StepRefusal::Overtaken(problem).into())
     }
 
-    /// Makes one change and reads again, to see that it holds; in a dry run, only says what would be done.
+    /// Makes one change and reads again, to see that it holds; in a dry run, only says what would be done. Gives whether it was
+    /// somebody else who did it.
     pub(super) async fn apply(
         &self,
         situation: &mut Situation,
         change: LabelChange,
         report: &mut StepReport,
-    ) -> Result<(), RolloverError> {
+    ) -> Result<bool, RolloverError> {
         report.calls.push(change.to_string());
         if self.dry_run {
             situation.snapshot = situation.snapshot.after(&change);
-            return Ok(());
+            return Ok(false);
         }
         let updated = self.store.update(&change).await;
         let version = situation.snapshot.version(change.version());
@@ -203,11 +215,11 @@ impl Rollover {
         };
         situation.snapshot = self.store.reread(&situation.snapshot).await?;
         match (change.holds_in(&situation.snapshot), changed) {
-            (true, None) => Ok(()),
+            (true, None) => Ok(false),
             (true, Some(_)) => {
                 let told = "somebody else did this meanwhile (or an answer was lost on the way)";
                 report.told.push(told.into());
-                Ok(())
+                Ok(true)
             }
             (false, problem) => {
                 let problem = problem.unwrap_or_else(|| "it was changed back at once".into());

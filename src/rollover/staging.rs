@@ -53,7 +53,7 @@ pub(super) fn stage_command(situation: &Situation) -> Next {
 }
 
 /// The very first key: what `rollover stage` makes by itself, in full, so that the same command again is about the same key.
-fn first(situation: &Situation) -> Next {
+pub(super) fn first(situation: &Situation) -> Next {
     let command = || {
         let proposal = Proposal::new(situation, &Overrides::default()).ok()?;
         let (key_id, window) = (proposal.key_id, proposal.window);

@@ -9,12 +9,16 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::types::SecretVersionsListEntry;
+use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
 
+use super::ahead::Ahead;
 use super::change::LabelChange;
 use super::snapshot::{HOLDS_NOTHING, Snapshot, StoredKey, StoredVersion};
 use crate::source::aws::{self, Failed, Meaning};
+use crate::source::date::DateReader;
 use crate::source::parse_secret;
+use crate::timekeeping::SecondClock;
 use checkpoint::key::StagingLabel;
 use checkpoint::signing::{KeySecret, SecretError};
 
@@ -101,6 +105,8 @@ pub(super) struct Description {
 pub struct SecretStore {
     secret: String,
     client: Client,
+    /// Secrets Manager's, by its answers.
+    second_clock: SecondClock,
 }
 
 impl SecretStore {
@@ -117,11 +123,21 @@ impl SecretStore {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
-        let config = aws::config(shared, timeouts, ATTEMPTS).build();
+        let second_clock = SecondClock::default();
+        let config = aws::config(shared, timeouts, ATTEMPTS)
+            .interceptor(DateReader::new(&second_clock))
+            .build();
         Self {
             secret: secret.into(),
             client: Client::from_conf(config),
+            second_clock,
         }
+    }
+
+    /// By how much a clock that shows this now is ahead of Secrets Manager's, where that was shown.
+    pub(super) fn ahead(&self, now: DateTime<Utc>) -> Option<Ahead> {
+        let (earliest, latest) = self.second_clock.bounds()?;
+        Some(Ahead::between(earliest, latest, now, now))
     }
 
     /// The secret, as it was asked for.

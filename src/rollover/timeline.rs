@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Situation;
 use super::snapshot::{Replica, StoredVersion};
 use super::standing::Standing;
-use checkpoint::key::{
-    KeyId, KeyVersion, StagingLabel, ValidityWindow, WARN_DAYS, covered_until, instant_text,
-};
+use super::{ClocksDiffer, Situation};
+use checkpoint::counted::counted;
+use checkpoint::key::{KeyId, KeyVersion, StagingLabel, WARN_DAYS, covered_until, instant_text};
 
 /// Where a key is in its life, as the secret's labels and the time say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +74,23 @@ pub struct TimelineKey {
     pub signs: bool,
 }
 
+/// When no key can sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Where it begins.
+    pub from: DateTime<Utc>,
+    /// Where it ends.
+    pub until: DateTime<Utc>,
+    /// The key that ends it.
+    pub next: KeyId,
+}
+
 /// Something that an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
+    /// This machine's clock is in doubt, and all that is said of time with it.
+    #[error("THE CLOCK IS IN DOUBT: {0}: what is said here of time may be wrong")]
+    Clock(ClocksDiffer),
     /// Nothing can be signed.
     #[error("NO KEY IS IN FORCE: nothing can be signed now")]
     NothingInForce,
@@ -149,6 +162,16 @@ pub enum Warning {
         /// The version.
         id: String,
     },
+    /// A service goes on with what the secret does not hold.
+    #[error(
+        "{url} signs with {key_id} from memory: no version of this secret holds that key, so that its next start ends it"
+    )]
+    NotHeld {
+        /// The service.
+        url: String,
+        /// The key, as it told it.
+        key_id: String,
+    },
     /// A service is not as it should be.
     #[error("{url}: {problem}")]
     Replica {
@@ -164,6 +187,8 @@ pub enum Warning {
 pub struct Timeline {
     /// The keys, the earliest window first.
     pub spans: Vec<TimelineKey>,
+    /// When no key can sign, as far as that can be told.
+    pub gaps: Vec<Gap>,
     /// What to know.
     pub warnings: Vec<Warning>,
     /// What is as it may be, and not as it is in other years, a sentence each.
@@ -201,11 +226,20 @@ impl Timeline {
         if let Some(span) = signs {
             span.signs = !nobody_signs(replicas);
         }
-        let mut warnings = time_warnings(&spans, &situation.trusted_windows(), now);
-        if !situation.doubts().is_empty() || situation.hidden().next().is_some() {
-            // One of those that are in doubt, or cannot be read, may well be.
-            warnings.retain(|warning| *warning != Warning::NothingInForce);
-        }
+        // One of those that are in doubt, or cannot be read, may well be in force.
+        let untold = !situation.doubts().is_empty() || situation.hidden().next().is_some();
+        let gaps = match untold {
+            true => Vec::new(),
+            false => gaps(&spans, now),
+        };
+        let clocks = situation.doubted_clock().into_iter();
+        let mut warnings: Vec<Warning> = clocks.map(Warning::Clock).collect();
+        warnings.extend(time_warnings(situation, untold));
+        warnings.extend(gaps.iter().map(|gap| Warning::Gap {
+            from: gap.from,
+            until: gap.until,
+            next: gap.next.clone(),
+        }));
         warnings.extend(misspelt(situation));
         warnings.extend(disorder(situation));
         warnings.extend(endorsed_in_vain(situation));
@@ -214,6 +248,7 @@ impl Timeline {
         let notes = unendorsed(situation).into_iter().chain(odd).collect();
         Self {
             spans,
+            gaps,
             warnings,
             notes,
         }
@@ -229,44 +264,36 @@ fn nobody_signs(replicas: &[Replica]) -> bool {
     answers.peek().is_some() && answers.all(|replica| replica.signs_nothing().is_some())
 }
 
-fn time_warnings(
-    spans: &[TimelineKey],
-    trusted: &[ValidityWindow],
-    now: DateTime<Utc>,
-) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    match covered_until(trusted, now) {
-        // They may go on from memory, which is warned of by itself.
-        None if spans
-            .iter()
-            .any(|span| span.phase == Phase::Unlabelled && span.signs) => {}
-        None => warnings.push(Warning::NothingInForce),
-        Some(until) => {
-            let left = until - now;
-            let passed = |days: &&i64| left <= TimeDelta::days(**days);
-            let later = trusted.iter().any(|window| window.from() > until);
-            if let Some(within_days) = WARN_DAYS.iter().find(passed).copied()
-                && !later
-            {
-                warnings.push(Warning::Ends {
-                    until,
-                    left,
-                    within_days,
-                });
-            }
-        }
-    }
-    let gaps = gaps(spans, now).into_iter();
-    warnings.extend(gaps.map(|(from, span)| Warning::Gap {
-        from,
-        until: span.key.window.from(),
-        next: span.key.key_id.clone(),
-    }));
-    warnings
+fn time_warnings(situation: &Situation, untold: bool) -> Option<Warning> {
+    let (trusted, now) = (situation.trusted_windows(), situation.now);
+    let Some(until) = covered_until(&trusted, now) else {
+        return match situation.signing() {
+            // That it goes on from memory, or by another clock than this one, is warned of by itself.
+            Some(_) => not_held(situation),
+            None => (!untold).then_some(Warning::NothingInForce),
+        };
+    };
+    let left = until - now;
+    let passed = |days: &&i64| left <= TimeDelta::days(**days);
+    let within_days = WARN_DAYS.iter().find(passed).copied()?;
+    let later = trusted.iter().any(|window| window.from() > until);
+    (!later).then_some(Warning::Ends {
+        until,
+        left,
+        within_days,
+    })
+}
+
+fn not_held(situation: &Situation) -> Option<Warning> {
+    let (replica, key) = situation.signing()?;
+    situation.signs().is_none().then(|| Warning::NotHeld {
+        url: replica.url.clone(),
+        key_id: key.key_id.clone(),
+    })
 }
 
 /// When no key can sign, and the key that ends it. What is staged counts: its gap is to be seen before it is promoted.
-pub fn gaps(spans: &[TimelineKey], now: DateTime<Utc>) -> Vec<(DateTime<Utc>, &TimelineKey)> {
+fn gaps(spans: &[TimelineKey], now: DateTime<Utc>) -> Vec<Gap> {
     let planned = |span: &&TimelineKey| {
         let dropped = [Phase::Past, Phase::Revoked, Phase::GivenUp, Phase::Refused];
         !dropped.contains(&span.phase) && (span.phase != Phase::Unlabelled || span.signs)
@@ -278,7 +305,11 @@ pub fn gaps(spans: &[TimelineKey], now: DateTime<Utc>) -> Vec<(DateTime<Utc>, &T
         if let Some(from) = covered.or((window.from() > now).then_some(now))
             && window.from() > from
         {
-            gaps.push((from, span));
+            gaps.push(Gap {
+                from,
+                until: window.from(),
+                next: span.key.key_id.clone(),
+            });
         }
         covered = covered.max(Some(window.until()));
     }
@@ -381,6 +412,12 @@ fn replica_warnings(replica: &Replica, situation: &Situation) -> Vec<Warning> {
     if let Some(reason) = replica.signs_nothing() {
         warnings.push(warn(replica, format!("signs nothing: {reason}")));
     }
+    // Where this one is in doubt, that was said.
+    if let Some(differ) = situation.service_clock(replica)
+        && situation.doubted_clock().is_empty()
+    {
+        warnings.push(warn(replica, format!("its clock is wrong: {differ}")));
+    }
     let versions = situation.snapshot.versions.iter();
     let trusted = versions.filter(|version| version.is_trusted());
     // What they refuse is warned of by itself.
@@ -400,13 +437,14 @@ fn warn(replica: &Replica, problem: String) -> Warning {
     }
 }
 
-/// A length of time for a person: days, and hours for the last two.
+/// A length of time for a person: days, and hours for the last two, minutes for the last one of these.
 pub fn days(length: TimeDelta) -> String {
-    match length.num_days() {
-        days @ 2.. => format!("{days} days"),
-        _ => match length.num_hours() {
-            1 => "1 hour".into(),
-            hours => format!("{hours} hours"),
-        },
+    if length.num_days() >= 2 {
+        return format!("{} days", length.num_days());
+    }
+    match (length.num_hours(), length.num_minutes()) {
+        (1, _) => "1 hour".into(),
+        (0, minutes) => counted(minutes, "minute", "minutes"),
+        (hours, _) => format!("{hours} hours"),
     }
 }

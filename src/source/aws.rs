@@ -8,6 +8,7 @@ use std::fmt;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::config::{Builder as Config, SharedHttpClient};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
@@ -52,6 +53,8 @@ pub(crate) struct ErrorAnswer<'a> {
     pub(crate) message: Option<&'a str>,
     /// The status of HTTP.
     pub(crate) status: Option<u16>,
+    /// Whether it is a page, which Secrets Manager never answers.
+    pub(crate) is_page: bool,
 }
 
 /// What an answer means.
@@ -77,6 +80,8 @@ pub(crate) enum Meaning {
     Managed,
     /// A quota is reached.
     Limit,
+    /// Something else than Secrets Manager has answered.
+    Foreign,
     /// It passes by itself.
     Passing,
     /// There is no such thing.
@@ -127,6 +132,7 @@ impl ErrorAnswer<'_> {
                 () if says(&["kms", "ciphertext"]) => Meaning::KeyOfKms,
                 () => Meaning::Denied,
             },
+            "" if self.is_page => Meaning::Foreign,
             _ if self.status.is_some_and(|status| status >= 500) => Meaning::Passing,
             _ if self.status == Some(403) => Meaning::Denied,
             _ => Meaning::Other,
@@ -176,6 +182,13 @@ impl ErrorAnswer<'_> {
             Meaning::Limit => {
                 "a quota of Secrets Manager is reached (versions without labels go by themselves after a day): wait, or have AWS raise it".into()
             }
+            Meaning::Foreign => format!(
+                "something else answers in place of Secrets Manager: expected {}, and no proxy (HTTPS_PROXY) that answers by itself",
+                match endpoint() {
+                    Some((variable, url)) => format!("another {variable} than {url}, or none"),
+                    None => "its own endpoint to be reached from here".into(),
+                }
+            ),
             Meaning::Passing => "this passes by itself".into(),
             Meaning::NotFound => format!(
                 "expected the name of a secret of this account and region (`aws secretsmanager describe-secret --secret-id {secret}`)"
@@ -191,6 +204,9 @@ impl fmt::Display for ErrorAnswer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.code, self.status) {
             (Some(code), _) => f.write_str(code)?,
+            (None, Some(status)) if self.is_page => {
+                write!(f, "an HTML page in place of an answer (HTTP {status})")?;
+            }
             (None, Some(403)) => f.write_str("access denied (HTTP 403)")?,
             (None, Some(status)) => write!(f, "an answer that is not understood (HTTP {status})")?,
             (None, None) => f.write_str("an answer that is not understood")?,
@@ -219,6 +235,7 @@ impl<'a> Failed<'a> {
                 code: error.code().filter(|code| !code.is_empty()),
                 message: error.message().filter(|message| !message.is_empty()),
                 status: error.raw_response().map(|raw| raw.status().as_u16()),
+                is_page: error.raw_response().is_some_and(is_page),
             }),
         }
     }
@@ -231,6 +248,30 @@ impl<'a> Failed<'a> {
             Self::Refused(answer) => answer.meaning() == Meaning::Passing,
         }
     }
+}
+
+fn is_page(response: &HttpResponse) -> bool {
+    let kind = response.headers().get("content-type").unwrap_or_default();
+    let body = response
+        .body()
+        .bytes()
+        .unwrap_or_default()
+        .trim_ascii_start();
+    let begins = |text: &str| {
+        let begin = body.get(..text.len()).unwrap_or_default();
+        begin.eq_ignore_ascii_case(text.as_bytes())
+    };
+    kind.contains("html") || begins("<!doctype html") || begins("<html")
+}
+
+/// The address that was set in place of Secrets Manager's own, and the variable that says so.
+fn endpoint() -> Option<(&'static str, String)> {
+    let variables = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+    let mut set = variables.into_iter().filter_map(|variable| {
+        let url = std::env::var(variable).ok().filter(|url| !url.is_empty())?;
+        Some((variable, url))
+    });
+    set.next()
 }
 
 /// Where a secret was looked for, for a person: "NAME (eu-central-1)", with the version that was asked for.

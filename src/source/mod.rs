@@ -3,6 +3,8 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+#[cfg(feature = "aws")]
+pub(crate) mod date;
 mod file;
 #[cfg(feature = "aws")]
 mod secrets_manager;
@@ -22,11 +24,14 @@ pub(crate) use secrets_manager::{parse_secret, secret_text};
 /// The secret's name where no environment is named.
 pub const DEFAULT_SECRET: &str = "amply/checkpoint-signing-key";
 
+/// How a fault begins that no other content of the source would mend.
+pub(crate) const CANNOT_BE_READ: &str = "the key source cannot be read";
+
 /// Why a source cannot be read. No variant holds key material.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
     /// It cannot be reached or read now.
-    #[error("the key source cannot be read: {0}")]
+    #[error("{CANNOT_BE_READ}: {0}")]
     Unavailable(String),
     /// What it holds is refused, as a whole or a version of it.
     #[error("the key source is refused: {0}")]

@@ -3,33 +3,30 @@
 //! One load asks for two versions by their staging labels, AWSCURRENT and AWSPREVIOUS; AWSPENDING is never
 //! asked for. (A get without a label would follow AWSCURRENT as well, but says so less clearly.)
 
-use std::ops::RangeInclusive;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::interceptors::{
-    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
-};
+use aws_sdk_secretsmanager::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_secretsmanager::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::builders::GetSecretValueFluentBuilder;
 use aws_sdk_secretsmanager::operation::get_secret_value::{
     GetSecretValueError, GetSecretValueOutput,
 };
-use aws_sdk_secretsmanager::primitives::{DateTime as HttpDate, DateTimeFormat};
-use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures_util::FutureExt as _;
 use zeroize::Zeroizing;
 
 use super::aws::{self, Failed};
+use super::date::DateReader;
 use super::{KeySource, SourceError};
-use crate::timekeeping::{SecondClock, uptime};
+use crate::timekeeping::SecondClock;
 use checkpoint::fault::FieldFault;
 use checkpoint::key::StagingLabel;
 use checkpoint::signing::{KeySecret, SecretError, VersionSecret};
@@ -48,13 +45,6 @@ const ATTEMPTS: u32 = 2;
 
 /// How long a load may take in all: whoever calls RefreshKeys waits for it.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Years that its clock can show: there was no Secrets Manager before the first, and after the last, a mistake in the answer is
-/// likelier than one of the machine's clock.
-const DATES: RangeInclusive<i32> = 2018..=2199;
-
-/// How much of an unreadable `Date` is repeated.
-const DATE_SHOWN: usize = 40;
 
 /// A secret in AWS Secrets Manager.
 pub struct SecretsManagerSource {
@@ -85,10 +75,7 @@ impl SecretsManagerSource {
         let (calls, second_clock) = (Arc::new(AtomicU64::new(0)), SecondClock::default());
         let config = aws::config(shared, timeouts, ATTEMPTS)
             .interceptor(CallCounter(Arc::clone(&calls)))
-            .interceptor(DateReader {
-                clock: second_clock.clone(),
-                asked: Mutex::default(),
-            })
+            .interceptor(DateReader::new(&second_clock))
             .build();
         Self {
             name: format!("secretsmanager:{secret_id}"),
@@ -314,66 +301,5 @@ impl Intercept for CallCounter {
     ) -> Result<(), BoxError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(())
-    }
-}
-
-/// Reads the clock of Secrets Manager from each of its answers (RFC 9110, section 6.6.1).
-#[derive(Debug)]
-struct DateReader {
-    clock: SecondClock,
-    /// When the question was sent that is being answered: they are asked one after the other.
-    asked: Mutex<Duration>,
-}
-
-impl Intercept for DateReader {
-    fn name(&self) -> &'static str {
-        "DateReader"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = uptime();
-        Ok(())
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        match read_date(context.response().headers().get("date")) {
-            Ok(date) => self.clock.note(date, asked),
-            Err(fault) => self.clock.note_fault(fault),
-        }
-        Ok(())
-    }
-}
-
-/// What the `Date` of an answer says, or why that is no time of Secrets Manager's clock.
-fn read_date(found: Option<&str>) -> Result<DateTime<Utc>, String> {
-    const EXPECTED: &str = "expected a date of HTTP, such as \"Tue, 24 Nov 2026 03:08:25 GMT\"";
-    let problem = |found: &str| format!("the Date of Secrets Manager's answer {found}; {EXPECTED}");
-    let Some(text) = found else {
-        return Err(problem("is missing"));
-    };
-    let shown: String = text.chars().take(DATE_SHOWN).collect();
-    let date = HttpDate::from_str(text.trim(), DateTimeFormat::HttpDate).ok();
-    let date = date.and_then(|date| DateTime::from_timestamp(date.secs(), 0));
-    let Some(date) = date else {
-        return Err(problem(&format!("is {shown:?}")));
-    };
-    match DATES.contains(&date.year()) {
-        true => Ok(date),
-        false => {
-            let (first, last) = (DATES.start(), DATES.end());
-            let found = format!("is {shown:?}, not of a year from {first} to {last}");
-            Err(problem(&found))
-        }
     }
 }

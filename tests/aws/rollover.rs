@@ -226,6 +226,7 @@ async fn a_staged_key_that_is_not_right_is_not_promoted() {
         ("gap", key(NEW, 40, 400), "no gap"),
         ("past", key(NEW, -700, -400), "has passed"),
         ("early", key(NEW, -340, 25), "would go on signing"),
+        ("short", key(NEW, -1, 20), "ends before"),
         (
             "name",
             key(OLD, 30, 395),
@@ -338,12 +339,9 @@ async fn a_secret_that_cannot_be_read_is_told_plainly() {
     let checked = [&nobody[..], &["--check"]].concat();
     operator.refused(&step("status", &secret, &checked)).await;
     operator.must(&step("stage", &secret, &[])).await;
-    let hurried = [&nobody[..], &["--wait", "0"]].concat();
-    let shown = operator.refused(&step("promote", &secret, &hurried)).await;
-    assert!(
-        shown.contains("not every service lists it") && shown.contains("again"),
-        "{shown}"
-    );
+    let shown = operator.refused(&step("promote", &secret, &nobody)).await;
+    let told = "must not be promoted: services: http://127.0.0.1:1: does not answer";
+    assert!(shown.contains(told), "{shown}");
 }
 
 #[tokio::test]

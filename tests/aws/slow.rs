@@ -11,10 +11,12 @@
 
 mod astray;
 mod clock;
+mod clocks;
 mod interrupted;
 mod lambda;
 mod leaks;
 mod live;
+mod readiness;
 mod rollover;
 mod rotation;
 mod status;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::aws::{AwsService, Operator, boto3, create};
 use crate::leaks::leaks_when_the_next_is_promoted;
+use crate::proxy::Mode;
 use crate::rollover::{NEW, OLD, key, labels, secret, service, step};
 
 /// The line that says what comes next.
@@ -221,9 +222,21 @@ async fn after_a_leak_each_next_command_goes_on() {
 #[tokio::test]
 async fn a_promotion_that_waits_says_for_whom_and_until_when() {
     let (secret, operator) = (secret("waits"), Operator::new().await);
-    operator.must(&step("stage", &secret, &[])).await;
-    let nobody = ["--server", "http://127.0.0.1:1", "--wait", "3"];
-    let shown = operator.refused(&step("promote", &secret, &nobody)).await;
+    let service = service(&secret).await;
+    let url = service.url.as_str();
+    operator
+        .must(&step("stage", &secret, &["--server", url]))
+        .await;
+    let waits = ["--server", url, "--wait", "3"];
+    let promote = step("promote", &secret, &waits);
+    // What the service says is well until the label moves.
+    operator.proxy.set(Mode::Hold("UpdateSecretVersionStage"));
+    let moves = async {
+        operator.proxy.reached().await;
+        service.proxy.set(Mode::Error(500, "InternalServiceError"));
+        operator.proxy.release();
+    };
+    let (shown, ()) = tokio::join!(operator.refused(&promote), moves);
     let begin = format!("checkpoint-signer: note: {NEW} is AWSCURRENT; until 20");
     let notes: Vec<&str> = shown
         .lines()
@@ -231,7 +244,10 @@ async fn a_promotion_that_waits_says_for_whom_and_until_when() {
         .collect();
     assert_eq!(notes.len(), 1, "{shown}");
     assert!(
-        notes[0].contains("http://127.0.0.1:1: does not answer"),
+        notes[0].contains(&format!("{url}: does not list {NEW}")),
         "{shown}"
     );
+    // Another promotion would wait for what that does not mend.
+    assert!(shown.contains("\nfirst: have "), "{shown}");
+    assert_eq!(arguments(&shown)[..2], ["keys", "list"], "{shown}");
 }

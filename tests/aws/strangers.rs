@@ -48,7 +48,7 @@ async fn a_service_of_another_record_is_not_gone_by() {
     let shown = operator
         .must(&step("abort", &secret, &["--server", &other.url]))
         .await;
-    assert!(next(&shown).contains("have one answer of"), "{shown}");
+    assert!(shown.contains("\nfirst: have one answer of"), "{shown}");
     assert_ne!(labels(&secret), before);
 }
 
@@ -111,9 +111,10 @@ async fn a_version_that_this_role_cannot_read_is_told_and_nothing_is_judged() {
     );
     assert!(!shown.contains("NO KEY IS IN FORCE"), "{shown}");
     assert!(
-        next(&shown).contains("have this role read version"),
+        shown.contains("\nfirst: have this role read version"),
         "{shown}"
     );
+    assert_eq!(next(&shown), "rollover status");
     for name in ["stage", "test", "promote", "retire", "repair"] {
         let shown = operator.refused(&step(name, &secret, &server)).await;
         assert!(

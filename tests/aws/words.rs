@@ -3,6 +3,7 @@
 use crate::aws::{AwsService, Operator, create, rotate};
 use crate::proxy::Mode;
 use crate::rollover::{NEW, OLD, key, labels, secret, step};
+use crate::status::arguments;
 
 /// A code, AWS's words, and what is to be done.
 type Refusal = (u16, &'static str, &'static str, &'static str);
@@ -125,9 +126,29 @@ async fn each_refusal_is_told_in_aws_own_words_with_what_to_do() {
             let passes = advice.starts_with("run the same");
             assert_eq!(again, passes, "{action} {code}: {text}");
             assert!(!text.contains("somebody else"), "{action} {code}: {text}");
+            // Once that is done, it is what was typed.
+            assert_eq!(arguments(text)[..2], ["rollover", command], "{text}");
             assert_eq!(labels(&secret), before, "{action} {code}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_page_in_place_of_an_answer_is_told_as_one_with_where_it_came_from() {
+    let (secret, operator) = (secret("words-page"), Operator::new().await);
+    operator.proxy.set(Mode::Page);
+    let ended = operator.run(&step("status", &secret, &[])).await;
+    let text = &ended.text;
+    assert_eq!(ended.code, 2, "{text}");
+    for part in [
+        "an HTML page in place of an answer (HTTP 200)",
+        "something else answers in place of Secrets Manager",
+        &format!("another AWS_ENDPOINT_URL than {}", operator.proxy.url),
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    operator.proxy.set(Mode::Open);
+    operator.must(&arguments(text)).await;
 }
 
 #[tokio::test]

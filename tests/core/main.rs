@@ -18,6 +18,7 @@ mod keyring_file;
 mod kinds;
 mod log_export;
 mod pins;
+mod precedence;
 mod proofs;
 mod properties;
 mod public_url;

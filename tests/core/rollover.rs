@@ -11,7 +11,7 @@ use checkpoint_signer::rollover::{
 use chrono::{DateTime, Datelike as _, Months, TimeDelta, Utc};
 use proptest::prelude::*;
 
-fn at(text: &str) -> DateTime<Utc> {
+pub fn at(text: &str) -> DateTime<Utc> {
     parse_instant(text).unwrap()
 }
 
@@ -39,7 +39,7 @@ fn version(key_id: &str, window: ValidityWindow) -> KeyVersion {
     }
 }
 
-fn stored(key_id: &str, from: &str, until: &str, stages: &[StagingLabel]) -> StoredVersion {
+pub fn stored(key_id: &str, from: &str, until: &str, stages: &[StagingLabel]) -> StoredVersion {
     StoredVersion {
         id: format!("version-of-{key_id}"),
         stages: stages.to_vec(),
@@ -59,11 +59,11 @@ fn snapshot(versions: Vec<StoredVersion>) -> Snapshot {
     }
 }
 
-fn current(key_id: &str, from: &str, until: &str) -> Snapshot {
+pub fn current(key_id: &str, from: &str, until: &str) -> Snapshot {
     snapshot(vec![stored(key_id, from, until, &[StagingLabel::Current])])
 }
 
-fn replica(key_id: &str, state: KeyState) -> Replica {
+pub fn replica(key_id: &str, state: KeyState) -> Replica {
     let key = ListedKey {
         key_id: key_id.into(),
         thumbprint: public_key(key_id).thumbprint(),
@@ -83,15 +83,17 @@ fn replica(key_id: &str, state: KeyState) -> Replica {
             faults: vec![],
             signing_refused: None,
             of_record: false,
+            ahead: None,
         }),
     }
 }
 
-fn situation(snapshot: &Snapshot, replicas: &[Replica], now: DateTime<Utc>) -> Situation {
+pub fn situation(snapshot: &Snapshot, replicas: &[Replica], now: DateTime<Utc>) -> Situation {
     Situation {
         snapshot: snapshot.clone(),
         replicas: replicas.to_vec(),
         now,
+        secrets_manager: None,
         without_asking: false,
     }
 }
@@ -384,7 +386,7 @@ fn what_an_operator_should_know_is_warned_about() {
 #[test]
 fn lengths_of_time_are_for_a_person() {
     for (hours, text) in [
-        (0, "0 hours"),
+        (0, "0 minutes"),
         (1, "1 hour"),
         (47, "47 hours"),
         (48, "2 days"),
@@ -392,6 +394,8 @@ fn lengths_of_time_are_for_a_person() {
     ] {
         assert_eq!(days(TimeDelta::hours(hours)), text);
     }
+    assert_eq!(days(TimeDelta::minutes(59)), "59 minutes");
+    assert_eq!(days(TimeDelta::seconds(61)), "1 minute");
 }
 
 proptest! {

@@ -171,6 +171,7 @@ fn an_instant_that_is_none_or_is_to_come_and_a_key_that_is_unknown_are_told_by_t
             1,
             "--distrust-from: lies in the future; expected now or earlier",
         ),
+        ("2999-01-01", 1, "; this machine's clock shows 20"),
         (
             "2016-12-31T23:59:60Z",
             2,
@@ -194,5 +195,11 @@ fn an_instant_that_is_none_or_is_to_come_and_a_key_that_is_unknown_are_told_by_t
     let (code, _, error) =
         dev.run(&[&["keys", "revoke", "none", "--dry-run"], &LEAKED[..]].concat());
     assert!(code == 1 && error.contains("KEY_NOT_FOUND"), "{error}");
+    // Its keys are in a file: no rollover of a secret.
+    let (_, names) = error.split_once("; on record: ").unwrap();
+    assert!(names.lines().next().unwrap().contains(&key_id), "{error}");
+    let (_, next) = error.split_once("\nnext: ").unwrap();
+    assert!(next.contains(" keys list --server http://"), "{next}");
+    assert_eq!(dev.type_in(next.trim()).0, 0, "{next}");
     assert_eq!(dev.signs(), Some(key_id));
 }

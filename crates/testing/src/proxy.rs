@@ -31,6 +31,8 @@ pub enum Mode {
     /// This is what AWS says to requests for this action, of this label or version, or to all (""): a status, a code and a message. The others
     /// go through.
     Says(&'static str, u16, &'static str, &'static str),
+    /// A page of HTML in place of each answer, as a proxy in between gives it.
+    Page,
     /// No answer at all.
     Silent,
     /// So many requests go through; the last of these is carried out, but never answered.
@@ -154,6 +156,10 @@ async fn answer(inner: Inner, request: Request) -> Response {
             if to.is_empty() || to == action || stage == to || version == to =>
         {
             refusal(status, code, message)
+        }
+        Mode::Page => {
+            let page = "<!DOCTYPE html><title>Sign in</title>";
+            ([("content-type", "text/html")], page).into_response()
         }
         Mode::Silent => std::future::pending().await,
         Mode::CutAfter(left) => {

@@ -6,13 +6,15 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 
 use super::{fetch, instant, key_json, key_text, state};
 use crate::cli::again;
 use crate::cli::{
-    Failure, Format, FormatArg, ServerArg, print_json, print_line, print_lines, refused,
+    Failure, Format, FormatArg, PROGRAM, ServerArg, print_json, print_line, print_lines, refused,
 };
 use crate::clock::Clock;
+use crate::source::DEFAULT_SECRET;
 use crate::wire;
 use crate::wire::proto::key_service_client::KeyServiceClient;
 use crate::wire::proto::record_service_client::RecordServiceClient;
@@ -78,8 +80,12 @@ impl Revoke {
     pub(super) async fn run(self) -> Result<(), Failure> {
         if let Some(from) = self.distrust_from {
             // With the flag's name in place of the field's.
-            Revocation::new(from, String::new(), Clock::system().now()).map_err(|fault| {
-                Failure::Negative(format!("--distrust-from: {}", fault.problem))
+            let now = Clock::system().now();
+            Revocation::new(from, String::new(), now).map_err(|fault| {
+                let (problem, now) = (fault.problem, instant_text(now));
+                Failure::Negative(format!(
+                    "--distrust-from: {problem}; this machine's clock shows {now}"
+                ))
             })?;
         }
         let channel = self.server.connect().await?;
@@ -101,11 +107,10 @@ impl Revoke {
         let answer = KeyServiceClient::new(channel.clone())
             .get_key(request)
             .await;
-        let key = answer
-            .map_err(refused)?
-            .into_inner()
-            .key
-            .unwrap_or_default();
+        let key = match answer {
+            Ok(answer) => answer.into_inner().key.unwrap_or_default(),
+            Err(status) => return Err(self.refused(status).await),
+        };
         let from = self.distrust_from;
         let from = from.unwrap_or_else(|| Clock::system().now().trunc_subsecs(0));
         let counted = count(channel, &self.key_id, from).await;
@@ -225,28 +230,110 @@ impl Revoke {
             reason: self.reason.clone(),
             distrust_after: self.distrust_from.map(wire::timestamp),
         };
-        let answer = KeyServiceClient::new(channel)
-            .revoke_key(request)
-            .await
-            .map_err(refused)?;
-        let key = answer.into_inner().key.unwrap_or_default();
+        let answer = KeyServiceClient::new(channel).revoke_key(request).await;
+        let key = match answer {
+            Ok(answer) => answer.into_inner().key.unwrap_or_default(),
+            Err(status) => return Err(self.refused(status).await),
+        };
+        let next = self.after().await;
         let stands = key.revocation.as_ref();
         let from = stands.and_then(|stands| stands.distrust_after.as_ref());
         let asked = self.distrust_from.map(|instant| instant.timestamp());
         let stood = stands.is_some_and(|stands| stands.reason != self.reason)
             || asked.is_some_and(|asked| from.map(|from| from.seconds) != Some(asked));
         match self.format.format {
-            Format::Json => print_json(&key_json(&key)),
+            Format::Json => {
+                let mut told = key_json(&key);
+                if let Some(told) = told.as_object_mut() {
+                    told.insert("next".into(), next.into());
+                }
+                print_json(&told)
+            }
             Format::Text => {
                 print_lines(key_text(&key))?;
-                match stood {
-                    true => print_line(
+                if stood {
+                    print_line(
                         "NOTE nothing was changed: it was revoked before, from that instant on, for that reason",
-                    ),
-                    false => Ok(()),
+                    )?;
                 }
+                print_line(&format!("next: {next}"))
             }
         }
+    }
+
+    /// What signs from now on, and what is to be done about it.
+    async fn after(&self) -> String {
+        let list = fetch(&self.server).await.unwrap_or_default();
+        let source = list.source_status.unwrap_or_default().source;
+        self.rollover("status", &source)
+            .unwrap_or_else(|| self.with_server("keys list"))
+    }
+
+    /// Why it was not done, and what to type then.
+    async fn refused(&self, status: Status) -> Failure {
+        let is_unknown = status.code() == Code::NotFound;
+        match refused(status) {
+            Failure::Negative(problem) if is_unknown => self.unknown(problem).await,
+            // Repeating it changes nothing more.
+            Failure::Impossible(problem) => PROGRAM.not_done(&problem, &again::command(&[], &[])),
+            failure => failure,
+        }
+    }
+
+    /// What no service ever trusted: which keys there are, and how one that is only staged is given up.
+    async fn unknown(&self, problem: String) -> Failure {
+        let Ok(list) = fetch(&self.server).await else {
+            return Failure::Negative(problem);
+        };
+        let names: Vec<&str> = list.keys.iter().map(|key| key.key_id.as_str()).collect();
+        let names = match names.is_empty() {
+            true => "none".into(),
+            false => names.join(", "),
+        };
+        let source = list.source_status.unwrap_or_default().source;
+        let abort = self.rollover(&format!("abort {}", self.key_id), &source);
+        let problem = format!("{problem}; on record: {names}");
+        match abort {
+            Some(abort) => PROGRAM.refused(
+                &format!("{problem}. If it is staged (AWSPENDING), no service trusts it: it is given up, and never signs"),
+                None,
+                &abort,
+            ),
+            None => PROGRAM.refused(&problem, None, &self.with_server("keys list")),
+        }
+    }
+
+    /// A step of the rollover of the secret that the service reads; none where it has its keys from elsewhere.
+    fn rollover(&self, words: &str, source: &str) -> Option<String> {
+        let secret = source.strip_prefix("secretsmanager:")?;
+        let mut command = format!("{} rollover {words}", again::program());
+        let set = |name: &str| std::env::var(name).unwrap_or_default();
+        let said = match (
+            set("CHECKPOINT_SIGNER_SECRET"),
+            set("CHECKPOINT_SIGNER_ENVIRONMENT"),
+        ) {
+            (said, environment) if said.is_empty() && environment.is_empty() => {
+                DEFAULT_SECRET.into()
+            }
+            (said, environment) if said.is_empty() => {
+                format!("amply/{environment}/checkpoint-signing-key")
+            }
+            (said, _) => said,
+        };
+        if said != secret {
+            command.push_str(&format!(" --secret {}", again::word(secret)));
+        }
+        for word in self.server.as_servers() {
+            command.push_str(&format!(" {word}"));
+        }
+        Some(command)
+    }
+
+    fn with_server(&self, words: &str) -> String {
+        let server = self.server.as_server().join(" ");
+        format!("{} {words} {server}", again::program())
+            .trim_end()
+            .to_owned()
     }
 }
 

@@ -7,32 +7,82 @@ use super::SecretArgs;
 use crate::cli::again;
 use crate::rollover::Next;
 
+/// Where a service listens that was told no other address.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:50051";
+
+/// A flag, the variable that would say the same, and its value.
+type Flag = (&'static str, &'static str, String);
+
 impl SecretArgs {
-    /// The line for a person.
-    pub(super) fn whole(&self, next: &Next) -> String {
+    /// What has to be done before it by other means, if anything has.
+    pub(super) fn first(&self, next: &Next) -> Option<String> {
         match next {
-            Next::Command(words) => self.command(words),
-            Next::Later(_, then) => next.to_string().replace(then.as_str(), &self.command(then)),
-            Next::Nothing(_) | Next::See(_) => next.to_string(),
-            Next::ForReal => format!("{}{}", profile(), again::command(&["--dry-run"], &[])),
             // An address that nobody has told may be anybody's.
-            Next::Ask => {
-                "the same again with --server URL, of each service, or with --record".into()
-            }
+            Next::Ask => Some(format!(
+                "name each service by --server, here and in CHECKPOINT_SIGNER_SERVERS ({DEFAULT_SERVER} is where one listens that was told \
+                 no other address), or the record by --record"
+            )),
+            next => next.split().0.map(str::to_owned),
         }
     }
 
-    fn command(&self, words: &str) -> String {
+    /// The line for a person: one command, or that there is nothing to do.
+    pub(super) fn whole(&self, next: &Next) -> String {
+        match next.split().1 {
+            Next::Command(words) => self.command(words, self.servers.given()),
+            Next::Later(_, then) => {
+                let whole = self.command(then, self.servers.given());
+                next.to_string().replace(then.as_str(), &whole)
+            }
+            Next::ForReal => self.again(&["--dry-run"], &[]),
+            Next::Ask => self.again(&[], &[("--server", DEFAULT_SERVER)]),
+            Next::Health(url) => {
+                let health = "health --service amply.checkpoint.v1.SigningService";
+                self.of_service(health, url)
+            }
+            Next::KeysOf(url) => self.of_service("keys list", url),
+            Next::StatusOf(urls) => {
+                let with = self.with_servers(&urls.join(","));
+                self.command("rollover status", with)
+            }
+            next @ (Next::Nothing(_) | Next::See { .. }) => next.to_string(),
+        }
+    }
+
+    /// The command that was typed, without some flags and with others.
+    pub(super) fn again(&self, without: &[&str], with: &[(&str, &str)]) -> String {
+        format!("{}{}", profile(), again::command(without, with))
+    }
+
+    fn command(&self, words: &str, servers: Vec<Flag>) -> String {
         let mut command = format!("{}{} {words}", profile(), again::program());
-        for word in self.given() {
+        for word in self.given(servers) {
             command.push(' ');
             command.push_str(&word);
         }
         command
     }
 
+    /// A command that asks one service.
+    fn of_service(&self, words: &str, url: &str) -> String {
+        let mut given = vec!["--server".to_owned(), again::word(url)];
+        for (flag, variable, value) in self.servers.given() {
+            if flag != "--server" {
+                push(&mut given, flag, variable, &value);
+            }
+        }
+        format!("{} {words} {}", again::program(), given.join(" "))
+    }
+
+    fn with_servers(&self, urls: &str) -> Vec<Flag> {
+        let mut flags = self.servers.given();
+        flags.retain(|(flag, ..)| *flag != "--server");
+        flags.insert(0, ("--server", "CHECKPOINT_SIGNER_SERVERS", urls.into()));
+        flags
+    }
+
     /// The flags of where everything is that no variable says.
-    fn given(&self) -> Vec<String> {
+    fn given(&self, servers: Vec<Flag>) -> Vec<String> {
         let mut words = Vec::new();
         if let Some(secret) = &self.secret {
             push(&mut words, "--secret", "CHECKPOINT_SIGNER_SECRET", secret);
@@ -46,7 +96,7 @@ impl SecretArgs {
                 &name,
             );
         }
-        for (flag, variable, value) in self.servers.given() {
+        for (flag, variable, value) in servers {
             push(&mut words, flag, variable, &value);
         }
         if let Some(record) = &self.record {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::rollover::{Overview, Phase, Replica, Situation, TimelineKey, days, gaps};
+use crate::rollover::{Overview, Phase, Replica, Situation, TimelineKey, days};
 use checkpoint::key::{StagingLabel, instant_text};
 use checkpoint::keyring::KeyState;
 use checkpoint::visible::visible;
@@ -15,7 +15,7 @@ const LEGEND: &str = "\
 = past   # active   + opens later   - staged   x revoked, refused or given up
 ! no key can sign";
 
-pub(super) fn text(status: &Overview, next: &str) -> String {
+pub(super) fn text(status: &Overview, first: Option<&str>, next: &str) -> String {
     let Overview {
         situation,
         timeline,
@@ -28,10 +28,10 @@ pub(super) fn text(status: &Overview, next: &str) -> String {
     for span in spans {
         text.push_str(&entry(span, &scale, situation));
     }
-    for (from, span) in gaps(spans, now) {
-        let until = span.key.window.from();
-        let bar = scale.bar(from, until, '!');
-        text.push_str(&format!("  {bar}  gap of {}\n", days(until - from)));
+    for gap in &timeline.gaps {
+        let bar = scale.bar(gap.from, gap.until, '!');
+        let length = days(gap.until - gap.from);
+        text.push_str(&format!("  {bar}  gap of {length}\n"));
     }
     if !spans.is_empty() {
         let column = usize::try_from(scale.column(now)).unwrap_or_default();
@@ -63,7 +63,8 @@ pub(super) fn text(status: &Overview, next: &str) -> String {
     for note in &timeline.notes {
         text.push_str(&format!("NOTE: {}\n", visible(note)));
     }
-    text.push_str(&format!("\nnext: {}\n", visible(next)));
+    text.push('\n');
+    text.push_str(&super::ending(first, next));
     text
 }
 
@@ -93,7 +94,7 @@ fn entry(span: &TimelineKey, scale: &Scale, situation: &Situation) -> String {
     )
 }
 
-pub(super) fn json(status: &Overview, next: &str) -> Value {
+pub(super) fn json(status: &Overview, first: Option<&str>, next: &str) -> Value {
     let situation = &status.situation;
     let keys = status.timeline.spans.iter().map(|span| {
         let revoked_from = revoked_from(span, situation).map(instant_text);
@@ -124,10 +125,9 @@ pub(super) fn json(status: &Overview, next: &str) -> Value {
             "keys": keys.collect::<Vec<_>>(),
         })
     });
-    let gaps = gaps(&status.timeline.spans, situation.now).into_iter();
-    let gaps = gaps.map(|(from, span)| {
-        json!({ "from": instant_text(from), "until": instant_text(span.key.window.from()) })
-    });
+    let gaps = status.timeline.gaps.iter();
+    let gaps =
+        gaps.map(|gap| json!({ "from": instant_text(gap.from), "until": instant_text(gap.until) }));
     let warnings = status.timeline.warnings.iter();
     json!({
         "secret": situation.snapshot.secret,
@@ -138,6 +138,7 @@ pub(super) fn json(status: &Overview, next: &str) -> Value {
         "not_checked": status.not_checked.iter().collect::<Vec<_>>(),
         "warnings": warnings.map(ToString::to_string).collect::<Vec<_>>(),
         "notes": status.timeline.notes,
+        "first": first,
         "next": next,
     })
 }

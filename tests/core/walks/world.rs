@@ -9,9 +9,10 @@ use checkpoint::key::{
 use checkpoint::keyring::KeyState;
 use checkpoint::signing::KeySecret;
 use checkpoint_signer::rollover::{
-    LabelChange, ListedKey, Replica, ServedKeys, Situation, Snapshot, StoredKey, StoredVersion,
+    Ahead, LabelChange, ListedKey, Replica, ServedKeys, Situation, Snapshot, StoredKey,
+    StoredVersion,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use zeroize::Zeroizing;
 
 use StagingLabel::{Current, Previous};
@@ -26,6 +27,10 @@ static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     };
     (0..16).map(make).collect()
 });
+
+/// As a service tells it.
+const DENIED: &str = "AWSPREVIOUS: secret: the key source cannot be read: amply/checkpoint-signing-key (eu-central-1, AWSPREVIOUS): \
+                      AccessDeniedException: not authorized";
 
 pub fn at(text: &str) -> DateTime<Utc> {
     parse_instant(text).unwrap()
@@ -83,7 +88,12 @@ pub struct World {
     pub revoked: BTreeSet<KeyId>,
     /// What the services trust: from the labels, or, where these cannot be read, from before.
     pub trusted: Vec<KeyVersion>,
-    pub faults: usize,
+    /// What they say is wrong with what they read.
+    pub faults: Vec<String>,
+    /// Whether they are denied what is AWSPREVIOUS.
+    pub denied: bool,
+    /// By how much the operator's clock is wrong.
+    pub ahead: TimeDelta,
     /// What has happened, for who reads of a failure.
     pub story: Vec<String>,
 }
@@ -98,7 +108,9 @@ impl World {
             known: BTreeMap::new(),
             revoked: BTreeSet::new(),
             trusted: Vec::new(),
-            faults: 0,
+            faults: Vec::new(),
+            denied: false,
+            ahead: TimeDelta::zero(),
             story: Vec::new(),
         };
         let window = ValidityWindow::new(at("2025-01-01"), at("2026-01-01")).unwrap();
@@ -152,8 +164,12 @@ impl World {
 
     /// Every service reads the secret.
     pub fn refresh(&mut self) {
-        let (mut fresh, mut faults) = (Vec::new(), 0);
+        let (mut fresh, mut faults) = (Vec::new(), Vec::new());
         for label in [Current, Previous] {
+            if self.denied && label == Previous {
+                faults.push(DENIED.to_owned());
+                continue;
+            }
             let Some(version) = self.labelled(&label) else {
                 continue;
             };
@@ -166,10 +182,10 @@ impl World {
                     self.known.insert(key.key_id.clone(), key.clone());
                     fresh.push(key);
                 }
-                _ => faults += 1,
+                _ => faults.push(format!("{}: is refused", label.as_str())),
             }
         }
-        if faults > 0 {
+        if !faults.is_empty() {
             fresh.append(&mut self.trusted);
         }
         (self.trusted, self.faults) = (fresh, faults);
@@ -189,12 +205,24 @@ impl World {
         self.refresh();
     }
 
+    fn can_sign(&self, key: &KeyVersion) -> bool {
+        key.window.contains(self.now) && !self.revoked.contains(&key.key_id)
+    }
+
     pub fn signs(&self) -> Option<&KeyVersion> {
-        let usable = |key: &&KeyVersion| {
-            key.window.contains(self.now) && !self.revoked.contains(&key.key_id)
-        };
-        let trusted = self.trusted.iter().filter(usable);
+        let trusted = self.trusted.iter().filter(|key| self.can_sign(key));
         trusted.max_by_key(|key| (key.window.from(), key.key_id.clone()))
+    }
+
+    /// Whether one that was started now would sign: with what it can read alone.
+    pub fn would_sign(&self) -> bool {
+        let read = |label: &StagingLabel| !self.denied || *label != Previous;
+        let labels = [Current, Previous].into_iter().filter(read);
+        let mut keys = labels.filter_map(|label| self.labelled(&label)?.content.as_ref());
+        keys.any(|key| {
+            let version = &key.stored.version;
+            self.takes(version) && self.can_sign(version)
+        })
     }
 
     pub fn situation(&self) -> Situation {
@@ -232,12 +260,17 @@ impl World {
                 url: "http://replica".into(),
                 listing: Ok(ServedKeys {
                     keys: keys.collect(),
-                    faults: Vec::new(),
+                    faults: self.faults.clone(),
                     signing_refused: None,
                     of_record: false,
+                    ahead: None,
                 }),
             }],
-            now: self.now,
+            now: self.now + self.ahead,
+            secrets_manager: {
+                let shows = self.now + self.ahead;
+                Some(Ahead::of(self.now, shows, shows))
+            },
             without_asking: false,
         }
     }

@@ -18,11 +18,23 @@ impl Program {
         let _ = writeln!(std::io::stderr(), "{name}: note: {}", visible(note));
     }
 
-    /// Tells why the answer is no, and what to do then, a line each.
-    pub fn refused(self, problem: &str, next: &str) -> Failure {
-        let (name, problem, next) = (self.0, visible(problem), visible(next));
-        let _ = writeln!(std::io::stderr(), "{name}: {problem}\nnext: {next}");
+    /// Tells why the answer is no, and what to do then, a line each; `first` is what has to be done before by other means.
+    pub fn refused(self, problem: &str, first: Option<&str>, next: &str) -> Failure {
+        self.tell_why(problem, first, next);
         Failure::Shown
+    }
+
+    /// Tells why it could not be done or checked, and what to do then, a line each.
+    pub fn not_done(self, problem: &str, next: &str) -> Failure {
+        self.tell_why(problem, None, next);
+        Failure::Faults(Vec::new())
+    }
+
+    fn tell_why(self, problem: &str, first: Option<&str>, next: &str) {
+        let (name, problem, next) = (self.0, visible(problem), visible(next));
+        let first = first.map(|first| format!("first: {}\n", visible(first)));
+        let first = first.unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "{name}: {problem}\n{first}next: {next}");
     }
 
     /// Tells how it went, if it did not go well, and gives the exit code.
