@@ -117,10 +117,12 @@ fn account() -> Cloud {
             json!({ "name": name, "statements": statements }),
         );
     }
-    let mut parameters = cloud.key_parameters("staging");
-    parameters["DeploymentRole"] = json!(format!("arn:aws:iam::{ACCOUNT}:role/deploy"));
-    cloud.make("key", &parameters);
-    let service = cloud.service_parameters("staging");
+    let deployment = json!(format!("arn:aws:iam::{ACCOUNT}:role/deploy"));
+    let mut key = cloud.key_parameters("staging");
+    key["DeploymentRole"] = deployment.clone();
+    cloud.make("key", &key);
+    let mut service = cloud.service_parameters("staging");
+    service["DeploymentRole"] = deployment;
     cloud.make("service", &service);
     cloud
 }
