@@ -21,8 +21,8 @@ use tower::{Layer, Service};
 use super::access::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs};
 use super::transport::{
     AnswerBudget, Belongings, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending, HANDLER_PATIENCE,
-    LargeMessages, MAX_CALLS, MAX_CALLS_PER_PEER, MessageBudget, Place, RequestBody, ResponseBody,
-    STREAMS, WaitingAnswers,
+    LargeMessages, MAX_CALLS, MAX_CALLS_PER_PEER, MessageBudget, Origin, Place, RequestBody,
+    ResponseBody, STREAMS, WaitingAnswers,
 };
 use super::{protocol, status};
 use crate::aside::Turn;
@@ -175,7 +175,11 @@ where
             _stream: stream,
         };
         let shutdown = (rpc.lasts == Lasts::Open).then_some(shutdown);
-        let room = (self.gate.room.clone(), Arc::clone(peer.counted_as()));
+        let origin = Origin {
+            peer: Arc::clone(peer.counted_as()),
+            connection: Arc::clone(peer.connection()),
+        };
+        let room = (self.gate.room.clone(), origin);
         forget_head(&mut request, rpc.path);
         request.extensions_mut().insert(call);
         let load = Arc::clone(&of.load);

@@ -29,12 +29,12 @@ fn asked(checkpoint: Checkpoint) -> Vec<u8> {
 async fn what_waits_for_its_part_keeps_no_other_call_of_its_connection_waiting() {
     let service = TestService::new().await;
     let mut requests = connect(&service).await;
-    // The first has all that its client may have, and does not go on. The others wait for it.
+    // The first ones have all the room that their client may have, and do not go on. Eight wait for it, and the others are refused.
     let announced = [&[0][..], &2_900_000_u32.to_be_bytes()].concat();
     let begun = [&announced[..], &vec![b'x'; MORE_THAN_A_WINDOW]].concat();
     let mut answers = FuturesUnordered::new();
     let mut streams = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..40 {
         let head = good(SIGN).body(()).unwrap();
         let (answer, mut stream) = requests.send_request(head, false).unwrap();
         stream.send_data(Bytes::from(begun.clone()), false).unwrap();
@@ -57,7 +57,15 @@ async fn what_waits_for_its_part_keeps_no_other_call_of_its_connection_waiting()
         };
         let told = tokio::time::timeout(DEADLINE, told).await;
         assert_eq!(told.expect("the small one is answered"), "Ok");
-        let answered = answers.next().now_or_never();
-        assert!(answered.is_none(), "the large ones wait: {answered:?}");
     }
+    let mut refused = 0;
+    while let Some(Some(answer)) = answers.next().now_or_never() {
+        let (code, reason) = status_of(answer.unwrap().headers(), None);
+        assert_eq!(
+            (code.as_str(), reason.as_str()),
+            ("ResourceExhausted", "TOO_MUCH_AT_ONCE")
+        );
+        refused += 1;
+    }
+    assert!(refused <= 40 - 8 - 8, "the others wait: {refused}");
 }

@@ -6,8 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{ARRIVING_KIB, BUDGET_KIB, LARGE_AT_ONCE, READING_PATIENCE, STREAMS, WAITING, WEIGHT};
+use super::{
+    ARRIVING_KIB, BUDGET_KIB, LARGE_AT_ONCE, READING_PATIENCE, STREAMS, WAITING,
+    WAITING_PER_CONNECTION, WEIGHT,
+};
 use crate::budget::{Budget, Part, kib};
+use crate::counts::Counts;
 
 /// What all large messages may take.
 #[derive(Clone)]
@@ -15,6 +19,7 @@ pub(in crate::grpc) struct MessageBudget {
     arriving: Arc<Budget>,
     /// Places of those who wait for room to arrive, by calls.
     waiting: Arc<Budget>,
+    waiting_here: Arc<Counts>,
     /// Places of streams of requests.
     streams: Arc<Budget>,
     parts: Arc<Budget>,
@@ -26,6 +31,7 @@ impl Default for MessageBudget {
         Self {
             arriving: Budget::new(ARRIVING_KIB),
             waiting: Budget::new(WAITING),
+            waiting_here: Counts::up_to(WAITING_PER_CONNECTION),
             streams: Budget::new(STREAMS),
             parts: Budget::new(BUDGET_KIB),
             turns: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
@@ -40,7 +46,8 @@ impl MessageBudget {
     }
 
     /// What is needed, when it is there. None when too many wait for room already; a stream has its place.
-    pub(super) async fn give(self, needs: Needs, peer: Arc<str>, is_stream: bool) -> Option<Given> {
+    pub(super) async fn give(self, needs: Needs, of: Origin, is_stream: bool) -> Option<Given> {
+        let Origin { peer, connection } = of;
         match needs {
             Needs::Room(length) => {
                 let units = kib(length);
@@ -49,7 +56,10 @@ impl MessageBudget {
                 }
                 let _waits = match is_stream {
                     true => None,
-                    false => Some(self.waiting.try_take(&peer, 1)?),
+                    false => {
+                        let here = self.waiting_here.take(&connection)?;
+                        Some((here, self.waiting.try_take(&peer, 1)?))
+                    }
                 };
                 Some(Given::Room(self.arriving.take(peer, units).await))
             }
@@ -60,6 +70,13 @@ impl MessageBudget {
             Needs::Turn => self.turns.acquire_owned().await.ok().map(Given::Turn),
         }
     }
+}
+
+/// Whose a message is, and where it comes from.
+#[derive(Clone)]
+pub(in crate::grpc) struct Origin {
+    pub(in crate::grpc) peer: Arc<str>,
+    pub(in crate::grpc) connection: Arc<str>,
 }
 
 /// What a large message waits for, with its length.

@@ -25,7 +25,7 @@ use tonic::body::Body;
 
 use super::super::access::Takes;
 use super::super::status;
-use super::large::{Given, Large, LargeMessages, MessageBudget, Needs, Turn};
+use super::large::{Given, Large, LargeMessages, MessageBudget, Needs, Origin, Turn};
 use super::{BUDGET_PATIENCE, LARGE_BYTES, MESSAGE_PATIENCE, STREAM_PATIENCE};
 
 /// Before each message: one byte for compression, four for the length (gRPC over HTTP/2, "Length-Prefixed-Message").
@@ -39,7 +39,7 @@ type Coming = Pin<Box<dyn Future<Output = Option<Given>> + Send>>;
 pub(in crate::grpc) struct RequestBody {
     body: Body,
     room: MessageBudget,
-    peer: Arc<str>,
+    of: Origin,
     takes: Takes,
     load: Arc<LargeMessages>,
     prefix: Vec<u8>,
@@ -70,7 +70,7 @@ impl RequestBody {
     /// A stream of a client is given the token with which it is to end.
     pub(in crate::grpc) fn new(
         body: Body,
-        (room, peer): (MessageBudget, Arc<str>),
+        (room, of): (MessageBudget, Origin),
         takes: Takes,
         load: Arc<LargeMessages>,
         shutdown: Option<CancellationToken>,
@@ -79,7 +79,7 @@ impl RequestBody {
             shutdown: shutdown.map(|shutdown| Box::pin(shutdown.cancelled_owned())),
             body,
             room,
-            peer,
+            of,
             takes,
             load,
             prefix: Vec::with_capacity(PREFIX),
@@ -193,9 +193,9 @@ impl RequestBody {
     }
 
     fn wait_for(&mut self, needs: Needs) {
-        let (room, peer) = (self.room.clone(), Arc::clone(&self.peer));
+        let (room, of) = (self.room.clone(), self.of.clone());
         let is_stream = self.takes.many();
-        self.waiting = Some(Box::pin(room.give(needs, peer, is_stream)));
+        self.waiting = Some(Box::pin(room.give(needs, of, is_stream)));
         let patience = match is_stream {
             true => STREAM_PATIENCE,
             false => BUDGET_PATIENCE,
@@ -385,8 +385,12 @@ mod tests {
     }
 
     fn arrival(takes: Takes) -> RequestBody {
-        let peer = (MessageBudget::default(), Arc::from("peer"));
-        RequestBody::new(Body::empty(), peer, takes, Arc::default(), None)
+        let of = Origin {
+            peer: Arc::from("peer"),
+            connection: Arc::from("connection"),
+        };
+        let room = (MessageBudget::default(), of);
+        RequestBody::new(Body::empty(), room, takes, Arc::default(), None)
     }
 
     proptest! {
