@@ -205,7 +205,9 @@ async fn the_stores_themselves_refuse_a_change_of_the_environment() {
         "INSERT INTO record_environment VALUES (2, 'staging', 0)",
     ];
     let connection = Connection::open(file(&sqlite).unwrap()).unwrap();
-    for change in changes {
+    // These call no trigger of a deletion.
+    let in_place = ["INSERT OR REPLACE INTO record_environment VALUES (1, 'staging', 0)"];
+    for change in changes.into_iter().chain(in_place) {
         assert!(connection.execute(change, []).is_err(), "{change}");
     }
     let database = Database::new().await;
