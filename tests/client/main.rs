@@ -37,7 +37,8 @@ fn hold(file: &str) {
             )
             .env("CLIENT_TEST_FOLDER", folder.path())
             .env("CLIENT_TEST_DATABASE", database.url())
-            .env("CLIENT_TEST_GOLDEN", format!("{root}/tests/golden")),
+            .env("CLIENT_TEST_GOLDEN", format!("{root}/tests/golden"))
+            .env("CLIENT_TEST_VECTORS", format!("{root}/vectors")),
         "the client's tests must hold",
     );
 }

@@ -14,6 +14,7 @@ PROGRAM = os.environ["CLIENT_TEST_PROGRAM"]
 FOLDER = Path(os.environ["CLIENT_TEST_FOLDER"])
 """Has keys.json, expired.json, scheduled.json, and for TLS ca.crt, server.*, ledger.*, auditor.*, roles.toml."""
 GOLDEN = Path(os.environ["CLIENT_TEST_GOLDEN"])
+VECTORS = Path(os.environ["CLIENT_TEST_VECTORS"])
 DATABASE = os.environ["CLIENT_TEST_DATABASE"]
 """The address of an empty PostgreSQL database: only there do several services share one record."""
 PATIENT = RetryPolicy(deadline=30, attempt=5)

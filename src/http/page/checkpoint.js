@@ -85,6 +85,7 @@ export function parseHeader(encoded, type) {
     throw new Refusal(`signature header: ${problem}`);
   };
   if (header.has("crit")) wrong("crit asks for an extension; expected none");
+  if (header.has("b64")) wrong("b64 says how the payload is written (RFC 7797); expected none");
   if (header.get("typ") !== type) wrong(`typ is not ${type}`);
   const [alg, iat, kid] = ["alg", "iat", "kid"].map((name) => header.get(name));
   if (typeof alg !== "string" || !Object.hasOwn(ALGORITHMS, alg)) wrong("alg is not PS256 or RS256");

@@ -44,6 +44,7 @@ from ._errors import (
 from ._keyring import Keyring, KeyringError, PublicKey, SkippedKey
 from ._retry import RetryPolicy
 from ._stream import Outcome
+from ._together import Finding, FindingKind, Together, verify_all
 from ._transport import Tls
 from ._verify import Published, Verdict, VerdictKind, verify
 
@@ -60,6 +61,8 @@ __all__ = [
     "ClockWentBack",
     "Equivocation",
     "FieldViolation",
+    "Finding",
+    "FindingKind",
     "InvalidCheckpoint",
     "InvalidRequest",
     "Key",
@@ -93,6 +96,7 @@ __all__ = [
     "SkippedKey",
     "StreamTooLong",
     "Tls",
+    "Together",
     "TooManyCalls",
     "TooMuchAtOnce",
     "TooSlow",
@@ -101,4 +105,5 @@ __all__ = [
     "Verdict",
     "VerdictKind",
     "verify",
+    "verify_all",
 ]

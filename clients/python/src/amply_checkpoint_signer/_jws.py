@@ -90,6 +90,8 @@ def _read_header(text: bytes, typ: str) -> tuple[str, int, str]:
         raise _refused(str(fault)) from fault
     if "crit" in header:
         raise _refused("crit asks for an extension; expected none")
+    if "b64" in header:
+        raise _refused("b64 says how the payload is written (RFC 7797); expected none")
     found = _string(header, "typ")
     if found != typ:
         raise _refused(f"typ is {excerpt(found)}; expected {typ}")

@@ -60,6 +60,9 @@ pub enum HeaderError {
     /// It asks for an extension that must be understood (RFC 7515, section 4.1.11).
     #[error("crit asks for an extension; expected none")]
     Critical,
+    /// It says how the payload is written into what is signed (RFC 7797), without which it may mean something else to other readers.
+    #[error("b64 says how the payload is written (RFC 7797); expected none")]
+    Unencoded,
 }
 
 /// The protected header of whatever a key of this service signs.
@@ -88,7 +91,8 @@ impl ProtectedHeader {
         )
     }
 
-    /// Reads the JSON text of a header of the expected type. Parameters that are not known are ignored, as RFC 7515, section 4, wants it.
+    /// Reads the JSON text of a header of the expected type. Parameters that are not known are ignored, as RFC 7515, section 4, wants it;
+    /// `b64` is known, and refused.
     ///
     /// # Errors
     /// [`HeaderError`] says which parameter is wrong.
@@ -99,6 +103,9 @@ impl ProtectedHeader {
         let parameters = parse_object(text)?.to_map();
         if parameters.contains_key("crit") {
             return Err(HeaderError::Critical);
+        }
+        if parameters.contains_key("b64") {
+            return Err(HeaderError::Unencoded);
         }
         let typ = string(&parameters, "typ")?;
         if typ != expected.as_str() {

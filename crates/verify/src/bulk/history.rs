@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
+use super::groups::Groups;
 use super::spool::{Row, Spool};
 use super::{Checked, Finding, Fingerprints, Member};
 use checkpoint::checkpoint::LedgerId;
@@ -14,14 +15,14 @@ const SECONDS_OF_A_DAY: u64 = 86_400;
 
 /// The columns of a row: numbers, and fingerprints of what is not one. In this order they sort each beside the one before
 /// it, by time.
-mod column {
-    pub(super) const LEDGER: usize = 0;
-    pub(super) const TIME: usize = 1;
-    pub(super) const COUNT: usize = 2;
-    pub(super) const NAME: usize = 3;
-    pub(super) const STATE: usize = 4;
-    pub(super) const ID: usize = 5;
-    pub(super) const CONTENT: usize = 6;
+pub(super) mod column {
+    pub(in crate::bulk) const LEDGER: usize = 0;
+    pub(in crate::bulk) const TIME: usize = 1;
+    pub(in crate::bulk) const COUNT: usize = 2;
+    pub(in crate::bulk) const NAME: usize = 3;
+    pub(in crate::bulk) const STATE: usize = 4;
+    pub(in crate::bulk) const ID: usize = 5;
+    pub(in crate::bulk) const CONTENT: usize = 6;
 }
 
 /// Valid checkpoints, one after the other, as [`Histories`] take them: whoever verifies puts them down.
@@ -211,47 +212,32 @@ impl Together {
             return Ok(());
         };
 
-        // Of each name, the first of each content, beside the first of all.
-        let (mut first, mut previous) = (None::<Row>, None::<Row>);
+        let mut contents = Groups::of_a_name(ID, CONTENT);
         by_id.sorted(|row| {
-            let row = &of_id_first(row);
-            let before = previous.replace(*row);
-            let one = first.filter(|first| same(first, row, &[ID]));
-            let Some(one) = one else {
-                first = Some(*row);
-                return Ok(());
-            };
-            if before.is_some_and(|before| same(&before, row, &[CONTENT])) {
-                faults.copies += 1;
-                return Ok(());
-            }
-            let members = names.in_order(&one, row)?;
+            let is_new = contents.take(of_id_first(row));
+            faults.copies += u64::from(!is_new);
+            Ok(())
+        })?;
+        for [one, other] in contents.finish() {
+            let members = names.pair(&one, &other)?;
             // Fingerprints are equal by chance, once in a while.
             if members[0].checkpoint_id == members[1].checkpoint_id {
                 faults.second_contents.push(Finding::SecondContent(members));
             }
+        }
+
+        let mut states = Groups::of_a_place(COUNT, STATE);
+        by_place.sorted(|row| {
+            states.take(of_place_first(row));
             Ok(())
         })?;
-
-        // Of each place, the first of each state, beside the first of all.
-        let (mut first, mut previous) = (None::<Row>, None::<Row>);
-        by_place.sorted(|row| {
-            let row = &of_place_first(row);
-            let before = previous.replace(*row);
-            let one = first.filter(|first| same(first, row, &[COUNT]));
-            let Some(one) = one else {
-                first = Some(*row);
-                return Ok(());
-            };
-            let told = before.is_some_and(|before| same(&before, row, &[STATE]));
-            if !told && !same(&one, row, &[ID]) {
-                let members = names.in_order(&one, row)?;
-                faults
-                    .second_histories
-                    .push(Finding::SecondHistory(members));
-            }
-            Ok(())
-        })
+        for [one, other] in states.finish() {
+            let members = names.pair(&one, &other)?;
+            faults
+                .second_histories
+                .push(Finding::SecondHistory(members));
+        }
+        Ok(())
     }
 }
 
@@ -283,14 +269,6 @@ struct Names(BufReader<File>);
 impl Names {
     fn pair(&mut self, one: &Row, other: &Row) -> std::io::Result<[Member; 2]> {
         Ok([self.member(one)?, self.member(other)?])
-    }
-
-    /// As they came in.
-    fn in_order(&mut self, one: &Row, other: &Row) -> std::io::Result<[Member; 2]> {
-        match one[column::NAME] < other[column::NAME] {
-            true => self.pair(one, other),
-            false => self.pair(other, one),
-        }
     }
 
     fn member(&mut self, row: &Row) -> std::io::Result<Member> {

@@ -1,6 +1,7 @@
 //! Many published checkpoints at once: a verdict on each, and what only shows when they are seen together.
 
 mod finding;
+mod groups;
 mod history;
 mod spool;
 mod tally;
