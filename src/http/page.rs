@@ -18,11 +18,12 @@ const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/style.css");
 
 /// The script, in the order in which its modules need one another.
-const MODULES: [&str; 10] = [
+const MODULES: [&str; 11] = [
     include_str!("page/json.js"),
     include_str!("page/checkpoint.js"),
     include_str!("page/keyring.js"),
     include_str!("page/verify.js"),
+    include_str!("page/together.js"),
     include_str!("page/input.js"),
     include_str!("page/words.js"),
     include_str!("page/rings.js"),

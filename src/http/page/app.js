@@ -5,10 +5,11 @@ import { Refusal, textOf } from "./json.js";
 import { parseKeyring, pinnedKey } from "./keyring.js";
 import { verifyPublished } from "./verify.js";
 import { takeApart } from "./input.js";
-import { code, element, moment, visible } from "./words.js";
+import { code, element, isFault, moment, visible } from "./words.js";
 import { byRing, drawRings, readRings, skippedOf } from "./rings.js";
 import { drawTimeline } from "./timeline.js";
-import { showVerdicts, summaryOf } from "./results.js";
+import { isWell, showVerdicts, summaryOf } from "./results.js";
+import { seenTogether } from "./together.js";
 
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 const PAUSE_EVERY = 50;
@@ -100,9 +101,11 @@ async function verify() {
   }
   const verdicts = await verifyAll(checkpoints, ring, pin, run);
   if (!verdicts) return undefined;
-  await showVerdicts(at("verdicts"), verdicts);
-  const isWell = notChecked === "" && verdicts.every(({ kind }) => kind === "VALID");
-  return say(at("status"), `${summaryOf(verdicts)}${notUsed}${notChecked}`, isWell ? "well" : "trouble");
+  const { findings } = seenTogether(verdicts);
+  for (const { checkpoints: places } of findings.filter(isFault)) places.forEach((place) => (verdicts[place].isContradicted = true));
+  await showVerdicts(at("verdicts"), verdicts, findings);
+  const areWell = notChecked === "" && verdicts.every(isWell);
+  return say(at("status"), `${summaryOf(verdicts, findings)}${notUsed}${notChecked}`, areWell ? "well" : "trouble");
 }
 
 async function verifyOrTell() {

@@ -4,7 +4,7 @@ import { toBase64Url } from "./checkpoint.js";
 import { bytesOf } from "./json.js";
 import { hexadecimal } from "./keyring.js";
 import { byRing } from "./rings.js";
-import { KINDS, code, element, moment, sentenceOf, titleOf, windowOf } from "./words.js";
+import { KINDS, code, element, findingSentence, findingTitle, isFault, moment, sentenceOf, titleOf, windowOf } from "./words.js";
 
 const MAX_SHOWN = 100;
 const MAX_EXCERPT = 2000;
@@ -64,8 +64,20 @@ async function signedBytes({ published }) {
   );
 }
 
+// Whether a verdict is good, and nothing genuine contradicts it.
+export const isWell = ({ kind, isContradicted }) => kind === "VALID" && !isContradicted;
+
+// What shows when they are seen together. Each of the two is genuine by itself.
+function showFinding(finding, verdicts) {
+  const mark = element("span", { className: "mark", "aria-hidden": "true" }, isFault(finding) ? "!" : "\u2026");
+  const head = element("div", { className: "head" }, mark, element("div", {}, element("h3", {}, findingTitle(finding)), element("p", { className: "which" }, code(finding.finding))));
+  const card = element("article", { className: isFault(finding) ? "verdict bad" : "card note" }, head, element("p", { className: "sentence" }, findingSentence(finding, verdicts)));
+  card.dataset.kind = finding.finding;
+  return card;
+}
+
 export async function showVerdict(verdict) {
-  const isGood = verdict.kind === "VALID";
+  const isGood = isWell(verdict);
   const name = verdict.published ? [code(verdict.published.members.get("checkpoint_id")), " of ", code(verdict.published.members.get("ledger_id"))] : [];
   const mark = element("span", { className: "mark", "aria-hidden": "true" }, isGood ? "\u2713" : "!");
   const head = element(
@@ -85,20 +97,32 @@ export async function showVerdict(verdict) {
 }
 
 // A sentence over all of them.
-export function summaryOf(verdicts) {
+export function summaryOf(verdicts, findings) {
+  const faults = findings.filter(isFault);
+  if (faults.length > 0) {
+    const times = faults.length === 1 ? "in one way" : `in ${faults.length} ways`;
+    return `Do not rely on these: checkpoints that are signed contradict each other ${times}. ${countsOf(verdicts)}`;
+  }
+  return countsOf(verdicts);
+}
+
+function countsOf(verdicts) {
   const by = verdicts[0]?.ring ? byRing(verdicts[0].ring) : "";
   const count = (kind) => verdicts.filter((verdict) => verdict.kind === kind).length;
   if (verdicts.length === 1) return `${titleOf(verdicts[0])}: ${verdicts[0].kind}${by}.`;
   const good = count("VALID");
-  if (good === verdicts.length) return `All ${good} checkpoints are genuine${by}.`;
+  const signed = verdicts.some(({ isContradicted }) => isContradicted) ? "signed" : "genuine";
+  if (good === verdicts.length) return `All ${good} checkpoints are ${signed}${by}.`;
   const others = KINDS.slice(1).filter((kind) => count(kind) > 0).map((kind) => `${count(kind)} ${kind}`);
-  return `${good} of ${verdicts.length} checkpoints are genuine; ${others.join(", ")}${by}.`;
+  return `${good} of ${verdicts.length} checkpoints are ${signed}; ${others.join(", ")}${by}.`;
 }
 
-// Those that are not genuine come first.
-export async function showVerdicts(place, verdicts) {
-  const inOrder = [...verdicts.filter(({ kind }) => kind !== "VALID"), ...verdicts.filter(({ kind }) => kind === "VALID")];
-  place.replaceChildren(...(await Promise.all(inOrder.slice(0, MAX_SHOWN).map(showVerdict))));
+// Faults between them come first, then those that are not genuine, and notes at last.
+export async function showVerdicts(place, verdicts, findings) {
+  const cards = (some) => some.slice(0, MAX_SHOWN).map((finding) => showFinding(finding, verdicts));
+  const inOrder = [...verdicts.filter((verdict) => !isWell(verdict)), ...verdicts.filter(isWell)];
+  const shown = await Promise.all(inOrder.slice(0, MAX_SHOWN).map(showVerdict));
+  place.replaceChildren(...cards(findings.filter(isFault)), ...shown, ...cards(findings.filter((finding) => !isFault(finding))));
   if (inOrder.length > MAX_SHOWN) {
     place.append(element("p", { className: "more" }, `${inOrder.length - MAX_SHOWN} more are counted above and not shown. For many files, checkpoint-signer verify writes a report.`));
   }

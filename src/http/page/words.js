@@ -35,8 +35,27 @@ const VERDICTS = {
 
 export const KINDS = Object.keys(VERDICTS);
 const isByFile = ({ kind, ring }) => kind === "VALID" && ring && !ring.isSite;
-export const titleOf = (verdict) => (isByFile(verdict) ? `Genuine by ${visible(verdict.ring.name)}` : VERDICTS[verdict.kind][0]);
+export const titleOf = (verdict) => {
+  if (verdict.isContradicted) return "Signed, and contradicted by another one";
+  return isByFile(verdict) ? `Genuine by ${visible(verdict.ring.name)}` : VERDICTS[verdict.kind][0];
+};
 export const sentenceOf = (verdict) => visible(VERDICTS[verdict.kind][1](verdict));
+
+// What two checkpoints that are each genuine say of each other.
+const nameOf = ({ published }) => published.members.get("checkpoint_id");
+const ledgerOf = ({ published }) => published.members.get("ledger_id");
+const countOf = ({ published }) => published.members.get("entry_count").toLocaleString("en-GB");
+const timeOf = ({ published }) => moment(Date.parse(published.members.get("timestamp")) / 1000);
+const FINDINGS = {
+  SECOND_CONTENT: ["One name, two contents", ([one]) => `Ledger ${ledgerOf(one)} has two checkpoints named ${nameOf(one)} with different content. Each is signed, and only one of them can be true.`],
+  SECOND_HISTORY: ["Two histories", ([one, other]) => `Ledger ${ledgerOf(one)} has two histories: ${nameOf(one)} and ${nameOf(other)} say something different of its first ${countOf(one)} entries. Each is signed, and only one of them can be true.`],
+  ENTRY_COUNT_FELL: ["Entries are missing", ([one, other]) => `Ledger ${ledgerOf(one)} had ${countOf(one)} entries in ${nameOf(one)} (${timeOf(one)}), and only ${countOf(other)} in ${nameOf(other)} (${timeOf(other)}). A ledger never loses entries.`],
+  GAP: ["Days without a checkpoint", ([one, other], days) => `Ledger ${ledgerOf(one)}: none among these for the ${days === 1 ? "day" : `${days} days`} between ${nameOf(one)} (${timeOf(one)}) and ${nameOf(other)} (${timeOf(other)}). That is no fault: it may not be here, or the ledger publishes more rarely.`],
+};
+
+export const isFault = ({ finding }) => finding !== "GAP";
+export const findingTitle = ({ finding }) => FINDINGS[finding][0];
+export const findingSentence = ({ finding, checkpoints, days }, verdicts) => visible(FINDINGS[finding][1](checkpoints.map((place) => verdicts[place]), days));
 
 // An element with properties and content; text is always text.
 export function element(name, properties = {}, ...content) {
