@@ -26,6 +26,7 @@ mod rollover;
 mod secrets;
 mod support;
 mod tree;
+mod vectors;
 mod verdicts;
 mod walks;
 mod wycheproof;

@@ -20,5 +20,6 @@ mod page;
 mod pins;
 mod recipe;
 mod unread;
+mod vectors;
 
 use testing::{client, cluster, publication, python, starter, support};

@@ -118,7 +118,7 @@ def _told(kind: FindingKind, pairs: Iterable[tuple[_Row, _Row]]) -> list[Finding
 
 def _second_contents(rows: list[_Row]) -> list[Finding]:
     """Of each name, its first content beside each other one."""
-    pairs = []
+    pairs: list[tuple[_Row, _Row]] = []
     for group in _groups(rows, lambda row: row.checkpoint_id):
         first, *others = (same[0] for same in _groups(group, lambda row: row.content))
         pairs.extend((first, other) for other in others)
@@ -128,7 +128,7 @@ def _second_contents(rows: list[_Row]) -> list[Finding]:
 def _second_histories(rows: list[_Row]) -> list[Finding]:
     """Of each place, its first state beside each other one, by checkpoints of different names: where there are none,
     the name has two contents, which is told already."""
-    pairs = []
+    pairs: list[tuple[_Row, _Row]] = []
     for group in _groups(rows, lambda row: row.entry_count):
         first, *others = _groups(group, lambda row: row.state)
         for other in others:

@@ -55,7 +55,7 @@ impl Groups {
     /// Takes the next row. Whether it is the first of its kind in its group.
     pub(super) fn take(&mut self, row: Row) -> bool {
         let last = self.last.replace(row);
-        let same = |column: usize| last.is_some_and(|last| last[column] == row[column]);
+        let same = |column: usize| last.is_some_and(|last| last.get(column) == row.get(column));
         if !same(self.group) {
             self.end_group();
         } else if same(self.kind) {
