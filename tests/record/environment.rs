@@ -226,7 +226,7 @@ async fn as_of_before(place: &str, database: &Database<'_>) {
     match file(place) {
         Some(path) => {
             let connection = Connection::open(path).unwrap();
-            let back = "DROP TABLE record_environment; PRAGMA user_version = 6;";
+            let back = "DROP TABLE record_environment; DROP TRIGGER key_version_once; PRAGMA user_version = 6;";
             connection.execute_batch(back).unwrap();
         }
         None => {
