@@ -1,6 +1,6 @@
 //! Rows that share something and differ in something else: of one name with two contents, of one place with two states.
 
-use super::history::column::{ID, NAME};
+use super::column::{ID, NAME};
 use super::spool::Row;
 
 /// The rows of a group that are alike, as far as a finding needs them.

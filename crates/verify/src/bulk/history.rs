@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
+use super::column;
 use super::groups::Groups;
 use super::spool::{Row, Spool};
 use super::{Checked, Finding, Fingerprints, Member};
@@ -12,18 +13,6 @@ use checkpoint::checkpoint::LedgerId;
 use checkpoint::verdict::VerdictKind;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
-
-/// The columns of a row: numbers, and fingerprints of what is not one. In this order they sort each beside the one before
-/// it, by time.
-pub(super) mod column {
-    pub(in crate::bulk) const LEDGER: usize = 0;
-    pub(in crate::bulk) const TIME: usize = 1;
-    pub(in crate::bulk) const COUNT: usize = 2;
-    pub(in crate::bulk) const NAME: usize = 3;
-    pub(in crate::bulk) const STATE: usize = 4;
-    pub(in crate::bulk) const ID: usize = 5;
-    pub(in crate::bulk) const CONTENT: usize = 6;
-}
 
 /// Valid checkpoints, one after the other, as [`Histories`] take them: whoever verifies puts them down.
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! Many published checkpoints at once: a verdict on each, and what only shows when they are seen together.
 
+mod column;
 mod finding;
 mod groups;
 mod history;
