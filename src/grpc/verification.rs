@@ -225,7 +225,12 @@ async fn tell(
     mut waiting: mpsc::Receiver<Answering>,
     told: mpsc::Sender<Result<VerifyCheckpointsResponse, Status>>,
 ) {
-    while let Some(answering) = waiting.recv().await {
+    loop {
+        let answering = tokio::select! {
+            answering = waiting.recv() => answering,
+            () = told.closed() => return,
+        };
+        let Some(answering) = answering else { return };
         let answer = answering
             .await
             .unwrap_or_else(|_| Err(status::shutting_down()));
