@@ -14,7 +14,7 @@ use crate::python::python;
 const STACK: &str = "checkpoint-signer-key-staging";
 
 /// The block that has a text.
-fn block(with: &str) -> String {
+pub fn block(with: &str) -> String {
     let text = read("deploy/README.md");
     let blocks = text.split("```sh\n").skip(1);
     let mut blocks = blocks.filter_map(|rest| rest.split("\n```").next());

@@ -7,23 +7,13 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cloud::{Cloud, path, read};
+use crate::cloud::{Cloud, path};
 use crate::python::python;
+use crate::readme::block;
 
 const STACK: &str = "checkpoint-signer-service-staging";
 const ADDRESS: &str =
     "postgres://checkpoint_signer_staging:word@db.example.org/checkpoint_signer_staging";
-
-/// The block that has a text.
-fn block(with: &str) -> String {
-    let text = read("deploy/README.md");
-    let blocks = text.split("```sh\n").skip(1);
-    let mut blocks = blocks.filter_map(|rest| rest.split("\n```").next());
-    let found = blocks.find(|block| block.contains(with));
-    found
-        .unwrap_or_else(|| panic!("no block has {with}"))
-        .into()
-}
 
 /// The line of exports, as the reader has adapted it, and what the block on the image leaves behind.
 fn variables(parameters: &Value) -> String {
