@@ -38,14 +38,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build_client(false)
         .out_dir(served)
         .extern_path(".amply.checkpoint.v1", "crate::wire::proto");
-    for message in [
-        "SignCheckpointRequest",
-        "SignCheckpointResponse",
-        "SignCheckpointsRequest",
-        "SignCheckpointsResponse",
+    for (message, served) in [
+        ("SignCheckpointRequest", "crate::grpc::codec::Unread"),
+        (
+            "SignCheckpointResponse",
+            "crate::wire::signing::SignCheckpointResponse",
+        ),
+        (
+            "SignCheckpointsRequest",
+            "crate::wire::signing::SignCheckpointsRequest",
+        ),
+        (
+            "SignCheckpointsResponse",
+            "crate::wire::signing::SignCheckpointsResponse",
+        ),
     ] {
-        let of_proto = format!(".amply.checkpoint.v1.{message}");
-        servers = servers.extern_path(of_proto, format!("crate::wire::signing::{message}"));
+        servers = servers.extern_path(format!(".amply.checkpoint.v1.{message}"), served);
     }
     servers.compile_fds(descriptors)?;
     Ok(())

@@ -82,13 +82,33 @@ impl Pool {
         self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
+        let rested = move || {
+            let begun = Instant::now();
+            (work(), move || self.rest_since(begun))
+        };
+        self.spawn(rested).await
+    }
+
+    /// The same for whoever signs: it is done without rests.
+    pub(crate) async fn write<T: Send + 'static>(
+        self,
+        write: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        self.spawn(move || (write(), || ())).await
+    }
+
+    /// What is done there, and then.
+    async fn spawn<T: Send + 'static, R: FnOnce()>(
+        self,
+        work: impl FnOnce() -> (T, R) + Send + 'static,
+    ) -> Option<T> {
         let (done, result) = oneshot::channel();
         let work = move || {
             // Who has gone before its turn costs nothing any more.
             if !done.is_closed() {
-                let begun = Instant::now();
-                let _ = done.send(work());
-                self.rest_since(begun);
+                let (made, then) = work();
+                let _ = done.send(made);
+                then();
             }
         };
         match self.threads() {

@@ -4,7 +4,7 @@
 
 use std::marker::PhantomData;
 
-use bytes::Buf as _;
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -15,33 +15,35 @@ use crate::wire::signing::{
     SignCheckpointRequest, SignCheckpointResponse, SignCheckpointsRequest, SignCheckpointsResponse,
 };
 
-/// What a message is read into at first: as much as an ordinary one has. tonic's 8 KiB, in thousands of calls that are open, are many.
-const BUFFER_BYTES: usize = 1024;
+/// What a message is read into at first: nothing, since it is there as a whole when it is read. tonic's 8 KiB, in thousands of calls that are open, are many.
+const BUFFER_BYTES: usize = 0;
 
 /// What is read from the wire.
 pub trait Incoming: Sized + Send + 'static {
-    /// Reads the message that the buffer holds.
+    /// Reads a message.
     ///
     /// # Errors
     /// What is wrong with it, as the sender is told.
-    fn decode(buffer: &mut DecodeBuf<'_>) -> Result<Self, Status>;
+    fn decode(message: &[u8]) -> Result<Self, Status>;
+
+    /// Whether nothing is to be done for it, however large it is.
+    const IS_THERE: bool = false;
 }
 
 /// What is written to the wire.
 pub trait Outgoing: Send + Sync + 'static {
-    /// How long the message is, about.
+    /// How long the message is, about; nothing when it is written already.
     fn about(&self) -> usize;
 
-    /// Writes the message.
-    fn encode(&self, buffer: &mut EncodeBuf<'_>);
+    /// Writes the message; `reserve` is told its length before.
+    fn encode<B: BufMut>(&self, buffer: &mut B, reserve: impl FnOnce(&mut B, usize));
 }
 
 impl<U: Message + Default + Send + 'static> Incoming for U {
-    fn decode(buffer: &mut DecodeBuf<'_>) -> Result<Self, Status> {
-        // tonic keeps a message in one piece.
-        super::values::check::<U>(buffer.chunk())
+    fn decode(message: &[u8]) -> Result<Self, Status> {
+        super::values::check::<U>(message)
             .map_err(|problem| super::status::invalid_request("message", &problem))?;
-        Message::decode(buffer).map_err(|error| {
+        Message::decode(message).map_err(|error| {
             let problem =
                 format!("is not the protobuf message that is expected, or nests too deep: {error}");
             super::status::invalid_request("message", &problem)
@@ -54,35 +56,68 @@ impl<T: Message + Send + Sync + 'static> Outgoing for T {
         self.encoded_len()
     }
 
-    fn encode(&self, buffer: &mut EncodeBuf<'_>) {
-        buffer.reserve(self.encoded_len());
+    fn encode<B: BufMut>(&self, buffer: &mut B, reserve: impl FnOnce(&mut B, usize)) {
+        reserve(buffer, self.encoded_len());
         self.encode_raw(buffer);
     }
 }
 
+/// A request of one message as it came, for whoever answers to read.
+pub(crate) struct Unread(Bytes);
+
+impl Unread {
+    /// Reads it where such messages are read.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the sender is told; or the service ends.
+    pub(super) async fn read<T: Incoming>(self) -> Result<T, Status> {
+        read(self.0).await
+    }
+}
+
+impl Incoming for Unread {
+    fn decode(message: &[u8]) -> Result<Self, Status> {
+        Ok(Self(Bytes::copy_from_slice(message)))
+    }
+
+    const IS_THERE: bool = true;
+}
+
+/// Reads a message; what is large on other threads than those where all calls go on. One of those would wait for that, and
+/// a further one take its place meanwhile: each has memory of its own, which what is large leaves in parts that fit nothing.
+///
+/// # Errors
+/// What is wrong with it, as the sender is told; or the service ends.
+pub(super) async fn read<T: Incoming>(message: Bytes) -> Result<T, Status> {
+    match Pool::of(message.len()) {
+        Pool::Small => T::decode(&message),
+        large @ Pool::Large => {
+            let read = large.write(move || T::decode(&message)).await;
+            read.unwrap_or_else(|| Err(super::status::shutting_down()))
+        }
+    }
+}
+
 impl Incoming for SignCheckpointRequest {
-    fn decode(buffer: &mut DecodeBuf<'_>) -> Result<Self, Status> {
-        at_once::<_, proto::SignCheckpointRequest>(buffer, Self::read)
+    fn decode(message: &[u8]) -> Result<Self, Status> {
+        at_once::<_, proto::SignCheckpointRequest>(message, Self::read)
     }
 }
 
 impl Incoming for SignCheckpointsRequest {
-    fn decode(buffer: &mut DecodeBuf<'_>) -> Result<Self, Status> {
-        at_once::<_, proto::SignCheckpointsRequest>(buffer, Self::read)
+    fn decode(message: &[u8]) -> Result<Self, Status> {
+        at_once::<_, proto::SignCheckpointsRequest>(message, Self::read)
     }
 }
 
 /// Reads what is certainly right, and leaves all else to prost.
 fn at_once<U, M: Message + Default + Into<U> + 'static>(
-    buffer: &mut DecodeBuf<'_>,
+    message: &[u8],
     read: fn(&[u8]) -> Option<U>,
 ) -> Result<U, Status> {
-    match read(buffer.chunk()) {
-        Some(message) => {
-            buffer.advance(buffer.remaining());
-            Ok(message)
-        }
-        None => <M as Incoming>::decode(buffer).map(M::into),
+    match read(message) {
+        Some(read) => Ok(read),
+        None => <M as Incoming>::decode(message).map(M::into),
     }
 }
 
@@ -91,8 +126,14 @@ impl Outgoing for SignCheckpointResponse {
         Self::about(self)
     }
 
-    fn encode(&self, buffer: &mut EncodeBuf<'_>) {
-        self.write(buffer, |buffer, length| buffer.reserve(length));
+    fn encode<B: BufMut>(&self, buffer: &mut B, reserve: impl FnOnce(&mut B, usize)) {
+        self.write(buffer, reserve);
+    }
+}
+
+impl From<Bytes> for SignCheckpointResponse {
+    fn from(written: Bytes) -> Self {
+        Self::Written(written)
     }
 }
 
@@ -101,9 +142,35 @@ impl Outgoing for SignCheckpointsResponse {
         Self::about(self)
     }
 
-    fn encode(&self, buffer: &mut EncodeBuf<'_>) {
-        self.write(buffer, |buffer, length| buffer.reserve(length));
+    fn encode<B: BufMut>(&self, buffer: &mut B, reserve: impl FnOnce(&mut B, usize)) {
+        self.write(buffer, reserve);
     }
+}
+
+impl From<Bytes> for SignCheckpointsResponse {
+    fn from(written: Bytes) -> Self {
+        Self::Written(written)
+    }
+}
+
+/// Writes an answer that is large as [`read`] reads a message, before anybody there asks for it.
+///
+/// # Errors
+/// The service ends.
+pub(super) async fn written<T: Outgoing + From<Bytes>>(answer: T) -> Result<T, Status> {
+    let pool = Pool::of(answer.about());
+    if pool == Pool::Small {
+        return Ok(answer);
+    }
+    let write = move || {
+        let mut out = BytesMut::new();
+        answer.encode(&mut out, |out, length| out.reserve(length));
+        out.freeze()
+    };
+    let written = pool.write(write).await;
+    written
+        .map(T::from)
+        .ok_or_else(super::status::shutting_down)
 }
 
 /// The codec of all services of this crate.
@@ -140,7 +207,8 @@ impl<T: Outgoing> Encoder for StrictEncoder<T> {
     type Error = Status;
 
     fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        Pool::of(item.about()).read(|| item.encode(buffer));
+        let reserve = |buffer: &mut EncodeBuf<'_>, length| buffer.reserve(length);
+        Pool::of(item.about()).read(|| item.encode(buffer, reserve));
         Ok(())
     }
 }
@@ -158,6 +226,13 @@ impl<U: Incoming> Decoder for StrictDecoder<U> {
     }
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        Pool::of(buffer.remaining()).read(|| U::decode(buffer).map(Some))
+        // tonic keeps a message in one piece.
+        let pool = match U::IS_THERE {
+            true => Pool::Small,
+            false => Pool::of(buffer.remaining()),
+        };
+        let read = pool.read(|| U::decode(buffer.chunk()));
+        buffer.advance(buffer.remaining());
+        read.map(Some)
     }
 }

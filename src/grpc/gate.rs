@@ -18,13 +18,13 @@ use tonic::body::Body;
 use tonic::codegen::http::{HeaderName, HeaderValue, Request, Response, Uri};
 use tower::{Layer, Service};
 
-use super::access::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs};
+use super::access::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs, Takes};
 use super::transport::{
-    AnswerBudget, Belongings, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending, HANDLER_PATIENCE,
-    LargeMessages, MAX_CALLS, MAX_CALLS_PER_PEER, MessageBudget, Origin, Place, RequestBody,
+    AnswerBudget, Arriving, Belongings, CALLS_KEPT, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending,
+    HANDLER_PATIENCE, LargeMessages, MAX_CALLS, MessageBudget, Origin, Place, RequestBody,
     ResponseBody, STREAMS, WaitingAnswers,
 };
-use super::{protocol, status};
+use super::{protocol, status, streams};
 use crate::aside::Turn;
 use crate::audit::Asked;
 use crate::budget::{Budget, Part};
@@ -71,10 +71,10 @@ impl Call {
 #[derive(Clone)]
 pub(super) struct GateLayer {
     access: Access,
-    calls: Arc<Counts>,
-    /// Of all clients.
-    all_calls: Arc<Budget>,
+    calls: Arc<Budget>,
     kept: Arc<Counts>,
+    /// Of all connections.
+    all_kept: Arc<Budget>,
     room: MessageBudget,
     unread: AnswerBudget,
     /// Of those who sign, so that nobody else's answers take their place.
@@ -95,9 +95,9 @@ impl GateLayer {
             access,
             metrics,
             shutdown,
-            calls: Counts::up_to(MAX_CALLS_PER_PEER),
-            all_calls: Budget::new(MAX_CALLS),
+            calls: Budget::new(MAX_CALLS),
             kept: Counts::up_to(CALLS_KEPT_PER_CONNECTION),
+            all_kept: Budget::new(CALLS_KEPT),
             room: MessageBudget::default(),
             unread: AnswerBudget::of_all(),
             unread_signatures: AnswerBudget::of_signatures(),
@@ -183,8 +183,9 @@ where
         forget_head(&mut request, rpc.path);
         request.extensions_mut().insert(call);
         let load = Arc::clone(&of.load);
-        let request =
-            request.map(|body| Body::new(RequestBody::new(body, room, rpc.takes, load, shutdown)));
+        let request = arrives(request, rpc.takes, |body| {
+            Arriving::new(body, room, rpc.takes, load, shutdown)
+        });
         let spans = of.spans.clone();
         let signs = rpc.signs().then(|| judge.clone());
         let answering = answer(
@@ -220,6 +221,24 @@ where
             Ok(Response::from_parts(head, body))
         })
     }
+}
+
+/// The messages of a request are followed as they arrive. Of a stream of checkpoints, its service reads them, and of all else tonic.
+fn arrives(
+    request: Request<Body>,
+    takes: Takes,
+    follow: impl FnOnce(Body) -> Arriving,
+) -> Request<Body> {
+    let (mut head, body) = request.into_parts();
+    let arriving = follow(body);
+    let body = match takes {
+        Takes::Checkpoints => {
+            streams::go_along(&mut head.extensions, arriving);
+            Body::empty()
+        }
+        Takes::Few | Takes::FewEach | Takes::Checkpoint => Body::new(RequestBody::new(arriving)),
+    };
+    Request::from_parts(head, body)
 }
 
 /// Keeps of a head what the transport looks at, in memory of its own: the rest was judged, and would be held for as long as the call goes on.
@@ -261,6 +280,9 @@ async fn answer<E>(
             Ok(made) => first = made,
             Err(status) => (head, body) = status.into_http().into_parts(),
         }
+    }
+    if let Some(came_along) = streams::came_along(&mut head.extensions) {
+        body = came_along;
     }
     head.extensions.remove::<Turn>();
     Ok(Response::from_parts(head, (first, body)))
@@ -331,7 +353,7 @@ impl GateLayer {
             status
         };
         let place = self.place(&judge.peer);
-        let place = place.ok_or_else(|| turned_away(status::too_many_calls(MAX_CALLS_PER_PEER)))?;
+        let place = place.ok_or_else(|| turned_away(status::too_many_calls(MAX_CALLS)))?;
         let stream = match judge.rpc.takes.many() {
             true => {
                 let stream = self.room.stream(judge.peer.counted_as());
@@ -360,11 +382,11 @@ impl GateLayer {
 
     /// A place for one more call of this peer.
     fn place(&self, peer: &Peer) -> Option<Place> {
-        let of_peer = self.calls.take(peer.counted_as());
-        let of_all = self.all_calls.try_take(peer.counted_as(), 1);
-        match of_peer.zip(of_all) {
-            Some((of_peer, of_all)) => Some((of_peer, Some(of_all))),
-            None => Some((self.kept.take(peer.connection())?, None)),
+        if let Some(place) = self.calls.try_take(peer.counted_as(), 1) {
+            return Some((place, None));
         }
+        let kept = self.kept.take(peer.connection())?;
+        let place = self.all_kept.try_take(peer.counted_as(), 1)?;
+        Some((place, Some(kept)))
     }
 }

@@ -9,6 +9,7 @@ pub mod reasons;
 pub(crate) mod record;
 mod signing;
 pub(crate) mod status;
+mod streams;
 mod transport;
 mod values;
 mod verification;

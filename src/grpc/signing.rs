@@ -1,16 +1,17 @@
 //! `SigningService`.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_types::{Status as RpcStatus, pb};
 
+use super::codec::{Unread, written};
 use super::gate::Call;
+use super::streams::{self, Messages, Untold};
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, STREAM_WINDOW, STREAM_WINDOW_KIB, status};
 use crate::audit::{self, Asked, Outcome, Subject};
@@ -34,13 +35,13 @@ pub(super) struct Signing(pub(super) Inner);
 impl SigningService for Signing {
     async fn sign_checkpoint(
         &self,
-        request: Request<SignCheckpointRequest>,
+        request: Request<Unread>,
     ) -> Result<Response<SignCheckpointResponse>, Status> {
         let call = Call::of(&request)?;
         let SignCheckpointRequest {
             checkpoint,
             omit_content,
-        } = request.into_inner();
+        } = request.into_inner().read().await?;
         call.load.is_read(1);
         let told = SigningTrail::of(&self.0, &call, Arc::clone(&call.request_id));
         let checkpoint = holding(checkpoint, call.load.part_of(1));
@@ -49,20 +50,20 @@ impl SigningService for Signing {
             signed: pending.outcome().await?.signed,
             omit_content,
         };
-        Ok(Response::new(SignCheckpointResponse { answered }))
+        let answer = SignCheckpointResponse::Answered(Box::new(answered));
+        Ok(Response::new(written(answer).await?))
     }
 
-    type SignCheckpointsStream =
-        Pin<Box<dyn Stream<Item = Result<SignCheckpointsResponse, Status>> + Send>>;
+    type SignCheckpointsStream = Untold<SignCheckpointsResponse>;
 
     async fn sign_checkpoints(
         &self,
-        request: Request<Streaming<SignCheckpointsRequest>>,
+        mut request: Request<Streaming<SignCheckpointsRequest>>,
     ) -> Result<Response<Self::SignCheckpointsStream>, Status> {
         let call = Call::of(&request)?;
         // The channel between taking in and answering bounds what is in flight.
         let (taken, waiting) = mpsc::channel(STREAM_WINDOW);
-        let requests = request.into_inner();
+        let requests = Messages::of(&mut request)?;
         let taking_in = take_in(self.0.clone(), call.clone(), requests, taken);
         tokio::spawn(call.spans.around(taking_in));
         let answers = ReceiverStream::new(waiting).then(async |item| match item {
@@ -76,11 +77,11 @@ impl SigningService for Signing {
                     signed: receipt.signed,
                     omit_content,
                 });
-                Ok(answer(request_id, answered))
+                written(answer(request_id, answered)).await
             }
             Item::End(status) => Err(status),
         });
-        Ok(Response::new(Box::pin(answers)))
+        Ok(streams::answers(answers))
     }
 }
 
@@ -219,7 +220,7 @@ fn ended(call: &Call, status: Status) -> Item {
 async fn take_in(
     inner: Inner,
     mut call: Call,
-    mut requests: Streaming<SignCheckpointsRequest>,
+    mut requests: Messages<SignCheckpointsRequest>,
     taken: mpsc::Sender<Item>,
 ) {
     let window = Arc::new(Semaphore::new(STREAM_WINDOW_KIB as usize));
@@ -278,9 +279,10 @@ async fn take_in(
 }
 
 fn answer(request_id: String, outcome: Result<Answered, Status>) -> SignCheckpointsResponse {
-    SignCheckpointsResponse {
+    let outcome = outcome.map_err(|status| rpc_status(&status));
+    SignCheckpointsResponse::Item {
         request_id,
-        outcome: outcome.map_err(|status| rpc_status(&status)),
+        outcome: Box::new(outcome),
     }
 }
 

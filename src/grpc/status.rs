@@ -158,7 +158,7 @@ pub(super) fn ledger_not_permitted(caller: &str, ledger_id: &LedgerId) -> Status
 /// The peer has more calls in flight than one may have.
 pub(super) fn too_many_calls(limit: usize) -> Status {
     let message = format!(
-        "too many calls are in flight: no client has more than {limit}, or than are left of those for all; expected fewer at once"
+        "too many calls are in flight: no client has more than are left of {limit}; expected fewer at once"
     );
     try_again(Reason::TooManyCalls, message)
 }

@@ -1,16 +1,15 @@
 //! `VerificationService`: on threads that give way to those that sign.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use prost::Message as _;
 use tokio::sync::mpsc;
-use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::gate::Call;
+use super::streams::{self, Messages, Untold};
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, status};
 use crate::budget::Part;
@@ -131,24 +130,22 @@ impl VerificationService for Verification {
         }))
     }
 
-    type VerifyCheckpointsStream =
-        Pin<Box<dyn Stream<Item = Result<VerifyCheckpointsResponse, Status>> + Send>>;
+    type VerifyCheckpointsStream = Untold<VerifyCheckpointsResponse>;
 
     async fn verify_checkpoints(
         &self,
-        request: Request<Streaming<VerifyCheckpointsRequest>>,
+        mut request: Request<Streaming<VerifyCheckpointsRequest>>,
     ) -> Result<Response<Self::VerifyCheckpointsStream>, Status> {
         let call = Call::of(&request)?;
         // As many at once as there are cores, twice: one is read while another is verified.
         let width = std::thread::available_parallelism().map_or(1, usize::from);
         let (taken, waiting) = mpsc::channel(2 * width);
         let (told, answers) = mpsc::channel(1);
-        let taking = self
-            .clone()
-            .take_in(request.into_inner(), call.clone(), taken);
+        let requests = Messages::of(&mut request)?;
+        let taking = self.clone().take_in(requests, call.clone(), taken);
         self.0.aside.spawn(call.spans.around(taking));
         self.0.aside.spawn(call.spans.around(tell(waiting, told)));
-        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+        Ok(streams::answers(ReceiverStream::new(answers)))
     }
 }
 
@@ -157,7 +154,7 @@ impl Verification {
     /// never left alone with it; whoever reads no answers has this wait behind an item, and not in one.
     async fn take_in(
         self,
-        mut requests: Streaming<VerifyCheckpointsRequest>,
+        mut requests: Messages<VerifyCheckpointsRequest>,
         call: Call,
         taken: mpsc::Sender<Answering>,
     ) {

@@ -1,6 +1,6 @@
 //! The answers of `SigningService` as the service writes them.
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use prost::Message as _;
 use tonic_types::pb;
 
@@ -19,43 +19,73 @@ pub(crate) struct Answered {
 }
 
 /// One signature, durably recorded.
-pub(crate) struct SignCheckpointResponse {
-    pub(crate) answered: Answered,
+pub(crate) enum SignCheckpointResponse {
+    Answered(Box<Answered>),
+    /// The same as the wire has it.
+    Written(Bytes),
 }
 
 impl SignCheckpointResponse {
-    /// What it takes on the wire, about.
+    /// What it takes on the wire, about; none of it when it is written already.
     pub(crate) fn about(&self) -> usize {
-        about(&self.answered)
+        match self {
+            Self::Answered(answered) => about(answered),
+            Self::Written(_) => 0,
+        }
     }
 
     /// Writes the message; `reserve` is told its length before.
     pub(crate) fn write<B: BufMut>(&self, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
-        let signed = Written::of(&self.answered);
-        reserve(out, delimited_len(signed.length));
-        signed.write(1, out);
+        match self {
+            Self::Answered(answered) => {
+                let signed = Written::of(answered);
+                reserve(out, delimited_len(signed.length));
+                signed.write(1, out);
+            }
+            Self::Written(written) => {
+                reserve(out, written.len());
+                out.put_slice(written);
+            }
+        }
     }
 }
 
 /// The answer to one item of the stream.
-pub(crate) struct SignCheckpointsResponse {
-    pub(crate) request_id: String,
-    pub(crate) outcome: Result<Answered, pb::Status>,
+pub(crate) enum SignCheckpointsResponse {
+    Item {
+        request_id: String,
+        outcome: Box<Result<Answered, pb::Status>>,
+    },
+    /// The same as the wire has it.
+    Written(Bytes),
 }
 
 impl SignCheckpointsResponse {
-    /// What it takes on the wire, about.
+    /// What it takes on the wire, about; none of it when it is written already.
     pub(crate) fn about(&self) -> usize {
-        self.outcome.as_ref().map_or(0, about)
+        match self {
+            Self::Item { outcome, .. } => outcome.as_ref().as_ref().map_or(0, about),
+            Self::Written(_) => 0,
+        }
     }
 
     /// Writes the message; `reserve` is told its length before.
     pub(crate) fn write<B: BufMut>(&self, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
+        let (request_id, outcome) = match self {
+            Self::Item {
+                request_id,
+                outcome,
+            } => (request_id.clone(), outcome.as_ref()),
+            Self::Written(written) => {
+                reserve(out, written.len());
+                return out.put_slice(written);
+            }
+        };
         let mut small = proto::SignCheckpointsResponse {
-            request_id: self.request_id.clone(),
+            request_id,
             outcome: None,
         };
-        match &self.outcome {
+        match outcome {
             Ok(answered) => {
                 let signed = Written::of(answered);
                 reserve(out, small.encoded_len() + delimited_len(signed.length));

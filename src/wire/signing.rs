@@ -328,7 +328,7 @@ mod tests {
                 let answered = || Answered { signed: signed.clone(), omit_content };
                 let expected = proto::SignCheckpointResponse { signed_checkpoint: Some(message.clone()) };
                 let (mut found, mut length) = (Vec::new(), 0);
-                let response = SignCheckpointResponse { answered: answered() };
+                let response = SignCheckpointResponse::Answered(Box::new(answered()));
                 response.write(&mut found, |_, found| length = found);
                 prop_assert_eq!(&found, &expected.encode_to_vec());
                 prop_assert_eq!(length, found.len());
@@ -337,9 +337,9 @@ mod tests {
                         request_id: request_id.into(),
                         outcome: Some(Outcome::SignedCheckpoint(message.clone())),
                     };
-                    let response = SignCheckpointsResponse {
+                    let response = SignCheckpointsResponse::Item {
                         request_id: request_id.into(),
-                        outcome: Ok(answered()),
+                        outcome: Box::new(Ok(answered())),
                     };
                     let mut found = Vec::new();
                     response.write(&mut found, |_, found| length = found);

@@ -401,13 +401,13 @@ async fn one_peer_has_so_many_calls_and_connections_and_keeps_nobody_out() {
     let running = Running::start(folder.path());
     let attacker = Attacker::new(folder.path(), &authority, running.port);
     let mut held = Vec::new();
-    for _ in 0..16 {
+    for _ in 0..8 {
         let (let_in, calls) = attacker.call_and_stay(128).await.unwrap();
         assert_eq!(let_in, 128);
         held.push(calls);
     }
-    // Past 2048 calls, each connection has four; past 128 connections, there are no further ones.
-    for _ in 16..128 {
+    // Past 1024 calls, each connection has four; past 128 connections, there are no further ones.
+    for _ in 8..128 {
         let (let_in, calls) = attacker
             .call_and_stay(5)
             .await

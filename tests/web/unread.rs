@@ -8,9 +8,11 @@ use bytes::Bytes;
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
 use checkpoint_signer::wire::proto::verify_checkpoints_request::Subject;
-use checkpoint_signer::wire::proto::{Checkpoint, SignCheckpointRequest, VerifyCheckpointsRequest};
-use h2::SendStream;
+use checkpoint_signer::wire::proto::{
+    Checkpoint, SignCheckpointRequest, SignCheckpointsRequest, VerifyCheckpointsRequest,
+};
 use h2::client::{ResponseFuture, SendRequest};
+use h2::{RecvStream, SendStream};
 use http::Request;
 use prost::Message as _;
 use prost_types::{Struct, Value};
@@ -199,6 +201,93 @@ async fn messages_that_never_end_take_little_memory_and_keep_nobody_out() {
     };
     let mut signing = SigningServiceClient::new(service.channel());
     signing.sign_checkpoint(small).await.unwrap();
+    let memory = memory_kib(service.id());
+    println!("{memory} KiB");
+    assert!(memory < MOST_MEMORY_KIB, "it took {memory} KiB");
+    service.kill().await;
+}
+
+/// Sends one large message on a stream of requests, and reads until it is answered.
+async fn answered_on_a_stream(
+    requests: &mut SendRequest<Bytes>,
+    path: &str,
+    message: &[u8],
+) -> (SendStream<Bytes>, RecvStream) {
+    let (answer, mut stream) = begin(requests, path);
+    stream.send_data(framed(message), false).unwrap();
+    let answered = async {
+        let mut answers = answer.await.unwrap().into_body();
+        let mut missing = None;
+        while missing != Some(0) {
+            let piece = answers.data().await.unwrap().unwrap();
+            answers
+                .flow_control()
+                .release_capacity(piece.len())
+                .unwrap();
+            let announced = || u32::from_be_bytes(piece[1..5].try_into().unwrap());
+            let before = missing.unwrap_or_else(|| 5 + announced() as usize);
+            missing = Some(before - piece.len());
+        }
+        answers
+    };
+    let answers = tokio::time::timeout(PATIENCE, answered).await;
+    (stream, answers.expect("the message is answered"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_keep_nothing_of_a_large_message_that_is_answered() {
+    let (_folder, service) = start().await;
+    let mut held = Vec::new();
+    for client in 1..=8 {
+        let mut requests = speak(&service, client, 65_535).await;
+        for n in 0..3 {
+            let checked = VerifyCheckpointsRequest {
+                request_id: "one".into(),
+                subject: Some(Subject::PublishedJson("x".repeat(2_900_000))),
+            };
+            let path = "/amply.checkpoint.v1.VerificationService/VerifyCheckpoints";
+            let message = checked.encode_to_vec();
+            held.push(answered_on_a_stream(&mut requests, path, &message).await);
+            let signed = SignCheckpointsRequest {
+                request_id: "one".into(),
+                checkpoint: large(&format!("kept-{client}-{n}")).checkpoint,
+                ..Default::default()
+            };
+            let path = "/amply.checkpoint.v1.SigningService/SignCheckpoints";
+            let message = signed.encode_to_vec();
+            held.push(answered_on_a_stream(&mut requests, path, &message).await);
+        }
+    }
+    let memory = memory_kib(service.id());
+    println!("{memory} KiB");
+    // Kept, what was sent and answered would be 110 MiB.
+    assert!(memory < 128 * 1024, "it took {memory} KiB");
+    service.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_messages_that_are_called_off_leave_no_memory_behind() {
+    let (_folder, service) = start().await;
+    let begun = [&[0][..], &500_000_u32.to_be_bytes(), &[10; 9_000]].concat();
+    let mut called_off = 0;
+    for _ in 0..20 {
+        for client in 1..=48 {
+            // Who calls off too many is told to go away, and comes again.
+            let mut requests = speak(&service, client, 65_535).await;
+            let mut open = Vec::new();
+            while open.len() < 60 && requests.clone().ready().await.is_ok() {
+                let (answer, mut stream) = begin(&mut requests, SIGN);
+                let _ = stream.send_data(begun.clone().into(), false);
+                open.push((answer, stream));
+            }
+            for (_, stream) in &mut open {
+                stream.send_reset(h2::Reason::CANCEL);
+            }
+            called_off += open.len();
+        }
+    }
+    assert!(called_off > 10_000, "the attack takes place");
+    good(&service).await;
     let memory = memory_kib(service.id());
     println!("{memory} KiB");
     assert!(memory < MOST_MEMORY_KIB, "it took {memory} KiB");

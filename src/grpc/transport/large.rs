@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
@@ -101,39 +100,6 @@ pub(super) enum Turn {
     Elsewhere,
     /// It is this message's, which has gone on, and is being decoded: nobody asks for more before that is over.
     Decoding(u64),
-}
-
-/// A large message that arrives, in one piece.
-pub(super) struct Large {
-    pub(super) length: usize,
-    bytes: Vec<u8>,
-    pub(super) room: Option<Part>,
-    /// It is there, and waits for what it needs to go on.
-    pub(super) is_whole: bool,
-}
-
-impl Large {
-    pub(super) fn new(length: usize) -> Self {
-        Self {
-            length,
-            bytes: Vec::new(),
-            room: None,
-            is_whole: false,
-        }
-    }
-
-    /// Takes what came. All of its memory is taken at once: it has room, and none of it moves.
-    pub(super) fn arrives(&mut self, bytes: &[u8]) {
-        if self.bytes.capacity() == 0 {
-            // One more, of its prefix.
-            self.bytes.reserve_exact(self.length + 1);
-        }
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    pub(super) fn into_bytes(self) -> Bytes {
-        self.bytes.into()
-    }
 }
 
 /// What a call's large messages hold, by their places in the stream.

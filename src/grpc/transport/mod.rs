@@ -11,13 +11,15 @@
 mod connection;
 mod large;
 mod listen;
+mod message;
 mod request;
 mod response;
 
 pub(super) use connection::{ConnectInfo, Connection};
 pub(super) use large::{LargeMessages, MessageBudget, Origin};
 pub(super) use listen::listen;
-pub(super) use request::RequestBody;
+pub(super) use message::PREFIX;
+pub(super) use request::{Arriving, RequestBody};
 pub(super) use response::{AnswerBudget, Belongings, Ending, Place, ResponseBody, WaitingAnswers};
 
 use std::time::Duration;
@@ -83,15 +85,15 @@ pub(super) const MAX_METADATA_READ_BYTES: u32 = 64 * 1024;
 /// Calls at once on one connection: more wait in the client, as HTTP/2 has it.
 pub(super) const MAX_CALLS_PER_CONNECTION: u32 = 128;
 
-/// Calls at once of one peer, whatever its connections. One ledger service may fill the queue of signatures.
-pub(super) const MAX_CALLS_PER_PEER: usize = 2048;
-
-/// Calls at once of all peers.
-pub(super) const MAX_CALLS: usize = 4096;
+/// Calls at once of all peers. No peer has more than are left: one that is alone has half, whatever its connections.
+pub(super) const MAX_CALLS: usize = 2048;
 
 /// Calls that each connection may have also when its peer, or all of them, have as many as they may: without certificates, all clients of one address are one
 /// peer, and none of them keeps the others out.
 pub(super) const CALLS_KEPT_PER_CONNECTION: usize = 4;
+
+/// Those of all connections, by the same rule. One peer's connections have theirs.
+pub(super) const CALLS_KEPT: usize = 2 * MAX_CONNECTIONS_PER_PEER * CALLS_KEPT_PER_CONNECTION;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 1024;

@@ -1,23 +1,23 @@
 //! Requests on their way in. Their messages are followed by the lengths that they announce, before they are there: what is
-//! too large, or not framed as gRPC has it, is refused at once. What is large waits for room to arrive, is read into one piece of memory as
-//! it comes, and waits there for its part of the memory that is needed to work on it. The part is held until the call is over; in a
+//! too large, or not framed as gRPC has it, is refused at once. Each goes on when it is there as a whole, and takes no more than its bytes until then.
+//! What is large waits for room to arrive, and when it is there for its part of the memory that is needed to work on it. The part is held until the call is over; in a
 //! stream, until its item is; and in any case until nothing is left of what was made of it, whoever called that off. It waits for its turn as
 //! well: decoded, a message may take seventy times its bytes until a checkpoint is made of it.
 //!
 //! Nothing is left unread for long, but of those who wait for room and of streams that nobody reads: h2 keeps each frame with all that was
 //! read beside it, so that 64 KiB in small frames, with others between them, take 2 MiB. There are few of those (`WAITING`, `STREAMS`).
 //!
-//! Attack: large messages that are announced and come slowly or never, and many at once; small frames among large ones that are ignored. tonic
-//! reads what it is sent into memory, for as long as that takes. Shown by `tests/access/hostile.rs` (`send_slowly`), `tests/web/attack.rs`
-//! (`announce`, `send_protobuf`), `tests/service/at_once.rs` and
+//! Attack: messages that are announced and come slowly or never, and many at once; small frames among large ones that are ignored. Shown by
+//! `tests/access/hostile.rs` (`send_slowly`), `tests/web/attack.rs` (`announce`, `send_protobuf`), `tests/service/at_once.rs` and
 //! `tests/service/protocol.rs` (`a_body_that_is_not_one_whole_message_is_refused_with_its_reason`).
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body as HttpBody, Frame};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
@@ -25,39 +25,28 @@ use tonic::body::Body;
 
 use super::super::access::Takes;
 use super::super::status;
-use super::large::{Given, Large, LargeMessages, MessageBudget, Needs, Origin, Turn};
+use super::large::{Given, LargeMessages, MessageBudget, Needs, Origin, Turn};
+use super::message::{Message, PREFIX, Prefix};
 use super::{BUDGET_PATIENCE, LARGE_BYTES, MESSAGE_PATIENCE, STREAM_PATIENCE};
-
-/// Before each message: one byte for compression, four for the length (gRPC over HTTP/2, "Length-Prefixed-Message").
-const PREFIX: usize = 5;
-
-type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
 
 type Coming = Pin<Box<dyn Future<Output = Option<Given>> + Send>>;
 
-/// The body of a request.
-pub(in crate::grpc) struct RequestBody {
+/// The messages of a request, as they arrive.
+pub(in crate::grpc) struct Arriving {
     body: Body,
     room: MessageBudget,
     of: Origin,
     takes: Takes,
     load: Arc<LargeMessages>,
-    prefix: Vec<u8>,
-    /// Bytes of the message that are not there yet.
-    missing: usize,
+    prefix: Prefix,
     /// Messages that have begun.
     begun: u64,
-    /// The newest of them, if it is large, until it goes on.
-    large: Option<Large>,
+    /// The newest of them, until it goes on. The only one of a request does so when that has ended: what is decoded takes many times as
+    /// much, and does not wait for a client.
+    newest: Option<Message>,
     /// What came and was not followed yet.
     rest: Bytes,
-    /// The last piece of the only message, until the request has ended: what is decoded takes many times as much, and does not wait
-    /// for a client.
-    last: Bytes,
-    /// Whether the request has ended before its only message went on ...
     has_ended: bool,
-    /// ... and with what.
-    end: Option<Frame<Bytes>>,
     waiting: Option<Coming>,
     turn: Turn,
     /// Ends a large message that does not arrive, or does not get what it needs.
@@ -66,7 +55,7 @@ pub(in crate::grpc) struct RequestBody {
     shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-impl RequestBody {
+impl Arriving {
     /// A stream of a client is given the token with which it is to end.
     pub(in crate::grpc) fn new(
         body: Body,
@@ -82,17 +71,56 @@ impl RequestBody {
             of,
             takes,
             load,
-            prefix: Vec::with_capacity(PREFIX),
-            missing: 0,
+            prefix: Prefix::default(),
             begun: 0,
-            large: None,
+            newest: None,
             rest: Bytes::new(),
-            last: Bytes::new(),
             has_ended: false,
-            end: None,
             waiting: None,
             turn: Turn::Elsewhere,
             late: None,
+        }
+    }
+
+    /// The next message. After an error there is none.
+    pub(in crate::grpc) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, Status>>> {
+        self.is_decoded();
+        let polled = ready!(self.poll_next(cx)).transpose();
+        if let Some(Err(_)) = polled {
+            // Told once.
+            (self.newest, self.waiting, self.has_ended) = (None, None, true);
+            self.rest = Bytes::new();
+        }
+        Poll::Ready(polled)
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
+        loop {
+            match self.poll_given(cx) {
+                Poll::Ready(Ok(None)) => {}
+                Poll::Pending if self.is_ending(cx) => {
+                    return Poll::Ready(Err(status::shutting_down()));
+                }
+                given => return given,
+            }
+            if let Some(whole) = self.newest.take_if(|newest| newest.is_whole())
+                && let Some(message) = self.goes_on(whole)?
+            {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            if self.waiting.is_some() {
+                continue;
+            }
+            if !self.rest.is_empty() {
+                self.follow()?;
+            } else if self.has_ended {
+                return Poll::Ready(Ok(None));
+            } else {
+                ready!(self.poll_body(cx))?;
+            }
         }
     }
 
@@ -106,90 +134,59 @@ impl RequestBody {
         }
     }
 
-    /// Follows the messages through the bytes: how many of them may go on, and how long the large message is that begins there.
-    fn follow(&mut self, bytes: &[u8]) -> Result<(usize, Option<usize>), Status> {
-        let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
-            if self.missing > 0 {
-                let there = self.missing.min(bytes.len() - at);
-                self.missing -= there;
-                at += there;
-                continue;
+    /// Follows the messages through what came.
+    fn follow(&mut self) -> Result<(), Status> {
+        if let Some(newest) = &mut self.newest {
+            newest.arrives(&mut self.rest);
+        } else if let Some(prefix) = self.prefix.of(&mut self.rest) {
+            let length = self.begin(prefix)?;
+            if length > LARGE_BYTES {
+                self.wait_for(Needs::Room(length));
             }
-            self.prefix.push(*byte);
-            if let [flag, a, b, c, d] = self.prefix[..] {
-                self.prefix.clear();
-                let length = self.begin(flag, u32::from_be_bytes([a, b, c, d]))?;
-                self.missing = length;
-                if length > LARGE_BYTES {
-                    // The last byte of the prefix goes on with the message: nobody makes room for it before.
-                    self.missing += 1;
-                    return Ok((at, Some(length)));
-                }
-            }
-            at += 1;
+            self.newest = Some(Message::new(length, &mut self.prefix));
         }
-        Ok((at, None))
+        Ok(())
     }
 
-    fn begin(&mut self, flag: u8, length: u32) -> Result<usize, Status> {
+    fn begin(&mut self, [flag, length @ ..]: [u8; PREFIX]) -> Result<usize, Status> {
         self.begun += 1;
-        if self.begun > 1 && !self.takes.many() {
-            return Err(status::malformed("is followed by another one"));
-        }
         match flag {
             0 => {}
             1 => return Err(status::malformed("says that it is compressed")),
             _ => return Err(status::malformed("has a compressed flag other than 0 or 1")),
         }
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         match length <= self.takes.at_most() {
             true => Ok(length),
             false => Err(status::request_too_large(length, self.takes.at_most())),
         }
     }
 
+    /// A message that is there as a whole goes on, stays until its request has ended, or asks for what it needs.
+    fn goes_on(&mut self, mut message: Message) -> Result<Option<Message>, Status> {
+        if !self.takes.many() && !self.rest.is_empty() {
+            return Err(status::malformed("is followed by another one"));
+        }
+        let may_go_on = self.takes.many() || self.has_ended;
+        if may_go_on && !message.is_large() {
+            return Ok(Some(message));
+        }
+        if may_go_on && !std::mem::replace(&mut message.has_asked, true) {
+            self.wait_for(Needs::Part(message.length));
+        }
+        self.newest = Some(message);
+        Ok(None)
+    }
+
     fn check_end(&self) -> Result<(), Status> {
-        if self.missing > 0 || !self.prefix.is_empty() {
+        let is_whole = self.newest.as_ref().is_none_or(Message::is_whole);
+        if !is_whole || !self.prefix.is_empty() {
             return Err(status::malformed("ends before its announced length"));
         }
         match self.begun == 0 && !self.takes.many() {
             true => Err(status::malformed("is missing")),
             false => Ok(()),
         }
-    }
-
-    /// Whether the only message is there.
-    fn is_whole(&self) -> bool {
-        !self.takes.many() && self.rest.is_empty() && self.check_end().is_ok()
-    }
-
-    /// Takes what came of a large message that arrives; whether there is one.
-    fn arrives(&mut self) -> bool {
-        let Some(large) = self.large.as_mut().filter(|_| self.missing > 0) else {
-            return false;
-        };
-        let piece = self.rest.split_to(self.missing.min(self.rest.len()));
-        large.arrives(&piece);
-        self.missing -= piece.len();
-        // A request of one message has arrived when it has ended.
-        if self.missing == 0 && self.takes.many() {
-            self.has_arrived();
-        }
-        true
-    }
-
-    /// A large message is there as a whole, if there is one: it asks for what it needs to go on. Whether it does.
-    fn has_arrived(&mut self) -> bool {
-        let Some(large) = self.large.as_mut() else {
-            return false;
-        };
-        if std::mem::replace(&mut large.is_whole, true) {
-            return false;
-        }
-        let length = large.length;
-        self.wait_for(Needs::Part(length));
-        true
     }
 
     fn wait_for(&mut self, needs: Needs) {
@@ -204,7 +201,7 @@ impl RequestBody {
     }
 
     /// Waits for what is needed; gives a message that has all of it.
-    fn poll_given(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
+    fn poll_given(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
         let Some(waiting) = &mut self.waiting else {
             return Poll::Ready(Ok(None));
         };
@@ -217,8 +214,8 @@ impl RequestBody {
         (self.waiting, self.late) = (None, None);
         match given {
             Given::Room(room) => {
-                if let Some(large) = &mut self.large {
-                    large.room = Some(room);
+                if let Some(newest) = &mut self.newest {
+                    newest.room = Some(room);
                 }
                 self.late = Some(Box::pin(tokio::time::sleep(MESSAGE_PATIENCE)));
             }
@@ -229,7 +226,7 @@ impl RequestBody {
             Given::Turn(turn) => {
                 self.load.take_turn(self.begun, turn);
                 self.turn = Turn::Decoding(self.begun);
-                return Poll::Ready(Ok(self.large.take().map(Large::into_bytes)));
+                return Poll::Ready(Ok(self.newest.take()));
             }
         }
         self.poll_given(cx)
@@ -245,44 +242,52 @@ impl RequestBody {
         shutdown.is_some_and(|shutdown| shutdown.as_mut().poll(cx).is_ready())
     }
 
-    /// What came next, from the network. None: something was, and is followed now.
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Polled>> {
-        let refuse = |status| Poll::Ready(Some(Poll::Ready(Some(Err(status)))));
-        let end = match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Pending if self.is_ending(cx) => return refuse(status::shutting_down()),
+    /// What came next, from the network.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Pending if self.is_ending(cx) => Poll::Ready(Err(status::shutting_down())),
             Poll::Pending if self.is_late(cx) => {
-                return refuse(status::arrives_too_slowly(MESSAGE_PATIENCE));
+                Poll::Ready(Err(status::arrives_too_slowly(MESSAGE_PATIENCE)))
             }
             Poll::Pending => {
-                // It would keep all that was read together with it.
-                self.last = Bytes::copy_from_slice(&self.last);
-                return Poll::Pending;
-            }
-            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => {
-                    self.rest = data;
-                    return Poll::Ready(None);
+                if let Some(newest) = &mut self.newest {
+                    newest.keep();
                 }
-                Err(trailers) => Some(trailers),
-            },
-            Poll::Ready(None) => None,
-            failed @ Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(failed)),
-        };
-        let is_there = !self.last.is_empty() || self.large.is_some();
-        match self.check_end() {
-            Ok(()) if is_there => {
-                (self.end, self.has_ended) = (end, true);
-                Poll::Ready(None)
+                Poll::Pending
             }
-            Ok(()) => Poll::Ready(Some(Poll::Ready(end.map(Ok)))),
-            Err(status) => {
-                // Told once.
-                (self.missing, self.begun) = (0, self.begun.max(1));
-                self.prefix.clear();
-                self.large = None;
-                refuse(status)
+            Poll::Ready(Some(frame)) => {
+                // gRPC has no trailers in a request: the end is next.
+                self.rest = frame?.into_data().unwrap_or_default();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(None) => {
+                self.has_ended = true;
+                Poll::Ready(self.check_end())
             }
         }
+    }
+}
+
+impl Drop for Arriving {
+    /// What cannot be decoded is dropped as soon as that is known, and its call may end long after that.
+    fn drop(&mut self) {
+        if let Turn::Decoding(place) = self.turn {
+            self.load.is_read(place);
+        }
+    }
+}
+
+/// The body of a request, for tonic to read its only message from.
+pub(in crate::grpc) struct RequestBody {
+    arriving: Arriving,
+    /// What is left of the newest message.
+    pieces: VecDeque<Bytes>,
+}
+
+impl RequestBody {
+    pub(in crate::grpc) fn new(arriving: Arriving) -> Self {
+        let pieces = VecDeque::new();
+        Self { arriving, pieces }
     }
 }
 
@@ -290,80 +295,19 @@ impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
-        let refuse = |status| Poll::Ready(Some(Err(status)));
-        let goes_on = |piece| Poll::Ready(Some(Ok(Frame::data(piece))));
-        self.is_decoded();
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         loop {
-            match self.poll_given(cx) {
-                Poll::Ready(Ok(None)) => {}
-                Poll::Ready(Ok(Some(message))) => return goes_on(message),
-                Poll::Ready(Err(status)) => return refuse(status),
-                Poll::Pending if self.is_ending(cx) => return refuse(status::shutting_down()),
-                Poll::Pending => return Poll::Pending,
+            if let Some(piece) = self.pieces.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
-            if !self.rest.is_empty() {
-                if self.arrives() {
-                    continue;
-                }
-                let mut rest = std::mem::take(&mut self.rest);
-                let (on, large) = match self.follow(&rest) {
-                    Ok(followed) => followed,
-                    Err(status) => return refuse(status),
-                };
-                let piece = rest.split_to(on);
-                self.rest = rest;
-                if let Some(length) = large {
-                    self.large = Some(Large::new(length));
-                    self.wait_for(Needs::Room(length));
-                }
-                match piece.is_empty() {
-                    true => continue,
-                    false if self.is_whole() => {
-                        self.last = piece;
-                        continue;
-                    }
-                    false => return goes_on(piece),
-                }
+            match ready!(self.arriving.poll_message(cx)) {
+                Some(Ok(message)) => self.pieces = message.into_pieces().collect(),
+                Some(Err(status)) => return Poll::Ready(Some(Err(status))),
+                None => return Poll::Ready(None),
             }
-            if self.has_ended {
-                if self.has_arrived() {
-                    continue;
-                }
-                if !self.last.is_empty() {
-                    return goes_on(std::mem::take(&mut self.last));
-                }
-                if let Some(end) = self.end.take() {
-                    return Poll::Ready(Some(Ok(end)));
-                }
-            }
-            match self.poll_body(cx) {
-                Poll::Ready(None) => {}
-                Poll::Ready(Some(polled)) => return polled,
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        // A request without a message has to be told so.
-        self.rest.is_empty()
-            && self.last.is_empty()
-            && self.large.is_none()
-            && self.body.is_end_stream()
-            && self.check_end().is_ok()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
-    }
-}
-
-impl Drop for RequestBody {
-    /// What cannot be decoded is dropped as soon as that is known, and its call may end long after that.
-    fn drop(&mut self) {
-        if let Turn::Decoding(place) = self.turn {
-            self.load.is_read(place);
         }
     }
 }
@@ -384,64 +328,89 @@ mod tests {
         lengths.iter().flat_map(message).collect()
     }
 
-    fn arrival(takes: Takes) -> RequestBody {
+    fn arriving(takes: Takes) -> Arriving {
         let of = Origin {
             peer: Arc::from("peer"),
             connection: Arc::from("connection"),
         };
         let room = (MessageBudget::default(), of);
-        RequestBody::new(Body::empty(), room, takes, Arc::default(), None)
+        Arriving::new(Body::empty(), room, takes, Arc::default(), None)
+    }
+
+    /// Follows the messages through these pieces; gives each that is whole.
+    fn followed(
+        arriving: &mut Arriving,
+        pieces: &[u8],
+        cut: usize,
+    ) -> Result<Vec<Vec<u8>>, Status> {
+        let mut whole = Vec::new();
+        for piece in pieces.chunks(cut) {
+            arriving.rest = Bytes::copy_from_slice(piece);
+            while !arriving.rest.is_empty() {
+                arriving.follow()?;
+                if let Some(message) = arriving.newest.take_if(|newest| newest.is_whole()) {
+                    let pieces: Vec<Bytes> = message.into_pieces().collect();
+                    whole.push(pieces.concat());
+                }
+            }
+            arriving.newest.iter_mut().for_each(Message::keep);
+        }
+        Ok(whole)
     }
 
     proptest! {
         #[test]
-        fn however_the_bytes_are_cut_every_message_is_seen_and_all_bytes_go_on(
-            lengths in prop::collection::vec(prop_oneof![0usize..20, 8_000usize..9_000], 0..6),
-            cut in 1usize..20_000,
+        fn however_the_bytes_are_cut_every_message_is_seen_and_goes_on_as_it_came(
+            lengths in prop::collection::vec(prop_oneof![0usize..20, 8_000usize..9_000, 30_000usize..40_000], 0..6),
+            cut in prop_oneof![1usize..10, 1usize..60_000],
         ) {
             // What waits has a deadline.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let _within = runtime.enter();
-            let mut arrival = arrival(Takes::Checkpoints);
-            let (mut large, mut on) = (Vec::new(), Vec::new());
-            let all = framed(&lengths);
-            for piece in all.chunks(cut) {
-                arrival.rest = Bytes::copy_from_slice(piece);
-                while !arrival.rest.is_empty() {
-                    if arrival.arrives() {
-                        if arrival.missing == 0 {
-                            on.extend(arrival.large.take().unwrap().into_bytes());
-                            (arrival.waiting, arrival.late) = (None, None);
-                        }
-                        continue;
-                    }
-                    let mut rest = std::mem::take(&mut arrival.rest);
-                    let (there, begins) = arrival.follow(&rest).unwrap();
-                    on.extend(rest.split_to(there));
-                    arrival.rest = rest;
-                    arrival.large = begins.map(Large::new);
-                    large.extend(begins);
-                }
+            let mut arriving = arriving(Takes::Checkpoints);
+            let on = followed(&mut arriving, &framed(&lengths), cut).unwrap();
+            prop_assert!(arriving.newest.is_none() && arriving.prefix.is_empty());
+            prop_assert_eq!(arriving.begun, lengths.len() as u64);
+            let each: Vec<Vec<u8>> = lengths.iter().map(|length| framed(&[*length])).collect();
+            prop_assert!(on == each);
+            let is_large = lengths.iter().any(|length| *length > LARGE_BYTES);
+            prop_assert_eq!(arriving.waiting.is_some(), is_large);
+        }
+
+        #[test]
+        fn the_content_of_a_message_is_what_follows_its_prefix(length in 0usize..50_000, cut in 1usize..60_000) {
+            let (mut prefix, mut rest) = (Prefix::default(), Bytes::from(framed(&[length])));
+            prop_assert!(prefix.of(&mut rest).is_some());
+            let mut message = Message::new(length, &mut prefix);
+            while !message.is_whole() {
+                message.arrives(&mut rest.split_to(cut.min(rest.len())));
             }
-            prop_assert_eq!((arrival.missing, arrival.prefix.len()), (0, 0));
-            prop_assert!(on == all);
-            prop_assert_eq!(arrival.begun, lengths.len() as u64);
-            let expected = lengths.into_iter().filter(|length| *length > LARGE_BYTES);
-            prop_assert_eq!(large, expected.collect::<Vec<_>>());
+            prop_assert_eq!(message.into_content(), vec![7; length]);
         }
     }
 
-    #[test]
-    fn what_is_not_framed_as_it_must_be_is_refused() {
+    #[tokio::test]
+    async fn what_is_not_framed_as_it_must_be_is_refused() {
+        let refused = async |takes, bytes: &[u8]| {
+            let mut arriving = arriving(takes);
+            arriving.rest = Bytes::copy_from_slice(bytes);
+            let next = std::future::poll_fn(|cx| arriving.poll_message(cx)).await;
+            let then = std::future::poll_fn(|cx| arriving.poll_message(cx)).await;
+            assert!(then.is_none() || takes.many());
+            next.is_some_and(|next| next.is_err())
+        };
         let two = framed(&[1, 1]);
-        assert!(arrival(Takes::Checkpoint).follow(&two).is_err());
-        assert!(arrival(Takes::Checkpoints).follow(&two).is_ok());
-        assert!(arrival(Takes::Few).follow(&[1, 0, 0, 0, 0]).is_err());
-        assert!(arrival(Takes::Few).follow(&[2, 0, 0, 0, 0]).is_err());
-        assert!(arrival(Takes::Few).follow(&[0, 1, 0, 0, 0]).is_err());
-        assert!(arrival(Takes::Few).check_end().is_err(), "no message");
-        let mut begun = arrival(Takes::Few);
-        begun.follow(&[0, 0, 0, 0, 2, 7]).unwrap();
-        assert!(begun.check_end().is_err(), "half a message");
+        assert!(refused(Takes::Checkpoint, &two).await);
+        assert!(!refused(Takes::Checkpoints, &two).await);
+        assert!(refused(Takes::Few, &[1, 0, 0, 0, 0]).await);
+        assert!(refused(Takes::Few, &[2, 0, 0, 0, 0]).await);
+        assert!(refused(Takes::Few, &[0, 1, 0, 0, 0]).await);
+        assert!(refused(Takes::Few, &[]).await, "no message");
+        assert!(!refused(Takes::FewEach, &[]).await);
+        assert!(
+            refused(Takes::Few, &[0, 0, 0, 0, 2, 7]).await,
+            "half a message"
+        );
+        assert!(refused(Takes::FewEach, &[0, 0]).await, "half a prefix");
     }
 }

@@ -106,8 +106,8 @@ impl AnswerBudget {
     }
 }
 
-/// The place of a call among those of its client or its connection, and among all.
-pub(in crate::grpc) type Place = (Slot, Option<Part>);
+/// The place of a call among all, and of one that its connection may have in any case among those of that.
+pub(in crate::grpc) type Place = (Part, Option<Slot>);
 
 /// What an answer belongs to, and what ends with it.
 pub(in crate::grpc) struct Belongings {
@@ -273,7 +273,6 @@ mod tests {
     use tracing::Span;
 
     use super::*;
-    use crate::counts::Counts;
     use crate::telemetry::call::CallContext;
 
     fn answer(message: &Bytes) -> ResponseBody {
@@ -286,7 +285,10 @@ mod tests {
             ending: None,
             spans: context.spans("call", |_| Span::none()),
             load: Arc::default(),
-            _place: (Counts::up_to(1).take(&Arc::from("peer")).unwrap(), None),
+            _place: (
+                Budget::new(1).try_take(&Arc::from("peer"), 1).unwrap(),
+                None,
+            ),
         };
         let first = Frame::data(message.clone());
         ResponseBody::new(Some(first), Body::empty(), of)
