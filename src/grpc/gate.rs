@@ -21,8 +21,8 @@ use tower::{Layer, Service};
 use super::access::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs, Takes};
 use super::transport::{
     AnswerBudget, Arriving, Belongings, CALLS_KEPT, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending,
-    HANDLER_PATIENCE, LargeMessages, MAX_CALLS, MessageBudget, Origin, Place, RequestBody,
-    ResponseBody, STREAMS, WaitingAnswers,
+    HANDLER_PATIENCE, LargeMessages, MessageBudget, Origin, Place, RequestBody, ResponseBody,
+    STREAMS, WaitingAnswers, max_calls,
 };
 use super::{protocol, status, streams};
 use crate::aside::Turn;
@@ -95,7 +95,7 @@ impl GateLayer {
             access,
             metrics,
             shutdown,
-            calls: Budget::new(MAX_CALLS),
+            calls: Budget::new(max_calls()),
             kept: Counts::up_to(CALLS_KEPT_PER_CONNECTION),
             all_kept: Budget::new(CALLS_KEPT),
             room: MessageBudget::default(),
@@ -353,7 +353,7 @@ impl GateLayer {
             status
         };
         let place = self.place(&judge.peer);
-        let place = place.ok_or_else(|| turned_away(status::too_many_calls(MAX_CALLS)))?;
+        let place = place.ok_or_else(|| turned_away(status::too_many_calls(max_calls())))?;
         let stream = match judge.rpc.takes.many() {
             true => {
                 let stream = self.room.stream(judge.peer.counted_as());

@@ -401,13 +401,15 @@ async fn one_peer_has_so_many_calls_and_connections_and_keeps_nobody_out() {
     let running = Running::start(folder.path());
     let attacker = Attacker::new(folder.path(), &authority, running.port);
     let mut held = Vec::new();
-    for _ in 0..8 {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let full = 5 * cores.max(2);
+    for _ in 0..full {
         let (let_in, calls) = attacker.call_and_stay(128).await.unwrap();
         assert_eq!(let_in, 128);
         held.push(calls);
     }
-    // Past 1024 calls, each connection has four; past 128 connections, there are no further ones.
-    for _ in 8..128 {
+    // Past 640 calls a core, each connection has four; past 128 connections, there are no further ones.
+    for _ in full..128 {
         let (let_in, calls) = attacker
             .call_and_stay(5)
             .await

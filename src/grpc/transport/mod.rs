@@ -85,8 +85,15 @@ pub(super) const MAX_METADATA_READ_BYTES: u32 = 64 * 1024;
 /// Calls at once on one connection: more wait in the client, as HTTP/2 has it.
 pub(super) const MAX_CALLS_PER_CONNECTION: u32 = 128;
 
-/// Calls at once of all peers. No peer has more than are left: one that is alone has half, whatever its connections.
-pub(super) const MAX_CALLS: usize = 2048;
+/// Calls at once of all peers, for each core. No peer has more than are left: one that is alone has half, whatever its connections, and may so fill the
+/// queue of signatures.
+const MAX_CALLS_PER_CORE: usize = 1280;
+
+/// Calls at once of all peers. With fewer than two cores, one waits for RSA as with two.
+pub(super) fn max_calls() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    MAX_CALLS_PER_CORE * cores.max(2)
+}
 
 /// Calls that each connection may have also when its peer, or all of them, have as many as they may: without certificates, all clients of one address are one
 /// peer, and none of them keeps the others out.
