@@ -160,6 +160,12 @@ pub enum StepRefusal {
     /// What the services say has to be mended before a label moves.
     #[error("nothing was done, since the services would not go on: {}", .0.join("; "))]
     NotReady(Vec<String>),
+    /// The record that was named was not read, so that nobody can say whether it belongs to this secret.
+    #[error(
+        "nothing was done, since the record that was named is not the one of this secret, or cannot be read: {} (stage and repair go on \
+         without by --without-asking)", .0.join("; ")
+    )]
+    RecordNotRead(Vec<String>),
     /// The old key may still sign.
     #[error("{key_id}, which is AWSPREVIOUS, is in force until {}; retire it after that", instant_text(*.until))]
     StillInForce {

@@ -83,6 +83,7 @@ pub fn replica(key_id: &str, state: KeyState) -> Replica {
             faults: vec![],
             signing_refused: None,
             of_record: false,
+            source: String::new(),
             ahead: None,
         }),
     }
