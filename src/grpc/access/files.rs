@@ -19,9 +19,9 @@ use rustls::{CertificateError, RootCertStore, ServerConfig, SupportedProtocolVer
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::ends::CertificateEnd;
 use super::revocation;
 use super::roles::Clients;
+use crate::x509::{Certificates, Purpose};
 use checkpoint::fault;
 
 /// Largest file that is read, in bytes: some hundred authorities, or a long revocation list.
@@ -77,8 +77,8 @@ pub struct Authority {
     told: AtomicBool,
     /// Who may do what.
     pub(super) clients: Clients,
-    /// When the server's certificate and the clients' authorities end.
-    pub(super) ends: Vec<CertificateEnd>,
+    /// The server's certificate and the clients' authorities.
+    pub(super) certificates: Vec<Certificates>,
     fingerprint: [u8; 32],
 }
 
@@ -205,9 +205,10 @@ impl TlsFiles {
             return Err(faults);
         };
         let known = known.unwrap_or_default();
-        let ends = [
-            CertificateEnd::first("tls-certificate", &self.certificate, &chain),
-            CertificateEnd::first("tls-client-ca", &self.client_ca, &known),
+        let (shown, trusted) = (Purpose::Chain, Purpose::Authorities);
+        let in_force = [
+            Certificates::new("tls-certificate", &self.certificate, shown, &chain),
+            Certificates::new("tls-client-ca", &self.client_ca, trusted, &known),
         ];
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let lenient =
@@ -241,7 +242,7 @@ impl TlsFiles {
             with_fresh_lists,
             told: AtomicBool::new(false),
             clients,
-            ends: ends.into_iter().flatten().collect(),
+            certificates: in_force.into_iter().flatten().collect(),
             fingerprint: fingerprint.finalize().into(),
         })
     }

@@ -146,6 +146,9 @@ impl PostgresRecord {
         // Before anything is connected to: a former primary that is still up may stand first.
         let homes = address.survey().await;
         migrate(address, Migrating::Opening(claim)).await?;
+        if let Some(roots) = &address.tls {
+            tls::tell(roots);
+        }
         let connections = |purpose| Connections::new(address, purpose).map(Arc::new);
         let unusable = |problem| OpenError::Unusable(address.clone(), problem);
         let claimed = Claimed::new(address.to_string(), "--record PLACE".into(), claim);
