@@ -157,6 +157,12 @@ pub enum StepRefusal {
         /// What is wrong.
         problems: Vec<String>,
     },
+    /// What a person has staged is not replaced by a rotation.
+    #[error(
+        "{1}; it was staged by hand, and is left to who did so, in time before signing ends: `checkpoint-signer rollover abort {0}` gives it up, \
+         and then `checkpoint-signer rollover stage`, or the rotation again (`aws secretsmanager rotate-secret`), makes another one"
+    )]
+    StagedByHand(KeyId, String),
     /// What the services say has to be mended before a label moves.
     #[error("nothing was done, since the services would not go on: {}", .0.join("; "))]
     NotReady(Vec<String>),
