@@ -17,7 +17,7 @@ mod revocation;
 mod roles;
 mod rpcs;
 
-pub use files::{AccessFault, Authority, MinimumTls, TlsFiles};
+pub use files::{AccessFault, Authority, MinimumTls, TlsFiles, TlsTexts};
 pub use roles::{Caller, Clients, Role};
 pub use rpcs::{Lasts, Need, RPCS, Rpc, Runs, Takes};
 
@@ -84,7 +84,7 @@ impl Access {
     /// The certificates in force, of each file; none for [`Access::Open`].
     pub(crate) fn certificates_in_force(&self) -> Vec<Certificates> {
         let authority = self.authority();
-        authority.map_or_else(Vec::new, |authority| authority.certificates.clone())
+        authority.map_or_else(Vec::new, |authority| authority.certificates().to_vec())
     }
 
     /// Waits until something else is in force; for ever for [`Access::Open`].
