@@ -193,17 +193,19 @@ impl SecretArgs {
         };
         let store = SecretStore::new(&secret).await;
         let services = self.servers.named();
+        let contradiction = |place: &RecordPlace| place.of_another(self.named());
         // The record is for when no service tells.
         let record = match &self.record {
-            Some(place) if !is_told(&services).await => Some(place),
-            _ => None,
+            Some(place) => match contradiction(place) {
+                Some(problem) => Some((place, Err(problem))),
+                None if is_told(&services).await => None,
+                None => Some((place, recorded_keys(place, self.named()).await)),
+            },
+            None => None,
         };
         let rollover = Rollover::new(store, Clock::system(), Box::new(services), dry_run);
         match record {
-            Some(place) => {
-                let keyring = recorded_keys(place, self.named()).await;
-                rollover.with_record(format!("--record {place}"), keyring)
-            }
+            Some((place, keyring)) => rollover.with_record(format!("--record {place}"), keyring),
             None => rollover,
         }
     }

@@ -142,8 +142,8 @@ impl Claim {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the record {record} was bound to the environment {bound} after it was opened here in the name of {}: nothing is written to it any \
-     more, no signature and no key. Expected one environment; next: end this, and start it again with --environment {bound} \
-     {flag}, if it is of {bound}, else with the record of its own environment (docs/guide/record.md, \"One environment\")",
+     more, no signature and no key. Expected one environment. If this is of {bound}, end it, and: checkpoint-signer serve --environment \
+     {bound} {flag}; else end it, and start it on the record of its own environment (docs/guide/record.md, \"One environment\")",
     name_of(*.named)
 )]
 pub struct BoundElsewhere {

@@ -3,7 +3,8 @@
 //!
 //! A rotation ends well where AWSPENDING is on no version, or on the one that is AWSCURRENT; where it stays on another one, no later
 //! rotation begins (AWS, RotateSecret): the same one is tried again, under the same token. So each step looks at what is there, and not
-//! at whose work it is: what the operator has done by hand is done, and what failed before is gone on with, or replaced.
+//! at whose work it is: what the operator has done by hand is done, what failed before is gone on with, or replaced, and what the operator has
+//! staged by hand is promoted, or left to him.
 
 use chrono::TimeDelta;
 use serde::Deserialize;

@@ -87,6 +87,31 @@ async fn a_record_that_is_not_the_secrets_or_cannot_be_read_keeps_every_label_wh
     operator.must(&step("test", &secret, &[])).await;
 }
 
+/// Whatever the services say: the names on the line contradict one another.
+#[tokio::test]
+async fn a_record_whose_name_is_another_environments_is_refused_beside_a_service_that_answers() {
+    let operator = Operator::new().await;
+    let secret = secret("amply/prod/records-named");
+    let ours = service(&secret).await;
+    let server = ["--server", ours.url.as_str()];
+    operator.must(&step("stage", &secret, &server)).await;
+    let before = labels(&secret);
+    let record = "secretsmanager:amply/staging/checkpoint-record";
+    let both = [&server[..], &["--record", record]].concat();
+    for name in ["test", "promote"] {
+        let shown = operator.refused(&step(name, &secret, &both)).await;
+        assert!(
+            shown.contains("the secret of staging, but the environment is prod"),
+            "{name}: {shown}"
+        );
+    }
+    assert_eq!(labels(&secret), before);
+    let named = ["--record", "sqlite:not-asked.sqlite"];
+    operator
+        .must(&step("test", &secret, &[&server[..], &named].concat()))
+        .await;
+}
+
 #[tokio::test]
 async fn nor_is_a_key_made_or_retired_or_a_label_put_right_by_it() {
     let (folder, operator) = (tempfile::tempdir().unwrap(), Operator::new().await);
