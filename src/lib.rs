@@ -62,3 +62,4 @@ pub mod source;
 pub mod telemetry;
 pub mod timekeeping;
 pub mod wire;
+mod x509;

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::place::{RecordArg, RecordPlace, SourcePlace};
-use super::{Failure, Format, FormatArg, print_json, print_lines};
+use super::{Failure, Format, FormatArg, print_json, print_line, print_lines};
 use crate::clock::Clock;
 use crate::record::Record;
 use crate::record::environment::{Claim, Environment};
@@ -59,7 +59,7 @@ pub(super) fn flag(environment: Option<Environment>) -> String {
 pub(super) struct Init {
     #[command(flatten)]
     place: RecordArg,
-    /// The environment that the record will belong to, for ever; without it, the first service that names one
+    /// The environment that the record will belong to, for ever; without it, that of the first key that is recorded
     #[arg(long, value_enum, env = "CHECKPOINT_SIGNER_ENVIRONMENT")]
     environment: Option<Environment>,
     #[command(flatten)]
@@ -125,6 +125,12 @@ impl Bind {
                 } else {
                     "belonged already to"
                 };
+                if bound {
+                    print_line(&format!(
+                        "services that run on it in another name, or in none, sign nothing from now on: start them again with --environment \
+                         {environment}"
+                    ))?;
+                }
                 print_lines([
                     format!("{place}: {what} the environment {environment}"),
                     format!(
@@ -148,8 +154,9 @@ async fn bind(
     bound.map_err(|error| Failure::Impossible(format!("--record {place}: {error}")))
 }
 
-/// Binds a record that nobody has bound to the environment of the service that starts on it: an empty one, or one that knows a
-/// key of that environment. It is refused that a record goes to another one's service by mistake, for ever.
+/// Binds a record that nobody has bound to the environment of the service that starts on it, if it knows a key of that environment.
+/// One without keys is bound together with the first that is recorded in it: a service that can read none shows nothing of whose it
+/// is. It is refused that a record goes to another one's service by mistake, for ever.
 pub(super) async fn bind_by_serving(
     record: &dyn Record,
     place: &RecordPlace,
@@ -170,6 +177,13 @@ pub(super) async fn bind_by_serving(
         return Ok(());
     }
     let recorded = bare.keyring().await.map_err(Failure::impossible)?;
+    if recorded.entries().is_empty() {
+        tracing::warn!(
+            record = %place, %environment,
+            "the record belongs to no environment yet, and has no key: the first one that is recorded in it binds it to this one, for ever"
+        );
+        return Ok(());
+    }
     // One of its own: what a source reads at a start alone is for the service.
     let source = source.open(false).await?;
     match Evidence::look(&recorded, source.as_ref()).await {
@@ -177,8 +191,9 @@ pub(super) async fn bind_by_serving(
         Evidence::Nothing(problem) => {
             tracing::warn!(
                 %environment, problem,
-                "the record belongs to no environment yet, and what it has cannot be compared now; the next start tries it again, or: \
-                 checkpoint-signer record bind"
+                record = %place,
+                "the record belongs to no environment yet, and what it has cannot be compared now: a key that it knows binds it as soon \
+                 as it can be read, and another one is not put into it; or: checkpoint-signer record bind"
             );
             return Ok(());
         }
@@ -194,7 +209,7 @@ pub(super) async fn bind_by_serving(
         }
     }
     bind(record, place, environment, Clock::system().now()).await?;
-    tracing::info!(%environment, "the record belongs to this environment from now on, and to no other one");
+    tracing::warn!(record = %place, %environment, "the record belongs to this environment from now on, and to no other one");
     Ok(())
 }
 
@@ -214,7 +229,7 @@ fn shown(keys: &[KeyId]) -> String {
 
 /// What the keys say of whose record it is.
 enum Evidence {
-    /// It has none, or one of the source's.
+    /// It has one of the source's.
     SameKeys,
     /// It has these, and none of them is the source's.
     OtherKeys(Vec<KeyId>),
@@ -224,10 +239,6 @@ enum Evidence {
 
 impl Evidence {
     async fn look(recorded: &Keyring, source: &dyn KeySource) -> Self {
-        let entries = recorded.entries();
-        if entries.is_empty() {
-            return Self::SameKeys;
-        }
         let versions = match source.load().await {
             Ok(versions) => versions,
             Err(error) => return Self::Nothing(error.to_string()),
@@ -245,7 +256,10 @@ impl Evidence {
         });
         match knows {
             true => Self::SameKeys,
-            false => Self::OtherKeys(entries.iter().map(|e| e.version().key_id.clone()).collect()),
+            false => {
+                let entries = recorded.entries();
+                Self::OtherKeys(entries.iter().map(|e| e.version().key_id.clone()).collect())
+            }
         }
     }
 }

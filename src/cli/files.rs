@@ -1,12 +1,21 @@
 //! `files`: writes the files that `serve` takes, where there is no shell to do that: in a container beside the service's, from the one
-//! secret that holds them.
+//! secret that holds them. What `serve` would refuse is refused here, before a file that is there is replaced.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
-use super::{Failure, Format, FormatArg, input, print_json, print_lines};
+use super::{Failure, Format, FormatArg, input, print_json, print_line};
+use crate::clock::Clock;
+use crate::grpc::access::{MinimumTls, TlsFiles, TlsTexts};
+use crate::x509::{Certificates, Purpose};
 use checkpoint::counted::counted;
 
 /// The variable with the secret: a flag would stand in the list of processes.
@@ -19,25 +28,75 @@ const MAX_BYTES: usize = 65_536;
 struct Member {
     name: &'static str,
     file: &'static str,
+    /// The setting of `serve` that takes it.
+    flag: &'static str,
     is_needed: bool,
 }
 
-const fn member(name: &'static str, file: &'static str, is_needed: bool) -> Member {
+const fn member(name: &'static str, file: &'static str, flag: &'static str) -> Member {
     Member {
         name,
         file,
-        is_needed,
+        flag,
+        // Not where the machine's authorities know the database's.
+        is_needed: !flag.is_empty(),
     }
 }
 
 const MEMBERS: [Member; 5] = [
-    member("certificate", "tls.pem", true),
-    member("key", "tls.key", true),
-    member("client_ca", "client-ca.pem", true),
-    member("roles", "roles.toml", true),
-    // Not where the machine's authorities know the database's.
-    member("database_ca", "database-ca.pem", false),
+    member("certificate", "tls.pem", "--tls-certificate"),
+    member("key", "tls.key", "--tls-key"),
+    member("client_ca", "client-ca.pem", "--tls-client-ca"),
+    member("roles", "roles.toml", "--roles"),
+    // Part of the database's address.
+    member("database_ca", "database-ca.pem", ""),
 ];
+
+/// The members of the secret, in its order.
+struct Members(Vec<(String, Value)>);
+
+impl Members {
+    fn get(&self, name: &str) -> Option<&Value> {
+        let mut found = self.0.iter().filter(|(member, _)| member == name);
+        found.next().map(|(_, value)| value)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
+    /// One that stands there more than once: which one is meant nobody can tell.
+    fn twice(&self) -> Option<&str> {
+        let names = self.0.iter().map(|(name, _)| name.as_str());
+        let mut names: Vec<&str> = names.collect();
+        names.sort_unstable();
+        names
+            .array_windows()
+            .find_map(|[a, b]| (a == b).then_some(*a))
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfMap;
+        impl<'de> Visitor<'de> for OfMap {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members, M::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(OfMap)
+    }
+}
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -60,47 +119,60 @@ impl Files {
         })?;
         let members = parse(&secret)
             .map_err(|problem| Failure::Impossible(format!("{VARIABLE}: {problem}")))?;
-        let faults = faults(&members);
+        let mut faults = faults(&members);
+        let judged = judge(&self.to, &members);
+        let warnings = judged.unwrap_or_else(|wrong| {
+            faults.extend(wrong);
+            Vec::new()
+        });
         if !faults.is_empty() {
             return Err(Failure::Faults(faults));
         }
         let mut written = Vec::new();
         for Member { name, file, .. } in &MEMBERS {
-            let Some(text) = members.get(*name).and_then(Value::as_str) else {
+            let Some(text) = members.text(name) else {
                 continue;
             };
             write(&self.to.join(file), text)?;
             written.push(*file);
         }
-        self.show(&written, &unused(&members))
+        self.show(&written, &unused(&members), &warnings)
     }
 
-    fn show(&self, written: &[&str], unused: &[&str]) -> Result<(), Failure> {
+    fn show(&self, written: &[&str], unused: &[&str], warnings: &[String]) -> Result<(), Failure> {
         let to = self.to.display();
         match self.format.format {
-            Format::Json => {
-                print_json(&json!({ "to": to.to_string(), "written": written, "not_used": unused }))
-            }
+            Format::Json => print_json(&json!({
+                "to": to.to_string(), "written": written, "not_used": unused, "warnings": warnings,
+            })),
             Format::Text => {
                 let unused = match unused.is_empty() {
                     true => String::new(),
                     false => format!("; not used of the secret: {}", unused.join(", ")),
                 };
                 let files = counted(written.len() as u64, "file", "files");
-                print_lines([format!("{to}: {files}: {}{unused}", written.join(", "))])
+                for warning in warnings {
+                    print_line(&format!("warning: {warning}"))?;
+                }
+                print_line(&format!("{to}: {files}: {}{unused}", written.join(", ")))
             }
         }
     }
 }
 
 /// No problem repeats what the secret has.
-fn parse(secret: &str) -> Result<Map<String, Value>, String> {
+fn parse(secret: &str) -> Result<Members, String> {
     if secret.len() > MAX_BYTES {
         return Err(format!("has more than {MAX_BYTES} bytes"));
     }
-    match serde_json::from_str(secret) {
-        Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err("is JSON, and no object; expected one".into()),
+    match serde_json::from_str::<Members>(secret) {
+        Ok(members) => match members.twice() {
+            Some(name) => Err(format!(
+                "{name}: stands there twice; expected each member once"
+            )),
+            None => Ok(members),
+        },
+        Err(error) if error.is_data() => Err("is JSON, and no object; expected one".into()),
         Err(error) => Err(format!(
             "is no JSON, by line {}, column {}; expected an object with the texts of the files",
             error.line(),
@@ -109,7 +181,7 @@ fn parse(secret: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn faults(members: &Map<String, Value>) -> Vec<String> {
+fn faults(members: &Members) -> Vec<String> {
     let fault = |member: &Member| {
         let name = member.name;
         let found = match members.get(name) {
@@ -127,9 +199,81 @@ fn faults(members: &Map<String, Value>) -> Vec<String> {
     MEMBERS.iter().filter_map(fault).collect()
 }
 
-fn unused(members: &Map<String, Value>) -> Vec<&str> {
+/// Judges the texts as `serve` will, which refuses to start with less. Gives what it would take and warn of.
+///
+/// # Errors
+/// What it would refuse.
+fn judge(to: &Path, members: &Members) -> Result<Vec<String>, Vec<String>> {
+    let text = |name: &str| {
+        let text = members.text(name).filter(|text| !text.trim().is_empty())?;
+        Some(Zeroizing::new(text.as_bytes().to_vec()))
+    };
+    let files = TlsFiles {
+        certificate: to.join("tls.pem"),
+        key: to.join("tls.key"),
+        client_ca: to.join("client-ca.pem"),
+        client_crl: None,
+        roles: to.join("roles.toml"),
+        minimum: MinimumTls::Tls13,
+    };
+    let judged = files.judge(TlsTexts {
+        certificate: text("certificate"),
+        key: text("key"),
+        client_ca: text("client_ca"),
+        client_crl: None,
+        roles: text("roles"),
+    });
+    let mut wrong = Vec::new();
+    let mut warnings = Vec::new();
+    let now = Clock::system().now();
+    let mut warn = |name: &str, read: &Certificates| {
+        let problems = read.problem(now).into_iter().chain(read.notes(now));
+        warnings.extend(problems.map(|problem| format!("{VARIABLE}: {name}: {problem}")));
+    };
+    match judged {
+        Err(faults) => wrong.extend(faults.iter().map(|fault| {
+            let name = name_of(fault.flag());
+            format!("{VARIABLE}: {name}: {}", fault.problem())
+        })),
+        Ok(authority) => {
+            for read in authority.certificates() {
+                warn(name_of(&format!("--{}", read.file)), read);
+            }
+        }
+    }
+    if let Some(pem) = text("database_ca") {
+        let path = to.join("database-ca.pem");
+        let read = Certificates::of_pem("database_ca", &path, Purpose::Authorities, &pem);
+        match read.filter(|_| holds_an_authority(&pem)) {
+            Some(read) => warn("database_ca", &read),
+            None => wrong.push(format!(
+                "{VARIABLE}: database_ca: has no certificate that can be used; expected PEM (CERTIFICATE)"
+            )),
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(warnings),
+        false => Err(wrong),
+    }
+}
+
+fn holds_an_authority(pem: &[u8]) -> bool {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let mut roots = RootCertStore::empty();
+    let (taken, _) = roots.add_parsable_certificates(read.unwrap_or_default());
+    taken > 0
+}
+
+/// The member whose file a setting of `serve` takes.
+fn name_of(flag: &str) -> &str {
+    let mut members = MEMBERS.iter();
+    let found = members.find(|member| member.flag == flag);
+    found.map_or(flag, |member| member.name)
+}
+
+fn unused(members: &Members) -> Vec<&str> {
     let is_known = |name: &str| MEMBERS.iter().any(|member| member.name == name);
-    let names = members.keys().map(String::as_str);
+    let names = members.0.iter().map(|(name, _)| name.as_str());
     names.filter(|name| !is_known(name)).collect()
 }
 

@@ -8,6 +8,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::client::health::http_health;
+use crate::client::shown;
 use crate::wire::proto::ListKeysRequest;
 use crate::wire::proto::key_service_client::KeyServiceClient;
 use crate::wire::served::signing_service_server::SERVICE_NAME;
@@ -27,9 +28,14 @@ const SERVICES: [&str; 4] = [
 pub(super) struct Health {
     #[command(flatten)]
     server: ServerArg,
-    /// Ask this URL in place of the server: /health on the port of `serve --metrics`, such as http://127.0.0.1:9464/health. For the
-    /// health check of a container: no certificate is needed that could end
-    #[arg(long, env = "CHECKPOINT_SIGNER_HEALTH_URL", value_name = "URL")]
+    /// Ask this URL in place of the server: /health on the port of `serve --metrics`, on this machine, such as
+    /// http://127.0.0.1:9464/health. For the health check of a container: no certificate is needed that could end
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_HEALTH_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     health_url: Option<String>,
     /// Which service, by its full name, for example amply.checkpoint.v1.SigningService; without it, the
     /// process as a whole. (A container that restarts because no key can sign would not help anybody.)
@@ -80,8 +86,9 @@ impl Health {
             }
         };
         let told = http_health(url).await;
-        let told =
-            told.map_err(|error| Failure::Impossible(format!("--health-url: {url}: {error}")))?;
+        let told = told.map_err(|error| {
+            Failure::Impossible(format!("--health-url: {}: {error}", shown(url)))
+        })?;
         Ok(match asks_for_signing && !told.signing {
             false => (ServingStatus::Serving, String::new()),
             true => (ServingStatus::NotServing, told.reason.unwrap_or_default()),

@@ -39,8 +39,8 @@ use resume_clock::ResumeClock;
 pub(super) enum RecordCommand {
     /// Make an empty record; one that exists is left as it is
     Init(Init),
-    /// Say to which environment a record of before belongs, for ever; a service that names one says it of an empty record, and of
-    /// one that knows its key
+    /// Say to which environment a record of before belongs, for ever; the first key that is recorded in the name of one says it of an
+    /// empty record, and a key that it knows of any other
     Bind(Bind),
     /// Check every row of a record: its signature, its place, the rules, and the tree over all of them
     Verify(VerifyRecord),

@@ -103,7 +103,8 @@ pub(super) struct Stage {
     #[arg(long, env = "CHECKPOINT_SIGNER_VALID_FROM", value_parser = parse_instant)]
     valid_from: Option<DateTime<Utc>>,
     /// First instant at which it may no longer sign; without it, the window is as long as the current one, and where that ends at a
-    /// new year, the next one; the very first key ends at the first new year that is more than 60 days away
+    /// new year, or is shorter than a year, until a new year; the very first key ends at the first new year that is more than 60 days
+    /// away
     #[arg(long, env = "CHECKPOINT_SIGNER_VALID_UNTIL", value_parser = parse_instant)]
     valid_until: Option<DateTime<Utc>>,
     /// Bits of the modulus, 2048 to 8192; without it, those of the current key, and 3072 at least
@@ -192,17 +193,19 @@ impl SecretArgs {
         };
         let store = SecretStore::new(&secret).await;
         let services = self.servers.named();
+        let contradiction = |place: &RecordPlace| place.of_another(self.named());
         // The record is for when no service tells.
         let record = match &self.record {
-            Some(place) if !is_told(&services).await => Some(place),
-            _ => None,
+            Some(place) => match contradiction(place) {
+                Some(problem) => Some((place, Err(problem))),
+                None if is_told(&services).await => None,
+                None => Some((place, recorded_keys(place, self.named()).await)),
+            },
+            None => None,
         };
         let rollover = Rollover::new(store, Clock::system(), Box::new(services), dry_run);
         match record {
-            Some(place) => {
-                let keyring = recorded_keys(place, self.named()).await;
-                rollover.with_record(format!("--record {place}"), keyring)
-            }
+            Some((place, keyring)) => rollover.with_record(format!("--record {place}"), keyring),
             None => rollover,
         }
     }

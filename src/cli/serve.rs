@@ -27,6 +27,7 @@ use crate::record::sqlite::OpenError;
 use crate::service::{Parts, Service, StartError};
 use crate::source::{FileSource, KeySource as _};
 use crate::telemetry::Collector;
+use crate::x509::Certificates;
 use checkpoint::fault::FieldFault;
 use checkpoint::history::rules::MaxEntryJump;
 use checkpoint::log::head::{DEFAULT_LOG, LogName};
@@ -128,6 +129,15 @@ fn default_grpc() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, GRPC_PORT).into()
 }
 
+/// What is not valid now of a file, which `serve` takes all the same.
+fn not_valid(file: &Certificates) -> Vec<FieldFault> {
+    let now = Clock::system().now();
+    let problems = file.problem(now).into_iter().chain(file.notes(now));
+    let (flag, path) = (format!("--{}", file.file), file.path.display());
+    let fault = |problem| FieldFault::new(flag.as_str(), format!("{path}: {problem}"));
+    problems.map(fault).collect()
+}
+
 /// The limits on connections are far above the 1024 files that a process may open by default.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
@@ -184,6 +194,9 @@ impl Serve {
         };
         let scheme = if self.tls.is_given() { "https" } else { "http" };
         let own_record = self.dev && self.record.is_none();
+        for certificates in self.witnesses.certificates() {
+            certificates.tell(clock.now());
+        }
         let witnesses = self.witnesses.read(own_record.then_some(&self.data))?;
         let service = Service::start(Parts {
             clock: clock.clone(),
@@ -276,14 +289,16 @@ impl Serve {
         }
         let reading = CancellationToken::new();
         let _ends_with_this = reading.clone().drop_guard();
-        if let Err(failure) = self.tls.access(self.grpc, reading).await {
-            faults.extend(
-                failure
-                    .messages()
-                    .iter()
-                    .map(|line| fault_of("--tls-certificate", line)),
-            );
+        let mut certificates = self.witnesses.certificates();
+        match self.tls.access(self.grpc, reading).await {
+            Ok(access) => certificates.extend(access.certificates_in_force()),
+            Err(failure) => {
+                let lines = failure.messages();
+                let lines = lines.iter();
+                faults.extend(lines.map(|line| fault_of("--tls-certificate", line)));
+            }
         }
+        oddities.extend(certificates.iter().flat_map(not_valid));
         PlaceFindings { faults, oddities }
     }
 

@@ -13,6 +13,7 @@ use crate::client::{self, RemotePeer};
 use crate::record::Record;
 use crate::record::witness::KnownHead;
 use crate::service::{HeadFile, Peer, SilentPeer, WhenMissing, WitnessError, Witnesses};
+use crate::x509::Certificates;
 use checkpoint::fault::FieldFault;
 use checkpoint::log::head::LogName;
 
@@ -129,6 +130,11 @@ impl WitnessArgs {
             Some(FieldFault::new("--peer", error.to_string()))
         });
         heads.chain(file).chain(peers).collect()
+    }
+
+    /// The certificates with which the peers are asked.
+    pub(super) fn certificates(&self) -> Vec<Certificates> {
+        self.peer_tls.named().certificates()
     }
 
     fn head_file(&self) -> Option<HeadFile> {

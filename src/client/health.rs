@@ -1,5 +1,6 @@
 //! `/health` of a service, by HTTP without TLS: for who stands beside it, and needs no certificate then.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,6 +10,9 @@ use tonic::transport::Uri;
 
 /// Far below what a container's health check waits.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where it is told.
+const PATH: &str = "/health";
 
 /// An answer is some hundred bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -30,6 +34,17 @@ pub enum NoHealth {
         "is no http://HOST:PORT/health; expected such as http://127.0.0.1:9464/health, the port of --metrics"
     )]
     Url,
+    /// It has a user or a password in it.
+    #[error(
+        "has a user or a password in it, which nobody asks for; expected such as http://127.0.0.1:9464/health"
+    )]
+    Credentials,
+    /// It leads to another machine, without TLS.
+    #[error(
+        "is not on this machine, and without TLS anybody between could answer; expected a loopback address, such as \
+         http://127.0.0.1:9464/health, or --server https://... for another machine"
+    )]
+    Elsewhere,
     /// It cannot be reached, or ended in the middle.
     #[error("does not answer: {0}")]
     Io(#[from] std::io::Error),
@@ -52,11 +67,29 @@ pub async fn http_health(url: &str) -> Result<HttpHealth, NoHealth> {
     let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(NoHealth::Url);
     };
+    if authority.as_str().contains('@') {
+        return Err(NoHealth::Credentials);
+    }
+    if !is_loopback(authority.host()) {
+        return Err(NoHealth::Elsewhere);
+    }
+    if uri.path() != PATH || uri.query().is_some() {
+        return Err(NoHealth::Url);
+    }
     let answer = tokio::time::timeout(
         PATIENCE,
         ask(authority.host(), authority.port_u16(), uri.path()),
     );
     read(&answer.await.map_err(|_| NoHealth::Silent)??)
+}
+
+/// By the name alone: nobody is asked where a name leads.
+fn is_loopback(host: &str) -> bool {
+    let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
+    address.map_or_else(
+        |_| host.eq_ignore_ascii_case("localhost"),
+        |address| address.is_loopback(),
+    )
 }
 
 async fn ask(host: &str, port: Option<u16>, path: &str) -> std::io::Result<Vec<u8>> {

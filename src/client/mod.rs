@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
+use crate::x509::{Certificates, Purpose};
 use checkpoint::fault::innermost;
 
 pub use look::{Mistake, mistake};
@@ -256,6 +257,19 @@ fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
 }
 
 impl ClientTls {
+    /// The certificates that are named, where they can be read.
+    pub(crate) fn certificates(&self) -> Vec<Certificates> {
+        let of = |flag: &'static str, path: &Option<PathBuf>, purpose| {
+            let path = path.as_ref()?;
+            let pem = files::read(path, MAX_FILE_BYTES).ok()?;
+            Certificates::of_pem(flag, path, purpose, &pem)
+        };
+        let (shown, trusted) = (Purpose::Chain, Purpose::Authorities);
+        let client = of("client-certificate", &self.client_certificate, shown);
+        let server = of("server-ca", &self.server_ca, trusted);
+        client.into_iter().chain(server).collect()
+    }
+
     /// The first flag that is given.
     fn given(&self) -> Option<&'static str> {
         let flags = [

@@ -95,10 +95,12 @@ async fn listing(url: &str, tls: &ClientTls, refresh: bool) -> Result<ServedKeys
     let date = date.and_then(|date| read_date(date.to_str().ok()).ok());
     let ahead = date.map(|showed| Ahead::of(showed, asked, Utc::now()));
     let answer = answer.into_inner();
+    let source = answer.source_status.unwrap_or_default();
     Ok(ServedKeys {
         keys: answer.keys.into_iter().filter_map(listed).collect(),
         signing_refused: Some(answer.signing_refused).filter(|reason| !reason.is_empty()),
-        faults: answer.source_status.unwrap_or_default().faults,
+        faults: source.faults,
+        source: source.source,
         of_record: false,
         ahead,
     })

@@ -410,7 +410,7 @@ fn what_was_seen(went_back: &WentBack) -> Vec<(&'static str, String)> {
         | WentBack::Disturbed { .. } => vec![seen],
         // They say nothing of the rows that are missing.
         WentBack::FormerHome(former) => vec![(NEWEST_HOME, former.newer.to_string())],
-        WentBack::Contradicted { .. } => Vec::new(),
+        WentBack::Contradicted { .. } | WentBack::BoundElsewhere(_) => Vec::new(),
     }
 }
 

@@ -1,13 +1,19 @@
 //! To which environment a record belongs. Environments never share one: the first key of staging would take a name that production's
 //! has, or the other way round, for ever.
 //!
-//! A record is bound when it is made (`record init`), and once: the store refuses a change. One of before has no such row; who first
-//! serves it in the name of an environment binds it, if a key of that environment is on record (`cli/environment.rs`). Whoever opens a record
-//! says what for (a [`Claim`]), and is refused before anything is written, the steps of the schema included.
+//! A record is bound when it is made (`record init`), and once: the store refuses a change. One of before, or that was made without
+//! one, has no such row; it is bound together with the first key that is recorded in it in the name of an environment, or by who
+//! serves it, if a key of that environment is on record (`cli/environment.rs`). Whoever opens a record says what for (a [`Claim`]), and is
+//! refused before anything is written, the steps of the schema included. An operator may bind one meanwhile, so that each
+//! transaction that writes looks again ([`Claimed`]).
 
 use std::str::FromStr;
 
-use super::RecordError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{RecordError, WentBack};
+use checkpoint::key::{KeyId, KeyVersion};
+use checkpoint::keyring::Keyring;
 
 /// An environment: each has a secret of its own with its key, and a record of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +135,134 @@ impl Claim {
             Self::Writes(None) => Err(OtherEnvironment::NotNamed { bound }),
             Self::Reads(_) | Self::Writes(_) => Ok(()),
         }
+    }
+}
+
+/// A record that is open was bound to another environment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the record {record} was bound to the environment {bound} after it was opened here in the name of {}: nothing is written to it any \
+     more, no signature and no key. Expected one environment. If this is of {bound}, end it, and: checkpoint-signer serve --environment \
+     {bound} {flag}; else end it, and start it on the record of its own environment (docs/guide/record.md, \"One environment\")",
+    name_of(*.named)
+)]
+pub struct BoundElsewhere {
+    /// Which record.
+    pub record: String,
+    /// The flag that names it, for a command that is shown.
+    flag: String,
+    /// The record's environment.
+    pub bound: Environment,
+    /// The one in whose name it was opened.
+    pub named: Option<Environment>,
+    /// How many rows were seen of it.
+    pub seen: u64,
+}
+
+fn name_of(named: Option<Environment>) -> &'static str {
+    named.map_or("none", Environment::as_str)
+}
+
+/// A record that belongs to no environment yet may be another one's.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "the record {record} belongs to no environment yet, and has keys, but not {key_id}: it may be another environment's, and nothing was \
+     written. If it is that of {named}, say so once: checkpoint-signer record bind {flag} --environment {named}"
+)]
+pub struct NotBound {
+    record: String,
+    flag: String,
+    named: Environment,
+    key_id: KeyId,
+}
+
+/// What a key that is recorded does to the record's environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Binding {
+    /// Nothing.
+    Stays,
+    /// It is this one's from now on.
+    To(Environment),
+}
+
+/// In whose name a store was opened: held against what it says itself in each transaction that writes.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    record: String,
+    flag: String,
+    claim: Mutex<Claim>,
+}
+
+impl Claimed {
+    /// Of a record, by its name, and the flag that names it.
+    pub(super) fn new(record: String, flag: String, claim: Claim) -> Self {
+        let claim = Mutex::new(claim);
+        Self {
+            record,
+            flag,
+            claim,
+        }
+    }
+
+    /// Whether it may be written as it is bound now.
+    pub(super) fn check(&self, bound: Option<Environment>, seen: u64) -> Result<(), WentBack> {
+        let claim = *self.claim();
+        let (Err(_), Some(bound)) = (claim.check(bound), bound) else {
+            return Ok(());
+        };
+        Err(WentBack::BoundElsewhere(Box::new(BoundElsewhere {
+            record: self.record.clone(),
+            flag: self.flag.clone(),
+            bound,
+            named: claim.named(),
+            seen,
+        })))
+    }
+
+    /// Whose the record becomes with a key that is recorded while nobody has bound it: that of who records the first one, or one that
+    /// it knows.
+    pub(super) fn binding(
+        &self,
+        bound: Option<Environment>,
+        recorded: &Keyring,
+        version: &KeyVersion,
+    ) -> Result<Binding, RecordError> {
+        let (None, Claim::Writes(Some(named))) = (bound, *self.claim()) else {
+            return Ok(Binding::Stays);
+        };
+        let known = recorded.get(&version.key_id);
+        let is_known = known.is_some_and(|entry| entry.version() == version);
+        match is_known || recorded.entries().is_empty() {
+            true => Ok(Binding::To(named)),
+            false => Err(RecordError::NotBound(Box::new(NotBound {
+                record: self.record.clone(),
+                flag: self.flag.clone(),
+                named,
+                key_id: version.key_id.clone(),
+            }))),
+        }
+    }
+
+    /// Who binds a record names its environment.
+    pub(super) fn bound_here(&self, environment: Environment) {
+        let mut claim = self.claim();
+        if *claim == Claim::Writes(None) {
+            *claim = Claim::Writes(Some(environment));
+        }
+    }
+
+    /// Tells that a key has bound it, for ever.
+    pub(super) fn tell(&self, binding: Binding, key_id: &KeyId) {
+        if let Binding::To(environment) = binding {
+            tracing::warn!(
+                record = self.record, %environment, %key_id,
+                "the record belongs to this environment from now on, and to no other one, since its key is recorded in it"
+            );
+        }
+    }
+
+    fn claim(&self) -> MutexGuard<'_, Claim> {
+        self.claim.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::HIGH_WATER_MARK;
+use super::environment::{BoundElsewhere, Claimed, Environment};
 use super::home::{FormerHome, Moved};
 use checkpoint::counted::counted;
 use checkpoint::log::tree::Frontier;
@@ -101,6 +102,9 @@ pub enum WentBack {
         /// Who has what.
         problem: String,
     },
+    /// It belongs to another environment than the one in whose name it was opened.
+    #[error(transparent)]
+    BoundElsewhere(Box<BoundElsewhere>),
 }
 
 impl WentBack {
@@ -114,6 +118,7 @@ impl WentBack {
             | Self::Contradicted { seen, .. } => *seen,
             Self::Moved(moved) => moved.seen.size(),
             Self::FormerHome(former) => former.seen,
+            Self::BoundElsewhere(bound) => bound.seen,
         }
     }
 }
@@ -158,6 +163,7 @@ impl Mark {
 
 /// The newest mark, and whether the record was whole when it was last looked at.
 pub(super) struct HighWaterMark {
+    pub(super) claimed: Claimed,
     mark: watch::Sender<Arc<Mark>>,
     wholeness: watch::Sender<Option<WentBack>>,
     /// Positions with the signatures of their rows, among all that were once the newest.
@@ -167,8 +173,9 @@ pub(super) struct HighWaterMark {
 }
 
 impl HighWaterMark {
-    pub(super) fn nothing() -> Self {
+    pub(super) fn nothing(claimed: Claimed) -> Self {
         Self {
+            claimed,
             mark: watch::Sender::default(),
             wholeness: watch::Sender::default(),
             remembered: watch::Sender::default(),
@@ -238,6 +245,14 @@ impl HighWaterMark {
         compared
     }
 
+    /// Refuses a record that is bound to another environment than the one in whose name it was opened, and notes that.
+    pub(super) fn check_environment(&self, bound: Option<Environment>) -> Result<(), WentBack> {
+        match self.claimed.check(bound, self.mark().rows()) {
+            Ok(()) => Ok(()),
+            bound_elsewhere => self.note(bound_elsewhere),
+        }
+    }
+
     /// Tells when the record went back, and when it is whole again.
     pub(super) fn wholeness(&self) -> watch::Receiver<Option<WentBack>> {
         self.wholeness.subscribe()
@@ -259,6 +274,7 @@ fn remember(remembered: &mut Vec<(u64, String)>, position: u64, signature: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::environment::Claim;
     use checkpoint::log::tree::TreeHash;
 
     fn tree(rows: impl IntoIterator<Item = u64>) -> Frontier {
@@ -296,7 +312,8 @@ mod tests {
 
     #[test]
     fn a_mark_never_goes_back() {
-        let seen = HighWaterMark::nothing();
+        let claimed = Claimed::new(String::new(), String::new(), Claim::Writes(None));
+        let seen = HighWaterMark::nothing(claimed);
         seen.advance(&tree(0..5), "five");
         seen.advance(&tree(0..3), "three");
         assert_eq!(

@@ -165,7 +165,7 @@ pub async fn import(
     let (before, known) = (record.head().await?, record.keyring().await?);
     let mut export = open(file)?;
     let bound = record.environment().await?;
-    let environment = environment(&export, bound.or(named))?;
+    let environment = environment(&export, bound.or(named))?.or(named);
     let resumed = news(&export, &before, &record.resumptions().await?)?;
     if !resumed.is_empty() && !believe_resumptions {
         return Err(ImportError::Resumes(resumed));

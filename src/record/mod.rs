@@ -42,7 +42,7 @@ use checkpoint::keyring::{Endorsement, KeyConflict, Keyring, Revocation};
 use checkpoint::history::rules::{LedgerState, MaxEntryJump, RuleViolation};
 use checkpoint::log::batch::Candidate;
 use checkpoint::log::tree::{Frontier, Node, NodeId};
-use environment::{Environment, OtherEnvironment};
+use environment::{Environment, NotBound, OtherEnvironment};
 use home::{Acceptance, Accepted, Home, Moved};
 
 use checkpoint::history::{Receipt, ResumeOrder, Resumption};
@@ -106,6 +106,9 @@ pub enum RecordError {
     /// It is not the record any more that this process has seen.
     #[error(transparent)]
     WentBack(#[from] WentBack),
+    /// It may be another environment's: a key of this one is not put into it.
+    #[error(transparent)]
+    NotBound(Box<NotBound>),
 }
 
 /// The target of what is logged of a record that went back.
@@ -321,7 +324,8 @@ pub trait Record: Send + Sync + 'static {
     async fn keyring(&self) -> Result<Keyring, RecordError>;
 
     /// Puts the public half of a key version on record, for ever, and the first endorsement that comes with it.
-    /// Repeating it changes nothing.
+    /// Repeating it changes nothing. Where nobody has bound the record, the first key, or one that it knows, binds it to the
+    /// environment in whose name it was opened.
     async fn register_key(
         &self,
         version: &KeyVersion,

@@ -9,6 +9,9 @@ use super::snapshot::Snapshot;
 use checkpoint::hex::Hex;
 use checkpoint::key::StagingLabel;
 
+/// How the token of a rotation's second key begins.
+const OF_ROTATION: &str = "rotation-";
+
 /// One call of UpdateSecretVersionStage (AWS, API reference). It names the version that has the label now, so that it is
 /// carried out only if nobody has moved it meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,15 +104,31 @@ impl Snapshot {
     /// the versions that it has. Two operators who see the same get the same, and Secrets Manager takes only one
     /// of their keys; after a key was staged or given up, it is another one.
     pub fn stage_token(&self) -> String {
+        // 32 to 64 characters are allowed (AWS, PutSecretValue).
+        Hex(&self.token(b"checkpoint-signer rollover stage")).to_string()
+    }
+
+    /// The same of a key that a rotation puts in place of another one: told apart from what a person has staged.
+    pub(super) fn rotation_token(&self) -> String {
+        let token = self.token(b"checkpoint-signer rotation");
+        let half = token.get(..16).unwrap_or(&token);
+        format!("{OF_ROTATION}{}", Hex(half))
+    }
+
+    /// Whether a version was put by `rollover stage`: Secrets Manager's own tokens are UUIDs.
+    pub(super) fn is_of_stage(id: &str) -> bool {
+        id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
+    fn token(&self, purpose: &[u8]) -> Vec<u8> {
         let mut digest = Sha256::new();
-        digest.update(b"checkpoint-signer rollover stage");
+        digest.update(purpose);
         // In the order of their ids already.
         let ids = self.versions.iter().map(|version| version.id.as_str());
         for part in std::iter::once(self.secret.as_str()).chain(ids) {
             digest.update([0]);
             digest.update(part);
         }
-        // 32 to 64 characters are allowed (AWS, PutSecretValue).
-        Hex(&digest.finalize()).to_string()
+        digest.finalize().to_vec()
     }
 }

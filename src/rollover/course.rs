@@ -28,6 +28,9 @@ impl Situation {
         let mut silent = self.replicas.iter().filter(|replica| !replica.is_record());
         silent.find_map(|replica| {
             let (url, problem) = (&replica.url, problem(replica)?);
+            if replica.names_a_record() {
+                return Some(self.name_the_record(url));
+            }
             let first = format!("see to {url}, which {problem}; the keys want nothing");
             Some(Next::see(first, Next::Health(url.clone())))
         })
@@ -53,10 +56,7 @@ impl Situation {
                     .find(|replica| !replica.names_a_record())
                 {
                     Some(replica) => Next::see(first, Next::Health(replica.url.clone())),
-                    None => Next::see(
-                        format!("see to {url}, which cannot be read"),
-                        Next::status(),
-                    ),
+                    None => self.name_the_record(url),
                 }
             }
         }
@@ -71,7 +71,9 @@ impl Situation {
                 let again = || Next::Command(format!("rollover promote {key_id}"));
                 self.unhinder().unwrap_or_else(again)
             }
-            StepRefusal::NotReady(_) => self.unhinder().unwrap_or_else(Next::status),
+            StepRefusal::NotReady(_) | StepRefusal::RecordNotRead(_) => {
+                self.unhinder().unwrap_or_else(Next::status)
+            }
             StepRefusal::Overtaken(_)
             | StepRefusal::NotKept { .. }
             | StepRefusal::OtherKey { .. } => Next::status(),

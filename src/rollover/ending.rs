@@ -23,6 +23,7 @@ impl Situation {
     /// [`StepRefusal`] when it may still sign, or a service does not have its public half.
     pub fn retiring(&self, key_id: Option<&KeyId>) -> Result<Relabelling, StepRefusal> {
         self.check_order()?;
+        self.check_record()?;
         let mut removal = Relabelling::default();
         let Some(previous) = self.snapshot.previous() else {
             let told = "no key is AWSPREVIOUS: there is nothing to retire";

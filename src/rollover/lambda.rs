@@ -3,7 +3,8 @@
 //!
 //! A rotation ends well where AWSPENDING is on no version, or on the one that is AWSCURRENT; where it stays on another one, no later
 //! rotation begins (AWS, RotateSecret): the same one is tried again, under the same token. So each step looks at what is there, and not
-//! at whose work it is: what the operator has done by hand is done, and what failed before is gone on with, or replaced.
+//! at whose work it is: what the operator has done by hand is done, what failed before is gone on with, or replaced, and what the operator has
+//! staged by hand is promoted, or left to him.
 
 use chrono::TimeDelta;
 use serde::Deserialize;
@@ -12,8 +13,8 @@ use super::change::LabelChange;
 use super::overrides::Overrides;
 use super::proposal::Proposal;
 use super::{
-    Rollover, RolloverError, Situation, StepRefusal, StepReport, StoredVersion, check_staged,
-    checks, replicas,
+    Rollover, RolloverError, Situation, Snapshot, StepRefusal, StepReport, StoredVersion,
+    check_staged, checks, replicas,
 };
 use checkpoint::key::{KeyVersion, StagingLabel, covered_until, instant_text};
 use checkpoint::signing::NotOpen;
@@ -177,8 +178,8 @@ impl Rollover {
         Ok(report)
     }
 
-    /// With the key that is staged, or with another one where it was endorsed once and can never be promoted any more: what a rotation
-    /// left that failed. One that somebody staged without an endorsement is for that person.
+    /// With the key that is staged, or with another one where a rotation that failed has left it, and it can never be promoted any
+    /// more. One that somebody staged is for that person.
     async fn go_on(
         &self,
         situation: &Situation,
@@ -194,15 +195,25 @@ impl Rollover {
             return Ok(report);
         };
         let endorsed = staged.key()?.endorsement.is_some();
-        let lasting = |check: &checks::Check| check.found.is_err() && check.name != "nothing lost";
+        // What goes by itself, or when somebody sees to a service.
+        let passing = ["nothing lost", "services"];
+        let lasting =
+            |check: &checks::Check| check.found.is_err() && !passing.contains(&check.name);
         if !endorsed || !checks.iter().any(lasting) {
             return Err(unfit.into());
+        }
+        if Snapshot::is_of_stage(id) {
+            return Err(StepRefusal::StagedByHand(
+                staged.key()?.version.key_id.clone(),
+                unfit.to_string(),
+            )
+            .into());
         }
         report
             .told
             .push(format!("{unfit}; another key takes its place"));
         // A version never gets another value: the new one is a version of its own, and AWSPENDING moves to it.
-        let token = situation.snapshot.stage_token();
+        let token = situation.snapshot.rotation_token();
         self.create(situation, &token, report).await
     }
 

@@ -181,18 +181,16 @@ impl Rollover {
         }
     }
 
-    /// The keyring of a record, or why it cannot be read, beside what services say. It is one of those who can be asked, so that
-    /// where there are services, they need it not.
+    /// The keyring of a record, or why it cannot be read, where no service tells.
     #[must_use]
     pub fn with_record(mut self, place: String, keyring: Result<Keyring, String>) -> Self {
-        self.record = match keyring {
-            Ok(keyring) => Some(Replica::of_record(place, &keyring, self.clock.now())),
-            Err(problem) if self.services.is_empty() => Some(Replica {
+        self.record = Some(match keyring {
+            Ok(keyring) => Replica::of_record(place, &keyring, self.clock.now()),
+            Err(problem) => Replica {
                 url: place,
                 listing: Err(problem),
-            }),
-            Err(_) => None,
-        };
+            },
+        });
         self
     }
 

@@ -18,7 +18,9 @@ const FOR_WANT_OF_A_KEY: [&str; 6] = [
 /// What keeps a service from it.
 enum Hindrance<'a> {
     /// It is one of another secret.
-    Stranger,
+    Stranger(&'a str),
+    /// It is the record, which was not read, or is another secret's.
+    Record(&'a str),
     /// It does not answer, or does not tell.
     Silent(&'a str),
     /// It signs nothing, whatever its keys.
@@ -49,9 +51,9 @@ impl Situation {
 
     fn hindrance<'a>(&self, replica: &'a Replica) -> Option<Hindrance<'a>> {
         match &replica.listing {
-            Err(_) if replica.is_stranger() => Some(Hindrance::Stranger),
-            // What it would say, services say where there are some.
-            Err(_) if replica.names_a_record() => None,
+            // It is asked only where no service tells.
+            Err(problem) if replica.names_a_record() => Some(Hindrance::Record(problem)),
+            Err(problem) if replica.is_stranger() => Some(Hindrance::Stranger(problem)),
             Err(problem) => Some(Hindrance::Silent(problem)),
             Ok(listing) => {
                 let stuck = replica.is_stuck().map(Hindrance::Stuck);
@@ -70,8 +72,9 @@ impl Situation {
     pub(super) fn hindrances(&self) -> Vec<String> {
         let told = self.replicas.iter().filter_map(|replica| {
             let problem = match self.hindrance(replica)? {
-                Hindrance::Stranger => super::snapshot::STRANGER.into(),
-                Hindrance::Silent(problem) => problem.to_owned(),
+                Hindrance::Stranger(problem)
+                | Hindrance::Record(problem)
+                | Hindrance::Silent(problem) => problem.to_owned(),
                 Hindrance::Stuck(reason) => format!("signs nothing: {reason}"),
                 Hindrance::CannotRead(fault) | Hindrance::Refuses(fault) => {
                     format!("has a fault, with which its next start could end signing: {fault}")
@@ -85,12 +88,27 @@ impl Situation {
     /// Whom to wait for would be in vain.
     ///
     /// # Errors
-    /// [`StepRefusal::NotReady`] when a service is one of another secret, or is stuck.
+    /// [`StepRefusal::NotReady`] when a service is one of another secret, or is stuck, or the record was not read.
     pub(super) fn check_no_stranger(&self) -> Result<(), StepRefusal> {
-        let in_vain = |replica: &Replica| replica.is_stranger() || replica.is_stuck().is_some();
+        let in_vain = |replica: &Replica| {
+            replica.is_stranger() || replica.is_stuck().is_some() || replica.is_unread_record()
+        };
         match self.replicas.iter().any(in_vain) {
             true => Err(StepRefusal::NotReady(self.hindrances())),
             false => Ok(()),
+        }
+    }
+
+    /// Goes by no secret and record that may not belong together: a record that was named and not read is for the operator, unless he
+    /// wants nobody asked.
+    ///
+    /// # Errors
+    /// [`StepRefusal::RecordNotRead`] when it was not.
+    pub(super) fn check_record(&self) -> Result<(), StepRefusal> {
+        let mut unread = self.replicas.iter().filter(|r| r.is_unread_record());
+        match unread.next() {
+            Some(_) if !self.without_asking => Err(StepRefusal::RecordNotRead(self.unanswered())),
+            _ => Ok(()),
         }
     }
 
@@ -132,10 +150,20 @@ impl Situation {
         hindered.filter(|_| needed)
     }
 
+    /// What is to be done about a record that was not read.
+    pub(super) fn name_the_record(&self, place: &str) -> Next {
+        let secret = &self.snapshot.secret;
+        let first = format!(
+            "see to {place}, as its problem says: name the record of {secret} by --record, or the services by --server and no record"
+        );
+        Next::see(first, Next::status())
+    }
+
     fn way(&self, replica: &Replica, hindrance: &Hindrance<'_>) -> Next {
         let url = &replica.url;
         match hindrance {
-            Hindrance::Stranger => {
+            Hindrance::Record(_) => self.name_the_record(url),
+            Hindrance::Stranger(_) => {
                 let all = self.replicas.iter();
                 let others = all.filter(|other| !other.is_stranger() && !other.is_record());
                 let others: Vec<String> = others.map(|other| other.url.clone()).collect();

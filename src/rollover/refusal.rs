@@ -157,9 +157,21 @@ pub enum StepRefusal {
         /// What is wrong.
         problems: Vec<String>,
     },
+    /// What a person has staged is not replaced by a rotation.
+    #[error(
+        "{1}; it was staged by hand, and is left to who did so, in time before signing ends: `checkpoint-signer rollover abort {0}` gives it up, \
+         and then `checkpoint-signer rollover stage`, or the rotation again (`aws secretsmanager rotate-secret`), makes another one"
+    )]
+    StagedByHand(KeyId, String),
     /// What the services say has to be mended before a label moves.
     #[error("nothing was done, since the services would not go on: {}", .0.join("; "))]
     NotReady(Vec<String>),
+    /// The record that was named was not read, so that nobody can say whether it belongs to this secret.
+    #[error(
+        "nothing was done, since the record that was named is not the one of this secret, or cannot be read: {} (stage and repair go on \
+         without by --without-asking)", .0.join("; ")
+    )]
+    RecordNotRead(Vec<String>),
     /// The old key may still sign.
     #[error("{key_id}, which is AWSPREVIOUS, is in force until {}; retire it after that", instant_text(*.until))]
     StillInForce {

@@ -24,6 +24,17 @@ pub(super) fn first_end(now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     ends.find(|end| *end > now + least())
 }
 
+/// The first rotation of a December that comes when a key has ended already; none where the next one is in time.
+pub(super) fn missed_rotation(until: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let of_year = |year| NaiveDate::from_ymd_opt(year, 12, 1);
+    let mut rotations = (now.year()..=now.year().checked_add(1)?).filter_map(of_year);
+    let next = rotations.find_map(|day| {
+        let day = day.and_time(NaiveTime::MIN).and_utc();
+        (now < day + TimeDelta::days(1)).then_some(day)
+    });
+    next.filter(|day| until <= *day + TimeDelta::days(1))
+}
+
 /// The name of a key that follows no other one: of the last year in which it signs.
 pub(super) fn name_until(until: DateTime<Utc>) -> Result<KeyId, StepRefusal> {
     let year = (until - TimeDelta::seconds(1)).year();
@@ -61,14 +72,18 @@ pub(super) fn next_window(
     window(from, until, now)
 }
 
-/// The end of a window that begins at `from`, after `last`: a new year again where that one ends at one, and as long as that one
-/// otherwise.
+/// The end of a window that begins at `from`, after `last`: a new year again where that one ends at one, or is shorter than a year,
+/// since another one as short would end before the rotation of the next December; and as long as that one otherwise.
 fn end_after(last: ValidityWindow, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let years = last.until().year() - last.from().year();
     if is_new_year(last.until()) {
         // The first one may have begun on any day.
         let whole = if is_new_year(last.from()) { years } else { 1 };
         return new_year(from.year().checked_add(whole)?);
+    }
+    let a_year = last.from().checked_add_months(Months::new(12))?;
+    if last.until() < a_year {
+        return first_end(from);
     }
     let months = Months::new(u32::try_from(years).ok()?.checked_mul(12)?);
     if years > 0 && last.from().checked_add_months(months) == Some(last.until()) {

@@ -8,9 +8,13 @@ use checkpoint::keyring::{Endorsement, KeyState, Keyring};
 use checkpoint::signing::Oddities;
 
 use super::{Ahead, StepRefusal};
+use crate::record::environment::Environment;
 
 /// What is said of a service of another secret or record.
-pub(super) const STRANGER: &str = "lists none of the keys that the secret holds: is it a service of this secret, and of its record?";
+const STRANGER: &str = "lists none of the keys that the secret holds: is it a service of this secret, and of its record?";
+
+/// How that begins which is said of a service of another environment.
+const OF_ANOTHER: &str = "reads its keys from the secret of another environment";
 
 /// The public part of what one version of the secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +162,8 @@ pub struct ServedKeys {
     pub signing_refused: Option<String>,
     /// Whether the record itself was read, and no service asked.
     pub of_record: bool,
+    /// Where its keys come from, as it says; empty where it is not told.
+    pub source: String,
     /// By how much the clock of the machine that asked is ahead of its one, where its answer showed that.
     pub ahead: Option<Ahead>,
 }
@@ -205,6 +211,7 @@ impl Replica {
                 faults: Vec::new(),
                 signing_refused: None,
                 of_record: true,
+                source: String::new(),
                 ahead: None,
             }),
         }
@@ -272,9 +279,26 @@ impl Replica {
         })
     }
 
-    /// A service that has keys, and none of those that the secret trusts or has had, is one of another secret or record: what it says
+    /// What is said of a service whose keys are another environment's, by the name of the secret that it reads.
+    fn of_another_environment(&self, secret: &str) -> Option<String> {
+        let source = &self.listing.as_ref().ok()?.source;
+        let there = Environment::of_secret(source.strip_prefix("secretsmanager:")?)?;
+        let here = Environment::of_secret(secret)?;
+        (there != here).then(|| {
+            format!(
+                "{OF_ANOTHER}, {there} ({source}), and this is the secret of {here} ({secret}): is it a service of this secret, and of its \
+                 record?"
+            )
+        })
+    }
+
+    /// A service of another environment, or one that has keys, and none of those that the secret trusts or has had, is one of another secret or record: what it says
     /// of names that are the same by chance is not to be gone by.
     pub(super) fn distrust_a_stranger(&mut self, snapshot: &Snapshot) {
+        if let Some(problem) = self.of_another_environment(&snapshot.secret) {
+            self.listing = Err(problem);
+            return;
+        }
         let keys = snapshot
             .versions
             .iter()
@@ -295,12 +319,17 @@ impl Replica {
     pub(super) fn is_stranger(&self) -> bool {
         self.listing
             .as_ref()
-            .is_err_and(|problem| problem == STRANGER)
+            .is_err_and(|problem| problem == STRANGER || problem.starts_with(OF_ANOTHER))
     }
 
     /// Whether it is where a record is, read or not, and no service.
     pub(super) fn names_a_record(&self) -> bool {
         self.url.starts_with("--record ")
+    }
+
+    /// Whether it is the record, and that was not read, or is another secret's.
+    pub(super) fn is_unread_record(&self) -> bool {
+        self.names_a_record() && self.listing.is_err()
     }
 
     /// Whether a key of this name ever was more than staged there.

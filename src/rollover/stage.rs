@@ -4,9 +4,9 @@ use super::change::LabelChange;
 use super::staging::unendorsed_flag;
 use super::{
     Next, Overrides, Proposal, Rollover, RolloverError, Situation, StepRefusal, StepReport,
-    StoreError, StoredVersion,
+    StoreError, StoredVersion, rhythm,
 };
-use checkpoint::key::{KeyVersion, StagingLabel};
+use checkpoint::key::{KeyVersion, StagingLabel, instant_text};
 use checkpoint::signing::{KeySecret, NotOpen};
 
 /// What staging comes to, as things are.
@@ -57,6 +57,7 @@ impl Situation {
         if proposal.endorsed {
             self.check_endorser(&self.must_have_current()?.key()?.version)?;
         }
+        self.check_record()?;
         let label = match self.snapshot.current() {
             Some(_) => StagingLabel::Pending,
             None => StagingLabel::Current,
@@ -117,8 +118,16 @@ impl Rollover {
                 (format!("made {proposal}, fingerprint {fingerprint}"), next)
             }
         };
+        let until = proposal.window.until();
+        let missed = rhythm::missed_rotation(until, situation.now).map(|rotation| {
+            format!(
+                "it ends {}, before a rotation in December ({}) makes the next one: stage that by hand before; rollover status warns in time",
+                instant_text(until),
+                rotation.format("%Y-%m-%d")
+            )
+        });
         Ok(StepReport {
-            told: vec![told],
+            told: std::iter::once(told).chain(missed).collect(),
             calls: vec![call],
             next,
             ..StepReport::default()

@@ -109,6 +109,7 @@ pub(crate) struct Gauges {
     pub(crate) record_rows: Family<Unlabelled, Shown>,
     /// Set when the files are read, and not before they are shown.
     pub(crate) certificate_ends: Family<FileLabel, Shown>,
+    pub(crate) certificate_begins: Family<FileLabel, Shown>,
 }
 
 impl Default for Metrics {
@@ -292,6 +293,12 @@ impl Metrics {
             Unit::Seconds,
             gauges.certificate_ends.clone(),
         );
+        registry.register_with_unit(
+            "certificate_not_before_timestamp",
+            "From when on that certificate is valid",
+            Unit::Seconds,
+            gauges.certificate_begins.clone(),
+        );
     }
 
     /// A signature is on record.
@@ -360,10 +367,21 @@ impl Metrics {
     }
 
     /// The files of certificates were read.
-    pub(crate) fn show_certificate(&self, file: &'static str, until: DateTime<Utc>) {
-        let ends = &self.gauges.certificate_ends;
-        let until = until.timestamp() as f64;
-        ends.get_or_create(&FileLabel { file }).set(until);
+    pub(crate) fn show_certificate(
+        &self,
+        file: &'static str,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) {
+        let Gauges {
+            certificate_ends,
+            certificate_begins,
+            ..
+        } = &self.gauges;
+        for (gauge, instant) in [(certificate_begins, from), (certificate_ends, until)] {
+            let seconds = instant.timestamp() as f64;
+            gauge.get_or_create(&FileLabel { file }).set(seconds);
+        }
     }
 
     /// All of them in the text format of OpenMetrics 1.0.

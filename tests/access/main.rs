@@ -22,5 +22,6 @@ mod names;
 mod start;
 mod streams;
 mod told;
+mod valid;
 
 use testing::{authority, python, starter, support, wait};

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use crate::aws::{boto3, rollover};
+use crate::aws::{AwsService, boto3, rollover};
 use crate::support::{at, key_with};
 
 use RotationStep::{CreateSecret, FinishSecret, SetSecret, TestSecret};
@@ -334,4 +334,129 @@ async fn after_a_leak_in_november_the_yearly_rhythm_goes_on() {
     year.rotates().await;
     year.has("2028", Some("2027"));
     year.window("2028-01-01", "2029-01-01");
+}
+
+/// The first key of a window of one's own.
+fn first_of(from: &str, until: &str) -> Overrides {
+    Overrides {
+        key_id: Some("amply-checkpoint-key-2026".parse().unwrap()),
+        valid_from: Some(at(from)),
+        valid_until: Some(at(until)),
+        ..Overrides::default()
+    }
+}
+
+#[tokio::test]
+async fn a_first_key_of_some_months_leaves_no_gap_in_any_year_after_it() {
+    for (secret, from, until, in_time) in [
+        ("months-to-the-last-day", "2026-03-01", "2026-12-31", true),
+        ("months-to-december", "2026-03-01", "2026-12-15", true),
+        ("months-to-new-year", "2026-10-01", "2027-01-01", true),
+        ("months-to-march", "2026-03-15", "2027-02-20", true),
+        ("months-to-november", "2026-03-01", "2027-11-15", true),
+        ("a-year-to-summer", "2026-07-01", "2027-07-01", true),
+        ("months-to-summer", "2026-03-01", "2026-09-01", false),
+    ] {
+        let year = Year::begin(secret, &format!("{from}T10:30:00Z"));
+        let staged = year.rollover.stage(&first_of(from, until)).await.unwrap();
+        let told = staged.told.join("; ");
+        assert_eq!(
+            told.contains("before a rotation in December"),
+            !in_time,
+            "{secret}: {told}"
+        );
+        if !in_time {
+            year.is("2026-08-10T08:00:00Z");
+            year.by_hand().await;
+            year.window("2026-09-01", "2027-01-01");
+        }
+        for december in 2026..2031 {
+            year.is(&format!("{december}-12-01T08:00:00Z"));
+            year.rotates().await;
+            let (_, [from, until]) = year.key("AWSCURRENT").unwrap();
+            if let Some((_, [_, before])) = year.key("AWSPREVIOUS") {
+                assert!(from <= before, "{secret}: a gap from {before} to {from}");
+            }
+            let next_rotation = at(&format!("{}-12-02", december + 1));
+            assert!(
+                next_rotation < until,
+                "{secret}: ends {until}, before the next rotation"
+            );
+            let warnings = year.rollover.status().await.unwrap().timeline.warnings;
+            assert_eq!(warnings, [], "{secret}, December {december}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_first_key_of_some_weeks_that_is_made_after_the_rotation_is_told_of() {
+    let year = Year::begin("weeks", "2026-12-10T10:30:00Z");
+    let overrides = first_of("2026-12-10", "2027-01-01");
+    let staged = year.rollover.stage(&overrides).await.unwrap();
+    let told = staged.told.join("; ");
+    assert!(
+        told.contains("before a rotation in December (2027-12-01)"),
+        "{told}"
+    );
+    // By itself it would have been longer.
+    let other = Year::with_first_key("weeks-by-itself", "2026-12-10T10:30:00Z").await;
+    other.window("2026-12-10", "2028-01-01");
+}
+
+#[tokio::test]
+async fn what_was_staged_by_hand_waits_for_a_service_that_does_not_answer() {
+    let year = Year::with_first_key("staged-waits", "2026-02-01T12:00:00Z").await;
+    year.is("2026-11-20T08:00:00Z");
+    year.rollover.stage(&Overrides::default()).await.unwrap();
+    let staged = year.key("AWSPENDING");
+    year.is("2026-12-01T08:00:00Z");
+    let service = AwsService::start_at(
+        AwsService::proxy().await,
+        year.secret,
+        year.clock.clone(),
+        false,
+    );
+    let service = service.await;
+    let servers = [service.url.as_str(), "http://127.0.0.1:9"];
+    let one_is_away = rollover(year.secret, &year.clock, &servers);
+    let token = year.attempt();
+    for step in [CreateSecret, TestSecret, FinishSecret] {
+        let refused = one_is_away.rotate(step, &token).await.unwrap_err();
+        assert!(refused.to_string().contains("does not answer"), "{refused}");
+        assert_eq!(year.key("AWSPENDING"), staged, "{step:?}");
+    }
+    year.has("2026", None);
+    let all_there = rollover(year.secret, &year.clock, &servers[..1]);
+    for step in STEPS {
+        all_there.rotate(step, &token).await.unwrap();
+    }
+    assert_eq!(year.key("AWSCURRENT"), staged);
+    year.has("2027", Some("2026"));
+}
+
+#[tokio::test]
+async fn what_was_staged_by_hand_and_can_never_be_promoted_is_left_to_who_did_so() {
+    let year = Year::with_first_key("staged-in-vain", "2026-02-01T12:00:00Z").await;
+    year.is("2026-11-20T08:00:00Z");
+    year.rollover.stage(&Overrides::default()).await.unwrap();
+    let staged = year.key("AWSPENDING");
+    // By the AWS CLI, past the steps.
+    let other = key_with("by-hand-2027", "2027-01-01", "2028-01-01", 0);
+    let put =
+        json!({ "SecretId": year.secret, "SecretString": other, "VersionStages": ["by-hand"] });
+    let id = boto3("put_secret_value", put)["VersionId"].clone();
+    crate::aws::make_current(year.secret, id.as_str().unwrap());
+    year.is("2027-12-01T08:00:00Z");
+    let refused = year.rotate().await.unwrap_err();
+    for word in [
+        "CreateSecret",
+        "staged by hand",
+        "rollover abort amply-checkpoint-key-2027",
+    ] {
+        assert!(refused.contains(word), "{word}: {refused}");
+    }
+    assert_eq!(year.key("AWSPENDING"), staged);
+    year.rollover.abort(None).await.unwrap();
+    assert!(year.rotates().await.contains("made by-hand-2028"));
+    year.has("by-hand-2028", Some("by-hand-2027"));
 }

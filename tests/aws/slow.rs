@@ -17,6 +17,7 @@ mod lambda;
 mod leaks;
 mod live;
 mod readiness;
+mod records;
 mod rollover;
 mod rotation;
 mod status;

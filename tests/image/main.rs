@@ -15,4 +15,4 @@ mod image;
 mod lint;
 mod running;
 
-use testing::{python, starter, wait};
+use testing::{authority, python, starter, wait};

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
+use crate::authority::{Authority, read};
 use crate::dockerfile::{bases, last_stage, root};
 use crate::image::{Image, USER, ended};
 use crate::wait;
@@ -142,16 +143,27 @@ fn it_signs_and_verifies_with_a_root_that_cannot_be_written() {
 fn it_writes_the_files_of_the_service_beside_it_as_its_user() {
     let image = Image::with_mounts();
     // As ECS starts it, but for the name of the folder: here, /data is what can be written.
-    let secret = r#"{"certificate":"c","key":"k","client_ca":"a","roles":"r"}"#;
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new("of all"));
+    let server = authority.issue(folder.path(), "server", "localhost");
+    let (certificate, key) = (read(&server.certificate), read(&server.key));
+    let roles = "[clients.\"URI:spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
+    let secret = serde_json::json!({
+        "certificate": certificate, "key": key, "client_ca": authority.pem(), "roles": roles,
+    });
     let [program] = &last_stage().entrypoint[..] else {
         panic!("one word");
     };
     let mut command = image.command(&[program, "files", "--to", "/data"]);
-    let ended = ended(command.env("FILES_SECRET", secret).output().unwrap());
+    let ended = ended(
+        command
+            .env("FILES_SECRET", secret.to_string())
+            .output()
+            .unwrap(),
+    );
     assert_eq!(ended.code, 0, "{}", ended.text);
-    let key = image.data.path().join("tls.key");
-    assert_eq!(std::fs::read_to_string(&key).unwrap(), "k");
-    let metadata = std::fs::metadata(key).unwrap();
+    let written = image.data.path().join("tls.key");
+    assert_eq!(read(&written), key);
+    let metadata = std::fs::metadata(written).unwrap();
     assert_eq!(metadata.mode() & 0o777, 0o600);
     if rustix::process::geteuid().is_root() {
         assert_eq!(metadata.uid(), USER);

@@ -16,7 +16,7 @@ use crate::support::at;
 use crate::transfer::{NOON, exported, fingerprint};
 
 /// Makes a key for these years, so that a service can start.
-fn make_key(folder: &Path, name: &str) -> String {
+pub fn make_key(folder: &Path, name: &str) -> String {
     let file = folder.join(format!("{name}.json"));
     let file = file.to_str().unwrap();
     let window = ["--valid-from", "2020-01-01", "--valid-until", "2120-01-01"];
@@ -27,7 +27,7 @@ fn make_key(folder: &Path, name: &str) -> String {
     format!("file:{file}")
 }
 
-fn serve(place: &str, source: &str, environment: &[&str]) -> std::process::Command {
+pub fn serve(place: &str, source: &str, environment: &[&str]) -> std::process::Command {
     let ports = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"];
     let mut command = binary();
     command.args([
@@ -44,11 +44,11 @@ fn serve(place: &str, source: &str, environment: &[&str]) -> std::process::Comma
 }
 
 /// Starts a service that is to be well, and gives its log.
-fn serves(place: &str, source: &str, environment: &[&str]) -> String {
+pub fn serves(place: &str, source: &str, environment: &[&str]) -> String {
     Serving::start(&mut serve(place, source, environment)).end()
 }
 
-fn init(place: &str, environment: &[&str]) -> String {
+pub fn init(place: &str, environment: &[&str]) -> String {
     must(
         binary()
             .args(["record", "init", "--record", place])
@@ -65,17 +65,17 @@ fn refused(ended: Ended, words: &[&str]) {
 }
 
 /// Both stores, empty: their places.
-async fn places(folder: &TempDir) -> [String; 2] {
+pub async fn places(folder: &TempDir) -> [String; 2] {
     let sqlite = format!("sqlite:{}", folder.path().join("record.sqlite").display());
     [sqlite, Database::new().await.url()]
 }
 
-fn file(place: &str) -> Option<PathBuf> {
+pub fn file(place: &str) -> Option<PathBuf> {
     place.strip_prefix("sqlite:").map(PathBuf::from)
 }
 
 /// All that the record says, by what reads it and writes nothing.
-fn verified(place: &str) -> serde_json::Value {
+pub fn verified(place: &str) -> serde_json::Value {
     let verify = ["record", "verify", "--record", place, "--format", "json"];
     serde_json::from_str(&must(binary().args(verify))).unwrap()
 }

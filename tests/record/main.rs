@@ -9,6 +9,7 @@
     dead_code
 )]
 
+mod bound_meanwhile;
 mod distrusted;
 mod environment;
 mod histories;
@@ -22,4 +23,6 @@ mod stores;
 mod tls;
 mod transfer;
 
-use testing::{cluster, history, judgement, postgres, program, scrape, starter, support, wait};
+use testing::{
+    client, cluster, history, judgement, postgres, program, scrape, starter, support, wait,
+};

@@ -260,7 +260,32 @@ async fn health_is_told_without_a_certificate_to_who_stands_beside_the_service()
     let page = format!("{}/", dev.http);
     for (url, more, expected) in [
         (&*grpc, &[][..], "answers something else"),
-        (&*page, &[], "answers something else"),
+        (&*page, &[], "is no http://"),
+        ("http://10.0.0.1:9464/health", &[], "is not on this machine"),
+        ("http://example.org/health", &[], "is not on this machine"),
+        (
+            "http://127.0.0.1.example.org/health",
+            &[],
+            "is not on this machine",
+        ),
+        (
+            "http://[2001:db8::1]:9464/health",
+            &[],
+            "is not on this machine",
+        ),
+        (
+            "http://u:se%20cret@127.0.0.1:1/health",
+            &[],
+            "a user or a password",
+        ),
+        (
+            "http://u:se%20cret@10.0.0.1/health",
+            &[],
+            "a user or a password",
+        ),
+        ("https://u:se%20cret@10.0.0.1/health", &[], "is no http://"),
+        ("http://127.0.0.1:1/health?x=1", &[], "is no http://"),
+        ("http://[::1]:1/health", &[], "does not answer"),
         ("http://127.0.0.1:1/health", &[], "does not answer"),
         ("https://127.0.0.1/health", &[], "is no http://"),
         ("nowhere", &[], "is no http://"),
@@ -268,6 +293,7 @@ async fn health_is_told_without_a_certificate_to_who_stands_beside_the_service()
     ] {
         let (code, _, error) = asked(url, more);
         assert!(code == 2 && error.contains(expected), "{url}: {error}");
+        assert!(!error.contains("se%20cret"), "{url}: {error}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::authority::Authority;
 use crate::starter::binary;
 
 fn files(to: &Path, secret: Option<&str>) -> Command {
@@ -25,10 +26,21 @@ fn run(mut command: Command) -> (Option<i32>, String) {
     (output.status.code(), shown)
 }
 
+const ROLES: &str = "[clients.\"URI:spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
+
+/// A server's certificate with its key, and the authority of both sides.
+fn issued(years: (i32, i32)) -> (String, String, String) {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new("of all"));
+    let server = authority.issue_between(folder.path(), "server", "localhost", years);
+    let text = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let ca = authority.pem().to_owned();
+    (text(&server.certificate), text(&server.key), ca)
+}
+
 fn secret() -> Value {
+    let (certificate, key, ca) = issued((2020, 2099));
     json!({
-        "certificate": "of the server\n", "key": "PRIVATE", "client_ca": "of clients", "roles": "[clients]",
-        "database_ca": "of the database", "health_key": "PRIVATE TOO",
+        "certificate": certificate, "key": key, "client_ca": ca, "roles": ROLES, "database_ca": ca, "health_key": "PRIVATE TOO",
     })
 }
 
@@ -37,9 +49,11 @@ fn each_member_becomes_a_file_that_is_its_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
     // One that is there is replaced.
     std::fs::write(folder.path().join("tls.key"), "of before").unwrap();
-    let (code, shown) = run(files(folder.path(), Some(&secret().to_string())));
+    let secret = secret();
+    let (code, shown) = run(files(folder.path(), Some(&secret.to_string())));
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("5 files: tls.pem, tls.key"), "{shown}");
+    assert!(!shown.contains("warning"), "{shown}");
     assert!(
         shown.contains("not used of the secret: health_key"),
         "{shown}"
@@ -55,13 +69,14 @@ fn each_member_becomes_a_file_that_is_its_owners_alone() {
     }
     found.sort();
     let expected = [
-        ("client-ca.pem", "of clients"),
-        ("database-ca.pem", "of the database"),
-        ("roles.toml", "[clients]"),
-        ("tls.key", "PRIVATE"),
-        ("tls.pem", "of the server\n"),
+        ("client-ca.pem", "client_ca"),
+        ("database-ca.pem", "database_ca"),
+        ("roles.toml", "roles"),
+        ("tls.key", "key"),
+        ("tls.pem", "certificate"),
     ];
-    let expected = expected.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let text = |name: &str| secret[name].as_str().unwrap().to_owned();
+    let expected = expected.map(|(file, name)| (file.to_owned(), text(name)));
     assert_eq!(found, expected);
 }
 
@@ -77,11 +92,14 @@ fn the_databases_authority_may_be_left_out_and_nothing_else() {
 
 #[test]
 fn what_is_wrong_is_named_and_nothing_of_the_secret_is_shown_or_written() {
-    let wrong = json!({ "key": "PRIVATE", "client_ca": "", "roles": 7 });
+    let wrong = json!({ "key": "secret word", "client_ca": "", "roles": 7 });
     for (secret, expected) in [
         (None, vec!["FILES_SECRET: is missing"]),
-        (Some("PRIVATE".into()), vec!["is no JSON, by line 1"]),
-        (Some("[\"PRIVATE\"]".into()), vec!["is JSON, and no object"]),
+        (Some("secret word".into()), vec!["is no JSON, by line 1"]),
+        (
+            Some("[\"secret word\"]".into()),
+            vec!["is JSON, and no object"],
+        ),
         (Some("x".repeat(70_000)), vec!["has more than 65536 bytes"]),
         (
             Some(wrong.to_string()),
@@ -98,7 +116,7 @@ fn what_is_wrong_is_named_and_nothing_of_the_secret_is_shown_or_written() {
         for expected in expected {
             assert!(shown.contains(expected), "{expected}: {shown}");
         }
-        assert!(!shown.contains("PRIVATE"), "{shown}");
+        assert!(!shown.contains("secret word"), "{shown}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
     let folder = tempfile::tempdir().unwrap();
@@ -109,4 +127,92 @@ fn what_is_wrong_is_named_and_nothing_of_the_secret_is_shown_or_written() {
         shown.contains("--to: ") && shown.contains("belongs to the user"),
         "{shown}"
     );
+}
+
+#[test]
+fn what_serve_would_refuse_is_refused_before_a_file_is_replaced() {
+    let (good, (_, other_key, _)) = (secret(), issued((2020, 2099)));
+    let (_, ec, _) = issued((2020, 2099));
+    let half = ec.lines().take(2).collect::<Vec<_>>().join("\n");
+    for (name, text, expected) in [
+        (
+            "certificate",
+            "no certificate",
+            "certificate: has no certificate",
+        ),
+        (
+            "certificate",
+            &*other_key,
+            "certificate: has no certificate",
+        ),
+        ("key", "secret word", "key: is not a private key in PEM"),
+        ("key", &half, "key: is not a private key in PEM"),
+        (
+            "key",
+            &other_key,
+            "key: cannot be used with the certificate",
+        ),
+        ("client_ca", "of clients", "client_ca: has no certificate"),
+        ("roles", "# nobody yet\n", "roles: clients: has 0 entries"),
+        ("roles", "[clients]\n", "roles: clients: has 0 entries"),
+        ("roles", "clients = 7", "roles: line 1"),
+        (
+            "roles",
+            "[clients.\"URI:a\"]\nroles = [\"king\"]\n",
+            "roles: line 2",
+        ),
+        (
+            "database_ca",
+            "of the database",
+            "database_ca: has no certificate",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tls.key"), "of before").unwrap();
+        let mut wrong = good.clone();
+        wrong[name] = text.into();
+        let (code, shown) = run(files(folder.path(), Some(&wrong.to_string())));
+        assert_eq!(code, Some(2), "{name}: {shown}");
+        assert!(
+            shown.contains(&format!("FILES_SECRET: {expected}")),
+            "{expected}: {shown}"
+        );
+        let private = text.lines().find(|line| line.starts_with("MI"));
+        assert!(private.is_none_or(|line| !shown.contains(line)), "{shown}");
+        let before = std::fs::read_to_string(folder.path().join("tls.key")).unwrap();
+        assert_eq!(before, "of before");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_member_that_stands_there_twice_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = secret().to_string();
+    let twice = format!("{}, \"roles\": \"\"}}", text.trim_end_matches('}'));
+    let (code, shown) = run(files(folder.path(), Some(&twice)));
+    assert_eq!(code, Some(2), "{shown}");
+    assert!(
+        shown.contains("FILES_SECRET: roles: stands there twice"),
+        "{shown}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A task that cannot start helps nobody: what has ended is told, and written.
+#[test]
+fn what_is_not_valid_now_is_a_warning() {
+    for (years, word) in [
+        ((2020, 2021), "has ended"),
+        ((2098, 2099), "is not valid yet"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key, _) = issued(years);
+        let mut secret = secret();
+        (secret["certificate"], secret["key"]) = (certificate.into(), key.into());
+        let (code, shown) = run(files(folder.path(), Some(&secret.to_string())));
+        assert_eq!(code, Some(0), "{shown}");
+        let warning = format!("warning: FILES_SECRET: certificate: CN=server {word}");
+        assert!(shown.contains(&warning), "{shown}");
+    }
 }

@@ -29,4 +29,4 @@ mod third_parties;
 mod two_heads;
 mod wrong_input;
 
-use testing::{starter, support, wait};
+use testing::{authority, starter, support, wait};

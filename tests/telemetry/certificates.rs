@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::authority::replace;
+use crate::authority::{Authority, replace};
 use crate::guarded::Guarded;
 use crate::log::Log;
 use crate::support::at;
@@ -69,6 +69,7 @@ async fn each_threshold_of_a_certificate_is_told_once_and_then_that_it_has_ended
             "{line}"
         );
         assert_eq!(line["until"], "2026-01-31T00:00:00Z");
+        assert_eq!(line["subject"], "CN=server", "{line}");
         assert!(
             line["path"].as_str().unwrap().ends_with("server.crt"),
             "{line}"
@@ -125,4 +126,80 @@ async fn an_authority_that_ends_is_told_of_as_well() {
         .map(|line| line["file"].clone())
         .collect();
     assert_eq!(files, ["tls-certificate", "tls-client-ca"]);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_valid_yet_is_told_until_it_is() {
+    let (log, _guard) = Log::collect();
+    let service = Guarded::start("2025-06-01").await;
+    let (folder, between) = (service.folder.path(), (2026, 2027));
+    service
+        .authority
+        .issue_between(folder, "server", "localhost", between);
+    let begins = at("2026-01-01").timestamp() as f64;
+    crate::wait::until("its beginning to be shown", async || {
+        service.begins("tls-certificate").await == Some(begins)
+    })
+    .await;
+    expect(&log, &[0]).await;
+    let line = &lines(&log)[0];
+    assert_eq!(
+        (&line["level"], &line["file"]),
+        (&"ERROR".into(), &"tls-certificate".into())
+    );
+    assert_eq!(line["subject"], "CN=server");
+    assert_eq!(line["from"], "2026-01-01T00:00:00Z", "{line}");
+    let message = line["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("a certificate is not valid yet"),
+        "{message}"
+    );
+    // Nothing more when it is, and its end as ever.
+    for (instant, expected) in [("2026-01-02", &[0][..]), ("2027-01-20", &[0, 14])] {
+        service.clock.set(at(instant));
+        expect(&log, expected).await;
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_has_ended_beside_one_that_has_not_is_a_note() {
+    let (log, _guard) = Log::collect();
+    let service = Guarded::start("2025-06-01").await;
+    let ca = service.folder.path().join("ca.crt");
+    let (good, ended) = (service.authority.pem(), Authority::ended("of yore", 2024));
+    let ends = service.shown("tls-client-ca").await.unwrap();
+    replace(&ca, &format!("{ended}{good}"));
+    crate::wait::until("the note", async || !lines(&log).is_empty()).await;
+    let told = lines(&log);
+    assert_eq!(
+        (told.len(), &told[0]["level"]),
+        (1, &"INFO".into()),
+        "{told:?}"
+    );
+    let note = told[0]["note"].as_str().unwrap();
+    assert_eq!(note, "CN=of yore has ended 2024-01-31T00:00:00Z");
+    let message = told[0]["message"].as_str().unwrap();
+    for event in ["CertificateEnding", "CertificateEnded"] {
+        assert!(!message.starts_with(looked_for(event)), "{message}");
+    }
+    assert_eq!(
+        service.shown("tls-client-ca").await,
+        Some(ends),
+        "of the other one"
+    );
+    // Alone, it is more than that.
+    replace(&ca, &ended);
+    crate::wait::until("its end", async || lines(&log).len() > 1).await;
+    let last = lines(&log).pop().unwrap();
+    assert_eq!(
+        (&last["level"], &last["subject"]),
+        (&"ERROR".into(), &"CN=of yore".into())
+    );
+    let message = last["message"].as_str().unwrap();
+    assert!(
+        message.starts_with(looked_for("CertificateEnded")),
+        "{message}"
+    );
+    let ended_at = at("2024-01-31").timestamp() as f64;
+    assert_eq!(service.shown("tls-client-ca").await, Some(ended_at));
 }

@@ -83,4 +83,10 @@ impl Guarded {
         let series = format!("certificate_expiration_timestamp_seconds{{file=\"{file}\"}}");
         self.scrape().await.get(&series)
     }
+
+    /// From when on that one is valid.
+    pub async fn begins(&self, file: &str) -> Option<f64> {
+        let series = format!("certificate_not_before_timestamp_seconds{{file=\"{file}\"}}");
+        self.scrape().await.get(&series)
+    }
 }

@@ -53,6 +53,14 @@ impl Authority {
         Self::with_key(name, KeyPair::generate().unwrap())
     }
 
+    /// One that ended in the January of this year, as a certificate alone.
+    pub fn ended(name: &str, year: i32) -> String {
+        let (mut params, key) = (Self::params(name), KeyPair::generate().unwrap());
+        params.not_before = date_time_ymd(year - 5, 1, 1);
+        params.not_after = date_time_ymd(year, 1, 31);
+        params.self_signed(&key).unwrap().pem()
+    }
+
     /// The same key under another name.
     pub fn renamed(&self, name: &str) -> Self {
         let key = KeyPair::from_pem(&self.issuer.key().serialize_pem());
@@ -93,6 +101,17 @@ impl Authority {
 
     /// One whose last day was in January of this year.
     pub fn issue_until(&self, folder: &Path, file: &str, name: &str, year: i32) -> Identity {
+        self.issue_between(folder, file, name, (2020, year))
+    }
+
+    /// One from the January of a year to that of another.
+    pub fn issue_between(
+        &self,
+        folder: &Path,
+        file: &str,
+        name: &str,
+        (from, until): (i32, i32),
+    ) -> Identity {
         let serial = rand::random::<u64>() >> 1;
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
@@ -102,8 +121,8 @@ impl Authority {
             false => SanType::DnsName(name.try_into().unwrap()),
         }];
         params.serial_number = Some(SerialNumber::from(serial));
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(year, 1, 31);
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 31);
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ClientAuth,
             ExtendedKeyUsagePurpose::ServerAuth,

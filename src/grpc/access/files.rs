@@ -19,9 +19,9 @@ use rustls::{CertificateError, RootCertStore, ServerConfig, SupportedProtocolVer
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::ends::CertificateEnd;
 use super::revocation;
 use super::roles::Clients;
+use crate::x509::{Certificates, Purpose};
 use checkpoint::fault;
 
 /// Largest file that is read, in bytes: some hundred authorities, or a long revocation list.
@@ -55,6 +55,43 @@ pub struct TlsFiles {
     pub minimum: MinimumTls,
 }
 
+/// The texts of the files; none of one that is not there, or could not be read.
+#[derive(Default)]
+pub struct TlsTexts {
+    /// Of the certificate.
+    pub certificate: Option<Zeroizing<Vec<u8>>>,
+    /// Of its key.
+    pub key: Option<Zeroizing<Vec<u8>>>,
+    /// Of the authorities of clients.
+    pub client_ca: Option<Zeroizing<Vec<u8>>>,
+    /// Of the revocation lists.
+    pub client_crl: Option<Zeroizing<Vec<u8>>>,
+    /// Of the roles.
+    pub roles: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl TlsTexts {
+    /// Two of the same texts have the same.
+    fn fingerprint(&self) -> [u8; 32] {
+        let Self {
+            certificate,
+            key,
+            client_ca,
+            client_crl,
+            roles,
+        } = self;
+        let mut fingerprint = Sha256::new();
+        for text in [certificate, key, client_ca, roles, client_crl]
+            .into_iter()
+            .flatten()
+        {
+            fingerprint.update((text.len() as u64).to_be_bytes());
+            fingerprint.update(text.as_slice());
+        }
+        fingerprint.finalize().into()
+    }
+}
+
 /// What is wrong with one of the files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{flag}: {}: {problem}", path.display())]
@@ -77,9 +114,21 @@ pub struct Authority {
     told: AtomicBool,
     /// Who may do what.
     pub(super) clients: Clients,
-    /// When the server's certificate and the clients' authorities end.
-    pub(super) ends: Vec<CertificateEnd>,
+    /// The server's certificate and the clients' authorities.
+    certificates: Vec<Certificates>,
     fingerprint: [u8; 32],
+}
+
+impl AccessFault {
+    /// The setting that names the file.
+    pub fn flag(&self) -> &'static str {
+        self.flag
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
 }
 
 impl fmt::Debug for Authority {
@@ -91,6 +140,11 @@ impl fmt::Debug for Authority {
 }
 
 impl Authority {
+    /// The server's certificate and the clients' authorities.
+    pub(crate) fn certificates(&self) -> &[Certificates] {
+        &self.certificates
+    }
+
     /// Two of the same files have the same.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
@@ -140,26 +194,44 @@ impl TlsFiles {
 
     fn read_now(&self) -> Result<Authority, Vec<AccessFault>> {
         let mut faults = Vec::new();
-        let mut fingerprint = Sha256::new();
-        let mut text = |flag, path: &Path| match read_file(path) {
-            Ok(bytes) => {
-                fingerprint.update((bytes.len() as u64).to_be_bytes());
-                fingerprint.update(bytes.as_slice());
-                Some(bytes)
-            }
-            Err(problem) => {
-                faults.push(self.fault(flag, path, problem));
-                None
-            }
+        let mut text = |flag, path: &Path| {
+            let read = read_file(path);
+            read.map_err(|problem| faults.push(self.fault(flag, path, problem)))
+                .ok()
         };
-        let certificate = text("--tls-certificate", &self.certificate);
-        let key = text("--tls-key", &self.key);
-        let client_ca = text("--tls-client-ca", &self.client_ca);
-        let roles = text("--roles", &self.roles);
-        let crl = self
-            .client_crl
-            .as_deref()
-            .map(|path| text("--tls-client-crl", path));
+        let texts = TlsTexts {
+            certificate: text("--tls-certificate", &self.certificate),
+            key: text("--tls-key", &self.key),
+            client_ca: text("--tls-client-ca", &self.client_ca),
+            roles: text("--roles", &self.roles),
+            client_crl: self
+                .client_crl
+                .as_deref()
+                .and_then(|path| text("--tls-client-crl", path)),
+        };
+        match self.judge(texts) {
+            Ok(authority) if faults.is_empty() => Ok(authority),
+            judged => {
+                faults.extend(judged.err().into_iter().flatten());
+                Err(faults)
+            }
+        }
+    }
+
+    /// Judges the texts of all of them. What is missing is no fault of its own here.
+    ///
+    /// # Errors
+    /// Everything that is wrong, a fault for each file.
+    pub fn judge(&self, texts: TlsTexts) -> Result<Authority, Vec<AccessFault>> {
+        let fingerprint = texts.fingerprint();
+        let TlsTexts {
+            certificate,
+            key,
+            client_ca,
+            client_crl,
+            roles,
+        } = texts;
+        let mut faults = Vec::new();
         let mut fail =
             |flag, path: &Path, problem: String| faults.push(self.fault(flag, path, problem));
         let chain = certificate.and_then(|bytes| {
@@ -183,8 +255,8 @@ impl TlsFiles {
                 .map_err(|problem| fail("--tls-client-ca", &self.client_ca, problem))
                 .ok()
         });
-        let crls = match (&self.client_crl, crl) {
-            (Some(path), Some(Some(bytes))) => revocation_lists(&bytes)
+        let crls = match (&self.client_crl, client_crl) {
+            (Some(path), Some(bytes)) => revocation_lists(&bytes)
                 .and_then(|lists| revocation::judged(lists, known.as_deref().unwrap_or_default()))
                 .map_err(|problem| fail("--tls-client-crl", path, problem))
                 .ok(),
@@ -205,9 +277,10 @@ impl TlsFiles {
             return Err(faults);
         };
         let known = known.unwrap_or_default();
-        let ends = [
-            CertificateEnd::first("tls-certificate", &self.certificate, &chain),
-            CertificateEnd::first("tls-client-ca", &self.client_ca, &known),
+        let (shown, trusted) = (Purpose::Chain, Purpose::Authorities);
+        let in_force = [
+            Certificates::new("tls-certificate", &self.certificate, shown, &chain),
+            Certificates::new("tls-client-ca", &self.client_ca, trusted, &known),
         ];
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let lenient =
@@ -241,8 +314,8 @@ impl TlsFiles {
             with_fresh_lists,
             told: AtomicBool::new(false),
             clients,
-            ends: ends.into_iter().flatten().collect(),
-            fingerprint: fingerprint.finalize().into(),
+            certificates: in_force.into_iter().flatten().collect(),
+            fingerprint,
         })
     }
 

@@ -9,7 +9,6 @@
 //! Attack: who was let in does what was not given to them, or goes on after it was taken away. Shown by `tests/access/every_rpc.rs`
 //! (`every_rpc_lets_in_the_right_roles_alone`) and all of `tests/access/changes.rs`.
 
-mod ends;
 mod files;
 mod judge;
 mod names;
@@ -18,8 +17,7 @@ mod revocation;
 mod roles;
 mod rpcs;
 
-pub use ends::CertificateEnd;
-pub use files::{AccessFault, Authority, MinimumTls, TlsFiles};
+pub use files::{AccessFault, Authority, MinimumTls, TlsFiles, TlsTexts};
 pub use roles::{Caller, Clients, Role};
 pub use rpcs::{Lasts, Need, RPCS, Rpc, Runs, Takes};
 
@@ -32,6 +30,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::x509::Certificates;
 
 /// How often the files are read again. A certificate is renewed days before it ends; a name that is taken off the roles
 /// should not wait long.
@@ -81,10 +81,10 @@ impl Access {
         Ok(Self::Certificates(receiver))
     }
 
-    /// When the certificates in force end, one for each file; none for [`Access::Open`].
-    pub(crate) fn certificate_ends(&self) -> Vec<CertificateEnd> {
+    /// The certificates in force, of each file; none for [`Access::Open`].
+    pub(crate) fn certificates_in_force(&self) -> Vec<Certificates> {
         let authority = self.authority();
-        authority.map_or_else(Vec::new, |authority| authority.ends.clone())
+        authority.map_or_else(Vec::new, |authority| authority.certificates().to_vec())
     }
 
     /// Waits until something else is in force; for ever for [`Access::Open`].

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::{GenericClient, Object};
 
 use super::StoreError;
+use super::head::{LOCKED_HEAD, read_head};
 use super::session::{begin, begin_reading};
 use crate::record::environment::{Claim, Environment, OtherEnvironment, of_row};
 
@@ -26,13 +27,15 @@ pub(super) async fn found(client: &impl GenericClient) -> Result<Option<Environm
     Ok(Some(of_row(row.try_get(0)?)?))
 }
 
-/// Binds it, when nobody has. Of two at the same time, the second one waits, and finds what the first one wrote.
+/// Binds it, when nobody has. Of two at the same time, the second one waits, and finds what the first one wrote. After a batch
+/// that is under way, and before the next one, which finds it.
 pub(super) async fn bind(
     client: &mut Object,
     environment: Environment,
     now: DateTime<Utc>,
 ) -> Result<Result<(), OtherEnvironment>, StoreError> {
     let transaction = begin(client).await?;
+    read_head(&transaction, LOCKED_HEAD).await?;
     write(&transaction, environment, now).await?;
     let bound = found(&transaction).await?;
     if let Err(other) = Claim::Writes(Some(environment)).check(bound) {

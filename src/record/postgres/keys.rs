@@ -5,10 +5,12 @@ use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::types::ToSql;
 
 use super::StoreError;
+use super::environment;
 use super::head::{LOCKED_HEAD, read_head};
 use super::knowledge::Rests;
 use super::session::{begin, begin_reading};
 use super::view::{View, emit};
+use crate::record::environment::Binding;
 use crate::record::keys::{RevocationRow, Rows, VersionRow};
 use crate::record::{RecordError, RegisterError, RevocationOutcome, WentBack};
 use checkpoint::key::{KeyId, KeyVersion};
@@ -62,14 +64,19 @@ pub(super) async fn register_key(
     version: &KeyVersion,
     endorsement: Option<&Endorsement>,
     now: DateTime<Utc>,
+    view: &View,
 ) -> Result<Result<(), RegisterError>, StoreError> {
     let transaction = begin(client).await?;
     // One at a time, so that the check below sees what others have registered.
     read_head(&transaction, LOCKED_HEAD).await?;
+    let seen = &view.knowledge.seen;
+    let bound = environment::found(&transaction).await?;
+    seen.check_environment(bound).map_err(RecordError::from)?;
     let keyring = keyring(&transaction).await?;
     if let Err(conflict) = keyring.check(version) {
         return Ok(Err(conflict.into()));
     }
+    let binding = seen.claimed.binding(bound, &keyring, version)?;
     let key_id = version.key_id.as_str();
     if keyring.get(&version.key_id).is_none() {
         let (from, until) = (
@@ -89,7 +96,11 @@ pub(super) async fn register_key(
             .execute(sql, &[&key_id, &endorsement.compact()])
             .await?;
     }
+    if let Binding::To(environment) = binding {
+        environment::write(&transaction, environment, now).await?;
+    }
     transaction.commit().await?;
+    seen.claimed.tell(binding, &version.key_id);
     Ok(Ok(()))
 }
 
@@ -104,6 +115,7 @@ pub(super) async fn revoke_key(
     // After a batch that is under way, and before the next one: none is judged without this.
     read_head(&transaction, LOCKED_HEAD).await?;
     let found = view.look(&transaction, &mark).await?;
+    view.check_environment(&found).map_err(RecordError::from)?;
     match view.judge(&mark, &found) {
         // Where signing has not been let go on yet, a revocation has its place all the same.
         Ok(()) | Err(RecordError::WentBack(WentBack::Moved(_))) => {}

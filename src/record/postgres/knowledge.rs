@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::look::Look;
 use super::{StoreError, guards};
+use crate::record::environment::Claimed;
 use crate::record::high_water_mark::{HighWaterMark, Mark};
 use crate::record::home::{Accepted, FormerHome, Home, Moved};
 use crate::record::row::to_signed;
@@ -102,9 +103,9 @@ struct Homes {
 }
 
 impl Knowledge {
-    pub(super) fn none() -> Self {
+    pub(super) fn none(claimed: Claimed) -> Self {
         Self {
-            seen: HighWaterMark::nothing(),
+            seen: HighWaterMark::nothing(claimed),
             right: guards::LastRight::default(),
             homes: Mutex::default(),
             durable: watch::Sender::default(),
@@ -165,6 +166,7 @@ impl Knowledge {
     pub(super) fn judge(&self, mark: &Mark, found: &Look) -> Result<(), WentBack> {
         // Where it is, first: a former primary may have fewer rows, and its connection is not used again.
         let compared = self.check_home(&self.homes(), &found.here);
+        let compared = compared.and_then(|()| self.seen.check_environment(found.bound));
         let compared = compared.and_then(|()| mark.compare(&found.tree, found.marked.as_deref()));
         let compared = compared.and_then(|()| self.compare_home(found));
         self.seen.note(compared)

@@ -8,6 +8,7 @@ use super::StoreError;
 use super::head::frontier;
 use super::session::begin_reading;
 use crate::record::RecordError;
+use crate::record::environment::{Environment, of_row};
 use crate::record::high_water_mark::Mark;
 use crate::record::home::{Acceptance, Accepted, Home};
 use crate::record::row::{instant, to_signed};
@@ -24,6 +25,8 @@ pub(super) struct Look {
     /// When the server was started.
     pub(super) server: String,
     pub(super) accepted: Option<Accepted>,
+    /// The environment that it belongs to.
+    pub(super) bound: Option<Environment>,
     /// How many rows say something of keys: they are only ever added.
     pub(super) keys: u64,
 }
@@ -36,7 +39,8 @@ const LOOK: &str = "\
       (SELECT oid::bigint FROM pg_database WHERE datname = current_database()), \
       to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), home.number, home.system, home.timeline, home.database, home.token, \
       (SELECT count(*) FROM checkpoint_signer.key_version) + (SELECT count(*) FROM checkpoint_signer.key_endorsement) \
-        + (SELECT count(*) FROM checkpoint_signer.key_revocation) \
+        + (SELECT count(*) FROM checkpoint_signer.key_revocation), \
+      (SELECT environment FROM checkpoint_signer.record_environment WHERE id = 1) \
     FROM checkpoint_signer.record_head head CROSS JOIN pg_control_system() control \
     LEFT JOIN LATERAL (SELECT position, signature FROM checkpoint_signer.signed_checkpoint \
       WHERE position >= head.size ORDER BY position LIMIT 1) newest ON newest.position = head.size \
@@ -71,6 +75,10 @@ pub(super) async fn look(client: &impl GenericClient, mark: &Mark) -> Result<Loo
         },
         server: row.try_get(7)?,
         accepted: accepted(&row)?,
+        bound: row
+            .try_get::<_, Option<&str>>(14)?
+            .map(of_row)
+            .transpose()?,
         keys: row.try_get::<_, i64>(13)?.unsigned_abs(),
     })
 }

@@ -41,7 +41,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use super::environment::{Claim, Environment, OtherEnvironment};
+use super::environment::{Claim, Claimed, Environment, OtherEnvironment};
 use super::home::{Acceptance, Accepted, Home, Moved};
 use super::schema::OTHER_PROGRAM;
 use super::{
@@ -146,10 +146,14 @@ impl PostgresRecord {
         // Before anything is connected to: a former primary that is still up may stand first.
         let homes = address.survey().await;
         migrate(address, Migrating::Opening(claim)).await?;
+        if let Some(roots) = &address.tls {
+            tls::tell(roots);
+        }
         let connections = |purpose| Connections::new(address, purpose).map(Arc::new);
         let unusable = |problem| OpenError::Unusable(address.clone(), problem);
+        let claimed = Claimed::new(address.to_string(), "--record PLACE".into(), claim);
         let view = View {
-            knowledge: Arc::new(Knowledge::none()),
+            knowledge: Arc::new(Knowledge::none(claimed)),
             serves: true,
         };
         let signing = connections(Purpose::Signing).map_err(unusable)?;
@@ -373,8 +377,9 @@ impl Record for PostgresRecord {
         self.signing
             .run(|client| {
                 let (version, endorsement) = (version.clone(), endorsement.cloned());
+                let view = self.view.clone();
                 Box::pin(async move {
-                    keys::register_key(client, &version, endorsement.as_ref(), now).await
+                    keys::register_key(client, &version, endorsement.as_ref(), now, &view).await
                 })
             })
             .await?
@@ -404,7 +409,9 @@ impl Record for PostgresRecord {
         let bound = self.signing.run(|client| {
             Box::pin(async move { environment::bind(client, environment, now).await })
         });
-        Ok(bound.await??)
+        bound.await??;
+        self.view.knowledge.seen.claimed.bound_here(environment);
+        Ok(())
     }
 
     async fn pulse(&self) -> Result<Pulse, RecordError> {

@@ -2,15 +2,27 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Roots;
+use crate::x509::{Certificates, Purpose};
 
 /// Largest file of authorities: all of a machine have some 250 KiB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Tells when none of the authorities in a file is valid now.
+pub(super) fn tell(roots: &Roots) {
+    let Roots::File(path) = roots else { return };
+    // What cannot be read was told.
+    let pem = files::read(path, MAX_FILE_BYTES).unwrap_or_default();
+    if let Some(read) = Certificates::of_pem("sslrootcert", path, Purpose::Authorities, &pem) {
+        read.tell(Utc::now());
+    }
+}
 
 /// A connector that trusts these authorities.
 pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, String> {

@@ -46,9 +46,16 @@ impl View {
     pub(super) fn judge(&self, mark: &Mark, found: &Look) -> Result<(), RecordError> {
         let judged = match self.serves {
             true => self.knowledge.judge(mark, found),
-            false => mark.compare(&found.tree, found.marked.as_deref()),
+            false => self
+                .check_environment(found)
+                .and_then(|()| mark.compare(&found.tree, found.marked.as_deref())),
         };
         judged.map_err(RecordError::from)
+    }
+
+    /// Whether it belongs to the environment in whose name it was opened.
+    pub(super) fn check_environment(&self, found: &Look) -> Result<(), WentBack> {
+        self.knowledge.seen.check_environment(found.bound)
     }
 
     /// Notes that a commit was confirmed after this was found, with which the record has all rows of `tree`.
@@ -142,7 +149,8 @@ pub(super) async fn settle(
     // One at a time, and nothing is appended meanwhile.
     read_head(&transaction, LOCKED_HEAD).await?;
     let found = view.look(&transaction, &mark).await?;
-    mark.compare(&found.tree, found.marked.as_deref())
+    view.check_environment(&found)
+        .and_then(|()| mark.compare(&found.tree, found.marked.as_deref()))
         .map_err(RecordError::from)?;
     let unchanged = (&found.accepted, &found.here) == (&moved.accepted, &moved.here);
     if !unchanged || (acceptance.is_some() && found.server != moved.server) {

@@ -3,6 +3,9 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::environment;
+use crate::record::environment::Binding;
+use crate::record::high_water_mark::HighWaterMark;
 use crate::record::keys::{RevocationRow, Rows, VersionRow};
 use crate::record::{RecordError, RegisterError, RevocationOutcome};
 use checkpoint::key::{KeyId, KeyVersion};
@@ -51,13 +54,17 @@ pub(super) fn register_key(
     version: &KeyVersion,
     endorsement: Option<String>,
     now: DateTime<Utc>,
+    seen: &HighWaterMark,
 ) -> Result<(), RegisterError> {
     let store = |error: rusqlite::Error| RecordError::from(error);
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(store)?;
+    let bound = environment::bound(&transaction)?;
+    seen.check_environment(bound).map_err(RecordError::from)?;
     let keyring = keyring(&transaction)?;
     keyring.check(version)?;
+    let binding = seen.claimed.binding(bound, &keyring, version)?;
     let mut written = 0;
     if keyring.get(&version.key_id).is_none() {
         written += transaction
@@ -84,18 +91,24 @@ pub(super) fn register_key(
             )
             .map_err(store)?;
     }
-    if written > 0 {
+    if let Binding::To(environment) = binding {
+        environment::write(&transaction, environment, now).map_err(store)?;
+    } else if written > 0 {
         transaction.execute(COUNT_COMMIT, []).map_err(store)?;
     }
-    Ok(transaction.commit().map_err(store)?)
+    transaction.commit().map_err(store)?;
+    seen.claimed.tell(binding, &version.key_id);
+    Ok(())
 }
 
 pub(super) fn revoke_key(
     connection: &mut Connection,
     key_id: &KeyId,
     revocation: &Revocation,
+    seen: &HighWaterMark,
 ) -> Result<RevocationOutcome, RecordError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    seen.check_environment(environment::bound(&transaction)?)?;
     let known: bool = transaction.query_row(
         "SELECT EXISTS (SELECT 1 FROM key_version WHERE key_id = ?1)",
         [key_id.as_str()],

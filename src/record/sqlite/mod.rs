@@ -176,10 +176,7 @@ impl SqliteRecord {
             }
         };
         let mut writing = open()?;
-        let bound = environment::read(&writing);
-        let bound = bound.map_err(|error| OpenError::Damaged(path.into(), error.to_string()))?;
-        let other = |other| OpenError::Environment(path.into(), other);
-        claim.check(bound).map_err(other)?;
+        environment::check(&writing, path, claim)?;
         if owned {
             migrations::bring_up(&mut writing).map_err(sqlite)?;
             whole::begin(&mut writing).map_err(sqlite)?;
@@ -202,7 +199,7 @@ impl SqliteRecord {
             writer: ConnectionThread::start("record-write", writing, || {}, end).map_err(io)?,
             file,
             schema: Arc::new(Compared::never()),
-            seen: Arc::new(HighWaterMark::nothing()),
+            seen: Arc::new(HighWaterMark::nothing(environment::claimed(path, claim))),
             ownership: Mutex::new(ownership),
         })
     }
@@ -433,10 +430,16 @@ impl Record for SqliteRecord {
         now: DateTime<Utc>,
     ) -> Result<(), RegisterError> {
         let (version, endorsement) = (version.clone(), endorsement.map(Endorsement::compact));
-        self.write(move |connection, _| {
-            Ok(keys::register_key(connection, &version, endorsement, now))
-        })
-        .await?
+        let register = move |connection: &mut Connection, seen: &HighWaterMark| {
+            Ok(keys::register_key(
+                connection,
+                &version,
+                endorsement,
+                now,
+                seen,
+            ))
+        };
+        self.write(register).await?
     }
 
     async fn probe(&self, failing: bool) -> Result<(), RecordError> {
@@ -460,8 +463,10 @@ impl Record for SqliteRecord {
     }
 
     async fn bind(&self, environment: Environment, now: DateTime<Utc>) -> Result<(), BindError> {
-        self.write(move |connection, _| Ok(environment::bind(connection, environment, now)))
-            .await?
+        let bind = move |connection: &mut Connection, seen: &HighWaterMark| {
+            Ok(environment::bind(connection, environment, now, seen))
+        };
+        self.write(bind).await?
     }
 
     async fn pulse(&self) -> Result<Pulse, RecordError> {
@@ -484,7 +489,7 @@ impl Record for SqliteRecord {
         revocation: Revocation,
     ) -> Result<RevocationOutcome, RecordError> {
         let key_id = key_id.clone();
-        self.write(move |connection, _| keys::revoke_key(connection, &key_id, &revocation))
+        self.write(move |connection, seen| keys::revoke_key(connection, &key_id, &revocation, seen))
             .await
     }
 

@@ -9,7 +9,7 @@ use rusqlite::{
 };
 
 use super::check::Compared;
-use super::nodes;
+use super::{environment, nodes};
 use crate::record::high_water_mark::{HighWaterMark, Mark};
 use crate::record::row::{Row, instant, parse, timestamp, to_signed};
 use crate::record::{AppendError, RecordError};
@@ -122,7 +122,7 @@ pub(super) fn whole_as_seen<T>(
     read(&transaction)
 }
 
-/// Compares the record as a transaction sees it with what was seen before it began.
+/// Compares the record as a transaction sees it with what was seen before it began, and with whose it was to be.
 pub(super) fn check_seen(
     transaction: &Transaction,
     seen: &HighWaterMark,
@@ -133,6 +133,7 @@ pub(super) fn check_seen(
         Some(position) => signature(transaction, position)?,
         None => None,
     };
+    seen.check_environment(environment::bound(transaction)?)?;
     Ok(seen.note(mark.compare(tree, row.as_deref()))?)
 }
 

@@ -263,6 +263,7 @@ impl World {
                     faults: self.faults.clone(),
                     signing_refused: None,
                     of_record: false,
+                    source: String::new(),
                     ahead: None,
                 }),
             }],

@@ -1,0 +1,64 @@
+//! Certificates that are not valid now: taken, and told before anybody is turned away by them.
+
+use std::path::Path;
+
+use crate::authority::{Authority, replace};
+use crate::guarded::prepare;
+use crate::start::TLS;
+
+/// The warnings of `config check`, which finds no fault.
+fn warnings(folder: &Path, more: &[&str]) -> Vec<String> {
+    let mut check = crate::starter::binary();
+    let place = [
+        "--source",
+        "file:keys.json",
+        "--record",
+        "sqlite:record.sqlite",
+    ];
+    let check = check
+        .current_dir(folder)
+        .args(["config", "check"])
+        .args(place);
+    let checked = check.args(TLS).args(more).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let text = String::from_utf8(checked.stdout).unwrap();
+    let warnings = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("warning: "));
+    warnings.map(str::to_owned).collect()
+}
+
+#[test]
+fn config_check_warns_of_each_file_whose_certificates_are_not_valid_now() {
+    let (folder, authority) = prepare();
+    let folder = folder.path();
+    assert_eq!(warnings(folder, &[]), Vec::<String>::new());
+    authority.issue_between(folder, "server", "localhost", (2097, 2098));
+    let ended = Authority::ended("of yore", 2024);
+    replace(
+        &folder.join("ca.crt"),
+        &format!("{ended}{}", authority.pem()),
+    );
+    replace(&folder.join("peers.crt"), &ended);
+    let peers = [
+        "--peer",
+        "https://localhost:1",
+        "--server-ca",
+        "peers.crt",
+        "--client-certificate",
+        "expired.crt",
+        "--client-key",
+        "expired.key",
+    ];
+    let mut found = warnings(folder, &peers);
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "--client-certificate: expired.crt: CN=expired has ended 2024-01-31T00:00:00Z",
+            "--server-ca: peers.crt: CN=of yore has ended 2024-01-31T00:00:00Z",
+            "--tls-certificate: server.crt: CN=server is not valid yet: it begins 2097-01-01T00:00:00Z",
+            "--tls-client-ca: ca.crt: CN=of yore has ended 2024-01-31T00:00:00Z",
+        ]
+    );
+}
