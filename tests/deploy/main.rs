@@ -20,6 +20,7 @@ mod made_again;
 mod permissions;
 mod principals;
 mod readme;
+mod region;
 mod remade;
 mod service_readme;
 mod stacks;
