@@ -11,6 +11,7 @@
 )]
 
 mod ahead;
+mod database;
 mod facts;
 mod fargate;
 mod happenings;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::installation::{BUCKET, KEY, SECRET};
+use crate::installation::{BUCKET, Installation, KEY, SECRET};
 use crate::page::Page;
 use crate::program::{must, run};
 use crate::story::Story;
@@ -122,21 +122,22 @@ fn a_backup_never_replaces_a_better_one() {
 
 #[test]
 fn the_databases_password() {
-    let mut story = Story::page("database-password.md");
+    let installation = Installation::with_a_database_as_it_is_made();
+    let mut story = Story::page_on(installation, "database-password.md");
     story.tell_the_rest();
     let first = story.installation.address_on_record();
-    assert!(first.contains("://postgres_b:"), "{first}");
+    assert!(first.contains("://checkpoint_signer_prod_b:"), "{first}");
     story.installation.ledger.signs("org_1", 4);
     story.aside("database-password.md", "Each time");
     let second = story.installation.address_on_record();
-    assert!(second.contains("://postgres_a:"), "{second}");
+    assert!(second.contains("://checkpoint_signer_prod_a:"), "{second}");
     story.installation.ledger.signs("org_1", 5);
     let old = run(story
         .installation
         .command("psql")
         .args([first.as_str(), "-c", "SELECT 1"]));
     assert!(
-        old.code != 0 && old.text.contains("postgres_b"),
+        old.code != 0 && old.text.contains("checkpoint_signer_prod_b"),
         "{}",
         old.text
     );

@@ -17,7 +17,11 @@ pub struct Story {
 impl Story {
     /// A page from top to bottom.
     pub fn page(name: &str) -> Self {
-        Self::new(name, Installation::start(), commands(name, |_| true))
+        Self::page_on(Installation::start(), name)
+    }
+
+    pub fn page_on(installation: Installation, name: &str) -> Self {
+        Self::new(name, installation, commands(name, |_| true))
     }
 
     /// What stands before the first section, and one section.
@@ -123,7 +127,8 @@ fn examples() -> Vec<(String, String)> {
     let values = lines.filter_map(|line| {
         let (name, value) = line.split_once('=')?;
         let value = value.split_once(":-")?.1.split_once('}')?.0;
-        Some((name.into(), value.into()))
+        let value = value.replace("$SITE_DOMAIN", "example.org");
+        Some((name.into(), value))
     });
     values.collect()
 }
