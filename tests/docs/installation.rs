@@ -163,14 +163,7 @@ impl Installation {
     fn prepare_desk(&self) {
         let home = self.home.path();
         std::fs::create_dir(home.join(".aws")).unwrap();
-        let profile = |name: &str, caller: &str| {
-            format!("[{name}]\naws_access_key_id = {caller}\naws_secret_access_key = secret\n")
-        };
-        let profiles = profile("administrator", "administrator")
-            + &profile("operator", "key.OperatorRole")
-            + &profile("record", "key.RecordRole")
-            + &profile("files", "key.FilesRole");
-        std::fs::write(home.join(".aws/credentials"), profiles).unwrap();
+        self.has_the_roles_of("");
         let password = home.join(".pgpass");
         std::fs::write(&password, "*:*:*:*:secret word\n").unwrap();
         let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -180,6 +173,18 @@ impl Installation {
         let template = "deploy/service.yaml";
         std::fs::create_dir(self.desk.join("deploy")).unwrap();
         std::fs::copy(crate::cloud::path(template), self.desk.join(template)).unwrap();
+    }
+
+    /// The operator's profiles: the roles of the stacks, in another region by `@REGION`.
+    pub fn has_the_roles_of(&self, region: &str) {
+        let profile = |name: &str, caller: &str| {
+            format!("[{name}]\naws_access_key_id = {caller}\naws_secret_access_key = secret\n")
+        };
+        let profiles = profile("administrator", "administrator")
+            + &profile("operator", &format!("key.OperatorRole{region}"))
+            + &profile("record", &format!("key.RecordRole{region}"))
+            + &profile("files", &format!("key.FilesRole{region}"));
+        std::fs::write(self.home.path().join(".aws/credentials"), profiles).unwrap();
     }
 
     fn first_key(&self) {

@@ -198,6 +198,8 @@ fn the_region_is_lost() {
     story.up_to("site.sh");
     story.aside("backup.md", "Every night");
     story.installation.goes_on_and_then_its_region_is_lost();
+    story.up_to("create-bucket");
+    story.installation.makes_its_stacks_in("eu-west-1");
     story.tell_the_rest();
 }
 
