@@ -15,6 +15,7 @@ mod again;
 mod alarms;
 mod filter_pattern;
 mod function;
+mod guide;
 mod lint;
 mod made_again;
 mod permissions;
