@@ -40,10 +40,11 @@ export CHECKPOINT_SIGNER_CLIENT_KEY="${CHECKPOINT_SIGNER_CLIENT_KEY:-operator.ke
 export PUBLIC_URL="${PUBLIC_URL:-https://checkpoints.$SITE_DOMAIN}"
 export METRICS_URL="${METRICS_URL:-http://10.0.1.11:9464/metrics}"
 
-# The stack of deploy/service.yaml, and what it makes
+# The stacks of deploy/service.yaml and deploy/key.yaml, and what the first makes
 export CLUSTER="${CLUSTER:-checkpoint-signer-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export SERVICE="${SERVICE:-checkpoint-signer}"
 export STACK="${STACK:-checkpoint-signer-service-$CHECKPOINT_SIGNER_ENVIRONMENT}"
+export KEY_STACK="${KEY_STACK:-checkpoint-signer-key-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export LOG_GROUP="${LOG_GROUP:-/checkpoint-signer/$CHECKPOINT_SIGNER_ENVIRONMENT}"
 # Where CloudTrail writes management events
 export TRAIL_LOG_GROUP="${TRAIL_LOG_GROUP:-cloudtrail}"

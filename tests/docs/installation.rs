@@ -170,9 +170,10 @@ impl Installation {
         std::fs::set_permissions(&password, only_mine).unwrap();
         let site = crate::page::folder().join("site.sh");
         std::fs::copy(site, self.desk.join("site.sh")).unwrap();
-        let template = "deploy/service.yaml";
         std::fs::create_dir(self.desk.join("deploy")).unwrap();
-        std::fs::copy(crate::cloud::path(template), self.desk.join(template)).unwrap();
+        for template in ["deploy/service.yaml", "deploy/key.yaml"] {
+            std::fs::copy(crate::cloud::path(template), self.desk.join(template)).unwrap();
+        }
     }
 
     /// The operator's profiles: the roles of the stacks, in another region by `@REGION`.
@@ -217,6 +218,7 @@ impl Installation {
             ("PGDATABASE", record),
             ("SCRATCH_DATABASE", scratch),
             ("STACK", text("service")),
+            ("KEY_STACK", text("key")),
             ("TRAIL_LOG_GROUP", text("trail")),
             ("DATABASE_SECRET", text(DATABASE)),
             ("TRIAL", format!("127.0.0.1:{}", self.trial.port)),

@@ -23,6 +23,7 @@ mod page;
 mod pages;
 mod shape;
 mod shell;
+mod site;
 mod story;
 mod thief;
 mod tools;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::cloud::SIGNING_PROFILE;
 use crate::installation::{BUCKET, Installation, KEY, SECRET};
 use crate::page::Page;
 use crate::program::{must, run};
@@ -160,7 +161,19 @@ fn upgrade_and_roll_back() {
         before + 4,
         "and again"
     );
+    // As the blocks on the image and the function leave them.
+    let code = story.installation.cloud.put_code(Some(SIGNING_PROFILE));
+    story.types(&format!(
+        "CODE_KEY=checkpoint-signer/lambda.zip CODE_VERSION={code}"
+    ));
     story.tell_the_rest();
+    let stack = json!({ "StackName": "key" });
+    let stack = story
+        .installation
+        .cloud
+        .ask("cloudformation.describe_stacks", stack);
+    let parameters = stack["Stacks"][0]["Parameters"].to_string();
+    assert!(parameters.contains(&code), "{parameters}");
     story.installation.ledger.signs("org_1", 4);
 }
 

@@ -65,6 +65,12 @@ impl Story {
         }
     }
 
+    /// What somebody types who has read another page.
+    pub fn types(&mut self, line: &str) {
+        let (code, printed) = self.shell.run(line, 0);
+        assert_eq!(code, 0, "{line}: {printed}");
+    }
+
     /// Tries a block of a section once more, which is to end so now; gives what it printed.
     pub fn tries(&mut self, name: &str, title: &str, part: &str, exit: i32) -> String {
         let commands = commands(name, |section| section == title);
