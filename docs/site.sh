@@ -6,18 +6,30 @@
 
 export AWS_REGION="${AWS_REGION:-eu-central-1}"
 export AWS_DEFAULT_REGION="$AWS_REGION"
-# Who administrates the account. Where the signing key is touched, a command says AWS_PROFILE=operator by itself.
+# Who administrates the account. A command that wants more says so by itself: AWS_PROFILE=operator where the signing key is touched,
+# AWS_PROFILE=record where the record is, AWS_PROFILE=files where the files or the database's address are. Each is a role of
+# deploy/key.yaml (`role_arn` in ~/.aws/config is the output OperatorRoleArn, RecordRoleArn, FilesRoleArn).
 export AWS_PROFILE="${AWS_PROFILE:-administrator}"
 
-# prod, staging or sandbox
+# prod, staging or sandbox. A shell is of one environment for as long as it lives: what was set for one must not be taken for another.
 export CHECKPOINT_SIGNER_ENVIRONMENT="${CHECKPOINT_SIGNER_ENVIRONMENT:-prod}"
+if [ "${SITE_ENVIRONMENT:-$CHECKPOINT_SIGNER_ENVIRONMENT}" != "$CHECKPOINT_SIGNER_ENVIRONMENT" ]; then
+  echo "site.sh: this shell is of $SITE_ENVIRONMENT, and CHECKPOINT_SIGNER_ENVIRONMENT is $CHECKPOINT_SIGNER_ENVIRONMENT now; open another shell for that" >&2
+  return 1
+fi
+export SITE_ENVIRONMENT="$CHECKPOINT_SIGNER_ENVIRONMENT"
+# Where its names are, one domain for each environment
+case "$SITE_ENVIRONMENT" in
+  prod) SITE_DOMAIN="${SITE_DOMAIN:-example.org}" ;;
+  *) SITE_DOMAIN="${SITE_DOMAIN:-$SITE_ENVIRONMENT.example.org}" ;;
+esac
 # The secret with the address of the database that holds the record, for operators (deploy/README.md, "The database")
 export CHECKPOINT_SIGNER_RECORD="${CHECKPOINT_SIGNER_RECORD:-secretsmanager:amply/$CHECKPOINT_SIGNER_ENVIRONMENT/checkpoint-record}"
 # The secret with the address that the tasks are given
 export DATABASE_SECRET="${DATABASE_SECRET:-amply/$CHECKPOINT_SIGNER_ENVIRONMENT/checkpoint-signer-database}"
 
 # gRPC: the load balancer; and each replica, with commas, where they can be reached one by one
-export CHECKPOINT_SIGNER_SERVER="${CHECKPOINT_SIGNER_SERVER:-https://signer.example.org:50051}"
+export CHECKPOINT_SIGNER_SERVER="${CHECKPOINT_SIGNER_SERVER:-https://signer.$SITE_DOMAIN:50051}"
 export CHECKPOINT_SIGNER_SERVERS="${CHECKPOINT_SIGNER_SERVERS:-$CHECKPOINT_SIGNER_SERVER}"
 # The authority of its certificate, and your own certificate, with the roles operator and auditor
 export CHECKPOINT_SIGNER_SERVER_CA="${CHECKPOINT_SIGNER_SERVER_CA:-ca.crt}"
@@ -25,25 +37,28 @@ export CHECKPOINT_SIGNER_CLIENT_CERTIFICATE="${CHECKPOINT_SIGNER_CLIENT_CERTIFIC
 export CHECKPOINT_SIGNER_CLIENT_KEY="${CHECKPOINT_SIGNER_CLIENT_KEY:-operator.key}"
 
 # HTTP: what the public sees; and the metrics of a replica, where they are served (--metrics)
-export PUBLIC_URL="${PUBLIC_URL:-https://checkpoints.example.org}"
+export PUBLIC_URL="${PUBLIC_URL:-https://checkpoints.$SITE_DOMAIN}"
 export METRICS_URL="${METRICS_URL:-http://10.0.1.11:9464/metrics}"
 
-# The stack of deploy/service.yaml, and what it makes
+# The stacks of deploy/service.yaml and deploy/key.yaml, and what the first makes
 export CLUSTER="${CLUSTER:-checkpoint-signer-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export SERVICE="${SERVICE:-checkpoint-signer}"
 export STACK="${STACK:-checkpoint-signer-service-$CHECKPOINT_SIGNER_ENVIRONMENT}"
+export KEY_STACK="${KEY_STACK:-checkpoint-signer-key-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export LOG_GROUP="${LOG_GROUP:-/checkpoint-signer/$CHECKPOINT_SIGNER_ENVIRONMENT}"
 # Where CloudTrail writes management events
 export TRAIL_LOG_GROUP="${TRAIL_LOG_GROUP:-cloudtrail}"
 
-# PostgreSQL, for psql, pg_dump and pg_restore; and an empty database to try a backup in, with its address in a secret
-export PGHOST="${PGHOST:-db.example.org}" PGPORT="${PGPORT:-5432}" PGUSER="${PGUSER:-signer}"
-export PGDATABASE="${PGDATABASE:-amply}"
-export SCRATCH_DATABASE="${SCRATCH_DATABASE:-scratch}"
-export SCRATCH_RECORD="${SCRATCH_RECORD:-secretsmanager:amply/scratch-database-url}"
+# PostgreSQL, for psql, pg_dump and pg_restore: the environment's database and its owner (deploy/README.md, "The database"); who may make
+# roles; and an empty database of the same owner to try a backup in, with its address in a secret
+export PGHOST="${PGHOST:-db.$SITE_DOMAIN}" PGPORT="${PGPORT:-5432}" PGUSER="${PGUSER:-checkpoint_signer_$CHECKPOINT_SIGNER_ENVIRONMENT}"
+export PGDATABASE="${PGDATABASE:-checkpoint_signer_$CHECKPOINT_SIGNER_ENVIRONMENT}"
+export DATABASE_ADMIN="${DATABASE_ADMIN:-postgres}"
+export SCRATCH_DATABASE="${SCRATCH_DATABASE:-scratch_$CHECKPOINT_SIGNER_ENVIRONMENT}"
+export SCRATCH_RECORD="${SCRATCH_RECORD:-secretsmanager:amply/$CHECKPOINT_SIGNER_ENVIRONMENT/scratch-database-url}"
 
 # Where a service is started by hand to try something, on this machine alone
 export TRIAL="${TRIAL:-127.0.0.1:50055}"
 
 # Where backups go: a bucket of another account, in another region, with versions and object lock
-export BACKUP_BUCKET="${BACKUP_BUCKET:-amply-checkpoint-backup}"
+export BACKUP_BUCKET="${BACKUP_BUCKET:-amply-checkpoint-backup-$CHECKPOINT_SIGNER_ENVIRONMENT}"

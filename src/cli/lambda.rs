@@ -1,6 +1,6 @@
 //! `lambda`: the rotation function of Secrets Manager.
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use clap::Args;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use super::server::ServersArgs;
 use super::{Failure, print};
 use crate::clock::Clock;
 use crate::rollover::{Rollover, RolloverError, RotationEvent, SecretStore, StepReport};
+use crate::source::transport::configuration;
 use checkpoint::visible::visible;
 
 /// What the Lambda runtime sets for every function (AWS, "Defined runtime environment variables"). Its crate
@@ -43,7 +44,7 @@ impl Lambda {
             }
         }
         // Read once: a function is kept warm for the next step.
-        let shared = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let shared = configuration().await;
         let handler =
             async |event: LambdaEvent<RotationEvent>| self.handle(&shared, event.payload).await;
         lambda_runtime::run(service_fn(handler))

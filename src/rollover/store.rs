@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::types::SecretVersionsListEntry;
@@ -18,6 +18,7 @@ use super::snapshot::{HOLDS_NOTHING, Snapshot, StoredKey, StoredVersion};
 use crate::source::aws::{self, Failed, Meaning};
 use crate::source::date::DateReader;
 use crate::source::parse_secret;
+use crate::source::transport::configuration;
 use crate::timekeeping::SecondClock;
 use checkpoint::key::StagingLabel;
 use checkpoint::signing::{KeySecret, SecretError};
@@ -112,10 +113,7 @@ pub struct SecretStore {
 impl SecretStore {
     /// A secret that is reached as the standard AWS configuration says.
     pub async fn new(secret: &str) -> Self {
-        Self::with_config(
-            &aws_config::load_defaults(BehaviorVersion::latest()).await,
-            secret,
-        )
+        Self::with_config(&configuration().await, secret)
     }
 
     /// The same with a configuration that was loaded already.

@@ -1,21 +1,17 @@
 //! Calls to Secrets Manager, as those make them who read keys and those who change them.
-//!
-//! A connection ends with its answer. One that is kept keeps its buffers, and in these what came last: the secret, decrypted.
-//! Nobody gains by keeping one either, since a refresh comes minutes after the one before.
 
 use std::fmt;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_secretsmanager::config::Builder as Config;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
-use aws_sdk_secretsmanager::config::{Builder as Config, SharedHttpClient};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 use checkpoint::fault::innermost;
+
+use super::transport::{PlainText, unpooled};
 
 /// How calls are made. A clock so wrong that AWS refuses its requests signs nothing, and makes no key, until it is mended: the
 /// SDK would date requests by what the answer before said instead, and panic where that fits no calendar.
@@ -25,14 +21,6 @@ pub(crate) fn config(shared: &SdkConfig, timeouts: TimeoutConfig, attempts: u32)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(attempts))
         .disable_clock_skew_correction(true)
-}
-
-/// TLS as the SDK has it by default, and no pool.
-fn unpooled() -> SharedHttpClient {
-    Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .pool_max_idle_per_host(0)
-        .build_https()
 }
 
 /// Why a call failed.
@@ -226,7 +214,7 @@ impl<'a> Failed<'a> {
         match error {
             SdkError::TimeoutError(_) => Self::Unanswered("no answer in time".into()),
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                match missing_setting(error) {
+                match wrong_setting(error) {
                     Some(problem) => Self::NotMade(problem),
                     None => Self::Unanswered(format!("cannot be reached: {}", innermost(error))),
                 }
@@ -289,8 +277,12 @@ pub(crate) fn place(
     }
 }
 
-/// What nobody told the SDK, so that it cannot make a call, and how it is told.
-fn missing_setting(error: &dyn std::error::Error) -> Option<String> {
+/// What is set wrongly, or what nobody told the SDK, so that no call is made, and what is right.
+fn wrong_setting(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    if let Some(refused) = causes.find_map(|cause| cause.downcast_ref::<PlainText>()) {
+        return Some(refused.to_string());
+    }
     let problem = innermost(error);
     // "Missing Region", or, where an endpoint is given, "missing signing region".
     let folded = problem.to_lowercase();

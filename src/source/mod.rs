@@ -8,6 +8,8 @@ pub(crate) mod date;
 mod file;
 #[cfg(feature = "aws")]
 mod secrets_manager;
+#[cfg(feature = "aws")]
+pub(crate) mod transport;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;

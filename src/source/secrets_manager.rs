@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 use super::aws::{self, Failed};
 use super::date::DateReader;
-use super::{KeySource, SourceError};
+use super::{KeySource, SourceError, transport};
 use crate::timekeeping::SecondClock;
 use checkpoint::fault::FieldFault;
 use checkpoint::key::StagingLabel;
@@ -62,7 +62,7 @@ impl SecretsManagerSource {
     /// `AWS_ENDPOINT_URL`. `read_older` has versions with labels of the operator's own read once, so that
     /// their public halves enter the keyring; it needs the permission to list versions.
     pub async fn new(secret_id: &str, read_older: bool) -> Self {
-        let shared = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let shared = transport::configuration().await;
         Self::with_config(&shared, secret_id, read_older)
     }
 

@@ -9,6 +9,7 @@
     dead_code
 )]
 
+mod plain_text;
 mod source;
 
 use testing::{aws, proxy, support, wait};

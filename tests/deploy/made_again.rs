@@ -103,7 +103,7 @@ fn each_parameter_changes_what_it_says_and_nothing_else() {
         json!({ "logGroupName": "other-trail" }),
     );
     let all_of_the_trail = "filter AccessChanges, filter AccessDenied, filter FunctionChanges, filter GetSecretValueCount, filter KeyDeletions, \
-        filter ReadsByOthers, filter RoleChanges, filter SecretWrites, filter TaskChanges, filter WatchChanges";
+        filter ReadsByOthers, filter RoleChanges, filter SecretReadsByOthers, filter SecretWrites, filter TaskChanges, filter WatchChanges";
     let alarms = [
         ("Email", "other@example.org", "to email"),
         ("PagerUrl", "https://pager.example.org/1", "to https"),

@@ -8,7 +8,7 @@ use crate::cloud::{Cloud, read};
 const ACCOUNT: &str = "123456789012";
 
 /// A column: its title, and the words of its cells with the calls that they stand for.
-const COLUMNS: [(&str, &[(&str, &str)]); 6] = [
+const COLUMNS: [(&str, &[(&str, &str)]); 7] = [
     (
         "signing key",
         &[
@@ -43,6 +43,15 @@ const COLUMNS: [(&str, &[(&str, &str)]); 6] = [
         ],
     ),
     (
+        "record",
+        &[
+            ("read", "secretsmanager:GetSecretValue"),
+            ("put", "secretsmanager:PutSecretValue"),
+            ("policy", "secretsmanager:PutResourcePolicy"),
+            ("destroy", "secretsmanager:DeleteSecret!"),
+        ],
+    ),
+    (
         "KMS key",
         &[
             ("decrypt", "kms:Decrypt"),
@@ -68,7 +77,7 @@ const COLUMNS: [(&str, &[(&str, &str)]); 6] = [
     ),
 ];
 
-const ROWS: [(&str, &str); 11] = [
+const ROWS: [(&str, &str); 12] = [
     ("the service (task role)", "key.ServiceRole"),
     ("the operator", "key.OperatorRole"),
     ("the rotation function", "key.RotationRole"),
@@ -77,6 +86,7 @@ const ROWS: [(&str, &str); 11] = [
         "key.RotationRole@elsewhere",
     ),
     ("who puts the files", "key.FilesRole"),
+    ("who looks after the record", "key.RecordRole"),
     ("the pipeline (not in `prod`)", "key.PipelineRole"),
     ("ECS (execution role)", "service.ExecutionRole"),
     ("the deployment role", "role:deploy"),
@@ -119,16 +129,16 @@ fn account() -> Cloud {
     }
     let deployment = json!(format!("arn:aws:iam::{ACCOUNT}:role/deploy"));
     let mut key = cloud.key_parameters("staging");
-    key["DeploymentRole"] = deployment.clone();
+    key["DeploymentRoles"] = deployment.clone();
     cloud.make("key", &key);
     let mut service = cloud.service_parameters("staging");
-    service["DeploymentRole"] = deployment;
+    service["DeploymentRoles"] = deployment;
     cloud.make("service", &service);
     cloud
 }
 
 /// What each column is about.
-fn things(cloud: &mut Cloud) -> [String; 6] {
+fn things(cloud: &mut Cloud) -> [String; 7] {
     let names = cloud.ask("secretsmanager.list_secrets", json!({}))["SecretList"].clone();
     let mut names = names.as_array().unwrap().iter();
     let database = names.find(|secret| secret["Name"].as_str().unwrap().contains("database"));
@@ -139,6 +149,7 @@ fn things(cloud: &mut Cloud) -> [String; 6] {
         cloud.output("key", "SecretArn").unwrap(),
         cloud.output("service", "FilesSecretArn").unwrap(),
         database.to_owned(),
+        cloud.secret_arn("amply/staging/checkpoint-record"),
         cloud.output("key", "SecretsKeyArn").unwrap(),
         format!("{lambda}:checkpoint-signer-rotation-staging"),
         format!("{logs}:/aws/lambda/checkpoint-signer-rotation-staging:log-stream:1"),
@@ -270,16 +281,50 @@ fn the_policy_for_the_organization_stops_everybody_but_the_deployment_role() {
     let policy = page.split("```json\n").nth(1).unwrap();
     let policy = policy.split("```").next().unwrap();
     let policy: Value = serde_json::from_str(policy).unwrap();
+    // What such a policy may have at most (AWS, "Quotas for AWS Organizations"); spaces do not count where it is put by a file without them.
+    assert!(
+        policy.to_string().len() <= 5120,
+        "{}",
+        policy.to_string().len()
+    );
     let everything = json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" } });
-    let role = format!("arn:aws:iam::{ACCOUNT}:role/checkpoint-signer-operator-prod");
-    let function =
-        format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function:checkpoint-signer-rotation-prod");
-    let another = format!("arn:aws:iam::{ACCOUNT}:role/another");
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/checkpoint-signer-operator-prod-eu-central-1");
+    let on_region =
+        |service: &str, rest: &str| format!("arn:aws:{service}:eu-central-1:{ACCOUNT}:{rest}");
+    let function = on_region("lambda", "function:checkpoint-signer-rotation-prod");
+    let version = format!("{function}:3");
+    let definition = on_region("ecs", "task-definition/checkpoint-signer-prod:3");
+    let task = on_region("ecs", "task/checkpoint-signer-prod/0123");
+    let service = on_region("ecs", "service/checkpoint-signer-prod/checkpoint-signer");
+    let named = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{name}");
+    let (another, deployment, on_call) = (named("another"), named("DEPLOYMENT"), named("ON-CALL"));
+    let no_function = on_region("lambda", "function:web");
+    let no_task = on_region("ecs", "task-definition/web:1");
     for (caller, action, resource, expected) in [
         ("administrator", "iam:PassRole", &role, false),
         ("administrator", "iam:UpdateAssumeRolePolicy", &role, false),
         ("administrator", "iam:CreateRole", &role, false),
         ("administrator", "iam:PassRole", &another, true),
+        ("administrator", "sts:AssumeRole", &role, false),
+        ("administrator", "sts:AssumeRole", &another, true),
+        ("ON-CALL", "sts:AssumeRole", &role, true),
+        ("PIPELINE", "sts:AssumeRole", &role, true),
+        ("administrator", "sts:AssumeRole", &deployment, false),
+        (
+            "administrator",
+            "iam:UpdateAssumeRolePolicy",
+            &deployment,
+            false,
+        ),
+        (
+            "DEPLOYMENT",
+            "iam:UpdateAssumeRolePolicy",
+            &deployment,
+            false,
+        ),
+        ("administrator", "iam:PutRolePolicy", &on_call, false),
+        ("DEPLOYMENT", "iam:UpdateAssumeRolePolicy", &on_call, false),
+        ("TRUST", "iam:UpdateAssumeRolePolicy", &on_call, true),
         (
             "administrator",
             "lambda:UpdateFunctionConfiguration",
@@ -292,7 +337,25 @@ fn the_policy_for_the_organization_stops_everybody_but_the_deployment_role() {
             &function,
             false,
         ),
+        ("administrator", "lambda:InvokeFunction", &function, false),
+        ("administrator", "lambda:InvokeFunction", &version, false),
+        ("administrator", "lambda:AddPermission", &version, false),
         ("administrator", "lambda:GetFunction", &function, true),
+        ("administrator", "lambda:InvokeFunction", &no_function, true),
+        ("administrator", "ecs:RunTask", &definition, false),
+        (
+            "administrator",
+            "ecs:RegisterTaskDefinition",
+            &definition,
+            false,
+        ),
+        ("administrator", "ecs:ExecuteCommand", &task, false),
+        ("administrator", "ecs:UpdateService", &service, false),
+        ("administrator", "ecs:DescribeServices", &service, true),
+        ("administrator", "ecs:RunTask", &no_task, true),
+        ("ON-CALL", "ecs:UpdateService", &service, true),
+        ("ON-CALL", "ecs:RunTask", &definition, false),
+        ("DEPLOYMENT", "ecs:RunTask", &definition, true),
         ("DEPLOYMENT", "iam:PassRole", &role, true),
         ("DEPLOYMENT", "lambda:UpdateFunctionCode", &function, true),
     ] {

@@ -82,7 +82,7 @@ fn the_key_is_deployed_signs_at_once_and_its_stack_is_made_again() {
 
     let delete = json!({ "StackName": STACK });
     cloud.ask("cloudformation.delete_stack", delete);
-    shell(&cloud, &folder, "root", &with(block("RetainedSecretArn=")));
+    shell(&cloud, &folder, "root", &with(block("RetainedSecret=")));
     let status = [
         "rollover",
         "status",

@@ -83,7 +83,8 @@ fn a_deleted_stack_leaves_the_secret_its_key_and_the_audit_log_and_is_made_again
         "what stayed is not touched by that"
     );
     let mut again = parameters.clone();
-    again["RetainedSecretArn"] = arn.clone();
+    let suffix = arn.as_str().unwrap().rsplit('-').next().unwrap();
+    again["RetainedSecret"] = json!(suffix);
     again["RetainedKeyId"] = json!(key.rsplit('/').next().unwrap());
     cloud.make("key", &again);
     assert_eq!(cloud.output("key", "SecretArn").as_deref(), arn.as_str());
@@ -135,13 +136,15 @@ fn each_parameter_changes_what_it_says() {
     let changed = [
         ("OperatorPrincipals", operators.as_str()),
         ("FilesPrincipals", &role("network")),
+        ("RecordPrincipals", &role("records")),
         ("PipelinePrincipals", &role("other-pipeline")),
-        ("DeploymentRole", &role("deploy")),
+        ("DeploymentRoles", &role("deploy")),
         ("PermissionsBoundary", boundary),
         ("SigningProfileVersions", &profiles),
         ("CodeVersion", &code),
         ("Architecture", "arm64"),
         ("Memory", "2048"),
+        ("ReservedConcurrency", ""),
         ("Schedule", "cron(0 8 15 12 ? *)"),
         ("LogRetention", "731"),
     ];
@@ -162,7 +165,7 @@ fn each_parameter_changes_what_it_says() {
         "CodeKey",
         "Environment",
         "RetainedKeyId",
-        "RetainedSecretArn",
+        "RetainedSecret",
     ];
     assert_eq!(others, fixed, "what a stack is, and what it is made beside");
 
@@ -176,8 +179,10 @@ fn each_parameter_changes_what_it_says() {
     let log = json!({ "logGroupNamePrefix": LOG });
     let log = cloud.ask("logs.describe_log_groups", log);
     assert_eq!(log["logGroups"][0]["retentionInDays"], 731);
-    for name in ["service", "operator", "files", "rotation", "pipeline"] {
-        let name = json!({ "RoleName": format!("checkpoint-signer-{name}-staging") });
+    for name in [
+        "service", "operator", "files", "record", "rotation", "pipeline",
+    ] {
+        let name = json!({ "RoleName": format!("checkpoint-signer-{name}-staging-eu-central-1") });
         let role = cloud.ask("iam.get_role", name)["Role"].clone();
         let found = &role["PermissionsBoundary"]["PermissionsBoundaryArn"];
         assert_eq!(found, boundary, "{role}");
@@ -214,4 +219,68 @@ fn nobody_destroys_the_secret_at_once() {
         });
         assert_eq!(cloud.ask("may", question), may, "{forced}");
     }
+}
+
+/// Whether the one who deploys may put policies: that of the secret, that of the KMS key.
+fn may_administrate(cloud: &mut Cloud, role: &str) -> [bool; 2] {
+    let (secret, key) = (
+        cloud.secret_arn(SECRET),
+        cloud.output("key", "SecretsKeyArn"),
+    );
+    let caller = format!("role:{role}");
+    [
+        cloud.may(&caller, "secretsmanager:PutResourcePolicy", &secret),
+        cloud.may(&caller, "kms:PutKeyPolicy", &key.unwrap()),
+    ]
+}
+
+#[test]
+fn the_deployment_role_is_changed_in_two_updates_neither_of_which_locks_out_who_makes_it() {
+    let mut cloud = prepared();
+    let anything = json!([{ "Effect": "Allow", "Action": "*", "Resource": "*" }]);
+    for name in ["old", "new"] {
+        let role = json!({ "name": name, "statements": anything });
+        cloud.ask("add_role", role);
+    }
+    let arn = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
+    let (old, new, both) = (arn("old"), arn("new"), [arn("old"), arn("new")].join(","));
+    let mut parameters = cloud.key_parameters("staging");
+    parameters["DeploymentRoles"] = json!(old);
+    cloud.make("key", &parameters);
+    // Who makes an update puts policies in it, may have to put the old ones back, and KMS takes none that its maker could not change again.
+    for (roles, by) in [(&both, "old"), (&new, "new")] {
+        assert_eq!(
+            may_administrate(&mut cloud, by),
+            [true, true],
+            "{by}: {roles}"
+        );
+        parameters["DeploymentRoles"] = json!(roles);
+        cloud.update("key", &parameters);
+        assert_eq!(
+            may_administrate(&mut cloud, by),
+            [true, true],
+            "{by}: {roles}"
+        );
+    }
+    assert_eq!(may_administrate(&mut cloud, "old"), [false, false]);
+}
+
+#[test]
+fn what_was_retained_is_of_this_environment_by_its_name() {
+    let template = crate::cloud::read("deploy/key.yaml");
+    let retained = "secret:amply/${Environment}/checkpoint-signing-key-${RetainedSecret}\"";
+    assert!(template.matches("${RetainedSecret}").count() > 1);
+    assert_eq!(
+        template.matches("${RetainedSecret}").count(),
+        template.matches(retained).count(),
+        "nothing else is made of it"
+    );
+    let parameter = template.split("\n  RetainedSecret:\n").nth(1).unwrap();
+    let pattern = parameter
+        .lines()
+        .find(|line| line.contains("AllowedPattern"));
+    assert_eq!(
+        pattern.unwrap().trim(),
+        "AllowedPattern: \"([A-Za-z0-9]{6})?\""
+    );
 }

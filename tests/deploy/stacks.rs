@@ -219,7 +219,7 @@ fn changed(cloud: &mut Cloud) -> BTreeMap<String, Value> {
             ("PublicUrl", json!("https://other.example.org")),
             ("LogRetention", json!("731")),
             (
-                "DeploymentRole",
+                "DeploymentRoles",
                 json!("arn:aws:iam::123456789012:role/deployment"),
             ),
             (
@@ -348,6 +348,7 @@ fn the_files_and_the_databases_address_are_read_and_put_by_who_is_named_alone() 
 fn deleted_stacks_leave_the_secrets_their_key_and_their_policy_behind_and_nothing_else() {
     let mut cloud = Cloud::with_stacks("staging");
     let all = [
+        "amply/staging/checkpoint-record",
         "amply/staging/checkpoint-signer-database",
         "amply/staging/checkpoint-signer-files",
         "amply/staging/checkpoint-signing-key",

@@ -8,6 +8,7 @@ use crate::cloud::Cloud;
 
 pub(crate) const KEY: &str = "amply/prod/checkpoint-signing-key";
 pub(crate) const FILES: &str = "amply/prod/checkpoint-signer-files";
+const RECORD: &str = "amply/prod/checkpoint-record";
 
 /// The session of a role, as every event names it.
 pub(crate) fn session_of(role: &str) -> Value {
@@ -129,6 +130,51 @@ fn a_single_read_by_anybody_but_the_service_is_told() {
         expect(
             &mut cloud,
             &[(by(identity), &["GetSecretValueCount", "ReadsByOthers"])],
+        );
+    }
+}
+
+#[test]
+fn the_files_and_the_addresses_are_read_by_their_own_roles_or_it_is_told() {
+    let mut cloud = Cloud::prod();
+    let execution = cloud.output("service", "ExecutionRoleArn").unwrap();
+    let [files, record, operator] = ["FilesRoleArn", "RecordRoleArn", "OperatorRoleArn"]
+        .map(|role| cloud.output("key", role).unwrap());
+    let told: &[&str] = &["SecretReadsByOthers"];
+    let user = json!({ "type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/eve", "userName": "eve" });
+    for name in ["signer-files", "signer-database", "record"] {
+        let arn = cloud.secret_arn(&format!("amply/prod/checkpoint-{name}"));
+        let own = match name {
+            "record" => vec![&record],
+            _ => vec![&execution, &files],
+        };
+        for role in [&execution, &files, &record, &operator] {
+            let read = with(
+                secret("GetSecretValue", &arn),
+                "/userIdentity",
+                session_of(role),
+            );
+            let expected = if own.contains(&role) { &[] } else { told };
+            expect(&mut cloud, &[(read, expected)]);
+        }
+        let by_user = with(
+            secret("GetSecretValue", &format!("amply/prod/checkpoint-{name}")),
+            "/userIdentity",
+            user.clone(),
+        );
+        let refused = with(by_user.clone(), "/errorCode", json!("AccessDenied"));
+        let elsewhere = with(
+            by_user.clone(),
+            "/requestParameters/secretId",
+            json!(arn.replace("/prod/", "/staging/")),
+        );
+        expect(
+            &mut cloud,
+            &[
+                (by_user, told),
+                (refused, &["AccessDenied"]),
+                (elsewhere, &[]),
+            ],
         );
     }
 }
@@ -259,6 +305,9 @@ fn changes_of_the_secrets_are_told_by_what_they_are() {
             (secret("UpdateSecretVersionStage", &arn), &["SecretWrites"]),
             // Roles and certificates: who writes them makes himself an operator.
             (secret("PutSecretValue", FILES), &["SecretWrites"]),
+            (secret("PutSecretValue", RECORD), &["SecretWrites"]),
+            (secret("PutResourcePolicy", RECORD), &["AccessChanges"]),
+            (secret("DeleteSecret", RECORD), &["KeyDeletions"]),
             (secret("PutResourcePolicy", &arn), &["AccessChanges"]),
             (secret("DeleteResourcePolicy", KEY), &["AccessChanges"]),
             (secret("ReplicateSecretToRegions", KEY), &["AccessChanges"]),

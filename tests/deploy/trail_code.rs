@@ -77,12 +77,27 @@ fn other_code_for_the_services_role_is_told() {
     let name = role.rsplit('/').next().unwrap();
     let cluster = "arn:aws:ecs:eu-central-1:123456789012:cluster/checkpoint-signer-prod";
     let ecs = |name: &str, parameters: Value| event("ecs", name, parameters);
-    let one_off = json!({ "cluster": cluster, "taskDefinition": "checkpoint-signer-prod:3", "launchType": "FARGATE" });
-    let overridden = with(
-        ecs("RunTask", one_off.clone()),
+    let one_off = |cluster: &str, definition: &str| json!({ "cluster": cluster, "taskDefinition": definition, "launchType": "FARGATE" });
+    let overridden = |overrides: Value| {
+        with(
+            ecs("RunTask", one_off("own", "innocent:1")),
+            "/requestParameters/overrides",
+            overrides,
+        )
+    };
+    let execution = cloud.output("service", "ExecutionRoleArn").unwrap();
+    let starts = execution.rsplit('/').next().unwrap();
+    // The reviewed image, with its calls led elsewhere.
+    let led_away = json!({ "containerOverrides": [{
+        "name": "signer", "environment": [{ "name": "AWS_ENDPOINT_URL", "value": "https://elsewhere.example" }],
+    }] });
+    let led_away = with(
+        ecs("RunTask", one_off("own", "checkpoint-signer-prod")),
         "/requestParameters/overrides",
-        json!({ "taskRoleArn": role }),
+        led_away,
     );
+    let definition =
+        "arn:aws:ecs:eu-central-1:123456789012:task-definition/checkpoint-signer-prod:3";
     let update = |cluster: &str| {
         ecs(
             "UpdateService",
@@ -106,7 +121,39 @@ fn other_code_for_the_services_role_is_told() {
                 ),
                 &["TaskChanges"],
             ),
-            (overridden, &["TaskChanges"]),
+            (overridden(json!({ "taskRoleArn": role })), &["TaskChanges"]),
+            (
+                overridden(json!({ "executionRoleArn": execution })),
+                &["TaskChanges"],
+            ),
+            (overridden(json!({})), &[]),
+            (
+                ecs(
+                    "RegisterTaskDefinition",
+                    json!({ "family": "innocent", "executionRoleArn": starts }),
+                ),
+                &["TaskChanges"],
+            ),
+            (led_away, &["TaskChanges"]),
+            (
+                ecs("RunTask", one_off(cluster, definition)),
+                &["TaskChanges"],
+            ),
+            (
+                ecs("CreateService", one_off("own", "checkpoint-signer-prod:3")),
+                &["TaskChanges"],
+            ),
+            (
+                ecs("RunTask", one_off(cluster, "checkpoint-signer-staging:3")),
+                &[],
+            ),
+            (
+                ecs(
+                    "DescribeTaskDefinition",
+                    json!({ "taskDefinition": definition }),
+                ),
+                &[],
+            ),
             (update(cluster), &["TaskChanges"]),
             (update("checkpoint-signer-prod"), &["TaskChanges"]),
             (
@@ -116,7 +163,6 @@ fn other_code_for_the_services_role_is_told() {
                 ),
                 &["TaskChanges"],
             ),
-            (ecs("RunTask", one_off), &[]),
             (update("checkpoint-signer-staging"), &[]),
             (
                 ecs(
@@ -139,11 +185,16 @@ fn other_code_for_the_services_role_is_told() {
 #[test]
 fn changes_of_the_roles_are_told_from_iams_region() {
     let mut cloud = Cloud::prod();
-    let mut roles = ["ServiceRoleArn", "OperatorRoleArn", "RotationRoleArn"]
-        .map(|role| cloud.output("key", role).unwrap())
-        .to_vec();
+    let mut roles = [
+        "ServiceRoleArn",
+        "OperatorRoleArn",
+        "RotationRoleArn",
+        "FilesRoleArn",
+        "RecordRoleArn",
+    ]
+    .map(|role| cloud.output("key", role).unwrap())
+    .to_vec();
     roles.push(cloud.output("service", "ExecutionRoleArn").unwrap());
-    roles.push("arn:aws:iam::123456789012:role/checkpoint-signer-files-prod".into());
     let calls = [
         "PutRolePolicy",
         "AttachRolePolicy",

@@ -10,7 +10,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 use crate::authority::{Identity, read};
 use crate::fargate::{CLUSTER, FILES, SERVICE};
-use crate::installation::{Installation, SCRATCH, SECRET};
+use crate::installation::{Installation, SECRET};
 use crate::program::must;
 
 pub const NEXT_KEY: &str = "amply-checkpoint-key-2027";
@@ -117,17 +117,18 @@ impl Installation {
         self.follow();
         let delete = json!({ "SecretId": SECRET, "ForceDeleteWithoutRecovery": true });
         self.cloud.ask("secretsmanager.delete_secret", delete);
+    }
+
+    /// What the guide to `deploy/` makes in the second region; the database is an empty one. The operator's profiles are its roles.
+    pub fn makes_its_stacks_in(&mut self, region: &str) {
         let address = self.scratch_url();
-        let create = [
-            "secretsmanager",
-            "create-secret",
-            "--region",
-            "eu-west-1",
-            "--name",
-            SCRATCH,
-        ];
-        let mut aws = self.command("aws");
-        aws.args(create).args(["--secret-string", &address]);
-        must(aws.env("AWS_PROFILE", "administrator"));
+        let first = std::mem::replace(&mut self.cloud.region, region.into());
+        self.cloud.prepare();
+        let key = self.cloud.key_parameters("prod");
+        self.cloud.make("key", &key);
+        let put = json!({ "SecretId": "amply/prod/checkpoint-record", "SecretString": address });
+        self.cloud.ask("secretsmanager.put_secret_value", put);
+        self.cloud.region = first;
+        self.has_the_roles_of(&format!("@{region}"));
     }
 }

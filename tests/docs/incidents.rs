@@ -21,7 +21,7 @@ fn somebody_is_at_the_secret() {
     let trust = json!({ "RoleName": "pipeline", "AssumeRolePolicyDocument": "{}" });
     cloud.ask("iam.create_role", trust);
     let secret = cloud.secret_arn(SECRET);
-    let task = "arn:aws:iam::123456789012:role/checkpoint-signer-service-prod-TaskRole";
+    let task = "arn:aws:iam::123456789012:role/checkpoint-signer-service-prod-eu-central-1";
     let read = |caller: &str, from: &str| crate::trail::read_by(caller, from, &secret);
     let denied = crate::trail::denied_to("arn:aws:iam::123456789012:role/pipeline", &secret);
     let other = crate::trail::read_by(task, "10.0.1.11", "amply/database-url");

@@ -24,9 +24,15 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_checkpoint-signer");
 
 pub const KEY: &str = "amply-checkpoint-key-2026";
 pub const SECRET: &str = "amply/prod/checkpoint-signing-key";
+/// Of the tests' server.
+const SUPERUSER: &str = "postgres";
+/// As RDS has one.
+pub const ADMINISTRATOR: &str = "master";
+/// The owner of production's record, as `deploy/README.md` has it made, and the name of its database.
+pub const OWNER: &str = "checkpoint_signer_prod";
 const LOG_GROUP: &str = "/checkpoint-signer/prod";
 const LOG_STREAM: &str = "signer/tasks";
-pub const SCRATCH: &str = "amply/scratch-database-url";
+pub const SCRATCH: &str = "amply/prod/scratch-database-url";
 pub const BUCKET: &str = "amply-checkpoint-backup";
 
 /// Who may do what.
@@ -49,6 +55,8 @@ pub struct Installation {
     pub database: &'static Server,
     /// The names of the databases: the record's, and an empty one.
     names: [String; 2],
+    /// Who owns the record's tables, and who may make roles.
+    users: [&'static str; 2],
     /// Where a service may be tried.
     trial: HeldPort,
     pub runtime: Runtime,
@@ -60,7 +68,23 @@ impl Installation {
         let runtime = Runtime::new().unwrap();
         let (record, scratch) =
             runtime.block_on(async { (Database::new().await, Database::new().await) });
-        Self::on(record.server, [record.name, scratch.name], runtime)
+        let names = [record.name, scratch.name];
+        Self::on(record.server, names, [SUPERUSER; 2], runtime)
+    }
+
+    /// With a database as `deploy/README.md` has it made by an administrator who is no superuser, on a server of its own.
+    pub fn with_a_database_as_it_is_made() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let server: &'static Server = Box::leak(Box::new(Server::start()));
+        runtime.block_on(server.administrator(ADMINISTRATOR));
+        crate::database::is_made(server);
+        let scratch = runtime.block_on(server.database()).name;
+        Self::on(
+            server,
+            [OWNER.into(), scratch],
+            [OWNER, ADMINISTRATOR],
+            runtime,
+        )
     }
 
     /// With a PostgreSQL of its own, which may be stopped.
@@ -69,10 +93,15 @@ impl Installation {
         let server: &'static Server = Box::leak(Box::new(Server::start()));
         let names = runtime
             .block_on(async { [server.database().await.name, server.database().await.name] });
-        Self::on(server, names, runtime)
+        Self::on(server, names, [SUPERUSER; 2], runtime)
     }
 
-    fn on(database: &'static Server, names: [String; 2], runtime: Runtime) -> Self {
+    fn on(
+        database: &'static Server,
+        names: [String; 2],
+        users: [&'static str; 2],
+        runtime: Runtime,
+    ) -> Self {
         let mut cloud = Cloud::with_stacks("prod");
         let home = tempfile::tempdir().unwrap();
         let folder = |name: &str| {
@@ -97,7 +126,10 @@ impl Installation {
             &mut cloud,
             &authority,
             home.path(),
-            [&names[0], &names[1]].map(|name| database.url(name)),
+            [
+                database.url_of(users[0], &names[0]),
+                database.url(&names[1]),
+            ],
         );
         let mut installation = Self {
             fargate,
@@ -108,6 +140,7 @@ impl Installation {
             proxy,
             database,
             names,
+            users,
             trial: HeldPort::new(),
             runtime,
             home,
@@ -130,22 +163,29 @@ impl Installation {
     fn prepare_desk(&self) {
         let home = self.home.path();
         std::fs::create_dir(home.join(".aws")).unwrap();
-        let profile = |name: &str, caller: &str| {
-            format!("[{name}]\naws_access_key_id = {caller}\naws_secret_access_key = secret\n")
-        };
-        let profiles = profile("administrator", "administrator")
-            + &profile("operator", "key.OperatorRole")
-            + &profile("files", "key.FilesRole");
-        std::fs::write(home.join(".aws/credentials"), profiles).unwrap();
+        self.has_the_roles_of("");
         let password = home.join(".pgpass");
         std::fs::write(&password, "*:*:*:*:secret word\n").unwrap();
         let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(&password, only_mine).unwrap();
         let site = crate::page::folder().join("site.sh");
         std::fs::copy(site, self.desk.join("site.sh")).unwrap();
-        let template = "deploy/service.yaml";
         std::fs::create_dir(self.desk.join("deploy")).unwrap();
-        std::fs::copy(crate::cloud::path(template), self.desk.join(template)).unwrap();
+        for template in ["deploy/service.yaml", "deploy/key.yaml"] {
+            std::fs::copy(crate::cloud::path(template), self.desk.join(template)).unwrap();
+        }
+    }
+
+    /// The operator's profiles: the roles of the stacks, in another region by `@REGION`.
+    pub fn has_the_roles_of(&self, region: &str) {
+        let profile = |name: &str, caller: &str| {
+            format!("[{name}]\naws_access_key_id = {caller}\naws_secret_access_key = secret\n")
+        };
+        let profiles = profile("administrator", "administrator")
+            + &profile("operator", &format!("key.OperatorRole{region}"))
+            + &profile("record", &format!("key.RecordRole{region}"))
+            + &profile("files", &format!("key.FilesRole{region}"));
+        std::fs::write(self.home.path().join(".aws/credentials"), profiles).unwrap();
     }
 
     fn first_key(&self) {
@@ -173,10 +213,12 @@ impl Installation {
             ("METRICS_URL", http(first.metrics) + "/metrics"),
             ("PGHOST", text("127.0.0.1")),
             ("PGPORT", self.database.port.to_string()),
-            ("PGUSER", text("postgres")),
+            ("PGUSER", text(self.users[0])),
+            ("DATABASE_ADMIN", text(self.users[1])),
             ("PGDATABASE", record),
             ("SCRATCH_DATABASE", scratch),
             ("STACK", text("service")),
+            ("KEY_STACK", text("key")),
             ("TRAIL_LOG_GROUP", text("trail")),
             ("DATABASE_SECRET", text(DATABASE)),
             ("TRIAL", format!("127.0.0.1:{}", self.trial.port)),
@@ -206,9 +248,14 @@ impl Installation {
 
     fn program(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(PROGRAM);
+        // Whoever looks after the record has its address.
+        let profile = match arguments[0] {
+            "record" => "record",
+            _ => "administrator",
+        };
         command
             .args(arguments)
-            .env("AWS_PROFILE", "administrator")
+            .env("AWS_PROFILE", profile)
             .env("CHECKPOINT_SIGNER_ENVIRONMENT", "prod")
             .env(
                 "CHECKPOINT_SIGNER_RECORD",
@@ -254,7 +301,7 @@ impl Installation {
 
     /// Where the record is.
     pub fn record_url(&self) -> String {
-        self.database.url(&self.names[0])
+        self.database.url_of(self.users[0], &self.names[0])
     }
 
     /// Where the tasks find the record, by its secret.
@@ -318,9 +365,12 @@ fn fill_secrets(
         "roles": ROLES,
         "database_ca": authority.pem(),
     });
-    let own = json!({ "Name": "amply/prod/checkpoint-record", "SecretString": record });
-    cloud.ask("secretsmanager.create_secret", own);
-    for (secret, value) in [(FILES, files.to_string()), (DATABASE, record)] {
+    let record_of_operators = ("amply/prod/checkpoint-record", record.clone());
+    for (secret, value) in [
+        (FILES, files.to_string()),
+        (DATABASE, record),
+        record_of_operators,
+    ] {
         let put = json!({ "SecretId": secret, "SecretString": value });
         cloud.ask("secretsmanager.put_secret_value", put);
     }

@@ -11,6 +11,7 @@
 )]
 
 mod ahead;
+mod database;
 mod facts;
 mod fargate;
 mod happenings;
@@ -22,6 +23,7 @@ mod page;
 mod pages;
 mod shape;
 mod shell;
+mod site;
 mod story;
 mod thief;
 mod tools;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::installation::{BUCKET, KEY, SECRET};
+use crate::cloud::SIGNING_PROFILE;
+use crate::installation::{BUCKET, Installation, KEY, SECRET};
 use crate::page::Page;
 use crate::program::{must, run};
 use crate::story::Story;
@@ -122,21 +123,22 @@ fn a_backup_never_replaces_a_better_one() {
 
 #[test]
 fn the_databases_password() {
-    let mut story = Story::page("database-password.md");
+    let installation = Installation::with_a_database_as_it_is_made();
+    let mut story = Story::page_on(installation, "database-password.md");
     story.tell_the_rest();
     let first = story.installation.address_on_record();
-    assert!(first.contains("://postgres_b:"), "{first}");
+    assert!(first.contains("://checkpoint_signer_prod_b:"), "{first}");
     story.installation.ledger.signs("org_1", 4);
     story.aside("database-password.md", "Each time");
     let second = story.installation.address_on_record();
-    assert!(second.contains("://postgres_a:"), "{second}");
+    assert!(second.contains("://checkpoint_signer_prod_a:"), "{second}");
     story.installation.ledger.signs("org_1", 5);
     let old = run(story
         .installation
         .command("psql")
         .args([first.as_str(), "-c", "SELECT 1"]));
     assert!(
-        old.code != 0 && old.text.contains("postgres_b"),
+        old.code != 0 && old.text.contains("checkpoint_signer_prod_b"),
         "{}",
         old.text
     );
@@ -159,7 +161,19 @@ fn upgrade_and_roll_back() {
         before + 4,
         "and again"
     );
+    // As the blocks on the image and the function leave them.
+    let code = story.installation.cloud.put_code(Some(SIGNING_PROFILE));
+    story.types(&format!(
+        "CODE_KEY=checkpoint-signer/lambda.zip CODE_VERSION={code}"
+    ));
     story.tell_the_rest();
+    let stack = json!({ "StackName": "key" });
+    let stack = story
+        .installation
+        .cloud
+        .ask("cloudformation.describe_stacks", stack);
+    let parameters = stack["Stacks"][0]["Parameters"].to_string();
+    assert!(parameters.contains(&code), "{parameters}");
     story.installation.ledger.signs("org_1", 4);
 }
 
@@ -197,6 +211,8 @@ fn the_region_is_lost() {
     story.up_to("site.sh");
     story.aside("backup.md", "Every night");
     story.installation.goes_on_and_then_its_region_is_lost();
+    story.up_to("create-bucket");
+    story.installation.makes_its_stacks_in("eu-west-1");
     story.tell_the_rest();
 }
 

@@ -17,7 +17,11 @@ pub struct Story {
 impl Story {
     /// A page from top to bottom.
     pub fn page(name: &str) -> Self {
-        Self::new(name, Installation::start(), commands(name, |_| true))
+        Self::page_on(Installation::start(), name)
+    }
+
+    pub fn page_on(installation: Installation, name: &str) -> Self {
+        Self::new(name, installation, commands(name, |_| true))
     }
 
     /// What stands before the first section, and one section.
@@ -59,6 +63,12 @@ impl Story {
                 return printed;
             }
         }
+    }
+
+    /// What somebody types who has read another page.
+    pub fn types(&mut self, line: &str) {
+        let (code, printed) = self.shell.run(line, 0);
+        assert_eq!(code, 0, "{line}: {printed}");
     }
 
     /// Tries a block of a section once more, which is to end so now; gives what it printed.
@@ -123,7 +133,8 @@ fn examples() -> Vec<(String, String)> {
     let values = lines.filter_map(|line| {
         let (name, value) = line.split_once('=')?;
         let value = value.split_once(":-")?.1.split_once('}')?.0;
-        Some((name.into(), value.into()))
+        let value = value.replace("$SITE_DOMAIN", "example.org");
+        Some((name.into(), value))
     });
     values.collect()
 }

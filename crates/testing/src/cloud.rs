@@ -23,9 +23,14 @@ pub fn read(name: &str) -> String {
 pub const SIGNING_PROFILE: &str =
     "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/checkpoint_signer/AbCdEfGhIj";
 
+/// Where everything is, unless a test goes elsewhere.
+pub const REGION: &str = "eu-central-1";
+
 /// The account's root ends with it.
 pub struct Cloud {
     pub address: String,
+    /// Where its calls go.
+    pub region: String,
     /// The S3 version of the function's code.
     code: String,
     talk: Talk,
@@ -36,6 +41,7 @@ impl Cloud {
         let (talk, told) = Talk::start("cloud/server.py");
         Self {
             address: told["address"].as_str().unwrap().into(),
+            region: REGION.into(),
             code: String::new(),
             talk,
         }
@@ -69,23 +75,32 @@ impl Cloud {
 
     /// What the account has before: a network, a trail, the function's code.
     pub fn prepare(&mut self) {
+        let (bucket, region) = (self.bucket(), self.region.clone());
         self.ask(
             "s3.create_bucket",
-            json!({ "Bucket": "code", "CreateBucketConfiguration": { "LocationConstraint": "eu-central-1" } }),
+            json!({ "Bucket": bucket, "CreateBucketConfiguration": { "LocationConstraint": region } }),
         );
         self.ask(
             "s3.put_bucket_versioning",
-            json!({ "Bucket": "code", "VersioningConfiguration": { "Status": "Enabled" } }),
+            json!({ "Bucket": bucket, "VersioningConfiguration": { "Status": "Enabled" } }),
         );
         self.code = self.put_code(Some(SIGNING_PROFILE));
         self.ask("logs.create_log_group", json!({ "logGroupName": "trail" }));
+    }
+
+    /// The bucket with the function's code: Lambda takes it from its own region, and a bucket's name is the world's.
+    fn bucket(&self) -> String {
+        match self.region.as_str() {
+            REGION => "code".into(),
+            other => format!("code-{other}"),
+        }
     }
 
     /// Puts the function's code, signed by a profile of AWS Signer, and gives its S3 version.
     pub fn put_code(&mut self, signed_by: Option<&str>) -> String {
         let metadata = signed_by.map(|profile| json!({ "signed-by": profile }));
         let zip = json!({
-            "Bucket": "code", "Key": "checkpoint-signer/lambda.zip", "Body": "", "Metadata": metadata.unwrap_or(json!({})),
+            "Bucket": self.bucket(), "Key": "checkpoint-signer/lambda.zip", "Body": "", "Metadata": metadata.unwrap_or(json!({})),
         });
         let zip = self.ask("s3.put_object", zip);
         zip["VersionId"].as_str().unwrap().into()
@@ -93,6 +108,10 @@ impl Cloud {
 
     /// A call of boto3 or of the script, by an administrator whom no policy stops.
     pub fn try_ask(&mut self, call: &str, arguments: Value) -> Result<Value, String> {
+        let call = match (call.contains('.'), self.region.as_str()) {
+            (true, region) if region != REGION => format!("{call}@{region}"),
+            _ => call.to_owned(),
+        };
         let request = json!({ "call": call, "arguments": arguments });
         self.talk.ask(&request)
     }
@@ -180,7 +199,7 @@ impl Cloud {
             "Environment": environment,
             "OperatorPrincipals": "arn:aws:iam::123456789012:role/on-call",
             "PipelinePrincipals": "arn:aws:iam::123456789012:role/pipeline",
-            "CodeBucket": "code",
+            "CodeBucket": self.bucket(),
             "CodeVersion": self.code,
             "SigningProfileVersions": SIGNING_PROFILE,
         })
@@ -189,11 +208,12 @@ impl Cloud {
     pub fn service_parameters(&mut self, environment: &str) -> Value {
         let vpc = self.ask("ec2.create_vpc", json!({ "CidrBlock": "10.0.0.0/16" }));
         let vpc = vpc["Vpc"]["VpcId"].clone();
+        let region = self.region.clone();
         let mut subnet = |net: u8, zone: char| {
             let request = json!({
                 "VpcId": vpc,
                 "CidrBlock": format!("10.0.{net}.0/24"),
-                "AvailabilityZone": format!("eu-central-1{zone}"),
+                "AvailabilityZone": format!("{region}{zone}"),
             });
             let made = self.ask("ec2.create_subnet", request);
             made["Subnet"]["SubnetId"].as_str().unwrap().to_owned()
@@ -221,7 +241,7 @@ impl Cloud {
             .envs(same_day())
             .env("HOME", folder)
             .env("AWS_ENDPOINT_URL", &self.address)
-            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_REGION", &self.region)
             .env("AWS_ACCESS_KEY_ID", caller)
             .env("AWS_SECRET_ACCESS_KEY", "secret")
             .env("AWS_EC2_METADATA_DISABLED", "true");

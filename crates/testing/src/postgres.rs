@@ -34,8 +34,22 @@ impl Server {
     }
 
     pub fn url(&self, database: &str) -> String {
+        self.url_of("postgres", database)
+    }
+
+    /// The same as another user, who has the same password.
+    pub fn url_of(&self, user: &str, database: &str) -> String {
         let port = self.port;
-        format!("postgresql://postgres:secret%20word@127.0.0.1:{port}/{database}")
+        format!("postgresql://{user}:secret%20word@127.0.0.1:{port}/{database}")
+    }
+
+    /// An administrator as RDS gives one: no superuser, who may make roles and databases.
+    pub async fn administrator(&self, name: &str) {
+        let client = self.client("postgres").await;
+        let make = format!(
+            "CREATE ROLE {name} LOGIN NOSUPERUSER CREATEROLE CREATEDB PASSWORD 'secret word'"
+        );
+        client.batch_execute(&make).await.unwrap();
     }
 
     /// A client of the test's own.

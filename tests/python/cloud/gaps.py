@@ -8,7 +8,7 @@ import uuid
 
 from moto.awslambda import models as awslambda
 from moto.cloudformation import parsing
-from moto.cloudformation.models import Stack, cloudformation_backends
+from moto.cloudformation.models import CloudFormationBackend, Stack, cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import ec2_backends, security_groups
@@ -301,6 +301,17 @@ def mend():
         return original(self)
 
     Stack._create_resource_map = map_resources
+
+    # Does not tell other stacks of what one exports that a change set has made.
+    def execute(self, *args, original=CloudFormationBackend.execute_change_set, **kwargs):
+        original(self, *args, **kwargs)
+        # One that was rolled back has no template any more.
+        for stack in [stack for stack in self.stacks.values() if stack.status.endswith(("CREATE_COMPLETE", "UPDATE_COMPLETE"))]:
+            stack._parse_template()
+            stack.output_map = stack._create_output_map()
+            self.exports.update({export.name: export for export in stack.exports})
+
+    CloudFormationBackend.execute_change_set = execute
 
     # Lists a resource whose condition does not hold as None, and stumbles over it.
     def stack_resources(self):

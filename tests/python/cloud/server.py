@@ -5,7 +5,8 @@ as an administrator whom nothing stops, or one of the functions below. It ends w
 
 The guard knows a caller by the access key id, `stack.Role` (the logical id of a role in a stack), takes the policies from
 what CloudFormation made in moto, and refuses as AWS does. moto itself knows no resources in policies. Other callers are
-`role:NAME`, `administrator`, and `stack.Role@elsewhere`: a role of a function, in another function.
+`role:NAME`, `administrator`, `stack.Role@REGION`: a role of a stack in another region than the usual one, and
+`stack.Role@elsewhere`: a role of a function, in another function. `service.operation@REGION` is a call in another region.
 """
 
 import ast
@@ -34,9 +35,21 @@ VALUES = {"GetSecretValue": ["kms:Decrypt"], "PutSecretValue": ["kms:GenerateDat
 asked = []
 
 
-def physical(stack, name):
+def of_stack(caller):
+    """The region, the stack and the role of a caller, `stack.Role@REGION`."""
+    role, _, region = caller.partition("@")
+    return (REGION if region in ("", "elsewhere") else region, *role.split("."))
+
+
+def region_of(arn):
+    """The region of what an ARN names."""
+    parts = arn.split(":")
+    return parts[3] if len(parts) > 3 and parts[3] else REGION
+
+
+def physical(region, stack, name):
     """The name of a stack's resource. (moto loses its way among those whose condition does not hold, when it is asked for one.)"""
-    resources = client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    resources = client("cloudformation", region).describe_stack_resources(StackName=stack)["StackResources"]
     return next(r["PhysicalResourceId"] for r in resources if r.get("LogicalResourceId") == name)
 
 
@@ -47,7 +60,7 @@ def identity(caller):
         return f"arn:aws:iam::{ACCOUNT}:role/administrator", [everything]
     kind, _, name = caller.partition(":")
     if kind != "role":
-        name = physical(*caller.removesuffix("@elsewhere").split("."))
+        name = physical(*of_stack(caller))
     iam = client("iam")
     attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
     assert not attached, f"{name} has {attached}, which nobody looks at here"
@@ -59,9 +72,11 @@ def identity(caller):
 def context_of(caller, more=None):
     """What a request says of its caller. That it comes from a function's code, Lambda says (AWS, "Using source function ARN")."""
     context = {"aws:PrincipalArn": identity(caller)[0], "aws:SecureTransport": "true", **(more or {})}
-    if caller.removesuffix("@elsewhere").endswith(".RotationRole"):
-        name = "another" if caller.endswith("@elsewhere") else context["aws:PrincipalArn"].rpartition("/")[2]
-        context["lambda:SourceFunctionArn"] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+    if caller.partition("@")[0].endswith(".RotationRole"):
+        region = of_stack(caller)[0]
+        # The function is named as its role is, without the region.
+        name = "another" if caller.endswith("@elsewhere") else context["aws:PrincipalArn"].rpartition("/")[2].removesuffix(f"-{region}")
+        context["lambda:SourceFunctionArn"] = f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}"
     return context
 
 
@@ -85,7 +100,8 @@ def allows(own, action, resource, context):
     """For a value of a secret, the KMS key has its say, too."""
     if action.startswith("kms:") and resource != "*":
         return may_use_key(own, resource, action, context)
-    secrets = secretsmanager_backends[ACCOUNT][REGION].secrets
+    region = region_of(resource)
+    secrets = secretsmanager_backends[ACCOUNT][region].secrets
     # moto finds a secret by a part of its ARN; here only the whole counts.
     secret = next((s for s in secrets.values() if s.arn == resource), None)
     on_secret = [json.loads(secret.policy)] if secret and secret.policy else []
@@ -93,13 +109,13 @@ def allows(own, action, resource, context):
         return False
     if not secret or not secret.kms_key_id:
         return True
-    through = {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com", "kms:EncryptionContext:SecretARN": resource}
+    through = {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com", "kms:EncryptionContext:SecretARN": resource}
     needed = VALUES.get(action.removeprefix("secretsmanager:"), [])
     return all(may_use_key(own, secret.kms_key_id, kms_action, {**context, **through}) for kms_action in needed)
 
 
 def may_use_key(own, key, action, context):
-    backend = kms_backends[ACCOUNT][REGION]
+    backend = kms_backends[ACCOUNT][region_of(key)]
     key_id = key.split("/")[-1]
     if key_id not in backend.keys:
         return policies.identity_allows(own, [], action, key, context)
@@ -114,7 +130,7 @@ def may_decrypt(caller, key, context):
 
 def may_become(stack, role, context):
     """Whether a principal may assume a role, by its trust policy."""
-    trust = client("iam").get_role(RoleName=physical(stack, role))["Role"]["AssumeRolePolicyDocument"]
+    trust = client("iam").get_role(RoleName=physical(REGION, stack, role))["Role"]["AssumeRolePolicyDocument"]
     found = policies.effects([as_document(trust)], "sts:AssumeRole", "*", context, policies.principal_holds)
     return found == {"Allow"}
 
@@ -196,7 +212,7 @@ def guard(inner):
 
     def application(environ, start_response):
         action = environ.get("HTTP_X_AMZ_TARGET", "")
-        caller = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition("/")[0]
+        caller, _, region = (environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/") + ["", "", ""])[:3]
         if not action.startswith("secretsmanager.") or caller == "root":
             return inner(environ, start_response)
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
@@ -204,8 +220,8 @@ def guard(inner):
         action = action.removeprefix("secretsmanager.")
         request = json.loads(body)
         named = request.get("SecretId", request.get("Name"))
-        known = secretsmanager_backends[ACCOUNT][REGION].secrets.get(named)
-        resource = known.arn if known else f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{named}"
+        known = secretsmanager_backends[ACCOUNT][region].secrets.get(named)
+        resource = known.arn if known else f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{named}"
         allowed = may(caller, f"secretsmanager:{action}", resource)
         asked.append([caller, action, allowed])
         if allowed:
@@ -219,11 +235,11 @@ def guard(inner):
 
 
 @functools.cache
-def client(service):
+def client(service, region=REGION):
     return boto3.client(
         service,
         endpoint_url=address,
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id="root",
         aws_secret_access_key="root",
     )
@@ -247,8 +263,9 @@ for line in sys.stdin:
         if call in OWN:
             answer = OWN[call](**arguments)
         else:
-            service, operation = call.split(".")
-            answer = getattr(client(service), operation)(**arguments)
+            called, _, region = call.partition("@")
+            service, operation = called.split(".")
+            answer = getattr(client(service, region or REGION), operation)(**arguments)
         print(json.dumps({"answer": answer}, default=str), flush=True)
     except Exception as error:
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
