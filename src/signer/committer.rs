@@ -23,6 +23,9 @@ use checkpoint::log::batch::Candidate;
 /// Most rows in one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 256;
 
+/// Most bytes of payloads in one, but for its last: what a store needs to write them is several times as much, and stays with the connection.
+const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
+
 /// Most often that one is signed anew. Each time, this process stood still meanwhile.
 const MOST_SIGNED_AGAIN: usize = 5;
 
@@ -59,11 +62,18 @@ impl Committer {
 
     async fn run(mut self) {
         while let Some(signed) = self.signed.next(MAX_BATCH).await {
-            let mut batch = Vec::with_capacity(signed.len());
+            let (mut batch, mut bytes) = (Vec::with_capacity(signed.len()), 0);
             for (signed, waiting) in signed {
                 match signed {
-                    Ok(candidate) => batch.push((candidate, waiting)),
+                    Ok(candidate) => {
+                        bytes += candidate.signed().checkpoint.payload().as_bytes().len();
+                        batch.push((candidate, waiting));
+                    }
                     Err(refusal) => waiting.refuse(refusal),
+                }
+                if bytes > MAX_BATCH_BYTES {
+                    self.commit(std::mem::take(&mut batch)).await;
+                    bytes = 0;
                 }
             }
             if !batch.is_empty() {

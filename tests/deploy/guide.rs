@@ -76,15 +76,7 @@ fn desk() -> TempDir {
         let runs = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(bin.join(name), runs).unwrap();
     }
-    for file in [
-        "server.crt",
-        "server.key",
-        "clients-ca.crt",
-        "roles.toml",
-        "database-ca.pem",
-    ] {
-        std::fs::write(here.join(file), format!("the text of {file}\n")).unwrap();
-    }
+    crate::files::write(here);
     folder
 }
 

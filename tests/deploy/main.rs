@@ -13,6 +13,7 @@
 mod actors;
 mod again;
 mod alarms;
+mod files;
 mod filter_pattern;
 mod function;
 mod guide;

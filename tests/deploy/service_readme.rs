@@ -34,15 +34,7 @@ fn desk() -> TempDir {
     std::fs::create_dir(here.join("bin")).unwrap();
     let aws = Path::new(python().get_program()).with_file_name("aws");
     std::os::unix::fs::symlink(aws, here.join("bin/aws")).unwrap();
-    for file in [
-        "server.crt",
-        "server.key",
-        "clients-ca.crt",
-        "roles.toml",
-        "database-ca.pem",
-    ] {
-        std::fs::write(here.join(file), format!("the text of {file}\n")).unwrap();
-    }
+    crate::files::write(here);
     folder
 }
 

@@ -101,7 +101,7 @@ impl SecretArgs {
         }
         if let Some(record) = &self.record {
             // Without its password, if it has one.
-            push(&mut words, "--record", "CHECKPOINT_SIGNER_RECORD", record);
+            words.extend(["--record".to_owned(), again::word(&record.to_string())]);
         }
         words
     }

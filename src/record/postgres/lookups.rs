@@ -22,6 +22,9 @@ use checkpoint::checkpoint::Checkpoint;
 /// Most places in one transaction: the rows of retries come with all of their content.
 const MOST: usize = 64;
 
+/// Most bytes of payloads that are asked for in one statement, but for its last: a connection keeps as much for its next answer.
+const MOST_BYTES: usize = 2 * 1024 * 1024;
+
 /// How long the next ones gather while a transaction is under way. One that takes longer stands before nobody.
 const GATHERED_FOR: Duration = Duration::from_millis(5);
 
@@ -121,10 +124,12 @@ async fn look_up(
     let judged = wanted.iter().zip(&beyond);
     let others = judged.filter(|(_, beyond)| !**beyond);
     let others: Vec<Checkpoint> = others.map(|(wanted, _)| wanted.clone()).collect();
-    let states = match others.is_empty() {
-        true => Vec::new(),
-        false => rows::ledger_states(&transaction, &mark, &others, view).await?,
-    };
+    let mut states = Vec::with_capacity(others.len());
+    let mut rest = &others[..];
+    while let Some((some, further)) = some_of(rest) {
+        states.extend(rows::ledger_states(&transaction, &mark, some, view).await?);
+        rest = further;
+    }
     let mut states = states.into_iter();
     let missing = || RecordError::Unavailable("no answer".into());
     let answers = beyond.into_iter().map(|beyond| match beyond {
@@ -135,6 +140,18 @@ async fn look_up(
         }
     });
     Ok(answers.collect())
+}
+
+/// So many of them as are asked for at once, and the rest; none when there are no further ones.
+fn some_of(wanted: &[Checkpoint]) -> Option<(&[Checkpoint], &[Checkpoint])> {
+    let mut bytes = 0;
+    let fits = wanted.iter().take_while(|wanted| {
+        let fits = bytes <= MOST_BYTES;
+        bytes += wanted.payload().as_bytes().len();
+        fits
+    });
+    let count = fits.count();
+    (count > 0).then(|| wanted.split_at(count))
 }
 
 /// Whether each goes beyond the newest row of its ledger.
