@@ -113,6 +113,12 @@ impl Budget {
         })
     }
 
+    /// Whether it has any.
+    pub(crate) fn has(&self, who: &str) -> bool {
+        let state = self.state();
+        state.clients.get(who).is_some_and(|client| client.held > 0)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -20,14 +20,14 @@ use tower::{Layer, Service};
 
 use super::access::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs, Takes};
 use super::transport::{
-    AnswerBudget, Arriving, Belongings, CALLS_KEPT, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending,
-    HANDLER_PATIENCE, LargeMessages, MessageBudget, Origin, Place, RequestBody, ResponseBody,
-    STREAMS, WaitingAnswers, max_calls,
+    AnswerBudget, Arriving, Asking, Belongings, CALLS_KEPT, CALLS_KEPT_PER_CONNECTION, ConnectInfo,
+    Ending, HANDLER_PATIENCE, LargeMessages, MessageBudget, Origin, Place, RequestBody,
+    ResponseBody, STREAMS, STREAMS_PER_CONNECTION, StreamPlace, WaitingAnswers, max_calls,
 };
 use super::{protocol, status, streams};
 use crate::aside::Turn;
 use crate::audit::Asked;
-use crate::budget::{Budget, Part};
+use crate::budget::Budget;
 use crate::counts::Counts;
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
@@ -147,6 +147,7 @@ where
             Admitted {
                 call,
                 answers,
+                asking,
                 place,
                 stream,
             },
@@ -171,6 +172,7 @@ where
             ending: ending(&call.judge, until),
             spans: call.spans.clone(),
             load: Arc::clone(&call.load),
+            _asking: asking,
             _place: place,
             _stream: stream,
         };
@@ -259,8 +261,9 @@ const KEPT: [&str; 4] = ["content-type", "te", "grpc-timeout", "grpc-accept-enco
 struct Admitted {
     call: Call,
     answers: Arc<WaitingAnswers>,
+    asking: Asking,
     place: Place,
-    stream: Option<Part>,
+    stream: Option<StreamPlace>,
 }
 
 /// An answer, with what was made of its body already.
@@ -356,13 +359,21 @@ impl GateLayer {
         let place = place.ok_or_else(|| turned_away(status::too_many_calls(max_calls())))?;
         let stream = match judge.rpc.takes.many() {
             true => {
-                let stream = self.room.stream(judge.peer.counted_as());
-                Some(stream.ok_or_else(|| turned_away(status::too_many_streams(STREAMS)))?)
+                let of = Origin {
+                    peer: Arc::clone(judge.peer.counted_as()),
+                    connection: Arc::clone(judge.peer.connection()),
+                };
+                let stream = self.room.stream(&of);
+                let too_many = || status::too_many_streams(STREAMS, STREAMS_PER_CONNECTION);
+                Some(stream.ok_or_else(|| turned_away(too_many()))?)
             }
             false => None,
         };
-        let answers = request.extensions().get::<ConnectInfo>();
-        let answers = answers.map(|connection| Arc::clone(&connection.answers));
+        let connection = request.extensions().get::<ConnectInfo>();
+        let belongs = connection.map(|connection| {
+            let answers = Arc::clone(&connection.answers);
+            (answers, Asking::on(&connection.listed))
+        });
         let path = request.uri().path();
         let call = Call {
             caller,
@@ -371,10 +382,12 @@ impl GateLayer {
             spans: context.spans(path, |id| trace::grpc_call(path, id)),
             load: Arc::default(),
         };
-        let answers = answers.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
+        let (answers, asking) =
+            belongs.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
         Ok(Admitted {
             call,
             answers,
+            asking,
             place,
             stream,
         })

@@ -164,9 +164,9 @@ pub(super) fn too_many_calls(limit: usize) -> Status {
 }
 
 /// The peer has too many streams of requests.
-pub(super) fn too_many_streams(limit: usize) -> Status {
+pub(super) fn too_many_streams(limit: usize, here: usize) -> Status {
     let message = format!(
-        "too many streams of requests are open: no client has more than are left of {limit}; expected fewer at once"
+        "too many streams of requests are open: a connection has at most {here}, and no client more than are left of {limit}; expected fewer at once"
     );
     try_again(Reason::TooManyCalls, message)
 }

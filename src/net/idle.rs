@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,9 @@ impl Idle {
             id,
             address,
             end: CancellationToken::new(),
+            asked: AtomicUsize::new(0),
         };
-        listed.is_answered();
+        self.all().silent.insert(id, listed.silent());
         listed
     }
 
@@ -85,22 +87,37 @@ pub(crate) struct Listed {
     id: u64,
     address: IpAddr,
     end: CancellationToken,
+    /// What was asked and is not answered.
+    asked: AtomicUsize,
 }
 
 impl Listed {
     /// Something is asked.
     pub(crate) fn asks(&self) {
-        self.idle.all().silent.remove(&self.id);
+        let mut all = self.idle.all();
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        all.silent.remove(&self.id);
     }
 
-    /// It is answered.
+    /// It is answered. While others that were asked at once are not, the connection is not silent.
     pub(crate) fn is_answered(&self) {
-        let silent = Silent {
+        let mut all = self.idle.all();
+        if self.asked.fetch_sub(1, Ordering::Relaxed) == 1 {
+            all.silent.insert(self.id, self.silent());
+        }
+    }
+
+    fn silent(&self) -> Silent {
+        Silent {
             since: Instant::now(),
             address: self.address,
             end: self.end.clone(),
-        };
-        self.idle.all().silent.insert(self.id, silent);
+        }
+    }
+
+    /// Whether it has to give way.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_cancelled()
     }
 
     /// Waits until it has to give way.
@@ -111,7 +128,7 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.asks();
+        self.idle.all().silent.remove(&self.id);
     }
 }
 

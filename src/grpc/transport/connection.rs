@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
 use super::{LINGER, WRITE_PATIENCE, WaitingAnswers};
-use crate::counts::Slot;
+use crate::budget::Part;
 use crate::grpc::access::Peer;
-use crate::net::{self, Terms};
+use crate::net::{self, Listed, Terms};
 
 /// A connection that has begun to speak HTTP/2.
 pub(in crate::grpc) type Connection = net::Connection<Admitted>;
@@ -20,17 +19,35 @@ pub(in crate::grpc) struct ConnectInfo {
     pub(in crate::grpc) peer: Arc<Peer>,
     /// The answers that it has yet to take.
     pub(in crate::grpc) answers: Arc<WaitingAnswers>,
+    /// It is among the silent ones while nothing is asked.
+    pub(in crate::grpc) listed: Arc<Listed>,
+}
+
+/// A call of a connection, which is not silent for as long as it has any.
+pub(in crate::grpc) struct Asking(Arc<Listed>);
+
+impl Asking {
+    pub(in crate::grpc) fn on(listed: &Arc<Listed>) -> Self {
+        listed.asks();
+        Self(Arc::clone(listed))
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.is_answered();
+    }
 }
 
 /// What a connection has as long as it lasts.
 pub(in crate::grpc) struct Admitted {
     pub(super) info: ConnectInfo,
-    pub(super) _places: (OwnedSemaphorePermit, Slot),
+    pub(super) _place: Part,
 }
 
 pub(super) static TERMS: Terms<Admitted> = Terms {
     write_patience: WRITE_PATIENCE,
-    is_overdue: |of| of.info.answers.are_overdue(),
+    is_overdue: |of| of.info.answers.are_overdue() || of.info.listed.has_ended(),
     linger: Some(LINGER),
 };
 

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    ARRIVING_KIB, BUDGET_KIB, LARGE_AT_ONCE, READING_PATIENCE, STREAMS, WAITING,
-    WAITING_PER_CONNECTION, WEIGHT,
+    ARRIVING_KIB, BUDGET_KIB, LARGE_AT_ONCE, READING_PATIENCE, STREAMS, STREAMS_PER_CONNECTION,
+    WAITING, WAITING_PER_CONNECTION, WEIGHT,
 };
 use crate::budget::{Budget, Part, kib};
-use crate::counts::Counts;
+use crate::counts::{Counts, Slot};
 
 /// What all large messages may take.
 #[derive(Clone)]
@@ -21,9 +21,13 @@ pub(in crate::grpc) struct MessageBudget {
     waiting_here: Arc<Counts>,
     /// Places of streams of requests.
     streams: Arc<Budget>,
+    streams_here: Arc<Counts>,
     parts: Arc<Budget>,
     turns: Arc<Semaphore>,
 }
+
+/// The place of a stream of requests among all, and on its connection.
+pub(in crate::grpc) type StreamPlace = (Part, Slot);
 
 impl Default for MessageBudget {
     fn default() -> Self {
@@ -32,6 +36,7 @@ impl Default for MessageBudget {
             waiting: Budget::new(WAITING),
             waiting_here: Counts::up_to(WAITING_PER_CONNECTION),
             streams: Budget::new(STREAMS),
+            streams_here: Counts::up_to(STREAMS_PER_CONNECTION),
             parts: Budget::new(BUDGET_KIB),
             turns: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
         }
@@ -40,8 +45,9 @@ impl Default for MessageBudget {
 
 impl MessageBudget {
     /// The place of a stream of requests, if there is one.
-    pub(in crate::grpc) fn stream(&self, peer: &Arc<str>) -> Option<Part> {
-        self.streams.try_take(peer, 1)
+    pub(in crate::grpc) fn stream(&self, of: &Origin) -> Option<StreamPlace> {
+        let here = self.streams_here.take(&of.connection)?;
+        Some((self.streams.try_take(&of.peer, 1)?, here))
     }
 
     /// What is needed, when it is there. None when too many wait for room already; a stream has its place.

@@ -10,17 +10,14 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Admitted, TERMS};
-use super::{
-    ConnectInfo, Connection, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_NEWCOMERS,
-    NEWCOMER_PATIENCE,
-};
-use crate::counts::Counts;
+use super::{ConnectInfo, Connection, MAX_CONNECTIONS, MAX_NEWCOMERS, NEWCOMER_PATIENCE, SILENCE};
+use crate::budget::{Budget, Part};
 use crate::grpc::access::{Access, Peer};
 use crate::net::{self, Idle, Stream};
 
@@ -48,8 +45,8 @@ pub(in crate::grpc) fn listen(
     let (sender, connections) = mpsc::channel(1);
     let reception = Arc::new(Reception {
         access,
-        places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-        by_peer: Counts::up_to(MAX_CONNECTIONS_PER_PEER),
+        places: Budget::new(MAX_CONNECTIONS),
+        silent: Arc::default(),
         told: Mutex::default(),
     });
     tokio::spawn(async move {
@@ -63,8 +60,8 @@ pub(in crate::grpc) fn listen(
 
 struct Reception {
     access: Access,
-    places: Arc<Semaphore>,
-    by_peer: Arc<Counts>,
+    places: Arc<Budget>,
+    silent: Arc<Idle>,
     told: Mutex<LastTold>,
 }
 
@@ -163,22 +160,30 @@ impl Reception {
             let problem = "does not speak HTTP/2";
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
         }
-        let full = |what| move || io::Error::new(io::ErrorKind::QuotaExceeded, what);
-        let place = self.by_peer.take(peer.counted_as());
-        let place = place.ok_or_else(full("the peer has too many connections"))?;
-        let permit = Arc::clone(&self.places).try_acquire_owned();
-        let permit = permit
-            .ok()
-            .ok_or_else(full("there are too many connections"))?;
+        let place = self.place(peer.counted_as()).await?;
         let info = ConnectInfo {
             peer: Arc::new(peer),
             answers: Arc::default(),
+            listed: Arc::new(self.silent.add(address.ip())),
         };
         let belongs = Admitted {
             info,
-            _places: (permit, place),
+            _place: place,
         };
         Ok(Connection::new(stream, &PREFACE, &TERMS, belongs))
+    }
+
+    /// The place of one more connection. A peer that has none waits for that of a connection that says nothing, for as long as a newcomer may.
+    async fn place(&self, peer: &Arc<str>) -> io::Result<Part> {
+        if let Some(place) = self.places.try_take(peer, 1) {
+            return Ok(place);
+        }
+        let problem = match self.places.has(peer) {
+            true => "the peer has as many connections as are left for others",
+            false if !self.silent.end_one(SILENCE) => "there are too many connections",
+            false => return Ok(Arc::clone(&self.places).take(Arc::clone(peer), 1).await),
+        };
+        Err(io::Error::new(io::ErrorKind::QuotaExceeded, problem))
     }
 
     /// Says in the log who was not let in, and why.

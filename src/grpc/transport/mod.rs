@@ -15,8 +15,8 @@ mod message;
 mod request;
 mod response;
 
-pub(super) use connection::{ConnectInfo, Connection};
-pub(super) use large::{LargeMessages, MessageBudget, Origin};
+pub(super) use connection::{Asking, ConnectInfo, Connection};
+pub(super) use large::{LargeMessages, MessageBudget, Origin, StreamPlace};
 pub(super) use listen::listen;
 pub(super) use message::PREFIX;
 pub(super) use request::{Arriving, RequestBody};
@@ -39,6 +39,10 @@ const WAITING_PER_CONNECTION: usize = 8;
 
 /// Streams of requests that may be open. What is unread of each may be as much, for as long as its client reads no answers.
 pub(super) const STREAMS: usize = 64;
+
+/// Those of one connection. h2 ends a connection on which more than 512 KiB wait in frames, each of fewer than 256 bytes counted as what it lacks of them: with
+/// more, streams of the smallest checkpoints would come to that when nothing is read of them because the queue is full.
+pub(super) const STREAMS_PER_CONNECTION: usize = 8;
 
 /// What a large message may take for each of its bytes until it is answered: itself, its content in memory, its payload, its answer.
 const WEIGHT: usize = 4;
@@ -100,13 +104,14 @@ pub(super) fn max_calls() -> usize {
 pub(super) const CALLS_KEPT_PER_CONNECTION: usize = 4;
 
 /// Those of all connections, by the same rule. One peer's connections have theirs.
-pub(super) const CALLS_KEPT: usize = 2 * MAX_CONNECTIONS_PER_PEER * CALLS_KEPT_PER_CONNECTION;
+pub(super) const CALLS_KEPT: usize = MAX_CONNECTIONS * CALLS_KEPT_PER_CONNECTION;
 
-/// Connections at once.
-const MAX_CONNECTIONS: usize = 1024;
+/// Connections at once. No peer has more than are left: one that is alone has half. Of each, h2 keeps up to half a MiB: an entry for each small frame that
+/// was ever there at once, and had not been looked at yet.
+const MAX_CONNECTIONS: usize = 256;
 
-/// Connections at once of one peer.
-const MAX_CONNECTIONS_PER_PEER: usize = 128;
+/// A connection on which nothing was asked for so long gives way to a peer that has none.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Newcomers at once: connections before their first request.
 const MAX_NEWCOMERS: usize = 256;
@@ -138,7 +143,7 @@ pub(super) const PING_EVERY: Duration = Duration::from_secs(60);
 
 /// What of a call's request may be on its way unread, in bytes. A client that pours checkpoints into a stream must be stopped by
 /// this before h2 counts too many small frames on the connection and ends it (its budget is half of the connection's window).
-pub(super) const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+pub(super) const STREAM_WINDOW_BYTES: u32 = 32 * 1024;
 
 /// The same of all calls of a connection, more than those that wait may leave unread. With one of 8 MiB, which is never used up by a stream
 /// alone, HAProxy 2.6 stops in the middle of what it sends (`tests/proxies`).

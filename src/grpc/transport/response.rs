@@ -18,8 +18,8 @@ use tonic::codegen::http::HeaderMap;
 
 use super::super::status;
 use super::{
-    ANSWER_PATIENCE, ANSWERS_KIB, LARGE_ANSWER_BYTES, LargeMessages, SIGNATURES_KIB,
-    UNREAD_PATIENCE,
+    ANSWER_PATIENCE, ANSWERS_KIB, Asking, LARGE_ANSWER_BYTES, LargeMessages, SIGNATURES_KIB,
+    StreamPlace, UNREAD_PATIENCE,
 };
 use crate::budget::{Budget, Part, kib};
 use crate::counts::Slot;
@@ -117,9 +117,10 @@ pub(in crate::grpc) struct Belongings {
     pub(in crate::grpc) ending: Option<Ending>,
     pub(in crate::grpc) spans: CallSpans,
     pub(in crate::grpc) load: Arc<LargeMessages>,
+    pub(in crate::grpc) _asking: Asking,
     pub(in crate::grpc) _place: Place,
     /// Of a stream of requests.
-    pub(in crate::grpc) _stream: Option<Part>,
+    pub(in crate::grpc) _stream: Option<StreamPlace>,
 }
 
 type Coming = Pin<Box<dyn Future<Output = Part> + Send>>;
@@ -273,6 +274,7 @@ mod tests {
     use tracing::Span;
 
     use super::*;
+    use crate::net::Idle;
     use crate::telemetry::call::CallContext;
 
     fn answer(message: &Bytes) -> ResponseBody {
@@ -281,6 +283,9 @@ mod tests {
             answers: Arc::default(),
             unread: AnswerBudget::of_signatures(),
             peer: Arc::from("peer"),
+            _asking: Asking::on(&Arc::new(
+                Arc::new(Idle::default()).add([127, 0, 0, 1].into()),
+            )),
             _stream: None,
             ending: None,
             spans: context.spans("call", |_| Span::none()),
