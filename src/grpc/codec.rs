@@ -3,12 +3,14 @@
 //! decoded and encoded aside; and that what is signed is read and written with no message in between ([`wire::signing`](crate::wire)).
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
+use super::transport::AnswerBudget;
 use crate::pools::Pool;
 use crate::wire::proto;
 use crate::wire::signing::{
@@ -34,6 +36,11 @@ pub trait Incoming: Sized + Send + 'static {
 pub trait Outgoing: Send + Sync + 'static {
     /// How long the message is, about; nothing when it is written already.
     fn about(&self) -> usize;
+
+    /// The message, if it is written already.
+    fn written(&self) -> Option<&Bytes> {
+        None
+    }
 
     /// Writes the message; `reserve` is told its length before.
     fn encode<B: BufMut>(&self, buffer: &mut B, reserve: impl FnOnce(&mut B, usize));
@@ -142,6 +149,13 @@ impl Outgoing for SignCheckpointsResponse {
         Self::about(self)
     }
 
+    fn written(&self) -> Option<&Bytes> {
+        match self {
+            Self::Written(written) => Some(written),
+            Self::Item { .. } => None,
+        }
+    }
+
     fn encode<B: BufMut>(&self, buffer: &mut B, reserve: impl FnOnce(&mut B, usize)) {
         self.write(buffer, reserve);
     }
@@ -153,22 +167,34 @@ impl From<Bytes> for SignCheckpointsResponse {
     }
 }
 
-/// Writes an answer that is large as [`read`] reads a message, before anybody there asks for it.
+/// Writes an answer that is large as [`read`] reads a message, before anybody there asks for it. Given a budget, when it has room for that.
 ///
 /// # Errors
 /// The service ends.
-pub(super) async fn written<T: Outgoing + From<Bytes>>(answer: T) -> Result<T, Status> {
+pub(super) async fn written<T: Outgoing + From<Bytes>>(
+    answer: T,
+    room: Option<(AnswerBudget, Arc<str>)>,
+) -> Result<T, Status> {
     let pool = Pool::of(answer.about());
     if pool == Pool::Small {
         return Ok(answer);
     }
+    let part = match room {
+        Some((unread, peer)) => Some(unread.room(peer, answer.about()).await),
+        None => None,
+    };
     let write = move || {
         let mut out = BytesMut::new();
         answer.encode(&mut out, |out, length| out.reserve(length));
         out.freeze()
     };
     let written = pool.write(write).await;
+    let held = |written| match part {
+        Some(part) => part.held_by(written),
+        None => written,
+    };
     written
+        .map(held)
         .map(T::from)
         .ok_or_else(super::status::shutting_down)
 }

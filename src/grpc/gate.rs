@@ -46,6 +46,8 @@ pub(super) struct Call {
     pub(super) spans: CallSpans,
     /// What its messages hold.
     pub(super) load: Arc<LargeMessages>,
+    /// What its answers may have waiting.
+    pub(super) unread: AnswerBudget,
 }
 
 impl Call {
@@ -162,12 +164,10 @@ where
         };
         let (rpc, judge) = (call.judge.rpc, call.judge.clone());
         let (peer, shutdown) = (&judge.peer, self.gate.shutdown.clone());
+        let unread = self.gate.unread(rpc);
         let of = Belongings {
             answers,
-            unread: match rpc.signs() {
-                true => self.gate.unread_signatures.clone(),
-                false => self.gate.unread.clone(),
-            },
+            unread: (rpc.takes != Takes::Checkpoints).then(|| unread.clone()),
             peer: Arc::clone(peer.counted_as()),
             ending: ending(&call.judge, until),
             spans: call.spans.clone(),
@@ -192,7 +192,7 @@ where
         let signs = rpc.signs().then(|| judge.clone());
         let answering = answer(
             spans.within(|| self.inner.call(request)),
-            (rpc.lasts == Lasts::Once).then(|| (of.unread.clone(), Arc::clone(&of.peer))),
+            (rpc.lasts == Lasts::Once).then(|| (unread, Arc::clone(&of.peer))),
         );
         let answering = spans.around(answering);
         let answered: Answering<S::Error> = match rpc.runs {
@@ -377,6 +377,7 @@ impl GateLayer {
         let path = request.uri().path();
         let call = Call {
             caller,
+            unread: self.unread(judge.rpc),
             judge,
             request_id: Arc::clone(context.request_id()),
             spans: context.spans(path, |id| trace::grpc_call(path, id)),
@@ -391,6 +392,13 @@ impl GateLayer {
             place,
             stream,
         })
+    }
+
+    fn unread(&self, rpc: &Rpc) -> AnswerBudget {
+        match rpc.signs() {
+            true => self.unread_signatures.clone(),
+            false => self.unread.clone(),
+        }
     }
 
     /// A place for one more call of this peer.

@@ -12,7 +12,7 @@ use tonic_types::{Status as RpcStatus, pb};
 use super::codec::{Unread, written};
 use super::gate::Call;
 use super::streams::{self, Messages, Untold};
-use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
+use super::transport::{AnswerBudget, ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, STREAM_WINDOW, STREAM_WINDOW_KIB, status};
 use crate::audit::{self, Asked, Outcome, Subject};
 use crate::budget::Part;
@@ -51,7 +51,7 @@ impl SigningService for Signing {
             omit_content,
         };
         let answer = SignCheckpointResponse::Answered(Box::new(answered));
-        Ok(Response::new(written(answer).await?))
+        Ok(Response::new(written(answer, None).await?))
     }
 
     type SignCheckpointsStream = Untold<SignCheckpointsResponse>;
@@ -66,21 +66,9 @@ impl SigningService for Signing {
         let requests = Messages::of(&mut request)?;
         let taking_in = take_in(self.0.clone(), call.clone(), requests, taken);
         tokio::spawn(call.spans.around(taking_in));
-        let answers = ReceiverStream::new(waiting).then(async |item| match item {
-            Item::Taken(Taken {
-                request_id,
-                pending,
-                omit_content,
-                _part,
-            }) => {
-                let answered = pending.outcome().await.map(|receipt| Answered {
-                    signed: receipt.signed,
-                    omit_content,
-                });
-                written(answer(request_id, answered)).await
-            }
-            Item::End(status) => Err(status),
-        });
+        let room = (call.unread, Arc::clone(call.judge.peer.counted_as()));
+        let waiting = ReceiverStream::new(waiting);
+        let answers = waiting.then(move |item| answered(item, room.clone()));
         Ok(streams::answers(answers))
     }
 }
@@ -276,6 +264,27 @@ async fn take_in(
             return;
         }
     }
+}
+
+/// The answer to an item, written when there is room for it if it is large.
+async fn answered(
+    item: Item,
+    room: (AnswerBudget, Arc<str>),
+) -> Result<SignCheckpointsResponse, Status> {
+    let Taken {
+        request_id,
+        pending,
+        omit_content,
+        _part,
+    } = match item {
+        Item::Taken(taken) => taken,
+        Item::End(status) => return Err(status),
+    };
+    let answered = pending.outcome().await.map(|receipt| Answered {
+        signed: receipt.signed,
+        omit_content,
+    });
+    written(answer(request_id, answered), Some(room)).await
 }
 
 fn answer(request_id: String, outcome: Result<Answered, Status>) -> SignCheckpointsResponse {

@@ -91,6 +91,7 @@ pub(super) fn answers<T: Outgoing>(
 ) -> Response<Untold<T>> {
     let body = Body::new(Answers {
         answers: Some(Box::pin(answers)),
+        large: None,
         end: None,
     });
     let mut response = Response::new(tokio_stream::empty());
@@ -106,18 +107,30 @@ pub(super) fn came_along(extensions: &mut tonic::codegen::http::Extensions) -> O
 /// A stream of answers, as gRPC over HTTP/2 has it: messages with their prefix, and the status as trailers.
 struct Answers<S> {
     answers: Option<Pin<Box<S>>>,
+    /// One that is written already, behind those before it and its prefix.
+    large: Option<Bytes>,
     end: Option<Status>,
 }
 
 impl<T: Outgoing, S: Stream<Item = Result<T, Status>>> Answers<S> {
     /// Those that are there, one after the other; ready with none at the end.
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if let Some(large) = self.large.take() {
+            return Poll::Ready(large);
+        }
         let mut some = BytesMut::new();
         while let Some(answers) = &mut self.answers {
             match answers.as_mut().poll_next(cx) {
                 Poll::Pending if some.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
-                Poll::Ready(Some(Ok(answer))) => write(&answer, &mut some),
+                Poll::Ready(Some(Ok(answer))) => match answer.written() {
+                    Some(large) => {
+                        self.large = Some(large.clone());
+                        some.put_slice(&prefix(large.len()));
+                        break;
+                    }
+                    None => write(&answer, &mut some),
+                },
                 Poll::Ready(Some(Err(status))) => self.end_with(status),
                 Poll::Ready(None) => self.end_with(Status::ok("")),
             }
@@ -138,15 +151,16 @@ fn write(answer: &impl Outgoing, out: &mut BytesMut) {
     out.put_bytes(0, PREFIX);
     let reserve = |out: &mut BytesMut, length| out.reserve(length);
     Pool::of(answer.about()).read(|| answer.encode(out, reserve));
-    let length = out.len() - at - PREFIX;
-    // Far below 4 GiB: a checkpoint is bounded.
-    let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
-    if let Some([_, told @ ..]) = out
-        .get_mut(at..)
-        .and_then(<[u8]>::first_chunk_mut::<PREFIX>)
-    {
-        *told = length;
+    let prefix = prefix(out.len() - at - PREFIX);
+    if let Some(told) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *told = prefix;
     }
+}
+
+/// Of a message of so many bytes, which is not compressed. Far below 4 GiB: a checkpoint is bounded.
+fn prefix(length: usize) -> [u8; PREFIX] {
+    let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    [0, a, b, c, d]
 }
 
 impl<T: Outgoing, S: Stream<Item = Result<T, Status>>> HttpBody for Answers<S> {
@@ -171,6 +185,6 @@ impl<T: Outgoing, S: Stream<Item = Result<T, Status>>> HttpBody for Answers<S> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.answers.is_none() && self.end.is_none()
+        self.answers.is_none() && self.large.is_none() && self.end.is_none()
     }
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -174,7 +174,6 @@ fn router(inner: Inner, scraped: Option<Scraped>) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .with_state(inner)
         .merge(metrics)
-        .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
         .layer(from_fn(representation::spare_what_is_known))
         .layer(from_fn(limits::check_head))
         .layer(from_fn(in_time))

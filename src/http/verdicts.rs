@@ -4,12 +4,13 @@
 //! (`past_the_bound_verifications_are_turned_away_and_told_when_to_come_back`).
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
+use http_body::Body as _;
 use serde_json::json;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Inner;
@@ -35,8 +36,7 @@ impl FromRequest<Inner> for PublishedJson {
         let asker = request.extensions().get::<Asker>().cloned();
         let headers = request.headers().clone();
         let _room = inner.limits.room_for_body(&headers, asker.clone()).await?;
-        let body = Bytes::from_request(request, inner).await;
-        let body = body.map_err(|rejection| refuse(&rejection))?;
+        let body = gather(request.into_body()).await?;
         let part = inner.limits.part_for_body(&body, asker).await?;
         Ok(Self(body, part))
     }
@@ -56,13 +56,21 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Reason::MediaTypeNotSupported, detail))
 }
 
-fn refuse(rejection: &BytesRejection) -> Problem {
-    let status = rejection.status();
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return limits::too_large();
+/// Reads a body into one piece. Its own may be of a byte each, and take forty times as much as they are.
+async fn gather(mut body: Body) -> Result<Bytes, Problem> {
+    let mut gathered = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(frame) = frame else {
+            let problem = "cannot be read as it was announced; expected a published checkpoint";
+            return Err(Problem::invalid(vec![FieldFault::new("body", problem)]));
+        };
+        let piece = frame.into_data().unwrap_or_default();
+        if gathered.len() + piece.len() > limits::MAX_BODY_BYTES {
+            return Err(limits::too_large());
+        }
+        gathered.extend_from_slice(&piece);
     }
-    let problem = "cannot be read as it was announced; expected a published checkpoint";
-    Problem::invalid(vec![FieldFault::new("body", problem)])
+    Ok(gathered.into())
 }
 
 /// Whatever arrives as JSON gets a verdict; what is no checkpoint is MALFORMED, with the fields that are wrong.

@@ -79,6 +79,11 @@ impl AnswerBudget {
         Self(Budget::new(SIGNATURES_KIB))
     }
 
+    /// Room for an answer of so many bytes of a stream, which is not written before.
+    pub(in crate::grpc) async fn room(self, peer: Arc<str>, bytes: usize) -> Part {
+        self.0.take(peer, kib(bytes)).await
+    }
+
     /// The only message of an answer, made now, so that what waits is its bytes and not what it is made of. It waits for its part when
     /// others were not taken yet.
     ///
@@ -112,7 +117,8 @@ pub(in crate::grpc) type Place = (Part, Option<Slot>);
 /// What an answer belongs to, and what ends with it.
 pub(in crate::grpc) struct Belongings {
     pub(in crate::grpc) answers: Arc<WaitingAnswers>,
-    pub(in crate::grpc) unread: AnswerBudget,
+    /// Where it has not had its room before.
+    pub(in crate::grpc) unread: Option<AnswerBudget>,
     pub(in crate::grpc) peer: Arc<str>,
     pub(in crate::grpc) ending: Option<Ending>,
     pub(in crate::grpc) spans: CallSpans,
@@ -175,14 +181,13 @@ impl ResponseBody {
             let Some(Ok(frame)) = polled else {
                 return Poll::Ready(polled);
             };
-            match frame.into_data() {
-                Ok(bytes) if bytes.len() > LARGE_ANSWER_BYTES => {
-                    let budget = Arc::clone(&self.of.unread.0);
-                    let part = budget.take(Arc::clone(&self.of.peer), kib(bytes.len()));
+            match (frame.into_data(), &self.of.unread) {
+                (Ok(bytes), Some(unread)) if bytes.len() > LARGE_ANSWER_BYTES => {
+                    let part = unread.clone().room(Arc::clone(&self.of.peer), bytes.len());
                     self.waiting = Some((bytes, Box::pin(part)));
                 }
-                Ok(bytes) => return Poll::Ready(Some(Ok(self.begin(bytes)))),
-                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                (Ok(bytes), _) => return Poll::Ready(Some(Ok(self.begin(bytes)))),
+                (Err(trailers), _) => return Poll::Ready(Some(Ok(trailers))),
             }
         }
     }
@@ -281,7 +286,7 @@ mod tests {
         let context = CallContext::of(&HeaderMap::new());
         let of = Belongings {
             answers: Arc::default(),
-            unread: AnswerBudget::of_signatures(),
+            unread: Some(AnswerBudget::of_signatures()),
             peer: Arc::from("peer"),
             _asking: Asking::on(&Arc::new(
                 Arc::new(Idle::default()).add([127, 0, 0, 1].into()),
