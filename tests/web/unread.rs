@@ -18,6 +18,7 @@ use prost::Message as _;
 use prost_types::{Struct, Value};
 use tempfile::TempDir;
 use tokio::net::{TcpSocket, TcpStream};
+use tonic_types::StatusExt as _;
 
 use crate::attack::{framed, memory_kib};
 use crate::cluster::Replica;
@@ -138,17 +139,53 @@ async fn one_client_has_so_many_streams_of_requests_and_leaves_some_to_others() 
     let (_folder, service) = start().await;
     let mut held = Vec::new();
     for (client, streams) in [(1, 33), (2, 17)] {
-        let mut requests = speak(&service, client, 65_535).await;
-        let mut let_in = 0;
-        for _ in 0..streams {
+        let (mut let_in, mut requests) = (0, speak(&service, client, 65_535).await);
+        for n in 1..=streams {
             let path = "/amply.checkpoint.v1.SigningService/SignCheckpoints";
             let (answer, stream) = begin(&mut requests, path);
             let answer = tokio::time::timeout(PATIENCE, answer).await;
             let answer = answer.expect("a stream is let in or refused").unwrap();
             let_in += usize::from(!answer.headers().contains_key("grpc-status"));
-            held.push(stream);
+            held.push((requests.clone(), stream));
+            // A connection has six at most.
+            if n % 6 == 0 {
+                requests = speak(&service, client, 65_535).await;
+            }
         }
         assert_eq!(let_in, streams - 1, "client {client}");
+    }
+    service.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_streams_as_a_connection_has_end_well_however_small_their_items_are() {
+    let (_folder, service) = start().await;
+    let channel = service.channel();
+    let mut open = Vec::new();
+    for stream in 0..6 {
+        let items = (0..700).map(move |n| {
+            let mut checkpoint = checkpoint(&n.to_string(), n, "a");
+            checkpoint.ledger_id = stream.to_string();
+            SignCheckpointsRequest {
+                checkpoint: Some(checkpoint),
+                omit_content: true,
+                ..Default::default()
+            }
+        });
+        let mut client = SigningServiceClient::new(channel.clone());
+        let answers = client.sign_checkpoints(tokio_stream::iter(items)).await;
+        open.push((client, answers.expect("a stream is let in").into_inner()));
+    }
+    let mut client = SigningServiceClient::new(channel);
+    let one_more = client.sign_checkpoints(tokio_stream::empty()).await;
+    let reason = one_more.unwrap_err().get_error_details();
+    assert_eq!(reason.error_info().unwrap().reason, "TOO_MANY_CALLS");
+    for (_, mut answers) in open {
+        for n in 0..700 {
+            let answer = tokio::time::timeout(PATIENCE, answers.message()).await;
+            let answer = answer.expect("an item is answered");
+            answer.unwrap_or_else(|status| panic!("item {n}: {status}"));
+        }
     }
     service.kill().await;
 }

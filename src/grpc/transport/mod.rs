@@ -40,9 +40,9 @@ const WAITING_PER_CONNECTION: usize = 8;
 /// Streams of requests that may be open. What is unread of each may be as much, for as long as its client reads no answers.
 pub(super) const STREAMS: usize = 64;
 
-/// Those of one connection. h2 ends a connection on which more than 512 KiB wait in frames, each of fewer than 256 bytes counted as what it lacks of them: with
-/// more, streams of the smallest checkpoints would come to that when nothing is read of them because the queue is full.
-pub(super) const STREAMS_PER_CONNECTION: usize = 8;
+/// Those of one connection. h2 ends one (`too_many_data_frames`) when what waits there in frames of fewer than 256 bytes, each counted as what it lacks of them, comes to
+/// half of its window: with more, streams of the smallest checkpoints would do that when nothing is read of them because the queue is full.
+pub(super) const STREAMS_PER_CONNECTION: usize = 6;
 
 /// What a large message may take for each of its bytes until it is answered: itself, its content in memory, its payload, its answer.
 const WEIGHT: usize = 4;
@@ -106,8 +106,8 @@ pub(super) const CALLS_KEPT_PER_CONNECTION: usize = 4;
 /// Those of all connections, by the same rule. One peer's connections have theirs.
 pub(super) const CALLS_KEPT: usize = MAX_CONNECTIONS * CALLS_KEPT_PER_CONNECTION;
 
-/// Connections at once. No peer has more than are left: one that is alone has half. Of each, h2 keeps up to half a MiB: an entry for each small frame that
-/// was ever there at once, and had not been looked at yet.
+/// Connections at once. No peer has more than are left: one that is alone has half. Of each, h2 keeps up to a quarter of a MiB: an entry for each small frame
+/// that was ever there at once, and had not been looked at yet.
 const MAX_CONNECTIONS: usize = 256;
 
 /// A connection on which nothing was asked for so long gives way to a peer that has none.
@@ -147,4 +147,4 @@ pub(super) const STREAM_WINDOW_BYTES: u32 = 32 * 1024;
 
 /// The same of all calls of a connection, more than those that wait may leave unread. With one of 8 MiB, which is never used up by a stream
 /// alone, HAProxy 2.6 stops in the middle of what it sends (`tests/proxies`).
-pub(super) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+pub(super) const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
