@@ -106,7 +106,7 @@ pub(super) const CALLS_KEPT_PER_CONNECTION: usize = 4;
 /// Those of all connections, by the same rule. One peer's connections have theirs.
 pub(super) const CALLS_KEPT: usize = MAX_CONNECTIONS * CALLS_KEPT_PER_CONNECTION;
 
-/// Connections at once. No peer has more than are left: one that is alone has half. Of each, h2 keeps up to a quarter of a MiB: an entry for each small frame
+/// Connections at once. No peer has more than are left: one that is alone has half. Of each, h2 keeps up to half a MiB: an entry for each small frame
 /// that was ever there at once, and had not been looked at yet.
 const MAX_CONNECTIONS: usize = 256;
 
@@ -147,4 +147,4 @@ pub(super) const STREAM_WINDOW_BYTES: u32 = 32 * 1024;
 
 /// The same of all calls of a connection, more than those that wait may leave unread. With one of 8 MiB, which is never used up by a stream
 /// alone, HAProxy 2.6 stops in the middle of what it sends (`tests/proxies`).
-pub(super) const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+pub(super) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
