@@ -57,9 +57,14 @@ struct SecretArgs {
     #[command(flatten)]
     servers: ServersArgs,
     /// The record, which knows what the services know of keys, where no service can be asked: sqlite:PATH,
-    /// postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that holds such an address. It is not taken from the
-    /// environment: whoever is at the key need not be let into the record
-    #[arg(long, value_name = "PLACE")]
+    /// postgres://USER:PASSWORD@HOST/DATABASE, or secretsmanager:NAME of a secret that holds such an address. It has a variable of its
+    /// own: whoever is at the key need not be let into the record
+    #[arg(
+        long,
+        env = "CHECKPOINT_SIGNER_ROLLOVER_RECORD",
+        hide_env_values = true,
+        value_name = "PLACE"
+    )]
     record: Option<RecordPlace>,
     #[command(flatten)]
     format: FormatArg,

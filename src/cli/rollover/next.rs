@@ -101,7 +101,12 @@ impl SecretArgs {
         }
         if let Some(record) = &self.record {
             // Without its password, if it has one.
-            words.extend(["--record".to_owned(), again::word(&record.to_string())]);
+            push(
+                &mut words,
+                "--record",
+                "CHECKPOINT_SIGNER_ROLLOVER_RECORD",
+                record,
+            );
         }
         words
     }
