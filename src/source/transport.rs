@@ -5,10 +5,9 @@
 //! task can set these. So it is the address itself that is looked at, of each request, whatever led it there: those to Secrets Manager,
 //! and those by which credentials are got.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
@@ -20,45 +19,76 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use axum::http::Uri;
 
+/// Where AWS gives credentials (AWS SDKs and Tools Reference Guide, "Container credential provider" and "IMDS credential provider"):
+/// to tasks, to pods, and to instances.
+const ON_THE_LINK: [IpAddr; 5] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
+
 const TLS: Provider = Provider::Rustls(CryptoMode::AwsLc);
 
 /// The standard AWS configuration: task role, profile, region, endpoints.
 pub(crate) async fn configuration() -> SdkConfig {
     let loader = aws_config::defaults(BehaviorVersion::latest());
-    loader.http_client(guarded(pooled())).load().await
+    let client = guarded(pooled(), Purpose::Credentials);
+    loader.http_client(client).load().await
 }
 
 /// A connection ends with its answer. One that is kept keeps its buffers, and in these what came last: the secret, decrypted.
 /// Nobody gains by keeping one either, since a refresh comes minutes after the one before.
 pub(super) fn unpooled() -> SharedHttpClient {
     let builder = Builder::new().tls_provider(TLS).pool_max_idle_per_host(0);
-    guarded(builder.build_https())
+    guarded(builder.build_https(), Purpose::Secrets)
 }
 
-/// As the SDK has it by default, for credentials.
+/// As the SDK has it by default, for credentials, but without a proxy: its default takes one from the environment.
 fn pooled() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut builder = Connector::builder().tls_provider(TLS);
         builder.set_connector_settings(settings.cloned());
         builder.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        builder.proxy_config(ProxyConfig::from_env()).build()
+        builder.build()
     })
 }
 
-fn guarded(client: SharedHttpClient) -> SharedHttpClient {
+/// What a client's requests are for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// Credentials: of the container, of the instance, of STS.
+    Credentials,
+    /// Secrets Manager.
+    Secrets,
+}
+
+fn guarded(client: SharedHttpClient, purpose: Purpose) -> SharedHttpClient {
     http_client_fn(move |settings, components| {
-        SharedHttpConnector::new(Guarded(client.http_connector(settings, components)))
+        let connector = client.http_connector(settings, components);
+        SharedHttpConnector::new(Guarded { connector, purpose })
     })
 }
 
 /// Sends nothing in plain text beyond this machine.
 #[derive(Debug)]
-struct Guarded(SharedHttpConnector);
+struct Guarded {
+    connector: SharedHttpConnector,
+    purpose: Purpose,
+}
+
+impl Guarded {
+    /// Whether a request is one that AWS answers at an address of the link. STS is asked by POST, with what is worth something.
+    fn is_for_the_link(&self, request: &HttpRequest) -> bool {
+        matches!(self.purpose, Purpose::Credentials) && matches!(request.method(), "GET" | "PUT")
+    }
+}
 
 impl HttpConnector for Guarded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match PlainText::of(request.uri()) {
-            None => self.0.call(request),
+        match PlainText::of(request.uri(), self.is_for_the_link(&request)) {
+            None => self.connector.call(request),
             Some(refused) => {
                 HttpConnectorFuture::ready(Err(ConnectorError::user(Box::new(refused))))
             }
@@ -78,10 +108,12 @@ pub(super) struct PlainText {
 }
 
 impl PlainText {
-    /// The address of a request, if it is one.
-    fn of(address: &str) -> Option<Self> {
+    /// The address of a request, if it is one. `by_link` says whether it may stay on the link.
+    fn of(address: &str, by_link: bool) -> Option<Self> {
         let uri: Uri = address.parse().ok()?;
-        if uri.scheme_str() == Some("https") || stays(uri.host().unwrap_or_default()) {
+        let host = Host::of(&uri);
+        if uri.scheme_str() == Some("https") || host.is_here() || (by_link && host.is_on_the_link())
+        {
             return None;
         }
         let url = told(&uri);
@@ -92,17 +124,26 @@ impl PlainText {
     }
 }
 
-/// Whether a host is this machine, or one of the addresses on its own link under which AWS gives credentials to tasks, pods and
-/// instances (169.254.0.0/16; fd00:ec2::/32), which no router forwards.
-fn stays(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let v4 = bare
-        .parse()
-        .is_ok_and(|address: Ipv4Addr| address.is_loopback() || address.is_link_local());
-    let v6 = bare.parse().is_ok_and(|address: Ipv6Addr| {
-        address.is_loopback() || matches!(address.segments(), [0xfd00, 0x0ec2, ..])
-    });
-    v4 || v6 || bare.eq_ignore_ascii_case("localhost")
+/// The host of an address, without brackets.
+struct Host<'a>(&'a str);
+
+impl<'a> Host<'a> {
+    fn of(uri: &'a Uri) -> Self {
+        let host = uri.host().unwrap_or_default();
+        Self(host.trim_start_matches('[').trim_end_matches(']'))
+    }
+
+    fn is_here(&self) -> bool {
+        let address = self.0.parse::<IpAddr>();
+        address.is_ok_and(|address| address.is_loopback())
+            || self.0.eq_ignore_ascii_case("localhost")
+    }
+
+    /// Whether it is one of those that no router forwards, and under which AWS gives credentials to tasks, pods and instances.
+    fn is_on_the_link(&self) -> bool {
+        let address = self.0.parse::<IpAddr>();
+        address.is_ok_and(|address| ON_THE_LINK.contains(&address))
+    }
 }
 
 /// An address without what may be secret in it.
@@ -138,11 +179,8 @@ mod tests {
             "http://127.8.9.1/",
             "http://localhost:4566",
             "http://[::1]:4566/",
-            "http://169.254.170.2/v2/credentials/1",
-            "http://169.254.169.254/latest/api/token",
-            "http://[fd00:ec2::23]/v1/credentials",
         ] {
-            assert!(PlainText::of(stays).is_none(), "{stays}");
+            assert!(PlainText::of(stays, false).is_none(), "{stays}");
         }
         for leaves in [
             "http://secretsmanager.eu-central-1.amazonaws.com/",
@@ -150,15 +188,34 @@ mod tests {
             "http://10.0.0.1/",
             "http://0.0.0.0/",
             "http://169.253.0.1/",
+            "http://169.254.1.1/",
+            "http://[fd00:ec2::24]/",
             "http://[fd00:ec3::23]/",
             "http://[::ffff:10.0.0.1]/",
+            "http://[::ffff:169.254.170.2]/",
             "http://127.0.0.1.elsewhere.example/",
             "http://localhost.elsewhere.example/",
             "http://somebody:word@elsewhere.example/",
         ] {
-            let told = PlainText::of(leaves).expect(leaves).to_string();
-            assert!(told.contains("expected https://"), "{told}");
-            assert!(!told.contains("word"), "{told}");
+            for by_link in [false, true] {
+                let told = PlainText::of(leaves, by_link).expect(leaves).to_string();
+                assert!(told.contains("expected https://"), "{told}");
+                assert!(!told.contains("word"), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_of_the_link_are_for_credentials_alone() {
+        for link in [
+            "http://169.254.170.2/v2/credentials/1",
+            "http://169.254.170.23/v1/credentials",
+            "http://[fd00:ec2::23]/v1/credentials",
+            "http://169.254.169.254/latest/api/token",
+            "http://[fd00:ec2::254]/latest/api/token",
+        ] {
+            assert!(PlainText::of(link, true).is_none(), "{link}");
+            assert!(PlainText::of(link, false).is_some(), "{link}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Whoever starts a task can say where its calls go: in plain text they go nowhere but to this machine.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 
 use tokio::process::Command;
@@ -102,4 +103,64 @@ async fn by_what_gives_the_credentials() {
     );
     assert!(!ended.text.contains("a token"), "{}", ended.text);
     elsewhere.was_left_alone();
+}
+
+#[tokio::test]
+async fn by_the_addresses_that_are_for_credentials_alone() {
+    let operator = Operator::new().await;
+    for link in ["http://169.254.170.2", "http://169.254.169.254:8080"] {
+        for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
+            let mut command = operator.command(&STATUS);
+            command.env(variable, link);
+            let ended = ends(command).await;
+            let told = format!("{link}: is plain http");
+            assert!(ended.text.contains(&told), "{}", ended.text);
+        }
+    }
+}
+
+/// The agent of a container, which gives credentials, and tells the requests that came.
+fn agent() -> (String, std::sync::mpsc::Receiver<String>) {
+    const GIVEN: &str = r#"{"AccessKeyId":"id","SecretAccessKey":"secret","Token":"token","Expiration":"2099-01-01T00:00:00Z"}"#;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/credentials", listener.local_addr().unwrap());
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = BufReader::new(connection.unwrap());
+            let mut first = String::new();
+            let _ = connection.read_line(&mut first);
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{GIVEN}",
+                GIVEN.len()
+            );
+            let _ = connection.get_mut().write_all(answer.as_bytes());
+            let _ = tell.send(first);
+        }
+    });
+    (url, told)
+}
+
+#[tokio::test]
+async fn by_no_proxy_that_the_environment_names() {
+    let (operator, proxy) = (Operator::new().await, Elsewhere::new());
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        let (url, told) = agent();
+        let mut command = operator.command(&STATUS);
+        command
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY")
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
+            .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
+            .env(variable, &proxy.url);
+        let ended = ends(command).await;
+        assert!(ended.text.contains("no such secret"), "{}", ended.text);
+        let asked = told.try_recv();
+        assert!(
+            asked.is_ok_and(|first| first.starts_with("GET /credentials ")),
+            "{variable}"
+        );
+        proxy.was_left_alone();
+    }
 }
