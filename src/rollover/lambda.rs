@@ -16,7 +16,9 @@ use super::{
     Rollover, RolloverError, Situation, Snapshot, StepRefusal, StepReport, StoredVersion,
     check_staged, checks, replicas,
 };
-use checkpoint::key::{KeyVersion, StagingLabel, covered_until, instant_text};
+use checkpoint::key::{
+    KeyId, KeyVersion, StagingLabel, ValidityWindow, covered_until, instant_text,
+};
 use checkpoint::signing::NotOpen;
 
 /// A year until the next rotation, and a week to mend it if it fails: where signing is covered for longer, the next key is for a later one.
@@ -82,6 +84,19 @@ impl Situation {
                 token.into(),
             )),
         }
+    }
+
+    /// A key that was staged by hand for this window and has no label: RotateSecret takes AWSPENDING from it for the version of its own,
+    /// and `rollover abort` does as well, so that only a person knows which it was.
+    fn moved_off(&self, window: ValidityWindow) -> Option<(KeyId, String)> {
+        let versions = self.snapshot.versions.iter();
+        let mut by_hand = versions
+            .filter(|version| Snapshot::is_of_stage(&version.id) && version.stages.is_empty());
+        by_hand.find_map(|version| {
+            let key = &self.good(version)?.version;
+            let overlaps = key.window.from() < window.until() && window.from() < key.window.until();
+            (overlaps && !self.is_known(key)).then(|| (key.key_id.clone(), version.id.clone()))
+        })
     }
 
     /// That no key is to be made now, and why: the next one is promoted, or the one in force signs beyond the next rotation.
@@ -166,6 +181,19 @@ impl Rollover {
         // The first key is the operator's.
         let current = situation.must_have_current()?;
         let proposal = Proposal::new(situation, &Overrides::default())?;
+        if let Some((key_id, version)) = situation.moved_off(proposal.window) {
+            return Err(StepRefusal::MovedOff {
+                key_id,
+                version,
+                token: situation
+                    .snapshot
+                    .staged()
+                    .map_or(token, |staged| &staged.id)
+                    .into(),
+                secret: self.store.secret().into(),
+            }
+            .into());
+        }
         if proposal.endorsed {
             situation.check_endorser(&current.key()?.version)?;
         }
