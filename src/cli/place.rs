@@ -217,6 +217,17 @@ impl RecordPlace {
         }
     }
 
+    /// Whether it may stand in a command that is shown: an address of a database may have a password, and does not.
+    pub(super) fn is_repeated(&self) -> bool {
+        matches!(self, Self::Sqlite(_) | Self::Secret(_))
+    }
+
+    /// Whether a variable has it.
+    pub(super) fn is_in(&self, variable: &str) -> bool {
+        let set = std::env::var(variable).ok();
+        set.and_then(|set| set.parse().ok()).as_ref() == Some(self)
+    }
+
     /// For a command that is shown: what was given, unless that has a password.
     pub(super) fn flag(&self) -> String {
         match self {

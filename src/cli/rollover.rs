@@ -226,10 +226,18 @@ impl SecretArgs {
                 self.failed(*error)
             }
             RolloverError::Refused(..) | RolloverError::Store(StoreError::Changed { .. }) => {
-                PROGRAM.refused(&error.to_string(), None, &self.whole(&Next::status()))
+                let (next, problem) = (Next::status(), error.to_string());
+                let first = self.first(&next);
+                PROGRAM.refused(&problem, first.as_deref(), &self.whole(&next))
             }
             // It says what is to be done; and then it is safe to do the same again.
-            _ => PROGRAM.not_done(&error.to_string(), &self.again(&[], &[])),
+            _ => {
+                let (mut problem, again) = (error.to_string(), self.again(&[], &[]));
+                if let Some(first) = self.set_before(&again) {
+                    problem.push_str(&format!("; then {first}"));
+                }
+                PROGRAM.not_done(&problem, &again)
+            }
         }
     }
 

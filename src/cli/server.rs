@@ -100,7 +100,7 @@ impl ServerArg {
         if !is_said && !is_set {
             words.extend([
                 "--server".to_owned(),
-                again::word(&client::shown(&self.server)),
+                again::word(&client::without_user(&self.server)),
             ]);
         }
         for (flag, variable, value) in self.tls.given() {
@@ -232,12 +232,21 @@ impl ServersArgs {
         }
     }
 
+    /// The address of one that is shown without what may be a password.
+    pub(super) fn address(&self, shown: &str) -> String {
+        let named = self.named().urls;
+        let mut named = named.iter().filter(|url| client::shown(url) == shown);
+        named
+            .next()
+            .map_or_else(|| shown.to_owned(), |url| client::without_user(url))
+    }
+
     /// The flags with their values, and the variables that would say the same.
     pub(super) fn given(&self) -> Vec<(&'static str, &'static str, String)> {
         let urls = match self.urls.is_empty() {
             true => None,
             false => {
-                let shown = self.urls.iter().map(|url| client::shown(url));
+                let shown = self.urls.iter().map(|url| client::without_user(url));
                 Some(shown.collect::<Vec<_>>().join(","))
             }
         };

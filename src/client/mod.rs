@@ -159,6 +159,14 @@ pub(crate) fn shown(url: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same as an address that can be asked.
+pub(crate) fn without_user(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
+        _ => url.into(),
+    }
+}
+
 fn endpoint(url: &str, tls: &ClientTls) -> Result<Endpoint, ConnectError> {
     let shown = || shown(url).into_owned();
     let wrong = || ConnectError::Url(shown());

@@ -77,9 +77,12 @@ impl Situation {
             StepRefusal::Overtaken(_)
             | StepRefusal::NotKept { .. }
             | StepRefusal::OtherKey { .. } => Next::status(),
-            StepRefusal::StillInForce { .. }
-            | StepRefusal::Unfit { .. }
-            | StepRefusal::NothingStaged(_) => self.next(),
+            // The same again would be refused again: it is the key that is missing, and `stage` says who is to be named.
+            StepRefusal::NothingStaged(_) => match self.next() {
+                Next::Ask => Next::command("rollover stage"),
+                next => next,
+            },
+            StepRefusal::StillInForce { .. } | StepRefusal::Unfit { .. } => self.next(),
             _ => self.next_or_stage(),
         }
     }
@@ -110,7 +113,10 @@ impl Situation {
                 return Some(unread.unwrap_or_else(|| Next::command("rollover repair")));
             }
             Some(_) => return Some(self.ask()),
-            None if !self.doubts().is_empty() => return Some(self.ask()),
+            // Nor is a key without an endorsement the way on, also where nobody is to be asked.
+            None if !self.doubts().is_empty() || !self.in_the_way().is_empty() => {
+                return Some(self.ask());
+            }
             None => {}
         }
         if let Some(stuck) = self.stuck() {

@@ -91,6 +91,7 @@ impl Situation {
             return Ok(removal);
         };
         same(key_id, staged, "AWSPENDING")?;
+        self.check_environment()?;
         let take = LabelChange::take(StagingLabel::Pending, &staged.id);
         removal.changes.push(take);
         Ok(removal)

@@ -15,6 +15,10 @@ const FOR_WANT_OF_A_KEY: [&str; 6] = [
     "NO_SIGNING_KEY",
 ];
 
+/// What is said of a record that lags behind the secret, or is none of its own.
+const WITHOUT_CURRENT: &str =
+    "does not list the key that is AWSCURRENT and in force: is it the record of this secret?";
+
 /// What keeps a service from it.
 enum Hindrance<'a> {
     /// It is one of another secret.
@@ -55,6 +59,9 @@ impl Situation {
             Err(problem) if replica.names_a_record() => Some(Hindrance::Record(problem)),
             Err(problem) if replica.is_stranger() => Some(Hindrance::Stranger(problem)),
             Err(problem) => Some(Hindrance::Silent(problem)),
+            Ok(listing) if listing.of_record && self.lacks_the_key_in_force(replica) => {
+                Some(Hindrance::Record(WITHOUT_CURRENT))
+            }
             Ok(listing) => {
                 let stuck = replica.is_stuck().map(Hindrance::Stuck);
                 let unread = self.cannot_read(replica).map(Hindrance::CannotRead);
@@ -66,6 +73,14 @@ impl Situation {
                 })
             }
         }
+    }
+
+    fn lacks_the_key_in_force(&self, replica: &Replica) -> bool {
+        let Some((_, current)) = self.current() else {
+            return false;
+        };
+        let key = &current.version;
+        key.window.contains(self.now) && replica.state_of(key).is_none()
     }
 
     /// What the services say against a promotion, a sentence each.
@@ -109,6 +124,29 @@ impl Situation {
         match unread.next() {
             Some(_) if !self.without_asking => Err(StepRefusal::RecordNotRead(self.unanswered())),
             _ => Ok(()),
+        }
+    }
+
+    /// Makes no key where a service that was named is one of another secret, unless the operator wants nobody asked.
+    ///
+    /// # Errors
+    /// [`StepRefusal::NotReady`] when one is.
+    pub(super) fn check_services_are_ours(&self) -> Result<(), StepRefusal> {
+        match self.replicas.iter().any(Replica::is_stranger) && !self.without_asking {
+            true => Err(StepRefusal::NotReady(self.hindrances())),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives nothing up where what was named on the line is of another environment. What is dead or silent stands in nobody's way.
+    ///
+    /// # Errors
+    /// [`StepRefusal::NotReady`] when it is.
+    pub(super) fn check_environment(&self) -> Result<(), StepRefusal> {
+        let mut named = self.replicas.iter();
+        match named.any(Replica::is_of_another_environment) {
+            true => Err(StepRefusal::NotReady(self.hindrances())),
+            false => Ok(()),
         }
     }
 

@@ -90,7 +90,10 @@ impl Situation {
     pub fn mending(&self) -> Result<Relabelling, StepRefusal> {
         self.check_clock()?;
         self.check_hidden()?;
-        let doubts = self.doubts();
+        let mut doubts = self.doubts();
+        if doubts.is_empty() && !self.without_asking {
+            doubts = self.lost();
+        }
         let repair = self.repair();
         if !doubts.is_empty() || (repair.is_some() && !self.may_repair()) {
             let told = repair.map(|repair| repair.told).unwrap_or_default();
@@ -102,8 +105,13 @@ impl Situation {
         {
             return Err(StepRefusal::NotReady(self.hindrances()));
         }
+        let lost = self.lost();
         Ok(repair.unwrap_or_else(|| Relabelling {
-            told: vec!["the labels are where they belong: there is nothing to repair".into()],
+            told: match lost.is_empty() {
+                true => vec!["the labels are where they belong: there is nothing to repair".into()],
+                // Nobody was to be asked.
+                false => lost,
+            },
             changes: Vec::new(),
         }))
     }
@@ -171,8 +179,45 @@ impl Situation {
             return Vec::new();
         }
         let doubtful = self.unfit().filter(|(version, _)| version.content.is_ok());
-        doubtful
-            .map(|(version, problem)| format!("{} {problem}", described(version)))
+        let doubtful =
+            doubtful.map(|(version, problem)| format!("{} {problem}", described(version)));
+        let lost = match self.without_asking {
+            true => Vec::new(),
+            false => self.in_the_way(),
+        };
+        doubtful.chain(lost).collect()
+    }
+
+    /// What may be lost, unless another key without an endorsement was staged: whoever did that has given up what was before.
+    pub(super) fn in_the_way(&self) -> Vec<String> {
+        let staged = self.snapshot.staged();
+        let staged = staged.and_then(|version| version.content.as_ref().ok());
+        match staged.is_some_and(|key| key.endorsement.is_none()) {
+            true => Vec::new(),
+            false => self.lost(),
+        }
+    }
+
+    /// The keys whose window holds and that no label trusts, while none is in force that has one: whether the services had them, and the
+    /// labels were moved from them past the steps, nobody could be asked.
+    pub(super) fn lost(&self) -> Vec<String> {
+        let mut trusted = self.trusted_windows().into_iter();
+        if self.was_told() || trusted.any(|window| window.contains(self.now)) {
+            return Vec::new();
+        }
+        let unlabelled = self.snapshot.versions.iter().filter(|version| {
+            let key = version.content.as_ref().ok();
+            let is_open = key.is_some_and(|key| key.version.window.contains(self.now));
+            is_open && !version.is_trusted() && !version.has(&StagingLabel::Pending)
+        });
+        unlabelled
+            .map(|version| {
+                let name = described(version);
+                format!(
+                    "{name} could sign now, and no label trusts it: whether it is the key in force that has lost its label, or one that was \
+                     given up, the secret alone does not say, and the services and the record (--record) do"
+                )
+            })
             .collect()
     }
 

@@ -13,6 +13,12 @@ use crate::record::environment::Environment;
 /// What is said of a service of another secret or record.
 const STRANGER: &str = "lists none of the keys that the secret holds: is it a service of this secret, and of its record?";
 
+/// What is said of a record of another environment: by what it is bound to, and by the name of its secret.
+const OTHER_RECORD: [&str; 2] = ["belongs to the environment ", ", but the environment is "];
+
+/// What is said of a record without a key, while the secret has some.
+const EMPTY_RECORD: &str = "has no key on it, and the secret holds some: expected the record that the services of this secret write";
+
 /// How that begins which is said of a service of another environment.
 const OF_ANOTHER: &str = "reads its keys from the secret of another environment";
 
@@ -306,6 +312,10 @@ impl Replica {
         let mut keys = keys
             .map(|key| key.version.fingerprint().to_string())
             .peekable();
+        if self.is_record() && self.keys().is_empty() && keys.peek().is_some() {
+            self.listing = Err(EMPTY_RECORD.into());
+            return;
+        }
         let mut listed = self.keys().iter();
         let is_stranger = !self.keys().is_empty()
             && keys.peek().is_some()
@@ -320,6 +330,15 @@ impl Replica {
         self.listing
             .as_ref()
             .is_err_and(|problem| problem == STRANGER || problem.starts_with(OF_ANOTHER))
+    }
+
+    /// Whether it is of another environment, by its own words or by its name.
+    pub(super) fn is_of_another_environment(&self) -> bool {
+        let says = |problem: &String| {
+            problem.starts_with(OF_ANOTHER)
+                || (self.names_a_record() && OTHER_RECORD.iter().any(|said| problem.contains(said)))
+        };
+        self.listing.as_ref().is_err_and(says)
     }
 
     /// Whether it is where a record is, read or not, and no service.

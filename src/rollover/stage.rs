@@ -57,6 +57,7 @@ impl Situation {
         if proposal.endorsed {
             self.check_endorser(&self.must_have_current()?.key()?.version)?;
         }
+        self.check_services_are_ours()?;
         self.check_record()?;
         let label = match self.snapshot.current() {
             Some(_) => StagingLabel::Pending,

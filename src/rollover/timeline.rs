@@ -88,6 +88,9 @@ pub struct Gap {
 /// Something that an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
+    /// A key may have lost its label, and nobody could be asked.
+    #[error("{0}")]
+    MayBeLost(String),
     /// This machine's clock is in doubt, and all that is said of time with it.
     #[error("THE CLOCK IS IN DOUBT: {0}: what is said here of time may be wrong")]
     Clock(ClocksDiffer),
@@ -394,6 +397,7 @@ fn disorder(situation: &Situation) -> Vec<Warning> {
             id: version.id.clone(),
         });
     }
+    warnings.extend(situation.lost().into_iter().map(Warning::MayBeLost));
     let repair = situation.repair();
     let disordered = repair.into_iter().flat_map(|repair| repair.told);
     warnings.extend(disordered.map(Warning::Disordered));

@@ -30,6 +30,16 @@ fn wrong_records(folder: &TempDir) -> [(String, &'static str); 3] {
     ]
 }
 
+/// The words of the command that is printed, as a shell reads them in which the record is set.
+fn in_a_shell<'a>(shown: &'a str, record: &'a str) -> Vec<&'a str> {
+    let words = arguments(shown).into_iter();
+    let words = words.map(|word| match word {
+        "\"$CHECKPOINT_SIGNER_ROLLOVER_RECORD\"" => record,
+        word => word,
+    });
+    words.collect()
+}
+
 /// Refused before anything was changed, in words that help.
 async fn refused(operator: &Operator, arguments_: &[&str], record: &str, told: &str) {
     let shown = operator.refused(arguments_).await;
@@ -54,7 +64,7 @@ async fn refused(operator: &Operator, arguments_: &[&str], record: &str, told: &
         "{shown}"
     );
     // It can be typed as it is, and tells the same, as a warning.
-    let then = arguments(&shown);
+    let then = in_a_shell(&shown, record);
     assert_eq!(then[..2], ["rollover", "status"], "{shown}");
     operator.must(&then).await;
 }
@@ -172,11 +182,169 @@ async fn a_service_of_another_environment_is_a_stranger_whatever_its_keys_are() 
         operator.must(&arguments(&shown)).await;
     }
     assert_eq!(labels(&ours), before);
-    operator.must(&step("abort", &ours, &server)).await;
+    let shown = operator.refused(&step("abort", &ours, &server)).await;
+    assert!(shown.contains(told), "{shown}");
+    assert_eq!(labels(&ours), before);
+    operator.must(&step("abort", &ours, &[])).await;
     let stage = ["rollover", "stage", "--secret", &ours, "--bits", "2048"];
     let shown = operator.refused(&[&stage[..], &server].concat()).await;
     assert!(
         shown.contains("nobody could be asked") && shown.contains(told),
         "{shown}"
     );
+}
+
+/// One of several is enough: what is said of the others is not the whole.
+#[tokio::test]
+async fn no_key_is_made_while_one_of_the_services_that_are_named_is_of_another_environment() {
+    let operator = Operator::new().await;
+    let ours = secret("amply/prod/records-mixed");
+    let theirs = secret("amply/staging/records-mixed");
+    let (right, other) = (service(&ours).await, service(&theirs).await);
+    let both = format!("{},{}", right.url, other.url);
+    let shown = operator
+        .refused(&step("stage", &ours, &["--server", &both]))
+        .await;
+    assert!(shown.contains("of another environment, staging"), "{shown}");
+    let then = arguments(&shown);
+    assert!(
+        shown.contains("first: leave ") && !then.contains(&both.as_str()),
+        "{shown}"
+    );
+    operator
+        .must(&step("stage", &ours, &["--server", &right.url]))
+        .await;
+}
+
+/// A key that leaked before it was ever trusted is given up whatever does not answer, but not on a line that means another environment.
+#[tokio::test]
+async fn a_staged_key_is_given_up_beside_what_is_dead_and_not_by_the_record_of_another_environment()
+{
+    let (folder, operator) = (tempfile::tempdir().unwrap(), Operator::new().await);
+    let ours = secret("amply/prod/records-given-up");
+    operator.must(&step("stage", &ours, &[])).await;
+    let before = labels(&ours);
+    let staging = record_of(&folder, Environment::Staging);
+    for record in [
+        staging.as_str(),
+        "secretsmanager:amply/staging/checkpoint-record",
+    ] {
+        let shown = operator
+            .refused(&step("abort", &ours, &["--record", record]))
+            .await;
+        assert!(shown.contains("staging"), "{shown}");
+        assert_eq!(labels(&ours), before);
+    }
+    let dead = "postgres://operator:secret%20word@127.0.0.1:1/record?connect_timeout=2";
+    let named = ["--record", dead, "--server", "http://127.0.0.1:1"];
+    operator.must(&step("abort", &ours, &named)).await;
+}
+
+/// The key in force has no label, and AWSCURRENT is on something that is no key: only the right record tells.
+#[tokio::test]
+async fn a_key_that_may_have_lost_its_label_is_asked_about_and_not_taken_for_given_up() {
+    let (folder, operator) = (tempfile::tempdir().unwrap(), Operator::new().await);
+    let lost = secret("amply/prod/records-lost");
+    let own = service(&lost).await;
+    for n in 0..2 {
+        let garbage = stage(&lost, &format!("{{\"key_id\": \"no-key-{n}\"}}"));
+        promote(&lost, &garbage);
+    }
+    let before = labels(&lost);
+    let empty = folder.path().join("empty.sqlite");
+    SqliteRecord::init(&empty).unwrap();
+    let empty = format!("sqlite:{}", empty.display());
+    let mut wrong: Vec<(String, &str)> = wrong_records(&folder).into();
+    wrong.push((empty, "has no key on it"));
+    for (record, told) in &wrong {
+        let named = ["--record", record.as_str()];
+        let shown = operator.must(&step("status", &lost, &named)).await;
+        assert!(shown.contains("no label trusts it"), "{shown}");
+        assert!(!shown.contains("rollover stage"), "{shown}");
+        for name in ["repair", "stage", "test", "promote"] {
+            let words = ["rollover", name, "--secret", &lost];
+            let shown = operator.refused(&[&words[..], &named].concat()).await;
+            assert!(shown.contains(told), "{name}: {shown}");
+            assert!(shown.contains("first: see to --record "), "{name}: {shown}");
+            assert_eq!(
+                in_a_shell(&shown, record)[..2],
+                ["rollover", "status"],
+                "{shown}"
+            );
+        }
+        assert_eq!(labels(&lost), before);
+    }
+    for name in ["repair", "stage"] {
+        let words = ["rollover", name, "--secret", &lost];
+        let shown = operator.refused(&words).await;
+        assert!(shown.contains("nobody could be asked"), "{shown}");
+        assert!(shown.contains("--record"), "{shown}");
+    }
+    let shown = operator.must(&step("status", &lost, &[])).await;
+    assert!(!shown.contains("rollover stage"), "{shown}");
+    // Whoever knows better says so.
+    let without = step("repair", &lost, &["--without-asking"]);
+    let shown = operator.must(&without).await;
+    assert!(!shown.contains("nothing to repair"), "{shown}");
+    let right = ["--server", own.url.as_str()];
+    operator.must(&step("repair", &lost, &right)).await;
+    assert_ne!(labels(&lost), before);
+}
+
+#[tokio::test]
+async fn an_empty_record_is_not_the_one_of_a_secret_that_has_keys() {
+    let (folder, operator) = (tempfile::tempdir().unwrap(), Operator::new().await);
+    let ours = secret("amply/prod/records-empty");
+    operator.must(&step("stage", &ours, &[])).await;
+    let before = labels(&ours);
+    let path = folder.path().join("empty.sqlite");
+    SqliteRecord::init(&path).unwrap();
+    let record = format!("sqlite:{}", path.display());
+    for name in ["test", "promote"] {
+        refused(
+            &operator,
+            &step(name, &ours, &["--record", &record]),
+            &record,
+            "has no key on it",
+        )
+        .await;
+    }
+    assert_eq!(labels(&ours), before);
+}
+
+/// A password is not printed, and what is printed works all the same.
+#[tokio::test]
+async fn what_comes_next_has_no_password_and_can_be_typed() {
+    let operator = Operator::new().await;
+    let ours = secret("amply/prod/records-password");
+    let dead = "postgres://operator:secret%20word@127.0.0.1:1/record?connect_timeout=2";
+    let status = step("status", &ours, &["--record", dead]);
+    let shown = operator.must(&status).await;
+    assert!(
+        shown.contains("--record \"$CHECKPOINT_SIGNER_ROLLOVER_RECORD\""),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("into the variable CHECKPOINT_SIGNER_ROLLOVER_RECORD"),
+        "{shown}"
+    );
+    assert!(!shown.contains("word@"), "{shown}");
+    let mut command = operator.command(&status);
+    command.env("CHECKPOINT_SIGNER_ROLLOVER_RECORD", dead);
+    let ended = command.output().await.unwrap();
+    let shown = String::from_utf8(ended.stdout).unwrap();
+    assert!(
+        shown.contains("next: ") && !shown.contains(" --record \""),
+        "{shown}"
+    );
+    assert!(!shown.contains("into the variable"), "{shown}");
+    let server = "http://somebody:word@127.0.0.1:1";
+    let shown = operator
+        .refused(&step("test", &ours, &["--server", server]))
+        .await;
+    assert!(
+        !shown.contains("word@") && !shown.contains("***"),
+        "{shown}"
+    );
+    assert!(shown.contains("--server http://127.0.0.1:1"), "{shown}");
 }

@@ -16,6 +16,24 @@ type Flag = (&'static str, &'static str, String);
 impl SecretArgs {
     /// What has to be done before it by other means, if anything has.
     pub(super) fn first(&self, next: &Next) -> Option<String> {
+        let before = self.before(next);
+        match (before, self.set_before(&self.whole(next))) {
+            (Some(before), Some(record)) => Some(format!("{before}; and {record}")),
+            (before, record) => before.or_else(|| record.map(str::to_owned)),
+        }
+    }
+
+    /// What a command that is printed needs to be set, where the record's address is in it.
+    pub(super) fn set_before(&self, command: &str) -> Option<&'static str> {
+        let record = self.record.as_ref()?;
+        let is_there = command.contains(&again::record(again::ROLLOVER_RECORD));
+        (is_there && !record.is_in(again::ROLLOVER_RECORD)).then_some(
+            "put the address of the record, as it was given to --record, into the variable CHECKPOINT_SIGNER_ROLLOVER_RECORD: it may have a \
+             password, and is not repeated here",
+        )
+    }
+
+    fn before(&self, next: &Next) -> Option<String> {
         match next {
             // An address that nobody has told may be anybody's.
             Next::Ask => Some(format!(
@@ -42,7 +60,8 @@ impl SecretArgs {
             }
             Next::KeysOf(url) => self.of_service("keys list", url),
             Next::StatusOf(urls) => {
-                let with = self.with_servers(&urls.join(","));
+                let urls = urls.iter().map(|url| self.servers.address(url));
+                let with = self.with_servers(&urls.collect::<Vec<_>>().join(","));
                 self.command("rollover status", with)
             }
             next @ (Next::Nothing(_) | Next::See { .. }) => next.to_string(),
@@ -65,7 +84,8 @@ impl SecretArgs {
 
     /// A command that asks one service.
     fn of_service(&self, words: &str, url: &str) -> String {
-        let mut given = vec!["--server".to_owned(), again::word(url)];
+        let url = self.servers.address(url);
+        let mut given = vec!["--server".to_owned(), again::word(&url)];
         for (flag, variable, value) in self.servers.given() {
             if flag != "--server" {
                 push(&mut given, flag, variable, &value);
@@ -100,13 +120,14 @@ impl SecretArgs {
             push(&mut words, flag, variable, &value);
         }
         if let Some(record) = &self.record {
-            // Without its password, if it has one.
-            push(
-                &mut words,
-                "--record",
-                "CHECKPOINT_SIGNER_ROLLOVER_RECORD",
-                record,
-            );
+            // An address of a database stands in the variable alone.
+            match record.is_repeated() {
+                true => push(&mut words, "--record", again::ROLLOVER_RECORD, record),
+                false if record.is_in(again::ROLLOVER_RECORD) => {}
+                false => {
+                    words.extend(["--record".to_owned(), again::record(again::ROLLOVER_RECORD)])
+                }
+            }
         }
         words
     }
