@@ -12,6 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::input::Refused;
 use super::{Failure, Format, FormatArg, input, print_json, print_line};
 use crate::clock::Clock;
 use crate::grpc::access::{MinimumTls, TlsFiles, TlsTexts};
@@ -128,14 +129,17 @@ impl Files {
         if !faults.is_empty() {
             return Err(Failure::Faults(faults));
         }
-        let mut written = Vec::new();
-        for Member { name, file, .. } in &MEMBERS {
-            let Some(text) = members.text(name) else {
-                continue;
-            };
-            write(&self.to.join(file), text)?;
-            written.push(*file);
-        }
+        let texts = MEMBERS
+            .iter()
+            .filter_map(|member| Some((member.file, members.text(member.name)?)));
+        let texts: Vec<_> = texts.collect();
+        input::replace_all(&self.to, &texts).map_err(|Refused { file, error }| {
+            Failure::Impossible(format!(
+                "--to: {}: {error}; expected a folder that belongs to the user who runs this",
+                self.to.join(file).display()
+            ))
+        })?;
+        let written: Vec<_> = texts.iter().map(|(file, _)| *file).collect();
         self.show(&written, &unused(&members), &warnings)
     }
 
@@ -275,13 +279,4 @@ fn unused(members: &Members) -> Vec<&str> {
     let is_known = |name: &str| MEMBERS.iter().any(|member| member.name == name);
     let names = members.0.iter().map(|(name, _)| name.as_str());
     names.filter(|name| !is_known(name)).collect()
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    input::replace(path, text).map_err(|error| {
-        Failure::Impossible(format!(
-            "--to: {}: {error}; expected a folder that belongs to the user who runs this",
-            path.display()
-        ))
-    })
 }

@@ -216,3 +216,28 @@ fn what_is_not_valid_now_is_a_warning() {
         assert!(shown.contains(&warning), "{shown}");
     }
 }
+
+#[test]
+fn a_folder_in_a_files_place_is_seen_before_one_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("tls.pem"), "of before").unwrap();
+    // The last of them.
+    std::fs::create_dir(at("database-ca.pem")).unwrap();
+    let (code, shown) = run(files(folder.path(), Some(&secret().to_string())));
+    assert_eq!(code, Some(2), "{shown}");
+    assert!(shown.contains("database-ca.pem: is a folder"), "{shown}");
+    assert_eq!(std::fs::read_to_string(at("tls.pem")).unwrap(), "of before");
+    let found = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(found, 2, "nothing else was left");
+}
+
+#[test]
+fn what_a_run_that_was_killed_has_left_goes_with_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".new-Ab12Cd"), "a private key").unwrap();
+    let (code, shown) = run(files(folder.path(), Some(&secret().to_string())));
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(!folder.path().join(".new-Ab12Cd").exists());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5);
+}
