@@ -34,6 +34,11 @@ pub enum NoHealth {
         "is no http://HOST:PORT/health; expected such as http://127.0.0.1:9464/health, the port of --metrics"
     )]
     Url,
+    /// What stands there as its port is none.
+    #[error(
+        "has a port that is none; expected 1 to 65535, such as http://127.0.0.1:9464/health, the port of --metrics"
+    )]
+    Port,
     /// It has a user or a password in it.
     #[error(
         "has a user or a password in it, which nobody asks for; expected such as http://127.0.0.1:9464/health"
@@ -76,10 +81,15 @@ pub async fn http_health(url: &str) -> Result<HttpHealth, NoHealth> {
     if uri.path() != PATH || uri.query().is_some() {
         return Err(NoHealth::Url);
     }
-    let answer = tokio::time::timeout(
-        PATIENCE,
-        ask(authority.host(), authority.port_u16(), uri.path()),
-    );
+    // The library says of a number beyond all ports that there is no port.
+    let port = match authority.as_str() == authority.host() {
+        true => 80,
+        false => match authority.port_u16() {
+            Some(port) if port != 0 => port,
+            _ => return Err(NoHealth::Port),
+        },
+    };
+    let answer = tokio::time::timeout(PATIENCE, ask(authority.host(), port, uri.path()));
     read(&answer.await.map_err(|_| NoHealth::Silent)??)
 }
 
@@ -92,8 +102,8 @@ fn is_loopback(host: &str) -> bool {
     )
 }
 
-async fn ask(host: &str, port: Option<u16>, path: &str) -> std::io::Result<Vec<u8>> {
-    let address = (host.trim_matches(['[', ']']), port.unwrap_or(80));
+async fn ask(host: &str, port: u16, path: &str) -> std::io::Result<Vec<u8>> {
+    let address = (host.trim_matches(['[', ']']), port);
     let mut stream = TcpStream::connect(address).await?;
     let question = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(question.as_bytes()).await?;

@@ -258,6 +258,12 @@ async fn health_is_told_without_a_certificate_to_who_stands_beside_the_service()
     assert!(out.contains("revoked"), "{out}");
     let grpc = format!("{}/health", dev.server);
     let page = format!("{}/", dev.http);
+    for port in ["99999", "0", ""] {
+        let none = format!("http://127.0.0.1:{port}/health");
+        let (code, out, error) = asked(&none, &[]);
+        assert_eq!(code, 2, "{port}: {out}");
+        assert!(error.contains("has a port that is none"), "{port}: {error}");
+    }
     for (url, more, expected) in [
         (&*grpc, &[][..], "answers something else"),
         (&*page, &[], "is no http://"),
