@@ -200,7 +200,7 @@ pub fn main() -> ExitCode {
             block_on(config::check(given))
         }
         config::Start::Arguments(arguments) => {
-            let parsed = Cli::command().try_get_matches_from(arguments);
+            let parsed = shown::without_values(Cli::command()).try_get_matches_from(arguments);
             let parsed = parsed.and_then(|matches| {
                 let cli = Cli::from_arg_matches(&matches)?;
                 Ok((cli, matches))
@@ -328,5 +328,18 @@ mod tests {
             }
         }
         check(&super::Cli::command(), "checkpoint-signer");
+    }
+
+    /// Whatever is in a variable may be, or have, a password.
+    #[test]
+    fn no_help_has_a_value_of_the_environment() {
+        fn check(command: &clap::Command) {
+            for flag in command.get_arguments() {
+                let is_shown = flag.get_env().is_some() && !flag.is_hide_env_values_set();
+                assert!(!is_shown, "{}: {}", command.get_name(), flag.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&super::shown::without_values(super::Cli::command()));
     }
 }

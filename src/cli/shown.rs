@@ -36,6 +36,12 @@ pub(super) fn without_secrets(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// The command line whose help shows no value of the environment: any of them may hold a password, also where none belongs.
+pub(super) fn without_values(command: Command) -> Command {
+    let command = command.mut_args(|flag| flag.hide_env_values(true));
+    command.mut_subcommands(without_values)
+}
+
 /// Whether a flag, as clap writes it (`--record <PLACE>`), takes secrets in some command.
 fn takes_secrets(command: &Command, flag: &str) -> bool {
     let mut flags = command.get_arguments();

@@ -93,3 +93,45 @@ fn what_holds_no_secret_is_told_as_it_was_given() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn no_help_repeats_what_a_variable_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let hidden = "https://u:HIDDEN@h/";
+    let names = [
+        "SERVERS",
+        "SERVER",
+        "PEER",
+        "OTLP",
+        "SECRET",
+        "PUBLIC_URL",
+        "SOURCE",
+        "RECORD",
+        "HEALTH_URL",
+    ];
+    let names = names.map(|name| format!("CHECKPOINT_SIGNER_{name}"));
+    let variables: Vec<_> = names.iter().map(|name| (name.as_str(), hidden)).collect();
+    let commands: [&[&str]; 9] = [
+        &["serve"],
+        &["config", "check"],
+        &["sign"],
+        &["keys", "list"],
+        &["keys", "revoke"],
+        &["rollover", "status"],
+        &["record", "accept-promotion"],
+        &["record", "verify"],
+        &["health"],
+    ];
+    for command in commands {
+        for help in ["--help", "-h"] {
+            let asked = [command, &[help]].concat();
+            let (code, out, error) = run(folder.path(), &variables, &asked);
+            assert_eq!(code, 0, "{command:?}: {error}");
+            assert!(out.contains("CHECKPOINT_SIGNER_"), "{command:?}: {out}");
+            assert!(
+                !format!("{out}{error}").contains("HIDDEN"),
+                "{command:?}: {out}"
+            );
+        }
+    }
+}
