@@ -43,7 +43,8 @@ pub(crate) enum Standing {
 }
 
 impl Certificate {
-    fn read(der: &CertificateDer<'_>) -> Option<Self> {
+    /// None where it cannot be read.
+    pub(crate) fn read(der: &CertificateDer<'_>) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
         let (validity, subject) = (parsed.validity(), parsed.subject().to_string());
         let instant = |seconds| DateTime::from_timestamp(seconds, 0);
@@ -125,6 +126,11 @@ impl Certificates {
         Self::new(file, path, purpose, &read)
     }
 
+    /// Whether others are judged by it.
+    pub(crate) fn judges(&self) -> bool {
+        self.purpose == Purpose::Authorities
+    }
+
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Certificate> {
         std::iter::once(&self.first).chain(&self.others)
@@ -163,10 +169,17 @@ impl Certificates {
     /// Tells what is wrong when it is loaded once, and not looked at again.
     pub(crate) fn tell(&self, now: DateTime<Utc>) {
         if let Some(problem) = self.problem(now) {
-            tracing::error!(
-                file = self.file, path = %self.path.display(), problem,
-                "a certificate cannot be used now: replace the file, and begin again"
-            );
+            let (file, path) = (self.file, self.path.display());
+            match self.purpose {
+                Purpose::Chain => tracing::error!(
+                    file, %path, problem, "a certificate cannot be used now: replace the file, and begin again"
+                ),
+                Purpose::Authorities => tracing::error!(
+                    file, %path, problem,
+                    "an authority is not valid now, and who has a certificate by it is believed here all the same, as long as that one is \
+                     valid: replace the file, and begin again"
+                ),
+            }
         }
     }
 }

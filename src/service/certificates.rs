@@ -2,7 +2,7 @@
 //! threshold, that it has ended; and shows from when until when they are valid.
 //!
 //! A certificate that is not valid stops everybody at once, on all replicas: no retry and no other replica helps. An authority
-//! that has ended beside one that has not stops nobody whom the other one vouches for.
+//! that has ended beside one that has not stops nobody whom the other one vouches for; its own are not let in any more.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub(super) async fn watch(
             tracing::info!(
                 file,
                 note,
-                "an authority beside others that are valid is not: nobody else is concerned; take it out of the file"
+                "an authority beside others that are valid is not: those who come by it are not let in, and nobody else is concerned; take it out of the file"
             );
         }
         noted = notes;
@@ -97,6 +97,7 @@ fn next_crossing(files: &[Certificates], now: DateTime<Utc>) -> Option<DateTime<
 }
 
 fn tell(found: Nearness, file: &Certificates, certificate: &Certificate, now: DateTime<Utc>) {
+    let judges = file.judges();
     let (file, path, subject) = (file.file, file.path.display(), &certificate.subject);
     let (from, until) = (
         instant_text(certificate.from),
@@ -116,12 +117,29 @@ fn tell(found: Nearness, file: &Certificates, certificate: &Certificate, now: Da
                 "a certificate ends soon: renew it and replace the file, which is read again by itself"
             );
         }
+        Nearness::Ended if judges => tracing::error!(
+            file,
+            %path,
+            subject,
+            until,
+            "all authorities of a file have ended: nobody who comes by them is let in; renew them and replace the file, which is read again \
+             by itself"
+        ),
         Nearness::Ended => tracing::error!(
             file,
             %path,
             subject,
             until,
             "a certificate has ended: nobody who checks it can call; renew it and replace the file, which is read again by itself"
+        ),
+        Nearness::NotYet if judges => tracing::error!(
+            file,
+            %path,
+            subject,
+            from,
+            until,
+            "no authority of a file is valid yet: nobody who comes by them is let in before; replace the file, which is read again by \
+             itself, or set the clock of this machine if that is behind"
         ),
         Nearness::NotYet => tracing::error!(
             file,

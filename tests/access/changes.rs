@@ -211,3 +211,28 @@ async fn a_revocation_list_that_its_authority_did_not_sign_changes_nothing() {
     );
     assert!(said.contains("--tls-client-crl: ca.crl: "), "{said}");
 }
+
+/// Its own certificates are good until 2099; TLS itself would go on with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_by_an_authority_that_has_ended_is_refused() {
+    let service = Guarded::start().await;
+    let yore = Authority::new("of yore");
+    yore.issue(service.folder.path(), "of-yore", "auditor.amply.example");
+    let revoked = [
+        service.authority.revocation_list(&[]),
+        yore.revocation_list(&[]),
+    ];
+    replace(&service.path("ca.crl"), &revoked.concat());
+    let believe = |pem: &str| {
+        let both = format!("{}{pem}", service.authority.pem());
+        replace(&service.path("ca.crt"), &both);
+    };
+    believe(yore.pem());
+    until(|| service.client(Some("of-yore")), None).await;
+    let open = service.client(Some("of-yore"));
+    lists(&open).await.unwrap();
+    believe(&yore.as_if_ended("of yore", 2024));
+    until(|| open.clone(), Some(Code::Unauthenticated)).await;
+    lists(&service.client(Some("of-yore"))).await.unwrap_err();
+    lists(&service.client(Some("auditor"))).await.unwrap();
+}

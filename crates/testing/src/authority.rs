@@ -61,6 +61,14 @@ impl Authority {
         params.self_signed(&key).unwrap().pem()
     }
 
+    /// The certificate of this one, as if it had ended in the January of this year: of the same name and key.
+    pub fn as_if_ended(&self, name: &str, year: i32) -> String {
+        let mut params = Self::params(name);
+        params.not_before = date_time_ymd(year - 5, 1, 1);
+        params.not_after = date_time_ymd(year, 1, 31);
+        params.self_signed(self.issuer.key()).unwrap().pem()
+    }
+
     /// The same key under another name.
     pub fn renamed(&self, name: &str) -> Self {
         let key = KeyPair::from_pem(&self.issuer.key().serialize_pem());

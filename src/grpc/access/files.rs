@@ -14,11 +14,12 @@ use rustls::client::VerifierBuilderError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientCertVerifierBuilder, NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{CertificateError, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::anchors::InForce;
 use super::revocation;
 use super::roles::Clients;
 use crate::x509::{Certificates, Purpose};
@@ -250,8 +251,8 @@ impl TlsFiles {
         let known = client_ca
             .as_deref()
             .and_then(|bytes| certificates(bytes).ok());
-        let roots = client_ca.and_then(|bytes| {
-            authorities(&bytes)
+        let authorities = client_ca.and_then(|bytes| {
+            are_authorities(&bytes)
                 .map_err(|problem| fail("--tls-client-ca", &self.client_ca, problem))
                 .ok()
         });
@@ -271,8 +272,8 @@ impl TlsFiles {
             read.map_err(|problem| fail("--roles", &self.roles, problem))
                 .ok()
         });
-        let (Some(chain), Some(key), Some(roots), Some(crls), Some(clients)) =
-            (chain, key, roots, crls, clients)
+        let (Some(chain), Some(key), Some(()), Some(crls), Some(clients)) =
+            (chain, key, authorities, crls, clients)
         else {
             return Err(faults);
         };
@@ -283,23 +284,30 @@ impl TlsFiles {
             Certificates::new("tls-client-ca", &self.client_ca, trusted, &known),
         ];
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let lenient =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .with_crls(crls)
-                // An authority that publishes no list for its own certificate is the ordinary case.
-                .only_check_end_entity_revocation();
-        let build = |verifier: ClientCertVerifierBuilder| {
-            let refused = |error: VerifierBuilderError| {
+        let build = |fresh_lists: bool| {
+            let (crls, provider) = (crls.clone(), Arc::clone(&provider));
+            let verifier = InForce::new(&known, move |roots| {
+                let provider = Arc::clone(&provider);
+                let lenient =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .with_crls(crls.clone())
+                        // An authority that publishes no list for its own certificate is the ordinary case.
+                        .only_check_end_entity_revocation();
+                match fresh_lists {
+                    true => lenient.enforce_revocation_expiration().build(),
+                    false => lenient.build(),
+                }
+            });
+            verifier.map_err(|error| {
                 let (flag, path) = match (&error, &self.client_crl) {
                     (VerifierBuilderError::InvalidCrl(_), Some(path)) => ("--tls-client-crl", path),
                     _ => ("--tls-client-ca", &self.client_ca),
                 };
                 vec![self.fault(flag, path, error.to_string())]
-            };
-            verifier.build().map_err(refused)
+            })
         };
-        let with_fresh_lists = build(lenient.clone().enforce_revocation_expiration())?;
-        let verifier = build(lenient)?;
+        let with_fresh_lists = build(true)?;
+        let verifier = build(false)?;
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(self.minimum.versions())
             .map(|builder| builder.with_client_cert_verifier(Arc::clone(&verifier)))
@@ -384,13 +392,13 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-fn authorities(pem: &[u8]) -> Result<RootCertStore, String> {
+fn are_authorities(pem: &[u8]) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem)? {
         let added = roots.add(certificate);
         added.map_err(|error| format!("has a certificate that is not an authority's: {error}"))?;
     }
-    Ok(roots)
+    Ok(())
 }
 
 fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {

@@ -9,6 +9,7 @@
 //! Attack: who was let in does what was not given to them, or goes on after it was taken away. Shown by `tests/access/every_rpc.rs`
 //! (`every_rpc_lets_in_the_right_roles_alone`) and all of `tests/access/changes.rs`.
 
+mod anchors;
 mod files;
 mod judge;
 mod names;
