@@ -104,7 +104,11 @@ impl Certificates {
         purpose: Purpose,
         certificates: &[CertificateDer<'_>],
     ) -> Option<Self> {
-        let mut read = certificates.iter().filter_map(Certificate::read);
+        let needed = match purpose {
+            Purpose::Chain => of_the_chain(certificates),
+            Purpose::Authorities => certificates.iter().collect(),
+        };
+        let mut read = needed.into_iter().filter_map(Certificate::read);
         Some(Self {
             file,
             path: path.into(),
@@ -182,6 +186,32 @@ impl Certificates {
             }
         }
     }
+}
+
+/// The first certificate, and those that vouch for it, whatever their order: what else stands in a file that is shown, nobody looks at.
+fn of_the_chain<'a>(certificates: &'a [CertificateDer<'a>]) -> Vec<&'a CertificateDer<'a>> {
+    let mut chain: Vec<_> = certificates.iter().take(1).collect();
+    let mut wanted: Vec<_> = chain.iter().filter_map(|first| issuer(first)).collect();
+    let mut others: Vec<_> = certificates.iter().skip(1).collect();
+    while let Some(name) = wanted.pop() {
+        let (found, rest): (Vec<_>, Vec<_>) = others
+            .into_iter()
+            .partition(|other| subject(other).as_ref() == Some(&name));
+        wanted.extend(found.iter().filter_map(|found| issuer(found)));
+        chain.extend(found);
+        others = rest;
+    }
+    chain
+}
+
+fn subject(der: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let (_, parsed) = X509Certificate::from_der(der).ok()?;
+    Some(parsed.subject().as_raw().to_vec())
+}
+
+fn issuer(der: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let (_, parsed) = X509Certificate::from_der(der).ok()?;
+    Some(parsed.issuer().as_raw().to_vec())
 }
 
 #[cfg(test)]

@@ -62,3 +62,23 @@ fn config_check_warns_of_each_file_whose_certificates_are_not_valid_now() {
         ]
     );
 }
+
+#[test]
+fn a_certificate_that_vouches_for_nobody_in_the_chain_is_no_warning() {
+    let (folder, authority) = prepare();
+    let folder = folder.path();
+    let server = folder.join("server.crt");
+    let chain = std::fs::read_to_string(&server).unwrap();
+    replace(
+        &server,
+        &format!("{chain}{}", Authority::ended("of yore", 2024)),
+    );
+    assert_eq!(warnings(folder, &[]), Vec::<String>::new());
+    // One that does, in whatever place.
+    let ended = authority.as_if_ended("the right one", 2024);
+    replace(
+        &server,
+        &format!("{chain}{}{ended}", Authority::ended("of yore", 2024)),
+    );
+    assert_eq!(warnings(folder, &[]).len(), 1);
+}
