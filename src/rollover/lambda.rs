@@ -182,17 +182,19 @@ impl Rollover {
         let current = situation.must_have_current()?;
         let proposal = Proposal::new(situation, &Overrides::default())?;
         if let Some((key_id, version)) = situation.moved_off(proposal.window) {
-            return Err(StepRefusal::MovedOff {
+            let staged = situation.snapshot.staged();
+            let has_it = staged.map_or(token, |staged| &staged.id);
+            let back = format!(
+                "aws secretsmanager update-secret-version-stage --secret-id {} --version-stage AWSPENDING --remove-from-version-id {has_it} \
+                 --move-to-version-id {version}",
+                self.store.secret()
+            );
+            let refused = StepRefusal::MovedOff {
                 key_id,
                 version,
-                token: situation
-                    .snapshot
-                    .staged()
-                    .map_or(token, |staged| &staged.id)
-                    .into(),
-                secret: self.store.secret().into(),
-            }
-            .into());
+                back,
+            };
+            return Err(refused.into());
         }
         if proposal.endorsed {
             situation.check_endorser(&current.key()?.version)?;

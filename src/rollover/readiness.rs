@@ -127,12 +127,16 @@ impl Situation {
         }
     }
 
-    /// Makes no key where a service that was named is one of another secret, unless the operator wants nobody asked.
+    /// Makes no key where a service that was named is one of another environment, unless the operator wants nobody asked.
     ///
     /// # Errors
     /// [`StepRefusal::NotReady`] when one is.
     pub(super) fn check_services_are_ours(&self) -> Result<(), StepRefusal> {
-        match self.replicas.iter().any(Replica::is_stranger) && !self.without_asking {
+        let mut others = self
+            .replicas
+            .iter()
+            .filter(|replica| !replica.names_a_record());
+        match others.any(Replica::is_of_another_environment) && !self.without_asking {
             true => Err(StepRefusal::NotReady(self.hindrances())),
             false => Ok(()),
         }

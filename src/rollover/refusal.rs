@@ -166,8 +166,7 @@ pub enum StepRefusal {
     /// What a person has staged for the same window has lost its label: by the rotation, or since it was given up.
     #[error(
         "{key_id} (version {version}) was staged by hand for the same time, and has no label any more: the rotation took AWSPENDING from it, or \
-         `rollover abort` did, and no other key is made beside it. To go on with it: `aws secretsmanager update-secret-version-stage \
-         --secret-id {secret} --version-stage AWSPENDING --remove-from-version-id {token} --move-to-version-id {version}`, and then \
+         `rollover abort` did, and no other key is made beside it. To go on with it: `{back}`, and then \
          `checkpoint-signer rollover test {key_id}` and promote; if it was given up: `checkpoint-signer rollover abort`, and then \
          `checkpoint-signer rollover stage` makes another one"
     )]
@@ -176,10 +175,8 @@ pub enum StepRefusal {
         key_id: KeyId,
         /// Its version.
         version: String,
-        /// The version that has AWSPENDING.
-        token: String,
-        /// The secret.
-        secret: String,
+        /// The command that gives it the label back.
+        back: String,
     },
     /// What the services say has to be mended before a label moves.
     #[error("nothing was done, since the services would not go on: {}", .0.join("; "))]

@@ -18,6 +18,11 @@ pub(super) fn unendorsed_flag(endorsed: bool) -> &'static str {
 
 /// How the next key is staged, or until when none can be.
 pub(super) fn stage_command(situation: &Situation) -> Next {
+    if situation.check_services_are_ours().is_err()
+        && let Some(leave_out) = situation.unhinder()
+    {
+        return leave_out;
+    }
     let Some(current) = situation.snapshot.current() else {
         return first(situation);
     };

@@ -41,7 +41,7 @@ impl InForce {
     ///
     /// # Errors
     /// Where none can be made of all of them.
-    pub(super) fn new(
+    pub(super) fn verifier(
         authorities: &[CertificateDer<'static>],
         build: impl Fn(RootCertStore) -> Result<Verifier, VerifierBuilderError> + Send + Sync + 'static,
     ) -> Result<Verifier, VerifierBuilderError> {

@@ -286,7 +286,7 @@ impl TlsFiles {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let build = |fresh_lists: bool| {
             let (crls, provider) = (crls.clone(), Arc::clone(&provider));
-            let verifier = InForce::new(&known, move |roots| {
+            let verifier = InForce::verifier(&known, move |roots| {
                 let provider = Arc::clone(&provider);
                 let lenient =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
