@@ -19,6 +19,7 @@ mod incidents;
 mod installation;
 mod ledger;
 mod links;
+mod organization;
 mod page;
 mod pages;
 mod shape;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cloud::SIGNING_PROFILE;
-use crate::installation::{BUCKET, Installation, KEY, SECRET};
+use crate::installation::{BUCKET, Installation, KEY, OWNER, SECRET};
 use crate::page::Page;
 use crate::program::{must, run};
 use crate::story::Story;
@@ -26,6 +26,20 @@ fn what_to_watch() {
     story.up_to("site.sh");
     let head = story.installation.must(&["record", "head"]);
     std::fs::write(story.installation.desk.join("last-week.jws"), head).unwrap();
+    story.up_to("policies kept");
+    let stolen = crate::thief::opens_everything(&mut story.installation);
+    let shown = story.up_to("policies now");
+    for changed in [
+        "Who",
+        "eve",
+        "inline,checkpoint-signer-operator-prod-eu-central-1,mine",
+        "AdministratorAccess",
+        "grants",
+    ] {
+        assert!(shown.contains(changed), "{changed}: {shown}");
+    }
+    story.up_to("revoke-grant");
+    crate::thief::finds_all_closed(&mut story.installation, &stolen);
     story.up_to("status --check");
     for count in 4..=6 {
         story.installation.ledger.signs("org_1", count);
@@ -129,7 +143,10 @@ fn the_databases_password() {
     let first = story.installation.address_on_record();
     assert!(first.contains("://checkpoint_signer_prod_b:"), "{first}");
     story.installation.ledger.signs("org_1", 4);
+    // Somebody has it, and leaves a session open.
+    let thief = story.installation.session(&first);
     story.aside("database-password.md", "Each time");
+    assert!(thief.is_closed(), "nobody holds the turn up");
     let second = story.installation.address_on_record();
     assert!(second.contains("://checkpoint_signer_prod_a:"), "{second}");
     story.installation.ledger.signs("org_1", 5);
@@ -142,6 +159,33 @@ fn the_databases_password() {
         "{}",
         old.text
     );
+}
+
+#[test]
+fn an_address_that_somebody_has_seen_opens_nothing_from_the_first_block_on() {
+    const PAGE: &str = "database-password.md";
+    let installation = Installation::with_a_database_as_it_is_made();
+    let mut story = Story::section_on(installation, PAGE, "Once: two users");
+    story.tell_the_rest();
+    let mut count = 4;
+    // First it is the owner's, then that of a user who takes turns.
+    for name in [OWNER.to_owned(), format!("{OWNER}_b")] {
+        let seen = story.installation.address_on_record();
+        assert!(seen.contains(&format!("://{name}:")), "{seen}");
+        let thief = story.installation.session(&seen);
+        story.aside(PAGE, "Somebody has seen the address");
+        assert!(thief.is_closed(), "{name}");
+        let mut again = story.installation.command("psql");
+        let again = run(again.args([seen.as_str(), "-c", "SELECT 1"]));
+        assert!(
+            again.code != 0 && again.text.contains(&name),
+            "{}",
+            again.text
+        );
+        story.aside(PAGE, "Each time");
+        story.installation.ledger.signs("org_1", count);
+        count += 1;
+    }
 }
 
 #[test]
@@ -174,6 +218,15 @@ fn upgrade_and_roll_back() {
         .ask("cloudformation.describe_stacks", stack);
     let parameters = stack["Stacks"][0]["Parameters"].to_string();
     assert!(parameters.contains(&code), "{parameters}");
+    for name in ["key", "service"] {
+        let stack = json!({ "StackName": name });
+        let stack = story
+            .installation
+            .cloud
+            .ask("cloudformation.describe_stacks", stack);
+        let tags = stack["Stacks"][0]["Tags"].to_string();
+        assert!(tags.contains("platform"), "{name}: {tags}");
+    }
     story.installation.ledger.signs("org_1", 4);
 }
 
