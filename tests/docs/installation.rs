@@ -323,6 +323,13 @@ impl Installation {
         })
     }
 
+    /// Whether a session ended.
+    pub fn is_cut_off(&self, session: &tokio_postgres::Client) -> bool {
+        self.runtime
+            .block_on(session.batch_execute("SELECT 1"))
+            .is_err()
+    }
+
     /// From now on the service answers for the record in this folder: its head, its keyring, its export.
     pub fn gives(&self, folder: &Path) {
         let (folder, real) = (folder.display(), PROGRAM);

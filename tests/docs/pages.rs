@@ -146,7 +146,10 @@ fn the_databases_password() {
     // Somebody has it, and leaves a session open.
     let thief = story.installation.session(&first);
     story.aside("database-password.md", "Each time");
-    assert!(thief.is_closed(), "nobody holds the turn up");
+    assert!(
+        story.installation.is_cut_off(&thief),
+        "nobody holds the turn up"
+    );
     let second = story.installation.address_on_record();
     assert!(second.contains("://checkpoint_signer_prod_a:"), "{second}");
     story.installation.ledger.signs("org_1", 5);
@@ -174,7 +177,7 @@ fn an_address_that_somebody_has_seen_opens_nothing_from_the_first_block_on() {
         assert!(seen.contains(&format!("://{name}:")), "{seen}");
         let thief = story.installation.session(&seen);
         story.aside(PAGE, "Somebody has seen the address");
-        assert!(thief.is_closed(), "{name}");
+        assert!(story.installation.is_cut_off(&thief), "{name}");
         let mut again = story.installation.command("psql");
         let again = run(again.args([seen.as_str(), "-c", "SELECT 1"]));
         assert!(
