@@ -22,6 +22,7 @@ mod links;
 mod organization;
 mod page;
 mod pages;
+mod policies;
 mod shape;
 mod shell;
 mod site;

@@ -27,7 +27,7 @@ fn what_to_watch() {
     let head = story.installation.must(&["record", "head"]);
     std::fs::write(story.installation.desk.join("last-week.jws"), head).unwrap();
     story.up_to("policies kept");
-    let stolen = crate::thief::opens_everything(&mut story.installation);
+    let stolen = crate::policies::opens_everything(&mut story.installation);
     let shown = story.up_to("policies now");
     for changed in [
         "Who",
@@ -39,7 +39,7 @@ fn what_to_watch() {
         assert!(shown.contains(changed), "{changed}: {shown}");
     }
     story.up_to("revoke-grant");
-    crate::thief::finds_all_closed(&mut story.installation, &stolen);
+    crate::policies::finds_all_closed(&mut story.installation, &stolen);
     story.up_to("status --check");
     for count in 4..=6 {
         story.installation.ledger.signs("org_1", count);
@@ -208,12 +208,14 @@ fn upgrade_and_roll_back() {
         before + 4,
         "and again"
     );
+    let new = crate::policies::names_roles_as_before(&mut story.installation);
     // As the blocks on the image and the function leave them.
     let code = story.installation.cloud.put_code(Some(SIGNING_PROFILE));
     story.types(&format!(
         "CODE_KEY=checkpoint-signer/lambda.zip CODE_VERSION={code}"
     ));
     story.tell_the_rest();
+    crate::policies::finds_policies(&mut story.installation, &new);
     let stack = json!({ "StackName": "key" });
     let stack = story
         .installation

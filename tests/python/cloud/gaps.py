@@ -359,6 +359,12 @@ def mend():
 
     iam.Role.update_from_cloudformation_json = change_role
 
+    # Updates a resource whose condition does not hold, which is not there.
+    def update(logical_id, resource_json, resources_map, original=parsing.parse_and_update_resource, **kwargs):
+        return original(logical_id, resource_json, resources_map, **kwargs) if resources_map[logical_id] else None
+
+    parsing.parse_and_update_resource = update
+
     with_full_name(elbv2.FakeLoadBalancer)
     with_full_name(elbv2.FakeTargetGroup)
 
