@@ -223,15 +223,6 @@ fn upgrade_and_roll_back() {
         .ask("cloudformation.describe_stacks", stack);
     let parameters = stack["Stacks"][0]["Parameters"].to_string();
     assert!(parameters.contains(&code), "{parameters}");
-    for name in ["key", "service"] {
-        let stack = json!({ "StackName": name });
-        let stack = story
-            .installation
-            .cloud
-            .ask("cloudformation.describe_stacks", stack);
-        let tags = stack["Stacks"][0]["Tags"].to_string();
-        assert!(tags.contains("platform"), "{name}: {tags}");
-    }
     story.installation.ledger.signs("org_1", 4);
 }
 
