@@ -170,9 +170,8 @@ fn an_address_that_somebody_has_seen_opens_nothing_from_the_first_block_on() {
     let installation = Installation::with_a_database_as_it_is_made();
     let mut story = Story::section_on(installation, PAGE, "Once: two users");
     story.tell_the_rest();
-    let mut count = 4;
     // First it is the owner's, then that of a user who takes turns.
-    for name in [OWNER.to_owned(), format!("{OWNER}_b")] {
+    for (count, name) in (4..).zip([OWNER.to_owned(), format!("{OWNER}_b")]) {
         let seen = story.installation.address_on_record();
         assert!(seen.contains(&format!("://{name}:")), "{seen}");
         let thief = story.installation.session(&seen);
@@ -187,7 +186,6 @@ fn an_address_that_somebody_has_seen_opens_nothing_from_the_first_block_on() {
         );
         story.aside(PAGE, "Each time");
         story.installation.ledger.signs("org_1", count);
-        count += 1;
     }
 }
 
