@@ -6,17 +6,24 @@
 
 export AWS_REGION="${AWS_REGION:-eu-central-1}"
 export AWS_DEFAULT_REGION="$AWS_REGION"
-# Who administrates the account. A command that wants more says so by itself: AWS_PROFILE=operator where the signing key is touched,
-# AWS_PROFILE=record where the record is, AWS_PROFILE=files where the files or the database's address are. Each is a role of
-# deploy/key.yaml (`role_arn` in ~/.aws/config is the output OperatorRoleArn, RecordRoleArn, FilesRoleArn).
+# Who administrates the account, and may look everywhere. A command that wants more says so by itself: AWS_PROFILE=operator where the
+# signing key is touched, AWS_PROFILE=record where the record is, AWS_PROFILE=files where the files or the database's address are. Each is a
+# role of deploy/key.yaml (`role_arn` in ~/.aws/config is the output OperatorRoleArn, RecordRoleArn, FilesRoleArn). And the account's own:
+# AWS_PROFILE=deployment (stacks and policies), on-call (starts the tasks anew), trust (changes these two), as docs/principals.md has them.
 export AWS_PROFILE="${AWS_PROFILE:-administrator}"
 
-# prod, staging or sandbox. A shell is of one environment for as long as it lives: what was set for one must not be taken for another.
-export CHECKPOINT_SIGNER_ENVIRONMENT="${CHECKPOINT_SIGNER_ENVIRONMENT:-prod}"
+# prod, staging or sandbox, as CHECKPOINT_SIGNER_ENVIRONMENT or as ENVIRONMENT (deploy/README.md); prod, where neither is set. A shell is of one
+# environment for as long as it lives: what was set for one must not be taken for another.
+export CHECKPOINT_SIGNER_ENVIRONMENT="${CHECKPOINT_SIGNER_ENVIRONMENT:-${ENVIRONMENT:-prod}}"
 if [ "${SITE_ENVIRONMENT:-$CHECKPOINT_SIGNER_ENVIRONMENT}" != "$CHECKPOINT_SIGNER_ENVIRONMENT" ]; then
   echo "site.sh: this shell is of $SITE_ENVIRONMENT, and CHECKPOINT_SIGNER_ENVIRONMENT is $CHECKPOINT_SIGNER_ENVIRONMENT now; open another shell for that" >&2
   return 1
 fi
+if [ "${ENVIRONMENT:-$CHECKPOINT_SIGNER_ENVIRONMENT}" != "$CHECKPOINT_SIGNER_ENVIRONMENT" ]; then
+  echo "site.sh: ENVIRONMENT is $ENVIRONMENT, and CHECKPOINT_SIGNER_ENVIRONMENT is $CHECKPOINT_SIGNER_ENVIRONMENT; open another shell, and set one of them" >&2
+  return 1
+fi
+export ENVIRONMENT="$CHECKPOINT_SIGNER_ENVIRONMENT"
 export SITE_ENVIRONMENT="$CHECKPOINT_SIGNER_ENVIRONMENT"
 # Where its names are, one domain for each environment
 case "$SITE_ENVIRONMENT" in
@@ -46,6 +53,9 @@ export SERVICE="${SERVICE:-checkpoint-signer}"
 export STACK="${STACK:-checkpoint-signer-service-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export KEY_STACK="${KEY_STACK:-checkpoint-signer-key-$CHECKPOINT_SIGNER_ENVIRONMENT}"
 export LOG_GROUP="${LOG_GROUP:-/checkpoint-signer/$CHECKPOINT_SIGNER_ENVIRONMENT}"
+# What the stacks are tagged with (a deployment without them takes them away), and the architecture of the image
+export TAGS="${TAGS:-service=checkpoint-signer owner=platform}"
+export ARCHITECTURE="${ARCHITECTURE:-amd64}"
 # Where CloudTrail writes management events
 export TRAIL_LOG_GROUP="${TRAIL_LOG_GROUP:-cloudtrail}"
 

@@ -8,7 +8,7 @@ use crate::authority::Authority;
 pub fn write(folder: &Path) {
     let authority = Authority::new("of all");
     authority.issue(folder, "server", "localhost");
-    let roles = "[clients.\"URI:spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\nledgers = [\"*\"]\n";
+    let roles = "[clients.\"URI:spiffe://amply.example/ledger\"]\nroles = [\"signer\"]\n";
     for (file, text) in [
         ("clients-ca.crt", authority.pem()),
         ("database-ca.pem", authority.pem()),

@@ -1,6 +1,6 @@
 //! CloudWatch's filter patterns for JSON, as far as the templates use them (AWS, "Filter pattern syntax for metric
 //! filters"): `$.a.b[0]` with `= "text"` and `!=`, where `*` is a wildcard, `<= 3`, `= *` for anything, `EXISTS`, `NOT EXISTS`,
-//! `IS TRUE`, `IS FALSE`; `&&`, `||`, parentheses.
+//! `IS TRUE`, `IS FALSE`; `&&`, `||`, parentheses. And those for text: words in quotation marks, all of them.
 
 use serde_json::Value;
 
@@ -16,6 +16,9 @@ pub fn fits(pattern: &str, line: &Value) -> bool {
         pattern.len()
     );
     let inner = pattern.trim();
+    if inner.starts_with('"') {
+        return all_words(inner, &line.to_string());
+    }
     let inner = inner.strip_prefix('{').and_then(|p| p.strip_suffix('}'));
     let inner = inner.unwrap_or_else(|| panic!("{pattern}: not in braces"));
     let [one, other] = [true, false].map(|missing_differs| {
@@ -37,6 +40,15 @@ pub fn fits(pattern: &str, line: &Value) -> bool {
         "{pattern}: hangs on a member that is missing in {line}"
     );
     one
+}
+
+/// A pattern of words in quotation marks, each of which must stand somewhere in the line.
+fn all_words(pattern: &str, line: &str) -> bool {
+    let mut words = pattern.split('"').enumerate();
+    words.all(|(place, part)| match place % 2 {
+        1 => !part.is_empty() && line.contains(part),
+        _ => part.trim().is_empty(),
+    })
 }
 
 /// A pattern that is read from left to right, beside the line that it is held against.
@@ -164,6 +176,8 @@ fn patterns_are_understood_as_cloudwatch_does() {
         (r#"{ $.is IS FALSE }"#, true),
         (r#"{ $.is IS TRUE }"#, false),
         (r#"{ ($.m NOT EXISTS) || ($.m != "x") }"#, true),
+        (r#""some text" "ROLL""#, true),
+        (r#""some text" "FORWARD""#, false),
     ] {
         assert_eq!(fits(pattern, &line), expected, "{pattern}");
     }

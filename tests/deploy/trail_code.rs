@@ -253,7 +253,8 @@ fn whoever_puts_out_the_lights_is_seen() {
                 event(
                     "monitoring",
                     "DeleteAlarms",
-                    json!({ "alarmNames": [alarm] }),
+                    // Whoever wants to hide puts another one first.
+                    json!({ "alarmNames": ["web-slow", alarm] }),
                 ),
                 &["WatchChanges"],
             ),
@@ -261,7 +262,7 @@ fn whoever_puts_out_the_lights_is_seen() {
                 event(
                     "monitoring",
                     "DisableAlarmActions",
-                    json!({ "alarmNames": [alarm] }),
+                    json!({ "alarmNames": ["web-slow", alarm] }),
                 ),
                 &["WatchChanges"],
             ),
@@ -278,6 +279,14 @@ fn whoever_puts_out_the_lights_is_seen() {
                     "monitoring",
                     "DeleteAlarms",
                     json!({ "alarmNames": ["web-slow"] }),
+                ),
+                &[],
+            ),
+            (
+                event(
+                    "monitoring",
+                    "DescribeAlarms",
+                    json!({ "alarmNames": [alarm] }),
                 ),
                 &[],
             ),
@@ -299,6 +308,20 @@ fn whoever_puts_out_the_lights_is_seen() {
                 &["WatchChanges"],
             ),
             (on_log("PutRetentionPolicy", "trail"), &["WatchChanges"]),
+            (on_log("AssociateKmsKey", "trail"), &["WatchChanges"]),
+            (
+                on_log("DisassociateKmsKey", "/checkpoint-signer/prod"),
+                &["WatchChanges"],
+            ),
+            (
+                event(
+                    "logs",
+                    "AssociateKmsKey",
+                    json!({ "resourceIdentifier": "arn:aws:logs:eu-central-1:123456789012:log-group:trail" }),
+                ),
+                &["WatchChanges"],
+            ),
+            (on_log("AssociateKmsKey", "web"), &[]),
             // Each new task makes a stream.
             (on_log("CreateLogStream", "/checkpoint-signer/prod"), &[]),
             (on_log("DeleteLogGroup", "web"), &[]),

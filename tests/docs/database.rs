@@ -77,6 +77,8 @@ fn an_administrator_who_is_no_superuser_makes_owner_and_service_and_is_none_of_t
     let server = Server::start();
     runtime.block_on(server.administrator(ADMINISTRATOR));
     is_made(&server);
+    // Once more, as after something that was broken off.
+    is_made(&server);
     let own = said(&server, OWNER, OWNER, "SELECT current_user");
     assert_eq!(own.trim(), OWNER);
     // Nobody else comes in, he neither.
@@ -92,10 +94,25 @@ fn an_administrator_who_is_no_superuser_makes_owner_and_service_and_is_none_of_t
         command.env("CHECKPOINT_SIGNER_ENVIRONMENT", "prod");
         run(&mut command)
     };
+    // There is no record yet: nothing is done, and he is no member.
+    let service = format!("{OWNER}_service");
+    let bin = tempfile::tempdir().unwrap();
+    let early = run(&mut shell(&server, &bin, &block("GRANT SELECT, INSERT")));
+    assert!(
+        early.code != 0 && early.text.contains("does not exist"),
+        "{}",
+        early.text
+    );
+    let none = format!("SELECT count(*) FROM pg_roles WHERE rolname = '{service}'");
+    assert_eq!(said(&server, ADMINISTRATOR, "postgres", &none).trim(), "0");
+    let refused = said(&server, ADMINISTRATOR, OWNER, "SELECT 1");
+    assert!(refused.contains("permission denied"), "{refused}");
+
     let made = record(OWNER, "init");
     assert_eq!(made.code, 0, "{}", made.text);
-    must(&server, &block("GRANT SELECT, INSERT"));
-    let service = format!("{OWNER}_service");
+    for _ in 0..2 {
+        must(&server, &block("GRANT SELECT, INSERT"));
+    }
     let read = record(&service, "verify");
     assert_eq!(read.code, 2, "{}", read.text);
     let told = "nothing is wrong that could be checked";

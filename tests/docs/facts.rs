@@ -117,3 +117,18 @@ fn no_query_is_applied_page_by_page() {
         "expected --output json, and jq:\n{found}"
     );
 }
+
+#[test]
+fn no_deployment_takes_the_tags_of_a_stack_away() {
+    for page in ["docs/upgrade.md", "deploy/README.md"] {
+        let text = crate::cloud::read(page).replace("\\\n", " ");
+        let deployments = text
+            .lines()
+            .filter(|line| line.contains("aws cloudformation deploy "));
+        let deployments: Vec<&str> = deployments.collect();
+        assert!(deployments.len() > 2, "{page}");
+        for line in deployments {
+            assert!(line.contains("--tags $TAGS "), "{page}: {line}");
+        }
+    }
+}

@@ -96,7 +96,10 @@ impl Installation {
         let commit = git(&["rev-parse", "HEAD"]).trim().to_owned();
         let repository = json!({ "repositoryName": "checkpoint-signer" });
         self.cloud.ask("ecr.create_repository", repository);
-        for (manifest, tag) in [(MANIFEST, commit.as_str()), (LATER, "later")] {
+        for (manifest, tag) in [
+            (MANIFEST, format!("{commit}-amd64")),
+            (LATER, "later".into()),
+        ] {
             let image = json!({ "repositoryName": "checkpoint-signer", "imageManifest": manifest, "imageTag": tag });
             self.cloud.ask("ecr.put_image", image);
         }

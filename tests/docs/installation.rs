@@ -184,7 +184,9 @@ impl Installation {
         let profiles = profile("administrator", "administrator")
             + &profile("operator", &format!("key.OperatorRole{region}"))
             + &profile("record", &format!("key.RecordRole{region}"))
-            + &profile("files", &format!("key.FilesRole{region}"));
+            + &profile("files", &format!("key.FilesRole{region}"))
+            // What the organization lets these alone do, nothing here refuses (`organization.rs` holds each command against it).
+            + &["deployment", "on-call", "trust"].map(|name| profile(name, "administrator")).concat();
         std::fs::write(self.home.path().join(".aws/credentials"), profiles).unwrap();
     }
 
@@ -309,6 +311,23 @@ impl Installation {
         let current = json!({ "SecretId": DATABASE, "VersionStage": "AWSCURRENT" });
         let found = self.cloud.ask("secretsmanager.get_secret_value", current);
         found["SecretString"].as_str().unwrap().into()
+    }
+
+    /// A session of somebody who has this address, and does not leave.
+    pub fn session(&self, address: &str) -> tokio_postgres::Client {
+        self.runtime.block_on(async {
+            let connected = tokio_postgres::connect(address, tokio_postgres::NoTls).await;
+            let (client, connection) = connected.unwrap();
+            tokio::spawn(connection);
+            client
+        })
+    }
+
+    /// Whether a session ended.
+    pub fn is_cut_off(&self, session: &tokio_postgres::Client) -> bool {
+        self.runtime
+            .block_on(session.batch_execute("SELECT 1"))
+            .is_err()
     }
 
     /// From now on the service answers for the record in this folder: its head, its keyring, its export.

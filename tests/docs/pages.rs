@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cloud::SIGNING_PROFILE;
-use crate::installation::{BUCKET, Installation, KEY, SECRET};
+use crate::installation::{BUCKET, Installation, KEY, OWNER, SECRET};
 use crate::page::Page;
 use crate::program::{must, run};
 use crate::story::Story;
@@ -26,6 +26,20 @@ fn what_to_watch() {
     story.up_to("site.sh");
     let head = story.installation.must(&["record", "head"]);
     std::fs::write(story.installation.desk.join("last-week.jws"), head).unwrap();
+    story.up_to("policies kept");
+    let stolen = crate::policies::opens_everything(&mut story.installation);
+    let shown = story.up_to("policies now");
+    for changed in [
+        "Who",
+        "eve",
+        "inline,checkpoint-signer-operator-prod-eu-central-1,mine",
+        "AdministratorAccess",
+        "grants",
+    ] {
+        assert!(shown.contains(changed), "{changed}: {shown}");
+    }
+    story.up_to("revoke-grant");
+    crate::policies::finds_all_closed(&mut story.installation, &stolen);
     story.up_to("status --check");
     for count in 4..=6 {
         story.installation.ledger.signs("org_1", count);
@@ -129,7 +143,13 @@ fn the_databases_password() {
     let first = story.installation.address_on_record();
     assert!(first.contains("://checkpoint_signer_prod_b:"), "{first}");
     story.installation.ledger.signs("org_1", 4);
+    // Somebody has it, and leaves a session open.
+    let thief = story.installation.session(&first);
     story.aside("database-password.md", "Each time");
+    assert!(
+        story.installation.is_cut_off(&thief),
+        "nobody holds the turn up"
+    );
     let second = story.installation.address_on_record();
     assert!(second.contains("://checkpoint_signer_prod_a:"), "{second}");
     story.installation.ledger.signs("org_1", 5);
@@ -142,6 +162,31 @@ fn the_databases_password() {
         "{}",
         old.text
     );
+}
+
+#[test]
+fn an_address_that_somebody_has_seen_opens_nothing_from_the_first_block_on() {
+    const PAGE: &str = "database-password.md";
+    let installation = Installation::with_a_database_as_it_is_made();
+    let mut story = Story::section_on(installation, PAGE, "Once: two users");
+    story.tell_the_rest();
+    // First it is the owner's, then that of a user who takes turns.
+    for (count, name) in (4..).zip([OWNER.to_owned(), format!("{OWNER}_b")]) {
+        let seen = story.installation.address_on_record();
+        assert!(seen.contains(&format!("://{name}:")), "{seen}");
+        let thief = story.installation.session(&seen);
+        story.aside(PAGE, "Somebody has seen the address");
+        assert!(story.installation.is_cut_off(&thief), "{name}");
+        let mut again = story.installation.command("psql");
+        let again = run(again.args([seen.as_str(), "-c", "SELECT 1"]));
+        assert!(
+            again.code != 0 && again.text.contains(&name),
+            "{}",
+            again.text
+        );
+        story.aside(PAGE, "Each time");
+        story.installation.ledger.signs("org_1", count);
+    }
 }
 
 #[test]
@@ -161,12 +206,14 @@ fn upgrade_and_roll_back() {
         before + 4,
         "and again"
     );
+    let new = crate::policies::names_roles_as_before(&mut story.installation);
     // As the blocks on the image and the function leave them.
     let code = story.installation.cloud.put_code(Some(SIGNING_PROFILE));
     story.types(&format!(
         "CODE_KEY=checkpoint-signer/lambda.zip CODE_VERSION={code}"
     ));
     story.tell_the_rest();
+    crate::policies::finds_policies(&mut story.installation, &new);
     let stack = json!({ "StackName": "key" });
     let stack = story
         .installation

@@ -57,3 +57,17 @@ fn a_shell_of_one_environment_is_not_taken_for_another() {
     let (done, told) = shell(other);
     assert!(!done && told.contains("this shell is of prod"), "{told}");
 }
+
+#[test]
+fn the_environment_of_the_guide_to_deploy_is_taken_and_another_one_beside_it_is_refused() {
+    let show = ". ./site.sh || exit 1; echo \"$CLUSTER $ENVIRONMENT\"";
+    let staging = shell(&format!("export ENVIRONMENT=staging\n{show}"));
+    assert_eq!(
+        staging,
+        (true, "checkpoint-signer-staging staging\n".into())
+    );
+    let both = "export ENVIRONMENT=staging CHECKPOINT_SIGNER_ENVIRONMENT=prod";
+    let (done, told) = shell(&format!("{both}\n{show}"));
+    let named = told.contains("ENVIRONMENT is staging, and CHECKPOINT_SIGNER_ENVIRONMENT is prod");
+    assert!(!done && named, "{told}");
+}

@@ -359,6 +359,21 @@ def mend():
 
     iam.Role.update_from_cloudformation_json = change_role
 
+    # Keeps the policies of a role as Python's values, which nobody can put again.
+    def make_role(*arguments, original=iam.Role.create_from_cloudformation_json, **kwargs):
+        role = original(*arguments, **kwargs)
+        policies = [(name, json.loads(p) if isinstance(p, str) else p) for name, p in role.policies.items()]
+        role.policies = {name: json.dumps(without_nothing(policy)) for name, policy in policies}
+        return role
+
+    iam.Role.create_from_cloudformation_json = make_role
+
+    # Updates a resource whose condition does not hold, which is not there.
+    def update(logical_id, resource_json, resources_map, original=parsing.parse_and_update_resource, **kwargs):
+        return original(logical_id, resource_json, resources_map, **kwargs) if resources_map[logical_id] else None
+
+    parsing.parse_and_update_resource = update
+
     with_full_name(elbv2.FakeLoadBalancer)
     with_full_name(elbv2.FakeTargetGroup)
 

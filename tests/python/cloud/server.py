@@ -100,6 +100,8 @@ def allows(own, action, resource, context):
     """For a value of a secret, the KMS key has its say, too."""
     if action.startswith("kms:") and resource != "*":
         return may_use_key(own, resource, action, context)
+    if resource == "*":
+        return policies.identity_allows(own, [], action, resource, context)
     region = region_of(resource)
     secrets = secretsmanager_backends[ACCOUNT][region].secrets
     # moto finds a secret by a part of its ARN; here only the whole counts.
@@ -221,7 +223,9 @@ def guard(inner):
         request = json.loads(body)
         named = request.get("SecretId", request.get("Name"))
         known = secretsmanager_backends[ACCOUNT][region].secrets.get(named)
-        resource = known.arn if known else f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{named}"
+        # A list is of no secret.
+        unknown = f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{named}" if named else "*"
+        resource = known.arn if known else unknown
         allowed = may(caller, f"secretsmanager:{action}", resource)
         asked.append([caller, action, allowed])
         if allowed:
