@@ -20,15 +20,16 @@ use tower::{Layer, Service};
 
 use super::access::{Access, Caller, Judge, Lasts, Peer, Rpc, Runs, Takes};
 use super::transport::{
-    AnswerBudget, Arriving, Asking, Belongings, CALLS_KEPT, CALLS_KEPT_PER_CONNECTION, ConnectInfo,
-    Ending, HANDLER_PATIENCE, LargeMessages, MessageBudget, Origin, Place, RequestBody,
-    ResponseBody, STREAMS, STREAMS_PER_CONNECTION, StreamPlace, WaitingAnswers, max_calls,
+    AnswerBudget, Arriving, Belongings, CALLS_KEPT, CALLS_KEPT_PER_CONNECTION, ConnectInfo, Ending,
+    HANDLER_PATIENCE, LargeMessages, MessageBudget, Origin, Place, RequestBody, ResponseBody,
+    STREAMS, STREAMS_PER_CONNECTION, StreamPlace, WaitingAnswers, max_calls,
 };
 use super::{protocol, status, streams};
 use crate::aside::Turn;
 use crate::audit::Asked;
 use crate::budget::Budget;
 use crate::counts::Counts;
+use crate::net::Asking;
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
 use checkpoint::reason::Reason;

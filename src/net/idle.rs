@@ -132,6 +132,22 @@ impl Drop for Listed {
     }
 }
 
+/// A call of a connection, which is not silent for as long as it has any.
+pub(crate) struct Asking(Arc<Listed>);
+
+impl Asking {
+    pub(crate) fn on(listed: &Arc<Listed>) -> Self {
+        listed.asks();
+        Self(Arc::clone(listed))
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.is_answered();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

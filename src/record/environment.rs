@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{RecordError, WentBack};
+use super::RecordError;
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::Keyring;
 
@@ -205,18 +205,22 @@ impl Claimed {
     }
 
     /// Whether it may be written as it is bound now.
-    pub(super) fn check(&self, bound: Option<Environment>, seen: u64) -> Result<(), WentBack> {
+    pub(super) fn check(
+        &self,
+        bound: Option<Environment>,
+        seen: u64,
+    ) -> Result<(), Box<BoundElsewhere>> {
         let claim = *self.claim();
         let (Err(_), Some(bound)) = (claim.check(bound), bound) else {
             return Ok(());
         };
-        Err(WentBack::BoundElsewhere(Box::new(BoundElsewhere {
+        Err(Box::new(BoundElsewhere {
             record: self.record.clone(),
             flag: self.flag.clone(),
             bound,
             named: claim.named(),
             seen,
-        })))
+        }))
     }
 
     /// Whose the record becomes with a key that is recorded while nobody has bound it: that of who records the first one, or one that

@@ -249,7 +249,7 @@ impl HighWaterMark {
     pub(super) fn check_environment(&self, bound: Option<Environment>) -> Result<(), WentBack> {
         match self.claimed.check(bound, self.mark().rows()) {
             Ok(()) => Ok(()),
-            bound_elsewhere => self.note(bound_elsewhere),
+            Err(elsewhere) => self.note(Err(WentBack::BoundElsewhere(elsewhere))),
         }
     }
 

@@ -23,22 +23,6 @@ pub(in crate::grpc) struct ConnectInfo {
     pub(in crate::grpc) listed: Arc<Listed>,
 }
 
-/// A call of a connection, which is not silent for as long as it has any.
-pub(in crate::grpc) struct Asking(Arc<Listed>);
-
-impl Asking {
-    pub(in crate::grpc) fn on(listed: &Arc<Listed>) -> Self {
-        listed.asks();
-        Self(Arc::clone(listed))
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.0.is_answered();
-    }
-}
-
 /// What a connection has as long as it lasts.
 pub(in crate::grpc) struct Admitted {
     pub(super) info: ConnectInfo,

@@ -15,7 +15,7 @@ mod message;
 mod request;
 mod response;
 
-pub(super) use connection::{Asking, ConnectInfo, Connection};
+pub(super) use connection::{ConnectInfo, Connection};
 pub(super) use large::{LargeMessages, MessageBudget, Origin, StreamPlace};
 pub(super) use listen::listen;
 pub(super) use message::PREFIX;

@@ -18,11 +18,12 @@ use tonic::codegen::http::HeaderMap;
 
 use super::super::status;
 use super::{
-    ANSWER_PATIENCE, ANSWERS_KIB, Asking, LARGE_ANSWER_BYTES, LargeMessages, SIGNATURES_KIB,
-    StreamPlace, UNREAD_PATIENCE,
+    ANSWER_PATIENCE, ANSWERS_KIB, LARGE_ANSWER_BYTES, LargeMessages, SIGNATURES_KIB, StreamPlace,
+    UNREAD_PATIENCE,
 };
 use crate::budget::{Budget, Part, kib};
 use crate::counts::Slot;
+use crate::net::Asking;
 use crate::telemetry::call::CallSpans;
 use crate::telemetry::trace;
 

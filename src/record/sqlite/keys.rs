@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::COUNT_COMMIT;
 use super::environment;
 use crate::record::environment::Binding;
 use crate::record::high_water_mark::HighWaterMark;
@@ -10,9 +11,6 @@ use crate::record::keys::{RevocationRow, Rows, VersionRow};
 use crate::record::{RecordError, RegisterError, RevocationOutcome};
 use checkpoint::key::{KeyId, KeyVersion};
 use checkpoint::keyring::{Keyring, Revocation};
-
-/// Part of every transaction that writes and appends no rows.
-pub(super) const COUNT_COMMIT: &str = "UPDATE record_head SET commits = commits + 1";
 
 pub(super) fn keyring(connection: &Connection) -> Result<Keyring, RecordError> {
     let mut keys = Rows::default();
