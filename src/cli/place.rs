@@ -217,12 +217,14 @@ impl RecordPlace {
         }
     }
 
-    /// Whether it may stand in a command that is shown: an address of a database may have a password, and does not.
+    /// Whether it may stand in a command of a rollover that is shown: an address of a database may have a password, and does not.
+    #[cfg(feature = "aws")]
     pub(super) fn is_repeated(&self) -> bool {
         matches!(self, Self::Sqlite(_) | Self::Secret(_))
     }
 
     /// Whether a variable has it.
+    #[cfg(feature = "aws")]
     pub(super) fn is_in(&self, variable: &str) -> bool {
         let set = std::env::var(variable).ok();
         set.and_then(|set| set.parse().ok()).as_ref() == Some(self)

@@ -5,7 +5,7 @@
 //! one, has no such row; it is bound together with the first key that is recorded in it in the name of an environment, or by who
 //! serves it, if a key of that environment is on record (`cli/environment.rs`). Whoever opens a record says what for (a [`Claim`]), and is
 //! refused before anything is written, the steps of the schema included. An operator may bind one meanwhile, so that each
-//! transaction that writes looks again ([`Claimed`]).
+//! transaction that writes looks again (`Claimed`).
 
 use std::str::FromStr;
 

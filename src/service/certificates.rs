@@ -122,7 +122,7 @@ fn tell(found: Nearness, file: &Certificates, certificate: &Certificate, now: Da
             %path,
             subject,
             until,
-            "all authorities of a file have ended: nobody who comes by them is let in; renew them and replace the file, which is read again \
+            "a certificate has ended, that of all authorities of a file: nobody who comes by them is let in; renew them and replace the file, which is read again \
              by itself"
         ),
         Nearness::Ended => tracing::error!(
