@@ -138,8 +138,9 @@ fn a_backup_never_replaces_a_better_one() {
 #[test]
 fn the_databases_password() {
     let installation = Installation::with_a_database_as_it_is_made();
-    let mut story = Story::page_on(installation, "database-password.md");
+    let mut story = Story::section_on(installation, "database-password.md", "Once: two users");
     story.tell_the_rest();
+    story.aside("database-password.md", "Each time");
     let first = story.installation.address_on_record();
     assert!(first.contains("://checkpoint_signer_prod_b:"), "{first}");
     story.installation.ledger.signs("org_1", 4);
