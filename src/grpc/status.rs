@@ -189,6 +189,16 @@ pub(super) fn too_much_is_read() -> Status {
     try_again(Reason::TooMuchAtOnce, message)
 }
 
+/// A status as the end of a stream of answers.
+pub(super) fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    match status.add_header(&mut trailers) {
+        Ok(()) => trailers,
+        // One that cannot be told ends without one.
+        Err(_) => HeaderMap::new(),
+    }
+}
+
 /// A stream that has gone on for too long.
 pub(super) fn stream_too_long(limit: u64) -> Status {
     let message = format!("the stream has {limit} items; expected another stream for more");

@@ -13,7 +13,6 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame};
 use tokio_stream::Stream;
 use tonic::body::Body;
-use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Request, Response, Status};
 
 use super::codec::{Incoming, Outgoing};
@@ -178,10 +177,7 @@ impl<T: Outgoing, S: Stream<Item = Result<T, Status>>> HttpBody for Answers<S> {
         let Some(end) = self.end.take() else {
             return Poll::Ready(None);
         };
-        let mut trailers = HeaderMap::new();
-        // A status that cannot be told ends without one.
-        let _ = end.add_header(&mut trailers);
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+        Poll::Ready(Some(Ok(Frame::trailers(status::trailers(&end)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -19,6 +19,9 @@ pub(super) struct Prefix(Vec<u8>);
 impl Prefix {
     /// All of it, if it is there with what came now. Nothing is taken of that then.
     pub(super) fn of(&mut self, rest: &mut Bytes) -> Option<[u8; PREFIX]> {
+        if let (true, Some(prefix)) = (self.0.is_empty(), rest.first_chunk()) {
+            return Some(*prefix);
+        }
         let there: Vec<u8> = self
             .0
             .iter()

@@ -219,12 +219,7 @@ impl ResponseBody {
         self.of.ending = None;
         self.body = Body::empty();
         (self.first, self.waiting, self.rest) = (None, None, Bytes::new());
-        let mut trailers = HeaderMap::new();
-        match status.add_header(&mut trailers) {
-            Ok(()) => Some(trailers),
-            // A status that cannot be told ends without one.
-            Err(_) => Some(HeaderMap::new()),
-        }
+        Some(status::trailers(&status))
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::COUNT_COMMIT;
 use super::OpenError;
+use super::identity::COUNT_COMMIT;
 use super::migrations::WITH_ENVIRONMENT;
 use crate::record::environment::{Claim, Claimed, Environment, of_row};
 use crate::record::high_water_mark::HighWaterMark;

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+/// Part of every transaction that writes and appends no rows.
+pub(super) const COUNT_COMMIT: &str = "UPDATE record_head SET commits = commits + 1";
+
 use super::files::{beside, many_names};
 use super::whole::State;
 use crate::record::high_water_mark::HighWaterMark;

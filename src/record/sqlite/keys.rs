@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::COUNT_COMMIT;
 use super::environment;
+use super::identity::COUNT_COMMIT;
 use crate::record::environment::Binding;
 use crate::record::high_water_mark::HighWaterMark;
 use crate::record::keys::{RevocationRow, Rows, VersionRow};

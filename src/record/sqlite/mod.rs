@@ -60,9 +60,6 @@ use readers::Readers;
 use rows::whole_as_seen;
 use whole::State;
 
-/// Part of every transaction that writes and appends no rows.
-const COUNT_COMMIT: &str = "UPDATE record_head SET commits = commits + 1";
-
 /// A record in a SQLite file.
 pub struct SqliteRecord {
     writer: ConnectionThread,
