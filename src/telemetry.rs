@@ -1,6 +1,7 @@
 //! Logs, metrics and traces. Logs: text on a terminal, JSON lines otherwise, on standard error. Nothing here ever sees
 //! key material: what libraries that carry the secret may log is bounded, whatever the filter asks for.
 
+mod backlog;
 pub mod call;
 mod filter;
 mod json;
@@ -11,7 +12,7 @@ mod no_otlp;
 mod otlp;
 pub(crate) mod trace;
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Stderr, Write};
 
 use tracing::Metadata;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
@@ -21,6 +22,8 @@ use tracing_subscriber::{Layer as _, Registry};
 
 use checkpoint::visible::visible;
 
+use backlog::Backlog;
+pub(crate) use backlog::lost;
 pub(crate) use filter::leaves_out_warnings;
 pub use filter::{AuditLog, OwnWarnings, log_filter};
 pub use json::JsonLines;
@@ -42,10 +45,28 @@ const BOUNDS: [(&str, LevelFilter); 2] = [
     ("aws_", LevelFilter::INFO),
 ];
 
-/// Logging and tracing, while it lives. When it is dropped, the last spans are sent.
+/// What becomes of a log that nobody reads for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StalledLog {
+    /// It stops who logs: for a command, which has time.
+    Stops,
+    /// It waits, within bounds: for a service, which has to sign.
+    Waits,
+}
+
+/// Logging and tracing, while it lives. When it is dropped, the last spans are sent, and the log is written to its end.
 #[must_use = "traces are sent while it lives"]
 pub struct Started {
+    backlog: Option<Backlog<Stderr>>,
     _export: Option<otlp::Export>,
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(backlog) = &self.backlog {
+            backlog.end();
+        }
+    }
 }
 
 /// Starts logging with a filter such as `info` or `checkpoint_signer=debug,warn`, and sending traces to a collector when
@@ -57,19 +78,24 @@ pub fn start(
     filter: &str,
     audit: AuditLog,
     warnings: OwnWarnings,
+    stalled: StalledLog,
     collector: Option<&Collector>,
 ) -> Result<Started, String> {
     let filter = filter::parse(filter, audit, warnings)?.and(filter_fn(is_for_the_log));
+    let waits = (stalled == StalledLog::Waits).then(|| Backlog::new(std::io::stderr()));
+    let backlog = waits.transpose();
+    let backlog = backlog.map_err(|error| format!("the log cannot be started: {error}"))?;
+    let writer = writer(backlog.clone());
     let log: Layer = match std::io::stderr().is_terminal() {
         true => tracing_subscriber::fmt::layer()
-            .with_writer(|| VisibleLines(std::io::stderr()))
+            .with_writer(move || VisibleLines(writer()))
             // Colours are control characters, too: none is let through.
             .with_ansi(false)
             // It would tell of a failed write on standard error, which panics when that is what cannot be written.
             .log_internal_errors(false)
             .with_filter(filter)
             .boxed(),
-        false => JsonLines::new(std::io::stderr).with_filter(filter).boxed(),
+        false => JsonLines::new(writer).with_filter(filter).boxed(),
     };
     let export = collector.map(otlp::Export::start).transpose()?;
     let layers: Vec<Layer> = [Some(log), export.as_ref().map(otlp::Export::layer)]
@@ -78,7 +104,18 @@ pub fn start(
         .collect();
     // A second start in one process (a test) keeps the first one.
     let _ = tracing_subscriber::registry().with(layers).try_init();
-    Ok(Started { _export: export })
+    Ok(Started {
+        backlog,
+        _export: export,
+    })
+}
+
+/// Makes what each event is written to.
+fn writer(backlog: Option<Backlog<Stderr>>) -> impl Fn() -> Box<dyn Write> {
+    move || match &backlog {
+        Some(backlog) => Box::new(backlog.clone()),
+        None => Box::new(std::io::stderr()),
+    }
 }
 
 /// Writes what a terminal shows as it stands: an event is one line, whatever was logged in it.

@@ -39,7 +39,7 @@ use crate::hardening::Hardening;
 use failure::{Failure, refused};
 use server::ServerArg;
 
-use crate::telemetry::{self, AuditLog, Collector, OwnWarnings};
+use crate::telemetry::{self, AuditLog, Collector, OwnWarnings, StalledLog};
 
 /// As it calls itself on standard error.
 const PROGRAM: Program = Program("checkpoint-signer");
@@ -164,6 +164,14 @@ impl Command {
         }
     }
 
+    /// Who reads a service's log may stall, and signing goes on.
+    fn stalled_log(&self) -> StalledLog {
+        match self {
+            Self::Serve(_) => StalledLog::Waits,
+            _ => StalledLog::Stops,
+        }
+    }
+
     /// What is logged. What became of the record is an event for who serves it; for a command it is its answer, and comes once.
     fn filter(&self, asked: &str) -> String {
         match self {
@@ -214,7 +222,8 @@ pub fn main() -> ExitCode {
             let hardening = cli.command.handles_private_keys().then(Hardening::apply);
             let (audit, warnings) = (cli.command.audit(), cli.command.warnings());
             let filter = cli.command.filter(&cli.log_level);
-            telemetry::start(&filter, audit, warnings, cli.command.collector())
+            let (stalled, collector) = (cli.command.stalled_log(), cli.command.collector());
+            telemetry::start(&filter, audit, warnings, stalled, collector)
                 .map_err(Failure::Impossible)
                 .and_then(|_until_the_end| {
                     log::tell_of_kept(&cli.log_level, warnings);

@@ -100,6 +100,8 @@ impl Scraped {
         let reason = parts.core.signer.readiness().why_not();
         gauges.signing.set(f64::from(u8::from(reason.is_none())));
         show_keys(gauges, &keys, now);
+        let lost = telemetry::lost();
+        gauges.lines_lost.inner().store(lost, Ordering::Relaxed);
         parts.core.metrics.text()
     }
 }

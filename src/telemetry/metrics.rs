@@ -106,6 +106,7 @@ pub(crate) struct Gauges {
     pub(crate) source_faults: Shown,
     pub(crate) source_read: Family<Unlabelled, Shown>,
     pub(crate) source_calls: Counter,
+    pub(crate) lines_lost: Counter,
     pub(crate) record_rows: Family<Unlabelled, Shown>,
     /// Set when the files are read, and not before they are shown.
     pub(crate) certificate_ends: Family<FileLabel, Shown>,
@@ -281,6 +282,11 @@ impl Metrics {
             "secrets_manager_calls",
             "Calls to Secrets Manager, retries among them, as of the last reading",
             gauges.source_calls.clone(),
+        );
+        registry.register(
+            "log_lines_lost",
+            "Lines that were not logged, since nobody read the log and too many waited",
+            gauges.lines_lost.clone(),
         );
         registry.register(
             "record_rows",

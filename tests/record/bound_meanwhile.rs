@@ -55,7 +55,8 @@ async fn sign_on(channel: Channel, ledger: u64, told: Arc<Told>) {
     let mut entry_count = 0;
     while !told.over.load(Ordering::Relaxed) {
         entry_count += 1;
-        match client.sign_checkpoint(request(ledger, entry_count)).await {
+        let signing = client.sign_checkpoint(request(ledger, entry_count));
+        match wait::within("an answer", signing).await {
             Ok(_) => {
                 told.signed.fetch_add(1, Ordering::Relaxed);
             }

@@ -16,6 +16,7 @@ mod guarded;
 mod log;
 mod metrics;
 mod oddities;
+mod stalled;
 mod traces;
 mod warnings;
 

@@ -2,7 +2,10 @@
 
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::cloud::Cloud;
 use crate::wait;
@@ -42,6 +45,9 @@ pub struct Serving {
     pub http: String,
     child: Child,
     shown: Lines<BufReader<ChildStdout>>,
+    /// Until somebody reads it.
+    stderr: Option<ChildStderr>,
+    log: Option<JoinHandle<String>>,
 }
 
 /// What stands behind some words on the next line.
@@ -53,8 +59,15 @@ fn address(shown: &mut Lines<BufReader<ChildStdout>>, what: &str) -> Option<Stri
 }
 
 impl Serving {
-    /// Starts it, and waits until it says where it listens.
+    /// Starts it, waits until it says where it listens, and reads its log all the time.
     pub fn start(command: &mut Command) -> Self {
+        let mut serving = Self::start_unread(command);
+        serving.read_log();
+        serving
+    }
+
+    /// Starts it, and waits until it says where it listens. Nobody reads its log until [`Self::read_log`] does.
+    pub fn start_unread(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -68,8 +81,10 @@ impl Serving {
         let mut serving = Self {
             grpc: grpc.clone().unwrap_or_default(),
             http: http.clone().unwrap_or_default(),
+            stderr: child.stderr.take(),
             child,
             shown,
+            log: None,
         };
         if grpc.is_none() || http.is_none() {
             let log = serving.end();
@@ -85,15 +100,40 @@ impl Serving {
         metrics.trim_end_matches("/metrics").into()
     }
 
+    /// From now on its log is read.
+    pub fn read_log(&mut self) {
+        let Some(mut stderr) = self.stderr.take() else {
+            return;
+        };
+        self.log = Some(std::thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        }));
+    }
+
+    /// Has it end by itself, and gives its log.
+    pub fn terminated(&mut self) -> String {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).unwrap();
+        let ending = wait::watch(self.child.id(), "a service to end");
+        // The watch waits for a child that nobody has waited for.
+        waitid(
+            WaitId::Pid(pid),
+            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+        )
+        .unwrap();
+        drop(ending);
+        self.end()
+    }
+
     /// Ends it, and gives its log.
     pub fn end(&mut self) -> String {
         let _ = self.child.kill();
-        let mut log = String::new();
-        if let Some(mut stderr) = self.child.stderr.take() {
-            stderr.read_to_string(&mut log).unwrap();
-        }
+        self.read_log();
+        let log = self.log.take().map(|log| log.join().unwrap());
         self.child.wait().unwrap();
-        log
+        log.unwrap_or_default()
     }
 }
 
