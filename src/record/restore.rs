@@ -32,11 +32,12 @@ use checkpoint::jws::SignedCheckpoint;
 use checkpoint::key::{KeyId, instant_text};
 use checkpoint::keyring::Keyring;
 use checkpoint::lines::Lines;
+use checkpoint::log::export::ROWS_BYTES;
 use checkpoint::log::tree::{Frontier, TreeHash};
 use checkpoint::verdict;
 use checkpoint::verdict::VerdictKind;
 
-/// Lines that are recorded at once.
+/// Lines that are recorded at once, as long as they are not large.
 const BATCH: usize = 1000;
 
 /// Why published checkpoints are not put into a record.
@@ -216,10 +217,12 @@ pub async fn restore(
             .front()
             .map_or(u64::MAX, |next| next.after_rows - newest);
         let most = usize::try_from(room).unwrap_or(BATCH).min(BATCH);
-        let (first, mut batch) = (lines.0.count() + 1, Vec::new());
+        let (first, mut batch, mut bytes) = (lines.0.count() + 1, Vec::new(), 0);
         while batch.len() < most
+            && bytes < ROWS_BYTES
             && let Some((_, signed)) = lines.next()?
         {
+            bytes += signed.checkpoint.payload().as_bytes().len();
             batch.push(signed.into());
         }
         if batch.is_empty() {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use checkpoint::checkpoint::{Checkpoint, CheckpointId, LedgerId};
+use checkpoint::checkpoint::{CheckpointId, LedgerId};
 use checkpoint::history::rules::MaxEntryJump;
-use checkpoint::jws::SignedCheckpoint;
 use checkpoint::keyring::Revocation;
 use checkpoint::log::tree::{Frontier, TreeHash};
 use checkpoint::signing::KeySecret;
@@ -15,7 +14,7 @@ use checkpoint_signer::record::{Filter, Record, RevocationOutcome};
 use chrono::TimeDelta;
 use tempfile::TempDir;
 
-use testing::record::{NOON, append, signed, with_key};
+use testing::record::{NOON, append, large, signed, with_key};
 
 use crate::postgres::Database;
 use crate::support::at;
@@ -359,22 +358,7 @@ async fn keys_never_change(record: Arc<dyn Record>) {
 
 async fn large_rows_are_listed_in_small_pages(record: Arc<dyn Record>) {
     let key = with_key(&record).await;
-    let mut rows = Vec::new();
-    for n in 0..5 {
-        let summary = "x".repeat(200 * 1024);
-        let json = serde_json::json!({
-            "checkpoint_id": format!("{n}"), "ledger_id": "a", "timestamp": "2025-01-15T23:59:59Z",
-            "cumulative_hash": format!("sha256:{}", TreeHash::leaf(&[n])), "entry_count": n,
-            "total_volume": 1, "organization_summaries": [{ "note": summary }],
-        });
-        let checkpoint = Checkpoint::from_json(json.to_string().as_bytes()).unwrap();
-        let jws = key
-            .open_at(at(NOON))
-            .unwrap()
-            .sign(checkpoint.payload())
-            .unwrap();
-        rows.push(SignedCheckpoint { checkpoint, jws });
-    }
+    let rows = (0..5).map(|n| large(&key, n, 200 * 1024)).collect();
     append(&record, rows).await;
     let page = record.list(&Filter::default(), 0, 1000).await.unwrap();
     assert_eq!(page.rows.len(), 2, "half a mebibyte");

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::postgres::Database;
 use crate::support::at;
-use testing::record::{key, signed};
+use testing::record::{key, large, signed};
 
 pub const NOON: &str = "2025-06-01T12:00:00Z";
 const ROWS: u64 = 25;
@@ -135,6 +135,41 @@ async fn a_record_moves_to_postgres_and_back_and_stays_the_same() {
         serde_json::from_slice(first.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
     assert_eq!(header["rows"], ROWS);
     assert_eq!(header["keyring"]["keys"][0]["revoked"]["reason"], "leaked");
+}
+
+/// They are more than what is held at once by bytes, and fewer than what is by number.
+#[tokio::test]
+async fn large_rows_go_through_an_export_an_import_and_a_restoration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let whole = |place: &str| {
+        let out = file("export.ndjson");
+        let _ = std::fs::remove_file(&out);
+        succeed(&["record", "export", "--record", place, "--out", &out]);
+        std::fs::read_to_string(&out).unwrap()
+    };
+    let first = empty(&folder, "first.sqlite");
+    let record = SqliteRecord::open(&folder.path().join("first.sqlite")).unwrap();
+    let rows = (1..=24).map(|n| large(&key(), n, 450 * 1024));
+    with_rows(&record, rows.collect()).await;
+    let export = whole(&first);
+    let (source, trust) = (file("source.ndjson"), fingerprint());
+    std::fs::write(&source, &export).unwrap();
+
+    let imported = empty(&folder, "imported.sqlite");
+    succeed(&[
+        "record", "import", &source, "--record", &imported, "--trust", &trust,
+    ]);
+    assert_eq!(whole(&imported), export);
+
+    let restored = empty(&folder, "restored.sqlite");
+    let record = SqliteRecord::open(&folder.path().join("restored.sqlite")).unwrap();
+    with_rows(&record, Vec::new()).await;
+    drop(record);
+    let (_, published) = export.split_once('\n').unwrap();
+    std::fs::write(&source, published).unwrap();
+    succeed(&["record", "restore", &source, "--record", &restored]);
+    assert_eq!(whole(&restored), export);
 }
 
 #[tokio::test]

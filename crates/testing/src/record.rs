@@ -30,13 +30,33 @@ pub fn signed(
     history: &str,
     iat: DateTime<Utc>,
 ) -> SignedCheckpoint {
+    let checkpoint = json(ledger, id, count, history);
+    sign(key, &checkpoint, iat)
+}
+
+/// The same, with so many bytes more.
+pub fn large(key: &SigningKey, count: u64, bytes: usize) -> SignedCheckpoint {
+    let mut checkpoint = json(
+        "large",
+        &format!("large_{count}"),
+        count,
+        &format!("{count}"),
+    );
+    checkpoint["organization_summaries"] = serde_json::json!([{ "note": "x".repeat(bytes) }]);
+    sign(key, &checkpoint, at(NOON))
+}
+
+fn json(ledger: &str, id: &str, count: u64, history: &str) -> serde_json::Value {
     let hash = TreeHash::leaf(history.as_bytes());
-    let json = serde_json::json!({
+    serde_json::json!({
         "checkpoint_id": id, "ledger_id": ledger, "timestamp": "2025-01-15T23:59:59Z",
         "cumulative_hash": format!("sha256:{hash}"), "entry_count": count, "total_volume": 1000,
         "organization_summaries": [],
-    });
-    let checkpoint = Checkpoint::from_json(json.to_string().as_bytes()).unwrap();
+    })
+}
+
+fn sign(key: &SigningKey, checkpoint: &serde_json::Value, iat: DateTime<Utc>) -> SignedCheckpoint {
+    let checkpoint = Checkpoint::from_json(checkpoint.to_string().as_bytes()).unwrap();
     let jws = key
         .open_at(iat)
         .unwrap()

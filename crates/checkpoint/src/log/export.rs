@@ -22,6 +22,9 @@ const VERSION: u32 = 1;
 /// What the first line has besides the keyring, generously: some hundred resumptions of the clock, each with its reason.
 const HEADER_BYTES: usize = 1 << 20;
 
+/// The bytes of rows that are held at once, as published; one row more may be. With what is read of them it is some three times as much.
+pub const ROWS_BYTES: usize = 8 << 20;
+
 /// The first line: nothing but these members, so that no checkpoint is taken for one.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,13 +221,14 @@ impl<R: BufRead> ExportReader<R> {
         Ok(reader)
     }
 
-    /// The next rows, up to `most`; none at the end.
+    /// The next rows, up to `most`, and not many more than [`ROWS_BYTES`]; none at the end.
     ///
     /// # Errors
     /// [`ReadError`] names the line.
     pub fn next_rows(&mut self, most: usize) -> Result<Vec<SignedCheckpoint>, ReadError> {
-        let mut rows = Vec::with_capacity(most);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
         while rows.len() < most
+            && bytes < ROWS_BYTES
             && let Some((number, line)) = self.line(MAX_JSON_BYTES)?
         {
             if line.is_empty() {
@@ -235,6 +239,7 @@ impl<R: BufRead> ExportReader<R> {
             if row.published_json().as_bytes() != line {
                 return Err(ReadError::NotCanonical(number));
             }
+            bytes += line.len();
             rows.push(row);
         }
         Ok(rows)
