@@ -15,7 +15,10 @@ use crate::record::{Filter, Listing};
 use checkpoint::checkpoint::LedgerId;
 use checkpoint::key::KeyId;
 
-/// Rows that are fetched at once: a page is ended by its bytes as well.
+/// Rows that are fetched first: a page is ended by its bytes as well, and of large rows two end it.
+const FIRST_CHUNK: i32 = 2;
+
+/// The most that are fetched at once, when those before were small.
 const CHUNK: i32 = 64;
 
 /// A page, and what it rests on.
@@ -73,9 +76,10 @@ async fn page(
         &i64::from(limit),
     ];
     let portal = transaction.bind(&statement, &values).await?;
-    let mut page = PageBuilder::new(limit);
+    let (mut page, mut chunk) = (PageBuilder::new(limit), FIRST_CHUNK);
     loop {
-        let rows = transaction.query_portal(&portal, CHUNK).await?;
+        let rows = transaction.query_portal(&portal, chunk).await?;
+        chunk = CHUNK.min(chunk * 8);
         for row in &rows {
             if !page.take(read_row(row)?)? {
                 return Ok(page.end(row_range.cut));
