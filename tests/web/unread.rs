@@ -17,6 +17,7 @@ use http::Request;
 use prost::Message as _;
 use prost_types::{Struct, Value};
 use tempfile::TempDir;
+use testing::wait;
 use tokio::net::{TcpSocket, TcpStream};
 use tonic_types::StatusExt as _;
 
@@ -53,21 +54,46 @@ async fn connect(service: &Replica, client: u8) -> TcpStream {
 
 /// HTTP/2, with windows of this size for what the server sends.
 async fn speak(service: &Replica, client: u8, window: u32) -> SendRequest<Bytes> {
+    let spoken = try_to_speak(service, client, window).await;
+    spoken.unwrap()
+}
+
+async fn try_to_speak(
+    service: &Replica,
+    client: u8,
+    window: u32,
+) -> Result<SendRequest<Bytes>, h2::Error> {
     let stream = connect(service, client).await;
     let mut builder = h2::client::Builder::new();
-    let spoken = builder.initial_window_size(window).handshake(stream).await;
-    let (requests, connection) = spoken.unwrap();
+    builder.initial_window_size(window);
+    let (requests, connection) = builder.handshake(stream).await?;
     tokio::spawn(connection);
-    requests.ready().await.unwrap()
+    requests.ready().await
+}
+
+/// There may be no room for one more connection, until the service has seen that others have ended.
+async fn speak_when_there_is_room(service: &Replica, client: u8) -> SendRequest<Bytes> {
+    let mut spoken = None;
+    wait::until("room for a connection", async || {
+        spoken = try_to_speak(service, client, 65_535).await.ok();
+        spoken.is_some()
+    })
+    .await;
+    spoken.unwrap()
 }
 
 fn begin(requests: &mut SendRequest<Bytes>, path: &str) -> (ResponseFuture, SendStream<Bytes>) {
+    try_to_begin(requests, path).unwrap()
+}
+
+fn try_to_begin(
+    requests: &mut SendRequest<Bytes>,
+    path: &str,
+) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
     let request = Request::post(format!("http://localhost{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers");
-    requests
-        .send_request(request.body(()).unwrap(), false)
-        .unwrap()
+    requests.send_request(request.body(()).unwrap(), false)
 }
 
 fn large(name: &str) -> SignCheckpointRequest {
@@ -310,10 +336,12 @@ async fn large_messages_that_are_called_off_leave_no_memory_behind() {
     for _ in 0..20 {
         for client in 1..=48 {
             // Who calls off too many is told to go away, and comes again.
-            let mut requests = speak(&service, client, 65_535).await;
+            let mut requests = speak_when_there_is_room(&service, client).await;
             let mut open = Vec::new();
-            while open.len() < 60 && requests.clone().ready().await.is_ok() {
-                let (answer, mut stream) = begin(&mut requests, SIGN);
+            while open.len() < 60
+                && requests.clone().ready().await.is_ok()
+                && let Ok((answer, mut stream)) = try_to_begin(&mut requests, SIGN)
+            {
                 let _ = stream.send_data(begun.clone().into(), false);
                 open.push((answer, stream));
             }
