@@ -31,23 +31,23 @@ def once(members: list) -> dict:
     return dict(members)
 
 
-def count(value: object, depth: int = 0) -> int:
+def count(value: object, largest: float, deepest: int, depth: int = 0) -> int:
     """The values in it, each of which is checked."""
-    check(not isinstance(value, float) or abs(value) <= 2**53 - 1, "a number is beyond 2^53-1, which others round")
-    check(not isinstance(value, (dict, list)) or depth <= 16, "nests deeper than 16")
+    check(not isinstance(value, float) or abs(value) <= largest, f"a number is beyond {largest}, which others round")
+    check(not isinstance(value, (dict, list)) or depth <= deepest, f"nests deeper than {deepest}")
     texts = [value] if isinstance(value, str) else value if isinstance(value, dict) else []
     check(not re.search("[\ud800-\udfff]", "".join(texts)), "half of a surrogate pair is no character")
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    return 1 + sum(count(member, depth + 1) for member in inner)
+    return 1 + sum(count(member, largest, deepest, depth + 1) for member in inner)
 
 
-def parse(text: bytes, most: int = 2**20, values: int = 65545) -> dict:
+def parse(text: bytes, most: int = 2**20, values: int = 65545, largest: float = 2**53 - 1, deepest: int = 16) -> dict:
     check(len(text) <= most, f"has more than {most} bytes")
     check(not text.startswith(b"\xef\xbb\xbf"), "begins with a byte order mark; expected UTF-8 without one")
     # Numbers as doubles, as JavaScript has them: 15842.0 is 15842.
     found = json.loads(text.decode(), object_pairs_hook=once, parse_int=float)
     check(isinstance(found, dict), "is not an object")
-    check(count(found) <= values, f"has more than {values} values")
+    check(count(found, largest, deepest) <= values, f"has more than {values} values")
     return found
 
 
@@ -129,7 +129,9 @@ def check_key(key: dict) -> None:
     check(key.get("alg") in ("PS256", "RS256"), "alg is not PS256 or RS256")
     nbf, exp, revoked = key.get("nbf"), key.get("exp"), key.get("revoked")
     check(KEY_TIME(nbf) and KEY_TIME(exp) and nbf < exp, "the key has no window")
-    check(revoked is None or (isinstance(revoked, dict) and KEY_TIME(revoked.get("revoked_at"))), "revoked has no time")
+    revoked = {"revoked_at": 0.0} if revoked is None else revoked
+    is_revoked = isinstance(revoked, dict) and KEY_TIME(revoked.get("revoked_at"))
+    check(is_revoked and isinstance(revoked.get("reason") or "", str), "revoked has no time, or a reason that is no text")
     n, e = (int.from_bytes(decode(key.get(name), name), "big") for name in ("n", "e"))
     check(2048 <= n.bit_length() <= 8192 and 65537 <= e < 2**33 and n % 2 == e % 2 == 1, "is no RSA key for this")
 
@@ -143,7 +145,8 @@ def fingerprint(key: dict) -> str:
 
 
 def keys_of(keyring: bytes) -> dict:
-    jwks = parse(keyring, 2**24, 2**24)
+    # Members that are not known may be larger than those of a checkpoint.
+    jwks = parse(keyring, 2**24, 2**24, sys.float_info.max, 99)
     keys = [key for key in jwks["keys"] if is_known(key)]
     skipped = len(jwks["keys"]) - len(keys)
     if skipped:

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -17,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+LANES = 2
+"""Recipes that run at once."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Case:
     pin: str | None = None
     together: bool = False
     """Whether what the checkpoints say of each other is asked for as well."""
+    form: bool = False
+    """Whether it is a text that has checkpoints in it."""
 
     def line(self) -> str:
         checkpoints = [base64.b64encode(one).decode() for one in self.checkpoints]
         keyring = base64.b64encode(self.keyring).decode()
-        told = {"keyring": keyring, "pin": self.pin, "checkpoints": checkpoints, "together": self.together}
-        return json.dumps(told) + "\n"
+        told = {"keyring": keyring, "pin": self.pin, "checkpoints": checkpoints}
+        return json.dumps({**told, "together": self.together, "form": self.form}) + "\n"
 
 
 @dataclass
@@ -46,7 +51,7 @@ class Outcome:
     skipped: int | None = None
 
     def told(self) -> dict:
-        return {name: value for name, value in vars(self).items() if value not in (None, [])}
+        return {name: value for name, value in vars(self).items() if value is not None and (value or name != "verdicts")}
 
 
 def about_checkpoint(kind: str, problem: str) -> str | None:
@@ -65,8 +70,9 @@ def about_keyring(problem: str) -> str:
 
 class CommandLine:
     name = "command line"
+    tells_days = False
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: list[str]) -> None:
         self.program = program
 
     def judge(self, cases: list[Case]) -> list[Outcome]:
@@ -84,7 +90,7 @@ class CommandLine:
         (folder / "ring").write_bytes(case.keyring)
         pin = [] if case.pin is None else [f"--pin={case.pin}"]
         return subprocess.run(
-            [self.program, "verify", "--keys", "ring", *pin, *more], cwd=folder, capture_output=True, text=True
+            [*self.program, "--keys", "ring", *pin, *more], cwd=folder, capture_output=True, text=True
         )
 
     @staticmethod
@@ -110,6 +116,8 @@ class CommandLine:
             return {at: refused for at, _ in numbered}
         outcomes = {at: Outcome() for at, _ in numbered}
         for line in map(json.loads, done.stdout.splitlines()):
+            for outcome in outcomes.values() if "summary" in line else ():
+                outcome.skipped = len(line["summary"]["keys_skipped"])
             if "verdict" in line:
                 at = int(line["file"].removeprefix("given/")[:9])
                 kind = line["verdict"]
@@ -141,6 +149,8 @@ class CommandLine:
 class Asked:
     """A verifier behind a program that reads a case a line and tells an outcome a line."""
 
+    tells_days = True
+
     def __init__(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> None:
         self.name, self.command, self.environment = name, command, environment
 
@@ -169,18 +179,25 @@ class Asked:
 class Recipe:
     """An example of `examples/`, run as an auditor does: it ends in 0 for what is valid alone."""
 
-    def __init__(self, name: str, command: list[str], folder: Path, keys, lanes: int = 2) -> None:
-        self.name, self.command, self.folder, self.keys, self.lanes = name, command, folder, keys, lanes
+    tells_days = False
+
+    def __init__(self, name: str, command: list[str], folder: Path, pem: Callable[[bytes], bytes] | None = None) -> None:
+        self.name, self.command, self.folder, self.pem = name, command, folder, pem
+
+    @property
+    def is_pem(self) -> bool:
+        """Whether it takes keys as PEM, and not a keyring."""
+        return self.pem is not None
 
     def judge(self, cases: list[Case]) -> list[Outcome]:
-        with ThreadPoolExecutor(self.lanes) as pool:
+        with ThreadPoolExecutor(LANES) as pool:
             return list(pool.map(self._one, cases))
 
     def _one(self, case: Case) -> Outcome:
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             folder = Path(name)
             (folder / "published.json").write_bytes(case.checkpoints[0])
-            (folder / "keys").write_bytes(self.keys(case.keyring))
+            (folder / "keys").write_bytes(self.pem(case.keyring) if self.pem else case.keyring)
             pin = [] if case.pin is None else [case.pin]
             command = [*self.command, str(folder / "published.json"), str(folder / "keys"), *pin]
             done = subprocess.run(command, capture_output=True, text=True)
