@@ -177,7 +177,10 @@ fn keys_that_contradict_each_other_are_refused() {
     assert_refused_pair(jwk().with("alg", "\"RS256\""), twice);
     assert_refused_pair(jwk().with("exp", "1767225601"), twice);
     assert_refused_pair(jwk(), twice);
-    assert_refused_pair(jwk().with("kid", "\"key-2\""), "n: is the key of amply-checkpoint-key-2025 already");
+    assert_refused_pair(
+        jwk().with("kid", "\"key-2\""),
+        "n: is the key of amply-checkpoint-key-2025 already",
+    );
 }
 
 fn assert_refused_pair(second: Document, conflict: &str) {

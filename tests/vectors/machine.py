@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,11 @@ class Machine:
         """The client as it is installed, or from its source."""
         environment = {} if source is None else {"PYTHONPATH": str(source)}
         return Asked("Python client", [self.client, str(HERE / "client.py")], environment)
+
+    def client_folder(self) -> Path:
+        """Where the client is installed."""
+        where = "import amply_checkpoint_signer, pathlib; print(pathlib.Path(amply_checkpoint_signer.__file__).parent)"
+        return Path(subprocess.run([self.client, "-c", where], stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
 
     def recipes(self) -> list[Recipe]:
         return [self.recipe(name, self.examples) for name in ("Python", "Node", "openssl")]

@@ -48,18 +48,26 @@ class Outcome:
     verdicts: list[tuple[str, str | None]] = field(default_factory=list)
     findings: list[dict] | None = None
     copies: int | None = None
+    names: list[list[str]] = field(default_factory=list)
+    """Of each verdict that is MALFORMED, all that its message names."""
     skipped: int | None = None
 
     def told(self) -> dict:
-        return {name: value for name, value in vars(self).items() if value is not None and (value or name != "verdicts")}
+        told = {name: value for name, value in vars(self).items() if value is not None and name != "names"}
+        return {name: value for name, value in told.items() if value or name != "verdicts"}
 
 
 def about_checkpoint(kind: str, problem: str) -> str | None:
     """The member of the checkpoint that a message names first."""
-    if kind != "MALFORMED":
-        return None
-    named = problem.removeprefix("this is not a signed checkpoint: ").partition(":")[0]
-    return re.split(r"[.\[ ]", named)[0].strip('"')
+    return None if kind != "MALFORMED" else all_about(problem)[0]
+
+
+def all_about(problem: str) -> list[str]:
+    """The members that a message names, of which there may be several."""
+    faults = problem.removeprefix("this is not a signed checkpoint: ").split("; ")
+    # Expectations have semicolons as well, and name nothing.
+    named = [fault.partition(":")[0] for fault in faults if not fault.startswith("expected ")]
+    return [re.split(r"[.\[ ]", name)[0].strip('"') for name in named]
 
 
 def about_keyring(problem: str) -> str:
@@ -122,6 +130,7 @@ class CommandLine:
                 at = int(line["file"].removeprefix("given/")[:9])
                 kind = line["verdict"]
                 outcomes[at].verdicts.append((kind, about_checkpoint(kind, line["explanation"])))
+                outcomes[at].names.append(all_about(line["explanation"]) if kind == "MALFORMED" else [])
         return outcomes
 
     def _together(self, case: Case) -> Outcome:
@@ -144,6 +153,25 @@ class CommandLine:
             for one in told["faults"] + told["notes"]
         ]
         return Outcome(findings=findings, copies=told["summary"]["copies"])
+
+    def many_together(self, cases: list[Case]) -> list[Outcome]:
+        """Histories of one keyring, each of ledgers that no other has, in one run. The copies of all are told with the first."""
+        outcomes = [Outcome(findings=[]) for _ in cases]
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "given").mkdir()
+            for at, case in enumerate(cases):
+                for place, text in enumerate(case.checkpoints):
+                    (folder / "given" / f"{at:06}-{place:06}.json").write_bytes(text)
+            done = self._run(folder, cases[0], "given", "--format", "json")
+        assert done.returncode in (0, 1), done
+        told = json.loads(done.stdout)
+        for one in told["faults"] + told["notes"]:
+            sources = [member["source"].removeprefix("given/").removesuffix(".json") for member in one["checkpoints"]]
+            (at, first), (_, second) = (map(int, source.split("-")) for source in sources)
+            outcomes[at].findings.append({"finding": one["finding"], "checkpoints": [first, second]})
+        outcomes[0].copies = told["summary"]["copies"]
+        return outcomes
 
 
 class Asked:
@@ -173,7 +201,8 @@ class Asked:
         refused, problem = told.get("refused"), told.get("problem", "")
         verdicts = [(kind, about_checkpoint(kind, why)) for kind, why in told.get("verdicts", [])]
         about = about_keyring(problem) if refused == "keyring" else None
-        return Outcome(refused, about, verdicts, told.get("findings"), told.get("copies"), told.get("skipped"))
+        names = [all_about(why) if kind == "MALFORMED" else [] for kind, why in told.get("verdicts", [])]
+        return Outcome(refused, about, verdicts, told.get("findings"), told.get("copies"), names, told.get("skipped"))
 
 
 class Recipe:
