@@ -19,18 +19,17 @@ from mutation import Maker, is_one, is_strict
 from verifiers import Case, CommandLine, Outcome
 
 BATCH = 2000
-KINDS = ("single", "keyring", "history")
+# Of each kind how often it is chosen, and how many are in a batch at most: of each history the command line is told in one run with others.
+KINDS = {"single": (5, BATCH), "keyring": (2, 500), "history": (3, 900)}
 
 
 def batch(seed: str, size: int) -> tuple[str, list[Case]]:
     """The cases of a batch, by its seed alone."""
     maker = Maker(seed)
-    kind = maker.random.choices(KINDS, (7, 1, 2))[0]
-    if kind == "history":
-        return kind, maker.histories(min(size, 250))
-    if kind == "keyring":
-        return kind, maker.keyrings(min(size, 500))
-    return kind, [case for case in maker.singles(size) if is_one(case.checkpoints[0])]
+    kind = maker.random.choices(list(KINDS), [often for often, _ in KINDS.values()])[0]
+    make = {"single": maker.singles, "keyring": maker.keyrings, "history": maker.histories}[kind]
+    cases = make(min(size, KINDS[kind][1]))
+    return kind, [case for case in cases if kind != "single" or is_one(case.checkpoints[0])]
 
 
 def comparable(case: Case, outcome: Outcome) -> dict:

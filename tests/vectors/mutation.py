@@ -169,7 +169,7 @@ class Maker:
         at = self.random.choice((begin, begin - 1, begin + WINDOW, begin + WINDOW - 1, begin + self.random.randrange(WINDOW), begin + 10**6, begin + 10**6))
         header: dict[str, object] = {"alg": alg, "iat": at, "kid": kid, "typ": "ledger-checkpoint+jws"}
         roll = self.random.random()
-        if roll < 0.35:
+        if roll < 0.15:
             choose = self.random.choice
             name = choose(("alg", "iat", "kid", "typ", "crit", "b64", "more", "jku", "iat"))
             values = {
@@ -193,7 +193,7 @@ class Maker:
     def published(self) -> bytes:
         name, kid, alg, year = self.random.choices(SIGNERS, (6, 3, 2, 1))[0]
         what = self.content()
-        if self.random.random() < 0.3:
+        if self.random.random() < 0.15:
             what = self.changed(what)
         try:
             payload = rfc8785.dumps(what)
@@ -207,7 +207,7 @@ class Maker:
         compact = f"{head}..{self.signature(signature)}"
         if self.random.random() < 0.04:
             compact = self.jws(compact, payload)
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.08:
             what = self.changed(what)
         return self.text({**what, "signature": compact} if self.random.random() < 0.99 else {**what, "signature": self.value()})
 
@@ -245,7 +245,7 @@ class Maker:
             data = text.encode()
         except UnicodeEncodeError:
             data = text.encode("utf-8", "surrogatepass")
-        return self.bytes(data) if self.random.random() < 0.12 else data
+        return self.bytes(data) if self.random.random() < 0.08 else data
 
     def written_otherwise(self, text: str) -> str:
         number = self.random.choice(("e0", ".0", "E+0", ".00", "e-0", "0", "e1"))
@@ -370,7 +370,7 @@ class Maker:
         return self.random.choice((text.replace(b'"total_volume":', b'"total_volume":1'), b"{}", text.replace(b",", b", "), b" " + text))
 
 
-POOL = 300
+POOL = 1250
 OF_A_LEDGER = 24
 
 

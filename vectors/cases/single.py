@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 
-from .signing import FIRST, OTHER, SECOND, SHA1_INFO, VERSION, canonical, content, encode, published, seconds
+from .signing import FIRST, OTHER, SECOND, SHA1_INFO, VERSION, Key, canonical, content, encode, published, seconds
 
 REVOKED_AT = "2025-09-01T12:00:00Z"
 HONEST = [FIRST.jwk(), SECOND.jwk()]
@@ -159,6 +159,10 @@ def signatures(case) -> None:
         "it has the modulus added": (int.from_bytes(raw, "big") + FIRST.n).to_bytes(FIRST.size + 1, "big"),
     }.items():
         with_signature(f"of the signature: {name}", f"{head}.{encode(other)}", "INVALID_SIGNATURE")
+    # One of 256 signatures begins with a zero; those of these counts do.
+    for key, day, count in ((FIRST, "2025-06-01", 52), (SECOND, "2026-06-01", 323)):
+        what, short = without_zero(key, day, count)
+        case(f"of a signature by {key.alg}: the zero that it begins with is missing", canonical({**what, "signature": short}), "INVALID_SIGNATURE")
     plain = head.rstrip(".")
     payload = encode(canonical(content()).encode())
     for name, compact in {
@@ -179,6 +183,15 @@ def signatures(case) -> None:
         "in letters of another script": f"{plain}..\u0430{signature[1:]}",
     }.items():
         case(f"a JWS {name}", canonical({**content(), "signature": compact}), "MALFORMED", about="signature")
+
+
+def without_zero(key: Key, day: str, count: int) -> tuple[dict, str]:
+    """A content whose signature begins with a zero byte, and the signature without it."""
+    what = content(day, entry_count=count)
+    head, _, signature = key.jws(canonical(what), day).rpartition(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+    assert raw[0] == 0
+    return what, f"{head}.{encode(raw[1:])}"
 
 
 def unused_bits(last: str) -> str:

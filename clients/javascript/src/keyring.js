@@ -177,6 +177,8 @@ async function readKeyring(text) {
 
 // Whether a key made a signature over a text.
 export async function madeBy(key, signature, text) {
+  // RFC 8017, sections 8.1.2 and 8.2.2: it is exactly as long as the modulus. Some implementations take one without the zeros that it begins with.
+  if (signature.length !== Math.ceil(key.bits / 8)) return false;
   try {
     return await crypto.subtle.verify(ALGORITHMS[key.alg], key.publicKey, signature, bytesOf(text));
   } catch {

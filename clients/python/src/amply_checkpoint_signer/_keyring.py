@@ -384,10 +384,10 @@ def _check_conflicts(key: PublicKey, ring: Mapping[str, PublicKey]) -> None:
 def _public_key(n: int, e: int) -> RSAPublicKey:
     if not _MIN_BITS <= n.bit_length() <= _MAX_BITS:
         raise ValueError(f"n: is an RSA key of {n.bit_length()} bits; expected {_MIN_BITS} to {_MAX_BITS}")
-    if not _MIN_EXPONENT <= e < _EXPONENT_END:
-        raise ValueError(f"e: is {e}; expected at least {_MIN_EXPONENT}, below 2^33")
-    if n % 2 == 0 or e % 2 == 0:
-        raise ValueError("n: is not a usable RSA public key; expected odd numbers")
+    if e < _MIN_EXPONENT:
+        raise ValueError(f"e: is {e}; expected at least {_MIN_EXPONENT}")
+    if n % 2 == 0 or e % 2 == 0 or e >= _EXPONENT_END:
+        raise ValueError("n: is not a usable RSA public key; expected odd numbers, and an exponent below 2^33")
     return RSAPublicNumbers(e, n).public_key()
 
 
