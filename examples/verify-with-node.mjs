@@ -138,7 +138,7 @@ async function verify(published, keyring, pin) {
   check(typeof detached === "string" && detached.length <= 4096, "the signature is missing, or too long");
   const [encodedHeader, empty, signature, ...rest] = detached.split(".");
   check(encodedHeader && empty === "" && signature && rest.length === 0, "the signature is not detached: expected header..signature");
-  decode(signature, "the signature");
+  const { length } = decode(signature, "the signature");
   const header = parseStrictly(decode(encodedHeader, "the header of the signature"));
   check(header.typ === "ledger-checkpoint+jws", "it is signed as something else");
   check(ALGORITHMS.includes(header.alg), "alg of the header is not PS256 or RS256");
@@ -148,6 +148,8 @@ async function verify(published, keyring, pin) {
 
   const jwk = keys.find((key) => key.kid === header.kid);
   check(jwk, `the keyring has no key ${header.kid}`);
+  // RFC 8017, sections 8.1.2 and 8.2.2; libraries take one without the zeros that it begins with.
+  check(length === numberOf(jwk, "n").length / 2, "the signature is not as long as the key");
   const payload = Buffer.from(canonicalize(checkpoint));
   check(payload.length <= 2 ** 19, "the content is too large");
   const { kty, n, e } = jwk;

@@ -174,7 +174,7 @@ def verify(published: bytes, keyring: bytes, pin: str | None = None) -> str:
     check(len(payload) <= 2**19 and len(signature) <= 4096, "the content or its signature is too large")
 
     encoded_header, _, encoded_signature = signature.split(".")
-    decode(encoded_signature, "the signature")
+    raw = decode(encoded_signature, "the signature")
     header = parse(decode(encoded_header, "the header of the signature"))
     check(header.get("typ") == "ledger-checkpoint+jws", "it is signed as something else")
     check(header.get("alg") in ("PS256", "RS256"), "alg of the header is not PS256 or RS256")
@@ -185,6 +185,8 @@ def verify(published: bytes, keyring: bytes, pin: str | None = None) -> str:
     check(header["kid"] in keys, f"the keyring has no key {header['kid']}")
     key = keys[header["kid"]]
     check(header["alg"] == key["alg"], "the key has another algorithm")
+    # RFC 8017, sections 8.1.2 and 8.2.2; libraries take one without the zeros that it begins with.
+    check(len(raw) == len(decode(key["n"], "n").lstrip(b"\0")), "the signature is not as long as the key")
     # The algorithm is the key's. The header has members that RFC 7515 does not list, and a payload may be large.
     registry = jws.JWSRegistry(algorithms=[key["alg"]], strict_check_header=False)
     registry.max_header_length, registry.max_payload_length, registry.max_signature_length = 4096, 2**20, 4096
