@@ -181,8 +181,15 @@ def signatures(case) -> None:
         "with bits behind its end": f"{plain}..{signature[:-1]}{unused_bits(signature[-1])}",
         "of too many characters": f"{plain}..{'A' * 4096}",
         "in letters of another script": f"{plain}..\u0430{signature[1:]}",
+        "with a payload of nothing": f"{plain}.e30.{signature}",
+        "with dots before it": f"..{plain}..{signature}",
+        "with dots behind it": f"{plain}..{signature}..",
+        "of the header alone": plain,
     }.items():
         case(f"a JWS {name}", canonical({**content(), "signature": compact}), "MALFORMED", about="signature")
+    # Some libraries verify the payload that stands there, and not the content beside it.
+    beside = canonical({**content(total_volume=1), "signature": f"{plain}.{payload}.{signature}"})
+    case("a JWS with its payload, and another content beside it", beside, "MALFORMED", about="signature")
 
 
 def without_zero(key: Key, day: str, count: int) -> tuple[dict, str]:
@@ -215,7 +222,9 @@ def headers(case) -> None:
         with_header(f"with {member} null", FIRST.header(at, **{member: None}), "MALFORMED")
         again = f"{json.dumps(member)}:{json.dumps(json.loads(FIRST.header(at))[member])}"
         with_header(f"with {member} twice", FIRST.header(at).replace("{", "{" + again + ",", 1), "MALFORMED")
-    for alg in ("none", "None", "HS256", "ES256", "PS384", "ps256", "", 1):
+    for kid in ("toString", "constructor", "hasOwnProperty", "k" * 128, "A.b_c:d-9"):
+        with_header(f"with the kid {kid[:20]!r} of no key", FIRST.header(at, kid=kid), "UNKNOWN_KEY")
+    for alg in ("toString", "__proto__", "RS512", "PS256 ", ["PS256"], "none", "None", "HS256", "ES256", "PS384", "ps256", "", 1):
         with_header(f"with alg {alg!r}", FIRST.header(at, alg=alg), "MALFORMED")
     for typ in ("JWT", "key-endorsement+jws", "application/ledger-checkpoint+jws", "LEDGER-CHECKPOINT+JWS", ""):
         with_header(f"with typ {typ!r}", FIRST.header(at, typ=typ), "MALFORMED")
