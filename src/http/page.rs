@@ -17,14 +17,15 @@ use super::representation::{KEYS_KEPT, Keep, Representation};
 const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/style.css");
 
-/// The script, in the order in which its modules need one another.
-const MODULES: [&str; 11] = [
-    include_str!("page/json.js"),
-    include_str!("page/checkpoint.js"),
-    include_str!("page/keyring.js"),
-    include_str!("page/verify.js"),
-    include_str!("page/together.js"),
-    include_str!("page/input.js"),
+/// The script, in the order in which its modules need one another. What verifies is the npm package's, whose first user the page is.
+const MODULES: [&str; 12] = [
+    include_str!("../../clients/javascript/src/visible.js"),
+    include_str!("../../clients/javascript/src/json.js"),
+    include_str!("../../clients/javascript/src/checkpoint.js"),
+    include_str!("../../clients/javascript/src/keyring.js"),
+    include_str!("../../clients/javascript/src/verify.js"),
+    include_str!("../../clients/javascript/src/together.js"),
+    include_str!("../../clients/javascript/src/input.js"),
     include_str!("page/words.js"),
     include_str!("page/rings.js"),
     include_str!("page/timeline.js"),

@@ -74,6 +74,11 @@ fn keys_of_other_kinds_are_skipped_and_private_ones_refused() {
 }
 
 #[test]
+fn the_vectors_get_the_verdicts_and_findings_that_they_say() {
+    hold("test_vectors.py");
+}
+
+#[test]
 fn certificates_are_shown_and_taken_up_when_renewed() {
     hold("test_tls.py");
 }

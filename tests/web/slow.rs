@@ -12,14 +12,10 @@ mod attack;
 mod connections;
 mod description;
 mod differential;
-mod judge;
-mod kinds;
 mod node;
 mod numbers;
 mod page;
-mod pins;
 mod recipe;
 mod unread;
-mod vectors;
 
 use testing::{client, cluster, publication, python, starter, support};

@@ -1,15 +1,16 @@
 // The page: what is dropped, pasted or typed goes through the verifier above; the only requests are for the keyring
 // and the newest checkpoints of the site that the page came from.
 
-import { Refusal, textOf } from "./json.js";
-import { parseKeyring, pinnedKey } from "./keyring.js";
-import { verifyPublished } from "./verify.js";
-import { takeApart } from "./input.js";
-import { code, element, isFault, moment, visible } from "./words.js";
+import { Refusal, textOf } from "../../../clients/javascript/src/json.js";
+import { parseKeyring, pinnedKey } from "../../../clients/javascript/src/keyring.js";
+import { verifyPublished } from "../../../clients/javascript/src/verify.js";
+import { takeApart } from "../../../clients/javascript/src/input.js";
+import { visible } from "../../../clients/javascript/src/visible.js";
+import { code, element, isFault, moment } from "./words.js";
 import { byRing, drawRings, readRings, skippedOf } from "./rings.js";
 import { drawTimeline } from "./timeline.js";
 import { isWell, showVerdicts, summaryOf } from "./results.js";
-import { seenTogether } from "./together.js";
+import { seenTogether } from "../../../clients/javascript/src/together.js";
 
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 const PAUSE_EVERY = 50;
@@ -62,7 +63,7 @@ function offer(rings) {
 async function verifyAll(checkpoints, ring, pin, run) {
   const verdicts = [];
   for (const text of checkpoints) {
-    verdicts.push({ ...(await verifyPublished(ring.keys, text, pin)), ring });
+    verdicts.push({ ...(await verifyPublished(ring.keys, text, pin || null)), ring });
     if (verdicts.length % PAUSE_EVERY === 0) {
       say(at("status"), `${verdicts.length} of ${checkpoints.length} verified`);
       await new Promise((resume) => setTimeout(resume));

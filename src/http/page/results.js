@@ -1,8 +1,8 @@
 // The verdicts, shown: each with its sentence, the key, the chain to a pinned key, and the bytes that were signed.
 
-import { toBase64Url } from "./checkpoint.js";
-import { bytesOf } from "./json.js";
-import { hexadecimal } from "./keyring.js";
+import { toBase64Url } from "../../../clients/javascript/src/checkpoint.js";
+import { bytesOf } from "../../../clients/javascript/src/json.js";
+import { hexadecimal } from "../../../clients/javascript/src/keyring.js";
 import { byRing } from "./rings.js";
 import { KINDS, code, element, findingSentence, findingTitle, isFault, moment, sentenceOf, titleOf, windowOf } from "./words.js";
 

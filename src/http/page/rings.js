@@ -1,9 +1,10 @@
 // Keyrings that came with what is verified. What is verified never chooses whom to believe: a keyring from a file or a text
 // is used only once the reader says so, and every verdict by it names it.
 
-import { Refusal } from "./json.js";
-import { parseKeyring } from "./keyring.js";
-import { element, visible } from "./words.js";
+import { Refusal } from "../../../clients/javascript/src/json.js";
+import { parseKeyring } from "../../../clients/javascript/src/keyring.js";
+import { visible } from "../../../clients/javascript/src/visible.js";
+import { element } from "./words.js";
 
 const MAX_NAMED = 5;
 

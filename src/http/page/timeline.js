@@ -1,6 +1,7 @@
 // The key timeline: who signed when, who signs now, and what comes next.
 
-import { code, element, moment, visible, windowOf } from "./words.js";
+import { visible } from "../../../clients/javascript/src/visible.js";
+import { code, element, moment, windowOf } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WORDS = { signing: "signs now", ACTIVE: "in force", SCHEDULED: "comes later", RETIRED: "ended", REVOKED: "withdrawn" };

@@ -1,5 +1,7 @@
 // What the page says: verdicts for a donor, times, and elements to put them in.
 
+import { visible } from "../../../clients/javascript/src/visible.js";
+
 const DATE = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" });
 const TIME = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "UTC" });
 
@@ -9,10 +11,6 @@ export function moment(seconds) {
   const day = DATE.format(date);
   return seconds % 86_400 === 0 ? day : `${day}, ${TIME.format(date)} UTC`;
 }
-
-// Controls, ends of lines and what Unicode calls format characters (directions, joiners): written out, as the core's visible.rs does.
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-export const visible = (text) => String(text).replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 
 export const windowOf = (key) => `${moment(key.nbf)} to ${moment(key.exp)}`;
 

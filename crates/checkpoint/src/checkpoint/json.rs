@@ -25,7 +25,7 @@ pub const MAX_NESTING: usize = 16;
 pub const MAX_VALUES: usize = 65_536;
 
 /// The values of a published checkpoint beside those of its content: the object, its seven members, the signature.
-const FIXED_VALUES: usize = 9;
+pub(super) const FIXED_VALUES: usize = 9;
 
 /// Reads a JSON object strictly.
 ///

@@ -1,8 +1,12 @@
 // The keyring: a JWK Set with each key's window, revocation and endorsement, and trust from one pinned key. The rules
 // are those of the core's keyring/jwk.rs, endorsement.rs and chain.rs.
 
-import { Refusal, bytesOf, canonical, parseStrict, textOf } from "./json.js";
-import { ALGORITHMS, fromBase64Url, nameProblem, parseHeader, toBase64Url } from "./checkpoint.js";
+import { Refusal, bytesOf, canonical, parseRing, textOf } from "./json.js";
+import { ALGORITHMS, MAX_JWS_BYTES, fromBase64Url, nameProblem, parseHeader, toBase64Url } from "./checkpoint.js";
+
+// Why something is no keyring, and why a pin is none of a keyring: in both cases nothing is verified.
+export class KeyringError extends Refusal {}
+export class PinError extends Refusal {}
 
 const MAX_KEYRING_BYTES = 16 * 1024 * 1024;
 const MAX_EXPONENT = 2 ** 33;
@@ -18,14 +22,47 @@ const trim = (bytes) => bytes.subarray(Math.max(0, bytes.findIndex((byte) => byt
 
 function parseEndorsement(compact) {
   const parts = typeof compact === "string" ? compact.split(".") : [];
-  if (parts.length !== 3) throw new Refusal("endorsement: is not a JWS of three parts");
+  if (parts.length !== 3 || parts[2] === "") throw new Refusal("is not a JWS of three parts");
   const [encodedHeader, encodedPayload, signature] = parts;
+  if (bytesOf(`${encodedHeader}..${signature}`).length > MAX_JWS_BYTES) throw new Refusal(`has more than ${MAX_JWS_BYTES} bytes but for its payload`);
   return {
     header: parseHeader(encodedHeader, "key-endorsement+jws"),
-    payload: textOf(fromBase64Url(encodedPayload, "endorsement")),
+    payload: textOf(fromBase64Url(encodedPayload, "payload")),
     signingInput: `${encodedHeader}.${encodedPayload}`,
-    signature: fromBase64Url(signature, "endorsement"),
+    signature: fromBase64Url(signature, "signature"),
   };
+}
+
+// That of a key, if it has one. What is wrong with it is wrong with the key.
+function endorsementOf(jwk, wrong) {
+  const compact = jwk.get("endorsement") ?? null;
+  if (compact === null) return null;
+  try {
+    return parseEndorsement(compact);
+  } catch (error) {
+    return wrong("endorsement", error.message);
+  }
+}
+
+// When a key was revoked, and why.
+function revocationOf(jwk, wrong) {
+  const revoked = jwk.get("revoked") ?? null;
+  if (revoked === null) return null;
+  if (!(revoked instanceof Map)) wrong("revoked", "is not an object");
+  const [at, reason] = [revoked.get("revoked_at"), revoked.get("reason") ?? ""];
+  if (!isKeyTime(at)) wrong("revoked.revoked_at", "is not a time in whole seconds from 1970 to 9999");
+  if (typeof reason !== "string") wrong("revoked.reason", "is not a text");
+  return { at, reason };
+}
+
+// A number of a key, in base64url.
+function numberOf(jwk, name, wrong) {
+  if (typeof jwk.get(name) !== "string") wrong(name, "is not a text");
+  try {
+    return trim(fromBase64Url(jwk.get(name), name));
+  } catch {
+    return wrong(name, "is not base64url without padding");
+  }
 }
 
 function checkNumbers(n, e, wrong) {
@@ -73,13 +110,13 @@ function skipped(jwk, wrong) {
 async function readKey(jwk, wrong) {
   const [kid, kty, alg, nbf, exp] = ["kid", "kty", "alg", "nbf", "exp"].map((name) => jwk.get(name));
   if (nameProblem(kid)) wrong("kid", nameProblem(kid));
-  if (!Object.hasOwn(ALGORITHMS, alg ?? "")) wrong("alg", "is not PS256 or RS256");
+  if (typeof alg !== "string" || !Object.hasOwn(ALGORITHMS, alg)) wrong("alg", "is not PS256 or RS256");
+  const [n, e] = ["n", "e"].map((name) => numberOf(jwk, name, wrong));
+  const bits = checkNumbers(n, e, wrong);
   for (const name of ["nbf", "exp"]) if (!isKeyTime(jwk.get(name))) wrong(name, "is not a time in whole seconds from 1970 to 9999");
   if (exp <= nbf) wrong("exp", "is not after nbf");
-  const [n, e] = ["n", "e"].map((name) => trim(fromBase64Url(String(jwk.get(name)), wrong.place(name))));
-  const bits = checkNumbers(n, e, wrong);
-  const revoked = jwk.get("revoked") ?? null;
-  if (revoked && !isKeyTime(revoked instanceof Map ? revoked.get("revoked_at") : null)) wrong("revoked.revoked_at", "is not a time in whole seconds from 1970 to 9999");
+  const revoked = revocationOf(jwk, wrong);
+  const endorsement = endorsementOf(jwk, wrong);
   const [encodedN, encodedE] = [toBase64Url(n), toBase64Url(e)];
   // What an endorsement of this key signs, and its fingerprint is the digest of.
   const statement = canonical(new Map(Object.entries({ alg, e: encodedE, exp, kid, kty, n: encodedN, nbf, use: "sig" })));
@@ -87,7 +124,6 @@ async function readKey(jwk, wrong) {
   const publicKey = await crypto.subtle
     .importKey("jwk", { kty: "RSA", n: encodedN, e: encodedE }, ALGORITHMS[alg], false, ["verify"])
     .catch(() => wrong("n", "is not a usable RSA public key"));
-  const endorsement = jwk.get("endorsement") ?? null;
   return {
     kid,
     alg,
@@ -97,16 +133,25 @@ async function readKey(jwk, wrong) {
     publicKey,
     modulus: encodedN,
     fingerprint: `sha256:${hexadecimal(digest)}`,
-    revoked: revoked && { at: revoked.get("revoked_at"), reason: revoked.get("reason") ?? "" },
-    endorsement: endorsement && parseEndorsement(endorsement),
+    revoked,
+    endorsement,
     statement,
   };
 }
 
 // Reads a JWK Set: its keys by their names, the latest window first, and with them (`skipped`) why others are none of them.
 export async function parseKeyring(text) {
+  try {
+    return await readKeyring(text);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new KeyringError(error.message.startsWith("keyring: ") ? error.message : `keyring: ${error.message}`);
+  }
+}
+
+async function readKeyring(text) {
   if (bytesOf(text).length > MAX_KEYRING_BYTES) throw new Refusal("keyring: is larger than 16 MiB");
-  const set = parseStrict(text);
+  const set = parseRing(text);
   if (!(set instanceof Map) || !Array.isArray(set.get("keys"))) throw new Refusal("keyring: is not a JWK Set");
   const keys = new Map();
   const others = [];
@@ -115,16 +160,15 @@ export async function parseKeyring(text) {
     const wrong = (member, problem) => {
       throw new Refusal(`${place(member)}: ${problem}`);
     };
-    wrong.place = place;
     const why = skipped(jwk, wrong);
     if (why) {
       others.push({ index, kid: jwk.get("kid") ?? null, why });
       continue;
     }
     const key = await readKey(jwk, wrong);
-    if (keys.has(key.kid)) throw new Refusal(`keyring: keys[${index}]: kid: ${key.kid} stands there twice; expected each key once`);
+    if (keys.has(key.kid)) wrong("kid", `${key.kid} stands there twice; expected each key once`);
     const same = [...keys.values()].find((other) => other.modulus === key.modulus);
-    if (same) throw new Refusal(`keyring: keys[${index}]: is the key of ${same.kid} already; expected one name for one key`);
+    if (same) wrong("n", `is the key of ${same.kid} already; expected one name for one key`);
     keys.set(key.kid, key);
   }
   const latestFirst = [...keys.values()].sort((a, b) => b.nbf - a.nbf || (a.kid < b.kid ? 1 : -1));
@@ -133,6 +177,8 @@ export async function parseKeyring(text) {
 
 // Whether a key made a signature over a text.
 export async function madeBy(key, signature, text) {
+  // RFC 8017, sections 8.1.2 and 8.2.2: it is exactly as long as the modulus. Some implementations take one without the zeros that it begins with.
+  if (signature.length !== Math.ceil(key.bits / 8)) return false;
   try {
     return await crypto.subtle.verify(ALGORITHMS[key.alg], key.publicKey, signature, bytesOf(text));
   } catch {
@@ -166,7 +212,7 @@ export function pinnedKey(keys, pin) {
     : `${JSON.stringify(pin)} is not a fingerprint; expected sha256: and 64 lowercase hexadecimal digits`;
   const meant = all.filter((key) => key.kid === pin);
   const told = (meant.length > 0 ? meant : all).slice(0, MAX_TOLD).map((key) => `${key.kid} ${key.fingerprint}`);
-  throw new Refusal(
+  throw new PinError(
     `${problem}. The keyring says of itself: ${told.join(", ")}. Use one of these only after comparing it with the fingerprint that you noted, or had from elsewhere than this keyring`,
   );
 }

@@ -7,17 +7,21 @@ const MAX_NESTING = 16;
 const MAX_VALUES = 65536;
 const FIXED_VALUES = 9;
 const MAX_DEPTH = 500;
+// A keyring's, the set among them: members of it that are not known may have any value.
+const MAX_RING_DEPTH = 100;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const ESCAPES = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 
 export class Refusal extends Error {}
 
 class Reader {
-  // In lax mode only the grammar is checked, and `spans` keeps where the items of arrays stand in the text.
-  constructor(text, lax) {
+  // In lax mode only the grammar is checked, and `spans` keeps where the items of arrays stand in the text. A ring has more values than a
+  // checkpoint, some of them beyond what a checkpoint may have.
+  constructor(text, { lax = false, ring = false } = {}) {
     this.text = text;
     this.at = 0;
     this.lax = lax;
+    this.ring = ring;
     this.left = MAX_VALUES + FIXED_VALUES;
     this.spans = new Map();
   }
@@ -50,14 +54,14 @@ class Reader {
 
   value(path, depth) {
     this.left -= 1;
-    if (!this.lax && this.left < 0) this.refuse(`has more than ${MAX_VALUES} values`);
+    if (!this.lax && !this.ring && this.left < 0) this.refuse(`has more than ${MAX_VALUES} values`);
     this.space();
     const first = this.text[this.at];
     if (first === "{" || first === "[") {
-      if (!this.lax && depth > MAX_NESTING) {
+      if (!this.lax && !this.ring && depth > MAX_NESTING) {
         this.refuse(`nests deeper than ${MAX_NESTING}`, path.split(/[.[]/)[0]);
       }
-      if (depth > MAX_DEPTH) this.refuse("nests too deep", path);
+      if (depth >= (this.ring ? MAX_RING_DEPTH : MAX_DEPTH)) this.refuse("nests too deep", path);
       this.at += 1;
       return first === "{" ? this.object(path, depth) : this.array(path, depth);
     }
@@ -137,8 +141,9 @@ class Reader {
     if (!found) this.notJson();
     this.at = NUMBER.lastIndex;
     const number = Number(found[0]);
+    if (this.ring && !Number.isFinite(number)) this.refuse(`is ${found[0].slice(0, 40)}; expected a number that a double holds`, path);
     // Beyond this, neighbouring integers share a double, so that a reader cannot tell which was meant.
-    if (!this.lax && Math.abs(number) > Number.MAX_SAFE_INTEGER) {
+    if (!this.lax && !this.ring && Math.abs(number) > Number.MAX_SAFE_INTEGER) {
       this.refuse(`is ${found[0].slice(0, 40)}; expected a magnitude up to 9007199254740991 (2^53-1)`, path);
     }
     return number === 0 ? 0 : number;
@@ -160,7 +165,12 @@ export function bytesOf(text) {
 
 // One value, read strictly.
 export function parseStrict(text) {
-  return new Reader(text, false).document();
+  return new Reader(text).document();
+}
+
+// One value of a keyring: no member twice, and of what is not known nothing else is judged.
+export function parseRing(text) {
+  return new Reader(text, { ring: true }).document();
 }
 
 // One object within the bound of a published checkpoint.
@@ -176,7 +186,7 @@ export function parseObject(text) {
 
 // Checks the grammar only: the value, and a function that gives the texts of an array's items.
 export function outline(text) {
-  const reader = new Reader(text, true);
+  const reader = new Reader(text, { lax: true });
   const value = reader.document();
   const texts = (array) => reader.spans.get(array).map(([from, to]) => text.slice(from, to));
   return { value, texts };

@@ -16,8 +16,8 @@ async function judge(keys, { jws, signingInput }, key, untrusted) {
 
 // Verifies the text of a published checkpoint against a keyring; with a pin, against the key of that fingerprint and those that
 // it leads to. A pin that is none of the keyring is refused: then nothing is verified.
-export async function verifyPublished(keys, text, pin = "") {
-  const pinned = pin === "" ? null : pinnedKey(keys, pin);
+export async function verifyPublished(keys, text, pin = null) {
+  const pinned = pin === null ? null : pinnedKey(keys, pin);
   let published;
   try {
     published = parsePublished(text);

@@ -3,7 +3,7 @@
 import { Refusal, bytesOf, canonical, parseObject, textOf } from "./json.js";
 
 const MAX_PAYLOAD_BYTES = 512 * 1024;
-const MAX_JWS_BYTES = 4096;
+export const MAX_JWS_BYTES = 4096;
 const MAX_INSTANT = 8_210_266_876_799;
 const MIN_INSTANT = -8_334_601_228_800;
 const IDENTIFIER = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
@@ -78,12 +78,21 @@ export function toBase64Url(bytes) {
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
+function readHeader(encoded, wrong) {
+  try {
+    return parseObject(textOf(fromBase64Url(encoded, "base64url")));
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return wrong(error.message);
+  }
+}
+
 // A protected header of the expected type.
 export function parseHeader(encoded, type) {
-  const header = parseObject(textOf(fromBase64Url(encoded, "signature header")));
   const wrong = (problem) => {
     throw new Refusal(`signature header: ${problem}`);
   };
+  const header = readHeader(encoded, wrong);
   if (header.has("crit")) wrong("crit asks for an extension; expected none");
   if (header.has("b64")) wrong("b64 says how the payload is written (RFC 7797); expected none");
   if (header.get("typ") !== type) wrong(`typ is not ${type}`);
