@@ -8,7 +8,8 @@ from conftest import PATIENT, Server, checkpoint, members
 
 import amply_checkpoint_signer as signer
 from amply_checkpoint_signer import AsyncClient, Client
-from amply_checkpoint_signer.testing import Asked, FakeSigner
+from amply_checkpoint_signer._errors import BY_REASON, from_refusal
+from amply_checkpoint_signer.testing import Asked, FakeSigner, _error, _status
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=timezone.utc)
 
@@ -52,14 +53,23 @@ def test_it_refuses_on_demand_and_the_client_retries_what_may_be(fake: FakeSigne
             fake.refuse("EXPIRED")
 
 
-def test_it_has_a_code_for_every_reason(fake: FakeSigner) -> None:
-    for reason, kind in signer._errors.BY_REASON.items():
-        fake.accept()
-        fake.refuse(reason, times=None)
-        with Client(fake.url, retry=signer.RetryPolicy(deadline=0.01)) as client:
-            with pytest.raises(kind) as caught:
-                client.sign(checkpoint())
-            assert caught.value.reason in (reason, "DEADLINE_EXCEEDED")
+@pytest.mark.parametrize("reason", sorted(BY_REASON))
+def test_what_it_refuses_is_read_as_what_it_is(reason: str) -> None:
+    found = from_refusal(_status(_error(reason, "a test")))
+    assert (type(found), found.reason, found.message) == (BY_REASON[reason], reason, "a test")
+
+
+def test_a_refusal_has_the_code_and_the_fields_of_the_service(server: Server, fake: FakeSigner) -> None:
+    wrong = checkpoint(5, checkpoint_id="chk_later", timestamp="2024-01-15T23:59:59Z")
+    found = []
+    for url in (server.url, fake.url):
+        with Client(url) as client:
+            client.sign(checkpoint(5))
+            for given in (checkpoint(5, total_volume=1), wrong):
+                with pytest.raises(signer.CheckpointSignerError) as caught:
+                    client.sign(given)
+                found.append((caught.value.reason, caught.value.code, caught.value.fields))
+    assert found[:2] == found[2:]
 
 
 @pytest.mark.parametrize("place", ["fake", "server"])
