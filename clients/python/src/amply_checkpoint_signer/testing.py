@@ -28,6 +28,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from . import _errors as errors
+from ._bounds import instant_text
 from ._checkpoint import Checkpoint, SignedCheckpoint, from_wire, to_wire
 from ._errors import CheckpointSignerError, FieldViolation, InvalidCheckpoint
 from ._jws import CHECKPOINT_TYPE, Jws, encode
@@ -314,7 +315,7 @@ class FakeSigner:
                 if names == (request.ledger_id, request.checkpoint_id):
                     message = self._message(signed)
                     return record.GetSignedCheckpointResponse(signed_checkpoint=message, position=position)
-        problem = f"checkpoint_id: there is no checkpoint {request.checkpoint_id} of {request.ledger_id} on record"
+        problem = f"the record has no checkpoint {request.checkpoint_id} of ledger {request.ledger_id}"
         raise _error("CHECKPOINT_NOT_FOUND", problem)
 
 
@@ -334,23 +335,38 @@ def _read(message: messages.Checkpoint) -> Checkpoint:
 
 
 def _check_history(checkpoint: Checkpoint, before: list[Checkpoint]) -> None:
-    """The rules of a ledger's history: one content a name, one state a place, and never backwards."""
+    """The rules of a ledger's history, in the service's words: one content a name, one state a place, never backwards."""
     ledger, count = checkpoint.ledger_id, checkpoint.entry_count
+    state = (checkpoint.cumulative_hash, checkpoint.total_volume)
     for other in before:
         if other.checkpoint_id == checkpoint.checkpoint_id:
-            raise _error("EQUIVOCATION", f"{ledger} has another checkpoint {other.checkpoint_id} on record")
-        states = {(one.cumulative_hash, one.total_volume) for one in (other, checkpoint)}
-        if other.entry_count == count and len(states) > 1:
-            raise _error("EQUIVOCATION", f"{ledger} has another state at entry_count {count} on record")
+            problem = (
+                f"ledger {ledger} has another checkpoint {other.checkpoint_id} on record; a checkpoint that was signed"
+            )
+            raise _error("EQUIVOCATION", f"{problem} never changes", "checkpoint_id")
     for other in before:
-        if count < other.entry_count or checkpoint.timestamp < other.timestamp:
-            raise _error("ROLLBACK", f"{ledger} has a newer state on record: {other.checkpoint_id}")
+        if other.entry_count == count and (other.cumulative_hash, other.total_volume) != state:
+            problem = f"is {count}, for which ledger {ledger} has another cumulative_hash or total_volume on record, in"
+            expected = "a ledger has one history"
+            raise _error("EQUIVOCATION", f"{problem} checkpoint {other.checkpoint_id}; {expected}", "entry_count")
+    newest = max((other.entry_count for other in before), default=count)
+    if count < newest:
+        expected = "expected at least that, since a ledger is signed forwards only"
+        raise _error("ROLLBACK", f"is {count}, but ledger {ledger} has {newest} on record; {expected}", "entry_count")
+    latest = max((other.timestamp for other in before), default=checkpoint.timestamp)
+    if checkpoint.timestamp < latest:
+        found, known = instant_text(checkpoint.timestamp), instant_text(latest)
+        expected = "expected at least that, since a ledger is signed forwards only"
+        raise _error("ROLLBACK", f"is {found}, but ledger {ledger} has {known} on record; {expected}", "timestamp")
 
 
-def _error(reason: str, message: str) -> CheckpointSignerError:
+def _error(reason: str, problem: str, field: str | None = None) -> CheckpointSignerError:
     kind = errors.BY_REASON[reason]
     code = next((code for parent, code in _CODES if issubclass(kind, parent)), grpc.StatusCode.FAILED_PRECONDITION)
-    return kind(message, reason=reason, code=code)
+    if field is None:
+        return kind(problem, reason=reason, code=code)
+    fields = [FieldViolation(field, problem)]
+    return kind(f"{field}: {problem}", reason=reason, code=code, fields=fields)
 
 
 def _status(error: CheckpointSignerError) -> Status:
