@@ -60,16 +60,21 @@ def test_what_it_refuses_is_read_as_what_it_is(reason: str) -> None:
 
 
 def test_a_refusal_has_the_code_and_the_fields_of_the_service(server: Server, fake: FakeSigner) -> None:
-    wrong = checkpoint(5, checkpoint_id="chk_later", timestamp="2024-01-15T23:59:59Z")
+    refused = [
+        checkpoint(5, total_volume=1),
+        checkpoint(5, checkpoint_id="chk_other", total_volume=1),
+        checkpoint(4),
+        checkpoint(5, checkpoint_id="chk_later", timestamp="2024-01-15T23:59:59Z"),
+    ]
     found = []
     for url in (server.url, fake.url):
         with Client(url) as client:
             client.sign(checkpoint(5))
-            for given in (checkpoint(5, total_volume=1), wrong):
+            for given in refused:
                 with pytest.raises(signer.CheckpointSignerError) as caught:
                     client.sign(given)
                 found.append((caught.value.reason, caught.value.code, caught.value.fields))
-    assert found[:2] == found[2:]
+    assert found[:4] == found[4:]
 
 
 @pytest.mark.parametrize("place", ["fake", "server"])

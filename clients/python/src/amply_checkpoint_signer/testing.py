@@ -335,20 +335,18 @@ def _read(message: messages.Checkpoint) -> Checkpoint:
 
 
 def _check_history(checkpoint: Checkpoint, before: list[Checkpoint]) -> None:
-    """The rules of a ledger's history, in the service's words: one content a name, one state a place, never backwards."""
+    """The rules of a ledger's history, in the service's words: one content a name, one state a place, forwards only."""
     ledger, count = checkpoint.ledger_id, checkpoint.entry_count
     state = (checkpoint.cumulative_hash, checkpoint.total_volume)
     for other in before:
         if other.checkpoint_id == checkpoint.checkpoint_id:
-            problem = (
-                f"ledger {ledger} has another checkpoint {other.checkpoint_id} on record; a checkpoint that was signed"
-            )
-            raise _error("EQUIVOCATION", f"{problem} never changes", "checkpoint_id")
+            problem = f"ledger {ledger} has another checkpoint {other.checkpoint_id} on record"
+            raise _error("EQUIVOCATION", f"{problem}; a checkpoint that was signed never changes", "checkpoint_id")
     for other in before:
         if other.entry_count == count and (other.cumulative_hash, other.total_volume) != state:
-            problem = f"is {count}, for which ledger {ledger} has another cumulative_hash or total_volume on record, in"
-            expected = "a ledger has one history"
-            raise _error("EQUIVOCATION", f"{problem} checkpoint {other.checkpoint_id}; {expected}", "entry_count")
+            entries = f"{count} {'entry' if count == 1 else 'entries'} with another cumulative_hash or total_volume"
+            where = f"on record, in checkpoint {other.checkpoint_id}; a ledger has one history"
+            raise _error("EQUIVOCATION", f"ledger {ledger} has {entries} {where}", "entry_count")
     newest = max((other.entry_count for other in before), default=count)
     if count < newest:
         expected = "expected at least that, since a ledger is signed forwards only"
