@@ -35,8 +35,8 @@ function content(verdict) {
     { name: total, value: [amount] },
     fact(isSigned ? "fact_signed_by" : "fact_says_signed_by", code(header.kid), `, ${header.alg}`),
     fact(isSigned ? "fact_signed_on" : "fact_says_signed_on", moment(header.iat)),
-    organisations ? { name: phrase("organisations", { count: organisations.count }), value: [organisations.list], isLong: true } : null,
     key ? fact("fact_window", windowOf(key)) : null,
+    organisations ? { name: phrase("organisations", { count: organisations.count }), value: [organisations.list], isLong: true } : null,
     key ? long("fact_fingerprint", code(key.fingerprint)) : null,
     long("fact_hash", code(members.get("cumulative_hash"))),
   ];
@@ -88,13 +88,14 @@ function nameOfCheckpoint({ published }) {
   if (!published) return [];
   const { members } = published;
   const ledger = nameOfLedger(members) ?? code(members.get("ledger_id"));
-  return [" ", ...told("of_ledger", { id: code(members.get("checkpoint_id")), ledger })];
+  return told("of_ledger", { id: code(members.get("checkpoint_id")), ledger });
 }
 
 export async function showVerdict(verdict) {
   const isGood = isWell(verdict);
   const mark = element("span", { className: "mark", "aria-hidden": "true" }, isGood ? "\u2713" : "!");
-  const which = element("p", { className: "which" }, code(verdict.kind), ...nameOfCheckpoint(verdict));
+  const name = nameOfCheckpoint(verdict);
+  const which = element("p", { className: "which" }, code(verdict.kind), name.length > 0 ? " \u00b7 " : null, name);
   const head = element("div", { className: "head" }, mark, element("div", {}, element("h3", {}, titleOf(verdict)), which));
   const read = () => element("details", {}, element("summary", {}, told("what_was_read")), box("what_was_read", verdict.text.slice(0, MAX_EXCERPT)));
   const parts = verdict.published ? [content(verdict), chain(verdict), await signedBytes(verdict)] : [read()];
@@ -114,8 +115,15 @@ export function headlineOf(verdicts, findings) {
   return [faults > 0 ? phrase("headline_contradiction", { count: faults }) : counted, faults > 0 ? counted : null, by].filter(Boolean);
 }
 
+// What it is, and of what; no end of a sentence, since a name may bring its own.
+function headlineOfOne(verdict) {
+  const title = titleOf({ ...verdict, ring: null });
+  const which = nameOfCheckpoint(verdict).map((part) => part.textContent ?? part).join("");
+  return which === "" ? title : phrase("headline_one", { title, which });
+}
+
 function countsOf(verdicts) {
-  if (verdicts.length === 1) return `${titleOf({ ...verdicts[0], ring: null })}.`;
+  if (verdicts.length === 1) return headlineOfOne(verdicts[0]);
   const of = (kind) => verdicts.filter((verdict) => verdict.kind === kind).length;
   const [good, all] = [of("VALID"), verdicts.length];
   const signed = verdicts.some(({ isContradicted }) => isContradicted) ? "_signed" : "";

@@ -2,6 +2,7 @@
 
 import { visible } from "../../../clients/javascript/src/visible.js";
 import { count, moment, phrase, technical, told, windowOf } from "./language.js";
+import { nameOfLedger } from "./money.js";
 
 // In the order of what a reader has to know first.
 export const KINDS = ["VALID", "INVALID_SIGNATURE", "UNKNOWN_KEY", "OUTSIDE_VALIDITY", "KEY_REVOKED", "ALGORITHM_MISMATCH", "MALFORMED"];
@@ -36,9 +37,10 @@ export const findingTitle = ({ finding }) => phrase(`${finding}_title`);
 
 export function findingSentence({ finding, checkpoints, days }, verdicts) {
   const [one, other] = checkpoints.map((place) => verdicts[place].published.members);
+  const name = nameOfLedger(one);
   const timeOf = (members) => moment(Date.parse(members.get("timestamp")) / 1000);
   return told(`${finding}_sentence`, {
-    ledger: one.get("ledger_id"),
+    ledger: name ? phrase("ledger_named", { name, id: one.get("ledger_id") }) : one.get("ledger_id"),
     one: one.get("checkpoint_id"),
     other: other.get("checkpoint_id"),
     at: timeOf(one),
