@@ -79,3 +79,18 @@ def test_a_program_that_sets_up_no_logging_sees_none_of_it(server: Server) -> No
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_an_answer_that_is_another_one_has_the_name_of_the_call() -> None:
+    class Confused(FakeSigner):
+        def _sign(self, message, request_id):
+            message.entry_count += 1
+            return super()._sign(message, request_id)
+
+    with Confused() as fake, Client(fake.url) as client:
+        with pytest.raises(signer.UnexpectedAnswer) as caught:
+            client.sign(checkpoint(), request_id="night-7")
+        assert caught.value.request_id == "night-7"
+        with pytest.raises(signer.UnexpectedAnswer) as caught:
+            list(client.sign_many([checkpoint()], request_id="batch"))
+        assert caught.value.request_id == "batch"

@@ -174,7 +174,7 @@ class AsyncClient:
             try:
                 answer = await stub(call.request, timeout=course.timeout(), metadata=course.metadata)
                 course.answered(link)
-                return call.read(answer)
+                return course.read(call.read, answer)
             except grpc.RpcError as error:
                 failure = from_call(error)
             finally:

@@ -155,7 +155,7 @@ class Client:
                 try:
                     answer = stub(call.request, timeout=course.timeout(), metadata=course.metadata)
                     course.answered(link)
-                    return call.read(answer)
+                    return course.read(call.read, answer)
                 except grpc.RpcError as error:
                     failure = from_call(error)
             time.sleep(course.failed(failure, link, renewed=self._replicas.renewed(link)))

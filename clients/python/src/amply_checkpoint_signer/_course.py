@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ._errors import CheckpointSignerError
 from ._kinds import check_text
@@ -20,6 +21,8 @@ MAX_REQUEST_ID = 128
 MAX_STREAM_ID = 100
 """Longest name of a stream: each of its items adds a dash and its number."""
 
+A = TypeVar("A")
+T = TypeVar("T")
 Metadata = tuple[tuple[str, str], ...]
 
 _HEADER = "x-request-id"
@@ -70,6 +73,14 @@ class Course:
             LOG.log(level, "%s %s: answered by %s at attempt %d", *told, extra=self._about(link))
         self._failures = 0
         self._attempts.progressed()
+
+    def read(self, read: Callable[[A], T], answer: A) -> T:
+        """What an answer says; when that is a fault, it has the name of the call."""
+        try:
+            return read(answer)
+        except CheckpointSignerError as error:
+            error.request_id = self.request_id
+            raise
 
     def failed(self, failure: CheckpointSignerError, link: Link[Any] | None, *, renewed: bool = False) -> float:
         """How long to wait before the next attempt; raises the failure when there is none.
