@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from cryptography.exceptions import InvalidSignature
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from ._bounds import check_key_id, excerpt, visible
 from ._json import describe
 from ._jws import ALGORITHMS, ENDORSEMENT_TYPE, Jws, JwsError, decode, encode, parse_embedded
+from ._kinds import check_text, wrong_kind
 
 MAX_KEYRING_BYTES = 16 * 1024 * 1024
 """Largest keyring file."""
@@ -57,11 +58,11 @@ class PublicKey:
     """The first second, since 1970, at which it may sign."""
     expires: int
     """The first second at which it may no longer sign."""
-    rsa: RSAPublicKey
+    rsa: RSAPublicKey = field(repr=False)
     distrusted_from: int | None = None
     """Signatures of this second and later are not trusted."""
     distrust_reason: str = ""
-    endorsement: Jws | None = None
+    endorsement: Jws | None = field(default=None, repr=False)
     """By the key before it."""
 
     def made(self, jws: Jws) -> bool:
@@ -153,6 +154,10 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def __repr__(self) -> str:
+        told = ", ".join([*list(self._keys)[:_MAX_TOLD], *(["..."] if len(self) > _MAX_TOLD else [])])
+        return f"Keyring({len(self)} {'key' if len(self) == 1 else 'keys'}: {told})" if told else "Keyring(no key)"
+
     @classmethod
     def from_jwks(cls, jwks: str | bytes | Mapping[str, object]) -> Keyring:
         """Reads what `/.well-known/jwks.json` and `keys export` give. Every key in it is believed; one of a kind that
@@ -160,6 +165,8 @@ class Keyring:
 
         Raises `KeyringError`, also when a private key stands in it.
         """
+        if not isinstance(jwks, (str, bytes, Mapping)):
+            raise wrong_kind("keyring", jwks, "a JWK Set: its JSON as str or bytes, or the mapping that it is")
         found = jwks if isinstance(jwks, Mapping) else _parse(jwks)
         keys = found.get("keys")
         if not isinstance(keys, list):
@@ -187,6 +194,7 @@ class Keyring:
         before it are not believed: endorsements point forwards. Raises `KeyringError` for whatever else: a name or a
         thumbprint is no pin.
         """
+        check_text("pin", pin)
         pinned = next((key for key in self if key.fingerprint == pin), None)
         if pinned is None:
             raise KeyringError(self._no_pin(pin))
@@ -238,6 +246,12 @@ class Keyring:
         if problem is not None:
             return "", f"the endorsement of {key_id} by {jws.kid} is false: it {problem}"
         return jws.kid, None
+
+
+def check_keyring(found: object) -> None:
+    """Raises TypeError for what is no keyring yet."""
+    if not isinstance(found, Keyring):
+        raise wrong_kind("keyring", found, "a Keyring; Keyring.from_jwks(...) reads a JWK Set")
 
 
 def seconds_text(seconds: int) -> str:
