@@ -2,13 +2,12 @@
 //! entry_count that falls, days without a checkpoint.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use super::column;
 use super::groups::Groups;
+use super::names::{self, Names, WrittenNames};
 use super::spool::{Row, Spool};
-use super::{Checked, Finding, Fingerprints, Member};
+use super::{Checked, Finding, Fingerprints};
 use checkpoint::checkpoint::LedgerId;
 use checkpoint::verdict::VerdictKind;
 
@@ -57,47 +56,22 @@ impl Stretch {
             fingerprints.of(&outline.checkpoint_id),
             checked.content,
         ]);
-        // A place may be anything; the others have forms without white space. The time is in the row.
-        self.names.extend([0; NAME_LENGTH]);
-        place(&mut self.names);
-        for part in [ledger.as_str(), outline.checkpoint_id.as_str()] {
-            self.names.push(b'\t');
-            self.names.extend_from_slice(part.as_bytes());
-        }
-        let length = (self.names.len() - name - NAME_LENGTH) as u64;
-        if let Some(place) = self.names.get_mut(name..name + NAME_LENGTH) {
-            place.copy_from_slice(&length.to_le_bytes());
-        }
+        let parts = [ledger.as_str(), outline.checkpoint_id.as_str()];
+        names::put(&mut self.names, parts, place);
     }
 }
 
-/// Bytes of the length of a name, which stands before it.
-const NAME_LENGTH: usize = size_of::<u64>();
-
-/// Collects valid checkpoints, in any order. Its memory grows with the ledgers alone: the checkpoints go to temporary
+/// Collects valid checkpoints, in any order. Its memory grows with the ledgers alone: what is too much for it goes to temporary
 /// files.
+#[derive(Default)]
 pub struct Histories {
     spool: Spool,
-    names: BufWriter<File>,
-    names_end: u64,
+    names: WrittenNames,
     /// Their numbers, in the order in which they came.
     ledgers: HashMap<LedgerId, u64>,
 }
 
 impl Histories {
-    /// Nothing yet.
-    ///
-    /// # Errors
-    /// When no temporary file can be made.
-    pub fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            spool: Spool::new(),
-            names: BufWriter::with_capacity(1 << 16, tempfile::tempfile()?),
-            names_end: 0,
-            ledgers: HashMap::new(),
-        })
-    }
-
     /// Takes what follows all that was taken before.
     ///
     /// # Errors
@@ -111,11 +85,10 @@ impl Histories {
                 ledger = *self.ledgers.entry(id).or_insert(next);
             }
             row[column::LEDGER] = ledger;
-            row[column::NAME] += self.names_end;
+            row[column::NAME] += self.names.end();
             self.spool.push(row)?;
         }
-        self.names_end += stretch.names.len() as u64;
-        self.names.write_all(&stretch.names)
+        self.names.write(&stretch.names)
     }
 
     /// Tells what is found, and gives the number of those that are there more than once, unchanged. Notes come at once, ledger by
@@ -128,11 +101,7 @@ impl Histories {
         mut tell: impl FnMut(Finding) -> std::io::Result<()>,
     ) -> std::io::Result<u64> {
         use column::{COUNT, LEDGER, TIME};
-        let file = self
-            .names
-            .into_inner()
-            .map_err(|error| error.into_error())?;
-        let mut names = Names(BufReader::new(file));
+        let mut names = self.names.finish()?;
         let mut faults = Faults::default();
         let (mut ledger, mut previous) = (Together::default(), None::<Row>);
         self.spool.sorted(|row| {
@@ -250,35 +219,4 @@ fn same(one: &Row, other: &Row, columns: &[usize]) -> bool {
     columns
         .iter()
         .all(|column| one.get(*column) == other.get(*column))
-}
-
-/// The names of what is in the rows.
-struct Names(BufReader<File>);
-
-impl Names {
-    fn pair(&mut self, one: &Row, other: &Row) -> std::io::Result<[Member; 2]> {
-        Ok([self.member(one)?, self.member(other)?])
-    }
-
-    fn member(&mut self, row: &Row) -> std::io::Result<Member> {
-        use column::{COUNT, NAME, TIME};
-        self.0.seek(SeekFrom::Start(row[NAME]))?;
-        let mut length = [0; NAME_LENGTH];
-        self.0.read_exact(&mut length)?;
-        let mut name = String::new();
-        let mut bytes = (&mut self.0).take(u64::from_le_bytes(length));
-        bytes.read_to_string(&mut name)?;
-        let mut parts = name.rsplitn(3, '\t');
-        let mut part = || parts.next().unwrap_or_default().to_owned();
-        let (checkpoint_id, ledger_id, source) = (part(), part(), part());
-        let time = i64::try_from(row[TIME]).unwrap_or_default();
-        let time = chrono::DateTime::from_timestamp(time, 0).unwrap_or_default();
-        Ok(Member {
-            source,
-            ledger_id,
-            checkpoint_id,
-            timestamp: checkpoint::key::instant_text(time),
-            entry_count: row[COUNT],
-        })
-    }
 }

@@ -4,6 +4,7 @@ mod column;
 mod finding;
 mod groups;
 mod history;
+mod names;
 mod spool;
 mod tally;
 

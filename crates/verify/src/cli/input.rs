@@ -1,27 +1,30 @@
 //! Reading files and standard input within bounds.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
 use super::Failure;
+use crate::unpacked::Unpacked;
 
 /// Reads a file, or standard input for `-`, up to one byte more than `most`: the reader of the bytes then sees
-/// that it is too large.
+/// that it is too large. What is compressed is unpacked.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::Impossible(format!("{}: {error}", path.display()));
-    let mut bytes = Vec::new();
     match path.to_str() {
-        Some("-") => std::io::stdin()
-            .lock()
-            .take(most as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?,
+        Some("-") => unpack(std::io::stdin().lock(), most),
         Some(text) if is_url(text) => return Err(Failure::Impossible(of_url(text))),
-        _ => return files::read(path, most as u64).map_err(failed),
-    };
+        _ => files::open(path).and_then(|file| unpack(file, most)),
+    }
+    .map_err(failed)
+}
+
+fn unpack(reader: impl Read, most: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let unpacked = Unpacked::open(reader)?;
+    unpacked.take(most as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

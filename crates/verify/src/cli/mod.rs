@@ -11,6 +11,7 @@ mod in_log;
 pub mod input;
 pub mod inputs;
 mod json;
+mod kept;
 pub mod keyring;
 mod notes;
 mod offline;

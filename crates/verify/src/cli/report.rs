@@ -98,7 +98,7 @@ impl Report {
             program,
             format,
             bar,
-            histories: Histories::new().map_err(temporary)?,
+            histories: Histories::default(),
             by: fingerprints.clone(),
             inputs: files.iter().map(|f| f.display().to_string()).collect(),
             believed: String::new(),
@@ -320,8 +320,7 @@ impl Report {
     }
 
     fn look_at_histories(&mut self) -> Result<(), Failure> {
-        let histories =
-            std::mem::replace(&mut self.histories, Histories::new().map_err(temporary)?);
+        let histories = std::mem::take(&mut self.histories);
         let copies = histories.finish(|finding| {
             match finding.is_fault() {
                 true => self.faults.push(finding),
