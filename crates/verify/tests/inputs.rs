@@ -153,12 +153,9 @@ fn damage_is_told_as_what_it_is_and_what_stands_before_it_is_checked() {
 
 #[test]
 fn what_grows_beyond_all_measure_is_not_read_on() {
-    let zeros = vec![0; 72 << 20];
-    let blanks = vec![b'\n'; 72 << 20];
-    for text in [zeros, blanks] {
+    for byte in [0, b'\n'] {
         for (kind, pack) in PACKINGS {
-            let packed = pack(&text);
-            // The second one would be read if there were no end.
+            let packed = pack(&vec![byte; 1 << 20]).repeat(80);
             let (code, told) = judged("a.ndjson", &packed);
             assert_ne!(code, Some(0), "{kind}: {told}");
             assert!(

@@ -7,11 +7,14 @@ use super::column;
 use super::groups::Groups;
 use super::names::{self, Names, WrittenNames};
 use super::spool::{Row, Spool};
-use super::{Checked, Finding, Fingerprints};
+use super::{Checked, Finding, Fingerprints, Missing};
 use checkpoint::checkpoint::LedgerId;
 use checkpoint::verdict::VerdictKind;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
+
+/// In place of the entry_count of one that is not valid. No checkpoint has as many: they have 53 bits.
+const REJECTED: u64 = u64::MAX;
 
 /// Valid checkpoints, one after the other, as [`Histories`] take them: whoever verifies puts them down.
 #[derive(Debug, Default)]
@@ -25,7 +28,8 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// Puts one down, if it is valid: what is not authentic says nothing about a history. `place` writes where it stands.
+    /// Puts one down: what is not authentic says nothing about a history, but that its day is not without any. `place` writes where
+    /// it stands.
     pub fn add(
         &mut self,
         checked: &Checked,
@@ -35,12 +39,14 @@ impl Stretch {
         let Some(outline) = &checked.outline else {
             return;
         };
-        if checked.kind != VerdictKind::Valid {
-            return;
-        }
         let ledger = &outline.ledger_id;
         if self.ledgers.last().is_none_or(|(_, last)| last != ledger) {
             self.ledgers.push((self.rows.len(), ledger.clone()));
+        }
+        let time = outline.timestamp.instant().timestamp().unsigned_abs();
+        if checked.kind != VerdictKind::Valid {
+            self.rows.push([0, time, REJECTED, 0, 0, 0, 0]);
+            return;
         }
         let state = (
             outline.cumulative_hash.as_bytes(),
@@ -49,7 +55,7 @@ impl Stretch {
         let name = self.names.len();
         self.rows.push([
             0,
-            outline.timestamp.instant().timestamp().unsigned_abs(),
+            time,
             outline.entry_count.get(),
             name as u64,
             fingerprints.of(state),
@@ -100,12 +106,18 @@ impl Histories {
         self,
         mut tell: impl FnMut(Finding) -> std::io::Result<()>,
     ) -> std::io::Result<u64> {
-        use column::{COUNT, LEDGER, TIME};
+        use column::{COUNT, LEDGER};
         let mut names = self.names.finish()?;
         let mut faults = Faults::default();
         let (mut ledger, mut previous) = (Together::default(), None::<Row>);
+        let mut rejected = RejectedDays::default();
         self.spool.sorted(|row| {
+            if row[COUNT] == REJECTED {
+                rejected.push(row);
+                return Ok(());
+            }
             let before = previous.replace(*row);
+            let between = std::mem::take(&mut rejected);
             let Some(before) = before.filter(|before| same(before, row, &[LEDGER])) else {
                 std::mem::take(&mut ledger).finish(&mut names, &mut faults)?;
                 return ledger.push(row);
@@ -114,9 +126,10 @@ impl Histories {
                 let fell = Finding::EntryCountFell(names.pair(&before, row)?);
                 faults.counts_fell.push(fell);
             }
-            let day = |row: &Row| row[TIME] / SECONDS_OF_A_DAY;
             if let Some(days @ 1..) = (day(row) - day(&before)).checked_sub(1) {
-                tell(Finding::Gap(names.pair(&before, row)?, days))?;
+                let rejected = between.within(&before, row);
+                let missing = Missing { days, rejected };
+                tell(Finding::Gap(names.pair(&before, row)?, missing))?;
             }
             ledger.push(row)
         })?;
@@ -125,6 +138,36 @@ impl Histories {
         let mut all = all.chain(faults.second_histories).chain(faults.counts_fell);
         all.try_for_each(tell)?;
         Ok(faults.copies)
+    }
+}
+
+fn day(row: &Row) -> u64 {
+    row[column::TIME] / SECONDS_OF_A_DAY
+}
+
+/// Days of those that are not valid and follow one valid one, in their order.
+#[derive(Default)]
+struct RejectedDays {
+    first: Option<Row>,
+    last: Option<Row>,
+    count: u64,
+}
+
+impl RejectedDays {
+    fn push(&mut self, row: &Row) {
+        let is_new = |last: &Row| !same(last, row, &[column::LEDGER]) || day(last) != day(row);
+        self.count += u64::from(self.last.as_ref().is_none_or(is_new));
+        self.first.get_or_insert(*row);
+        self.last = Some(*row);
+    }
+
+    /// How many of them have no valid one: the days of the two that they stand between do.
+    fn within(&self, before: &Row, after: &Row) -> u64 {
+        let shared = [(&self.first, before), (&self.last, after)];
+        let shared = shared
+            .iter()
+            .filter(|(edge, valid)| edge.is_some_and(|edge| day(&edge) == day(valid)));
+        self.count - shared.count() as u64
     }
 }
 

@@ -21,7 +21,7 @@ use checkpoint::verdict::{Verdict, VerdictKind, explain, judge};
 
 pub(crate) use spool::Spool;
 
-pub use finding::{Finding, Member};
+pub use finding::{Finding, Member, Missing};
 pub use history::{Histories, Stretch};
 pub use tally::{Counts, KeyTally, LedgerTally, Tally};
 

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::Failure;
+use super::digest::Hashing;
 use crate::unpacked::Unpacked;
 
 /// Reads a file, or standard input for `-`, up to one byte more than `most`: the reader of the bytes then sees
@@ -12,6 +13,14 @@ use crate::unpacked::Unpacked;
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
+    read_hashed(path, most).map(|(bytes, _)| bytes)
+}
+
+/// Reads like [`read`], and gives the SHA-256 of the file as it stands, in hexadecimal.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_hashed(path: &Path, most: usize) -> Result<(Vec<u8>, String), Failure> {
     let failed = |error| Failure::Impossible(format!("{}: {error}", path.display()));
     match path.to_str() {
         Some("-") => unpack(std::io::stdin().lock(), most),
@@ -21,11 +30,13 @@ pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
     .map_err(failed)
 }
 
-fn unpack(reader: impl Read, most: usize) -> std::io::Result<Vec<u8>> {
+fn unpack(reader: impl Read, most: usize) -> std::io::Result<(Vec<u8>, String)> {
     let mut bytes = Vec::new();
-    let unpacked = Unpacked::open(reader)?;
+    let mut hashing = Hashing::new(reader);
+    let unpacked = Unpacked::open(&mut hashing)?;
     unpacked.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    // What is too long is refused by whoever reads it, and nothing is told of it.
+    Ok((bytes, hashing.finish().unwrap_or_default()))
 }
 
 fn is_url(text: &str) -> bool {

@@ -17,7 +17,16 @@ const MAX_TOLD: usize = 10;
 /// # Errors
 /// When it is not a keyring file.
 pub fn read(program: Program, path: &Path) -> Result<KeyringFile, Failure> {
-    parse(program, &input::read(path, MAX_KEYRING_BYTES)?, path)
+    read_hashed(program, path).map(|(file, _)| file)
+}
+
+/// Reads a keyring file, and its SHA-256 in hexadecimal.
+///
+/// # Errors
+/// When it is not a keyring file.
+pub fn read_hashed(program: Program, path: &Path) -> Result<(KeyringFile, String), Failure> {
+    let (text, sha256) = input::read_hashed(path, MAX_KEYRING_BYTES)?;
+    Ok((parse(program, &text, path)?, sha256))
 }
 
 /// Reads what was in a keyring file.

@@ -2,6 +2,7 @@
 
 mod checker;
 pub mod consistency;
+pub mod digest;
 mod failure;
 mod finish;
 mod format;

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::digest::Once;
+
 use checkpoint::checkpoint::MAX_JSON_BYTES;
 
 pub use folder::Files;
@@ -155,8 +157,8 @@ impl Piece {
 /// What a text mostly has, about.
 const ORDINARY_BYTES: usize = 1024;
 
-/// Gives all pieces to `take` until that says stop.
-pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Piece) -> bool) {
+/// Gives all pieces to `take` until that says stop. What can be read only once is told to `once`.
+pub fn read_all(paths: &[PathBuf], once: Option<&Once>, take: &mut dyn FnMut(Piece) -> bool) {
     for (index, path) in paths.iter().enumerate() {
         let place = Place {
             index,
@@ -165,7 +167,7 @@ pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Piece) -> bool) {
         };
         let metadata = || path.metadata().ok();
         let go_on = match path.to_str() {
-            Some("-") => place.read_from(&mut std::io::stdin().lock(), None, take),
+            Some("-") => place.read_once(&mut std::io::stdin().lock(), once, take),
             _ => match metadata() {
                 Some(metadata) if metadata.is_dir() => read_folder(index, path, take),
                 Some(metadata) if metadata.is_file() && metadata.len() <= MAX_SMALL => {
@@ -174,7 +176,11 @@ pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Piece) -> bool) {
                         file: path.clone(),
                     })
                 }
-                _ => place.read(take),
+                Some(metadata) if metadata.is_file() => place.read(take),
+                _ => match place.open() {
+                    Ok((mut file, _)) => place.read_once(&mut file, once, take),
+                    Err(trouble) => take(Piece::Read(Err(trouble))),
+                },
             },
         };
         if !go_on {
@@ -190,6 +196,14 @@ fn read_folder(index: usize, folder: &Path, take: &mut dyn FnMut(Piece) -> bool)
             folder::Found::Problem(problem) => Piece::Read(Err(Trouble::Unread(problem))),
         })
     })
+}
+
+/// Gives every file of a folder that is read to `take`, in the order in which they are, until that says stop.
+pub(super) fn each_file(folder: &Path, take: &mut dyn FnMut(&Path) -> bool) {
+    folder::each(folder, &mut |found| match found {
+        folder::Found::Files(files) => files.each(take),
+        folder::Found::Problem(_) => true,
+    });
 }
 
 /// How many bytes there are to read; none when that cannot be known.

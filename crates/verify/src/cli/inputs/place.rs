@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::document::{self, Begun, is_json};
 use super::lines::{Buffers, Lines};
 use super::{Origin, Piece, Text, Trouble, is_known, plain};
+use crate::cli::digest::Once;
 use crate::log::told_resumption;
 use crate::unpacked::Unpacked;
 use checkpoint::counted::counted;
@@ -50,6 +51,21 @@ impl Place<'_> {
         match self.open() {
             Ok((mut file, size)) => self.read_from(&mut file, Some(size), take),
             Err(trouble) => take(Piece::Read(Err(trouble))),
+        }
+    }
+
+    /// Gives all pieces of what can be read only once to `take` until that says stop.
+    pub(super) fn read_once(
+        self,
+        reader: &mut dyn Read,
+        once: Option<&Once>,
+        take: &mut dyn FnMut(Piece) -> bool,
+    ) -> bool {
+        match once {
+            Some(once) => once.read(self.index, reader, |mut reader| {
+                self.read_from(&mut reader, None, take)
+            }),
+            None => self.read_from(reader, None, take),
         }
     }
 
