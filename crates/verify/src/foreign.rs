@@ -58,5 +58,5 @@ fn is_page(first: &[u8]) -> bool {
         let found = text.get(..begin.len()).unwrap_or_default();
         found.eq_ignore_ascii_case(begin.as_bytes())
     };
-    PAGES.iter().any(|begin| begins(&begin))
+    PAGES.iter().any(begins)
 }

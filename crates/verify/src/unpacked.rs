@@ -9,7 +9,7 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use crate::foreign;
 
-const GZIP: &[u8] = b"\x1f\x8b";
+const GZIP: [u8; 2] = *b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
 /// The last three bytes of what begins a frame that holds nothing, and may stand before the first that does. The byte before them is
@@ -56,7 +56,9 @@ impl<R: Read> Unpacked<R> {
         let most = foreign::SHOWN as u64;
         (&mut reader).take(most).read_to_end(&mut first)?;
         foreign::check(&first)?;
-        let (is_gzip, is_zstd) = (first.starts_with(GZIP), is_zstd(&first));
+        // What is cut off in the midst of these bytes is no text either.
+        let is_gzip = first.starts_with(&GZIP) || first == [0x1f];
+        let is_zstd = is_zstd(&first);
         let again = Cursor::new(first).chain(reader);
         let source = |again| BufReader::with_capacity(AHEAD, Watched::new(again));
         let form = match () {

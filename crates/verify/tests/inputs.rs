@@ -1,5 +1,5 @@
 //! What an auditor has: files as they come, from wherever they come.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::io::Write as _;
 use std::os::unix::net::UnixListener;

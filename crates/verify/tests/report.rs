@@ -1,5 +1,5 @@
 //! The report to file away.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

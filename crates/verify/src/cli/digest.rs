@@ -1,5 +1,6 @@
 //! What tells each input from any other, for a report to file away: its SHA-256.
 
+use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::{Error, Read, Result};
 use std::os::unix::fs::MetadataExt as _;
@@ -69,7 +70,7 @@ fn hexadecimal(hash: Sha256) -> String {
 
 /// Takes down the digests of what can be read only once, while it is read.
 #[derive(Clone, Default)]
-pub struct Once(Arc<Mutex<Vec<(usize, Option<String>)>>>);
+pub struct Once(Arc<Mutex<BTreeMap<usize, String>>>);
 
 impl Once {
     /// Reads an input, which is that of this number, by `read`.
@@ -82,14 +83,13 @@ impl Once {
         let mut hashing = Hashing::new(reader);
         let found = read(&mut hashing);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push((index, hashing.finish()));
+        all.extend(hashing.finish().map(|sha256| (index, sha256)));
         found
     }
 
     fn of(&self, index: usize) -> Option<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = all.iter().find(|(other, _)| *other == index);
-        found.and_then(|(_, digest)| digest.clone())
+        all.get(&index).cloned()
     }
 }
 
