@@ -21,7 +21,7 @@ use crate::bulk::{Fingerprints, Judge, Selection};
 #[derive(Args, Debug)]
 pub struct Offline {
     /// Published checkpoints: files with one, files with one a line (NDJSON, also of `record export`), folders
-    /// of such files (.json, .ndjson, .jsonl; what else is in them is named, and then the exit code is 2); - reads
+    /// of such files (.json, .ndjson, .jsonl, also with .gz or .zst; what else is in them is named, and then the exit code is 2); - reads
     /// standard input
     #[arg(required_unless_present_any = ["record_export", "proof"], value_name = "FILE")]
     files: Vec<PathBuf>,
