@@ -34,13 +34,14 @@ impl Verify {
                     selection,
                     fingerprints,
                     mut report,
+                    once,
                 } = self.offline.begin(PROGRAM, now)?;
                 let channel = client::connect(&url, &self.tls.named()).await;
                 let channel = channel.map_err(Failure::impossible)?;
                 let service = Service::new(channel, selection, fingerprints);
                 report.trust_service(&url);
                 service
-                    .run(files, &mut |results| report.take(results))
+                    .run((files, once), &mut |results| report.take(results))
                     .await?;
                 report.finish(now)
             }

@@ -2,6 +2,7 @@
 
 mod checker;
 pub mod consistency;
+pub mod digest;
 mod failure;
 mod finish;
 mod format;
@@ -11,6 +12,7 @@ mod in_log;
 pub mod input;
 pub mod inputs;
 mod json;
+mod kept;
 pub mod keyring;
 mod notes;
 mod offline;
