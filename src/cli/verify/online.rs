@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use checkpoint_verify::cli::digest::Once;
+use checkpoint_verify::cli::hashing::Once;
 use checkpoint_verify::cli::inputs::{Input, Text};
 use checkpoint_verify::cli::outcome::Outcome;
 use checkpoint_verify::cli::pipeline::{Take, batch};

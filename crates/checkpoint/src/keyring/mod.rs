@@ -6,7 +6,6 @@ mod endorsement;
 mod jwk;
 mod kind;
 mod ring;
-mod signed;
 mod text;
 
 pub use admission::{Admission, NotAdmitted, Trust};
@@ -15,4 +14,3 @@ pub use endorsement::{Endorsement, EndorsementError};
 pub use jwk::{KeyringFile, KeyringFileError, MAX_KEYRING_BYTES};
 pub use kind::SkippedKey;
 pub use ring::{KeyConflict, KeyState, Keyring, KeyringEntry, Revocation};
-pub use signed::SignedKeyringError;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::Failure;
-use super::digest::Hashing;
+use super::hashing::Hashing;
 use crate::unpacked::Unpacked;
 
 /// Reads a file, or standard input for `-`, up to one byte more than `most`: the reader of the bytes then sees

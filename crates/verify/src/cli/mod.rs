@@ -2,10 +2,11 @@
 
 mod checker;
 pub mod consistency;
-pub mod digest;
+mod digest;
 mod failure;
 mod finish;
 mod format;
+pub mod hashing;
 pub mod head;
 mod html;
 mod in_log;

@@ -7,7 +7,7 @@ use checkpoint::keyring::KeyringFile;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
-use super::digest::Once;
+use super::hashing::Once;
 use super::in_log::{Believed, InLog};
 use super::pin::PinArg;
 use super::pipeline::Plain;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::Failure;
 use super::checker::{Checker, Large};
-use super::digest::Once;
+use super::hashing::Once;
 use super::inputs::{Input, Piece, read_all};
 use super::outcome::Outcome;
 use crate::bulk::Judge;

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::digest::{Before, Digest, Once};
+use super::digest::{Before, Digest};
+use super::hashing::Once;
 use super::inputs::{Origin, total_bytes};
 use super::keyring;
 use super::notes::Notes;

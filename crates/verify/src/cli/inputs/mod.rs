@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::digest::Once;
-
 use checkpoint::checkpoint::MAX_JSON_BYTES;
+
+use super::hashing::Once;
 
 pub use folder::Files;
 pub use lines::Chunk;

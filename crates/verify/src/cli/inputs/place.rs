@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::document::{self, Begun, is_json};
 use super::lines::{Buffers, Lines};
 use super::{Origin, Piece, Text, Trouble, is_known, plain};
-use crate::cli::digest::Once;
+use crate::cli::hashing::Once;
 use crate::log::told_resumption;
 use crate::unpacked::Unpacked;
 use checkpoint::counted::counted;

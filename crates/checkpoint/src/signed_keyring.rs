@@ -2,9 +2,8 @@
 //! and nothing of whom to believe.
 
 use crate::jws::{EmbeddedJws, JwsError, JwsType};
+use crate::keyring::{KeyringFile, KeyringFileError};
 use crate::verdict::{VerdictKind, explain, judge_header};
-
-use super::{KeyringFile, KeyringFileError};
 
 /// Why a text is no signed keyring.
 #[derive(Debug, thiserror::Error)]
