@@ -18,6 +18,7 @@ mod node;
 mod numbers;
 mod page;
 mod pins;
+mod places;
 mod recipe;
 mod unread;
 mod vectors;
