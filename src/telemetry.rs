@@ -14,16 +14,18 @@ pub(crate) mod trace;
 
 use std::io::{IsTerminal, Stderr, Write};
 
-use tracing::Metadata;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry};
 
+use crate::audit;
 use checkpoint::visible::visible;
 
-use backlog::Backlog;
 pub(crate) use backlog::lost;
+use backlog::{Backlog, Worth};
 pub(crate) use filter::leaves_out_warnings;
 pub use filter::{AuditLog, OwnWarnings, log_filter};
 pub use json::JsonLines;
@@ -85,17 +87,17 @@ pub fn start(
     let waits = (stalled == StalledLog::Waits).then(|| Backlog::new(std::io::stderr()));
     let backlog = waits.transpose();
     let backlog = backlog.map_err(|error| format!("the log cannot be started: {error}"))?;
-    let writer = writer(backlog.clone());
+    let sink = Sink(backlog.clone());
     let log: Layer = match std::io::stderr().is_terminal() {
         true => tracing_subscriber::fmt::layer()
-            .with_writer(move || VisibleLines(writer()))
+            .with_writer(VisibleLines(sink))
             // Colours are control characters, too: none is let through.
             .with_ansi(false)
             // It would tell of a failed write on standard error, which panics when that is what cannot be written.
             .log_internal_errors(false)
             .with_filter(filter)
             .boxed(),
-        false => JsonLines::new(writer).with_filter(filter).boxed(),
+        false => JsonLines::new(sink).with_filter(filter).boxed(),
     };
     let export = collector.map(otlp::Export::start).transpose()?;
     let layers: Vec<Layer> = [Some(log), export.as_ref().map(otlp::Export::layer)]
@@ -110,16 +112,49 @@ pub fn start(
     })
 }
 
-/// Makes what each event is written to.
-fn writer(backlog: Option<Backlog<Stderr>>) -> impl Fn() -> Box<dyn Write> {
-    move || match &backlog {
-        Some(backlog) => Box::new(backlog.clone()),
-        None => Box::new(std::io::stderr()),
+/// What each event is written to.
+struct Sink(Option<Backlog<Stderr>>);
+
+impl Sink {
+    fn writer(&self, worth: Worth) -> Box<dyn Write + '_> {
+        match &self.0 {
+            Some(backlog) => Box::new(backlog.writer(worth)),
+            None => Box::new(std::io::stderr()),
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for Sink {
+    type Writer = Box<dyn Write + 'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self.writer(Worth::Ordinary)
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        self.writer(match metadata.target() {
+            backlog::TARGET => Worth::Notice,
+            audit::TARGET => Worth::Kept,
+            _ if *metadata.level() == Level::ERROR => Worth::Kept,
+            _ => Worth::Ordinary,
+        })
     }
 }
 
 /// Writes what a terminal shows as it stands: an event is one line, whatever was logged in it.
 struct VisibleLines<W>(W);
+
+impl<'a> MakeWriter<'a> for VisibleLines<Sink> {
+    type Writer = VisibleLines<Box<dyn Write + 'a>>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        VisibleLines(self.0.make_writer())
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        VisibleLines(self.0.make_writer_for(metadata))
+    }
+}
 
 impl<W: Write> Write for VisibleLines<W> {
     // The layer writes each event at once.

@@ -12,7 +12,7 @@ pub(super) fn program() -> String {
 
 /// The variable of `rollover` for the record, and that of all other commands.
 pub(super) const ROLLOVER_RECORD: &str = "CHECKPOINT_SIGNER_ROLLOVER_RECORD";
-const RECORD: &str = "CHECKPOINT_SIGNER_RECORD";
+pub(super) const RECORD: &str = "CHECKPOINT_SIGNER_RECORD";
 
 /// An address of a record that is not repeated, for a shell.
 pub(super) fn record(variable: &str) -> String {

@@ -230,13 +230,15 @@ impl RecordPlace {
         set.and_then(|set| set.parse().ok()).as_ref() == Some(self)
     }
 
-    /// For a command that is shown: what was given, unless that has a password.
+    /// For a command that is shown: what was given, or the variable for it where that may have a password.
     pub(super) fn flag(&self) -> String {
         match self {
             Self::Sqlite(_) | Self::Secret(_) => {
                 format!("--record {}", again::word(&self.to_string()))
             }
-            Self::Postgres(_) | Self::Host(..) => "--record PLACE".into(),
+            Self::Postgres(_) | Self::Host(..) => {
+                format!("--record {}", again::record(again::RECORD))
+            }
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) struct Call {
     pub(super) load: Arc<LargeMessages>,
     /// What its answers may have waiting.
     pub(super) unread: AnswerBudget,
+    /// Whether something is worked on.
+    pub(super) asking: Arc<Asking>,
 }
 
 impl Call {
@@ -150,7 +152,6 @@ where
             Admitted {
                 call,
                 answers,
-                asking,
                 place,
                 stream,
             },
@@ -173,11 +174,12 @@ where
             ending: ending(&call.judge, until),
             spans: call.spans.clone(),
             load: Arc::clone(&call.load),
-            _asking: asking,
+            asking: Arc::clone(&call.asking),
             _place: place,
             _stream: stream,
         };
         let shutdown = (rpc.lasts == Lasts::Open).then_some(shutdown);
+        let only_message = (rpc.lasts == Lasts::Once).then(|| Arc::clone(&call.asking));
         let origin = Origin {
             peer: Arc::clone(peer.counted_as()),
             connection: Arc::clone(peer.connection()),
@@ -187,7 +189,7 @@ where
         request.extensions_mut().insert(call);
         let load = Arc::clone(&of.load);
         let request = arrives(request, rpc.takes, |body| {
-            Arriving::new(body, room, rpc.takes, load, shutdown)
+            Arriving::new(body, room, rpc.takes, load, shutdown).telling(only_message)
         });
         let spans = of.spans.clone();
         let signs = rpc.signs().then(|| judge.clone());
@@ -262,7 +264,6 @@ const KEPT: [&str; 4] = ["content-type", "te", "grpc-timeout", "grpc-accept-enco
 struct Admitted {
     call: Call,
     answers: Arc<WaitingAnswers>,
-    asking: Asking,
     place: Place,
     stream: Option<StreamPlace>,
 }
@@ -371,10 +372,7 @@ impl GateLayer {
             false => None,
         };
         let connection = request.extensions().get::<ConnectInfo>();
-        let belongs = connection.map(|connection| {
-            let answers = Arc::clone(&connection.answers);
-            (answers, Asking::on(&connection.listed))
-        });
+        let connection = connection.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
         let path = request.uri().path();
         let call = Call {
             caller,
@@ -383,13 +381,11 @@ impl GateLayer {
             request_id: Arc::clone(context.request_id()),
             spans: context.spans(path, |id| trace::grpc_call(path, id)),
             load: Arc::default(),
+            asking: Arc::new(Asking::on(&connection.listed)),
         };
-        let (answers, asking) =
-            belongs.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
         Ok(Admitted {
             call,
-            answers,
-            asking,
+            answers: Arc::clone(&connection.answers),
             place,
             stream,
         })

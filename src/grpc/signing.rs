@@ -16,6 +16,7 @@ use super::transport::{AnswerBudget, ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, STREAM_WINDOW, STREAM_WINDOW_KIB, status};
 use crate::audit::{self, Asked, Outcome, Subject};
 use crate::budget::Part;
+use crate::net::Works;
 use crate::signer::{Made, OnDecision, Submission, WhenFull};
 use crate::telemetry::Metrics;
 use crate::telemetry::call::CallSpans;
@@ -194,6 +195,7 @@ struct Taken {
     omit_content: bool,
     /// Of what a stream may have in flight.
     _part: OwnedSemaphorePermit,
+    _works: Works,
 }
 
 /// A stream ends by what cannot be read, or is one item too many.
@@ -232,6 +234,7 @@ async fn take_in(
             }
             Ok((Some(request), caller)) => {
                 call.caller = caller;
+                let works = call.asking.works();
                 let held = call.load.take_part(items);
                 let kib = u32::try_from(request.bytes / 1024).unwrap_or(u32::MAX);
                 let part = Arc::clone(&window).acquire_many_owned(kib.clamp(1, STREAM_WINDOW_KIB));
@@ -253,6 +256,7 @@ async fn take_in(
                     pending,
                     omit_content: request.omit_content,
                     _part: part,
+                    _works: works,
                 })
             }
         };
@@ -276,6 +280,7 @@ async fn answered(
         pending,
         omit_content,
         _part,
+        _works,
     } = match item {
         Item::Taken(taken) => taken,
         Item::End(status) => return Err(status),

@@ -13,6 +13,7 @@ use super::streams::{self, Messages, Untold};
 use super::transport::{ITEM_PATIENCE, MAX_STREAM_ITEMS};
 use super::{Inner, status};
 use crate::budget::Part;
+use crate::net::Works;
 use crate::pools::Pool;
 use crate::wire;
 use crate::wire::proto::{
@@ -174,6 +175,7 @@ impl Verification {
                 Some(request) => request.map(|request| Item {
                     // Until it is answered.
                     _held: call.load.take_part(items),
+                    _works: call.asking.works(),
                     request_id: request.request_id,
                     subject: request.subject.map(Subject::from),
                 }),
@@ -192,6 +194,7 @@ impl Verification {
     async fn answer(self, item: Result<Item, Status>) -> Result<VerifyCheckpointsResponse, Status> {
         let Item {
             _held,
+            _works,
             request_id,
             subject,
         } = item?;
@@ -213,6 +216,7 @@ type Answering = AbortOnDropHandle<Result<VerifyCheckpointsResponse, Status>>;
 /// An item of a stream.
 struct Item {
     _held: Option<Arc<Part>>,
+    _works: Works,
     request_id: String,
     subject: Option<Subject>,
 }

@@ -6,14 +6,15 @@
 //! there are. Shown by `tests/web/connections.rs`, `limits.rs` (`a_client_that_says_nothing_loses_its_connection`) and `attack.rs`
 //! (`send_heads_without_end`).
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,7 +26,7 @@ use tower::Service as _;
 
 use super::limits::{Asker, MAX_HEAD_BYTES};
 use super::problem::Problem;
-use crate::net::{self, Connection, Idle, Listed, Stream, Terms};
+use crate::net::{self, Asking, Connection, Idle, Listed, Stream, Terms};
 
 /// Connections at once: with the largest head each, they take 16 MiB. Their bodies and answers are bounded by `limits`.
 const MAX_CONNECTIONS: usize = 512;
@@ -57,6 +58,7 @@ const MAY_BE_SILENT: Duration = Duration::from_secs(5);
 static TERMS: Terms<()> = Terms {
     write_patience: Duration::from_secs(20),
     is_overdue: |()| false,
+    gives_way: |(), _| Poll::Pending,
     linger: None,
 };
 
@@ -109,11 +111,12 @@ async fn converse(
     let asked = Arc::clone(&listed);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(asker.clone());
-        let (listed, mut router) = (Arc::clone(&asked), router.clone());
-        listed.asks();
+        let asking = Arc::new(Asking::on(&asked));
+        let request = request.map(|body| Body::new(Asked::new(body, Arc::clone(&asking))));
+        let mut router = router.clone();
         async move {
-            let answer = router.call(request.map(Body::new)).await;
-            listed.is_answered();
+            let answer = router.call(request).await;
+            drop(asking);
             answer
         }
     });
@@ -133,4 +136,52 @@ async fn converse(
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(LAST_ANSWER, connection).await;
+}
+
+/// The body of a request, which is worked on when all of it is there.
+struct Asked {
+    body: Incoming,
+    /// Until then.
+    asking: Option<Arc<Asking>>,
+}
+
+impl Asked {
+    fn new(body: Incoming, asking: Arc<Asking>) -> Self {
+        let is_there = body.is_end_stream();
+        let mut asked = Self {
+            body,
+            asking: Some(asking),
+        };
+        asked.look(is_there);
+        asked
+    }
+
+    fn look(&mut self, is_there: bool) {
+        if let Some(asking) = self.asking.take_if(|_| is_there) {
+            asking.begins();
+        }
+    }
+}
+
+impl HttpBody for Asked {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let is_there = frame.is_none() || self.body.is_end_stream();
+        self.look(is_there);
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

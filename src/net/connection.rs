@@ -26,6 +26,8 @@ pub(crate) struct Terms<T> {
     pub(crate) write_patience: Duration,
     /// Whether something else was left unread for too long.
     pub(crate) is_overdue: fn(&T) -> bool,
+    /// Ready when it has to give way to others.
+    pub(crate) gives_way: fn(&T, &mut Context<'_>) -> Poll<()>,
     /// How long the client may take to close its end of a connection that is over.
     pub(crate) linger: Option<Duration>,
 }
@@ -63,8 +65,11 @@ impl<T> Connection<T> {
         }
     }
 
-    /// Fails when the client leaves something unread. Called wherever the connection could wait for its client.
+    /// Fails when the client leaves something unread, or others need the place. Called wherever the connection could wait for its client.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if (self.terms.gives_way)(&self.of, cx).is_ready() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         while self.look.as_mut().poll(cx).is_ready() {
             self.look.as_mut().reset(Instant::now() + LOOK_EVERY);
             if (self.terms.is_overdue)(&self.of) {
@@ -169,6 +174,8 @@ impl<T: Unpin> AsyncWrite for Connection<T> {
             ready!(self.sent(cx, polled))?;
         }
         match self.terms.linger {
+            // Others wait for its place.
+            Some(_) if (self.terms.gives_way)(&self.of, cx).is_ready() => Poll::Ready(Ok(())),
             Some(linger) => self.linger(cx, linger),
             None => Poll::Ready(Ok(())),
         }

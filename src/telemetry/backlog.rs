@@ -13,8 +13,22 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// The most bytes that wait; of what comes then, nothing is written.
+/// The most bytes that wait; of what comes then, nothing is written. The first half is everybody's, the other one only that of what is [`Worth::Kept`].
 const MOST_WAITING: usize = 8 * 1024 * 1024;
+
+/// Who tells that lines were lost.
+pub(super) const TARGET: &str = module_path!();
+
+/// Which room a line has while nobody reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// Half of it.
+    Ordinary,
+    /// All of it: an error, or of the audit log.
+    Kept,
+    /// Whatever it takes: it tells that others were lost, once for many.
+    Notice,
+}
 
 /// The longest line that fits where there is room at all: `PIPE_BUF` of Linux, pipe(7).
 const AT_ONCE: usize = 4096;
@@ -105,6 +119,7 @@ where
             self.0.changed.notify_all();
             if lost > 0 {
                 tracing::error!(
+                    target: TARGET,
                     lost,
                     "lines of the log were lost while nobody read it, of the audit log too: what was signed is in the record"
                 );
@@ -112,17 +127,27 @@ where
         }
     }
 
-    fn write_line(&self, line: &[u8]) {
+    fn write_line(&self, worth: Worth, line: &[u8]) {
+        let most = match worth {
+            Worth::Ordinary => self.0.most / 2,
+            Worth::Kept => self.0.most,
+            Worth::Notice => usize::MAX,
+        };
         let mut waiting = self.waiting();
         if waiting.is_over() && line.len() <= AT_ONCE && self.has_room() {
             let _ = (&self.0.sink).write_all(line);
-        } else if waiting.lines.len() + waiting.taken + line.len() > self.0.most {
+        } else if waiting.lines.len() + waiting.taken + line.len() > most {
             waiting.lost += 1;
             LOST.fetch_add(1, Ordering::Relaxed);
         } else {
             waiting.lines.extend_from_slice(line);
             self.0.changed.notify_all();
         }
+    }
+
+    /// What writes lines of this worth, each with one write.
+    pub(super) fn writer(&self, worth: Worth) -> Lines<'_, W> {
+        Lines(self, worth)
     }
 
     fn has_room(&self) -> bool {
@@ -151,14 +176,17 @@ impl<W> Backlog<W> {
     }
 }
 
-impl<W> Write for Backlog<W>
+/// Writes lines of one worth.
+pub(super) struct Lines<'a, W>(&'a Backlog<W>, Worth);
+
+impl<W> Write for Lines<'_, W>
 where
     W: AsFd + Send + Sync + 'static,
     for<'a> &'a W: Write,
 {
     // Each event comes whole.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.write_line(line);
+        self.0.write_line(self.1, line);
         Ok(line.len())
     }
 
@@ -189,7 +217,7 @@ mod tests {
         let lines = (0..5_000).map(line);
         let lines: Vec<_> = [line(0).repeat(100)].into_iter().chain(lines).collect();
         for line in &lines {
-            log.write_line(format!("{line}\n").as_bytes());
+            log.write_line(Worth::Kept, format!("{line}\n").as_bytes());
         }
         let read = BufReader::new(reader).lines().map(Result::unwrap);
         assert!(read.take(lines.len()).eq(lines));
@@ -200,7 +228,7 @@ mod tests {
     fn what_finds_no_room_is_lost_whole_and_counted() {
         let (log, reader) = log(10_000);
         for n in 0..5_000 {
-            log.write_line(format!("{}\n", line(n)).as_bytes());
+            log.write_line(Worth::Kept, format!("{}\n", line(n)).as_bytes());
         }
         let lost = usize::try_from(log.waiting().lost).unwrap();
         assert!(lost > 1_000, "{lost}");
@@ -210,15 +238,15 @@ mod tests {
         let kept = 5_000 - lost;
         assert!(read.take(kept).eq((0..kept).map(line)));
         log.end();
-        log.write_line(b"and on\n");
+        log.write_line(Worth::Kept, b"and on\n");
         assert_eq!(log.waiting().lost, 0);
     }
 
     #[test]
     fn what_can_be_written_is_written_by_who_logs_it() {
         let (log, reader) = log(0);
-        log.write_line(b"one\n");
-        log.write_line(b"two\n");
+        log.write_line(Worth::Kept, b"one\n");
+        log.write_line(Worth::Kept, b"two\n");
         let mut read = BufReader::new(reader).lines().map(Result::unwrap);
         assert_eq!([read.next().unwrap(), read.next().unwrap()], ["one", "two"]);
     }
@@ -228,8 +256,38 @@ mod tests {
         let (log, reader) = log(1024);
         drop(reader);
         for n in 0..5_000 {
-            log.write_line(line(n).as_bytes());
+            log.write_line(Worth::Kept, line(n).as_bytes());
         }
         log.end();
+    }
+
+    #[test]
+    fn ordinary_lines_leave_half_of_the_room_to_the_audit_log_and_what_tells_of_losses_is_never_lost()
+     {
+        let (log, reader) = log(10_000);
+        // Beyond what the pipe takes, and the room.
+        for n in 0..5_000 {
+            log.write_line(Worth::Ordinary, format!("{}\n", line(n)).as_bytes());
+        }
+        let (kept, lost) = (50, log.waiting().lost);
+        for n in 0..kept {
+            log.write_line(Worth::Kept, format!("audit {}\n", line(n)).as_bytes());
+        }
+        let lost_then = log.waiting().lost;
+        assert!(
+            lost > 1_000 && lost_then < lost + kept as u64 / 2,
+            "{lost} {lost_then}"
+        );
+        log.write_line(
+            Worth::Notice,
+            format!("notice {}\n", line(0)).repeat(100).as_bytes(),
+        );
+        assert_eq!(log.waiting().lost, lost_then);
+        let read = BufReader::new(reader).lines().map(Result::unwrap);
+        let mut read = read.skip_while(|line| !line.starts_with("audit"));
+        let audited = kept - usize::try_from(lost_then - lost).unwrap();
+        let audited = (0..audited).map(|n| format!("audit {}", line(n)));
+        assert!(read.by_ref().take(audited.len()).eq(audited));
+        assert!(read.next().unwrap().starts_with("notice"));
     }
 }

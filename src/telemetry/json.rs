@@ -11,6 +11,7 @@ use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
 use tracing_log::NormalizeEvent;
 use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -30,10 +31,9 @@ pub struct JsonLines<W> {
     writer: W,
 }
 
-impl<W, O> JsonLines<W>
+impl<W> JsonLines<W>
 where
-    W: Fn() -> O + 'static,
-    O: Write,
+    W: for<'a> MakeWriter<'a> + 'static,
 {
     /// A layer that asks for a writer for each event.
     pub fn new(writer: W) -> Self {
@@ -48,11 +48,10 @@ struct CallName {
     trace_id: Option<String>,
 }
 
-impl<S, W, O> Layer<S> for JsonLines<W>
+impl<S, W> Layer<S> for JsonLines<W>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
-    W: Fn() -> O + 'static,
-    O: Write,
+    W: for<'a> MakeWriter<'a> + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut name = CallName::default();
@@ -77,7 +76,8 @@ where
             let shown = String::from_utf8_lossy(&line);
             let shown = visible_json(&shown);
             // A log that cannot be written is no reason to end.
-            let _ = (self.writer)().write_all(shown.as_bytes());
+            let mut writer = self.writer.make_writer_for(event.metadata());
+            let _ = writer.write_all(shown.as_bytes());
         });
     }
 }

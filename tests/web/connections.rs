@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use checkpoint_signer::record::sqlite::SqliteRecord;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use testing::wait;
 
 use crate::client::get;
 use crate::cluster::Replica;
@@ -81,6 +82,35 @@ async fn when_all_places_are_taken_nobody_waits_and_the_operators_port_answers()
         assert!(start.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_come_keep_nobody_out() {
+    raise_open_files();
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = start(folder.path()).await;
+    let http = service.next_address().await;
+    let half = b"POST /v1/verify HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    let mut begun = dial(&http, PLACES);
+    for stream in &mut begun {
+        stream.write_all(half).unwrap();
+    }
+    // Each that comes takes the place of one of them, and keeps it.
+    let address = http.trim_start_matches("http://");
+    for n in 0..10 {
+        wait::until(&format!("answer {n}"), async || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let asked = stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
+            let mut status = [0; 12];
+            let is_answered = asked.and_then(|()| stream.read_exact(&mut status)).is_ok()
+                && status == *b"HTTP/1.1 200";
+            begun.extend(is_answered.then_some(stream));
+            is_answered
+        })
+        .await;
+    }
+    drop(begun);
     service.stop().await;
 }
 

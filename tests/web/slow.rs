@@ -15,6 +15,7 @@ mod differential;
 mod node;
 mod numbers;
 mod page;
+mod places;
 mod recipe;
 mod unread;
 

@@ -31,9 +31,9 @@ const MOST_MEMORY_KIB: u64 = 256 * 1024;
 /// Every wait ends here.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-const SIGN: &str = "/amply.checkpoint.v1.SigningService/SignCheckpoint";
+pub(crate) const SIGN: &str = "/amply.checkpoint.v1.SigningService/SignCheckpoint";
 
-async fn start() -> (TempDir, Replica) {
+pub(crate) async fn start() -> (TempDir, Replica) {
     let folder = TempDir::new().unwrap();
     let record = folder.path().join("record.sqlite");
     SqliteRecord::init(&record).unwrap();
@@ -46,24 +46,28 @@ async fn start() -> (TempDir, Replica) {
 
 /// A connection from an address of the client's own: without certificates, that is who it is.
 async fn connect(service: &Replica, client: u8) -> TcpStream {
+    connect_from(service, [127, 0, 2, client]).await
+}
+
+pub(crate) async fn connect_from(service: &Replica, client: [u8; 4]) -> TcpStream {
     let address: SocketAddr = service.url().replace("http://", "").parse().unwrap();
     let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(([127, 0, 2, client], 0).into()).unwrap();
+    socket.bind((client, 0).into()).unwrap();
     socket.connect(address).await.unwrap()
 }
 
 /// HTTP/2, with windows of this size for what the server sends.
 async fn speak(service: &Replica, client: u8, window: u32) -> SendRequest<Bytes> {
-    let spoken = try_to_speak(service, client, window).await;
+    let spoken = speak_from(service, [127, 0, 2, client], window).await;
     spoken.unwrap()
 }
 
-async fn try_to_speak(
+pub(crate) async fn speak_from(
     service: &Replica,
-    client: u8,
+    client: [u8; 4],
     window: u32,
 ) -> Result<SendRequest<Bytes>, h2::Error> {
-    let stream = connect(service, client).await;
+    let stream = connect_from(service, client).await;
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(window);
     let (requests, connection) = builder.handshake(stream).await?;
@@ -75,18 +79,21 @@ async fn try_to_speak(
 async fn speak_when_there_is_room(service: &Replica, client: u8) -> SendRequest<Bytes> {
     let mut spoken = None;
     wait::until("room for a connection", async || {
-        spoken = try_to_speak(service, client, 65_535).await.ok();
+        spoken = speak_from(service, [127, 0, 2, client], 65_535).await.ok();
         spoken.is_some()
     })
     .await;
     spoken.unwrap()
 }
 
-fn begin(requests: &mut SendRequest<Bytes>, path: &str) -> (ResponseFuture, SendStream<Bytes>) {
+pub(crate) fn begin(
+    requests: &mut SendRequest<Bytes>,
+    path: &str,
+) -> (ResponseFuture, SendStream<Bytes>) {
     try_to_begin(requests, path).unwrap()
 }
 
-fn try_to_begin(
+pub(crate) fn try_to_begin(
     requests: &mut SendRequest<Bytes>,
     path: &str,
 ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
@@ -96,7 +103,7 @@ fn try_to_begin(
     requests.send_request(request.body(()).unwrap(), false)
 }
 
-fn large(name: &str) -> SignCheckpointRequest {
+pub(crate) fn large(name: &str) -> SignCheckpointRequest {
     let mut large: Checkpoint = checkpoint("chk_1", 1, "a");
     large.ledger_id = name.into();
     large.additional_members = Some(Struct {

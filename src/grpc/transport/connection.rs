@@ -19,7 +19,7 @@ pub(in crate::grpc) struct ConnectInfo {
     pub(in crate::grpc) peer: Arc<Peer>,
     /// The answers that it has yet to take.
     pub(in crate::grpc) answers: Arc<WaitingAnswers>,
-    /// It is among the silent ones while nothing is asked.
+    /// It gives way while its client is waited for.
     pub(in crate::grpc) listed: Arc<Listed>,
 }
 
@@ -31,7 +31,8 @@ pub(in crate::grpc) struct Admitted {
 
 pub(super) static TERMS: Terms<Admitted> = Terms {
     write_patience: WRITE_PATIENCE,
-    is_overdue: |of| of.info.answers.are_overdue() || of.info.listed.has_ended(),
+    is_overdue: |of| of.info.answers.are_overdue(),
+    gives_way: |of, cx| of.info.listed.poll_ends(cx),
     linger: Some(LINGER),
 };
 

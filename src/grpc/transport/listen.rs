@@ -33,6 +33,15 @@ const HTTP_1_ANSWER: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
 /// What is read of such a client's request after the answer.
 const MAX_HTTP_1_BYTES: usize = 64 * 1024;
 
+/// How often a client that has no place is looked for one, four times each [`SILENCE`]: who came just now may be silent long enough by then.
+const SILENCES: usize = 8;
+
+/// What keeps out a client that has connections already.
+const NONE_MORE: &str = "the peer has as many connections as are left for others";
+
+/// What keeps out one that has none.
+const NONE_AT_ALL: &str = "all connections are in use, and on each of them something is being done";
+
 /// Refused connections are told of at most this often: there may be thousands.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -46,7 +55,7 @@ pub(in crate::grpc) fn listen(
     let reception = Arc::new(Reception {
         access,
         places: Budget::new(MAX_CONNECTIONS),
-        silent: Arc::default(),
+        connected: Arc::default(),
         told: Mutex::default(),
     });
     tokio::spawn(async move {
@@ -61,7 +70,7 @@ pub(in crate::grpc) fn listen(
 struct Reception {
     access: Access,
     places: Arc<Budget>,
-    silent: Arc<Idle>,
+    connected: Arc<Idle>,
     told: Mutex<LastTold>,
 }
 
@@ -141,6 +150,11 @@ async fn tell_of_http2(stream: &mut Stream) -> io::Result<()> {
     }
 }
 
+/// It is closed without a word: after a GOAWAY that says why, gRPC's clients would wait for their deadlines, or come again at once and without end.
+fn no_place(problem: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::QuotaExceeded, problem)
+}
+
 impl Reception {
     async fn receive(&self, stream: TcpStream, address: SocketAddr) -> io::Result<Connection> {
         let (mut stream, peer) = match self.access.authority() {
@@ -160,11 +174,11 @@ impl Reception {
             let problem = "does not speak HTTP/2";
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
         }
-        let place = self.place(peer.counted_as()).await?;
+        let place = self.place(peer.counted_as()).await.map_err(no_place)?;
         let info = ConnectInfo {
             peer: Arc::new(peer),
             answers: Arc::default(),
-            listed: Arc::new(self.silent.add(address.ip())),
+            listed: Arc::new(self.connected.add(address.ip())),
         };
         let belongs = Admitted {
             info,
@@ -173,17 +187,24 @@ impl Reception {
         Ok(Connection::new(stream, &PREFACE, &TERMS, belongs))
     }
 
-    /// The place of one more connection. A peer that has none waits for that of a connection that says nothing, for as long as a newcomer may.
-    async fn place(&self, peer: &Arc<str>) -> io::Result<Part> {
+    /// The place of one more connection. A peer that has none waits for that of a connection whose client is waited for, for as long as a newcomer may.
+    async fn place(&self, peer: &Arc<str>) -> Result<Part, &'static str> {
         if let Some(place) = self.places.try_take(peer, 1) {
             return Ok(place);
         }
-        let problem = match self.places.has(peer) {
-            true => "the peer has as many connections as are left for others",
-            false if !self.silent.end_one(SILENCE) => "there are too many connections",
-            false => return Ok(Arc::clone(&self.places).take(Arc::clone(peer), 1).await),
-        };
-        Err(io::Error::new(io::ErrorKind::QuotaExceeded, problem))
+        if self.places.has(peer) {
+            return Err(NONE_MORE);
+        }
+        for _ in 0..SILENCES {
+            if self.connected.end_one(SILENCE) {
+                return Ok(Arc::clone(&self.places).take(Arc::clone(peer), 1).await);
+            }
+            tokio::time::sleep(SILENCE / 4).await;
+            if let Some(place) = self.places.try_take(peer, 1) {
+                return Ok(place);
+            }
+        }
+        Err(NONE_AT_ALL)
     }
 
     /// Says in the log who was not let in, and why.

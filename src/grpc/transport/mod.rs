@@ -110,7 +110,7 @@ pub(super) const CALLS_KEPT: usize = MAX_CONNECTIONS * CALLS_KEPT_PER_CONNECTION
 /// that was ever there at once, and had not been looked at yet.
 const MAX_CONNECTIONS: usize = 256;
 
-/// A connection on which nothing was asked for so long gives way to a peer that has none.
+/// A connection whose client was waited for so long, to ask, to go on with what it asks, or to take its answer, gives way to a peer that has none.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Newcomers at once: connections before their first request.

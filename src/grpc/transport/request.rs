@@ -28,6 +28,7 @@ use super::super::status;
 use super::large::{Given, LargeMessages, MessageBudget, Needs, Origin, Turn};
 use super::message::{Message, PREFIX, Prefix};
 use super::{BUDGET_PATIENCE, LARGE_BYTES, MESSAGE_PATIENCE, STREAM_PATIENCE};
+use crate::net::Asking;
 
 type Coming = Pin<Box<dyn Future<Output = Option<Given>> + Send>>;
 
@@ -53,6 +54,8 @@ pub(in crate::grpc) struct Arriving {
     late: Option<Pin<Box<Sleep>>>,
     /// Ends a stream on which nothing comes.
     shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// Of the call that has one answer, which is worked on when its message is there.
+    asking: Option<Arc<Asking>>,
 }
 
 impl Arriving {
@@ -79,7 +82,14 @@ impl Arriving {
             waiting: None,
             turn: Turn::Elsewhere,
             late: None,
+            asking: None,
         }
+    }
+
+    /// Tells the call that its only message is there.
+    pub(in crate::grpc) fn telling(mut self, asking: Option<Arc<Asking>>) -> Self {
+        self.asking = asking;
+        self
     }
 
     /// The next message. After an error there is none.
@@ -168,10 +178,13 @@ impl Arriving {
             return Err(status::malformed("is followed by another one"));
         }
         let may_go_on = self.takes.many() || self.has_ended;
-        if may_go_on && !message.is_large() {
-            return Ok(Some(message));
-        }
         if may_go_on && !std::mem::replace(&mut message.has_asked, true) {
+            if let Some(asking) = &self.asking {
+                asking.begins();
+            }
+            if !message.is_large() {
+                return Ok(Some(message));
+            }
             self.wait_for(Needs::Part(message.length));
         }
         self.newest = Some(message);

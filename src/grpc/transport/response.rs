@@ -124,7 +124,7 @@ pub(in crate::grpc) struct Belongings {
     pub(in crate::grpc) ending: Option<Ending>,
     pub(in crate::grpc) spans: CallSpans,
     pub(in crate::grpc) load: Arc<LargeMessages>,
-    pub(in crate::grpc) _asking: Asking,
+    pub(in crate::grpc) asking: Arc<Asking>,
     pub(in crate::grpc) _place: Place,
     /// Of a stream of requests.
     pub(in crate::grpc) _stream: Option<StreamPlace>,
@@ -152,6 +152,7 @@ impl ResponseBody {
         waiting.next += 1;
         waiting.since.insert(id, Instant::now());
         drop(waiting);
+        of.asking.answers();
         Self {
             first,
             body,
@@ -248,6 +249,10 @@ impl HttpBody for ResponseBody {
             Poll::Ready(_) => waiting.since.insert(self.id, Instant::now()),
         };
         drop(waiting);
+        match &polled {
+            Poll::Pending => self.of.asking.is_taken(),
+            Poll::Ready(_) => self.of.asking.answers(),
+        }
         polled
     }
 
@@ -284,9 +289,9 @@ mod tests {
             answers: Arc::default(),
             unread: Some(AnswerBudget::of_signatures()),
             peer: Arc::from("peer"),
-            _asking: Asking::on(&Arc::new(
+            asking: Arc::new(Asking::on(&Arc::new(
                 Arc::new(Idle::default()).add([127, 0, 0, 1].into()),
-            )),
+            ))),
             _stream: None,
             ending: None,
             spans: context.spans("call", |_| Span::none()),

@@ -1,0 +1,212 @@
+//! Who keeps a place, when all are taken: clients for whom something is done, and not those that are waited for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{RecvStream, SendStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::attack::framed;
+use crate::cluster::Replica;
+use crate::support::checkpoint;
+use crate::unread::{SIGN, begin, connect_from, large, speak_from, start, try_to_begin};
+use prost::Message as _;
+use testing::wait;
+
+/// As many as there are.
+const PLACES: u8 = 255;
+
+/// Silent calls are ended after 30 s at the earliest.
+const BEFORE_ANY_PATIENCE_ENDS: Duration = Duration::from_secs(25);
+
+/// Who comes when all places are taken.
+const FRESH: u8 = 10;
+
+/// What a client of HTTP/2 says first, with no settings.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+const HEALTH: &str = "/grpc.health.v1.Health/Watch";
+const STREAM: &str = "/amply.checkpoint.v1.SigningService/SignCheckpoints";
+const WATCH: &str = "/amply.checkpoint.v1.KeyService/WatchKeys";
+const LIST: &str = "/amply.checkpoint.v1.KeyService/ListKeys";
+
+/// What stays open while a client is waited for.
+enum Held {
+    Call {
+        _requests: SendRequest<Bytes>,
+        _request: Option<(ResponseFuture, SendStream<Bytes>)>,
+        _answer: Option<RecvStream>,
+    },
+    Connection {
+        _stream: TcpStream,
+    },
+}
+
+/// What a client leaves undone, on a connection of its own.
+async fn leave(service: &Replica, client: u8, what: Leaves) -> Held {
+    let window = match what {
+        Leaves::AnswerUnread => 0,
+        _ => 65_535,
+    };
+    if let Leaves::EndOfConnection = what {
+        let mut stream = connect_from(service, [127, 0, 3, client]).await;
+        stream.write_all(PREFACE).await.unwrap();
+        // So it has a place.
+        stream.read_exact(&mut [0; 9]).await.unwrap();
+        return Held::Connection { _stream: stream };
+    }
+    let mut requests = speak_from(service, [127, 0, 3, client], window)
+        .await
+        .unwrap();
+    let small = framed(&[0; 4_000]);
+    let (path, sent, is_all) = match what {
+        Leaves::Nothing | Leaves::EndOfConnection => return held(requests, None, None),
+        Leaves::LastByte => (SIGN, small.slice(..small.len() - 1), false),
+        Leaves::End => (LIST, framed(&[]), false),
+        Leaves::HalfAPrefix => (LIST, Bytes::from_static(&[0, 0]), false),
+        Leaves::Watch => (WATCH, framed(&[]), true),
+        Leaves::Health => (HEALTH, framed(&[]), true),
+        Leaves::NextItem => (STREAM, Bytes::new(), false),
+        Leaves::AnswerUnread => (LIST, framed(&[]), true),
+    };
+    let (answer, mut stream) = begin(&mut requests, path);
+    stream.send_data(sent, is_all).unwrap();
+    match what {
+        Leaves::Watch | Leaves::Health => {
+            let body = answer.await.unwrap().into_body();
+            held(requests, None, Some(body))
+        }
+        _ => held(requests, Some((answer, stream)), None),
+    }
+}
+
+fn held(
+    requests: SendRequest<Bytes>,
+    request: Option<(ResponseFuture, SendStream<Bytes>)>,
+    answer: Option<RecvStream>,
+) -> Held {
+    Held::Call {
+        _requests: requests,
+        _request: request,
+        _answer: answer,
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Leaves {
+    Nothing,
+    /// Not even when the service has ended its own end.
+    EndOfConnection,
+    LastByte,
+    End,
+    HalfAPrefix,
+    Watch,
+    Health,
+    NextItem,
+    AnswerUnread,
+}
+
+/// Takes all places, each for a client of its own.
+async fn take_all(service: &Replica, what: Leaves) -> Vec<Held> {
+    let mut all = Vec::new();
+    for client in 1..=PLACES {
+        all.push(leave(service, client, what).await);
+    }
+    all
+}
+
+/// Another client comes, and stays: whether it is let in and answered.
+async fn come(service: &Replica, client: u8) -> Option<Held> {
+    let mut requests = speak_from(service, [127, 0, 4, client], 65_535)
+        .await
+        .ok()?;
+    let (answer, mut stream) = try_to_begin(&mut requests, LIST).ok()?;
+    stream.send_data(framed(&[]), true).ok()?;
+    let mut body = answer.await.ok()?.into_body();
+    body.data().await?.ok()?;
+    Some(held(requests, None, None))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_are_waited_for_keep_nobody_out() {
+    let kinds = [
+        Leaves::Nothing,
+        Leaves::EndOfConnection,
+        Leaves::LastByte,
+        Leaves::End,
+        Leaves::HalfAPrefix,
+        Leaves::Watch,
+        Leaves::Health,
+        Leaves::NextItem,
+        Leaves::AnswerUnread,
+    ];
+    for what in kinds {
+        let (_folder, service) = start().await;
+        let held = take_all(&service, what).await;
+        // One place is left; then each takes that of one who is waited for, before that one's patience here is over.
+        let mut fresh = Vec::new();
+        let all_come = wait::until("a place", async || {
+            let next = u8::try_from(fresh.len() + 1).unwrap();
+            fresh.extend(come(&service, next).await);
+            fresh.len() == usize::from(FRESH)
+        });
+        let all_come = tokio::time::timeout(BEFORE_ANY_PATIENCE_ENDS, all_come).await;
+        let came = fresh.len();
+        all_come.unwrap_or_else(|_| panic!("{came} came beside those that leave {what:?}"));
+        drop((held, fresh));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_for_which_something_is_done_keeps_its_place() {
+    let (_folder, service) = start().await;
+    let held = take_all(&service, Leaves::Watch).await;
+    // The last place is that of a client that calls again and again.
+    let mut signing = SigningServiceClient::new(service.channel());
+    let mut signs = async |n: u64| {
+        let signed = signing.sign_checkpoint(large(&format!("good-{n}"))).await;
+        signed.unwrap()
+    };
+    signs(0).await;
+    let mut fresh = Vec::new();
+    for n in 1..=u64::from(FRESH) {
+        signs(n).await;
+        fresh.extend(come(&service, u8::try_from(n).unwrap()).await);
+    }
+    // Who has a connection gets no other one.
+    let mut stream = connect_from(&service, [127, 0, 3, PLACES]).await;
+    stream.write_all(PREFACE).await.unwrap();
+    let mut told = Vec::new();
+    let _ = stream.read_to_end(&mut told).await;
+    assert!(told.is_empty(), "{told:?}");
+    drop((held, fresh));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_item_of_a_stream_that_is_worked_on_keeps_the_place_of_its_client() {
+    let (_folder, service) = start().await;
+    let mut requests = speak_from(&service, [127, 0, 4, 200], 65_535)
+        .await
+        .unwrap();
+    let (answer, mut stream) = begin(&mut requests, STREAM);
+    let mut answers = answer.await.unwrap().into_body();
+    let held = take_all(&service, Leaves::NextItem).await;
+    let mut fresh = Vec::new();
+    for n in 1..=u64::from(FRESH) {
+        let checkpoint = checkpoint(&format!("chk_{n}"), n, "a");
+        let item = checkpoint_signer::wire::proto::SignCheckpointsRequest {
+            checkpoint: Some(checkpoint),
+            ..Default::default()
+        };
+        stream
+            .send_data(framed(&item.encode_to_vec()), false)
+            .unwrap();
+        fresh.extend(come(&service, u8::try_from(n).unwrap()).await);
+        let data = answers.data().await.unwrap().unwrap();
+        answers.flow_control().release_capacity(data.len()).unwrap();
+    }
+    drop((held, fresh));
+}
