@@ -1,7 +1,8 @@
 """Where the parts of this machine are, and the verifiers made of them. A file says, as JSON:
 
 `program` (how one verifies on the command line), `client` (Python that has the client), `python` (Python that has joserfc, rfc8785 and
-cryptography), `node`, `modules` (the folder node_modules with jose, canonicalize and the npm package), `folder` (a folder of our own).
+cryptography), `node`, `modules` (the folder node_modules with jose, canonicalize and the npm package), `folder` (a folder of our own), `cargo`, `built` (a folder
+that stays, for what is built).
 """
 
 import base64
@@ -26,12 +27,15 @@ class Machine:
     node: list[str]
     modules: Path
     folder: Path
+    cargo: str
+    built: Path
     examples: Path = ROOT / "examples"
 
     @classmethod
     def read(cls, path: Path) -> "Machine":
         told = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**told, "modules": Path(told["modules"]), "folder": Path(told["folder"])})
+        paths = {name: Path(told[name]) for name in ("modules", "folder", "built")}
+        return cls(**{**told, **paths})
 
     def verifiers(self) -> list:
         return [*self.whole(), *self.recipes()]

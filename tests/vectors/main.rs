@@ -43,6 +43,8 @@ impl Machine {
             "node": ["node"],
             "modules": installed.join("node_modules"),
             "folder": folder.path(),
+            "cargo": env!("CARGO"),
+            "built": Path::new(env!("CARGO_TARGET_TMPDIR")).join("planted"),
         });
         std::fs::write(folder.path().join("machine.json"), told.to_string()).unwrap();
         Self { folder }
@@ -86,7 +88,7 @@ fn all_verifiers_say_what_the_vectors_expect() {
 #[test]
 fn a_fault_in_any_verifier_is_caught_by_a_vector() {
     let told = Machine::new().run("faults", &[]);
-    assert_eq!(told.lines().count(), 18, "{told}");
+    assert_eq!(told.lines().count(), 21, "{told}");
     assert!(
         told.lines().all(|line| line.contains(": caught by ")),
         "{told}"
