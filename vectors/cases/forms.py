@@ -28,6 +28,8 @@ def forms() -> dict:
     case("one on each line, with empty lines between them", f"{one}\n\n \n{two}\n", *well)
     case("one on each line, one of them changed", f"{one}\n{changed}\n{three}\n", "VALID", "INVALID_SIGNATURE", "VALID")
     case("one on each line, one of them no JSON", f"{one}\nnot JSON\n{two}\n", "VALID", "MALFORMED", "VALID")
+    # Of texts that follow one another, only lines are told apart: it is one that goes on behind its end.
+    case("two over several lines", f"{indented(one)}\n{indented(two)}\n", "MALFORMED")
     case("an array", f"[{one},{two}]", *well)
     case("an array over several lines", f"[\n  {one},\n  {two}\n]\n", *well)
     case("an array of indented ones", f"[{indented(one)},\n{indented(two)}]", *well)

@@ -48,7 +48,10 @@ class Reader {
   document() {
     const value = this.value("", 0);
     this.space();
-    if (this.at !== this.text.length) this.notJson();
+    if (this.at !== this.text.length) {
+      const where = `goes on behind its end, at character ${this.at + 1}`;
+      this.refuse(this.ring ? where : `${where}; expected one object (several stand one on a line, or in an array)`);
+    }
     return value;
   }
 

@@ -54,9 +54,13 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
         left: &mut left,
         names: &mut Names::default(),
     };
-    let value = seed
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value));
+    let value = seed.deserialize(&mut reader);
+    if let (Ok(_), Err(more)) = (&value, reader.end()) {
+        let (line, column) = (more.line(), more.column());
+        return refused(format!(
+            "goes on behind its end, at line {line} column {column}; expected one object (several stand one on a line, or in an array)"
+        ));
+    }
     match value {
         Ok(JsonValue::Object(object)) => Ok(object),
         Ok(other) => refused(format!("{}; expected an object", describe(&other))),
