@@ -195,7 +195,8 @@ impl Generate {
     }
 }
 
-async fn fetch(server: &ServerArg) -> Result<ListKeysResponse, Failure> {
+/// The keys that a service lists.
+pub(super) async fn fetch(server: &ServerArg) -> Result<ListKeysResponse, Failure> {
     let channel = server.connect().await?;
     let mut client = KeyServiceClient::new(channel);
     let answer = client.list_keys(ListKeysRequest {}).await;
