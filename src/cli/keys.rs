@@ -195,8 +195,7 @@ impl Generate {
     }
 }
 
-/// The keys that a service lists.
-pub(super) async fn fetch(server: &ServerArg) -> Result<ListKeysResponse, Failure> {
+async fn fetch(server: &ServerArg) -> Result<ListKeysResponse, Failure> {
     let channel = server.connect().await?;
     let mut client = KeyServiceClient::new(channel);
     let answer = client.list_keys(ListKeysRequest {}).await;

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 
 use super::{fetch, instant, key_json, key_text, state};
 use crate::cli::again;
-use crate::cli::environment::MeantArg;
+use crate::cli::meant::MeantArg;
 use crate::cli::{
     Failure, Format, FormatArg, PROGRAM, ServerArg, print_json, print_line, print_lines, refused,
 };
@@ -94,7 +94,10 @@ impl Revoke {
             })?;
         }
         let channel = self.server.connect().await?;
-        let place = self.environment.check(&self.server).await?;
+        let place = self
+            .environment
+            .check(&self.server, channel.clone())
+            .await?;
         let asks = !self.yes && std::io::stdin().is_terminal();
         if self.dry_run || asks {
             let plan = self.plan(channel.clone(), place).await?;

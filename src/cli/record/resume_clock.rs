@@ -8,7 +8,7 @@ use prost_types::Timestamp;
 use serde_json::json;
 use tonic::metadata::MetadataMap;
 
-use crate::cli::environment::MeantArg;
+use crate::cli::meant::MeantArg;
 use crate::cli::{Failure, Format, FormatArg, ServerArg, print_json, print_line, refused};
 use crate::clock::Clock;
 use crate::grpc::record::COMPARED_CLOCKS;
@@ -39,7 +39,10 @@ pub(in crate::cli) struct ResumeClock {
 impl ResumeClock {
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
         let channel = self.server.connect().await?;
-        let place = self.environment.check(&self.server).await?;
+        let place = self
+            .environment
+            .check(&self.server, channel.clone())
+            .await?;
         let mut client = RecordServiceClient::new(channel);
         let ask = |dry_run| {
             let now = Clock::system().now().trunc_subsecs(0);
