@@ -14,6 +14,7 @@ mod keys;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod log;
+mod meant;
 mod place;
 mod record;
 #[cfg(feature = "aws")]

@@ -194,6 +194,44 @@ async fn a_service_of_another_environment_is_a_stranger_whatever_its_keys_are() 
     );
 }
 
+/// The first keys of all environments have the same name.
+#[tokio::test]
+async fn what_cannot_be_taken_back_is_not_done_by_a_service_of_another_environment() {
+    let operator = Operator::new().await;
+    let theirs = secret("amply/staging/records-revoked");
+    let service: AwsService = service(&theirs).await;
+    let server = ["--server", service.url.as_str()];
+    let revoke = ["keys", "revoke", OLD, "--reason", "leaked"];
+    let resume = ["record", "resume-clock", "--reason", "it ran ahead"];
+    let told = "is a service of staging (it reads its keys from secretsmanager:amply/staging/records-revoked)";
+    for command in [&revoke[..], &resume] {
+        for dry_run in [&[][..], &["--dry-run"]] {
+            let meant = ["--environment", "prod"];
+            let shown = operator
+                .refused(&[command, &server, &meant, dry_run].concat())
+                .await;
+            assert!(shown.contains(told), "{shown}");
+        }
+    }
+    let listed = operator
+        .must(&[&["keys", "list"], &server[..]].concat())
+        .await;
+    assert!(!listed.contains("REVOKED"), "{listed}");
+    let meant = ["--environment", "staging"];
+    let planned = operator
+        .must(&[&revoke[..], &server, &meant, &["--dry-run"]].concat())
+        .await;
+    let place = format!(
+        "at {}, which has its keys from secretsmanager:{theirs}",
+        service.url
+    );
+    assert!(planned.contains(&place), "{planned}");
+    let done = operator
+        .must(&[&revoke[..], &server, &meant].concat())
+        .await;
+    assert!(done.starts_with("REVOKED"), "{done}");
+}
+
 /// One of several is enough: what is said of the others is not the whole.
 #[tokio::test]
 async fn no_key_is_made_while_one_of_the_services_that_are_named_is_of_another_environment() {

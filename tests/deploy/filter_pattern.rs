@@ -140,13 +140,18 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// A star is a wildcard at the beginning and at the end of a text, and nowhere else: "Ev*ent" is only that text, star and all (the guide of AWS
+/// that says it at all).
 fn like(wanted: &str, found: &str) -> bool {
-    match wanted.split_once('*') {
-        None => wanted == found,
-        Some((head, tail)) => found.strip_prefix(head).is_some_and(|rest| {
-            let mut starts = (0..=rest.len()).filter(|at| rest.is_char_boundary(*at));
-            starts.any(|at| like(tail, &rest[at..]))
-        }),
+    let (ends, wanted) = match wanted.strip_suffix('*') {
+        Some(wanted) => (false, wanted),
+        None => (true, wanted),
+    };
+    match (wanted.strip_prefix('*'), ends) {
+        (Some(wanted), true) => found.ends_with(wanted),
+        (Some(wanted), false) => found.contains(wanted),
+        (None, true) => found == wanted,
+        (None, false) => found.starts_with(wanted),
     }
 }
 
@@ -158,7 +163,11 @@ fn patterns_are_understood_as_cloudwatch_does() {
     for (pattern, expected) in [
         (r#"{ $.a.b = "some text" }"#, true),
         (r#"{ $.a.b = "some" }"#, false),
-        (r#"{ $.a.b = "*me*xt" }"#, true),
+        (r#"{ $.a.b = "*me*" }"#, true),
+        (r#"{ $.a.b = "*ext" }"#, true),
+        (r#"{ $.a.b = "some*" }"#, true),
+        (r#"{ $.a.b = "some*xt" }"#, false),
+        (r#"{ $.a.b = "*me*xt" }"#, false),
         (r#"{ $.a.c = "*" }"#, false),
         (r#"{ $.n = * }"#, true),
         (r#"{ $.m = * }"#, false),

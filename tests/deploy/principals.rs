@@ -298,6 +298,8 @@ fn the_policy_for_the_organization_stops_everybody_but_the_deployment_role() {
     let service = on_region("ecs", "service/checkpoint-signer-prod/checkpoint-signer");
     let named = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{name}");
     let (another, deployment, on_call) = (named("another"), named("DEPLOYMENT"), named("ON-CALL"));
+    let stack = on_region("cloudformation", "stack/checkpoint-signer-key-prod/0123");
+    let no_stack = on_region("cloudformation", "stack/web/0123");
     let no_function = on_region("lambda", "function:web");
     let no_task = on_region("ecs", "task-definition/web:1");
     for (caller, action, resource, expected) in [
@@ -358,6 +360,22 @@ fn the_policy_for_the_organization_stops_everybody_but_the_deployment_role() {
         ("DEPLOYMENT", "ecs:RunTask", &definition, true),
         ("DEPLOYMENT", "iam:PassRole", &role, true),
         ("DEPLOYMENT", "lambda:UpdateFunctionCode", &function, true),
+        ("administrator", "cloudformation:UpdateStack", &stack, false),
+        ("ON-CALL", "cloudformation:ExecuteChangeSet", &stack, false),
+        ("administrator", "cloudformation:DeleteStack", &stack, false),
+        (
+            "administrator",
+            "cloudformation:DescribeStacks",
+            &stack,
+            true,
+        ),
+        (
+            "administrator",
+            "cloudformation:UpdateStack",
+            &no_stack,
+            true,
+        ),
+        ("DEPLOYMENT", "cloudformation:UpdateStack", &stack, true),
     ] {
         let context =
             json!({ "aws:PrincipalArn": format!("arn:aws:iam::{ACCOUNT}:role/{caller}") });

@@ -247,6 +247,7 @@ fn whoever_puts_out_the_lights_is_seen() {
             (trail("DeleteTrail"), &["WatchChanges"]),
             (trail("UpdateTrail"), &["WatchChanges"]),
             (trail("PutEventSelectors"), &["WatchChanges"]),
+            (trail("PutInsightSelectors"), &["WatchChanges"]),
             (refused, &["WatchChanges"]),
             (trail("GetTrailStatus"), &[]),
             (
@@ -303,6 +304,8 @@ fn whoever_puts_out_the_lights_is_seen() {
                 &["WatchChanges"],
             ),
             (on_log("DeleteMetricFilter", "trail"), &["WatchChanges"]),
+            (on_log("PutMetricFilter", "trail"), &["WatchChanges"]),
+            (on_log("PutSubscriptionFilter", "trail"), &["WatchChanges"]),
             (
                 on_log("DeleteLogGroup", "/checkpoint-signer/prod"),
                 &["WatchChanges"],

@@ -5,7 +5,15 @@ use serde_json::Value;
 use crate::page::{Page, folder};
 
 /// What a command does beside the call of its own name, and to what.
-const OF_A_STACK: [(&str, &str); 4] = [
+const OF_A_STACK: [(&str, &str); 6] = [
+    (
+        "cloudformation:CreateChangeSet",
+        "stack/checkpoint-signer-x",
+    ),
+    (
+        "cloudformation:ExecuteChangeSet",
+        "stack/checkpoint-signer-x",
+    ),
     ("iam:PutRolePolicy", "role/checkpoint-signer-x"),
     ("iam:PassRole", "role/checkpoint-signer-x"),
     ("lambda:UpdateFunctionCode", "function:checkpoint-signer-x"),
@@ -71,6 +79,7 @@ fn thing(service: &str, line: &str) -> &'static str {
         "iam" => "role/checkpoint-signer-x",
         "lambda" => "function:checkpoint-signer-x",
         "ecs" => "service/checkpoint-signer-x",
+        "cloudformation" => "stack/checkpoint-signer-x",
         _ => "",
     }
 }

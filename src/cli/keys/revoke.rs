@@ -10,6 +10,7 @@ use tonic::{Code, Status};
 
 use super::{fetch, instant, key_json, key_text, state};
 use crate::cli::again;
+use crate::cli::meant::MeantArg;
 use crate::cli::{
     Failure, Format, FormatArg, PROGRAM, ServerArg, print_json, print_line, print_lines, refused,
 };
@@ -55,6 +56,8 @@ pub(in crate::cli) struct Revoke {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
+    environment: MeantArg,
+    #[command(flatten)]
     server: ServerArg,
     #[command(flatten)]
     format: FormatArg,
@@ -62,6 +65,8 @@ pub(in crate::cli) struct Revoke {
 
 /// What a revocation would do.
 struct Plan {
+    /// Which service it is.
+    place: String,
     key: Key,
     from: DateTime<Utc>,
     /// Signatures by the key that would not be trusted any more; none when the service does not tell.
@@ -89,9 +94,13 @@ impl Revoke {
             })?;
         }
         let channel = self.server.connect().await?;
+        let place = self
+            .environment
+            .check(&self.server, channel.clone())
+            .await?;
         let asks = !self.yes && std::io::stdin().is_terminal();
         if self.dry_run || asks {
-            let plan = self.plan(channel.clone()).await?;
+            let plan = self.plan(channel.clone(), place).await?;
             if self.dry_run {
                 return self.show(&plan);
             }
@@ -100,7 +109,7 @@ impl Revoke {
         self.revoke(channel).await
     }
 
-    async fn plan(&self, channel: Channel) -> Result<Plan, Failure> {
+    async fn plan(&self, channel: Channel, place: String) -> Result<Plan, Failure> {
         let request = GetKeyRequest {
             key_id: self.key_id.to_string(),
         };
@@ -119,6 +128,7 @@ impl Revoke {
         let mut others = others.filter(|other| other.key_id != key.key_id && can_sign(other));
         let next = others.next().map(|other| other.key_id);
         Ok(Plan {
+            place,
             key,
             from,
             counted,
@@ -149,6 +159,7 @@ impl Revoke {
         let counted = plan.counted.as_ref();
         json!({
             "dry_run": true,
+            "place": plan.place,
             "key": key_json(&plan.key),
             "distrust_from": instant_text(plan.from),
             "reason": self.reason,
@@ -200,6 +211,7 @@ impl Revoke {
                 instant(key.valid_until),
                 self.reason
             ),
+            plan.place.clone(),
             format!("not trusted any more: what it signed at or after {from}; {counted}"),
             "what it signed before that stays valid; it signs nothing more, whatever time is written into it, and endorses no key".into(),
             next,

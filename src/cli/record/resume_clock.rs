@@ -8,6 +8,7 @@ use prost_types::Timestamp;
 use serde_json::json;
 use tonic::metadata::MetadataMap;
 
+use crate::cli::meant::MeantArg;
 use crate::cli::{Failure, Format, FormatArg, ServerArg, print_json, print_line, refused};
 use crate::clock::Clock;
 use crate::grpc::record::COMPARED_CLOCKS;
@@ -28,6 +29,8 @@ pub(in crate::cli) struct ResumeClock {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
+    environment: MeantArg,
+    #[command(flatten)]
     server: ServerArg,
     #[command(flatten)]
     format: FormatArg,
@@ -35,7 +38,12 @@ pub(in crate::cli) struct ResumeClock {
 
 impl ResumeClock {
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
-        let mut client = RecordServiceClient::new(self.server.connect().await?);
+        let channel = self.server.connect().await?;
+        let place = self
+            .environment
+            .check(&self.server, channel.clone())
+            .await?;
+        let mut client = RecordServiceClient::new(channel);
         let ask = |dry_run| {
             let now = Clock::system().now().trunc_subsecs(0);
             ResumeClockRequest {
@@ -52,7 +60,7 @@ impl ResumeClock {
             if !self.yes && std::io::stdin().is_terminal() {
                 let question = text(&resumption, "would go on");
                 print_line(&format!(
-                    "{question}\n{}\nThis is recorded for ever, and public. Type yes to go on:",
+                    "{question}\n{place}\n{}\nThis is recorded for ever, and public. Type yes to go on:",
                     compared(&clocks)
                 ))?;
                 let mut answer = String::new();
