@@ -85,6 +85,7 @@ fn main() {
         std::fs::remove_dir_all(files).unwrap();
         run
     });
+    let packed = run_packed(&keyring, &published, settings.count);
     let covered = log::Covered::of(&keyring, &export, &head, settings.count);
     let after = inputs.raw_rate();
     let raw = Raw {
@@ -107,6 +108,13 @@ fn main() {
         "verify --keys, from NDJSON               {ours:>8.0} /s, {:.2} s, {:.1} us of CPU each",
         run.seconds,
         run.cpu / settings.count as f64 * 1e6
+    );
+    println!(
+        "verify --keys, from .ndjson.gz           {:>8.0} /s, {:.2} s, {:.1} us of CPU each, {:.1} MiB",
+        settings.count as f64 / packed.seconds,
+        packed.seconds,
+        packed.cpu / settings.count as f64 * 1e6,
+        packed.mib
     );
     if let Some(run) = &files {
         let rate = settings.count as f64 / run.seconds;
@@ -138,6 +146,11 @@ fn main() {
         "by one head / raw {:.1}, by CPU time {:.1}   goal >= 30",
         by_head / raw.rate,
         cpu(&covered.run)
+    );
+    println!(
+        ".ndjson.gz / NDJSON {:.2}, by CPU time {:.2}   goal >= 0.8",
+        run.seconds / packed.seconds,
+        run.cpu / packed.cpu
     );
     println!("verify / Python   {:.1}", ours / python);
     println!("memory            {:.1} MiB   goal < 100 MiB", run.mib);
@@ -184,6 +197,18 @@ fn split(published: &Path, to: &Path) {
     for (n, line) in lines.enumerate() {
         std::fs::write(to.join(format!("{n:08}.json")), line.unwrap()).unwrap();
     }
+}
+
+/// The same lines from a file that `gzip` wrote.
+fn run_packed(keyring: &Path, published: &Path, count: u64) -> Run {
+    let packed = published.with_extension("ndjson.gz");
+    let file = std::fs::File::create(&packed).unwrap();
+    let mut gzip = std::process::Command::new("gzip");
+    let ended = gzip.arg("-c").arg(published).stdout(file).status();
+    assert!(ended.unwrap().success(), "gzip");
+    let run = Run::of(keyring, &packed, count);
+    std::fs::remove_file(packed).unwrap();
+    run
 }
 
 /// The n-th: ledger by ledger for each day, as they are published and signed.

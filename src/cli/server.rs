@@ -65,6 +65,28 @@ impl ClientTlsArgs {
             client_key: self.client_key.clone(),
         }
     }
+
+    /// Connects, and looks first whether it is the service: a call to something else would end without a reason.
+    pub(super) async fn connect(&self, url: &str) -> Result<Channel, Failure> {
+        let tls = self.named();
+        let connected = match client::connect(url, &tls).await {
+            Ok(channel) => match client::mistake(url, &tls).await {
+                Some(mistake) => Err(ConnectError::Mistake {
+                    url: url.to_owned(),
+                    mistake,
+                }),
+                None => Ok(channel),
+            },
+            Err(error) => Err(error),
+        };
+        connected.map_err(|error| match &error {
+            ConnectError::Mistake { mistake, .. } => {
+                let next = next(url, mistake);
+                Failure::Impossible(format!("{error}. Next: {next}"))
+            }
+            _ => Failure::impossible(error),
+        })
+    }
 }
 
 /// One service.
@@ -111,64 +133,49 @@ impl ServerArg {
         words
     }
 
-    /// Connects, and looks first whether it is the service: a call to something else would end without a reason.
+    /// Connects, as [`ClientTlsArgs::connect`] does.
     pub(super) async fn connect(&self) -> Result<Channel, Failure> {
-        let tls = self.tls.named();
-        let url = self.server.clone();
-        let connected = match client::connect(&url, &tls).await {
-            Ok(channel) => match client::mistake(&url, &tls).await {
-                Some(mistake) => Err(ConnectError::Mistake { url, mistake }),
-                None => Ok(channel),
-            },
-            Err(error) => Err(error),
-        };
-        connected.map_err(|error| match &error {
-            ConnectError::Mistake { mistake, .. } => {
-                let next = self.next(mistake);
-                Failure::Impossible(format!("{error}. Next: {next}"))
-            }
-            _ => Failure::impossible(error),
-        })
+        self.tls.connect(&self.server).await
     }
+}
 
-    /// The command that was typed, with what is right.
-    fn next(&self, mistake: &Mistake) -> String {
-        let place = self.server.split_once("://").map_or("", |(_, place)| place);
-        let scheme = self.server.split("://").next().unwrap_or_default();
-        let server = |scheme: &str, place: &str| format!("{scheme}://{place}");
-        let host = place.trim_end_matches('/');
-        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-        let port = place.strip_prefix(host).unwrap_or_default();
-        match mistake {
-            Mistake::SpeaksTls => {
-                let server = server("https", place);
-                let with = [&[("--server", &*server), CA][..], &CLIENT].concat();
-                again::command(&["--server"], &with)
-            }
-            Mistake::SpeaksNoTls => {
-                let without = [
-                    "--server",
-                    "--server-ca",
-                    "--client-certificate",
-                    "--client-key",
-                ];
-                let again = again::command(&without, &[("--server", &server("http", place))]);
-                format!("{}{again}", without_variables(&TLS_VARIABLES))
-            }
-            Mistake::IsHttp => {
-                let server = server(scheme, &format!("{host}:50051"));
-                again::command(&["--server"], &[("--server", &server)])
-            }
-            Mistake::WantsCertificate | Mistake::RefusesCertificate(_) => {
-                again::command(&["--client-certificate", "--client-key"], &CLIENT)
-            }
-            Mistake::UnknownAuthority => again::command(&["--server-ca"], &[CA]),
-            Mistake::OutsideValidity(_) => again::command(&[], &[]),
-            Mistake::OtherName(names) => {
-                let name = names.first().map_or("NAME", String::as_str);
-                let server = server(scheme, &format!("{name}{port}"));
-                again::command(&["--server"], &[("--server", &server)])
-            }
+/// The command that was typed, with what is right.
+fn next(url: &str, mistake: &Mistake) -> String {
+    let place = url.split_once("://").map_or("", |(_, place)| place);
+    let scheme = url.split("://").next().unwrap_or_default();
+    let server = |scheme: &str, place: &str| format!("{scheme}://{place}");
+    let host = place.trim_end_matches('/');
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let port = place.strip_prefix(host).unwrap_or_default();
+    match mistake {
+        Mistake::SpeaksTls => {
+            let server = server("https", place);
+            let with = [&[("--server", &*server), CA][..], &CLIENT].concat();
+            again::command(&["--server"], &with)
+        }
+        Mistake::SpeaksNoTls => {
+            let without = [
+                "--server",
+                "--server-ca",
+                "--client-certificate",
+                "--client-key",
+            ];
+            let again = again::command(&without, &[("--server", &server("http", place))]);
+            format!("{}{again}", without_variables(&TLS_VARIABLES))
+        }
+        Mistake::IsHttp => {
+            let server = server(scheme, &format!("{host}:50051"));
+            again::command(&["--server"], &[("--server", &server)])
+        }
+        Mistake::WantsCertificate | Mistake::RefusesCertificate(_) => {
+            again::command(&["--client-certificate", "--client-key"], &CLIENT)
+        }
+        Mistake::UnknownAuthority => again::command(&["--server-ca"], &[CA]),
+        Mistake::OutsideValidity(_) => again::command(&[], &[]),
+        Mistake::OtherName(names) => {
+            let name = names.first().map_or("NAME", String::as_str);
+            let server = server(scheme, &format!("{name}{port}"));
+            again::command(&["--server"], &[("--server", &server)])
         }
     }
 }

@@ -162,7 +162,18 @@ async fn a_service_without_tls_that_is_asked_for_it_and_the_port_of_http() {
     ];
     goes_on(folder, &set, "keys list", wrong, &[]);
     let wrong = "HTTP is served there (the page, the published keys), and no gRPC; expected the port of gRPC";
-    for command in ["keys list", "health", "record head", "keys export"] {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/checkpoint.json");
+    let program = testing::checkpoint_signer().display().to_string();
+    let sign = format!("{program} sign {example} --server {grpc} > signed.json");
+    let (code, said) = run(folder, &[], &sign);
+    assert_eq!(code, 0, "{said}");
+    for command in [
+        "keys list",
+        "health",
+        "record head",
+        "keys export",
+        "verify signed.json",
+    ] {
         let asked = format!("{command} --server {http}");
         goes_on(
             folder,

@@ -59,6 +59,26 @@ fn what_can_be_mended_by_waiting_is_retried_on_each_replica() {
 }
 
 #[test]
+fn a_call_has_a_name_a_log_and_an_answer_without_the_content() {
+    hold("test_calls.py");
+}
+
+#[test]
+fn exceptions_are_pickled_and_nothing_shows_content() {
+    hold("test_errors.py");
+}
+
+#[test]
+fn a_value_of_a_wrong_kind_is_told_with_what_would_be_right() {
+    hold("test_misuse.py");
+}
+
+#[test]
+fn the_fake_for_the_tests_of_others_answers_as_the_service() {
+    hold("test_fake.py");
+}
+
+#[test]
 fn verdicts_offline_are_those_of_the_service() {
     hold("test_verifying.py");
 }
@@ -71,6 +91,11 @@ fn a_pin_is_a_fingerprint_and_believes_no_impostor() {
 #[test]
 fn keys_of_other_kinds_are_skipped_and_private_ones_refused() {
     hold("test_kinds.py");
+}
+
+#[test]
+fn the_vectors_get_the_verdicts_and_findings_that_they_say() {
+    hold("test_vectors.py");
 }
 
 #[test]

@@ -177,7 +177,10 @@ fn keys_that_contradict_each_other_are_refused() {
     assert_refused_pair(jwk().with("alg", "\"RS256\""), twice);
     assert_refused_pair(jwk().with("exp", "1767225601"), twice);
     assert_refused_pair(jwk(), twice);
-    assert_refused_pair(jwk().with("kid", "\"key-2\""), "private_key:");
+    assert_refused_pair(
+        jwk().with("kid", "\"key-2\""),
+        "n: is the key of amply-checkpoint-key-2025 already",
+    );
 }
 
 fn assert_refused_pair(second: Document, conflict: &str) {
@@ -203,7 +206,7 @@ fn what_is_no_jwk_set_is_refused() {
     for member in ["alg", "e", "exp", "kid", "kty", "n", "nbf"] {
         let error = read(&[jwk().without(member)]).unwrap_err().to_string();
         assert!(
-            error.contains(&format!("missing field `{member}`")),
+            error.starts_with(&format!("keyring: keys[0]: {member}: is missing; expected")),
             "{error}"
         );
         assert!(
@@ -224,9 +227,13 @@ fn a_file_larger_than_its_bound_is_refused() {
 
 #[test]
 fn a_byte_order_mark_is_named() {
-    for mark in [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"] {
+    for (mark, told) in [
+        (&b"\xef\xbb\xbf"[..], "begins with a byte order mark (BOM)"),
+        (b"\xff\xfe", "is UTF-16"),
+        (b"\xfe\xff", "is UTF-16"),
+    ] {
         let text = [mark, br#"{"keys":[]}"#].concat();
         let error = Keyring::from_jwks(&text).unwrap_err().to_string();
-        assert!(error.contains("byte order mark (BOM)"), "{error}");
+        assert!(error.contains(told), "{error}");
     }
 }

@@ -1,11 +1,11 @@
 //! Keys of other kinds in a keyring are skipped and told, and one of the known kind is read as a whole or refused: the vectors of
-//! `tests/golden/kinds.json`.
+//! `vectors/kinds.json`.
 
 use checkpoint::keyring::{Keyring, KeyringFile};
 use serde_json::{Value, json};
 
 const RING: &str = include_str!("../golden/keyring.json");
-const VECTORS: &str = include_str!("../golden/kinds.json");
+const VECTORS: &str = include_str!("../../vectors/kinds.json");
 
 fn vectors(kind: &str) -> Vec<Value> {
     let vectors: Value = serde_json::from_str(VECTORS).unwrap();

@@ -1,4 +1,4 @@
-//! Fingerprints, and names that cannot be taken for one: the vectors in `tests/golden/pins.json`, which the page, the
+//! Fingerprints, and names that cannot be taken for one: the vectors in `vectors/pins.json`, which the page, the
 //! Python client and the recipes are held to as well.
 
 use checkpoint::key::{Fingerprint, FingerprintError, KeyId};
@@ -10,7 +10,7 @@ use crate::support::openssl;
 use crate::support::secret::secret;
 
 fn vectors() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/pins.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/pins.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 

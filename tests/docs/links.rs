@@ -13,6 +13,8 @@ fn pages() -> Vec<PathBuf> {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "clients/python/README.md",
+        "clients/javascript/README.md",
+        "vectors/README.md",
         "deploy/README.md",
         "fuzz/README.md",
     ];

@@ -1,4 +1,4 @@
-//! The vectors of `tests/golden/kinds.json`, for the command line and for the recipe for Python.
+//! The vectors of `vectors/kinds.json`, for the command line and for the recipe for Python.
 
 use std::path::Path;
 use std::process::Output;
@@ -30,7 +30,7 @@ fn folder(key: &Value, replace: bool) -> TempDir {
 }
 
 fn vectors(kind: &str) -> Vec<Value> {
-    let path = Path::new(ROOT).join("tests/golden/kinds.json");
+    let path = Path::new(ROOT).join("vectors/kinds.json");
     let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     vectors[kind].as_array().unwrap().clone()
 }

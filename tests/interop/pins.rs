@@ -1,19 +1,13 @@
-//! The vectors of `tests/golden/pins.json`: forged keyrings and checkpoints, and what a pin makes of them. What an impostor
+//! The vectors of `vectors/pins.json`: forged keyrings and checkpoints, and what a pin makes of them. What an impostor
 //! signed is never valid.
 
 use std::path::PathBuf;
 use std::process::Output;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use checkpoint::key::PublicKey;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::python::python;
 use crate::server::{program, run};
-
-const RECIPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
 /// The files of one case.
 struct Case {
@@ -22,13 +16,11 @@ struct Case {
     pin: Option<String>,
     verdict: Option<String>,
     exit: i64,
-    /// Whether the pinned key signed it itself.
-    alone: bool,
 }
 
 impl Case {
     fn all() -> Vec<Self> {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/pins.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/pins.json");
         let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         vectors["cases"]
             .as_array()
@@ -50,7 +42,6 @@ impl Case {
             pin: text("pin"),
             verdict: text("verdict"),
             exit: case["exit"].as_i64().unwrap(),
-            alone: case["alone"].as_bool().unwrap(),
             folder,
         }
     }
@@ -244,58 +235,4 @@ fn a_name_that_could_be_taken_for_a_fingerprint_is_refused_wherever_a_key_comes_
         "sqlite:record.sqlite",
     ]);
     refused(&["keys", "fingerprint", "keyring.json"]);
-}
-
-/// As `keys export --format pem` writes it, of whatever keys.
-fn pem(keyring: &Value) -> String {
-    let mut text = String::new();
-    for key in keyring["keys"].as_array().unwrap() {
-        let member = |name: &str| key[name].as_str().unwrap();
-        let number = |name: &str| URL_SAFE_NO_PAD.decode(member(name)).unwrap();
-        let public = PublicKey::from_components(&number("n"), &number("e")).unwrap();
-        let (kid, alg, nbf, exp) = (member("kid"), member("alg"), &key["nbf"], &key["exp"]);
-        text += &format!("# {kid} {alg} {nbf} {exp} sha256:-\n{}", public.to_pem());
-    }
-    text
-}
-
-fn assert_recipe(case: &Case, recipe: &str, output: &Output) {
-    let valid = case.exit == 0 && case.alone;
-    let (name, shown, expected) = (&case.name, said(output), if valid { 0 } else { 1 });
-    assert_eq!(
-        output.status.code(),
-        Some(expected),
-        "{recipe}, {name}: {shown}"
-    );
-}
-
-#[test]
-fn the_recipe_for_python_finds_valid_what_the_pinned_key_signed_and_nothing_else() {
-    for case in Case::all() {
-        let mut command = python();
-        command.arg(format!("{RECIPES}/verify_with_python.py"));
-        command
-            .args(["published.json", "keyring.json"])
-            .args(&case.pin);
-        let output = run(command.current_dir(case.folder.path()));
-        assert_recipe(&case, "python", &output);
-    }
-}
-
-#[test]
-fn the_recipe_for_openssl_finds_valid_what_the_pinned_key_signed_and_nothing_else() {
-    for case in Case::all() {
-        let keyring: Value =
-            serde_json::from_slice(&std::fs::read(case.path("keyring.json")).unwrap()).unwrap();
-        // PEM has no revocations, as the recipe says.
-        if case.verdict.as_deref() == Some("KEY_REVOKED") {
-            continue;
-        }
-        std::fs::write(case.path("keys.pem"), pem(&keyring)).unwrap();
-        let mut shell = crate::starter::program("sh");
-        shell.arg(format!("{RECIPES}/verify-with-openssl.sh"));
-        shell.args(["published.json", "keys.pem"]).args(&case.pin);
-        let output = run(shell.current_dir(case.folder.path()));
-        assert_recipe(&case, "openssl", &output);
-    }
 }

@@ -110,7 +110,7 @@ async fn folders_files_and_lines_are_mixed_and_one_bad_one_ends_nothing() {
     let (code, page) = report(&["--format", "html"]);
     assert!(code == 1 && page.starts_with("<!DOCTYPE html>"), "{page}");
     for part in [
-        "Not everything is valid",
+        "Do not rely on all of it: 1 of 11 checkpoints is not genuine, 1 input was not checked",
         "archive/lines.jsonl:3",
         "<svg",
         "chk_5",
@@ -341,7 +341,7 @@ async fn what_the_service_has_not_on_record_is_named_in_every_form() {
         let (code, page) = report("html");
         assert_eq!(code, 0);
         for part in [
-            "not all are in the service&#39;s record",
+            "checkpoints are genuine, but 1 is not in the service&#39;s record",
             "it is NOT in the service&#39;s record: ledger org_1, checkpoint chk_x",
             "by its word it did not sign them",
             place,
@@ -349,7 +349,7 @@ async fn what_the_service_has_not_on_record_is_named_in_every_form() {
             let page = page.replace("'", "&#39;");
             assert!(page.contains(part), "{part}\n{page}");
         }
-        assert!(!page.contains("All checkpoints are valid"));
+        assert!(!page.contains("All 9 checkpoints are genuine"));
     }
 
     // One by itself says it in its verdict, and programs get the count as well.

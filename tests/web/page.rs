@@ -15,6 +15,10 @@ async fn drive(scenario: &str) {
         .arg(format!("{FOLDER}/{scenario}.mjs"))
         .env("PAGE", publication.service.http())
         .env("FILES", publication.service.folder.path());
+    // A program that is started has nothing of the tester's shell otherwise.
+    if let Some(pictures) = std::env::var_os("PICTURES") {
+        command.env("PICTURES", pictures);
+    }
     // The service has threads of its own.
     run(&mut command);
 }
@@ -32,6 +36,16 @@ async fn a_saved_copy_works_without_a_network() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keyring_from_a_file_is_used_only_when_the_reader_says_so() {
     drive("rings").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layman_sees_the_verdict_money_and_names_in_one_language() {
+    drive("layman").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_word_stands_in_one_table_in_each_language() {
+    drive("languages").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,15 +12,11 @@ mod attack;
 mod connections;
 mod description;
 mod differential;
-mod judge;
-mod kinds;
 mod node;
 mod numbers;
 mod page;
-mod pins;
 mod places;
 mod recipe;
 mod unread;
-mod vectors;
 
 use testing::{client, cluster, publication, python, starter, support};

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from conftest import GOLDEN
+from conftest import VECTORS as FOLDER
 
 from amply_checkpoint_signer import Keyring, KeyringError, verify
 
-VECTORS = json.loads((GOLDEN / "kinds.json").read_text())
+VECTORS = json.loads((FOLDER / "kinds.json").read_text())
 RING = json.loads((GOLDEN / "keyring.json").read_text())
 PUBLISHED = (GOLDEN / "PS256.published.json").read_text()
 SECRET = "c2VjcmV0"

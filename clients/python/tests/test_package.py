@@ -3,15 +3,16 @@
 import re
 import subprocess
 import sys
-from importlib.metadata import files, version
+from importlib.metadata import files, metadata, version
 from pathlib import Path
 
-from conftest import Server
+from conftest import PROGRAM, Server
 
 import amply_checkpoint_signer as signer
 from amply_checkpoint_signer._errors import BY_REASON
 
 PROJECT = Path(__file__).parent.parent
+ROOT = PROJECT.parent.parent
 EXAMPLES = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
@@ -28,6 +29,34 @@ def test_the_first_example_of_the_readme_does_what_it_says(server: Server, tmp_p
     assert '"signature":"' in published
     assert kind == "VALID"
     assert refused.startswith("EQUIVOCATION: ")
+
+
+def test_the_readmes_can_be_followed_one_after_the_other(tmp_path: Path) -> None:
+    """The main README's steps first, with its own service; then these, twice."""
+    serve = [PROGRAM, "serve", "--dev", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    with (tmp_path / "log").open("w") as log:
+        service = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True, cwd=tmp_path)
+    try:
+        assert service.stdout is not None
+        lines = iter(service.stdout.readline, "")
+        address = next(line for line in lines if line.startswith("gRPC on ")).rsplit("/", 1)[1].strip()
+        main = re.findall(r"<<'END'\n(.*?)\nEND\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+        (of_ledgers,) = [block for block in main if signer.__name__ in block]
+        for number, example in enumerate([of_ledgers, EXAMPLES[0], EXAMPLES[0]]):
+            script = tmp_path / f"step_{number}.py"
+            assert "127.0.0.1:50051" in example
+            script.write_text(example.replace("127.0.0.1:50051", address), encoding="utf-8")
+            assert "\nVALID" in run(str(script), cwd=ROOT)
+    finally:
+        service.kill()
+        service.wait()
+        service.stdout.close()  # type: ignore[union-attr]
+
+
+def test_the_example_of_the_fake_holds(tmp_path: Path) -> None:
+    (example,) = [one for one in EXAMPLES if "FakeSigner" in one]
+    (tmp_path / "test_example.py").write_text(example, encoding="utf-8")
+    run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_example.py", cwd=tmp_path)
 
 
 def test_the_other_examples_can_be_run_and_have_types(tmp_path: Path) -> None:
@@ -53,7 +82,17 @@ def test_the_wheel_has_the_types_and_the_stubs_of_each_proto() -> None:
     stubs = {f"{proto.stem}_pb2.py" for proto in protos}
     assert "py.typed" in names
     assert {name for name in names if name.endswith("_pb2.py")} == stubs
-    assert version("amply-checkpoint-signer") == "0.1.0"
+    assert version("amply-checkpoint-signer") == signer.__version__ == "0.1.0"
+
+
+def test_the_metadata_says_what_one_looks_for() -> None:
+    told = metadata("amply-checkpoint-signer")
+    assert (told["License-Expression"], told["Requires-Python"]) == ("Apache-2.0", ">=3.10")
+    assert told.get_all("License-File") == ["LICENSE"]
+    assert {"Typing :: Typed", "Framework :: AsyncIO", "Programming Language :: Python :: 3.10"} <= set(
+        told.get_all("Classifier") or []
+    )
+    assert (PROJECT / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 def test_each_reason_of_the_service_has_an_exception() -> None:

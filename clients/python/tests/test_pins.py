@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from conftest import GOLDEN, Server, checkpoint
+from conftest import VECTORS as FOLDER
+from conftest import Server, checkpoint
 
 from amply_checkpoint_signer import Client, Keyring, KeyringError, verify
 
-VECTORS = json.loads((GOLDEN / "pins.json").read_text())
+VECTORS = json.loads((FOLDER / "pins.json").read_text())
 CASES = {case["name"]: case for case in VECTORS["cases"]}
 
 

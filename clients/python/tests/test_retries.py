@@ -1,9 +1,11 @@
 """What is tried again, until when, and on which replica."""
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
+import time
 
 import grpc
 import pytest
@@ -15,6 +17,7 @@ import amply_checkpoint_signer as signer
 from amply_checkpoint_signer import AsyncClient, Client, RetryPolicy
 from amply_checkpoint_signer._errors import BY_REASON, from_status
 from amply_checkpoint_signer._retry import Attempts
+from amply_checkpoint_signer._transport import Replicas
 
 
 def failure(code: grpc.StatusCode, reason: str = "", retry_delay: float | None = None) -> signer.CheckpointSignerError:
@@ -28,7 +31,7 @@ def failure(code: grpc.StatusCode, reason: str = "", retry_delay: float | None =
 
 
 def attempts(replicas: int = 1) -> Attempts:
-    return Attempts(RetryPolicy(), replicas, clock=lambda: 0.0, jitter=lambda most: most).begin()
+    return Attempts(RetryPolicy(), ["a:1"] * replicas, clock=lambda: 0.0, jitter=lambda most: most).begin()
 
 
 def test_pauses_double_up_to_a_bound() -> None:
@@ -51,12 +54,29 @@ def test_the_first_pass_over_the_replicas_does_not_wait() -> None:
 
 def test_the_deadline_ends_all_of_it() -> None:
     now = [0.0]
-    tried = Attempts(RetryPolicy(deadline=10), 1, clock=lambda: now[0], jitter=lambda most: most).begin()
+    tried = Attempts(RetryPolicy(deadline=10), ["a:1"], clock=lambda: now[0], jitter=lambda most: most).begin()
     tried.after(failure(grpc.StatusCode.UNAVAILABLE))
     now[0] = 9.9
     assert tried.timeout() == pytest.approx(0.1)
-    with pytest.raises(signer.Unavailable):
+    with pytest.raises(
+        signer.Unavailable, match=r"deadline: no attempt succeeded in 10 s, by 2 attempts at a:1"
+    ) as ended:
         tried.after(failure(grpc.StatusCode.UNAVAILABLE))
+    assert ended.value.message.endswith("the last attempt: a test")
+
+
+def test_an_address_where_nobody_ever_answered_is_told_after_seconds() -> None:
+    now, heard = [0.0], [False]
+    told = {"is_heard": lambda: heard[0], "clock": lambda: now[0], "jitter": lambda most: most}
+    tried = Attempts(RetryPolicy(), ["a:1"], **told).begin()
+    tried.after(failure(grpc.StatusCode.UNAVAILABLE))
+    now[0] = 11.0
+    with pytest.raises(signer.Unavailable, match=r"first_answer: nobody was reached in 10 s.*at a:1.*first_answer="):
+        tried.after(failure(grpc.StatusCode.UNAVAILABLE))
+    # What a service says, and one that answered before, have the whole deadline.
+    tried.after(failure(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN"))
+    heard[0] = True
+    tried.after(failure(grpc.StatusCode.UNAVAILABLE))
 
 
 @pytest.mark.parametrize("reason", ["EQUIVOCATION", "ROLLBACK", "INVALID_CHECKPOINT", "KEY_REVOKED", "ROLE_REQUIRED"])
@@ -112,6 +132,79 @@ def test_another_replica_answers_for_one_that_is_away(start, shared_record: str)
         outcomes = list(client.sign_many(checkpoint(n) for n in range(2, 20)))
         assert all(one.signed for one in outcomes)
         first.start()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_both_replicas_are_used_again_after_one_of_them_was_restarted(
+    start, shared_record: str, asynchronous: bool
+) -> None:
+    replicas = [start(record=shared_record), start(record=shared_record)]
+    ledger = f"org_balance_{asynchronous}"
+
+    def used(phase: str) -> set[int]:
+        return {place for place, one in enumerate(replicas) if f"{ledger}-{phase}-" in (one.folder / "log").read_text()}
+
+    async def use() -> None:
+        async with AsyncClient([one.url for one in replicas], retry=PATIENT) as client:
+            await sign_until(client.sign, "before", lambda: used("before") == {0, 1})
+            replicas[0].kill()
+            await client.sign(checkpoint(1, ledger), request_id=f"{ledger}-during-0")
+            assert used("during") == {1}
+            replicas[0].start()
+            await sign_until(client.sign, "after", lambda: used("after") == {0, 1})
+
+    async def sign_until(sign, phase: str, is_done) -> None:
+        deadline = time.monotonic() + 60
+        for number in itertools.count():
+            await sign(checkpoint(1, ledger), request_id=f"{ledger}-{phase}-{number}")
+            if is_done():
+                return
+            assert time.monotonic() < deadline, phase
+            await asyncio.sleep(0.05)
+
+    if asynchronous:
+        asyncio.run(use())
+        return
+    with Client([one.url for one in replicas], retry=PATIENT) as client:
+
+        async def sign(*given: object, **named: object) -> object:
+            return client.sign(*given, **named)  # type: ignore[arg-type]
+
+        asyncio.run(sign_until(sign, "before", lambda: used("before") == {0, 1}))
+        replicas[0].kill()
+        client.sign(checkpoint(1, ledger), request_id=f"{ledger}-during-0")
+        replicas[0].start()
+        asyncio.run(sign_until(sign, "after", lambda: used("after") == {0, 1}))
+
+
+def test_a_replica_that_fails_rests_longer_each_time_and_its_turn_comes_again() -> None:
+    now = [0.0]
+    replicas = Replicas(["a:1", "b:1"], None, lambda target, *_: target, clock=lambda: now[0])
+    replicas._turn = 0
+
+    def turns(count: int) -> list[str]:
+        links = [replicas.borrow()[0] for _ in range(count)]
+        for link in links:
+            replicas.give_back(link)
+        return [link.target for link in links]
+
+    assert turns(4) == ["a:1", "b:1", "a:1", "b:1"]
+    first = replicas.borrow()[0]
+    replicas.failed(first)
+    assert turns(3) == ["b:1"] * 3
+    now[0] = 0.6
+    assert set(turns(2)) == {"a:1", "b:1"}
+    replicas.failed(first)
+    now[0] = 1.3
+    assert turns(2) == ["b:1"] * 2
+    now[0] = 1.7
+    replicas.answered(first)
+    assert set(turns(2)) == {"a:1", "b:1"}
+    # When all rest, it is the turn of the one that has rested longest.
+    replicas.failed(first)
+    now[0] = 1.8
+    replicas.failed(replicas._links[1])
+    assert turns(1) == ["a:1"]
 
 
 def test_another_replica_answers_for_one_that_is_frozen(start, shared_record: str) -> None:

@@ -75,6 +75,7 @@
 //! | [`key`] | names, windows, algorithms, public and private halves |
 //! | [`jws`] | the detached JWS (RFC 7515): header, signing input, parse |
 //! | [`keyring`] | all keys that were ever seen, endorsements, pins |
+//! | [`signed_keyring`] | a keyring that one of its own keys signed |
 //! | [`signing`] | the secret document, and the one way to sign |
 //! | [`verdict`] | verdicts on published checkpoints |
 //! | [`history`] | the rules that forbid a second history, and what rows make of their ledgers |
@@ -94,6 +95,7 @@ pub mod keyring;
 pub mod lines;
 pub mod log;
 pub mod reason;
+pub mod signed_keyring;
 #[cfg(feature = "aws-lc-rs")]
 pub mod signing;
 pub mod verdict;

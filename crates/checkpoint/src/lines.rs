@@ -3,22 +3,35 @@
 use std::io::{BufRead, Read as _, Result};
 
 /// Marks of UTF-8 and UTF-16, which some editors and shells put before a text.
-const MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+const MARK: &[u8] = b"\xef\xbb\xbf";
+const WIDE_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// A text begins with what is no part of it (RFC 8259, section 8.1).
+/// A text is in another coding than that of JSON, or begins with what is no part of it (RFC 8259, section 8.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("begins with a byte order mark (BOM); expected UTF-8 without one")]
-pub struct ByteOrderMark;
+pub enum ByteOrderMark {
+    /// UTF-8 with a mark.
+    #[error("begins with a byte order mark (BOM); expected UTF-8 without one")]
+    Utf8,
+    /// UTF-16, with a mark or without.
+    #[error(
+        "is UTF-16, as some editors and shells write text; expected UTF-8 (`iconv -f UTF-16 -t UTF-8` makes it that)"
+    )]
+    Utf16,
+}
 
 impl ByteOrderMark {
-    /// Refuses a text that begins with one.
+    /// Refuses a text that begins with one, or is UTF-16.
     ///
     /// # Errors
-    /// It does.
+    /// It does, or is.
     pub fn check(text: &[u8]) -> std::result::Result<(), Self> {
-        match MARKS.iter().any(|mark| text.starts_with(mark)) {
-            true => Err(Self),
-            false => Ok(()),
+        // Two bytes a character: no text in UTF-8 has a zero in it that JSON would allow.
+        let is_wide = || matches!(text, [b'{' | b'[', 0, ..] | [0, b'{' | b'[', ..]);
+        match text {
+            text if text.starts_with(MARK) => Err(Self::Utf8),
+            text if WIDE_MARKS.iter().any(|mark| text.starts_with(mark)) => Err(Self::Utf16),
+            _ if is_wide() => Err(Self::Utf16),
+            _ => Ok(()),
         }
     }
 }

@@ -59,6 +59,22 @@ pub fn content(id: &str) -> serde_json::Value {
     })
 }
 
+/// What an organisation's ledger publishes, with names and money in it.
+fn with_money(total_volume: i64) -> serde_json::Value {
+    json!({
+        "checkpoint_id": "chk_2026-05-31",
+        "ledger_id": "org_xyz789",
+        "timestamp": "2026-05-31T23:59:59Z",
+        "cumulative_hash": format!("sha256:{}", "0b".repeat(32)),
+        "entry_count": 15842,
+        "total_volume": total_volume,
+        "organization_summaries": [
+            {"organization_id": "org_xyz789", "name": "Hilfe für Kinder e.V.", "entry_count": 15000, "total_volume": total_volume - 100_000, "currency": "EUR"},
+            {"organization_id": "org_abc123", "name": "Wasser & Brot \u{202e}gGmbH", "entry_count": 842, "total_volume": 100_000, "currency": "EUR"},
+        ],
+    })
+}
+
 /// A published checkpoint whose signature has another form than `header..signature`, by name. In the first, what was signed stands
 /// between the dots, and another sum beside it: some JOSE libraries verify that payload, and never look at the one that they are given.
 pub fn not_detached(published: &str) -> [(&'static str, String); 4] {
@@ -157,6 +173,9 @@ impl Publication {
         let publication = Self { service };
         let stranger = crate::support::key_with("stranger", "2026-01-01", "2027-01-01", 0);
         let stranger = signed_by(&signing_key(&stranger), NOW, &content("chk_stranger"));
+        let key_2026 = signing_key(&DOCUMENTS[3]);
+        let [money, other] = [284_729_340, -12_345]
+            .map(|total| signed_by(&key_2026, "2026-06-01T00:05:00Z", &with_money(total)));
         let digit = |text: &str| text.replacen("\"entry_count\":2640", "\"entry_count\":2641", 1);
         let tampered = digit(&published[4]);
         assert_ne!(tampered, published[4], "it has this count");
@@ -171,6 +190,8 @@ impl Publication {
             ("unknown.json", stranger),
             ("twice.json", twice),
             ("garbage.txt", "Dear Sir or Madam, \u{feff}{\"a\":".into()),
+            ("contradiction.ndjson", format!("{money}\n{other}\n")),
+            ("money.json", money),
             ("many.ndjson", published.join("\n")),
             (
                 "array.json",

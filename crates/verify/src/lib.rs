@@ -8,5 +8,7 @@
 
 pub mod bulk;
 pub mod cli;
+mod foreign;
 mod in_order;
 pub mod log;
+mod unpacked;

@@ -7,7 +7,6 @@ use clap::{ArgGroup, Args};
 
 use super::server::ClientTlsArgs;
 use super::{Failure, PROGRAM};
-use crate::client;
 use crate::clock::Clock;
 use online::Service;
 
@@ -34,13 +33,13 @@ impl Verify {
                     selection,
                     fingerprints,
                     mut report,
+                    once,
                 } = self.offline.begin(PROGRAM, now)?;
-                let channel = client::connect(&url, &self.tls.named()).await;
-                let channel = channel.map_err(Failure::impossible)?;
+                let channel = self.tls.connect(&url).await?;
                 let service = Service::new(channel, selection, fingerprints);
                 report.trust_service(&url);
                 service
-                    .run(files, &mut |results| report.take(results))
+                    .run((files, once), &mut |results| report.take(results))
                     .await?;
                 report.finish(now)
             }

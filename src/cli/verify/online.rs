@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use checkpoint_verify::cli::hashing::Once;
 use checkpoint_verify::cli::inputs::{Input, Text};
 use checkpoint_verify::cli::outcome::Outcome;
 use checkpoint_verify::cli::pipeline::{Take, batch};
@@ -37,10 +38,16 @@ impl Service {
         }
     }
 
-    pub(super) async fn run(&self, paths: Vec<PathBuf>, take: Take<'_>) -> Result<(), Failure> {
+    pub(super) async fn run(
+        &self,
+        (paths, once): (Vec<PathBuf>, Option<Once>),
+        take: Take<'_>,
+    ) -> Result<(), Failure> {
         let (sender, mut batches) = mpsc::channel(1);
         let reader = tokio::task::spawn_blocking(move || {
-            batch(&paths, &mut |batch| sender.blocking_send(batch).is_ok());
+            batch(&paths, once.as_ref(), &mut |batch| {
+                sender.blocking_send(batch).is_ok()
+            });
         });
         while let Some(batch) = batches.recv().await {
             let calls = stream::iter(batch).map(|input| self.ask(input));

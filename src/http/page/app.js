@@ -1,51 +1,62 @@
 // The page: what is dropped, pasted or typed goes through the verifier above; the only requests are for the keyring
 // and the newest checkpoints of the site that the page came from.
 
-import { Refusal, textOf } from "./json.js";
-import { parseKeyring, pinnedKey } from "./keyring.js";
-import { verifyPublished } from "./verify.js";
-import { takeApart } from "./input.js";
-import { code, element, isFault, moment, visible } from "./words.js";
-import { byRing, drawRings, readRings, skippedOf } from "./rings.js";
+import { Refusal, textOf } from "../../../clients/javascript/src/json.js";
+import { parseKeyring, pinnedKey } from "../../../clients/javascript/src/keyring.js";
+import { verifyPublished } from "../../../clients/javascript/src/verify.js";
+import { takeApart } from "../../../clients/javascript/src/input.js";
+import { LANGUAGES, code, element, languageNow, moment, nameOfLanguage, phrase, speak, technical, told, translate } from "./language.js";
+import { nameOfLedger } from "./money.js";
+import { isFault, nameOfPart, titleOf } from "./words.js";
+import { drawRings, readRings, skippedOf } from "./rings.js";
 import { drawTimeline } from "./timeline.js";
-import { isWell, showVerdicts, summaryOf } from "./results.js";
-import { seenTogether } from "./together.js";
+import { headlineOf, isWell, showVerdicts } from "./results.js";
+import { seenTogether } from "../../../clients/javascript/src/together.js";
 
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 const PAUSE_EVERY = 50;
+const ADDRESS = /^(?:https?:\/\/|www\.)\S+$/i;
 const isSaved = location.protocol === "file:";
 const at = (id) => document.getElementById(id);
 const now = () => Math.floor(Date.now() / 1000);
 
-const PASTED = "what you pasted";
-
 // `site` is the keyring of this site, `rings` those that were given, and `chosen` the id of the one of them that the reader
-// chose: nothing else lets a keyring from a file be used.
-const state = { site: null, rings: [], chosen: null, shown: null, files: [], run: 0 };
+// chose: nothing else lets a keyring from a file be used. `keyringWord` is what is said while there is none.
+const state = { site: null, rings: [], chosen: null, files: [], newest: null, run: 0, keyringWord: isSaved ? "keyring_none" : "keyring_reading" };
 
-const failed = (text) => say(at("status"), text, "trouble");
+// Says something about what was given: the first sentence is the headline.
+function say(sentences, tone = "") {
+  const [first, ...others] = sentences;
+  at("status").replaceChildren(...(first ? [element("span", { className: "headline" }, first)] : []), ...others.flatMap((sentence) => [" ", element("span", {}, sentence)]));
+  at("status").className = tone;
+}
 
-function say(place, text, tone = "") {
-  place.textContent = text;
-  place.className = tone;
+const failed = (...sentences) => say(sentences, "trouble");
+
+// Brings what was said into sight, and the focus there, wherever the reader was.
+function turnToResult() {
+  at("result").focus({ preventScroll: true });
+  at("result").scrollIntoView({ block: "start" });
 }
 
 // The keyring to believe: the one that the reader chose while it is there, or else the site's.
 const believed = () => state.rings.find(({ id }) => id === state.chosen) ?? state.site;
 
 function showKeyring(ring) {
-  if (ring === state.shown) return;
-  state.shown = ring;
-  const origin = ring?.isSite ? "from this site" : `from ${visible(ring?.name ?? "")}, which you chose`;
-  say(at("keyring"), ring ? `${ring.keys.size} ${ring.keys.size === 1 ? "key" : "keys"} ${origin}.${visible(skippedOf(ring.keys))}` : "none yet: drop or choose your keyring file");
   at("timeline").hidden = !ring;
-  if (ring) drawTimeline({ list: at("keys"), sentence: at("outlook"), axis: at("axis") }, ring.keys, now());
+  at("keyring").className = state.keyringWord === "keyring_unread" && !ring ? "trouble" : "";
+  if (!ring) return at("keyring").replaceChildren(...told(state.keyringWord));
+  const keys = phrase("keys", { count: ring.keys.size });
+  const from = ring.isSite ? told("keyring_of_site", { keys }) : told("keyring_of_file", { keys, name: nameOfPart(ring) });
+  at("keyring").replaceChildren(...from, ...skippedOf(ring.keys));
+  return drawTimeline({ list: at("keys"), sentence: at("outlook"), axis: at("axis") }, ring.keys, now());
 }
 
+// The focus stays on the choice: with the arrows, a reader goes from one to the next.
 async function chooseRing({ id }) {
   state.chosen = id;
   await verifyOrTell();
-  showFiles();
+  at("result").scrollIntoView({ block: "start" });
 }
 
 // Offers the keyrings that were given. On a page without a site, the chosen one stays until another is chosen.
@@ -62,9 +73,9 @@ function offer(rings) {
 async function verifyAll(checkpoints, ring, pin, run) {
   const verdicts = [];
   for (const text of checkpoints) {
-    verdicts.push({ ...(await verifyPublished(ring.keys, text, pin)), ring });
+    verdicts.push({ ...(await verifyPublished(ring.keys, text, pin || null)), ring });
     if (verdicts.length % PAUSE_EVERY === 0) {
-      say(at("status"), `${verdicts.length} of ${checkpoints.length} verified`);
+      say([phrase("progress", { done: verdicts.length, all: checkpoints.length })]);
       await new Promise((resume) => setTimeout(resume));
       if (run !== state.run) return null;
     }
@@ -72,56 +83,84 @@ async function verifyAll(checkpoints, ring, pin, run) {
   return verdicts;
 }
 
+// How many addresses there are, where there is nothing but addresses.
+function addressesIn(text) {
+  const lines = text.split(/\s+/).filter((line) => line !== "");
+  return lines.every((line) => ADDRESS.test(line)) ? lines.length : 0;
+}
+
+const namesOf = (parts) => [...new Set(parts.map(nameOfPart))].join(", ");
+
+// What was given and not used, or not checked.
+function asidesOf(parts, rings, ring) {
+  const unused = rings.filter((other) => other !== ring && other.id !== ring.id);
+  const empty = parts.slice(1).filter((part) => part.checkpoints.length + part.keyrings.length === 0);
+  return {
+    notUsed: unused.length > 0 ? phrase(ring.isSite ? "not_used_site" : "not_used_chosen", { names: namesOf(unused) }) : null,
+    notChecked: empty.length > 0 ? phrase("not_checked", { names: namesOf(empty) }) : null,
+  };
+}
+
+function sayNothingIsThere(rings, ring, { notUsed, notChecked }) {
+  if (notChecked) return failed(phrase("nothing_checked"), notChecked);
+  const isRead = rings.some(({ id }) => id === ring.id);
+  const read = ring.isSite ? phrase("ring_read") : phrase("ring_read_by", { ring: nameOfPart(ring) });
+  return say([isRead ? read : phrase("paste_first"), notUsed].filter(Boolean));
+}
+
 // Verifies what is there: the text and the files.
 async function verify() {
   const run = (state.run += 1);
   at("verdicts").replaceChildren();
-  say(at("status"), "");
-  const given = [{ name: PASTED, text: at("text").value }, ...state.files];
+  say([]);
+  const given = [{ name: null, text: at("text").value }, ...state.files];
+  const addresses = addressesIn(given[0].text);
+  if (addresses > 0) return failed(phrase("address", { count: addresses }));
   const parts = given.map(({ name, text }) => ({ name, ...takeApart(text) }));
   const checkpoints = parts.flatMap((part) => part.checkpoints);
   const rings = await readRings(parts);
   if (run !== state.run) return undefined;
   offer(rings);
   const ring = believed();
-  if (!ring && state.rings.length > 0) return failed("Say whose keys to believe: choose a keyring under \u201cWhose keys to believe\u201d, if you trust where you have it from.");
-  if (!ring) return failed("A keyring is needed: drop or choose the file that was saved from /.well-known/jwks.json.");
+  if (!ring && state.rings.length > 0) return failed(phrase("say_whose"));
+  if (!ring) return failed(told("keyring_needed"));
   const pin = at("pin").value.trim();
   // A pin that is none of the keyring is refused, whatever there is to verify.
   if (pin) pinnedKey(ring.keys, pin);
-  const unused = rings.filter((other) => other !== ring && other.id !== ring.id).map(({ name }) => visible(name));
-  const notUsed = unused.length > 0 ? ` The keyring in ${[...new Set(unused)].join(", ")} was not used: ${ring.isSite ? "this site's" : "the one that you chose"} was.` : "";
-  const empty = parts.slice(1).filter((part) => part.checkpoints.length + part.keyrings.length === 0).map(({ name }) => visible(name));
-  const notChecked = empty.length > 0 ? ` Not checked: ${empty.join(", ")}, without anything in it.` : "";
-  if (checkpoints.length === 0) {
-    if (notChecked) return failed(`Nothing was checked.${notChecked}`);
-    const isRead = rings.some(({ id }) => id === ring.id);
-    const read = isRead ? `The keyring is read, and verdicts are${byRing(ring)}. Now drop or paste a checkpoint.` : "Paste or drop a checkpoint first.";
-    return say(at("status"), `${read}${notUsed}`);
-  }
+  const asides = asidesOf(parts, rings, ring);
+  if (checkpoints.length === 0) return sayNothingIsThere(rings, ring, asides);
   const verdicts = await verifyAll(checkpoints, ring, pin, run);
   if (!verdicts) return undefined;
   const { findings } = seenTogether(verdicts);
   for (const { checkpoints: places } of findings.filter(isFault)) places.forEach((place) => (verdicts[place].isContradicted = true));
   await showVerdicts(at("verdicts"), verdicts, findings);
-  const areWell = notChecked === "" && verdicts.every(isWell);
-  return say(at("status"), `${summaryOf(verdicts, findings)}${notUsed}${notChecked}`, areWell ? "well" : "trouble");
+  const areWell = !asides.notChecked && verdicts.every(isWell);
+  return say([...headlineOf(verdicts, findings), asides.notUsed, asides.notChecked].filter(Boolean), areWell ? "well" : "trouble");
+}
+
+function tell(error) {
+  if (!(error instanceof Refusal)) console.error(error);
+  failed(told("refused", { problem: technical(error.message) }));
 }
 
 async function verifyOrTell() {
   try {
-    if (!globalThis.crypto?.subtle) {
-      throw new Refusal("This browser verifies only on pages that came by https. Save this page, and open the saved copy");
-    }
-    await verify();
+    if (globalThis.crypto?.subtle) await verify();
+    else failed(phrase("needs_https"));
   } catch (error) {
-    if (!(error instanceof Refusal)) console.error(error);
-    failed(`${visible(error.message)}.`);
+    tell(error);
   }
+  showFiles();
+}
+
+// The same, for a reader who has just given something.
+async function answer() {
+  await verifyOrTell();
+  turnToResult();
 }
 
 function showFiles() {
-  const items = state.files.map(({ name, text }) => element("li", {}, `${visible(name)} (${text.length.toLocaleString("en-GB")} characters)`));
+  const items = state.files.map(({ name, text }) => element("li", {}, told("file", { name, count: text.length })));
   at("files").replaceChildren(...items);
   at("clear").hidden = state.files.length === 0 && at("text").value === "" && at("verdicts").childElementCount === 0;
 }
@@ -129,16 +168,20 @@ function showFiles() {
 async function addFiles(files) {
   try {
     for (const file of files) {
-      if (file.size > MAX_INPUT_BYTES) throw new Refusal(`${visible(file.name)} is larger than 64 MiB: checkpoint-signer verify takes files of any size`);
+      if (file.size > MAX_INPUT_BYTES) {
+        failed(told("too_large", { name: file.name }));
+        turnToResult();
+        return;
+      }
       const text = textOf(new Uint8Array(await file.arrayBuffer()));
       state.files.push({ name: file.name, text });
     }
   } catch (error) {
-    failed(`${visible(error.message)}.`);
+    tell(error);
+    turnToResult();
     return;
   }
-  await verifyOrTell();
-  showFiles();
+  await answer();
 }
 
 function clear() {
@@ -146,84 +189,111 @@ function clear() {
   state.run += 1;
   at("text").value = "";
   at("verdicts").replaceChildren();
-  say(at("status"), "");
+  say([]);
   offer([]);
   showFiles();
   at("text").focus();
 }
 
 async function fetchText(path) {
-  const answer = await fetch(path, { credentials: "omit", referrerPolicy: "no-referrer" });
-  if (!answer.ok) throw new Refusal(`${path} answered ${answer.status}`);
-  return answer.text();
+  const response = await fetch(path, { credentials: "omit", referrerPolicy: "no-referrer" });
+  if (!response.ok) throw new Refusal(`${path} answered ${response.status}`);
+  return response.text();
 }
 
-async function showNewest() {
+function newestRow(text, verdict) {
+  const { members } = verdict.published;
+  const [id, ledger] = [members.get("checkpoint_id"), members.get("ledger_id")];
+  const show = element("button", { type: "button", className: "quiet", "aria-label": phrase("show_which", { id, ledger }) }, told("show"));
+  show.addEventListener("click", async () => {
+    clear();
+    at("text").value = text;
+    await answer();
+  });
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, code(id)),
+    element("td", { className: verdict.kind === "VALID" ? "well" : "trouble" }, titleOf(verdict)),
+    element("td", {}, nameOfLedger(members) ?? code(ledger)),
+    element("td", { className: "number" }, told("entries", { count: members.get("entry_count") })),
+    element("td", {}, moment(verdict.header.iat)),
+    element("td", {}, show),
+  );
+}
+
+// Draws the newest checkpoints again, in whatever language.
+function drawNewest() {
+  if (!state.newest) return;
+  at("newest-rows").replaceChildren(...state.newest.map(({ text, verdict }) => newestRow(text, verdict)));
+  at("newest-status").replaceChildren(...told(state.newest.length === 0 ? "nothing_signed" : "newest_verified"));
+}
+
+async function readNewest() {
   const { checkpoints } = takeApart(await fetchText("/v1/checkpoints/newest"));
-  const rows = at("newest-rows");
-  rows.replaceChildren();
+  const found = [];
   for (const text of checkpoints) {
     const verdict = await verifyPublished(state.site.keys, text);
-    if (!verdict.published) continue;
-    const { members } = verdict.published;
-    const show = element("button", { type: "button", className: "quiet", "aria-label": `Show ${members.get("checkpoint_id")} of ${members.get("ledger_id")}` }, "Show");
-    show.addEventListener("click", async () => {
-      clear();
-      at("text").value = text;
-      await verifyOrTell();
-      showFiles();
-      at("result-title").focus();
-    });
-    rows.append(
-      element(
-        "tr",
-        {},
-        element("th", { scope: "row" }, code(members.get("checkpoint_id"))),
-        element("td", { className: verdict.kind === "VALID" ? "well" : "trouble" }, verdict.kind === "VALID" ? "Genuine" : code(verdict.kind)),
-        element("td", {}, code(members.get("ledger_id"))),
-        element("td", { className: "number" }, `${members.get("entry_count").toLocaleString("en-GB")} entries`),
-        element("td", {}, moment(verdict.header.iat)),
-        element("td", {}, show),
-      ),
-    );
+    if (verdict.published) found.push({ text, verdict });
   }
-  say(at("newest-status"), checkpoints.length === 0 ? "Nothing is signed yet." : "Your browser verified each of them just now.");
+  state.newest = found;
+  drawNewest();
 }
 
 async function begin() {
   if (isSaved) {
     at("saved").hidden = false;
-    say(at("keyring"), "none yet: drop or choose your keyring file");
     return;
   }
   try {
     const keys = await parseKeyring(await fetchText("/.well-known/jwks.json"));
-    state.site = { id: "site", name: "this site", keys, isSite: true };
+    state.site = { id: "site", name: null, keys, isSite: true };
     offer(state.rings);
+    // What was given before there was a keyring.
+    if (at("status").textContent !== "") await verifyOrTell();
     at("newest").hidden = false;
-    await showNewest();
+    await readNewest();
   } catch (error) {
     console.error(error);
-    say(at("keyring"), "The keyring of this site cannot be read now; drop one, or try again later.", "trouble");
+    state.keyringWord = "keyring_unread";
+    showKeyring(believed());
   }
+}
+
+// The page in a language: its own words, and all that was said and shown.
+async function turnTo(language) {
+  speak(language);
+  translate();
+  for (const button of at("languages").children) button.setAttribute("aria-pressed", String(button.lang === language));
+  showKeyring(believed());
+  drawNewest();
+  if (at("status").textContent !== "") await verifyOrTell();
+  else offer(state.rings);
+  showFiles();
+}
+
+function drawLanguages() {
+  const buttons = LANGUAGES.map((language) => {
+    const button = element("button", { type: "button", lang: language }, nameOfLanguage(language));
+    button.addEventListener("click", () => turnTo(language));
+    return button;
+  });
+  at("languages").replaceChildren(...buttons);
 }
 
 // A copy that was saved with its content begins anew.
 for (const id of ["verdicts", "files", "keys", "axis", "newest-rows", "rings"]) at(id).replaceChildren();
 for (const id of ["timeline", "newest", "saved", "rings"]) at(id).hidden = true;
-say(at("status"), "");
+say([]);
+drawLanguages();
+turnTo(languageNow());
 
 at("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  await verifyOrTell();
-  showFiles();
-  at("result-title").focus();
+  await answer();
 });
 at("text").addEventListener("input", showFiles);
-at("text").addEventListener("paste", () => setTimeout(async () => {
-  await verifyOrTell();
-  showFiles();
-}));
+at("text").addEventListener("paste", () => setTimeout(answer));
 at("choose").addEventListener("click", () => at("chosen").click());
 at("chosen").addEventListener("change", async (event) => {
   await addFiles([...event.target.files]);
@@ -249,7 +319,6 @@ addEventListener("drop", async (event) => {
     return;
   }
   at("text").value = event.dataTransfer.getData("text/plain");
-  await verifyOrTell();
-  showFiles();
+  await answer();
 });
 begin();

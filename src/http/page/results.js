@@ -1,66 +1,74 @@
 // The verdicts, shown: each with its sentence, the key, the chain to a pinned key, and the bytes that were signed.
 
-import { toBase64Url } from "./checkpoint.js";
-import { bytesOf } from "./json.js";
-import { hexadecimal } from "./keyring.js";
-import { byRing } from "./rings.js";
-import { KINDS, code, element, findingSentence, findingTitle, isFault, moment, sentenceOf, titleOf, windowOf } from "./words.js";
+import { toBase64Url } from "../../../clients/javascript/src/checkpoint.js";
+import { bytesOf } from "../../../clients/javascript/src/json.js";
+import { hexadecimal } from "../../../clients/javascript/src/keyring.js";
+import { code, count, element, moment, phrase, technical, told, windowOf } from "./language.js";
+import { nameOfLedger, organisationsOf, totalOf } from "./money.js";
+import { KINDS, findingSentence, findingTitle, isFault, nameOfPart, sentenceOf, titleOf } from "./words.js";
 
 const MAX_SHOWN = 100;
 const MAX_EXCERPT = 2000;
-const LONG = new Set(["Hash of the history", "Fingerprint of the key"]);
 
-function facts(pairs) {
+const fact = (word, ...value) => ({ name: phrase(word), value });
+const long = (word, ...value) => ({ ...fact(word, ...value), isLong: true });
+
+function facts(rows) {
   const list = element("dl");
-  for (const [name, ...value] of pairs) list.append(element("div", { className: LONG.has(name) ? "long" : "" }, element("dt", {}, name), element("dd", {}, ...value)));
+  for (const { name, value, isLong } of rows.filter(Boolean)) list.append(element("div", { className: isLong ? "long" : "" }, element("dt", {}, name), element("dd", {}, ...value)));
   return list;
 }
 
 // Only a key that made the signature has signed anything: before that, the header alone says so.
 const IS_SIGNED = new Set(["VALID", "OUTSIDE_VALIDITY", "KEY_REVOKED"]);
 
-function content({ kind, published, header, key }) {
+function content(verdict) {
+  const { kind, published, header, key } = verdict;
   const { members } = published;
-  const number = (name) => members.get(name).toLocaleString("en-GB");
-  return facts([
-    ["Ledger", code(members.get("ledger_id"))],
-    ["Checkpoint", code(members.get("checkpoint_id"))],
-    ["State of", moment(Date.parse(members.get("timestamp")) / 1000)],
-    ["Entries", number("entry_count")],
-    ["Total, in minor units", number("total_volume")],
-    [IS_SIGNED.has(kind) ? "Signed by" : "Says it is signed by", code(header.kid), `, ${header.alg}`],
-    [IS_SIGNED.has(kind) ? "Signed on" : "Says it is signed on", moment(header.iat)],
-    ...(key ? [["Time of the key", windowOf(key)], ["Fingerprint of the key", code(key.fingerprint)]] : []),
-    ["Hash of the history", code(members.get("cumulative_hash"))],
-  ]);
+  const [isSigned, organisation, organisations] = [IS_SIGNED.has(kind), nameOfLedger(members), organisationsOf(members)];
+  const [total, amount] = totalOf(members);
+  const rows = [
+    fact("fact_ledger", organisation ? `${organisation} ` : null, code(members.get("ledger_id"))),
+    fact("fact_checkpoint", code(members.get("checkpoint_id"))),
+    fact("fact_state", moment(Date.parse(members.get("timestamp")) / 1000)),
+    fact("fact_entries", count(members.get("entry_count"))),
+    { name: total, value: [amount] },
+    fact(isSigned ? "fact_signed_by" : "fact_says_signed_by", code(header.kid), `, ${header.alg}`),
+    fact(isSigned ? "fact_signed_on" : "fact_says_signed_on", moment(header.iat)),
+    key ? fact("fact_window", windowOf(key)) : null,
+    organisations ? { name: phrase("organisations", { count: organisations.count }), value: [organisations.list], isLong: true } : null,
+    key ? long("fact_fingerprint", code(key.fingerprint)) : null,
+    long("fact_hash", code(members.get("cumulative_hash"))),
+  ];
+  return element("section", {}, element("h4", {}, told(isWell(verdict) ? "says" : "says_unconfirmed")), facts(rows));
 }
 
 function chain({ chain: way, key, pinned }) {
   if (!key) return null;
-  const links = way.links.map(({ endorsed, by, iat }) =>
-    element("li", {}, code(endorsed.kid), " was endorsed by ", code(by.kid), ` on ${moment(iat)}; this holds.`));
+  const links = way.links.map(({ endorsed, by, iat }) => element("li", {}, told("endorsed", { key: code(endorsed.kid), by: code(by.kid), at: moment(iat) })));
   let end = null;
-  if (pinned && !way.broken) end = key === pinned ? "It is the key that you trust." : `So the key that you trust, ${pinned.kid}, leads to it.`;
-  else if (pinned) end = `Here it breaks: ${way.broken}.`;
-  else end = links.length > 0 ? "You named no key to trust, so all of the keyring is believed." : "No earlier key endorsed this one, and you named no key to trust: all of the keyring is believed.";
+  if (pinned && !way.broken) end = key === pinned ? told("is_trusted") : told("leads_to_it", { key: pinned.kid });
+  else if (pinned) end = told("breaks", { problem: technical(way.broken) });
+  else end = told(links.length > 0 ? "no_pin" : "no_pin_no_chain");
   const list = links.length > 0 ? element("ol", { className: "chain" }, ...links) : null;
-  return element("section", { className: "way" }, element("h4", {}, "Why this key"), list, element("p", {}, end));
+  return element("section", { className: "way" }, element("h4", {}, told("why_this_key")), list, element("p", {}, end));
 }
+
+const box = (label, text) => element("pre", { tabIndex: 0, role: "region", "aria-label": phrase(label) }, text);
 
 async function signedBytes({ published }) {
   const bytes = bytesOf(published.payload);
   const digest = crypto.subtle ? hexadecimal(await crypto.subtle.digest("SHA-256", bytes)) : "";
-  const box = (label, text) => element("pre", { tabIndex: 0, role: "region", "aria-label": label }, text);
   return element(
     "details",
     {},
-    element("summary", {}, "Which bytes were signed"),
-    element("p", {}, `The content without its signature, as RFC 8785 writes it: ${bytes.length.toLocaleString("en-GB")} bytes, SHA-256 `, code(digest), "."),
-    box("The signed content", published.payload),
-    element("p", {}, "The signature is over this text: the header, a dot, and the content, each in base64url (RFC 7515, section 5.1)."),
-    box("The signing input", published.signingInput),
-    element("p", {}, "The signature itself:"),
-    box("The signature", toBase64Url(published.jws.signature)),
+    element("summary", {}, told("bytes_title")),
+    element("p", {}, told("bytes_payload", { count: bytes.length, digest: code(digest) })),
+    box("bytes_payload_label", published.payload),
+    element("p", {}, told("bytes_input")),
+    box("bytes_input_label", published.signingInput),
+    element("p", {}, told("bytes_signature")),
+    box("bytes_signature_label", toBase64Url(published.jws.signature)),
   );
 }
 
@@ -76,54 +84,59 @@ function showFinding(finding, verdicts) {
   return card;
 }
 
+function nameOfCheckpoint({ published }) {
+  if (!published) return [];
+  const { members } = published;
+  const ledger = nameOfLedger(members) ?? code(members.get("ledger_id"));
+  return told("of_ledger", { id: code(members.get("checkpoint_id")), ledger });
+}
+
 export async function showVerdict(verdict) {
   const isGood = isWell(verdict);
-  const name = verdict.published ? [code(verdict.published.members.get("checkpoint_id")), " of ", code(verdict.published.members.get("ledger_id"))] : [];
   const mark = element("span", { className: "mark", "aria-hidden": "true" }, isGood ? "\u2713" : "!");
-  const head = element(
-    "div",
-    { className: "head" },
-    mark,
-    element("div", {}, element("h3", {}, titleOf(verdict)), element("p", { className: "which" }, code(verdict.kind), ...(name.length ? [" ", ...name] : []))),
-  );
-  const parts = verdict.published
-    ? [content(verdict), chain(verdict), await signedBytes(verdict)]
-    : [element("details", {}, element("summary", {}, "What was read"), element("pre", { tabIndex: 0, role: "region", "aria-label": "What was read" }, verdict.text.slice(0, MAX_EXCERPT)))];
-  const by = verdict.ring && !verdict.ring.isSite ? element("p", { className: "by" }, `Judged${byRing(verdict.ring)}, and not by a keyring of this site.`) : null;
-  const card = element("article", { className: isGood ? "verdict good" : "verdict bad" }, head, element("p", { className: "sentence" }, sentenceOf(verdict)), ...(by ? [by] : []));
+  const name = nameOfCheckpoint(verdict);
+  const which = element("p", { className: "which" }, code(verdict.kind), name.length > 0 ? " \u00b7 " : null, name);
+  const head = element("div", { className: "head" }, mark, element("div", {}, element("h3", {}, titleOf(verdict)), which));
+  const read = () => element("details", {}, element("summary", {}, told("what_was_read")), box("what_was_read", verdict.text.slice(0, MAX_EXCERPT)));
+  const parts = verdict.published ? [content(verdict), chain(verdict), await signedBytes(verdict)] : [read()];
+  const by = verdict.ring && !verdict.ring.isSite ? element("p", { className: "by" }, told("judged_by_not_site", { ring: nameOfPart(verdict.ring) })) : null;
+  const card = element("article", { className: isGood ? "verdict good" : "verdict bad" }, head, element("p", { className: "sentence" }, sentenceOf(verdict)), by);
   card.dataset.kind = verdict.kind;
   card.append(...parts.filter(Boolean));
   return card;
 }
 
-// A sentence over all of them.
-export function summaryOf(verdicts, findings) {
-  const faults = findings.filter(isFault);
-  if (faults.length > 0) {
-    const times = faults.length === 1 ? "in one way" : `in ${faults.length} ways`;
-    return `Do not rely on these: checkpoints that are signed contradict each other ${times}. ${countsOf(verdicts)}`;
-  }
-  return countsOf(verdicts);
+// A headline over all of them, and whose keys were believed where that is not a matter of course.
+export function headlineOf(verdicts, findings) {
+  const faults = findings.filter(isFault).length;
+  const ring = verdicts[0]?.ring;
+  const by = ring && !ring.isSite ? phrase("judged_by", { ring: nameOfPart(ring) }) : null;
+  const counted = countsOf(verdicts);
+  return [faults > 0 ? phrase("headline_contradiction", { count: faults }) : counted, faults > 0 ? counted : null, by].filter(Boolean);
+}
+
+// What it is, and of what; no end of a sentence, since a name may bring its own.
+function headlineOfOne(verdict) {
+  const title = titleOf({ ...verdict, ring: null });
+  const which = nameOfCheckpoint(verdict).map((part) => part.textContent ?? part).join("");
+  return which === "" ? title : phrase("headline_one", { title, which });
 }
 
 function countsOf(verdicts) {
-  const by = verdicts[0]?.ring ? byRing(verdicts[0].ring) : "";
-  const count = (kind) => verdicts.filter((verdict) => verdict.kind === kind).length;
-  if (verdicts.length === 1) return `${titleOf(verdicts[0])}: ${verdicts[0].kind}${by}.`;
-  const good = count("VALID");
-  const signed = verdicts.some(({ isContradicted }) => isContradicted) ? "signed" : "genuine";
-  if (good === verdicts.length) return `All ${good} checkpoints are ${signed}${by}.`;
-  const others = KINDS.slice(1).filter((kind) => count(kind) > 0).map((kind) => `${count(kind)} ${kind}`);
-  return `${good} of ${verdicts.length} checkpoints are ${signed}; ${others.join(", ")}${by}.`;
+  if (verdicts.length === 1) return headlineOfOne(verdicts[0]);
+  const of = (kind) => verdicts.filter((verdict) => verdict.kind === kind).length;
+  const [good, all] = [of("VALID"), verdicts.length];
+  const signed = verdicts.some(({ isContradicted }) => isContradicted) ? "_signed" : "";
+  const first = good === all ? phrase(`headline_all${signed}`, { count: all }) : phrase(`headline_some${signed}`, { good, count: all });
+  const others = KINDS.slice(1).filter((kind) => of(kind) > 0).map((kind) => phrase(`${kind}_count`, { count: of(kind) }));
+  return `${[first, others.join(", ")].filter(Boolean).join("; ")}.`;
 }
 
 // Faults between them come first, then those that are not genuine, and notes at last.
 export async function showVerdicts(place, verdicts, findings) {
   const cards = (some) => some.slice(0, MAX_SHOWN).map((finding) => showFinding(finding, verdicts));
-  const inOrder = [...verdicts.filter((verdict) => !isWell(verdict)), ...verdicts.filter(isWell)];
-  const shown = await Promise.all(inOrder.slice(0, MAX_SHOWN).map(showVerdict));
+  const inTurn = [...verdicts.filter((verdict) => !isWell(verdict)), ...verdicts.filter(isWell)];
+  const shown = await Promise.all(inTurn.slice(0, MAX_SHOWN).map(showVerdict));
   place.replaceChildren(...cards(findings.filter(isFault)), ...shown, ...cards(findings.filter((finding) => !isFault(finding))));
-  if (inOrder.length > MAX_SHOWN) {
-    place.append(element("p", { className: "more" }, `${inOrder.length - MAX_SHOWN} more are counted above and not shown. For many files, checkpoint-signer verify writes a report.`));
-  }
+  if (inTurn.length > MAX_SHOWN) place.append(element("p", { className: "more" }, told("not_shown", { count: inTurn.length - MAX_SHOWN })));
 }

@@ -1,40 +1,45 @@
 // Keyrings that came with what is verified. What is verified never chooses whom to believe: a keyring from a file or a text
 // is used only once the reader says so, and every verdict by it names it.
 
-import { Refusal } from "./json.js";
-import { parseKeyring } from "./keyring.js";
-import { element, visible } from "./words.js";
+import { Refusal } from "../../../clients/javascript/src/json.js";
+import { parseKeyring } from "../../../clients/javascript/src/keyring.js";
+import { element, languageNow, phrase, technical, told } from "./language.js";
+import { nameOfPart } from "./words.js";
 
 const MAX_NAMED = 5;
 
-// How many keys of a keyring were skipped, as a sentence behind others; nothing when none was.
-export function skippedOf({ skipped }) {
-  if (skipped.length === 0) return "";
-  const shown = skipped.slice(0, MAX_NAMED).map(({ kid, why }) => (typeof kid === "string" ? `${kid}: ${why}` : why)).join("; ");
-  const more = skipped.length > MAX_NAMED ? "; and others" : "";
-  return ` ${keysOf(skipped.length)} of ${skipped.length === 1 ? "a kind that is" : "kinds that are"} not known here ${skipped.length === 1 ? "was" : "were"} skipped (${shown}${more}).`;
+const keysOf = (number) => phrase("keys", { count: number });
+
+// What there is of a list, as far as it is named.
+function listed(parts, separator, total, rest) {
+  const shown = parts.slice(0, MAX_NAMED);
+  return [...shown, ...(total > shown.length ? [rest] : [])].join(separator);
 }
 
-const keysOf = (count) => `${count} ${count === 1 ? "key" : "keys"}`;
+// How many keys of a keyring were skipped, as a sentence behind others; nothing when none was.
+export function skippedOf({ skipped }) {
+  if (skipped.length === 0) return [];
+  const each = skipped.slice(0, MAX_NAMED).map(({ kid, why }) => (typeof kid === "string" ? `${kid}: ${why}` : why));
+  const more = skipped.length > MAX_NAMED ? [`; ${phrase("and_others")}`] : [];
+  return [" ", ...told("skipped", { count: skipped.length, told: [technical(each.join("; ")), ...more] })];
+}
 
 // The keyrings in what was given, each with where it stands; the same one twice is one.
 export async function readRings(parts) {
   const rings = new Map();
-  for (const { name, keyrings } of parts) {
-    for (const text of keyrings) {
+  for (const part of parts) {
+    for (const text of part.keyrings) {
+      const id = `${part.name}\n${text}`;
       try {
-        rings.set(`${name}\n${text}`, { id: `${name}\n${text}`, name, keys: await parseKeyring(text), isSite: false });
+        rings.set(id, { id, name: part.name, keys: await parseKeyring(text), isSite: false });
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
-        throw new Refusal(`${name}: ${error.message}`);
+        throw new Refusal(`${nameOfPart(part)}: ${error.message}`);
       }
     }
   }
   return [...rings.values()];
 }
-
-// Whom a verdict is by; nothing more is said of the site's own keyring.
-export const byRing = (ring) => (ring.isSite ? "" : ` by the keyring in ${visible(ring.name)}, which you chose`);
 
 const modulusOf = ({ statement }) => JSON.parse(statement).n;
 
@@ -43,31 +48,27 @@ function differences(keys, site) {
   const found = [];
   for (const key of keys.values()) {
     const known = site.get(key.kid);
-    if (!known) found.push(`${key.kid} is not among this site's keys`);
-    else if (modulusOf(known) !== modulusOf(key)) found.push(`${key.kid} is another key than this site's of that name`);
-    else if (known.fingerprint !== key.fingerprint) found.push(`${key.kid} has another window or algorithm than this site says`);
-    else if ((known.revoked?.at ?? null) !== (key.revoked?.at ?? null)) found.push(`${key.kid} is withdrawn at another time, or in one of the two only`);
+    const differs = (word) => found.push(phrase(word, { key: key.kid }));
+    if (!known) differs("differs_absent");
+    else if (modulusOf(known) !== modulusOf(key)) differs("differs_key");
+    else if (known.fingerprint !== key.fingerprint) differs("differs_window");
+    else if ((known.revoked?.at ?? null) !== (key.revoked?.at ?? null)) differs("differs_revoked");
   }
   return found;
 }
 
-function describe(ring, site) {
-  return `${compare(ring, site)}${skippedOf(ring.keys)}`;
-}
-
 function compare(ring, site) {
-  if (ring.isSite) return `${keysOf(ring.keys.size)}, as this site publishes them.`;
-  const count = keysOf(ring.keys.size);
-  const names = [...ring.keys.values()].slice(0, MAX_NAMED).map(({ kid, fingerprint }) => `${kid} (${fingerprint})`).join(", ");
-  const more = ring.keys.size > MAX_NAMED ? `, and ${ring.keys.size - MAX_NAMED} more` : "";
-  if (!site) return `${count}: ${names}${more}. There is nothing here to compare them with.`;
+  const keys = keysOf(ring.keys.size);
+  if (ring.isSite) return phrase("ring_as_published", { keys });
+  const each = [...ring.keys.values()].map(({ kid, fingerprint }) => `${kid} (${fingerprint})`);
+  const more = (total) => phrase("and_more", { count: total - MAX_NAMED });
+  const names = listed(each, ", ", each.length, more(each.length));
+  if (!site) return phrase("ring_alone", { keys, names });
   const found = differences(ring.keys, site.keys);
-  const missing = [...site.keys.keys()].filter((kid) => !ring.keys.has(kid));
-  const told = found.slice(0, MAX_NAMED).join("; ");
-  const rest = found.length > MAX_NAMED ? `; and ${found.length - MAX_NAMED} more` : "";
-  const lacks = missing.length > 0 ? ` It lacks ${keysOf(missing.length)} of this site's.` : "";
-  if (found.length === 0) return `${count}: ${names}${more}. None differs from this site's.${lacks}`;
-  return `${count}, ${found.length} of them not as on this site: ${told}${rest}.${lacks}`;
+  const missing = [...site.keys.keys()].filter((kid) => !ring.keys.has(kid)).length;
+  const lacks = missing > 0 ? ` ${phrase("ring_lacks", { keys: keysOf(missing) })}` : "";
+  if (found.length === 0) return `${phrase("ring_same", { keys, names })}${lacks}`;
+  return `${phrase("ring_differs", { keys, count: found.length, told: listed(found, "; ", found.length, more(found.length)) })}${lacks}`;
 }
 
 // Draws the choice: the site's keyring, if there is one, and those that were given. Nothing is chosen for the reader but
@@ -75,17 +76,17 @@ function compare(ring, site) {
 export function drawRings(place, site, rings, believed, choose) {
   const all = site ? [site, ...rings] : rings;
   place.hidden = rings.length === 0;
-  const drawn = all.map(({ id }) => id).join("\u0000");
+  const drawn = [languageNow(), ...all.map(({ id }) => id)].join("\u0000");
   if (place.drawn !== drawn) {
     place.drawn = drawn;
     const items = all.map((ring, index) => {
       const input = element("input", { type: "radio", name: "ring", id: `ring-${index}`, value: String(index), "aria-describedby": `ring-${index}-keys` });
       input.addEventListener("change", () => choose(ring));
-      const label = element("label", {}, ring.isSite ? "The keyring of this site" : `The keyring in ${visible(ring.name)}`);
+      const label = element("label", {}, ring.isSite ? told("ring_of_site") : told("ring_of_file", { name: nameOfPart(ring) }));
       label.htmlFor = input.id;
-      return element("div", { className: "ring" }, input, label, element("p", { id: `ring-${index}-keys`, className: "hint" }, visible(describe(ring, site))));
+      return element("div", { className: "ring" }, input, label, element("p", { id: `ring-${index}-keys`, className: "hint" }, compare(ring, site), skippedOf(ring.keys)));
     });
-    place.replaceChildren(element("legend", {}, "Whose keys to believe"), ...items);
+    place.replaceChildren(element("legend", {}, told("rings_title")), ...items);
   }
   place.querySelectorAll("input").forEach((input, index) => {
     input.checked = all[index] === believed || all[index].id === believed?.id;

@@ -1,9 +1,8 @@
 // The key timeline: who signed when, who signs now, and what comes next.
 
-import { code, element, moment, visible, windowOf } from "./words.js";
+import { code, element, moment, phrase, told, windowOf } from "./language.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const WORDS = { signing: "signs now", ACTIVE: "in force", SCHEDULED: "comes later", RETIRED: "ended", REVOKED: "withdrawn" };
 
 function stateOf(key, now) {
   if (key.revoked) return "REVOKED";
@@ -19,9 +18,9 @@ function signingKey(keys, now) {
 function outlook(keys, now) {
   const signing = signingKey(keys, now);
   const later = [...keys.values()].filter((key) => stateOf(key, now) === "SCHEDULED").pop();
-  const parts = signing ? [code(signing.kid), ` signs now, until ${moment(signing.exp)}. `] : ["No key may sign now. "];
-  if (later) parts.push(code(later.kid), ` takes over on ${moment(later.nbf)}.`);
-  else if (signing) parts.push("The key after it is not published yet.");
+  const parts = signing ? told("outlook_signing", { key: code(signing.kid), until: moment(signing.exp) }) : told("outlook_none");
+  if (later) parts.push(" ", ...told("outlook_later", { key: code(later.kid), at: moment(later.nbf) }));
+  else if (signing) parts.push(" ", ...told("outlook_unpublished"));
   return parts;
 }
 
@@ -42,7 +41,7 @@ function yearsBetween(from, until) {
 
 // Draws the keyring into a list; the words say everything that the bars show.
 export function drawTimeline({ list, sentence, axis }, keys, now) {
-  sentence.replaceChildren(...(keys.size > 0 ? outlook(keys, now) : ["The keyring holds no keys."]));
+  sentence.replaceChildren(...(keys.size > 0 ? outlook(keys, now) : told("outlook_empty")));
   list.replaceChildren();
   axis.replaceChildren();
   if (keys.size === 0) return;
@@ -63,23 +62,23 @@ export function drawTimeline({ list, sentence, axis }, keys, now) {
       svg("rect", { x: percent(start), width: `${Math.max(share(stop) - share(start), 0.4)}%`, y: 7, height: 14, rx: 4, class: `bar ${name}` });
     const bars = end < key.exp ? [bar(key.nbf, key.exp, "withdrawn"), bar(key.nbf, end, "RETIRED")] : [bar(key.nbf, key.exp, state)];
     const notes = [
-      key.endorsement ? element("span", {}, "endorsed by ", code(key.endorsement.header.kid)) : element("span", {}, "no endorsement"),
-      key.revoked ? element("span", {}, `not trusted from ${moment(key.revoked.at)} on${key.revoked.reason ? `: ${visible(key.revoked.reason)}` : ""}`) : null,
+      element("span", {}, key.endorsement ? told("endorsed_by", { key: code(key.endorsement.header.kid) }) : told("no_endorsement")),
+      key.revoked ? element("span", {}, told(key.revoked.reason ? "not_trusted_reason" : "not_trusted", { since: moment(key.revoked.at), reason: key.revoked.reason })) : null,
     ];
     list.append(
       element(
         "li",
         {},
-        element("p", { className: "key" }, code(key.kid), " ", element("span", { className: `state ${key === signing ? "signing" : state}` }, WORDS[key === signing ? "signing" : state])),
+        element("p", { className: "key" }, code(key.kid), " ", element("span", { className: `state ${key === signing ? "signing" : state}` }, told(`state_${key === signing ? "signing" : state}`))),
         svg("svg", { class: "track", height: 28, width: "100%", "aria-hidden": "true" }, ...grid(), ...bars, ...mark()),
-        element("p", { className: "notes" }, element("span", {}, windowOf(key)), ...notes, element("span", {}, `${key.alg}, ${key.bits} bits`)),
-        element("p", { className: "notes fingerprint" }, "fingerprint ", code(key.fingerprint)),
+        element("p", { className: "notes" }, element("span", {}, windowOf(key)), ...notes, element("span", {}, told("algorithm_bits", { algorithm: key.alg, bits: String(key.bits) }))),
+        element("p", { className: "notes fingerprint" }, told("fingerprint", { fingerprint: code(key.fingerprint) })),
       ),
     );
   }
   const anchor = (at) => (share(at) < 6 ? "start" : share(at) > 94 ? "end" : "middle");
   axis.append(...years.map(([year, at]) => svg("text", { x: percent(at), y: 14, "text-anchor": anchor(at) }, String(year))));
   if (isNowShown) {
-    axis.append(svg("text", { x: percent(now), y: 32, "text-anchor": anchor(now), class: "today" }, "now"));
+    axis.append(svg("text", { x: percent(now), y: 32, "text-anchor": anchor(now), class: "today" }, phrase("now")));
   }
 }

@@ -1,71 +1,51 @@
-// What the page says: verdicts for a donor, times, and elements to put them in.
+// What is said of verdicts, and of two checkpoints that are each genuine.
 
-const DATE = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" });
-const TIME = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "UTC" });
+import { visible } from "../../../clients/javascript/src/visible.js";
+import { count, moment, phrase, technical, told, windowOf } from "./language.js";
+import { nameOfLedger } from "./money.js";
 
-// Seconds since 1970, as a day where it is midnight.
-export function moment(seconds) {
-  const date = new Date(seconds * 1000);
-  const day = DATE.format(date);
-  return seconds % 86_400 === 0 ? day : `${day}, ${TIME.format(date)} UTC`;
+// In the order of what a reader has to know first.
+export const KINDS = ["VALID", "INVALID_SIGNATURE", "UNKNOWN_KEY", "OUTSIDE_VALIDITY", "KEY_REVOKED", "ALGORITHM_MISMATCH", "MALFORMED"];
+
+const isByFile = ({ kind, ring }) => kind === "VALID" && ring && !ring.isSite;
+
+// The shortest word for a verdict.
+export const titleOf = (verdict) => {
+  if (verdict.isContradicted) return phrase("contradicted_title");
+  return isByFile(verdict) ? phrase("VALID_by_title", { ring: nameOfPart(verdict.ring) }) : phrase(`${verdict.kind}_title`);
+};
+
+// The sentence of a verdict for a donor.
+export function sentenceOf({ kind, key, header, untrusted, problem }) {
+  if (kind === "MALFORMED") return told("MALFORMED_sentence", { problem: technical(problem) });
+  const values = { key: key?.kid ?? header.kid, at: moment(header.iat) };
+  if (kind === "UNKNOWN_KEY" && untrusted) return told("UNKNOWN_KEY_untrusted", { ...values, problem: technical(untrusted) });
+  if (kind === "KEY_REVOKED") {
+    const { at, reason } = key.revoked;
+    return told(reason ? "KEY_REVOKED_reason" : "KEY_REVOKED_sentence", { ...values, since: moment(at), reason });
+  }
+  if (kind === "OUTSIDE_VALIDITY") return told("OUTSIDE_VALIDITY_sentence", { ...values, window: windowOf(key) });
+  if (kind === "ALGORITHM_MISMATCH") return told("ALGORITHM_MISMATCH_sentence", { ...values, found: header.alg, expected: key.alg });
+  return told(`${kind}_sentence`, values);
 }
 
-// Controls, ends of lines and what Unicode calls format characters (directions, joiners): written out, as the core's visible.rs does.
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-export const visible = (text) => String(text).replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
-
-export const windowOf = (key) => `${moment(key.nbf)} to ${moment(key.exp)}`;
-
-// The shortest word for each verdict, whether it is good, and the sentence for a donor.
-const VERDICTS = {
-  VALID: ["Genuine", ({ key, header }) => `Signed by ${key.kid} on ${moment(header.iat)}, while that key was in force. Nothing in it was changed since.`],
-  INVALID_SIGNATURE: ["Changed, or not signed like this", ({ key }) => `Do not rely on it. ${key.kid} did not sign this content: something in it differs from what was signed.`],
-  UNKNOWN_KEY: [
-    "Cannot be confirmed",
-    ({ header, untrusted }) =>
-      untrusted
-        ? `The key ${header.kid} is in the keyring, but the key that you trust does not lead to it: ${untrusted}.`
-        : `The keyring has no key named ${header.kid}. Either the keyring is older than this checkpoint, or somebody else signed it.`,
-  ],
-  OUTSIDE_VALIDITY: ["Signed at the wrong time", ({ key, header }) => `Do not rely on it. ${key.kid} signed it on ${moment(header.iat)}, when that key might not sign: its time was ${windowOf(key)}.`],
-  KEY_REVOKED: ["Signed by a key that was withdrawn", ({ key, header }) => `Do not rely on it. ${key.kid} signed it on ${moment(header.iat)}, and is not trusted from ${moment(key.revoked.at)} on${key.revoked.reason ? `: ${key.revoked.reason}` : ""}.`],
-  ALGORITHM_MISMATCH: ["Signed in the wrong way", ({ key, header }) => `Do not rely on it. Its signature says ${header.alg}, but ${key.kid} signs with ${key.alg} only.`],
-  MALFORMED: ["Not a signed checkpoint", ({ problem }) => `It cannot be read as one. ${problem}.`],
-};
-
-export const KINDS = Object.keys(VERDICTS);
-const isByFile = ({ kind, ring }) => kind === "VALID" && ring && !ring.isSite;
-export const titleOf = (verdict) => {
-  if (verdict.isContradicted) return "Signed, and contradicted by another one";
-  return isByFile(verdict) ? `Genuine by ${visible(verdict.ring.name)}` : VERDICTS[verdict.kind][0];
-};
-export const sentenceOf = (verdict) => visible(VERDICTS[verdict.kind][1](verdict));
-
-// What two checkpoints that are each genuine say of each other.
-const nameOf = ({ published }) => published.members.get("checkpoint_id");
-const ledgerOf = ({ published }) => published.members.get("ledger_id");
-const countOf = ({ published }) => published.members.get("entry_count").toLocaleString("en-GB");
-const timeOf = ({ published }) => moment(Date.parse(published.members.get("timestamp")) / 1000);
-const FINDINGS = {
-  SECOND_CONTENT: ["One name, two contents", ([one]) => `Ledger ${ledgerOf(one)} has two checkpoints named ${nameOf(one)} with different content. Each is signed, and only one of them can be true.`],
-  SECOND_HISTORY: ["Two histories", ([one, other]) => `Ledger ${ledgerOf(one)} has two histories: ${nameOf(one)} and ${nameOf(other)} say something different of its first ${countOf(one)} entries. Each is signed, and only one of them can be true.`],
-  ENTRY_COUNT_FELL: ["Entries are missing", ([one, other]) => `Ledger ${ledgerOf(one)} had ${countOf(one)} entries in ${nameOf(one)} (${timeOf(one)}), and only ${countOf(other)} in ${nameOf(other)} (${timeOf(other)}). A ledger never loses entries.`],
-  GAP: ["Days without a checkpoint", ([one, other], days) => `Ledger ${ledgerOf(one)}: none among these for the ${days === 1 ? "day" : `${days} days`} between ${nameOf(one)} (${timeOf(one)}) and ${nameOf(other)} (${timeOf(other)}). That is no fault: it may not be here, or the ledger publishes more rarely.`],
-};
+// Where something came from: a file, or the text.
+export const nameOfPart = ({ name }) => (name === null ? phrase("pasted") : visible(name));
 
 export const isFault = ({ finding }) => finding !== "GAP";
-export const findingTitle = ({ finding }) => FINDINGS[finding][0];
-export const findingSentence = ({ finding, checkpoints, days }, verdicts) => visible(FINDINGS[finding][1](checkpoints.map((place) => verdicts[place]), days));
+export const findingTitle = ({ finding }) => phrase(`${finding}_title`);
 
-// An element with properties and content; text is always text.
-export function element(name, properties = {}, ...content) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key in made) made[key] = value;
-    else made.setAttribute(key, value);
-  }
-  made.append(...content.filter((part) => part !== null && part !== undefined));
-  return made;
+export function findingSentence({ finding, checkpoints, days }, verdicts) {
+  const [one, other] = checkpoints.map((place) => verdicts[place].published.members);
+  const name = nameOfLedger(one);
+  const timeOf = (members) => moment(Date.parse(members.get("timestamp")) / 1000);
+  return told(`${finding}_sentence`, {
+    ledger: name ? phrase("ledger_named", { name, id: one.get("ledger_id") }) : one.get("ledger_id"),
+    one: one.get("checkpoint_id"),
+    other: other.get("checkpoint_id"),
+    at: timeOf(one),
+    later: timeOf(other),
+    count: finding === "GAP" ? days : count(one.get("entry_count")),
+    fewer: other.get("entry_count"),
+  });
 }
-
-export const code = (text) => element("code", {}, visible(text));

@@ -92,11 +92,11 @@ export async function believe(page, name) {
 }
 
 // For a person to look at, when one asks for it.
-export async function picture(page, name) {
+export async function picture(page, name, { fullPage = true } = {}) {
   if (!process.env.PICTURES) return;
   mkdirSync(process.env.PICTURES, { recursive: true });
   const path = join(process.env.PICTURES, `${name}.png`);
   // The browser sometimes fails to picture a page whose size has just changed.
-  const take = () => page.screenshot({ path, fullPage: true });
+  const take = () => page.screenshot({ path, fullPage });
   await take().catch(take);
 }

@@ -3,9 +3,9 @@
 
 import { createInterface } from "node:readline";
 import { readFileSync } from "node:fs";
-import { Refusal, textOf } from "../../../src/http/page/json.js";
-import { parseKeyring } from "../../../src/http/page/keyring.js";
-import { verifyPublished } from "../../../src/http/page/verify.js";
+import { Refusal, textOf } from "../../../clients/javascript/src/json.js";
+import { parseKeyring } from "../../../clients/javascript/src/keyring.js";
+import { verifyPublished } from "../../../clients/javascript/src/verify.js";
 
 const keyrings = new Map();
 
@@ -31,7 +31,7 @@ async function judge({ keys, pin, text }) {
     throw error;
   }
   try {
-    const verdict = await verifyPublished(ring, decoded, pin);
+    const verdict = await verifyPublished(ring, decoded, pin || null);
     return [verdict.kind, verdict.published?.payload ?? ""];
   } catch (error) {
     if (error instanceof Refusal) return ["NO_PIN", ""];

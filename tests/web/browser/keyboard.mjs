@@ -23,8 +23,8 @@ await withBrowser(async (browser) => {
     await tab(page, "Verify");
     await page.keyboard.press("Enter");
     assert.deepEqual(await kinds(page), ["VALID"]);
-    await page.waitForFunction(() => document.activeElement.id === "result-title");
-    assert.equal(await page.getByRole("status").textContent(), "Genuine: VALID.");
+    await page.waitForFunction(() => document.activeElement.id === "result");
+    assert.equal(await page.getByRole("status").textContent(), "Genuine: chk_2026-06-01 of org_1");
     await tab(page, "Which bytes were signed");
     await page.keyboard.press("Enter");
     await page.keyboard.press("Tab");

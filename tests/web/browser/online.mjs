@@ -9,7 +9,7 @@ await withBrowser(async (browser) => {
     await ready(page);
     await theTimelineTellsWhoSigns(page);
     const verdicts = await page.locator("#newest-rows tr td:nth-child(2)").allTextContents();
-    assert.deepEqual(verdicts, ["Genuine", "Genuine", "Genuine", "KEY_REVOKED", "Genuine"]);
+    assert.deepEqual(verdicts, ["Genuine", "Genuine", "Genuine", "Signed by a key that was withdrawn", "Genuine"]);
     await everyVerdictIsRight(page);
     await manyAreCounted(page);
     await aPinnedKeyIsFollowed(page);

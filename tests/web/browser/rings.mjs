@@ -62,7 +62,7 @@ await withBrowser(async (browser) => {
     assert.match(await rings(page), /2026b is not among this site's keys.*It lacks 5 keys of this site's/);
     // Only the reader's word lets it be used, and then every verdict names it.
     assert.deepEqual(await believe(page, "other.json"), ["VALID"]);
-    assert.match(await status(page), /Genuine by other.json: VALID by the keyring in other.json, which you chose/);
+    assert.match(await status(page), /^Genuine: chk_\S+ of org_1 Judged by the keyring in other.json, which you chose\.$/);
     assert.match(await page.locator(".verdict").textContent(), /Judged by the keyring in other.json, which you chose, and not by a keyring of this site/);
     assert.match(await page.locator("#keyring").textContent(), /1 key from other.json, which you chose/);
     // Another file of that name with another keyring is not what was chosen; what is cleared is not chosen any more.

@@ -47,6 +47,7 @@ from ._stream import Outcome
 from ._together import Finding, FindingKind, Together, verify_all
 from ._transport import Tls
 from ._verify import Published, Verdict, VerdictKind, verify
+from ._version import __version__
 
 __all__ = [
     "AccessDenied",
@@ -104,6 +105,7 @@ __all__ = [
     "UnexpectedAnswer",
     "Verdict",
     "VerdictKind",
+    "__version__",
     "verify",
     "verify_all",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,10 +13,11 @@ import grpc
 from . import _calls as calls
 from ._calls import A, Call, Key, Q, RecordedCheckpoint, T
 from ._checkpoint import CheckpointLike, SignedCheckpoint
+from ._course import MAX_STREAM_ID, Course, Metadata, name_of_call
 from ._errors import CheckpointSignerError, from_call, from_status
 from ._keyring import Keyring
 from ._proto import signing_service_pb2 as wire
-from ._retry import Attempts, RetryPolicy
+from ._retry import RetryPolicy, read_policy
 from ._stream import Outcome, SigningRun
 from ._transport import Link, Option, Replicas, Tls, read_targets
 from ._verify import Published, Verdict
@@ -35,8 +36,11 @@ class AsyncClient:
         self, servers: str | Sequence[str], *, tls: Tls | None = None, retry: RetryPolicy | None = None
     ) -> None:
         targets, tls = read_targets(servers, tls)
-        self._retry = retry or RetryPolicy()
+        self._retry = read_policy(retry)
         self._replicas: Replicas[grpc.aio.Channel] = Replicas(targets, tls, _make)
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({', '.join(self._replicas.targets)})"
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -51,31 +55,46 @@ class AsyncClient:
         for channel in self._replicas.close():
             await channel.close()
 
-    async def sign(self, checkpoint: CheckpointLike) -> SignedCheckpoint:
+    async def sign(
+        self, checkpoint: CheckpointLike, *, request_id: str | None = None, omit_content: bool = False
+    ) -> SignedCheckpoint:
         """Has a checkpoint signed. The same one again gets the recorded signature, byte for byte."""
-        return await self._run(calls.sign(checkpoint))
+        return await self._run(calls.sign(checkpoint, omit_content), request_id)
 
-    async def verify(self, published: Published) -> Verdict:
+    async def verify(self, published: Published, *, request_id: str | None = None) -> Verdict:
         """Asks the service for a verdict on a published checkpoint. (`verify` of this package asks nobody.)"""
-        return await self._run(calls.verify(published))
+        return await self._run(calls.verify(published), request_id)
 
-    async def list_keys(self) -> list[Key]:
+    async def list_keys(self, *, request_id: str | None = None) -> list[Key]:
         """All key versions, the latest window first."""
-        return await self._run(calls.list_keys())
+        return await self._run(calls.list_keys(), request_id)
 
-    async def keyring(self) -> Keyring:
+    async def keyring(self, *, request_id: str | None = None) -> Keyring:
         """The keyring for offline verification, as this service says it."""
-        return await self._run(calls.keyring())
+        return await self._run(calls.keyring(), request_id)
 
-    async def get_signed_checkpoint(self, ledger_id: str, checkpoint_id: str) -> RecordedCheckpoint:
+    async def get_signed_checkpoint(
+        self, ledger_id: str, checkpoint_id: str, *, request_id: str | None = None
+    ) -> RecordedCheckpoint:
         """Reads a signature that was given out before; raises `CheckpointNotFound`."""
-        return await self._run(calls.get_signed_checkpoint(ledger_id, checkpoint_id))
+        return await self._run(calls.get_signed_checkpoint(ledger_id, checkpoint_id), request_id)
 
-    async def sign_many(
-        self, checkpoints: Iterable[CheckpointLike] | AsyncIterable[CheckpointLike]
+    def sign_many(
+        self,
+        checkpoints: Iterable[CheckpointLike] | AsyncIterable[CheckpointLike],
+        *,
+        request_id: str | None = None,
+        omit_content: bool = False,
     ) -> AsyncIterator[Outcome]:
         """As `Client.sign_many`; answers are given out while the source waits for its next checkpoint."""
-        run, attempts = SigningRun(), Attempts(self._retry, len(self._replicas.targets))
+        calls.check_many(checkpoints, asynchronous=True)
+        name = name_of_call(request_id, MAX_STREAM_ID)
+        return self._sign_many(checkpoints, name, omit_content)
+
+    async def _sign_many(
+        self, checkpoints: Iterable[CheckpointLike] | AsyncIterable[CheckpointLike], name: str, omit_content: bool
+    ) -> AsyncGenerator[Outcome, None]:
+        run, course = SigningRun(name, omit_content), Course(self._replicas, self._retry, calls.SIGN_MANY.path, name)
         source, more = _each(checkpoints), True
         pull: asyncio.Task[CheckpointLike | None] | None = None
         stream: _Stream | None = None
@@ -89,27 +108,27 @@ class AsyncClient:
                         stream = None
                         run.stream_ended()
                     if stream is None and run.waiting:
-                        stream = await self._open()
+                        stream = await self._open(course.metadata)
                     answer = None
                     if stream is not None:
-                        await stream.send(run.to_send(), attempts.timeout())
-                        answer = await stream.receive(pull, attempts.timeout(), run.in_flight)
+                        await stream.send(run.to_send(), course.timeout())
+                        answer = await stream.receive(pull, course.timeout(), run.in_flight)
                     elif pull is not None:
                         await asyncio.wait({pull})
                     if answer is not None:
                         again = run.answered(answer)
                         if again is not None:
-                            await asyncio.sleep(attempts.after(again))
-                        else:
-                            attempts.progressed()
+                            await asyncio.sleep(course.failed(again, None))
+                        elif stream is not None:
+                            course.answered(stream.link)
                 except CheckpointSignerError as failure:
-                    renewed = stream is not None and self._replicas.renewed(stream.link)
+                    link = None if stream is None else stream.link
+                    renewed = link is not None and self._replicas.renewed(link)
                     if stream is not None:
                         await self._give_up(stream)
-                        self._replicas.failed(stream.link)
                         stream = None
                     run.stream_ended()
-                    await asyncio.sleep(attempts.after(failure, renewed))
+                    await asyncio.sleep(course.failed(failure, link, renewed=renewed))
                 if pull is not None and pull.done():
                     taken, pull = pull.result(), None
                     if taken is None:
@@ -124,8 +143,8 @@ class AsyncClient:
             if stream is not None:
                 await self._give_up(stream)
 
-    async def _open(self) -> _Stream:
-        return _Stream(await self._borrow())
+    async def _open(self, metadata: Metadata) -> _Stream:
+        return _Stream(await self._borrow(), metadata)
 
     async def _give_up(self, stream: _Stream) -> None:
         stream.cancel()
@@ -142,9 +161,9 @@ class AsyncClient:
         if unused is not None:
             await unused.close()
 
-    async def _run(self, call: Call[Q, A, T]) -> T:
-        attempts = Attempts(self._retry, len(self._replicas.targets)).begin()
+    async def _run(self, call: Call[Q, A, T], request_id: str | None) -> T:
         method = call.method
+        course = Course(self._replicas, self._retry, method.path, name_of_call(request_id)).begin()
         while True:
             link = await self._borrow()
             stub = link.channel.unary_unary(
@@ -153,14 +172,14 @@ class AsyncClient:
                 response_deserializer=method.answer.FromString,
             )
             try:
-                answer = await stub(call.request, timeout=attempts.timeout())
-                return call.read(answer)
+                answer = await stub(call.request, timeout=course.timeout(), metadata=course.metadata)
+                course.answered(link)
+                return course.read(call.read, answer)
             except grpc.RpcError as error:
                 failure = from_call(error)
             finally:
                 await self._give_back(link)
-            self._replicas.failed(link)
-            await asyncio.sleep(attempts.after(failure, self._replicas.renewed(link)))
+            await asyncio.sleep(course.failed(failure, link, renewed=self._replicas.renewed(link)))
 
 
 async def _each(checkpoints: Iterable[CheckpointLike] | AsyncIterable[CheckpointLike]) -> AsyncIterator[CheckpointLike]:
@@ -175,7 +194,7 @@ async def _each(checkpoints: Iterable[CheckpointLike] | AsyncIterable[Checkpoint
 class _Stream:
     """One stream of signing."""
 
-    def __init__(self, link: Link[grpc.aio.Channel]) -> None:
+    def __init__(self, link: Link[grpc.aio.Channel], metadata: Metadata) -> None:
         self.link = link
         method = calls.SIGN_MANY
         stub = link.channel.stream_stream(
@@ -183,7 +202,7 @@ class _Stream:
             request_serializer=method.request.SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        self._call: Any = stub()
+        self._call: Any = stub(metadata=metadata)
         self._reading: asyncio.Task[Any] | None = None
 
     async def send(self, requests: list[wire.SignCheckpointsRequest], patience: float) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from ._checkpoint import CheckpointLike, SignedCheckpoint, from_wire, to_checkpoint, to_wire
+from ._checkpoint import Checkpoint, CheckpointLike, SignedCheckpoint, from_wire, to_checkpoint, to_wire
 from ._keyring import Keyring
+from ._kinds import check_text, wrong_kind
 from ._proto import checkpoint_pb2 as messages
 from ._proto import key_service_pb2 as key
 from ._proto import record_service_pb2 as record
@@ -58,8 +59,8 @@ class Key:
     """RFC 7638: of the public key alone."""
     signing: bool
     """Whether a signature asked for now would be made with it."""
-    jwk: str
-    public_key_pem: str
+    jwk: str = field(repr=False)
+    public_key_pem: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,11 @@ _GET_CHECKPOINT = Method(
 
 
 def sign(
-    given: CheckpointLike,
+    given: CheckpointLike, omit_content: bool = False
 ) -> Call[signing.SignCheckpointRequest, signing.SignCheckpointResponse, SignedCheckpoint]:
     """Has one checkpoint signed."""
     checkpoint = to_checkpoint(given)
-    request = signing.SignCheckpointRequest(checkpoint=to_wire(checkpoint))
+    request = signing.SignCheckpointRequest(checkpoint=to_wire(checkpoint), omit_content=omit_content)
     return Call(_SIGN, request, lambda answer: check_answer(checkpoint, answer.signed_checkpoint))
 
 
@@ -155,9 +156,21 @@ def get_signed_checkpoint(
     ledger_id: str, checkpoint_id: str
 ) -> Call[record.GetSignedCheckpointRequest, record.GetSignedCheckpointResponse, RecordedCheckpoint]:
     """Reads one signature of the record."""
+    check_text("ledger_id", ledger_id)
+    check_text("checkpoint_id", checkpoint_id)
     request = record.GetSignedCheckpointRequest(ledger_id=ledger_id, checkpoint_id=checkpoint_id)
     return Call(
         _GET_CHECKPOINT,
         request,
         lambda answer: RecordedCheckpoint(from_wire(answer.signed_checkpoint), answer.position),
     )
+
+
+def check_many(checkpoints: object, *, asynchronous: bool = False) -> None:
+    """Raises TypeError for what is no source of checkpoints."""
+    if isinstance(checkpoints, (Checkpoint, Mapping, str, bytes)):
+        raise wrong_kind("checkpoints", checkpoints, "an iterable of checkpoints, such as [checkpoint]")
+    if isinstance(checkpoints, AsyncIterable) and not asynchronous:
+        raise wrong_kind("checkpoints", checkpoints, "an ordinary iterable; AsyncClient takes asynchronous ones")
+    if not isinstance(checkpoints, (Iterable, AsyncIterable)):
+        raise wrong_kind("checkpoints", checkpoints, "an iterable of checkpoints")

@@ -13,6 +13,7 @@ from google.protobuf.struct_pb2 import Struct
 from . import _bounds as bounds
 from ._errors import FieldViolation, InvalidCheckpoint
 from ._json import Fault, JsonValue, check_value, describe, parse_object
+from ._kinds import kind_of, wrong_kind
 from ._proto import checkpoint_pb2 as wire
 
 _MEMBERS = (
@@ -48,10 +49,16 @@ class Checkpoint:
     """Entries up to here: 0 to 2^53-1."""
     total_volume: int
     """Sum of the entries in minor units: -(2^53-1) to 2^53-1."""
-    organization_summaries: Sequence[Mapping[str, JsonValue]] = ()
+    organization_summaries: Sequence[Mapping[str, JsonValue]] = field(default=(), repr=False)
     """One object for each organisation, in the order in which it is published."""
-    additional_members: Mapping[str, JsonValue] = field(default_factory=dict)
+    additional_members: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     """Every other member of the published JSON."""
+
+    def __new__(cls, *given: object, **members: object) -> Checkpoint:
+        if len(given) == 1 and isinstance(given[0], (Mapping, str, bytes)):
+            read = "from_dict" if isinstance(given[0], Mapping) else "from_json"
+            raise wrong_kind("checkpoint", given[0], f"its fields, or Checkpoint.{read}(...) of what was given")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         faults = _Faults()
@@ -60,7 +67,9 @@ class Checkpoint:
         if isinstance(self.timestamp, datetime):
             faults.note("timestamp", bounds.check_instant(self.timestamp))
         else:
-            faults.note("timestamp", f"is a {type(self.timestamp).__name__}; expected an aware datetime")
+            expected = "expected an aware datetime, such as datetime(2025, 1, 15, tzinfo=timezone.utc)"
+            read = "; Checkpoint.from_dict takes the text" if isinstance(self.timestamp, str) else ""
+            faults.note("timestamp", f"{kind_of(self.timestamp)}; {expected}{read}")
         faults.text(self, "cumulative_hash", bounds.check_hash)
         faults.integer(self, "entry_count", 0)
         faults.integer(self, "total_volume", -bounds.MAX_SAFE_INTEGER)
@@ -76,6 +85,9 @@ class Checkpoint:
     @classmethod
     def from_json(cls, text: str | bytes) -> Checkpoint:
         """Reads the JSON object that will be published, without a signature."""
+        if not isinstance(text, (str, bytes)):
+            other = "; Checkpoint.from_dict takes a dict" if isinstance(text, Mapping) else ""
+            raise wrong_kind("checkpoint", text, f"the JSON as str or bytes{other}")
         try:
             members = parse_object(text)
         except Fault as fault:
@@ -85,6 +97,9 @@ class Checkpoint:
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Checkpoint:
         """Reads the object that will be published; its `timestamp` may be a datetime."""
+        if not isinstance(members, Mapping):
+            other = "; Checkpoint.from_json takes JSON" if isinstance(members, (str, bytes)) else ""
+            raise wrong_kind("checkpoint", members, f"a mapping of its members{other}")
         if _SIGNATURE in members:
             problem = "is there already; expected a checkpoint that is not signed yet"
             raise InvalidCheckpoint.of([FieldViolation(_SIGNATURE, problem)])
@@ -141,15 +156,15 @@ class SignedCheckpoint:
     """A checkpoint with its signature, as the service recorded it."""
 
     checkpoint: Checkpoint
-    signature: str
+    signature: str = field(repr=False)
     """The detached JWS, `header..signature`."""
     key_id: str
     algorithm: str
     """`PS256` or `RS256`."""
     signed_at: datetime
-    payload: bytes
+    payload: bytes = field(repr=False)
     """The RFC 8785 bytes that are signed."""
-    published_json: str
+    published_json: str = field(repr=False)
     """Upload it as it is."""
 
 
@@ -166,7 +181,8 @@ class _Faults:
     def text(self, checkpoint: Checkpoint, name: str, check: object) -> None:
         value: object = getattr(checkpoint, name)
         if not isinstance(value, str):
-            self.note(name, f"{describe(value)}; expected a string")
+            decode = '; bytes become one by .decode("utf-8")' if isinstance(value, bytes) else ""
+            self.note(name, f"{describe(value)}; expected a string{decode}")
         elif callable(check):
             self.note(name, check(value))
 
@@ -174,7 +190,8 @@ class _Faults:
         value: object = getattr(checkpoint, name)
         if isinstance(value, bool) or not isinstance(value, int):
             found = f"is {value}" if isinstance(value, float) else describe(value)
-            self.note(name, f"{found}; expected an integer")
+            of_money = " of minor units, such as 1250 for 12.50" if name == "total_volume" else ""
+            self.note(name, f"{found}; expected an integer{of_money}")
         else:
             self.note(name, bounds.check_integer(value, least))
 
@@ -215,8 +232,21 @@ class _Faults:
 
 
 def to_checkpoint(checkpoint: CheckpointLike) -> Checkpoint:
-    """The checkpoint of either form."""
+    """The checkpoint of either form; raises `InvalidCheckpoint`, or TypeError for what is no form of one."""
+    check_like(checkpoint)
     return checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.from_dict(checkpoint)
+
+
+def check_like(given: object) -> None:
+    """Raises TypeError for what is neither a checkpoint nor its JSON object."""
+    if isinstance(given, (Checkpoint, Mapping)):
+        return
+    hint = ""
+    if isinstance(given, SignedCheckpoint):
+        hint = "; its .checkpoint is one"
+    elif isinstance(given, (str, bytes)):
+        hint = "; Checkpoint.from_json reads the text"
+    raise wrong_kind("checkpoint", given, f"a Checkpoint, or a mapping of its members{hint}")
 
 
 def read_published(published: str | bytes) -> tuple[Checkpoint, str]:
@@ -257,12 +287,24 @@ def _struct(members: Mapping[str, JsonValue]) -> Struct:
 def from_wire(message: wire.SignedCheckpoint) -> SignedCheckpoint:
     """The signed checkpoint of an answer. The published JSON is what counts; the rest is read from it."""
     checkpoint, signature = read_published(message.published_json)
+    return _signed(checkpoint, signature, message, message.payload, message.published_json)
+
+
+def from_wire_alone(checkpoint: Checkpoint, message: wire.SignedCheckpoint) -> SignedCheckpoint:
+    """The signed checkpoint of an answer without the content, which is put together here as the service does."""
+    published = rfc8785.dumps({**checkpoint.to_dict(), _SIGNATURE: message.signature}).decode("utf-8")
+    return _signed(checkpoint, message.signature, message, checkpoint.payload(), published)
+
+
+def _signed(
+    checkpoint: Checkpoint, signature: str, message: wire.SignedCheckpoint, payload: bytes, published: str
+) -> SignedCheckpoint:
     return SignedCheckpoint(
         checkpoint=checkpoint,
         signature=signature,
         key_id=message.key_id,
         algorithm=wire.SignatureAlgorithm.Name(message.algorithm).removeprefix("SIGNATURE_ALGORITHM_"),
         signed_at=message.signed_at.ToDatetime(tzinfo=timezone.utc),
-        payload=message.payload,
-        published_json=message.published_json,
+        payload=payload,
+        published_json=published,
     )

@@ -14,10 +14,11 @@ import grpc
 from . import _calls as calls
 from ._calls import A, Call, Key, Q, RecordedCheckpoint, T
 from ._checkpoint import CheckpointLike, SignedCheckpoint
+from ._course import MAX_STREAM_ID, Course, Metadata, name_of_call
 from ._errors import CheckpointSignerError, from_call, from_status
 from ._keyring import Keyring
 from ._proto import signing_service_pb2 as wire
-from ._retry import Attempts, RetryPolicy
+from ._retry import RetryPolicy, read_policy
 from ._stream import Outcome, SigningRun
 from ._transport import Link, Option, Replicas, Tls, read_targets
 from ._verify import Published, Verdict
@@ -40,8 +41,11 @@ class Client:
         self, servers: str | Sequence[str], *, tls: Tls | None = None, retry: RetryPolicy | None = None
     ) -> None:
         targets, tls = read_targets(servers, tls)
-        self._retry = retry or RetryPolicy()
+        self._retry = read_policy(retry)
         self._replicas: Replicas[grpc.Channel] = Replicas(targets, tls, _make)
+
+    def __repr__(self) -> str:
+        return f"Client({', '.join(self._replicas.targets)})"
 
     def __enter__(self) -> Client:
         return self
@@ -56,34 +60,49 @@ class Client:
         for channel in self._replicas.close():
             channel.close()
 
-    def sign(self, checkpoint: CheckpointLike) -> SignedCheckpoint:
-        """Has a checkpoint signed. The same one again gets the recorded signature, byte for byte."""
-        return self._run(calls.sign(checkpoint))
+    def sign(
+        self, checkpoint: CheckpointLike, *, request_id: str | None = None, omit_content: bool = False
+    ) -> SignedCheckpoint:
+        """Has a checkpoint signed. The same one again gets the recorded signature, byte for byte.
 
-    def verify(self, published: Published) -> Verdict:
+        `request_id` names the call in the service's logs (every method takes one; without it, one is made).
+        `omit_content`: the answer has the signature alone, and the rest of it is put together here.
+        """
+        return self._run(calls.sign(checkpoint, omit_content), request_id)
+
+    def verify(self, published: Published, *, request_id: str | None = None) -> Verdict:
         """Asks the service for a verdict on a published checkpoint. (`verify` of this package asks nobody.)"""
-        return self._run(calls.verify(published))
+        return self._run(calls.verify(published), request_id)
 
-    def list_keys(self) -> list[Key]:
+    def list_keys(self, *, request_id: str | None = None) -> list[Key]:
         """All key versions, the latest window first."""
-        return self._run(calls.list_keys())
+        return self._run(calls.list_keys(), request_id)
 
-    def keyring(self) -> Keyring:
+    def keyring(self, *, request_id: str | None = None) -> Keyring:
         """The keyring for offline verification, as this service says it."""
-        return self._run(calls.keyring())
+        return self._run(calls.keyring(), request_id)
 
-    def get_signed_checkpoint(self, ledger_id: str, checkpoint_id: str) -> RecordedCheckpoint:
+    def get_signed_checkpoint(
+        self, ledger_id: str, checkpoint_id: str, *, request_id: str | None = None
+    ) -> RecordedCheckpoint:
         """Reads a signature that was given out before; raises `CheckpointNotFound`."""
-        return self._run(calls.get_signed_checkpoint(ledger_id, checkpoint_id))
+        return self._run(calls.get_signed_checkpoint(ledger_id, checkpoint_id), request_id)
 
-    def sign_many(self, checkpoints: Iterable[CheckpointLike]) -> Iterator[Outcome]:
+    def sign_many(
+        self, checkpoints: Iterable[CheckpointLike], *, request_id: str | None = None, omit_content: bool = False
+    ) -> Iterator[Outcome]:
         """Has many signed in a stream (after half a million, in another one), and gives an outcome for each, in order.
 
         A stream that breaks is resumed: what has no answer is sent again. A ledger of which one is refused is held: its
         later ones get `LedgerHeld`. Raises only when nobody answers until the deadline is over; what was not given
-        out then may be sent again.
+        out then may be sent again. In the service's logs each has the name `request_id`, a dash and its number from 1.
         """
-        run, attempts = SigningRun(), Attempts(self._retry, len(self._replicas.targets))
+        calls.check_many(checkpoints)
+        name = name_of_call(request_id, MAX_STREAM_ID)
+        return self._sign_many(checkpoints, name, omit_content)
+
+    def _sign_many(self, checkpoints: Iterable[CheckpointLike], name: str, omit_content: bool) -> Iterator[Outcome]:
+        run, course = SigningRun(name, omit_content), Course(self._replicas, self._retry, calls.SIGN_MANY.path, name)
         source, more = iter(checkpoints), True
         stream: _Stream | None = None
         try:
@@ -99,33 +118,33 @@ class Client:
                         stream = None
                         run.stream_ended()
                     if stream is None and run.waiting:
-                        stream = _Stream(self._replicas)
+                        stream = _Stream(self._replicas, course.metadata)
                     if stream is not None:
                         stream.send(run.to_send())
-                        patience = 0.0 if more and run.has_room else attempts.timeout()
+                        patience = 0.0 if more and run.has_room else course.timeout()
                         answer = stream.receive(patience) if run.in_flight else None
                         if answer is not None:
                             again = run.answered(answer)
                             if again is not None:
-                                time.sleep(attempts.after(again))
-                            else:
-                                attempts.progressed()
+                                time.sleep(course.failed(again, None))
+                            elif stream is not None:
+                                course.answered(stream.link)
                 except CheckpointSignerError as failure:
-                    renewed = stream is not None and self._replicas.renewed(stream.link)
+                    link = None if stream is None else stream.link
+                    renewed = link is not None and self._replicas.renewed(link)
                     if stream is not None:
                         stream.give_up()
-                        self._replicas.failed(stream.link)
                         stream = None
                     run.stream_ended()
-                    time.sleep(attempts.after(failure, renewed))
+                    time.sleep(course.failed(failure, link, renewed=renewed))
                 yield from run.ready()
         finally:
             if stream is not None:
                 stream.end()
 
-    def _run(self, call: Call[Q, A, T]) -> T:
-        attempts = Attempts(self._retry, len(self._replicas.targets)).begin()
+    def _run(self, call: Call[Q, A, T], request_id: str | None) -> T:
         method = call.method
+        course = Course(self._replicas, self._retry, method.path, name_of_call(request_id)).begin()
         while True:
             with _borrowed(self._replicas) as link:
                 stub = link.channel.unary_unary(
@@ -134,12 +153,12 @@ class Client:
                     response_deserializer=method.answer.FromString,
                 )
                 try:
-                    answer = stub(call.request, timeout=attempts.timeout())
-                    return call.read(answer)
+                    answer = stub(call.request, timeout=course.timeout(), metadata=course.metadata)
+                    course.answered(link)
+                    return course.read(call.read, answer)
                 except grpc.RpcError as error:
                     failure = from_call(error)
-            self._replicas.failed(link)
-            time.sleep(attempts.after(failure, self._replicas.renewed(link)))
+            time.sleep(course.failed(failure, link, renewed=self._replicas.renewed(link)))
 
 
 @contextlib.contextmanager
@@ -167,7 +186,7 @@ def _give_back(replicas: Replicas[grpc.Channel], link: Link[grpc.Channel]) -> No
 class _Stream:
     """One stream of signing. A thread waits for its answers, so that a silence can be noticed."""
 
-    def __init__(self, replicas: Replicas[grpc.Channel]) -> None:
+    def __init__(self, replicas: Replicas[grpc.Channel], metadata: Metadata) -> None:
         self._replicas = replicas
         self.link = _borrow(replicas)
         self._requests: queue.SimpleQueue[wire.SignCheckpointsRequest | None] = queue.SimpleQueue()
@@ -178,7 +197,7 @@ class _Stream:
             request_serializer=method.request.SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        self._call = stub(iter(self._requests.get, None))
+        self._call = stub(iter(self._requests.get, None), metadata=metadata)
         self._reader = threading.Thread(target=self._read, name="sign_many", daemon=True)
         self._reader.start()
 

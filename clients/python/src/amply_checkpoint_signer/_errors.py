@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -47,6 +48,7 @@ class CheckpointSignerError(Exception):
         code: grpc.StatusCode,
         fields: Sequence[FieldViolation] = (),
         retry_delay: float | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(visible(message))
         self.message = visible(message)
@@ -55,9 +57,34 @@ class CheckpointSignerError(Exception):
         self.fields = tuple(fields)
         self.retry_delay = retry_delay
         """Seconds after which the service says that it may be tried again."""
+        self.request_id = request_id
+        """The name of the call, which the service's logs have too; none for what was refused before it was sent."""
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.message}"
+        named = "" if self.request_id is None else f" (request_id {self.request_id})"
+        return f"{self.reason}: {self.message}{named}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # As it stands, and with the refusal that led to it. What gRPC raised stays behind: it holds the connection.
+        cause = self.__cause__ if isinstance(self.__cause__, CheckpointSignerError) else None
+        return _remade, (type(self), self.message), {**self.__dict__, "__cause__": cause}
+
+    @property
+    def of_service(self) -> bool:
+        """Whether the service said so, and not gRPC or this client."""
+        return self.reason in BY_REASON
+
+    def at_the_end(self, limit: str) -> CheckpointSignerError:
+        """The same as the last of several attempts: the message begins with the limit that ended them."""
+        told = copy.copy(self)
+        told.message = f"{limit}; the last attempt: {self.message}"
+        told.args = (told.message,)
+        told.__cause__ = self
+        return told
+
+
+def _remade(kind: type[CheckpointSignerError], message: str) -> CheckpointSignerError:
+    return kind.__new__(kind, message)
 
 
 class InvalidCheckpoint(CheckpointSignerError):

@@ -26,9 +26,12 @@ class Fault(ValueError):
     """One member that is wrong: its path, what was found and what is expected."""
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
+        super().__init__(field, problem)
         self.field = field
         self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.problem}"
 
 
 class _Members(list[tuple[str, object]]):

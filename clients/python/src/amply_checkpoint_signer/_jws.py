@@ -73,7 +73,12 @@ def parse_embedded(compact: str, typ: str) -> Jws:
     if len(parts) != len(("header", "payload", "signature")):
         raise JwsError("is not a JWS of three parts; expected header.payload.signature")
     header, payload, signature = parts
-    return parse_detached(f"{header}..{signature}", _part(payload, "payload"), typ)
+    found = _part(payload, "payload")
+    try:
+        found.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise JwsError("has a payload part that is not UTF-8") from error
+    return parse_detached(f"{header}..{signature}", found, typ)
 
 
 def _part(text: str, name: str) -> bytes:

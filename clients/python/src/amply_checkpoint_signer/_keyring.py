@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from cryptography.exceptions import InvalidSignature
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from ._bounds import check_key_id, excerpt, visible
 from ._json import describe
 from ._jws import ALGORITHMS, ENDORSEMENT_TYPE, Jws, JwsError, decode, encode, parse_embedded
+from ._kinds import check_text, wrong_kind
 
 MAX_KEYRING_BYTES = 16 * 1024 * 1024
 """Largest keyring file."""
@@ -26,6 +28,8 @@ _MIN_EXPONENT, _EXPONENT_END = 65537, 2**33
 _LAST_INSTANT = 253402300799  # 9999-12-31T23:59:59Z
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_TOLD = 10
+_MAX_DEPTH = 100
+"""Deepest nesting of a keyring, the set among it."""
 _SALT_BYTES = 32  # RFC 7518, section 3.5
 # The private members of each kind: RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1; RFC 8037, section 2; RFC 9864.
 _PRIVATE: dict[str, tuple[str, ...]] = {
@@ -54,11 +58,11 @@ class PublicKey:
     """The first second, since 1970, at which it may sign."""
     expires: int
     """The first second at which it may no longer sign."""
-    rsa: RSAPublicKey
+    rsa: RSAPublicKey = field(repr=False)
     distrusted_from: int | None = None
     """Signatures of this second and later are not trusted."""
     distrust_reason: str = ""
-    endorsement: Jws | None = None
+    endorsement: Jws | None = field(default=None, repr=False)
     """By the key before it."""
 
     def made(self, jws: Jws) -> bool:
@@ -150,6 +154,10 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def __repr__(self) -> str:
+        told = ", ".join([*list(self._keys)[:_MAX_TOLD], *(["..."] if len(self) > _MAX_TOLD else [])])
+        return f"Keyring({len(self)} {'key' if len(self) == 1 else 'keys'}: {told})" if told else "Keyring(no key)"
+
     @classmethod
     def from_jwks(cls, jwks: str | bytes | Mapping[str, object]) -> Keyring:
         """Reads what `/.well-known/jwks.json` and `keys export` give. Every key in it is believed; one of a kind that
@@ -157,14 +165,18 @@ class Keyring:
 
         Raises `KeyringError`, also when a private key stands in it.
         """
+        if not isinstance(jwks, (str, bytes, Mapping)):
+            raise wrong_kind("keyring", jwks, "a JWK Set: its JSON as str or bytes, or the mapping that it is")
         found = jwks if isinstance(jwks, Mapping) else _parse(jwks)
         keys = found.get("keys")
-        if not isinstance(keys, list) or not all(isinstance(key, Mapping) for key in keys):
-            raise KeyringError("keyring: keys is not an array of objects; expected a JWK Set (RFC 7517)")
+        if not isinstance(keys, list):
+            raise KeyringError("keyring: keys: is not an array; expected a JWK Set (RFC 7517)")
         ring: dict[str, PublicKey] = {}
         skipped: list[SkippedKey] = []
         for index, jwk in enumerate(keys):
             try:
+                if not isinstance(jwk, Mapping):
+                    raise ValueError(f"jwk: {describe(jwk)}; expected an object")
                 why = _other_kind(jwk)
                 if why is not None:
                     kid = jwk.get("kid")
@@ -182,6 +194,7 @@ class Keyring:
         before it are not believed: endorsements point forwards. Raises `KeyringError` for whatever else: a name or a
         thumbprint is no pin.
         """
+        check_text("pin", pin)
         pinned = next((key for key in self if key.fingerprint == pin), None)
         if pinned is None:
             raise KeyringError(self._no_pin(pin))
@@ -235,6 +248,12 @@ class Keyring:
         return jws.kid, None
 
 
+def check_keyring(found: object) -> None:
+    """Raises TypeError for what is no keyring yet."""
+    if not isinstance(found, Keyring):
+        raise wrong_kind("keyring", found, "a Keyring; Keyring.from_jwks(...) reads a JWK Set")
+
+
 def seconds_text(seconds: int) -> str:
     """Seconds since 1970 as RFC 3339, where a date can be written."""
     try:
@@ -247,8 +266,38 @@ def seconds_text(seconds: int) -> str:
 def _once(members: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(members)
     if len(found) != len(members):
-        raise ValueError("a member stands twice")
+        raise ValueError("a member stands twice; expected each member once")
     return found
+
+
+def _number_of(text: str) -> float:
+    """However it is written. Integers of a keyring are below 2^53, so that a double holds each of them."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is a number that no double holds")
+    return number
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _check(value: object, depth: int = 1) -> None:
+    """Of members that are not known as well: how deep they nest, and that texts are Unicode."""
+    inner: list[object] = []
+    if isinstance(value, dict):
+        inner = [*value.keys(), *value.values()]
+    elif isinstance(value, list):
+        inner = value
+    elif isinstance(value, str):
+        value.encode("utf-8")
+        return
+    else:
+        return
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"nests deeper than {_MAX_DEPTH}; expected fewer objects and arrays in one another")
+    for member in inner:
+        _check(member, depth + 1)
 
 
 def _parse(text: str | bytes) -> Mapping[str, object]:
@@ -256,7 +305,14 @@ def _parse(text: str | bytes) -> Mapping[str, object]:
     if len(encoded) > MAX_KEYRING_BYTES:
         raise KeyringError(f"keyring: has {len(encoded)} bytes; expected at most {MAX_KEYRING_BYTES}")
     try:
-        found = json.loads(encoded.decode("utf-8"), object_pairs_hook=_once)
+        found = json.loads(
+            encoded.decode("utf-8"),
+            object_pairs_hook=_once,
+            parse_int=_number_of,
+            parse_float=_number_of,
+            parse_constant=_no_constant,
+        )
+        _check(found)
     except (ValueError, RecursionError) as error:
         raise KeyringError(f"keyring: is not JSON: {error}") from error
     if not isinstance(found, Mapping):
@@ -294,13 +350,11 @@ def _read(jwk: Mapping[str, object]) -> PublicKey:
     wrong = check_key_id(key_id)
     if wrong is not None:
         raise ValueError(f"kid: {wrong}")
+    rsa = _public_key(_number(jwk, "n"), _number(jwk, "e"))
     not_before, expires = _integer(jwk, "nbf"), _integer(jwk, "exp")
     if expires <= not_before:
         raise ValueError(f"exp: is {expires}, which is not after nbf {not_before}; expected a later instant")
-    revoked = jwk.get("revoked")
-    if revoked is not None and not isinstance(revoked, Mapping):
-        raise ValueError(f"revoked: {describe(revoked)}; expected an object")
-    reason = "" if revoked is None else revoked.get("reason") or ""
+    distrusted_from, reason = _revocation(jwk)
     endorsement = jwk.get("endorsement")
     try:
         endorsed = None if endorsement is None else parse_embedded(_string(jwk, "endorsement"), ENDORSEMENT_TYPE)
@@ -311,11 +365,25 @@ def _read(jwk: Mapping[str, object]) -> PublicKey:
         algorithm=algorithm,
         not_before=not_before,
         expires=expires,
-        rsa=_public_key(_number(jwk, "n"), _number(jwk, "e")),
-        distrusted_from=None if revoked is None else _integer(revoked, "revoked_at"),
-        distrust_reason=str(reason),
+        rsa=rsa,
+        distrusted_from=distrusted_from,
+        distrust_reason=reason,
         endorsement=endorsed,
     )
+
+
+def _revocation(jwk: Mapping[str, object]) -> tuple[int | None, str]:
+    """The first second of distrust, and why."""
+    revoked = jwk.get("revoked")
+    if revoked is None:
+        return None, ""
+    if not isinstance(revoked, Mapping):
+        raise ValueError(f"revoked: {describe(revoked)}; expected an object")
+    try:
+        distrusted_from = _integer(revoked, "revoked_at")
+        return distrusted_from, "" if revoked.get("reason") is None else _string(revoked, "reason")
+    except ValueError as error:
+        raise ValueError(f"revoked.{error}") from error
 
 
 def _check_conflicts(key: PublicKey, ring: Mapping[str, PublicKey]) -> None:
@@ -330,10 +398,10 @@ def _check_conflicts(key: PublicKey, ring: Mapping[str, PublicKey]) -> None:
 def _public_key(n: int, e: int) -> RSAPublicKey:
     if not _MIN_BITS <= n.bit_length() <= _MAX_BITS:
         raise ValueError(f"n: is an RSA key of {n.bit_length()} bits; expected {_MIN_BITS} to {_MAX_BITS}")
-    if not _MIN_EXPONENT <= e < _EXPONENT_END:
-        raise ValueError(f"e: is {e}; expected at least {_MIN_EXPONENT}, below 2^33")
-    if n % 2 == 0 or e % 2 == 0:
-        raise ValueError("n: is not a usable RSA public key; expected odd numbers")
+    if e < _MIN_EXPONENT:
+        raise ValueError(f"e: is {e}; expected at least {_MIN_EXPONENT}")
+    if n % 2 == 0 or e % 2 == 0 or e >= _EXPONENT_END:
+        raise ValueError("n: is not a usable RSA public key; expected odd numbers, and an exponent below 2^33")
     return RSAPublicNumbers(e, n).public_key()
 
 
@@ -353,8 +421,8 @@ def _string(jwk: Mapping[str, object], name: str) -> str:
 
 def _integer(jwk: Mapping[str, object], name: str) -> int:
     value = jwk.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{name}: {'is missing' if value is None else describe(value)}; expected whole seconds")
-    if not 0 <= value <= _LAST_INSTANT:
-        raise ValueError(f"{name}: is {value}; expected seconds since 1970, up to the year 9999")
-    return value
+    if value != value // 1 or not 0 <= value <= _LAST_INSTANT:
+        raise ValueError(f"{name}: is {value}; expected whole seconds since 1970, up to the year 9999")
+    return int(value)

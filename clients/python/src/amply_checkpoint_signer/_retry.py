@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ._errors import (
@@ -21,6 +21,10 @@ from ._errors import (
     Overloaded,
     Unavailable,
 )
+from ._kinds import wrong_kind
+
+# What gRPC says of a connection that cannot be made.
+_UNREACHED = "UNAVAILABLE"
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,17 @@ class RetryPolicy:
     """The longest pause after the first failure; it doubles with each one."""
     max_backoff: float = 5.0
     """The longest pause ever."""
+    first_answer: float = 10.0
+    """How long to go on while no replica was ever reached: a wrong address shows after seconds. A replica that answered
+    once, to whatever call of this client, has the whole `deadline` to come back."""
 
     def __post_init__(self) -> None:
-        for name in ("deadline", "attempt", "first_backoff", "max_backoff"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: is {getattr(self, name)}; expected more than 0 seconds")
+        for name in ("deadline", "attempt", "first_backoff", "max_backoff", "first_answer"):
+            value: object = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise wrong_kind(name, value, "a number of seconds")
+            if not value > 0:
+                raise ValueError(f"{name}: is {value}; expected more than 0 seconds")
 
 
 class Attempts:
@@ -48,13 +58,16 @@ class Attempts:
     def __init__(
         self,
         policy: RetryPolicy,
-        replicas: int,
+        targets: Sequence[str],
         *,
+        is_heard: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[float], float] = lambda most: random.uniform(0, most),  # noqa: S311
     ) -> None:
         self._policy = policy
-        self._replicas = replicas
+        self._targets = targets
+        self._replicas = len(targets)
+        self._is_heard = is_heard
         self._clock = clock
         self._jitter = jitter
         self._since: float | None = None
@@ -92,9 +105,22 @@ class Attempts:
             wait = 0.0
         else:
             raise failure
-        if wait >= self._left():
-            raise failure
+        name, seconds = self._limit(failure)
+        if wait >= self._since + seconds - self._clock():
+            raise failure.at_the_end(self._ended(name, seconds))
         return wait
+
+    def _limit(self, failure: CheckpointSignerError) -> tuple[str, float]:
+        """Which setting ends the attempts, and after how many seconds."""
+        first, whole = self._policy.first_answer, self._policy.deadline
+        unreached = failure.reason == _UNREACHED and not self._is_heard()
+        return ("first_answer", first) if unreached and first < whole else ("deadline", whole)
+
+    def _ended(self, name: str, seconds: float) -> str:
+        where = ", ".join(self._targets)
+        tried = f"{self._failures} {'attempt' if self._failures == 1 else 'attempts'} at {where}"
+        problem = "nobody was reached" if name == "first_answer" else "no attempt succeeded"
+        return f"{name}: {problem} in {seconds:g} s, by {tried} (RetryPolicy({name}=...) sets how long to try)"
 
     def _left(self) -> float:
         if self._since is None:
@@ -114,3 +140,10 @@ def _may_differ_elsewhere(failure: CheckpointSignerError) -> bool:
     revocation is one for all replicas.
     """
     return isinstance(failure, (NoKeyInForce, ClockAhead, ClockWentBack)) and not isinstance(failure, KeyRevoked)
+
+
+def read_policy(given: RetryPolicy | None) -> RetryPolicy:
+    """The policy of a client; raises TypeError."""
+    if given is not None and not isinstance(given, RetryPolicy):
+        raise wrong_kind("retry", given, "a RetryPolicy, such as RetryPolicy(deadline=5)")
+    return given or RetryPolicy()

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ._checkpoint import Checkpoint, CheckpointLike, SignedCheckpoint, from_wire, to_checkpoint, to_wire
+from ._checkpoint import (
+    Checkpoint,
+    CheckpointLike,
+    SignedCheckpoint,
+    check_like,
+    from_wire,
+    from_wire_alone,
+    to_checkpoint,
+    to_wire,
+)
 from ._errors import (
     CheckpointSignerError,
     InvalidCheckpoint,
@@ -34,7 +43,7 @@ _STREAM_ITEMS = 500_000
 class Outcome:
     """What became of one checkpoint: it is signed, or there is an error."""
 
-    checkpoint: CheckpointLike
+    checkpoint: CheckpointLike = field(repr=False)
     """As it was given."""
     signed: SignedCheckpoint | None
     error: CheckpointSignerError | None
@@ -58,7 +67,9 @@ class _Item:
 class SigningRun:
     """All checkpoints that were taken in and not given out yet, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "sign_many", omit_content: bool = False) -> None:
+        self._name = name
+        self._omit_content = omit_content
         self._items: deque[_Item] = deque()
         self._waiting: list[_Item] = []
         self._in_flight: deque[_Item] = deque()
@@ -94,6 +105,7 @@ class SigningRun:
 
     def take(self, given: CheckpointLike) -> None:
         """Takes in the next one."""
+        check_like(given)
         self._count += 1
         ledger_id = given.get("ledger_id") if isinstance(given, Mapping) else given.ledger_id
         item = _Item(self._count, given, ledger_id if isinstance(ledger_id, str) else "")
@@ -125,11 +137,16 @@ class SigningRun:
         self._busy.add(item.ledger_id)
         self._in_flight.append(item)
         self._sent += 1
-        return wire.SignCheckpointsRequest(request_id=str(item.number), checkpoint=to_wire(item.checkpoint))
+        return wire.SignCheckpointsRequest(
+            request_id=self._id_of(item), checkpoint=to_wire(item.checkpoint), omit_content=self._omit_content
+        )
+
+    def _id_of(self, item: _Item) -> str:
+        return f"{self._name}-{item.number}"
 
     def answered(self, answer: wire.SignCheckpointsResponse) -> CheckpointSignerError | None:
         """Notes an answer. Gives the error if the item is to be sent again, after a while."""
-        if not self._in_flight or answer.request_id != str(self._in_flight[0].number):
+        if not self._in_flight or answer.request_id != self._id_of(self._in_flight[0]):
             raise UnexpectedAnswer.of(f"request_id: is {answer.request_id}, which is not the next to be answered")
         item = self._in_flight.popleft()
         self._busy.discard(item.ledger_id)
@@ -138,6 +155,7 @@ class SigningRun:
             item.outcome = Outcome(item.given, signed, None)
             return None
         refusal = from_refusal(answer.refusal)
+        refusal.request_id = answer.request_id
         if isinstance(refusal, (Unavailable, Overloaded)):
             self._wait_again([item])
             return refusal
@@ -169,6 +187,8 @@ class SigningRun:
 
 def check_answer(asked: Checkpoint | None, message: messages.SignedCheckpoint) -> SignedCheckpoint:
     """The signed checkpoint of an answer, if it is the one that was asked for."""
+    if asked is not None and not message.published_json:
+        return from_wire_alone(asked, message)
     signed = from_wire(message)
     if asked is None or signed.checkpoint.payload() != asked.payload():
         raise UnexpectedAnswer.of("signed_checkpoint: is another checkpoint than the one that was sent")

@@ -3,7 +3,7 @@ of one place, a count that falls, days without any."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ._checkpoint import read_published
-from ._keyring import Keyring
+from ._keyring import Keyring, check_keyring
+from ._kinds import wrong_kind
 from ._verify import Published, Verdict, published_text, verify
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -70,6 +71,9 @@ def verify_all(published: Iterable[Published], keyring: Keyring, pin: str | None
     """Verifies published checkpoints, and holds the valid ones of each ledger against each other: what is not valid
     says nothing about a history. Takes and raises what `verify` does. The contents are kept in memory.
     """
+    check_keyring(keyring)
+    if isinstance(published, (str, bytes, Mapping)) or not isinstance(published, Iterable):
+        raise wrong_kind("published", published, "an iterable of published checkpoints, such as [published]")
     verdicts, ledgers, copies = [], dict[str, list[_Row]](), 0
     for place, one in enumerate(published):
         verdict = verify(one, keyring, pin)

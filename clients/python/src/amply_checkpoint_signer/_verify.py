@@ -10,10 +10,11 @@ from enum import Enum
 from typing import Any, Union
 
 from ._bounds import visible
-from ._checkpoint import SignedCheckpoint, read_published
+from ._checkpoint import Checkpoint, SignedCheckpoint, read_published
 from ._errors import InvalidCheckpoint
 from ._jws import Jws, JwsError, parse_detached
-from ._keyring import Keyring, seconds_text
+from ._keyring import Keyring, check_keyring, seconds_text
+from ._kinds import wrong_kind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -66,7 +67,11 @@ def published_text(published: Published) -> str | bytes:
         return published.published_json
     if isinstance(published, (str, bytes)):
         return published
-    return json.dumps(published)
+    if isinstance(published, Mapping):
+        return json.dumps(published)
+    hint = "; a Checkpoint is not signed yet" if isinstance(published, Checkpoint) else ""
+    expected = "a published checkpoint: its JSON as str, bytes or mapping, or a SignedCheckpoint"
+    raise wrong_kind("published", published, expected + hint)
 
 
 def verify(published: Published, keyring: Keyring, pin: str | None = None) -> Verdict:
@@ -76,9 +81,11 @@ def verify(published: Published, keyring: Keyring, pin: str | None = None) -> Ve
     Raises `KeyringError` when the pin is no fingerprint, or that of no key of the keyring; whatever is wrong with the
     checkpoint is a verdict.
     """
+    check_keyring(keyring)
+    text = published_text(published) if not isinstance(published, Mapping) else published
     trusted = keyring if pin is None else keyring.trust_from(pin)
     try:
-        checkpoint, signature = read_published(published_text(published))
+        checkpoint, signature = read_published(published_text(text))
         jws = parse_detached(signature, checkpoint.payload())
     except InvalidCheckpoint as error:
         return _malformed(error.message)

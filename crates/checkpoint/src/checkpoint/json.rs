@@ -25,7 +25,7 @@ pub const MAX_NESTING: usize = 16;
 pub const MAX_VALUES: usize = 65_536;
 
 /// The values of a published checkpoint beside those of its content: the object, its seven members, the signature.
-const FIXED_VALUES: usize = 9;
+pub(super) const FIXED_VALUES: usize = 9;
 
 /// Reads a JSON object strictly.
 ///
@@ -54,9 +54,13 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
         left: &mut left,
         names: &mut Names::default(),
     };
-    let value = seed
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value));
+    let value = seed.deserialize(&mut reader);
+    if let (Ok(_), Err(more)) = (&value, reader.end()) {
+        let (line, column) = (more.line(), more.column());
+        return refused(format!(
+            "goes on behind its end, at line {line} column {column}; expected one object (several stand one on a line, or in an array)"
+        ));
+    }
     match value {
         Ok(JsonValue::Object(object)) => Ok(object),
         Ok(other) => refused(format!("{}; expected an object", describe(&other))),

@@ -3,7 +3,7 @@
 //! Published JSON is in its canonical form already, so that its payload is its text without the signature. That is
 //! seen in one pass; a text of any other form goes the ordinary way, with the same result.
 
-use super::json::{MAX_JSON_BYTES, MAX_NESTING};
+use super::json::{FIXED_VALUES, MAX_JSON_BYTES, MAX_NESTING, MAX_VALUES};
 use super::{
     Checkpoint, CheckpointId, CumulativeHash, EntryCount, InvalidCheckpoint, LedgerId,
     MAX_PAYLOAD_BYTES, MAX_SAFE_INTEGER, SIGNATURE_MEMBER, Timestamp, TotalVolume,
@@ -168,14 +168,18 @@ fn scan(text: &[u8]) -> Option<CanonicalJson<'_>> {
         return None;
     }
     let text = std::str::from_utf8(text).ok()?;
-    let mut scanner = Scanner(text);
+    let mut scanner = Scanner {
+        rest: text,
+        left: MAX_VALUES + FIXED_VALUES,
+    };
     let mut members = Members::default();
     // From the comma before the signature to its end.
     let mut cut = None;
     let mut previous = "";
+    scanner.count()?;
     scanner.take('{')?;
     loop {
-        let start = text.len() - scanner.0.len();
+        let start = text.len() - scanner.rest.len();
         if !previous.is_empty() {
             scanner.take(',')?;
         }
@@ -185,30 +189,32 @@ fn scan(text: &[u8]) -> Option<CanonicalJson<'_>> {
         }
         previous = name;
         match name {
-            "checkpoint_id" => members.checkpoint_id = Some(scanner.string()?),
-            "ledger_id" => members.ledger_id = Some(scanner.string()?),
-            "timestamp" => members.timestamp = Some(scanner.string()?),
-            "cumulative_hash" => members.cumulative_hash = Some(scanner.string()?),
-            "entry_count" => members.entry_count = Some(scanner.integer()?),
-            "total_volume" => members.total_volume = Some(scanner.integer()?),
+            "checkpoint_id" => members.checkpoint_id = Some(scanner.member()?),
+            "ledger_id" => members.ledger_id = Some(scanner.member()?),
+            "timestamp" => members.timestamp = Some(scanner.member()?),
+            "cumulative_hash" => members.cumulative_hash = Some(scanner.member()?),
+            "entry_count" => members.entry_count = Some(scanner.number()?),
+            "total_volume" => members.total_volume = Some(scanner.number()?),
             "organization_summaries" => {
                 scanner.objects()?;
                 members.summaries = true;
             }
             SIGNATURE_MEMBER => {
-                members.signature = Some(scanner.string()?);
-                cut = Some((start, text.len() - scanner.0.len()));
+                members.signature = Some(scanner.member()?);
+                cut = Some((start, text.len() - scanner.rest.len()));
             }
             _ => scanner.value(1)?,
         }
-        if let Some(rest) = scanner.0.strip_prefix('}') {
-            scanner.0 = rest;
+        if let Some(rest) = scanner.rest.strip_prefix('}') {
+            scanner.rest = rest;
             break;
         }
     }
     let (start, end) = cut?;
     let (before, after) = (text.get(..start)?, text.get(end..)?);
-    if !scanner.0.is_empty() || !members.summaries || before.len() + after.len() > MAX_PAYLOAD_BYTES
+    if !scanner.rest.is_empty()
+        || !members.summaries
+        || before.len() + after.len() > MAX_PAYLOAD_BYTES
     {
         return None;
     }
@@ -229,13 +235,27 @@ fn scan(text: &[u8]) -> Option<CanonicalJson<'_>> {
     })
 }
 
-/// What is not read yet. Each method takes something that has one canonical form, in that form.
-struct Scanner<'a>(&'a str);
+/// What is not read yet, and how many values that may have. Each method takes something that has one canonical form, in that form.
+struct Scanner<'a> {
+    rest: &'a str,
+    left: usize,
+}
 
 impl<'a> Scanner<'a> {
     fn take(&mut self, expected: char) -> Option<()> {
-        self.0 = self.0.strip_prefix(expected)?;
+        self.rest = self.rest.strip_prefix(expected)?;
         Some(())
+    }
+
+    fn count(&mut self) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        Some(())
+    }
+
+    /// A string that is a member's value.
+    fn member(&mut self) -> Option<&'a str> {
+        self.count()?;
+        self.string()
     }
 
     /// A member's name and its colon. Of ASCII alone, so that its bytes have the order of its UTF-16 units; not empty.
@@ -248,9 +268,9 @@ impl<'a> Scanner<'a> {
     /// A string in which nothing is escaped.
     fn string(&mut self) -> Option<&'a str> {
         self.take('"')?;
-        let end = memchr::memchr2(b'"', b'\\', self.0.as_bytes())?;
-        let (text, rest) = self.0.split_at_checked(end)?;
-        self.0 = rest.strip_prefix('"')?;
+        let end = memchr::memchr2(b'"', b'\\', self.rest.as_bytes())?;
+        let (text, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest.strip_prefix('"')?;
         // Without an early end, so that the compiler looks at many bytes at once.
         let has_control = text
             .bytes()
@@ -258,31 +278,39 @@ impl<'a> Scanner<'a> {
         (!has_control).then_some(text)
     }
 
+    /// An integer that is a member's value.
+    fn number(&mut self) -> Option<i64> {
+        self.count()?;
+        self.integer()
+    }
+
     fn integer(&mut self) -> Option<i64> {
-        let digits = self.0.strip_prefix('-').unwrap_or(self.0);
+        let digits = self.rest.strip_prefix('-').unwrap_or(self.rest);
         let count = digits.bytes().take_while(u8::is_ascii_digit).count();
         let (text, rest) = self
-            .0
-            .split_at_checked(self.0.len() - digits.len() + count)?;
+            .rest
+            .split_at_checked(self.rest.len() - digits.len() + count)?;
         let leading_zero = digits.starts_with('0') && text != "0";
         if leading_zero || rest.starts_with(['.', 'e', 'E']) {
             return None;
         }
         let number: i64 = text.parse().ok()?;
-        self.0 = rest;
+        self.rest = rest;
         (number.unsigned_abs() <= MAX_SAFE_INTEGER).then_some(number)
     }
 
     /// An array of objects.
     fn objects(&mut self) -> Option<()> {
+        self.count()?;
         self.items(']', '[', |scanner| {
-            scanner.0.starts_with('{').then(|| scanner.value(2))?
+            scanner.rest.starts_with('{').then(|| scanner.value(2))?
         })
     }
 
     /// Any value; `depth` counts the objects and arrays that it and its container open.
     fn value(&mut self, depth: usize) -> Option<()> {
-        match self.0.bytes().next()? {
+        self.count()?;
+        match self.rest.bytes().next()? {
             b'"' => self.string().map(|_| ()),
             b'[' if depth <= MAX_NESTING => {
                 self.items(']', '[', |scanner| scanner.value(depth + 1))
@@ -306,7 +334,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn word(&mut self, expected: &str) -> Option<()> {
-        self.0 = self.0.strip_prefix(expected)?;
+        self.rest = self.rest.strip_prefix(expected)?;
         Some(())
     }
 
@@ -418,6 +446,26 @@ mod tests {
                 prop_assert_eq!(Some(found), published(&text));
             }
         }
+    }
+
+    #[test]
+    fn both_ways_count_the_values() {
+        let golden = include_str!("../../../../tests/golden/PS256.published.json").trim_end();
+        let with = |count: usize| {
+            let zeros = vec!["0"; count].join(",");
+            golden.replacen('{', &format!(r#"{{"a":[{zeros}],"#), 1)
+        };
+        // By bisection: each try reads all of it.
+        let (mut most, mut beyond) = (1, MAX_VALUES + 1);
+        while most + 1 < beyond {
+            let middle = most.midpoint(beyond);
+            match published(with(middle).as_bytes()) {
+                Some(_) => most = middle,
+                None => beyond = middle,
+            }
+        }
+        assert!(scan(with(most).as_bytes()).is_some());
+        assert!(scan(with(beyond).as_bytes()).is_none());
     }
 
     #[test]

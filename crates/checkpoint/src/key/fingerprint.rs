@@ -124,7 +124,7 @@ pub(super) fn check_name(name: &str) -> Result<(), IdentifierError> {
     }
 }
 
-/// The page, the Python client and the recipes have the same rule: `tests/golden/pins.json` holds them to it.
+/// The page, the Python client and the recipes have the same rule: `vectors/pins.json` holds them to it.
 fn could_be_taken_for_one(name: &str) -> bool {
     let says_so = name.contains("fingerprint") || name.contains("thumbprint");
     // `sha256:...`, also cut off, and `urn:ietf:params:oauth:jwk-thumbprint:sha-256:...` (RFC 9278).

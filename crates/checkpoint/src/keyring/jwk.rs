@@ -1,6 +1,8 @@
 //! The keyring as a JWK Set (RFC 7517), with the member names of OpenID Federation's historical keys
 //! (OpenID Federation 1.0, section 8.7): `nbf`, `exp` and `revoked` stand beside each key.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -8,7 +10,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::kind::{self, Kind, SkippedKey};
+use super::kind::{self, Kind, Members, SkippedKey};
+use super::text;
 use super::{Endorsement, KeyConflict, Keyring, KeyringEntry, Revocation};
 use crate::fault::{self, Faults, FieldFault};
 use crate::key::{KeyId, KeyVersion, PublicKey, PublicKeyError, ValidityWindow, instant_of};
@@ -29,16 +32,6 @@ pub enum KeyringFileError {
     /// The file is not a JWK Set of keys with windows.
     #[error("keyring: is not a JWK Set: {0}")]
     Json(#[from] serde_json::Error),
-    /// A key in it has not the members of one.
-    #[error(
-        "keyring: keys[{index}]: {error}; expected kid, kty, n, e, alg, nbf and exp, as in RFC 7517"
-    )]
-    Members {
-        /// Which of the set.
-        index: usize,
-        /// What is wrong with them.
-        error: serde_json::Error,
-    },
     /// A key in it is wrong.
     #[error("keyring: keys[{index}]: {}", fault::list(.faults))]
     Key {
@@ -98,26 +91,26 @@ struct Claims<'a> {
 }
 
 /// Members in alphabetical order, so that the text is in JCS order too.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Jwk {
     alg: String,
     e: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     endorsement: Option<String>,
     exp: i64,
     kid: String,
     kty: String,
     n: String,
     nbf: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     revoked: Option<Revoked>,
-    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
     key_use: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Revoked {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     revoked_at: i64,
 }
@@ -205,6 +198,7 @@ impl KeyringFile {
             let problem = "is not an object with keys; expected the JSON of a JWK Set";
             return Err(serde_json::Error::custom(problem).into());
         }
+        text::check(text)?;
         let set: RawSet = serde_json::from_slice(text)?;
         if !set.keys.get().starts_with('[') {
             return Err(serde_json::Error::custom("keys: is not an array; expected one").into());
@@ -216,14 +210,11 @@ impl KeyringFile {
                 index,
                 faults: vec![fault],
             };
-            let (kind, key_id) = kind::of(jwk.get()).map_err(wrong)?;
+            let members = Members::of(jwk.get()).map_err(wrong)?;
+            let (kind, key_id) = kind::of(&members).map_err(wrong)?;
             match kind {
                 Kind::Other(why) => file.skipped.push(SkippedKey { index, key_id, why }),
-                Kind::Known => {
-                    let jwk = serde_json::from_str(jwk.get());
-                    let jwk = jwk.map_err(|error| KeyringFileError::Members { index, error })?;
-                    file.keyring.take(index, jwk)?;
-                }
+                Kind::Known => file.keyring.take(index, &members)?,
             }
         }
         Ok(file)
@@ -232,23 +223,25 @@ impl KeyringFile {
 
 impl Keyring {
     /// Takes a key from a set that it alone has come from.
-    fn take(&mut self, index: usize, jwk: Jwk) -> Result<(), KeyringFileError> {
+    fn take(&mut self, index: usize, jwk: &Members<'_>) -> Result<(), KeyringFileError> {
         let wrong = |faults| KeyringFileError::Key { index, faults };
-        let endorsement = match jwk.endorsement.as_deref().map(Endorsement::parse) {
-            None => None,
-            Some(Ok(endorsement)) => Some(endorsement),
-            Some(Err(error)) => {
-                let fault = FieldFault::new("endorsement", error.to_string());
-                return Err(wrong(vec![fault]));
-            }
-        };
-        let (version, revocation) = read(jwk).map_err(wrong)?;
+        let Read {
+            version,
+            revocation,
+            endorsement,
+        } = read(jwk).map_err(wrong)?;
         let key_id = version.key_id.clone();
         if self.get(&key_id).is_some() {
             return Err(KeyringFileError::Twice { index, key_id });
         }
-        self.insert(version)
-            .map_err(|conflict| KeyringFileError::Conflict { index, conflict })?;
+        self.insert(version).map_err(|conflict| match conflict {
+            KeyConflict::SameKey(other) => {
+                let problem =
+                    format!("is the key of {other} already; expected one name for one key");
+                wrong(vec![FieldFault::new("n", problem)])
+            }
+            conflict => KeyringFileError::Conflict { index, conflict },
+        })?;
         if let Some(revocation) = revocation {
             self.revoke(&key_id, revocation);
         }
@@ -259,12 +252,20 @@ impl Keyring {
     }
 }
 
-fn read(jwk: Jwk) -> Result<(KeyVersion, Option<Revocation>), Vec<FieldFault>> {
+/// What a key of a set says.
+struct Read {
+    version: KeyVersion,
+    revocation: Option<Revocation>,
+    endorsement: Option<Endorsement>,
+}
+
+fn read(jwk: &Members<'_>) -> Result<Read, Vec<FieldFault>> {
     let mut faults = Faults::default();
-    let key_id = faults.take("kid", jwk.kid.parse());
-    let algorithm = faults.take("alg", jwk.alg.parse());
-    let (n, e) = (number(&jwk.n), number(&jwk.e));
-    let public_key = match (faults.take("n", n), faults.take("e", e)) {
+    let key_id = text_of(jwk, "kid", &mut faults, |kid| kid.parse());
+    let algorithm = text_of(jwk, "alg", &mut faults, |alg| alg.parse());
+    let n = text_of(jwk, "n", &mut faults, number);
+    let e = text_of(jwk, "e", &mut faults, number);
+    let public_key = match (n, e) {
         (Some(n), Some(e)) => {
             let key = PublicKey::from_components(&n, &e);
             let small = matches!(key, Err(PublicKeyError::SmallExponent(_)));
@@ -272,20 +273,20 @@ fn read(jwk: Jwk) -> Result<(KeyVersion, Option<Revocation>), Vec<FieldFault>> {
         }
         _ => None,
     };
-    let from = faults.take("nbf", instant(jwk.nbf));
-    let until = faults.take("exp", instant(jwk.exp));
+    let from = instant(jwk, "nbf", "nbf", &mut faults);
+    let until = instant(jwk, "exp", "exp", &mut faults);
     let window = match (from, until) {
         (Some(from), Some(until)) => faults.take("exp", ValidityWindow::new(from, until)),
         _ => None,
     };
-    let revocation = jwk.revoked.and_then(|revoked| {
-        let distrust_after = faults.take("revoked.revoked_at", instant(revoked.revoked_at))?;
-        Some(Revocation {
-            distrust_after,
-            reason: revoked.reason.unwrap_or_default(),
-            revoked_at: distrust_after,
-        })
-    });
+    let revocation = revocation(jwk, &mut faults);
+    let endorsement = match jwk.read::<String>("endorsement", "a JWS") {
+        Ok(found) => found.and_then(|text| faults.take("endorsement", Endorsement::parse(&text))),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    };
     let (Some(key_id), Some(algorithm), Some(public_key), Some(window)) =
         (key_id, algorithm, public_key, window)
     else {
@@ -301,7 +302,52 @@ fn read(jwk: Jwk) -> Result<(KeyVersion, Option<Revocation>), Vec<FieldFault>> {
         algorithm,
         public_key,
     };
-    Ok((version, revocation))
+    Ok(Read {
+        version,
+        revocation,
+        endorsement,
+    })
+}
+
+fn revocation(jwk: &Members<'_>, faults: &mut Faults) -> Option<Revocation> {
+    let text = jwk.get("revoked").map(RawValue::get);
+    let text = text.filter(|text| *text != "null")?;
+    let revoked = match Members::of(text) {
+        Ok(revoked) => revoked,
+        Err(FieldFault { problem, .. }) => {
+            faults.push(FieldFault::new("revoked", problem));
+            return None;
+        }
+    };
+    let distrust_after = instant(&revoked, "revoked_at", "revoked.revoked_at", faults)?;
+    let reason = match revoked.read::<String>("reason", "a text") {
+        Ok(reason) => reason.unwrap_or_default(),
+        Err(FieldFault { problem, .. }) => {
+            faults.push(FieldFault::new("revoked.reason", problem));
+            return None;
+        }
+    };
+    Some(Revocation {
+        distrust_after,
+        reason,
+        revoked_at: distrust_after,
+    })
+}
+
+/// A member that is a text, and has to be there.
+fn text_of<T, E: fmt::Display>(
+    jwk: &Members<'_>,
+    name: &str,
+    faults: &mut Faults,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    match jwk.required::<String>(name, "a text") {
+        Ok(text) => faults.take(name, parse(&text)),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    }
 }
 
 fn number(text: &str) -> Result<Vec<u8>, &'static str> {
@@ -310,9 +356,27 @@ fn number(text: &str) -> Result<Vec<u8>, &'static str> {
         .map_err(|_| "is not base64url; expected it without padding (RFC 7518, section 6.3.1)")
 }
 
-fn instant(seconds: i64) -> Result<DateTime<Utc>, String> {
-    instant_of(seconds)
-        .ok_or_else(|| format!("is {seconds}; expected seconds since 1970, up to the year 9999"))
+/// A member that is a time in whole seconds, however the number is written, and has to be there.
+fn instant(
+    members: &Members<'_>,
+    name: &str,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<DateTime<Utc>> {
+    let expected = "whole seconds since 1970, up to the year 9999";
+    let seconds = match members.required::<f64>(name, expected) {
+        Ok(seconds) => seconds,
+        Err(FieldFault { problem, .. }) => {
+            faults.push(FieldFault::new(path, problem));
+            return None;
+        }
+    };
+    let whole = (seconds.fract() == 0.0).then_some(seconds as i64);
+    let instant = whole.and_then(instant_of);
+    faults.take(
+        path,
+        instant.ok_or_else(|| format!("is {seconds}; expected {expected}")),
+    )
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -48,7 +48,7 @@ pub(super) enum Kind {
 }
 
 /// The members of an object as they stand in the text.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -76,14 +76,26 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-impl Members<'_> {
-    fn get(&self, name: &str) -> Option<&RawValue> {
+impl<'a> Members<'a> {
+    /// Those of this text.
+    ///
+    /// # Errors
+    /// It is no object.
+    pub(super) fn of(text: &'a str) -> Result<Self, FieldFault> {
+        if !text.trim_start().starts_with('{') {
+            return Err(FieldFault::new("jwk", "is not an object; expected one"));
+        }
+        serde_json::from_str(text)
+            .map_err(|error| FieldFault::new("jwk", format!("{error}; expected each member once")))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&RawValue> {
         let mut members = self.0.iter();
         members.find(|(known, _)| known == name).map(|(_, v)| *v)
     }
 
     /// A member that may be missing or null. What stands there is not repeated: nobody knows what it is.
-    fn read<'de, T: Deserialize<'de>>(
+    pub(super) fn read<'de, T: Deserialize<'de>>(
         &'de self,
         name: &str,
         expected: &str,
@@ -94,22 +106,24 @@ impl Members<'_> {
         serde_json::from_str(value.get())
             .map_err(|_| FieldFault::new(name, format!("is something else; expected {expected}")))
     }
+
+    /// A member that has to be there.
+    pub(super) fn required<'de, T: Deserialize<'de>>(
+        &'de self,
+        name: &str,
+        expected: &str,
+    ) -> Result<T, FieldFault> {
+        self.read(name, expected)?
+            .ok_or_else(|| FieldFault::new(name, format!("is missing; expected {expected}")))
+    }
 }
 
-/// Judges a key by the text of its JWK.
+/// Judges a key by its members.
 ///
 /// # Errors
 /// Its kind cannot be told, or it is private.
-pub(super) fn of(jwk: &str) -> Result<(Kind, Option<String>), FieldFault> {
-    if !jwk.trim_start().starts_with('{') {
-        return Err(FieldFault::new("jwk", "is not an object; expected one"));
-    }
-    let members: Members = serde_json::from_str(jwk)
-        .map_err(|error| FieldFault::new("jwk", format!("{error}; expected each member once")))?;
-    let Some(kty) = members.read::<String>("kty", "a text")? else {
-        let problem = "missing field `kty`; expected the type of the key";
-        return Err(FieldFault::new("kty", problem));
-    };
+pub(super) fn of(members: &Members<'_>) -> Result<(Kind, Option<String>), FieldFault> {
+    let kty: String = members.required("kty", "the type of the key")?;
     let private = PRIVATE.iter().find(|(kind, _)| *kind == kty);
     let private = private.map_or(&[][..], |(_, names)| names);
     if let Some(name) = private.iter().find(|name| members.get(name).is_some()) {

@@ -6,6 +6,7 @@ mod endorsement;
 mod jwk;
 mod kind;
 mod ring;
+mod text;
 
 pub use admission::{Admission, NotAdmitted, Trust};
 pub use chain::{PinnedKeyring, UnknownPin};

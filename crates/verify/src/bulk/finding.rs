@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Checked;
+use checkpoint::counted::counted;
 
 /// A checkpoint, as a finding names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,22 @@ impl Member {
     }
 }
 
+/// Days without a valid checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// All of them.
+    pub days: u64,
+    /// Those of them for which there is one that is not valid.
+    pub rejected: u64,
+}
+
+impl Missing {
+    /// Whether each of them has one, which is told by its verdict.
+    pub fn are_told(self) -> bool {
+        self.days == self.rejected
+    }
+}
+
 /// What shows when they are seen together: mostly two valid checkpoints of one ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -46,7 +63,7 @@ pub enum Finding {
     /// The later one, by its timestamp, has the smaller entry_count: one of both fell, in whichever order they were signed.
     EntryCountFell([Member; 2]),
     /// There is none for the days between. A note: a ledger may publish more rarely.
-    Gap([Member; 2], u64),
+    Gap([Member; 2], Missing),
     /// The rows of an export do not have the root that its first line tells; a sentence that names the file.
     NotWhole(String),
     /// An export says that times begin again; a sentence. A note: an operator's act.
@@ -123,13 +140,14 @@ impl Finding {
                 second.checkpoint_id,
                 second.timestamp
             ),
-            Self::Gap([first, second], days) => {
-                let days = match days {
-                    1 => "1 day".to_owned(),
-                    days => format!("{days} days"),
+            Self::Gap([first, second], Missing { days, rejected }) => {
+                let days = counted(days, "day", "days");
+                let rejected = match rejected {
+                    0 => String::new(),
+                    rejected => format!("; for {rejected} of them there is one that is not valid"),
                 };
                 format!(
-                    "ledger {}: {days} without a checkpoint between {} ({}) and {} ({})",
+                    "ledger {}: {days} without a checkpoint between {} ({}) and {} ({}){rejected}",
                     first.ledger_id,
                     first.timestamp,
                     first.checkpoint_id,

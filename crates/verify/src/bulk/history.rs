@@ -2,17 +2,19 @@
 //! entry_count that falls, days without a checkpoint.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use super::column;
 use super::groups::Groups;
+use super::names::{self, Names, WrittenNames};
 use super::spool::{Row, Spool};
-use super::{Checked, Finding, Fingerprints, Member};
+use super::{Checked, Finding, Fingerprints, Missing};
 use checkpoint::checkpoint::LedgerId;
 use checkpoint::verdict::VerdictKind;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
+
+/// In place of the entry_count of one that is not valid. No checkpoint has as many: they have 53 bits.
+const REJECTED: u64 = u64::MAX;
 
 /// Valid checkpoints, one after the other, as [`Histories`] take them: whoever verifies puts them down.
 #[derive(Debug, Default)]
@@ -26,7 +28,8 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// Puts one down, if it is valid: what is not authentic says nothing about a history. `place` writes where it stands.
+    /// Puts one down: what is not authentic says nothing about a history, but that its day is not without any. `place` writes where
+    /// it stands.
     pub fn add(
         &mut self,
         checked: &Checked,
@@ -36,12 +39,14 @@ impl Stretch {
         let Some(outline) = &checked.outline else {
             return;
         };
-        if checked.kind != VerdictKind::Valid {
-            return;
-        }
         let ledger = &outline.ledger_id;
         if self.ledgers.last().is_none_or(|(_, last)| last != ledger) {
             self.ledgers.push((self.rows.len(), ledger.clone()));
+        }
+        let time = outline.timestamp.instant().timestamp().unsigned_abs();
+        if checked.kind != VerdictKind::Valid {
+            self.rows.push([0, time, REJECTED, 0, 0, 0, 0]);
+            return;
         }
         let state = (
             outline.cumulative_hash.as_bytes(),
@@ -50,54 +55,29 @@ impl Stretch {
         let name = self.names.len();
         self.rows.push([
             0,
-            outline.timestamp.instant().timestamp().unsigned_abs(),
+            time,
             outline.entry_count.get(),
             name as u64,
             fingerprints.of(state),
             fingerprints.of(&outline.checkpoint_id),
             checked.content,
         ]);
-        // A place may be anything; the others have forms without white space. The time is in the row.
-        self.names.extend([0; NAME_LENGTH]);
-        place(&mut self.names);
-        for part in [ledger.as_str(), outline.checkpoint_id.as_str()] {
-            self.names.push(b'\t');
-            self.names.extend_from_slice(part.as_bytes());
-        }
-        let length = (self.names.len() - name - NAME_LENGTH) as u64;
-        if let Some(place) = self.names.get_mut(name..name + NAME_LENGTH) {
-            place.copy_from_slice(&length.to_le_bytes());
-        }
+        let parts = [ledger.as_str(), outline.checkpoint_id.as_str()];
+        names::put(&mut self.names, parts, place);
     }
 }
 
-/// Bytes of the length of a name, which stands before it.
-const NAME_LENGTH: usize = size_of::<u64>();
-
-/// Collects valid checkpoints, in any order. Its memory grows with the ledgers alone: the checkpoints go to temporary
+/// Collects valid checkpoints, in any order. Its memory grows with the ledgers alone: what is too much for it goes to temporary
 /// files.
+#[derive(Default)]
 pub struct Histories {
     spool: Spool,
-    names: BufWriter<File>,
-    names_end: u64,
+    names: WrittenNames,
     /// Their numbers, in the order in which they came.
     ledgers: HashMap<LedgerId, u64>,
 }
 
 impl Histories {
-    /// Nothing yet.
-    ///
-    /// # Errors
-    /// When no temporary file can be made.
-    pub fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            spool: Spool::new(),
-            names: BufWriter::with_capacity(1 << 16, tempfile::tempfile()?),
-            names_end: 0,
-            ledgers: HashMap::new(),
-        })
-    }
-
     /// Takes what follows all that was taken before.
     ///
     /// # Errors
@@ -111,11 +91,10 @@ impl Histories {
                 ledger = *self.ledgers.entry(id).or_insert(next);
             }
             row[column::LEDGER] = ledger;
-            row[column::NAME] += self.names_end;
+            row[column::NAME] += self.names.end();
             self.spool.push(row)?;
         }
-        self.names_end += stretch.names.len() as u64;
-        self.names.write_all(&stretch.names)
+        self.names.write(&stretch.names)
     }
 
     /// Tells what is found, and gives the number of those that are there more than once, unchanged. Notes come at once, ledger by
@@ -127,16 +106,18 @@ impl Histories {
         self,
         mut tell: impl FnMut(Finding) -> std::io::Result<()>,
     ) -> std::io::Result<u64> {
-        use column::{COUNT, LEDGER, TIME};
-        let file = self
-            .names
-            .into_inner()
-            .map_err(|error| error.into_error())?;
-        let mut names = Names(BufReader::new(file));
+        use column::{COUNT, LEDGER};
+        let mut names = self.names.finish()?;
         let mut faults = Faults::default();
         let (mut ledger, mut previous) = (Together::default(), None::<Row>);
+        let mut rejected = RejectedDays::default();
         self.spool.sorted(|row| {
+            if row[COUNT] == REJECTED {
+                rejected.push(row);
+                return Ok(());
+            }
             let before = previous.replace(*row);
+            let between = std::mem::take(&mut rejected);
             let Some(before) = before.filter(|before| same(before, row, &[LEDGER])) else {
                 std::mem::take(&mut ledger).finish(&mut names, &mut faults)?;
                 return ledger.push(row);
@@ -145,9 +126,10 @@ impl Histories {
                 let fell = Finding::EntryCountFell(names.pair(&before, row)?);
                 faults.counts_fell.push(fell);
             }
-            let day = |row: &Row| row[TIME] / SECONDS_OF_A_DAY;
             if let Some(days @ 1..) = (day(row) - day(&before)).checked_sub(1) {
-                tell(Finding::Gap(names.pair(&before, row)?, days))?;
+                let rejected = between.within(&before, row);
+                let missing = Missing { days, rejected };
+                tell(Finding::Gap(names.pair(&before, row)?, missing))?;
             }
             ledger.push(row)
         })?;
@@ -156,6 +138,36 @@ impl Histories {
         let mut all = all.chain(faults.second_histories).chain(faults.counts_fell);
         all.try_for_each(tell)?;
         Ok(faults.copies)
+    }
+}
+
+fn day(row: &Row) -> u64 {
+    row[column::TIME] / SECONDS_OF_A_DAY
+}
+
+/// Days of those that are not valid and follow one valid one, in their order.
+#[derive(Default)]
+struct RejectedDays {
+    first: Option<Row>,
+    last: Option<Row>,
+    count: u64,
+}
+
+impl RejectedDays {
+    fn push(&mut self, row: &Row) {
+        let is_new = |last: &Row| !same(last, row, &[column::LEDGER]) || day(last) != day(row);
+        self.count += u64::from(self.last.as_ref().is_none_or(is_new));
+        self.first.get_or_insert(*row);
+        self.last = Some(*row);
+    }
+
+    /// How many of them have no valid one: the days of the two that they stand between do.
+    fn within(&self, before: &Row, after: &Row) -> u64 {
+        let shared = [(&self.first, before), (&self.last, after)];
+        let shared = shared
+            .iter()
+            .filter(|(edge, valid)| edge.is_some_and(|edge| day(&edge) == day(valid)));
+        self.count - shared.count() as u64
     }
 }
 
@@ -250,35 +262,4 @@ fn same(one: &Row, other: &Row, columns: &[usize]) -> bool {
     columns
         .iter()
         .all(|column| one.get(*column) == other.get(*column))
-}
-
-/// The names of what is in the rows.
-struct Names(BufReader<File>);
-
-impl Names {
-    fn pair(&mut self, one: &Row, other: &Row) -> std::io::Result<[Member; 2]> {
-        Ok([self.member(one)?, self.member(other)?])
-    }
-
-    fn member(&mut self, row: &Row) -> std::io::Result<Member> {
-        use column::{COUNT, NAME, TIME};
-        self.0.seek(SeekFrom::Start(row[NAME]))?;
-        let mut length = [0; NAME_LENGTH];
-        self.0.read_exact(&mut length)?;
-        let mut name = String::new();
-        let mut bytes = (&mut self.0).take(u64::from_le_bytes(length));
-        bytes.read_to_string(&mut name)?;
-        let mut parts = name.rsplitn(3, '\t');
-        let mut part = || parts.next().unwrap_or_default().to_owned();
-        let (checkpoint_id, ledger_id, source) = (part(), part(), part());
-        let time = i64::try_from(row[TIME]).unwrap_or_default();
-        let time = chrono::DateTime::from_timestamp(time, 0).unwrap_or_default();
-        Ok(Member {
-            source,
-            ledger_id,
-            checkpoint_id,
-            timestamp: checkpoint::key::instant_text(time),
-            entry_count: row[COUNT],
-        })
-    }
 }

@@ -4,6 +4,7 @@ mod column;
 mod finding;
 mod groups;
 mod history;
+mod names;
 mod spool;
 mod tally;
 
@@ -20,7 +21,7 @@ use checkpoint::verdict::{Verdict, VerdictKind, explain, judge};
 
 pub(crate) use spool::Spool;
 
-pub use finding::{Finding, Member};
+pub use finding::{Finding, Member, Missing};
 pub use history::{Histories, Stretch};
 pub use tally::{Counts, KeyTally, LedgerTally, Tally};
 

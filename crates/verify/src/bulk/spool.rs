@@ -14,6 +14,7 @@ pub(crate) type Row<const N: usize = 7> = [u64; N];
 const MOST: usize = 1 << 17;
 
 /// Takes rows in any order, then gives them sorted.
+#[derive(Default)]
 pub(crate) struct Spool<const N: usize = 7> {
     rows: Vec<Row<N>>,
     /// Full loads of rows, one after the other, each of [`MOST`] and sorted by itself.

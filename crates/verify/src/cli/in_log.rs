@@ -1,5 +1,6 @@
 //! The part of `verify` that asks whether published checkpoints, or an export, are what a signed head of the record says.
 
+use std::fmt::Display;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -9,12 +10,14 @@ use serde_json::json;
 
 use super::head::{expect_valid, read_head};
 use super::inputs::other_form;
+use super::kept::Kept;
 use super::keyring::skipped_json;
 use super::pin::{pinned_json, pinned_text};
 use super::proof_line::{ProofLine, Unproved, judge};
 use super::show::{print, print_json, print_line};
 use super::{Failure, Format, input};
 use crate::log::{ExportReport, check_export};
+use crate::unpacked::Unpacked;
 use checkpoint::checkpoint::MAX_JSON_BYTES;
 use checkpoint::counted::counted;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
@@ -201,9 +204,11 @@ fn check(
     let place = path.display().to_string();
     let verdict = expect_valid(head, &keyring.trusted, &place)?;
     let tree = head.tree();
-    let open = || Ok(BufReader::new(files::open_regular(export)?));
-    let report = check_export(open, keyring, tree)
-        .map_err(|error| Failure::Impossible(format!("{}: {error}", export.display())))?;
+    let unread =
+        |error: &dyn Display| Failure::Impossible(format!("{}: {error}", export.display()));
+    let kept = Kept::of(export).map_err(|error| unread(&error))?;
+    let open = || Ok(BufReader::new(Unpacked::open(kept.open()?)?));
+    let report = check_export(open, keyring, tree).map_err(|error| unread(&error))?;
     let covered = report.is_covered(tree);
     let line = ProofLine {
         place,

@@ -1,28 +1,42 @@
 //! Reading files and standard input within bounds.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
 use super::Failure;
+use super::hashing::Hashing;
+use crate::unpacked::Unpacked;
 
 /// Reads a file, or standard input for `-`, up to one byte more than `most`: the reader of the bytes then sees
-/// that it is too large.
+/// that it is too large. What is compressed is unpacked.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, Failure> {
+    read_hashed(path, most).map(|(bytes, _)| bytes)
+}
+
+/// Reads like [`read`], and gives the SHA-256 of the file as it stands, in hexadecimal.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_hashed(path: &Path, most: usize) -> Result<(Vec<u8>, String), Failure> {
     let failed = |error| Failure::Impossible(format!("{}: {error}", path.display()));
-    let mut bytes = Vec::new();
     match path.to_str() {
-        Some("-") => std::io::stdin()
-            .lock()
-            .take(most as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?,
+        Some("-") => unpack(std::io::stdin().lock(), most),
         Some(text) if is_url(text) => return Err(Failure::Impossible(of_url(text))),
-        _ => return files::read(path, most as u64).map_err(failed),
-    };
-    Ok(bytes)
+        _ => files::open(path).and_then(|file| unpack(file, most)),
+    }
+    .map_err(failed)
+}
+
+fn unpack(reader: impl Read, most: usize) -> std::io::Result<(Vec<u8>, String)> {
+    let mut bytes = Vec::new();
+    let mut hashing = Hashing::new(reader);
+    let unpacked = Unpacked::open(&mut hashing)?;
+    unpacked.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    // What is too long is refused by whoever reads it, and nothing is told of it.
+    Ok((bytes, hashing.finish().unwrap_or_default()))
 }
 
 fn is_url(text: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The keyring of `--keys` and of files that are keyrings: what of it was read, and what was skipped.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -11,12 +12,21 @@ use checkpoint::keyring::{KeyringFile, MAX_KEYRING_BYTES, SkippedKey};
 /// Skipped keys that standard error names.
 const MAX_TOLD: usize = 10;
 
-/// Reads a keyring file, and tells on standard error which keys are of a kind that is not known here.
+/// Reads a keyring file, by itself or signed (`jwks.jwt`), and tells on standard error which keys are of a kind that is not known here.
 ///
 /// # Errors
 /// When it is not a keyring file.
 pub fn read(program: Program, path: &Path) -> Result<KeyringFile, Failure> {
-    parse(program, &input::read(path, MAX_KEYRING_BYTES)?, path)
+    read_hashed(program, path).map(|(file, _)| file)
+}
+
+/// Reads a keyring file, and its SHA-256 in hexadecimal.
+///
+/// # Errors
+/// When it is not a keyring file.
+pub fn read_hashed(program: Program, path: &Path) -> Result<(KeyringFile, String), Failure> {
+    let (text, sha256) = input::read_hashed(path, MAX_KEYRING_BYTES)?;
+    Ok((parse(program, &text, path)?, sha256))
 }
 
 /// Reads what was in a keyring file.
@@ -24,8 +34,11 @@ pub fn read(program: Program, path: &Path) -> Result<KeyringFile, Failure> {
 /// # Errors
 /// When it is not a keyring file.
 pub fn parse(program: Program, text: &[u8], path: &Path) -> Result<KeyringFile, Failure> {
-    let file = KeyringFile::read(text)
-        .map_err(|error| Failure::Impossible(format!("{}: {error}", path.display())))?;
+    let wrong = |error: &dyn Display| Failure::Impossible(format!("{}: {error}", path.display()));
+    let file = match KeyringFile::is_signed(text) {
+        true => KeyringFile::read_signed(text).map_err(|error| wrong(&error))?,
+        false => KeyringFile::read(text).map_err(|error| wrong(&error))?,
+    };
     tell_skipped(program, &file.skipped, path);
     Ok(file)
 }

@@ -2,15 +2,18 @@
 
 mod checker;
 pub mod consistency;
+mod digest;
 mod failure;
 mod finish;
 mod format;
+pub mod hashing;
 pub mod head;
 mod html;
 mod in_log;
 pub mod input;
 pub mod inputs;
 mod json;
+mod kept;
 pub mod keyring;
 mod notes;
 mod offline;

@@ -7,6 +7,7 @@ use checkpoint::keyring::KeyringFile;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
+use super::hashing::Once;
 use super::in_log::{Believed, InLog};
 use super::pin::PinArg;
 use super::pipeline::Plain;
@@ -20,7 +21,7 @@ use crate::bulk::{Fingerprints, Judge, Selection};
 #[derive(Args, Debug)]
 pub struct Offline {
     /// Published checkpoints: files with one, files with one a line (NDJSON, also of `record export`), folders
-    /// of such files (.json, .ndjson, .jsonl; what else is in them is named, and then the exit code is 2); - reads
+    /// of such files (.json, .ndjson, .jsonl, also with .gz or .zst; what else is in them is named, and then the exit code is 2); - reads
     /// standard input
     #[arg(required_unless_present_any = ["record_export", "proof"], value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -53,6 +54,8 @@ pub struct Asked {
     pub fingerprints: Fingerprints,
     /// What will be told.
     pub report: Report,
+    /// Takes down what can be read only once, where that is to be told.
+    pub once: Option<Once>,
 }
 
 impl Offline {
@@ -75,6 +78,7 @@ impl Offline {
         let mut report = Report::new(program, self.format, &self.files, &fingerprints, now)?;
         report.select(&self.selected);
         Ok(Asked {
+            once: report.once(),
             files: self.files.clone(),
             selection,
             report,
@@ -92,13 +96,15 @@ impl Offline {
             selection,
             fingerprints,
             mut report,
+            once,
         } = self.begin(program, now)?;
         let Some(path) = &self.keys else {
             return Err(Failure::Impossible("expected --keys".into()));
         };
-        let KeyringFile { keyring, skipped } = keyring::read(program, path)?;
+        let (KeyringFile { keyring, skipped }, sha256) = keyring::read_hashed(program, path)?;
         let keyring = self.pin.of(program, keyring, &path.display().to_string())?;
         report.believe(&keyring, path, &skipped);
+        report.name_keyring(path, sha256);
         if self.in_log.is_asked() {
             let format = self.format.of_log()?;
             let believed = Believed { keyring, skipped };
@@ -113,7 +119,9 @@ impl Offline {
             none: self.format == ReportFormat::Ndjson,
             latest: now + CLOCK_TOLERANCE,
         };
-        pipeline::run(&files, &judge, plain, &mut |outcomes| report.take(outcomes))?;
+        pipeline::run((&files, once.as_ref()), &judge, plain, &mut |outcomes| {
+            report.take(outcomes)
+        })?;
         report.finish(now)
     }
 }

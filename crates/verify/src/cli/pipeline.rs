@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::Failure;
 use super::checker::{Checker, Large};
+use super::hashing::Once;
 use super::inputs::{Input, Piece, read_all};
 use super::outcome::Outcome;
 use crate::bulk::Judge;
@@ -29,7 +30,12 @@ pub type Take<'a> = &'a mut dyn FnMut(Vec<Outcome>) -> Result<(), Failure>;
 ///
 /// # Errors
 /// That of `take`.
-pub fn run(paths: &[PathBuf], judge: &Judge, plain: Plain, take: Take) -> Result<(), Failure> {
+pub fn run(
+    (paths, once): (&[PathBuf], Option<&Once>),
+    judge: &Judge,
+    plain: Plain,
+    take: Take,
+) -> Result<(), Failure> {
     let worker = || {
         let mut checker = Checker::new(judge, plain);
         move |batch: Vec<Piece>, answer: &Answer<Vec<Outcome>>| {
@@ -43,7 +49,7 @@ pub fn run(paths: &[PathBuf], judge: &Judge, plain: Plain, take: Take) -> Result
             go_on && answer.give(checker.finish())
         }
     };
-    in_order(|send| pieces(paths, send), worker, take)
+    in_order(|send| pieces(paths, once, send), worker, take)
 }
 
 /// Verifies a file on all cores, in its order, where one core would take too long for all that wait behind it.
@@ -73,10 +79,10 @@ fn spread(
 }
 
 /// Gives the inputs to `send`, in batches, until that says stop.
-fn pieces(paths: &[PathBuf], send: &mut dyn FnMut(Vec<Piece>) -> bool) {
+fn pieces(paths: &[PathBuf], once: Option<&Once>, send: &mut dyn FnMut(Vec<Piece>) -> bool) {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut stopped = false;
-    read_all(paths, &mut |piece| {
+    read_all(paths, once, &mut |piece| {
         bytes += piece.weight();
         batch.push(piece);
         if bytes >= BATCH_BYTES || batch.len() >= BATCH_PIECES {
@@ -91,10 +97,10 @@ fn pieces(paths: &[PathBuf], send: &mut dyn FnMut(Vec<Piece>) -> bool) {
 }
 
 /// Gives the inputs in batches to `send` until that says stop, all of them read.
-pub fn batch(paths: &[PathBuf], send: &mut dyn FnMut(Vec<Input>) -> bool) {
+pub fn batch(paths: &[PathBuf], once: Option<&Once>, send: &mut dyn FnMut(Vec<Input>) -> bool) {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut stopped = false;
-    read_all(paths, &mut |piece| {
+    read_all(paths, once, &mut |piece| {
         piece.each(&mut |input| {
             bytes += input.as_ref().map_or(0, |text| text.bytes.len());
             batch.push(input);
@@ -138,7 +144,7 @@ mod tests {
         };
         let (mut found, mut failed) = (Vec::new(), Vec::new());
         let paths = [folder.path().to_owned()];
-        let ran = run(&paths, &judge, plain, &mut |outcomes| {
+        let ran = run((&paths, None), &judge, plain, &mut |outcomes| {
             for outcome in outcomes {
                 match outcome {
                     Outcome::Checked(origin, _) => {

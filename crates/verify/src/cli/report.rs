@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+use super::digest::{Before, Digest};
+use super::hashing::Once;
 use super::inputs::{Origin, total_bytes};
 use super::keyring;
 use super::notes::Notes;
@@ -41,7 +43,7 @@ pub struct Report {
     histories: Histories,
     /// By which contents are compared.
     by: Fingerprints,
-    pub(super) inputs: Vec<String>,
+    pub(super) inputs: Vec<PathBuf>,
     /// Whom the verdicts are by, in a sentence.
     pub(super) believed: String,
     /// The service whose word the verdicts are; none when they were found here.
@@ -75,6 +77,11 @@ pub struct Report {
     pub(super) keys: Vec<KeyringEntry>,
     pub(super) fingerprints: BTreeMap<KeyId, Fingerprint>,
     pub(super) pinned: Option<KeyVersion>,
+    /// The file that they are from; none when a service was asked.
+    pub(super) keyring: Option<Digest>,
+    /// How the inputs stood before they were read, where that is to be told.
+    before: Option<Before>,
+    pub(super) digests: Vec<Digest>,
 }
 
 impl Report {
@@ -98,9 +105,9 @@ impl Report {
             program,
             format,
             bar,
-            histories: Histories::new().map_err(temporary)?,
+            histories: Histories::default(),
             by: fingerprints.clone(),
-            inputs: files.iter().map(|f| f.display().to_string()).collect(),
+            inputs: files.to_vec(),
             believed: String::new(),
             told_by: None,
             tally: Tally::default(),
@@ -122,6 +129,9 @@ impl Report {
             keys: Vec::new(),
             fingerprints: BTreeMap::new(),
             pinned: None,
+            keyring: None,
+            before: (format == ReportFormat::Html).then(|| Before::of(files)),
+            digests: Vec::new(),
         })
     }
 
@@ -144,6 +154,20 @@ impl Report {
             ),
         };
         self.believed = believed + &skipped.unwrap_or_default();
+    }
+
+    /// Notes which file the keyring is.
+    pub(super) fn name_keyring(&mut self, path: &Path, sha256: String) {
+        self.keyring = Some(Digest {
+            name: path.display().to_string(),
+            sha256,
+            files: None,
+        });
+    }
+
+    /// What takes down what can be read only once; none where nobody asks for it.
+    pub(super) fn once(&self) -> Option<Once> {
+        self.before.as_ref().map(Before::once)
     }
 
     /// Notes that the verdicts rest on the word of a service.
@@ -273,6 +297,11 @@ impl Report {
         self.bar.finish_and_clear();
         self.look_at_histories()?;
         self.name_left_out();
+        if let Some(before) = &self.before {
+            let (digests, changed) = before.digests(&self.inputs);
+            self.digests = digests;
+            self.failures.extend(changed);
+        }
         if let Some((count, first)) = &self.ahead {
             let now = instant_text(self.now);
             self.remarks.push(Finding::DatedAhead(format!(
@@ -297,6 +326,7 @@ impl Report {
     fn name_left_out(&mut self) {
         for (input, unselected) in self.inputs.iter().zip(&self.unselected) {
             if let Some(count @ 1..) = unselected {
+                let input = input.display();
                 let told = format!(
                     "{input}: nothing in it was looked at, as nothing in it is selected ({count} left out)"
                 );
@@ -320,12 +350,13 @@ impl Report {
     }
 
     fn look_at_histories(&mut self) -> Result<(), Failure> {
-        let histories =
-            std::mem::replace(&mut self.histories, Histories::new().map_err(temporary)?);
+        let histories = std::mem::take(&mut self.histories);
         let copies = histories.finish(|finding| {
-            match finding.is_fault() {
-                true => self.faults.push(finding),
-                false => self.gaps.add(finding, self.format),
+            match &finding {
+                // A reader of the page finds these among those that are not genuine.
+                Finding::Gap(_, days) if self.format == ReportFormat::Html && days.are_told() => {}
+                finding if finding.is_fault() => self.faults.push(finding.clone()),
+                _ => self.gaps.add(finding, self.format),
             }
             Ok(())
         });

@@ -4,12 +4,13 @@
 use std::ffi::OsStr;
 use std::fs::FileType;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::slice::ParallelSliceMut as _;
 
-use super::is_known;
+use super::{is_known, is_packed, plain};
 
 /// Files that one core reads at once, at most.
 const MOST: usize = 256;
@@ -87,9 +88,12 @@ pub(super) fn each(folder: &Path, take: &mut dyn FnMut(Found) -> bool) -> bool {
                 false => return false,
             },
             Kind::Link => "is a symbolic link, which is not followed: name what it leads to",
-            Kind::NoFile => "is not a regular file",
+            Kind::Pipe => "is a pipe, which is not read in a folder; expected a regular file",
+            Kind::Socket => "is a socket; expected a regular file",
+            Kind::Device => "is a device; expected a regular file",
             Kind::Other => {
-                "was not read, as it is not one of .json, .ndjson and .jsonl: name the file itself if it has checkpoints"
+                "was not read, as it is not one of .json, .ndjson and .jsonl, or these with .gz or .zst: name the file itself if it has \
+                 checkpoints"
             }
         };
         if !take(Found::Problem(format!("{}: {problem}", path.display()))) {
@@ -99,15 +103,16 @@ pub(super) fn each(folder: &Path, take: &mut dyn FnMut(Found) -> bool) -> bool {
     files.count == 0 || take(Found::Files(files))
 }
 
-/// How many bytes all files in a folder have.
-pub(super) fn total_bytes(folder: &Path) -> u64 {
+/// How many bytes all files in a folder have; none when some are compressed.
+pub(super) fn total_bytes(folder: &Path) -> Option<u64> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.file_type() {
         Ok(kind) if kind.is_dir() => total_bytes(&entry.path()),
         Ok(kind) if Kind::of(kind, &entry.file_name()) == Kind::File => {
-            entry.metadata().map_or(0, |metadata| metadata.len())
+            let size = || entry.metadata().map_or(0, |metadata| metadata.len());
+            (!is_packed(Path::new(&entry.file_name()))).then(size)
         }
-        _ => 0,
+        _ => Some(0),
     });
     sizes.sum()
 }
@@ -119,18 +124,22 @@ enum Kind {
     File,
     Folder,
     Link,
-    NoFile,
+    Pipe,
+    Socket,
+    Device,
     /// One that is not read, by its name.
     Other,
 }
 
 impl Kind {
     fn of(kind: FileType, name: &OsStr) -> Self {
-        let extension = || Path::new(name).extension().and_then(OsStr::to_str);
+        let extension = || plain(Path::new(name)).extension().and_then(OsStr::to_str);
         match kind {
             kind if kind.is_dir() => Self::Folder,
             kind if kind.is_symlink() => Self::Link,
-            kind if !kind.is_file() => Self::NoFile,
+            kind if kind.is_fifo() => Self::Pipe,
+            kind if kind.is_socket() => Self::Socket,
+            kind if !kind.is_file() => Self::Device,
             _ if extension().is_some_and(is_known) => Self::File,
             _ => Self::Other,
         }
@@ -213,7 +222,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         std::fs::create_dir_all(root.join("b/c")).unwrap();
-        for name in ["b.json", "a.JSONL", "b/2.ndjson", "b/c/1.json", "z.txt"] {
+        for name in [
+            "b.json",
+            "a.JSONL",
+            "b/2.ndjson.gz",
+            "b/c/1.json.ZST",
+            "z.txt",
+            "z.tar.gz",
+        ] {
             std::fs::write(root.join(name), "").unwrap();
         }
         for n in 0..=MOST {
@@ -237,12 +253,13 @@ mod tests {
         });
         assert!(go_on);
         let many = (0..=MOST).map(|n| format!("d{n:05}.json"));
-        let expected = ["a.JSONL", "b/2.ndjson", "b/c/1.json", "b.json"].map(str::to_owned);
+        let expected = ["a.JSONL", "b/2.ndjson.gz", "b/c/1.json.ZST", "b.json"].map(str::to_owned);
         assert!(found.into_iter().eq(expected.into_iter().chain(many)));
-        let [link, text] = problems.as_slice() else {
+        let [link, packed, text] = problems.as_slice() else {
             panic!("{problems:?}")
         };
         assert!(link.contains("c.json: is a symbolic link"), "{link}");
+        assert!(packed.contains("z.tar.gz: was not read"), "{packed}");
         assert!(text.contains("z.txt: was not read"), "{text}");
         let nowhere = root.join("nowhere");
         each(&nowhere, &mut |what| {

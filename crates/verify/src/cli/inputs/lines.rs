@@ -174,9 +174,20 @@ impl<'a> Lines<'a> {
                 chunk.is_cut_off = true;
                 return Ok(Some(chunk));
             }
-            if !self.fill()? {
-                let left = self.unread.len();
-                return Ok((left > 0).then(|| self.split(left)));
+            match self.fill() {
+                Ok(true) => {}
+                Ok(false) => {
+                    let left = self.unread.len();
+                    return Ok((left > 0).then(|| self.split(left)));
+                }
+                // The lines that are whole come before it, and it comes then.
+                Err(error) => match memchr::memrchr(b'\n', self.text()) {
+                    None => return Err(error),
+                    Some(end) => {
+                        self.end = Some(Err(error));
+                        return Ok(Some(self.split(end + 1)));
+                    }
+                },
             }
         }
     }

@@ -4,27 +4,27 @@
 mod document;
 mod folder;
 mod lines;
+mod place;
 
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::log::told_resumption;
 use checkpoint::checkpoint::MAX_JSON_BYTES;
-use checkpoint::counted::counted;
-use checkpoint::log::export::{ExportHeader, row_in_other_form};
-use checkpoint::log::tree::{Frontier, TreeHash};
-use document::{is_json, listed};
-use lines::{Buffers, Lines};
+
+use super::hashing::Once;
 
 pub use folder::Files;
 pub use lines::Chunk;
+pub use place::Place;
+pub(super) use place::other_form;
 
 /// Names of files in a folder that are looked at.
 const EXTENSIONS: [&str; 3] = ["json", "ndjson", "jsonl"];
+
+/// What such a name may have behind it, of a file that is compressed.
+const PACKED: [&str; 2] = ["gz", "zst"];
 
 /// Where a text stands.
 #[derive(Clone, Debug)]
@@ -157,8 +157,8 @@ impl Piece {
 /// What a text mostly has, about.
 const ORDINARY_BYTES: usize = 1024;
 
-/// Gives all pieces to `take` until that says stop.
-pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Piece) -> bool) {
+/// Gives all pieces to `take` until that says stop. What can be read only once is told to `once`.
+pub fn read_all(paths: &[PathBuf], once: Option<&Once>, take: &mut dyn FnMut(Piece) -> bool) {
     for (index, path) in paths.iter().enumerate() {
         let place = Place {
             index,
@@ -167,7 +167,7 @@ pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Piece) -> bool) {
         };
         let metadata = || path.metadata().ok();
         let go_on = match path.to_str() {
-            Some("-") => place.read_from(&mut std::io::stdin().lock(), None, take),
+            Some("-") => place.read_once(&mut std::io::stdin().lock(), once, take),
             _ => match metadata() {
                 Some(metadata) if metadata.is_dir() => read_folder(index, path, take),
                 Some(metadata) if metadata.is_file() && metadata.len() <= MAX_SMALL => {
@@ -176,7 +176,11 @@ pub fn read_all(paths: &[PathBuf], take: &mut dyn FnMut(Piece) -> bool) {
                         file: path.clone(),
                     })
                 }
-                _ => place.read(take),
+                Some(metadata) if metadata.is_file() => place.read(take),
+                _ => match place.open() {
+                    Ok((mut file, _)) => place.read_once(&mut file, once, take),
+                    Err(trouble) => take(Piece::Read(Err(trouble))),
+                },
             },
         };
         if !go_on {
@@ -194,12 +198,22 @@ fn read_folder(index: usize, folder: &Path, take: &mut dyn FnMut(Piece) -> bool)
     })
 }
 
+/// Gives every file of a folder that is read to `take`, in the order in which they are, until that says stop.
+pub(super) fn each_file(folder: &Path, take: &mut dyn FnMut(&Path) -> bool) {
+    folder::each(folder, &mut |found| match found {
+        folder::Found::Files(files) => files.each(take),
+        folder::Found::Problem(_) => true,
+    });
+}
+
 /// How many bytes there are to read; none when that cannot be known.
 pub fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
     let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
     let sizes = paths.iter().map(|path| match path.to_str() {
         Some("-") => None,
-        _ if path.is_dir() => Some(folder::total_bytes(path)),
+        _ if path.is_dir() => folder::total_bytes(path),
+        // Nobody knows how many these are when they are unpacked.
+        _ if is_packed(path) => None,
         _ => Some(size(path)),
     });
     sizes.sum()
@@ -208,181 +222,18 @@ pub fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
 /// Largest file that is read as a whole by who verifies it, in bytes: one checkpoint has no more.
 pub const MAX_SMALL: u64 = MAX_JSON_BYTES as u64;
 
-/// A file that is to be read.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    /// In which of the paths that were given it is, from 0 on.
-    pub index: usize,
-    /// Its path, or `-`.
-    pub path: &'a Path,
-    /// Whether the user named it.
-    pub named: bool,
-}
-
-impl Place<'_> {
-    /// Opens it, and tells how many bytes it has.
-    ///
-    /// # Errors
-    /// When it is no regular file, or cannot be opened.
-    pub fn open(self) -> Result<(File, u64), Trouble> {
-        let named = || {
-            let file = files::open(self.path)?;
-            let size = file.metadata()?.len();
-            Ok((file, size))
-        };
-        let file = match self.named {
-            true => named(),
-            false => files::open_found(self.path),
-        };
-        file.map_err(|error| Trouble::Unread(format!("{}: {error}", self.path.display())))
-    }
-
-    /// Gives all pieces of it to `take` until that says stop.
-    pub fn read(self, take: &mut dyn FnMut(Piece) -> bool) -> bool {
-        match self.open() {
-            Ok((mut file, size)) => self.read_from(&mut file, Some(size), take),
-            Err(trouble) => take(Piece::Read(Err(trouble))),
-        }
-    }
-
-    /// Whether its name says that it has one checkpoint a line.
-    pub fn has_lines(self) -> bool {
-        let extension = self.path.extension().and_then(|name| name.to_str());
-        extension.is_some_and(|name| !name.eq_ignore_ascii_case("json") && is_known(name))
-    }
-
-    /// Gives all pieces of what `reader` gives to `take` until that says stop.
-    pub fn read_from(
-        self,
-        reader: &mut dyn Read,
-        size: Option<u64>,
-        take: &mut dyn FnMut(Piece) -> bool,
-    ) -> bool {
-        let source: Arc<str> = self.path.to_string_lossy().into();
-        let buffers = Buffers::default();
-        let mut lines = Lines::new(reader, size, &buffers);
-        let give = |source: &Arc<str>, line, alone, bytes: Bytes| {
-            let origin = Origin {
-                path: self.index,
-                source: Arc::clone(source),
-                line,
-                alone,
-                size: bytes.len(),
-            };
-            Piece::Read(Ok(Text { origin, bytes }))
-        };
-        let (mut not_whole, mut resumed) = (None, Vec::new());
-        let mut read = || -> std::io::Result<bool> {
-            let Some((number, first)) = lines.next()? else {
-                return Err(std::io::Error::other("is empty: nothing in it was checked"));
-            };
-            // What is not wholly the first line of an export is taken for a checkpoint, and judged.
-            let export = ExportHeader::parse(&first).ok();
-            lines.blank_ones_too = export.is_some();
-            let second = lines.next()?;
-            if let Some(header) = &export {
-                let resumptions = header.resumptions().map_err(std::io::Error::other)?;
-                resumed.extend(resumptions.iter().map(told_resumption));
-            }
-            let one_a_line = match &second {
-                _ if export.is_some() || self.has_lines() => true,
-                None => false,
-                Some(_) if is_json(&first) => true,
-                // One that is broken, before others; or one that stands on several lines.
-                Some((_, second)) => second.starts_with(b"{") && !lines.is_one(&first, second)?,
-            };
-            if !one_a_line {
-                let document = lines.document(first, second)?;
-                let Some(listed) = listed(&document) else {
-                    return Ok(take(give(&source, None, self.named, document)));
-                };
-                if listed.is_empty() {
-                    return Err(std::io::Error::other(
-                        "is a list of none: nothing in it was checked",
-                    ));
-                }
-                return Ok(listed.into_iter().enumerate().all(|(index, one)| {
-                    let source = format!("{source}: checkpoints[{index}]").into();
-                    take(give(&source, None, false, one))
-                }));
-            }
-            if export.is_none() && !take(give(&source, Some(number), false, first)) {
-                return Ok(false);
-            }
-            let mut tree = Frontier::default();
-            if let Some((number, second)) = second {
-                if export.is_some() {
-                    tree.push(TreeHash::leaf(&second));
-                }
-                if !take(give(&source, Some(number), false, second)) {
-                    return Ok(false);
-                }
-            }
-            while let Some(lines) = lines.chunk()? {
-                if export.is_some() {
-                    lines.each(&mut |_, line| {
-                        tree.push(TreeHash::leaf(line));
-                        true
-                    });
-                }
-                let lines = Piece::Lines {
-                    path: self.index,
-                    source: Arc::clone(&source),
-                    lines,
-                };
-                if !take(lines) {
-                    return Ok(false);
-                }
-            }
-            not_whole = export.and_then(|header| wrong_rows(self.path, &header, &tree));
-            Ok(true)
-        };
-        let found = read();
-        let mut trouble = |trouble| take(Piece::Read(Err(trouble)));
-        let go_on = resumed
-            .into_iter()
-            .all(|told| trouble(Trouble::Resumed(format!("{source}: {told}"))));
-        match found {
-            Ok(read) => {
-                let not_whole = not_whole.map(|problem| format!("{source}: {problem}"));
-                read && go_on && not_whole.is_none_or(|problem| trouble(Trouble::NotWhole(problem)))
-            }
-            Err(error) => trouble(Trouble::Unread(format!("{source}: {error}"))),
-        }
+/// The name without that of a compression.
+fn plain(path: &Path) -> &Path {
+    match is_packed(path) {
+        true => path.file_stem().map_or(path, Path::new),
+        false => path,
     }
 }
 
-/// What is wrong when the rows of an export are not those of which its first line speaks.
-fn wrong_rows(path: &Path, header: &ExportHeader, found: &Frontier) -> Option<String> {
-    let (rows, root) = (found.size(), found.root().to_string());
-    if header.rows == rows && header.root == root {
-        return None;
-    }
-    Some(match other_form(path) {
-        Some(told) => told,
-        None if header.rows != rows => format!(
-            "its first line says that {} exported, and it has {rows}: rows were taken away or added since it was written, \
-             or the first line was changed",
-            counted(header.rows, "row was", "rows were")
-        ),
-        None => format!(
-            "its first line says that the {} the root {}, and they have {root}: rows were changed, exchanged or moved since it \
-             was written, or the first line was",
-            counted(rows, "row has", "rows have"),
-            header.root
-        ),
-    })
-}
-
-/// What to say of an export whose rows are those of its first line, and only stand there in another form. What is no file is
-/// not read twice.
-pub(super) fn other_form(path: &Path) -> Option<String> {
-    let export = BufReader::new(files::open_regular(path).ok()?);
-    let line = row_in_other_form(export).ok().flatten()?;
-    Some(format!(
-        "line {line} is not in its canonical form (RFC 8785), of which the root in its first line is: expected the file as \
-         `record export` wrote it"
-    ))
+/// Whether its name says that it is compressed.
+fn is_packed(path: &Path) -> bool {
+    let extension = path.extension().and_then(|name| name.to_str());
+    extension.is_some_and(|name| PACKED.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
 fn is_known(extension: &str) -> bool {
@@ -433,7 +284,8 @@ mod tests {
         // The first line is broken, but the second begins an object.
         let lines = vec![line(1, "{\"a\":"), line(2, "{\"b\":2}")];
         assert_eq!(texts("a.json", b"{\"a\":\n{\"b\":2}\n"), lines);
-        assert_eq!(texts("a.ndjson", b"{\"a\":\n"), vec![line(1, "{\"a\":")]);
+        let only = vec![(Some(1), true, "{\"a\":".to_owned())];
+        assert_eq!(texts("a.ndjson", b"{\"a\":\n"), only);
         let export = r#"{"record_export":1,"rows":2,"root":"00","keyring":{"keys":[]}}"#;
         let rows = vec![line(2, "{\"a\":1}"), line(3, "{\"b\":2}")];
         let text = format!("{export}\n{{\"a\":1}}\n{{\"b\":2}}\n");

@@ -1,0 +1,204 @@
+// JSON read strictly, and written as RFC 8785 has it: what two readers could understand differently is refused, as
+// the core's checkpoint/json.rs does. Objects are Maps, so that no name is special.
+
+export const MAX_JSON_BYTES = 1024 * 1024;
+const MAX_NESTING = 16;
+// Those of a checkpoint's content, and nine: the object, its seven members, the signature.
+const MAX_VALUES = 65536;
+const FIXED_VALUES = 9;
+const MAX_DEPTH = 500;
+// A keyring's, the set among them: members of it that are not known may have any value.
+const MAX_RING_DEPTH = 100;
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+const ESCAPES = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+
+export class Refusal extends Error {}
+
+class Reader {
+  // In lax mode only the grammar is checked, and `spans` keeps where the items of arrays stand in the text. A ring has more values than a
+  // checkpoint, some of them beyond what a checkpoint may have.
+  constructor(text, { lax = false, ring = false } = {}) {
+    this.text = text;
+    this.at = 0;
+    this.lax = lax;
+    this.ring = ring;
+    this.left = MAX_VALUES + FIXED_VALUES;
+    this.spans = new Map();
+  }
+
+  refuse(problem, path) {
+    throw new Refusal(`${path || "json"}: ${problem}`);
+  }
+
+  notJson(path) {
+    this.refuse(`is not JSON at character ${this.at + 1}`, this.lax ? "json" : path && "json");
+  }
+
+  space() {
+    while (" \n\r\t".includes(this.text[this.at] ?? "x")) this.at += 1;
+  }
+
+  take(character) {
+    this.space();
+    if (this.text[this.at] !== character) return false;
+    this.at += 1;
+    return true;
+  }
+
+  document() {
+    const value = this.value("", 0);
+    this.space();
+    if (this.at !== this.text.length) {
+      const where = `goes on behind its end, at character ${this.at + 1}`;
+      this.refuse(this.ring ? where : `${where}; expected one object (several stand one on a line, or in an array)`);
+    }
+    return value;
+  }
+
+  value(path, depth) {
+    this.left -= 1;
+    if (!this.lax && !this.ring && this.left < 0) this.refuse(`has more than ${MAX_VALUES} values`);
+    this.space();
+    const first = this.text[this.at];
+    if (first === "{" || first === "[") {
+      if (!this.lax && !this.ring && depth > MAX_NESTING) {
+        this.refuse(`nests deeper than ${MAX_NESTING}`, path.split(/[.[]/)[0]);
+      }
+      if (depth >= (this.ring ? MAX_RING_DEPTH : MAX_DEPTH)) this.refuse("nests too deep", path);
+      this.at += 1;
+      return first === "{" ? this.object(path, depth) : this.array(path, depth);
+    }
+    if (first === '"') return this.string();
+    for (const [word, value] of [["true", true], ["false", false], ["null", null]]) {
+      if (this.text.startsWith(word, this.at)) {
+        this.at += word.length;
+        return value;
+      }
+    }
+    return this.number(path);
+  }
+
+  object(path, depth) {
+    const members = new Map();
+    if (this.take("}")) return members;
+    do {
+      this.space();
+      if (this.text[this.at] !== '"') this.notJson();
+      const name = this.string();
+      const inner = path ? `${path}.${name}` : name;
+      if (!this.lax && members.has(name)) this.refuse("stands there twice", inner);
+      if (!this.take(":")) this.notJson();
+      members.set(name, this.value(inner, depth + 1));
+    } while (this.take(","));
+    if (!this.take("}")) this.notJson();
+    return members;
+  }
+
+  array(path, depth) {
+    const items = [];
+    const spans = [];
+    if (!this.take("]")) {
+      do {
+        this.space();
+        const start = this.at;
+        items.push(this.value(`${path}[${items.length}]`, depth + 1));
+        spans.push([start, this.at]);
+      } while (this.take(","));
+      if (!this.take("]")) this.notJson();
+    }
+    if (this.lax) this.spans.set(items, spans);
+    return items;
+  }
+
+  string() {
+    this.at += 1;
+    let text = "";
+    for (;;) {
+      const start = this.at;
+      while (this.at < this.text.length && !'"\\'.includes(this.text[this.at]) && this.text[this.at] >= " ") this.at += 1;
+      text += this.text.slice(start, this.at);
+      const found = this.text[this.at];
+      if (found === undefined || found < " ") this.notJson();
+      this.at += 1;
+      if (found === '"') break;
+      text += this.escape();
+    }
+    // A surrogate without its other half is no character (RFC 8785, section 3.2.2.2).
+    if (!text.isWellFormed()) this.notJson();
+    return text;
+  }
+
+  escape() {
+    const letter = this.text[this.at];
+    this.at += 1;
+    if (letter in ESCAPES) return ESCAPES[letter];
+    const digits = this.text.slice(this.at, this.at + 4);
+    if (letter !== "u" || !/^[0-9a-fA-F]{4}$/.test(digits)) this.notJson();
+    this.at += 4;
+    return String.fromCharCode(Number.parseInt(digits, 16));
+  }
+
+  number(path) {
+    NUMBER.lastIndex = this.at;
+    const found = NUMBER.exec(this.text);
+    if (!found) this.notJson();
+    this.at = NUMBER.lastIndex;
+    const number = Number(found[0]);
+    if (this.ring && !Number.isFinite(number)) this.refuse(`is ${found[0].slice(0, 40)}; expected a number that a double holds`, path);
+    // Beyond this, neighbouring integers share a double, so that a reader cannot tell which was meant.
+    if (!this.lax && !this.ring && Math.abs(number) > Number.MAX_SAFE_INTEGER) {
+      this.refuse(`is ${found[0].slice(0, 40)}; expected a magnitude up to 9007199254740991 (2^53-1)`, path);
+    }
+    return number === 0 ? 0 : number;
+  }
+}
+
+// Text of bytes; a byte order mark stays in it, and is refused.
+export function textOf(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new Refusal("json: is not UTF-8");
+  }
+}
+
+export function bytesOf(text) {
+  return new TextEncoder().encode(text);
+}
+
+// One value, read strictly.
+export function parseStrict(text) {
+  return new Reader(text).document();
+}
+
+// One value of a keyring: no member twice, and of what is not known nothing else is judged.
+export function parseRing(text) {
+  return new Reader(text, { ring: true }).document();
+}
+
+// One object within the bound of a published checkpoint.
+export function parseObject(text) {
+  const { length } = bytesOf(text);
+  if (length > MAX_JSON_BYTES) {
+    throw new Refusal(`json: has ${length} bytes; expected at most ${MAX_JSON_BYTES}`);
+  }
+  const value = parseStrict(text);
+  if (!(value instanceof Map)) throw new Refusal("json: is not an object");
+  return value;
+}
+
+// Checks the grammar only: the value, and a function that gives the texts of an array's items.
+export function outline(text) {
+  const reader = new Reader(text, { lax: true });
+  const value = reader.document();
+  const texts = (array) => reader.spans.get(array).map(([from, to]) => text.slice(from, to));
+  return { value, texts };
+}
+
+// RFC 8785: names in the order of their UTF-16 units, numbers and strings as ECMAScript writes them.
+export function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (!(value instanceof Map)) return JSON.stringify(value);
+  const names = [...value.keys()].sort();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${canonical(value.get(name))}`).join(",")}}`;
+}
