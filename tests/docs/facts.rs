@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use crate::cloud::read;
-use crate::page::folder;
+use crate::page::{Page, folder};
 use crate::python::python;
 
 /// The words in back quotes of a part of a page that are of some form.
@@ -129,6 +129,39 @@ fn no_deployment_takes_the_tags_of_a_stack_away() {
         assert!(deployments.len() > 2, "{page}");
         for line in deployments {
             assert!(line.contains("--tags $TAGS "), "{page}: {line}");
+        }
+    }
+}
+
+/// What is another one in another environment, or in another year.
+const OF_ONE: [&str; 4] = [
+    "amply-checkpoint-key-",
+    "amply-prod",
+    "amply/prod",
+    "--environment prod",
+];
+
+#[test]
+fn no_command_is_of_one_environment_or_of_one_years_key() {
+    let named = |text: &str| {
+        let found = OF_ONE.into_iter().filter(|name| text.contains(name));
+        found.collect::<Vec<_>>()
+    };
+    for page in Page::all() {
+        let commands = page.sections.iter().flat_map(|section| &section.commands);
+        for command in commands {
+            let (name, line) = (&page.name, command.line);
+            assert_eq!(named(&command.text), [""; 0], "{name}:{line}");
+        }
+    }
+    // The guides are examples; what cannot be taken back is none.
+    for entry in std::fs::read_dir(folder().join("guide")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let blocks = text.split("\n```sh\n").skip(1);
+        let lines = blocks.flat_map(|rest| rest.split("\n```").next().unwrap().lines());
+        let for_ever = [" keys revoke ", " record bind ", " record init "];
+        for line in lines.filter(|line| for_ever.iter().any(|command| line.contains(command))) {
+            assert_eq!(named(line), [""; 0], "{line}");
         }
     }
 }

@@ -58,7 +58,9 @@ fn the_key_has_leaked() {
     std::fs::write(story.installation.desk.join("found.json"), stolen).unwrap();
     // The instant from which on the key is distrusted is a later second.
     std::thread::sleep(Duration::from_secs(2));
-    story.up_to("keys revoke");
+    let shown = story.up_to("--dry-run");
+    assert!(shown.contains(KEY), "{shown}");
+    story.up_to("--distrust-from");
     let refused = story.installation.ledger.asks("org_1", 4, 400);
     assert!(refused.text.contains("KEY_REVOKED"), "{}", refused.text);
     story.up_to("rollover promote");
@@ -77,6 +79,13 @@ fn the_whole_secret_has_leaked() {
     story.tell_the_rest();
     let signed = story.installation.ledger.signs("org_1", 4);
     assert_eq!(kid(&signed), format!("{KEY}b"));
+    let keys = story.installation.must(&["keys", "list"]);
+    let ends = |mark: &str| {
+        let line = keys.lines().find(|line| line.contains(mark)).unwrap();
+        let (_, ends) = line.split_once(" <= t < ").unwrap();
+        ends.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(ends("<- signs now"), ends(NEXT_KEY), "{keys}");
 }
 
 #[test]
