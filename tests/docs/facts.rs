@@ -133,6 +133,37 @@ fn no_deployment_takes_the_tags_of_a_stack_away() {
     }
 }
 
+/// What a section of the incidents is called in a link.
+fn anchor(title: &str) -> String {
+    title.to_lowercase().replace(' ', "-").replace('.', "")
+}
+
+#[test]
+fn no_alarm_leads_to_a_revocation_before_anybody_has_looked() {
+    let targets: String = [
+        "deploy/alarms.yaml",
+        "deploy/trail.yaml",
+        "deploy/prometheus/alerts.yml",
+    ]
+    .map(read)
+    .concat();
+    let page = Page::read("incidents.md");
+    let revokes = page.sections.iter().filter(|section| {
+        let mut blocks = section.commands.iter();
+        blocks.any(|block| block.text.contains("keys revoke"))
+    });
+    let revoking: Vec<String> = revokes.map(|section| anchor(&section.title)).collect();
+    assert_eq!(revoking.len(), 2, "{revoking:?}");
+    for section in revoking {
+        let link = format!("docs/incidents.md#{section}\n");
+        assert!(!targets.contains(&link), "{link}");
+    }
+    let unusual = read("deploy/prometheus/alerts.yml");
+    let (_, unusual) = unusual.split_once("CheckpointUnusualSecretAccess").unwrap();
+    let (_, runbook) = unusual.split_once("runbook: ").unwrap();
+    assert!(runbook.starts_with("docs/incidents.md#somebody-is-at-the-secret\n"));
+}
+
 /// What is another one in another environment, or in another year.
 const OF_ONE: [&str; 4] = [
     "amply-checkpoint-key-",
