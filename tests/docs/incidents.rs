@@ -351,6 +351,24 @@ fn the_alarm_of_a_second_history() {
 }
 
 #[test]
+fn no_task_starts_or_a_replica_is_gone() {
+    let mut story = Story::section(PAGE, "No task starts, or a replica is gone");
+    let installation = &mut story.installation;
+    let started = installation.fargate.started();
+    installation.a_task_stopped("ResourceInitializationError: unable to pull secrets or registry auth: context deadline exceeded");
+    let told = story.up_to("STOPPED");
+    assert!(
+        told.contains("unable to pull secrets") && told.contains("  signer exit"),
+        "{told}"
+    );
+    let lines = story.up_to("group_by");
+    assert!(lines.contains("signer/tasks {"), "{lines}");
+    story.tell_the_rest();
+    assert_eq!(story.installation.fargate.started(), started + 2);
+    story.installation.ledger.signs("org_1", 4);
+}
+
+#[test]
 fn a_certificate_has_expired() {
     let mut story = Story::section(PAGE, "A certificate has expired");
     let installation = &mut story.installation;
