@@ -224,6 +224,26 @@ fn policies_are_put_back_only_from_what_was_kept_as_a_whole() {
 }
 
 #[test]
+fn who_waits_for_a_service_to_start_waits_no_longer_than_it_runs() {
+    let mut loops = 0;
+    for page in Page::all() {
+        let commands = page.sections.iter().flat_map(|section| &section.commands);
+        let lines = commands.flat_map(|command| command.text.lines());
+        for line in lines.filter(|line| line.contains("gRPC on")) {
+            loops += 1;
+            let script = format!("echo it refuses > trial.log\n: > trial.txt\nfalse &\n{line}\n");
+            let desk = tempfile::tempdir().unwrap();
+            let mut command = Command::new("timeout");
+            command.args(["60", "bash", "-c", &script]);
+            let output = command.current_dir(desk.path()).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(said, "it refuses\n", "{}: {line}", page.name);
+        }
+    }
+    assert_eq!(loops, 2);
+}
+
+#[test]
 fn a_block_that_does_not_ask_is_found() {
     let block = "aws secretsmanager delete-secret --secret-id \"$secret\"\n";
     assert_eq!(taken(block), BTreeSet::from(["secret".to_owned()]));
