@@ -196,3 +196,23 @@ fn no_command_is_of_one_environment_or_of_one_years_key() {
         }
     }
 }
+
+#[test]
+fn what_a_load_balancer_takes_for_well_is_the_same_on_the_page_and_in_the_template() {
+    let template = read("deploy/service.yaml");
+    let codes = after(&template, "Matcher: { HttpCode: \"");
+    assert_eq!(codes.len(), 1, "{codes:?}");
+    let codes = codes.first().unwrap().trim_end_matches("\" }");
+    assert!(read("docs/proxies.md").contains(&format!("`Matcher` {codes} if")));
+}
+
+#[test]
+fn the_guides_public_url_is_of_its_environment() {
+    let guide = read("deploy/README.md");
+    let value = |name: &str| {
+        let (_, rest) = guide.split_once(&format!("export {name}=")).unwrap();
+        rest.split_whitespace().next().unwrap().to_owned()
+    };
+    let environment = value("ENVIRONMENT");
+    assert!(value("PUBLIC_URL").contains(&format!(".{environment}.")));
+}
