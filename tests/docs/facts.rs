@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use crate::cloud::read;
-use crate::page::folder;
+use crate::page::{Page, folder};
 use crate::python::python;
 
 /// The words in back quotes of a part of a page that are of some form.
@@ -131,4 +131,88 @@ fn no_deployment_takes_the_tags_of_a_stack_away() {
             assert!(line.contains("--tags $TAGS "), "{page}: {line}");
         }
     }
+}
+
+/// What a section of the incidents is called in a link.
+fn anchor(title: &str) -> String {
+    title.to_lowercase().replace(' ', "-").replace('.', "")
+}
+
+#[test]
+fn no_alarm_leads_to_a_revocation_before_anybody_has_looked() {
+    let targets: String = [
+        "deploy/alarms.yaml",
+        "deploy/trail.yaml",
+        "deploy/prometheus/alerts.yml",
+    ]
+    .map(read)
+    .concat();
+    let page = Page::read("incidents.md");
+    let revokes = page.sections.iter().filter(|section| {
+        let mut blocks = section.commands.iter();
+        blocks.any(|block| block.text.contains("keys revoke"))
+    });
+    let revoking: Vec<String> = revokes.map(|section| anchor(&section.title)).collect();
+    assert_eq!(revoking.len(), 2, "{revoking:?}");
+    for section in revoking {
+        let link = format!("docs/incidents.md#{section}\n");
+        assert!(!targets.contains(&link), "{link}");
+    }
+    let unusual = read("deploy/prometheus/alerts.yml");
+    let (_, unusual) = unusual.split_once("CheckpointUnusualSecretAccess").unwrap();
+    let (_, runbook) = unusual.split_once("runbook: ").unwrap();
+    assert!(runbook.starts_with("docs/incidents.md#somebody-is-at-the-secret\n"));
+}
+
+/// What is another one in another environment, or in another year.
+const OF_ONE: [&str; 4] = [
+    "amply-checkpoint-key-",
+    "amply-prod",
+    "amply/prod",
+    "--environment prod",
+];
+
+#[test]
+fn no_command_is_of_one_environment_or_of_one_years_key() {
+    let named = |text: &str| {
+        let found = OF_ONE.into_iter().filter(|name| text.contains(name));
+        found.collect::<Vec<_>>()
+    };
+    for page in Page::all() {
+        let commands = page.sections.iter().flat_map(|section| &section.commands);
+        for command in commands {
+            let (name, line) = (&page.name, command.line);
+            assert_eq!(named(&command.text), [""; 0], "{name}:{line}");
+        }
+    }
+    // The guides are examples; what cannot be taken back is none.
+    for entry in std::fs::read_dir(folder().join("guide")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let blocks = text.split("\n```sh\n").skip(1);
+        let lines = blocks.flat_map(|rest| rest.split("\n```").next().unwrap().lines());
+        let for_ever = [" keys revoke ", " record bind ", " record init "];
+        for line in lines.filter(|line| for_ever.iter().any(|command| line.contains(command))) {
+            assert_eq!(named(line), [""; 0], "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_a_load_balancer_takes_for_well_is_the_same_on_the_page_and_in_the_template() {
+    let template = read("deploy/service.yaml");
+    let codes = after(&template, "Matcher: { HttpCode: \"");
+    assert_eq!(codes.len(), 1, "{codes:?}");
+    let codes = codes.first().unwrap().trim_end_matches("\" }");
+    assert!(read("docs/proxies.md").contains(&format!("`Matcher` {codes} if")));
+}
+
+#[test]
+fn the_guides_public_url_is_of_its_environment() {
+    let guide = read("deploy/README.md");
+    let value = |name: &str| {
+        let (_, rest) = guide.split_once(&format!("export {name}=")).unwrap();
+        rest.split_whitespace().next().unwrap().to_owned()
+    };
+    let environment = value("ENVIRONMENT");
+    assert!(value("PUBLIC_URL").contains(&format!(".{environment}.")));
 }

@@ -78,6 +78,19 @@ impl Installation {
         }
     }
 
+    /// ECS started a task and stopped it, for a reason. (The tests' cloud can run none of a definition that CloudFormation has made.)
+    pub fn a_task_stopped(&mut self, reason: &str) {
+        let container =
+            json!({ "name": "signer", "image": "checkpoint-signer", "cpu": 1, "memory": 64 });
+        let definition = json!({ "family": "stopped", "containerDefinitions": [container] });
+        self.cloud.ask("ecs.register_task_definition", definition);
+        let run =
+            json!({ "cluster": CLUSTER, "taskDefinition": "stopped", "launchType": "FARGATE" });
+        let task = self.cloud.ask("ecs.run_task", run)["tasks"][0]["taskArn"].clone();
+        let stop = json!({ "cluster": CLUSTER, "task": task, "reason": reason });
+        self.cloud.ask("ecs.stop_task", stop);
+    }
+
     /// A commit that was checked out, and in the registry the image of it, and a later one.
     pub fn push_an_image(&mut self) {
         let git = |arguments: &[&str]| must(self.command("git").args(arguments));

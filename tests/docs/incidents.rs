@@ -6,8 +6,11 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use chrono::Utc;
 use serde_json::{Value, json};
 
+use crate::cloud::Cloud;
+use crate::fargate::{DATABASE, FILES};
 use crate::happenings::NEXT_KEY;
 use crate::installation::{Installation, KEY, SECRET};
+use crate::page::Page;
 use crate::program::must;
 use crate::proxy::Mode;
 use crate::story::Story;
@@ -20,20 +23,31 @@ fn somebody_is_at_the_secret() {
     let cloud = &mut story.installation.cloud;
     let trust = json!({ "RoleName": "pipeline", "AssumeRolePolicyDocument": "{}" });
     cloud.ask("iam.create_role", trust);
-    let secret = cloud.secret_arn(SECRET);
-    let task = "arn:aws:iam::123456789012:role/checkpoint-signer-service-prod-eu-central-1";
-    let read = |caller: &str, from: &str| crate::trail::read_by(caller, from, &secret);
-    let denied = crate::trail::denied_to("arn:aws:iam::123456789012:role/pipeline", &secret);
-    let other = crate::trail::read_by(task, "10.0.1.11", "amply/database-url");
-    let events = [
-        read(task, "10.0.1.11"),
-        read(task, "10.0.1.11"),
-        denied,
-        other,
-    ];
-    crate::trail::write(cloud, &events);
+    let [ours, others] = what_is_done_at_the_secrets(cloud);
+    crate::trail::write(cloud, &[&ours[..], &others[..]].concat());
     let refused = story.up_to("trail.json");
-    assert!(refused.contains("role/pipeline"), "{refused}");
+    let count = |list: &str, word: &str| list.lines().filter(|line| line.contains(word)).count();
+    assert_eq!(refused.lines().count(), 5, "{refused}");
+    for (word, times) in [
+        ("role/pipeline", 5),
+        ("signing-key", 1),
+        ("signer-files", 1),
+        ("signer-database", 1),
+        (" Decrypt ", 2),
+    ] {
+        assert_eq!(count(&refused, word), times, "{word}: {refused}");
+    }
+    let changed = story.up_to("readOnly == false) | [.eventTime");
+    assert_eq!(changed.lines().count(), 5, "{changed}");
+    for name in [
+        "UpdateAssumeRolePolicy",
+        "PutResourcePolicy",
+        "PutKeyPolicy",
+        "RunTask",
+        "StopLogging",
+    ] {
+        assert_eq!(count(&changed, name), 1, "{name}: {changed}");
+    }
     let readers = story.up_to("uniq -c");
     assert!(
         readers.contains("2 GetSecretValue") && !readers.contains("pipeline"),
@@ -51,6 +65,111 @@ fn somebody_is_at_the_secret() {
     story.installation.ledger.signs("org_1", 4);
 }
 
+/// Events of the last day: of this environment, and of others.
+fn what_is_done_at_the_secrets(cloud: &mut Cloud) -> [Vec<Value>; 2] {
+    use crate::trail::{call_by, decrypt_denied_to, decrypt_for, denied, denied_to, read_by};
+    let pipeline = "arn:aws:iam::123456789012:role/pipeline";
+    let task = "arn:aws:iam::123456789012:role/checkpoint-signer-service-prod-eu-central-1";
+    let key = cloud.output("key", "SecretsKeyArn").unwrap();
+    let arns = [SECRET, FILES, DATABASE].map(|secret| cloud.secret_arn(secret));
+    let [secret, files, database] = &arns;
+    let change =
+        |service: &str, name: &str, parameters: Value| call_by(pipeline, service, name, parameters);
+    let key_policy = |key: &str| {
+        let mut event = change(
+            "kms",
+            "PutKeyPolicy",
+            json!({ "keyId": key, "policyName": "default" }),
+        );
+        event["resources"] = json!([{ "type": "AWS::KMS::Key", "ARN": key }]);
+        event
+    };
+    let named = denied(
+        change("kms", "Decrypt", Value::Null),
+        &format!("resource: {key} because ..."),
+    );
+    let ours = vec![
+        read_by(task, "10.0.1.11", secret),
+        read_by(task, "10.0.1.11", secret),
+        decrypt_for(task, &key, secret),
+        denied_to(pipeline, secret),
+        denied_to(pipeline, files),
+        denied_to(pipeline, database),
+        decrypt_denied_to(pipeline),
+        named,
+        change(
+            "iam",
+            "UpdateAssumeRolePolicy",
+            json!({ "roleName": "checkpoint-signer-operator-prod-eu-central-1" }),
+        ),
+        change(
+            "secretsmanager",
+            "PutResourcePolicy",
+            json!({ "secretId": SECRET }),
+        ),
+        key_policy(&key),
+        change(
+            "ecs",
+            "RunTask",
+            json!({ "cluster": "checkpoint-signer-prod", "taskDefinition": "checkpoint-signer-prod:3" }),
+        ),
+        change("cloudtrail", "StopLogging", json!({ "name": "trail" })),
+    ];
+    let staging = |arn: &str| arn.replace("/prod/", "/staging/");
+    let others = vec![
+        denied_to(pipeline, &staging(secret)),
+        denied_to(pipeline, &staging(files)),
+        read_by(task, "10.0.1.11", "amply/database-url"),
+        denied(
+            change("kms", "Decrypt", Value::Null),
+            &format!("resource: {key}0 because ...").replace("key/", "key/0"),
+        ),
+        key_policy(&key.replace("key/", "key/0")),
+        change(
+            "iam",
+            "UpdateAssumeRolePolicy",
+            json!({ "roleName": "checkpoint-signer-operator-staging-eu-central-1" }),
+        ),
+        change(
+            "iam",
+            "PutRolePolicy",
+            json!({ "roleName": "payroll-prod-eu-central-1" }),
+        ),
+        change(
+            "secretsmanager",
+            "PutResourcePolicy",
+            json!({ "secretId": staging(secret) }),
+        ),
+        change(
+            "ecs",
+            "RunTask",
+            json!({ "cluster": "checkpoint-signer-staging", "taskDefinition": "checkpoint-signer-staging:3" }),
+        ),
+    ];
+    every_one_has_a_word_that_is_looked_for(&ours, &key);
+    [ours, others]
+}
+
+/// The tests' cloud gives all events, whatever the pattern says; CloudWatch gives those that have one of its words.
+fn every_one_has_a_word_that_is_looked_for(events: &[Value], key: &str) {
+    let page = Page::read(PAGE);
+    let commands = page.sections.iter().flat_map(|section| &section.commands);
+    let lines = commands.flat_map(|command| command.text.lines());
+    let words = lines
+        .filter_map(|line| line.strip_prefix("words=\""))
+        .next();
+    let words = words.unwrap().trim_end_matches('"');
+    let (start, rest) = words.split_once("${kms_key:?").unwrap();
+    let (_, end) = rest.split_once('}').unwrap();
+    let words = format!("{start}{key}{end}").replace("$CHECKPOINT_SIGNER_ENVIRONMENT", "prod");
+    assert!(!words.contains('$'), "{words}");
+    for event in events {
+        let text = event.to_string();
+        let found = words.split_whitespace().any(|word| text.contains(word));
+        assert!(found, "{words}: {text}");
+    }
+}
+
 #[test]
 fn the_key_has_leaked() {
     let mut story = Story::section(PAGE, "The key has leaked");
@@ -58,7 +177,9 @@ fn the_key_has_leaked() {
     std::fs::write(story.installation.desk.join("found.json"), stolen).unwrap();
     // The instant from which on the key is distrusted is a later second.
     std::thread::sleep(Duration::from_secs(2));
-    story.up_to("keys revoke");
+    let shown = story.up_to("--dry-run");
+    assert!(shown.contains(KEY), "{shown}");
+    story.up_to("--distrust-from");
     let refused = story.installation.ledger.asks("org_1", 4, 400);
     assert!(refused.text.contains("KEY_REVOKED"), "{}", refused.text);
     story.up_to("rollover promote");
@@ -77,6 +198,13 @@ fn the_whole_secret_has_leaked() {
     story.tell_the_rest();
     let signed = story.installation.ledger.signs("org_1", 4);
     assert_eq!(kid(&signed), format!("{KEY}b"));
+    let keys = story.installation.must(&["keys", "list"]);
+    let ends = |mark: &str| {
+        let line = keys.lines().find(|line| line.contains(mark)).unwrap();
+        let (_, ends) = line.split_once(" <= t < ").unwrap();
+        ends.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(ends("<- signs now"), ends(NEXT_KEY), "{keys}");
 }
 
 #[test]
@@ -220,6 +348,24 @@ fn the_alarm_of_a_second_history() {
         "{asked}"
     );
     story.tell_the_rest();
+}
+
+#[test]
+fn no_task_starts_or_a_replica_is_gone() {
+    let mut story = Story::section(PAGE, "No task starts, or a replica is gone");
+    let installation = &mut story.installation;
+    let started = installation.fargate.started();
+    installation.a_task_stopped("ResourceInitializationError: unable to pull secrets or registry auth: context deadline exceeded");
+    let told = story.up_to("STOPPED");
+    assert!(
+        told.contains("unable to pull secrets") && told.contains("  signer exit"),
+        "{told}"
+    );
+    let lines = story.up_to("group_by");
+    assert!(lines.contains("signer/tasks {"), "{lines}");
+    story.tell_the_rest();
+    assert_eq!(story.installation.fargate.started(), started + 2);
+    story.installation.ledger.signs("org_1", 4);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod ahead;
 mod database;
 mod facts;
 mod fargate;
+mod fresh;
 mod happenings;
 mod incidents;
 mod installation;

@@ -191,6 +191,34 @@ fn an_address_that_somebody_has_seen_opens_nothing_from_the_first_block_on() {
 }
 
 #[test]
+fn an_owners_new_password_is_kept_until_it_stands_in_the_operators_address() {
+    const PAGE: &str = "database-password.md";
+    const SECTION: &str = "Somebody has seen the address";
+    let mut story = Story::section(PAGE, "Each time");
+    story.up_to("site.sh");
+    let desk = story.installation.desk.clone();
+    let record = json!({ "SecretId": "amply/prod/checkpoint-record" });
+    let address = |story: &mut Story| {
+        let cloud = &mut story.installation.cloud;
+        cloud.ask("secretsmanager.get_secret_value", record.clone())["SecretString"].clone()
+    };
+    let before = address(&mut story);
+    std::fs::write(desk.join("owner-password"), "the only copy\n").unwrap();
+    // A new shell, and one in which it is another user.
+    for (line, told) in [
+        ("unset seen", "seen: is empty"),
+        ("seen=other", "is not of the user other"),
+    ] {
+        story.types(line);
+        let said = story.tries(PAGE, SECTION, "owner-password ]; then", 1);
+        assert!(said.contains(told), "{said}");
+        assert_eq!(address(&mut story), before);
+        let kept = std::fs::read_to_string(desk.join("owner-password")).unwrap();
+        assert_eq!(kept, "the only copy\n");
+    }
+}
+
+#[test]
 fn upgrade_and_roll_back() {
     let mut story = Story::page("upgrade.md");
     story.installation.push_an_image();

@@ -1,4 +1,5 @@
-//! What CloudTrail writes of the secret (AWS, "Secrets Manager log file entries"), minutes ago.
+//! What CloudTrail writes of the secrets, their KMS key and the roles (AWS, "Secrets Manager log file entries", "Examples of AWS KMS log entries",
+//! "CloudTrail record contents"), minutes ago.
 
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -24,19 +25,65 @@ pub fn read_by(role: &str, from: &str, secret: &str) -> Value {
         "sourceIPAddress": from,
         "requestParameters": { "secretId": secret, "versionStage": "AWSCURRENT" },
         "responseElements": null,
+        "readOnly": true,
     })
 }
 
 /// The same, refused: the parameters are left out, and the secret is named in the message alone.
 pub fn denied_to(role: &str, secret: &str) -> Value {
-    let mut event = read_by(role, "198.51.100.7", secret);
-    event["errorCode"] = json!("AccessDenied");
+    denied(
+        read_by(role, "198.51.100.7", secret),
+        &format!("resource: {secret} because no identity-based policy allows it"),
+    )
+}
+
+/// A call that was refused, with the end of the message.
+pub fn denied(mut event: Value, about: &str) -> Value {
+    let service = event["eventSource"]
+        .as_str()
+        .unwrap()
+        .split('.')
+        .next()
+        .unwrap();
     event["errorMessage"] = json!(format!(
-        "User: {} is not authorized to perform: secretsmanager:GetSecretValue on resource: {secret} because no identity-based \
-         policy allows the secretsmanager:GetSecretValue action",
-        event["userIdentity"]["arn"].as_str().unwrap()
+        "User: {} is not authorized to perform: {service}:{} on {about}",
+        event["userIdentity"]["arn"].as_str().unwrap(),
+        event["eventName"].as_str().unwrap(),
     ));
+    event["errorCode"] = json!("AccessDenied");
     event["requestParameters"] = Value::Null;
+    event
+}
+
+/// A change, or whatever else, that a role makes.
+pub fn call_by(role: &str, service: &str, name: &str, parameters: Value) -> Value {
+    let mut event = read_by(role, "198.51.100.7", "");
+    event["eventSource"] = json!(format!("{service}.amazonaws.com"));
+    event["eventName"] = json!(name);
+    event["requestParameters"] = parameters;
+    event["readOnly"] = json!(name == "Decrypt");
+    event
+}
+
+/// What Secrets Manager asks KMS for somebody, in the secret's name.
+pub fn decrypt_for(role: &str, key: &str, secret: &str) -> Value {
+    let context = json!({ "encryptionContext": { "SecretARN": secret } });
+    let mut event = call_by(role, "kms", "Decrypt", context);
+    event["userIdentity"]["invokedBy"] = json!("secretsmanager.amazonaws.com");
+    event["sourceIPAddress"] = json!("secretsmanager.amazonaws.com");
+    event["resources"] =
+        json!([{ "accountId": "123456789012", "type": "AWS::KMS::Key", "ARN": key }]);
+    event
+}
+
+/// The same, refused, where KMS says neither which key nor which secret.
+pub fn decrypt_denied_to(role: &str) -> Value {
+    let mut event = denied(
+        decrypt_for(role, "", ""),
+        "the resource associated with this ciphertext because the resource does not exist in this Region, no resource-based policies \
+         allow access, or a resource-based policy explicitly denies access",
+    );
+    event.as_object_mut().unwrap().remove("resources");
     event
 }
 

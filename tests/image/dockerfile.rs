@@ -15,7 +15,8 @@ pub struct Stage {
     pub labels: String,
     pub user: String,
     pub entrypoint: Vec<String>,
-    pub health: Vec<String>,
+    /// What it says of a health check.
+    pub health: String,
     /// The base of the stage.
     pub from: String,
 }
@@ -32,7 +33,7 @@ pub fn last_stage() -> Stage {
         labels: String::new(),
         user: String::new(),
         entrypoint: Vec::new(),
-        health: Vec::new(),
+        health: String::new(),
         from: lines.next().unwrap().into(),
     };
     let mut owned = Vec::new();
@@ -64,10 +65,7 @@ pub fn last_stage() -> Stage {
             }
             "USER" => found.user = rest.into(),
             "ENTRYPOINT" => found.entrypoint = serde_json::from_str(rest).unwrap(),
-            "HEALTHCHECK" => {
-                let (_, command) = rest.split_once("CMD ").unwrap();
-                found.health = serde_json::from_str(command).unwrap();
-            }
+            "HEALTHCHECK" => found.health = rest.into(),
             "EXPOSE" | "CMD" => {}
             _ => panic!("{line}: not understood"),
         }
