@@ -21,9 +21,9 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::Layer as _;
 
 use crate::aside::Turns;
 use crate::signer::{Core, KeyManager, NoKey, Readiness, Refusal};
@@ -105,19 +105,8 @@ pub async fn serve(
         .add_service(KeyServiceServer::new(keys::Keys(inner.clone())))
         .add_service(RecordServiceServer::new(record::Records(inner.clone())));
     let connections = transport::listen(listener, access, inner.shutdown.clone());
-    // The 20 s to answer a ping are tonic's own bound. Calls that are called off before they are looked at (CVE-2023-44487) are no
-    // more than there may be at once: a client whose patience ends while the service stands still calls off all that it has.
-    Server::builder()
-        .layer(gate)
-        .initial_stream_window_size(transport::STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(transport::CONNECTION_WINDOW_BYTES)
-        .http2_max_pending_accept_reset_streams(Some(transport::MAX_CALLS_PER_CONNECTION as usize))
-        .max_concurrent_streams(transport::MAX_CALLS_PER_CONNECTION)
-        .http2_max_header_list_size(transport::MAX_METADATA_READ_BYTES)
-        .http2_keepalive_interval(Some(transport::PING_EVERY))
-        .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(connections, inner.shutdown.clone().cancelled_owned())
-        .await?;
+    let service = gate.layer(routes.routes().prepare());
+    transport::serve(connections, service, inner.shutdown.clone()).await;
     signing_health.abort();
     Ok(())
 }

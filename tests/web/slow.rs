@@ -12,6 +12,7 @@ mod attack;
 mod connections;
 mod description;
 mod differential;
+mod heads;
 mod node;
 mod numbers;
 mod page;

@@ -26,7 +26,7 @@ use crate::cluster::Replica;
 use crate::support::{checkpoint, key_with, write_keys};
 
 /// The promise.
-const MOST_MEMORY_KIB: u64 = 256 * 1024;
+pub(crate) const MOST_MEMORY_KIB: u64 = 256 * 1024;
 
 /// Every wait ends here.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -367,13 +367,13 @@ async fn large_messages_that_are_called_off_leave_no_memory_behind() {
 }
 
 /// A frame of HTTP/2 (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// Headers that are written out (RFC 7541, section 6.2.2).
-fn headers(stream: u32, more: usize) -> Vec<u8> {
+pub(crate) fn headers(stream: u32, more: usize) -> Vec<u8> {
     let mut block = Vec::new();
     let mut add = |name: &str, value: &str| {
         block.push(0);

@@ -14,6 +14,7 @@ mod listen;
 mod message;
 mod request;
 mod response;
+mod serve;
 
 pub(super) use connection::{ConnectInfo, Connection};
 pub(super) use large::{LargeMessages, MessageBudget, Origin, StreamPlace};
@@ -21,6 +22,7 @@ pub(super) use listen::listen;
 pub(super) use message::PREFIX;
 pub(super) use request::{Arriving, RequestBody};
 pub(super) use response::{AnswerBudget, Belongings, Ending, Place, ResponseBody, WaitingAnswers};
+pub(super) use serve::serve;
 
 use std::time::Duration;
 
@@ -84,10 +86,10 @@ const UNREAD_PATIENCE: Duration = Duration::from_secs(20);
 pub(super) const MAX_METADATA_BYTES: usize = 16 * 1024;
 
 /// What is read of larger metadata so that its call can be told so; beyond it, HTTP/2 itself ends the call (431).
-pub(super) const MAX_METADATA_READ_BYTES: u32 = 64 * 1024;
+const MAX_METADATA_READ_BYTES: u32 = 32 * 1024;
 
 /// Calls at once on one connection: more wait in the client, as HTTP/2 has it.
-pub(super) const MAX_CALLS_PER_CONNECTION: u32 = 128;
+const MAX_CALLS_PER_CONNECTION: u32 = 128;
 
 /// Calls at once of all peers, for each core. No peer has more than are left: one that is alone has half, whatever its connections, and may so fill the
 /// queue of signatures.
@@ -139,12 +141,12 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A silent peer is asked whether it is there (RFC 9113, section 6.7).
-pub(super) const PING_EVERY: Duration = Duration::from_secs(60);
+const PING_EVERY: Duration = Duration::from_secs(60);
 
 /// What of a call's request may be on its way unread, in bytes. A client that pours checkpoints into a stream must be stopped by
 /// this before h2 counts too many small frames on the connection and ends it (its budget is half of the connection's window).
-pub(super) const STREAM_WINDOW_BYTES: u32 = 32 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 32 * 1024;
 
 /// The same of all calls of a connection, more than those that wait may leave unread. With one of 8 MiB, which is never used up by a stream
 /// alone, HAProxy 2.6 stops in the middle of what it sends (`tests/proxies`).
-pub(super) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
