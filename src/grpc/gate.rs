@@ -29,7 +29,7 @@ use crate::aside::Turn;
 use crate::audit::Asked;
 use crate::budget::Budget;
 use crate::counts::Counts;
-use crate::net::Asking;
+use crate::net::{Asking, Listed};
 use crate::telemetry::call::{CallContext, CallSpans};
 use crate::telemetry::{Metrics, trace};
 use checkpoint::reason::Reason;
@@ -171,7 +171,7 @@ where
             answers,
             unread: (rpc.takes != Takes::Checkpoints).then(|| unread.clone()),
             peer: Arc::clone(peer.counted_as()),
-            ending: ending(&call.judge, until),
+            ending: ending(&call.judge, until, stream.as_ref()),
             spans: call.spans.clone(),
             load: Arc::clone(&call.load),
             asking: Arc::clone(&call.asking),
@@ -302,26 +302,37 @@ fn ended() -> Made {
     refused(status::shutting_down())
 }
 
-/// What ends the answer to a call before it is over: its caller's patience, and of a stream that nobody else ends, that its
-/// caller may not go on.
-fn ending(judge: &Judge, until: Option<Instant>) -> Option<Ending> {
+/// What ends the answer to a call before it is over: its caller's patience, that another client needs the place of a stream, and of a stream that nobody
+/// else ends, that its caller may not go on.
+fn ending(judge: &Judge, until: Option<Instant>, stream: Option<&StreamPlace>) -> Option<Ending> {
+    if judge.rpc.lasts == Lasts::Once {
+        return None;
+    }
     let judged = (judge.rpc.lasts == Lasts::Open).then(|| judge.clone().until_turned_away());
-    let expired = until
-        .filter(|_| judge.rpc.lasts != Lasts::Once)
-        .map(|until| async move {
-            tokio::time::sleep_until(until.into()).await;
-            status::deadline_expired()
-        });
-    match (judged, expired) {
-        (None, None) => None,
-        (Some(judged), None) => Some(Box::pin(judged)),
-        (None, Some(expired)) => Some(Box::pin(expired)),
-        (Some(judged), Some(expired)) => Some(Box::pin(async move {
-            tokio::select! {
-                status = judged => status,
-                status = expired => status,
-            }
-        })),
+    let listed = stream.map(|stream| Arc::clone(&stream.listed));
+    Some(Box::pin(async move {
+        tokio::select! {
+            status = or_never(judged) => status,
+            status = or_never(until.map(expires)) => status,
+            status = or_never(listed.map(gives_way)) => status,
+        }
+    }))
+}
+
+async fn expires(until: Instant) -> Status {
+    tokio::time::sleep_until(until.into()).await;
+    status::deadline_expired()
+}
+
+async fn gives_way(listed: Arc<Listed>) -> Status {
+    listed.ends().await;
+    status::stream_gives_way()
+}
+
+async fn or_never<T>(ends: Option<impl Future<Output = T>>) -> T {
+    match ends {
+        Some(ends) => ends.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -373,6 +384,7 @@ impl GateLayer {
         };
         let connection = request.extensions().get::<ConnectInfo>();
         let connection = connection.ok_or_else(|| status::not_let_in("nobody knows who calls"))?;
+        let own = stream.as_ref().map(|stream| Arc::clone(&stream.listed));
         let path = request.uri().path();
         let call = Call {
             caller,
@@ -381,7 +393,7 @@ impl GateLayer {
             request_id: Arc::clone(context.request_id()),
             spans: context.spans(path, |id| trace::grpc_call(path, id)),
             load: Arc::default(),
-            asking: Arc::new(Asking::on(&connection.listed)),
+            asking: Arc::new(Asking::on(&connection.listed).with(own)),
         };
         Ok(Admitted {
             call,

@@ -171,6 +171,13 @@ pub(super) fn too_many_streams(limit: usize, here: usize) -> Status {
     try_again(Reason::TooManyCalls, message)
 }
 
+/// A stream that gives way to another client's.
+pub(super) fn stream_gives_way() -> Status {
+    let message = "all streams of requests are in use, and another client, which has none, needs one that is waited for, or one of somebody who has many; \
+                   open another stream, and send again what has no answer";
+    try_again(Reason::TooManyCalls, message.into())
+}
+
 /// Too many calls wait for room for what they bring.
 pub(super) fn too_many_wait() -> Status {
     let message = "too many large requests wait for room to arrive already; retry later".into();

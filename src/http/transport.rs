@@ -78,14 +78,15 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
             }
             let asker = Asker::of(address.ip());
             if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                let listed = Arc::new(idle.add(address.ip()));
+                let listed = Arc::new(idle.add(address.ip().to_string().into()));
                 let serving = converse((stream, asker), router.clone(), listed, shutdown.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(place);
                 });
             } else if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
-                let listed = Arc::new(Arc::new(Idle::default()).add(address.ip()));
+                let listed =
+                    Arc::new(Arc::new(Idle::default()).add(address.ip().to_string().into()));
                 let telling = converse((stream, asker), no_place.clone(), listed, shutdown.clone());
                 connections.spawn(async move {
                     let _ = tokio::time::timeout(TURNING_AWAY, telling).await;

@@ -5,8 +5,7 @@
 //! `tests/web/connections.rs`.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -36,8 +35,33 @@ struct All {
     connections: HashMap<u64, Arc<State>>,
 }
 
+impl All {
+    /// Of the client that has the most such connections, so many at the least, ends one: one that is waited for, the oldest.
+    fn end_of_the_most(&mut self, such: impl Fn(&State) -> bool, at_least: usize) -> bool {
+        let mut by_client: HashMap<&str, (usize, Reverse<(bool, u64, u64)>)> = HashMap::new();
+        for (id, one) in self.connections.iter().filter(|(_, one)| such(one)) {
+            let order = Reverse((one.is_worked_on(), one.since(), *id));
+            let first = by_client.entry(&one.of).or_insert((0, order));
+            first.0 += 1;
+            first.1 = first.1.max(order);
+        }
+        let most = by_client.into_values().max();
+        let most = most.filter(|(count, _)| *count >= at_least);
+        let ended = most.and_then(|(_, Reverse((_, _, id)))| self.connections.remove(&id));
+        ended.is_some_and(|one| {
+            one.has_to_end.store(true, Ordering::Release);
+            one.waker.wake();
+            true
+        })
+    }
+}
+
+/// Connections that an honest client may need.
+const A_FEW: usize = 16;
+
 struct State {
-    address: IpAddr,
+    /// Whose it is.
+    of: Arc<str>,
     /// Calls of which something is to be done here.
     working: AtomicUsize,
     /// When the client last did something that counts, in milliseconds.
@@ -46,11 +70,26 @@ struct State {
     waker: AtomicWaker,
 }
 
+impl State {
+    fn is_worked_on(&self) -> bool {
+        self.working.load(Ordering::Acquire) > 0
+    }
+
+    fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
+    /// Whether its client was waited for so long, until now.
+    fn is_silent(&self, now: u64, at_least: Duration) -> bool {
+        !self.is_worked_on() && now.saturating_sub(self.since()) >= millis(at_least)
+    }
+}
+
 impl Idle {
     /// A connection that has not said anything yet.
-    pub(crate) fn add(self: &Arc<Self>, address: IpAddr) -> Listed {
+    pub(crate) fn add(self: &Arc<Self>, of: Arc<str>) -> Listed {
         let state = Arc::new(State {
-            address,
+            of,
             working: AtomicUsize::new(0),
             since: AtomicU64::new(self.now()),
             has_to_end: AtomicBool::new(false),
@@ -73,34 +112,23 @@ impl Idle {
         self.all().connections.len()
     }
 
-    /// Of those whose client has been waited for so long, ends the oldest of the address that has the most: an honest client says something
+    /// Of those whose client has been waited for so long, ends the oldest of the client that has the most: an honest one says something
     /// within milliseconds, and is hardly ever that one.
     pub(crate) fn end_one(&self, at_least: Duration) -> bool {
-        let at_least = millis(at_least);
         let now = self.now();
         let mut all = self.all();
-        let mut by_address: HashMap<IpAddr, (usize, Reverse<u64>, u64)> = HashMap::new();
-        for (id, one) in &all.connections {
-            let since = one.since.load(Ordering::Relaxed);
-            let is_silent = one.working.load(Ordering::Relaxed) == 0;
-            if !is_silent || now.saturating_sub(since) < at_least {
-                continue;
-            }
-            let oldest = by_address.entry(one.address);
-            let oldest = oldest.or_insert((0, Reverse(since), *id));
-            oldest.0 += 1;
-            // Of those that came in the same millisecond, the first.
-            if (since, *id) < (oldest.1.0, oldest.2) {
-                (oldest.1, oldest.2) = (Reverse(since), *id);
-            }
-        }
-        let oldest = by_address.into_values().max();
-        let ended = oldest.and_then(|(_, _, id)| all.connections.remove(&id));
-        ended.is_some_and(|one| {
-            one.has_to_end.store(true, Ordering::Release);
-            one.waker.wake();
-            true
-        })
+        all.end_of_the_most(|one| one.is_silent(now, at_least), 1)
+    }
+
+    /// The same for somebody who has none of so many places. First comes who has more than a share of them and than an honest client needs: of that one a
+    /// connection ends in any case, one on which it is waited for if there is any.
+    pub(crate) fn end_one_for_another(&self, at_least: Duration, places: usize) -> bool {
+        let now = self.now();
+        let mut all = self.all();
+        let clients: HashSet<&Arc<str>> = all.connections.values().map(|one| &one.of).collect();
+        let too_many = A_FEW.max(places / (clients.len() + 1)) + 1;
+        all.end_of_the_most(|_| true, too_many)
+            || all.end_of_the_most(|one| one.is_silent(now, at_least), 1)
     }
 
     fn now(&self) -> u64 {
@@ -138,9 +166,21 @@ impl Listed {
         std::future::poll_fn(|cx| self.poll_ends(cx)).await;
     }
 
-    /// Its client has done something that counts.
-    fn goes_on(&self) {
-        self.state.since.store(self.idle.now(), Ordering::Relaxed);
+    /// A call of it is worked on from now on, or is no more, or its client has done something that counts.
+    fn changes(&self, worked_on: bool, is_worked_on: bool) {
+        let goes_on = || self.state.since.store(self.idle.now(), Ordering::Relaxed);
+        match (worked_on, is_worked_on) {
+            (false, true) => {
+                self.state.working.fetch_add(1, Ordering::Relaxed);
+            }
+            (true, false) => {
+                // The time first: without work, it is what counts.
+                goes_on();
+                self.state.working.fetch_sub(1, Ordering::Release);
+            }
+            (false, false) => goes_on(),
+            (true, true) => {}
+        }
     }
 }
 
@@ -153,6 +193,8 @@ impl Drop for Listed {
 /// A call of a connection. Its client is waited for until there is something to work on, and when the answer is not taken.
 pub(crate) struct Asking {
     listed: Arc<Listed>,
+    /// The place that it has beside that of its connection.
+    own: Option<Arc<Listed>>,
     call: Mutex<Talk>,
 }
 
@@ -174,8 +216,15 @@ impl Asking {
     pub(crate) fn on(listed: &Arc<Listed>) -> Self {
         Self {
             listed: Arc::clone(listed),
+            own: None,
             call: Mutex::default(),
         }
+    }
+
+    /// It has a place of its own, which may have to be given up as well.
+    pub(crate) fn with(mut self, own: Option<Arc<Listed>>) -> Self {
+        self.own = own;
+        self
     }
 
     /// A message of the client's is there as a whole, and is worked on until the call is over.
@@ -203,18 +252,11 @@ impl Asking {
         let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
         let before = call.is_ours();
         how(&mut call);
-        let working = &self.listed.state.working;
-        match (before, call.is_ours()) {
-            (false, true) => {
-                working.fetch_add(1, Ordering::Relaxed);
-            }
-            (true, false) => {
-                // The time first: without work, it is what counts.
-                self.listed.goes_on();
-                working.fetch_sub(1, Ordering::Release);
-            }
-            (false, false) => self.listed.goes_on(),
-            (true, true) => {}
+        for listed in [Some(&self.listed), self.own.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            listed.changes(before, call.is_ours());
         }
     }
 }
@@ -244,9 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_the_busiest_address_gives_way() {
+    fn the_oldest_of_the_client_that_has_the_most_gives_way() {
         let idle = Arc::new(Idle::default());
-        let from = |last: u8| Arc::new(idle.add(IpAddr::from([127, 0, 0, last])));
+        let from = |last: u8| Arc::new(idle.add(format!("127.0.0.{last}").into()));
         let (honest, first, second) = (from(1), from(2), from(2));
         assert!(!idle.end_one(Duration::from_secs(60)), "all have just come");
         assert!(idle.end_one(Duration::ZERO) && has_ended(&first));
@@ -269,7 +311,7 @@ mod tests {
         let idle = Arc::new(Idle::default());
         // Whether a connection is kept on which this was done.
         let is_kept = |done: fn(&Arc<Asking>) -> Option<Works>| {
-            let listed = Arc::new(idle.add(IpAddr::from([127, 0, 0, 1])));
+            let listed = Arc::new(idle.add(Arc::from("127.0.0.1")));
             let asking = Arc::new(Asking::on(&listed));
             let held = done(&asking);
             let is_kept = !idle.end_one(Duration::ZERO);
@@ -310,10 +352,35 @@ mod tests {
         );
     }
 
+    #[test]
+    fn who_has_more_than_a_share_gives_way_first_and_few_are_no_share() {
+        let idle = Arc::new(Idle::default());
+        let from = |who: &str| Arc::new(idle.add(Arc::from(who)));
+        let busy = |listed: &Arc<Listed>| {
+            let asking = Asking::on(listed);
+            asking.begins();
+            asking
+        };
+        let honest: Vec<_> = (0..3).map(|_| from("honest")).collect();
+        let greedy: Vec<_> = (0..40).map(|_| from("greedy")).collect();
+        let works: Vec<_> = greedy.iter().map(busy).collect();
+        let another = || idle.end_one_for_another(Duration::ZERO, 48);
+        // A share of three is 16.
+        for _ in 0..24 {
+            assert!(another());
+        }
+        assert_eq!(greedy.iter().filter(|one| has_ended(one)).count(), 24);
+        assert!(!honest.iter().any(|one| has_ended(one)));
+        assert!(another() && has_ended(&honest[0]), "who is waited for");
+        let works_honest: Vec<_> = honest[1..].iter().map(busy).collect();
+        assert!(!another(), "nobody has more than a share");
+        drop((works, works_honest));
+    }
+
     #[tokio::test]
     async fn who_gives_way_is_woken() {
         let idle = Arc::new(Idle::default());
-        let listed = Arc::new(idle.add(IpAddr::from([127, 0, 0, 1])));
+        let listed = Arc::new(idle.add(Arc::from("127.0.0.1")));
         let waits = tokio::spawn({
             let listed = Arc::clone(&listed);
             async move { listed.ends().await }

@@ -50,6 +50,8 @@ struct Waiting {
     /// What the thread has taken, and not written yet.
     taken: usize,
     lost: u64,
+    /// Of those, what was to be kept.
+    lost_kept: u64,
 }
 
 impl Waiting {
@@ -115,13 +117,15 @@ where
             let mut waiting = self.waiting();
             waiting.taken = 0;
             let lost = std::mem::take(&mut waiting.lost);
+            let of_the_audit_log_or_errors = std::mem::take(&mut waiting.lost_kept);
             drop(waiting);
             self.0.changed.notify_all();
             if lost > 0 {
                 tracing::error!(
                     target: TARGET,
                     lost,
-                    "lines of the log were lost while nobody read it, of the audit log too: what was signed is in the record"
+                    of_the_audit_log_or_errors,
+                    "lines of the log were lost while nobody read it; what was signed is in the record"
                 );
             }
         }
@@ -138,6 +142,7 @@ where
             let _ = (&self.0.sink).write_all(line);
         } else if waiting.lines.len() + waiting.taken + line.len() > most {
             waiting.lost += 1;
+            waiting.lost_kept += u64::from(worth == Worth::Kept);
             LOST.fetch_add(1, Ordering::Relaxed);
         } else {
             waiting.lines.extend_from_slice(line);
@@ -270,6 +275,7 @@ mod tests {
             log.write_line(Worth::Ordinary, format!("{}\n", line(n)).as_bytes());
         }
         let (kept, lost) = (50, log.waiting().lost);
+        assert_eq!(log.waiting().lost_kept, 0);
         for n in 0..kept {
             log.write_line(Worth::Kept, format!("audit {}\n", line(n)).as_bytes());
         }
@@ -283,6 +289,7 @@ mod tests {
             format!("notice {}\n", line(0)).repeat(100).as_bytes(),
         );
         assert_eq!(log.waiting().lost, lost_then);
+        assert_eq!(log.waiting().lost_kept, lost_then - lost);
         let read = BufReader::new(reader).lines().map(Result::unwrap);
         let mut read = read.skip_while(|line| !line.starts_with("audit"));
         let audited = kept - usize::try_from(lost_then - lost).unwrap();

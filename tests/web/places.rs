@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use checkpoint_signer::wire::proto::SignCheckpointsRequest;
 use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
@@ -36,7 +37,7 @@ const LIST: &str = "/amply.checkpoint.v1.KeyService/ListKeys";
 /// What stays open while a client is waited for.
 enum Held {
     Call {
-        _requests: SendRequest<Bytes>,
+        requests: SendRequest<Bytes>,
         _request: Option<(ResponseFuture, SendStream<Bytes>)>,
         _answer: Option<RecvStream>,
     },
@@ -83,13 +84,26 @@ async fn leave(service: &Replica, client: u8, what: Leaves) -> Held {
     }
 }
 
+impl Held {
+    /// Whether another call is answered on its connection.
+    async fn asks_again(&mut self) -> bool {
+        let Self::Call { requests, .. } = self else {
+            return false;
+        };
+        let Ok((answer, mut stream)) = try_to_begin(requests, LIST) else {
+            return false;
+        };
+        stream.send_data(framed(&[]), true).is_ok() && answer.await.is_ok()
+    }
+}
+
 fn held(
     requests: SendRequest<Bytes>,
     request: Option<(ResponseFuture, SendStream<Bytes>)>,
     answer: Option<RecvStream>,
 ) -> Held {
     Held::Call {
-        _requests: requests,
+        requests,
         _request: request,
         _answer: answer,
     }
@@ -197,7 +211,7 @@ async fn an_item_of_a_stream_that_is_worked_on_keeps_the_place_of_its_client() {
     let mut fresh = Vec::new();
     for n in 1..=u64::from(FRESH) {
         let checkpoint = checkpoint(&format!("chk_{n}"), n, "a");
-        let item = checkpoint_signer::wire::proto::SignCheckpointsRequest {
+        let item = SignCheckpointsRequest {
             checkpoint: Some(checkpoint),
             ..Default::default()
         };
@@ -209,4 +223,93 @@ async fn an_item_of_a_stream_that_is_worked_on_keeps_the_place_of_its_client() {
         answers.flow_control().release_capacity(data.len()).unwrap();
     }
     drop((held, fresh));
+}
+
+/// What a client has at the most, who comes to so many places one after the other.
+const ALL_THAT_ARE_LEFT: [usize; 9] = [128, 64, 32, 16, 8, 4, 2, 1, 1];
+
+/// Opens a call and calls it off, again and again, so that it is never waited for long.
+async fn is_never_silent(mut requests: SendRequest<Bytes>) {
+    loop {
+        let Ok((_, mut stream)) = try_to_begin(&mut requests, LIST) else {
+            return;
+        };
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stream.send_reset(h2::Reason::CANCEL);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_have_all_places_and_never_fall_silent_keep_nobody_out() {
+    let (_folder, service) = start().await;
+    let mut busy = tokio::task::JoinSet::new();
+    for (client, count) in (1..).zip(ALL_THAT_ARE_LEFT) {
+        for _ in 0..count {
+            let requests = speak_from(&service, [127, 0, 6, client], 65_535).await;
+            busy.spawn(is_never_silent(requests.unwrap()));
+        }
+    }
+    let mut fresh = Vec::new();
+    for client in 1..=FRESH {
+        wait::until("a place", async || {
+            fresh.extend(come(&service, client).await);
+            fresh.len() == usize::from(client)
+        })
+        .await;
+    }
+    // And those keep theirs: nobody who has few gives way to those who have many.
+    for one in &mut fresh {
+        assert!(one.asks_again().await);
+    }
+}
+
+/// Streams of one connection.
+const STREAMS_HERE: usize = 6;
+
+/// What a client has at the most, who comes to so many streams one after the other.
+const ALL_STREAMS_THAT_ARE_LEFT: [usize; 7] = [32, 16, 8, 4, 2, 1, 1];
+
+const VERIFY: &str = "/amply.checkpoint.v1.VerificationService/VerifyCheckpoints";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_on_which_nothing_comes_keep_nobodys_stream_out() {
+    for path in [STREAM, VERIFY] {
+        let (_folder, service) = start().await;
+        let mut held = Vec::new();
+        for (client, count) in (1..).zip(ALL_STREAMS_THAT_ARE_LEFT) {
+            for first in (0..count).step_by(STREAMS_HERE) {
+                let requests = speak_from(&service, [127, 0, 7, client], 65_535).await;
+                let mut requests = requests.unwrap();
+                for _ in first..count.min(first + STREAMS_HERE) {
+                    let (answer, stream) = begin(&mut requests, path);
+                    let answer = answer.await.unwrap();
+                    assert!(!answer.headers().contains_key("grpc-status"), "{answer:?}");
+                    held.push((requests.clone(), stream, answer));
+                }
+            }
+        }
+        let mut fresh = Vec::new();
+        for client in 1..=3 {
+            let requests = speak_from(&service, [127, 0, 8, client], 65_535).await;
+            let mut requests = requests.unwrap();
+            wait::until("a stream", async || {
+                let (answer, mut stream) = begin(&mut requests, STREAM);
+                let item = SignCheckpointsRequest {
+                    checkpoint: Some(checkpoint(&format!("chk_{client}"), client.into(), "a")),
+                    ..Default::default()
+                };
+                let sent = stream.send_data(framed(&item.encode_to_vec()), false);
+                let answer = answer.await.unwrap();
+                let is_refused = sent.is_err() || answer.headers().contains_key("grpc-status");
+                let mut body = answer.into_body();
+                let is_signed = !is_refused && body.data().await.is_some_and(|data| data.is_ok());
+                if is_signed {
+                    fresh.push((stream, body));
+                }
+                is_signed
+            })
+            .await;
+        }
+        drop((held, fresh));
+    }
 }

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    ARRIVING_KIB, BUDGET_KIB, LARGE_AT_ONCE, READING_PATIENCE, STREAMS, STREAMS_PER_CONNECTION,
-    WAITING, WAITING_PER_CONNECTION, WEIGHT,
+    ARRIVING_KIB, BUDGET_KIB, LARGE_AT_ONCE, READING_PATIENCE, STREAM_SILENCE, STREAMS,
+    STREAMS_PER_CONNECTION, WAITING, WAITING_PER_CONNECTION, WEIGHT,
 };
 use crate::budget::{Budget, Part, kib};
 use crate::counts::{Counts, Slot};
+use crate::net::{Idle, Listed};
 
 /// What all large messages may take.
 #[derive(Clone)]
@@ -22,12 +23,18 @@ pub(in crate::grpc) struct MessageBudget {
     /// Places of streams of requests.
     streams: Arc<Budget>,
     streams_here: Arc<Counts>,
+    open_streams: Arc<Idle>,
     parts: Arc<Budget>,
     turns: Arc<Semaphore>,
 }
 
 /// The place of a stream of requests among all, and on its connection.
-pub(in crate::grpc) type StreamPlace = (Part, Slot);
+pub(in crate::grpc) struct StreamPlace {
+    /// It gives way while its client is waited for, or where that has many.
+    pub(in crate::grpc) listed: Arc<Listed>,
+    _part: Part,
+    _here: Slot,
+}
 
 impl Default for MessageBudget {
     fn default() -> Self {
@@ -37,6 +44,7 @@ impl Default for MessageBudget {
             waiting_here: Counts::up_to(WAITING_PER_CONNECTION),
             streams: Budget::new(STREAMS),
             streams_here: Counts::up_to(STREAMS_PER_CONNECTION),
+            open_streams: Arc::default(),
             parts: Budget::new(BUDGET_KIB),
             turns: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
         }
@@ -44,10 +52,21 @@ impl Default for MessageBudget {
 }
 
 impl MessageBudget {
-    /// The place of a stream of requests, if there is one.
+    /// The place of a stream of requests, if there is one. A client that has none finds one when it comes again.
     pub(in crate::grpc) fn stream(&self, of: &Origin) -> Option<StreamPlace> {
         let here = self.streams_here.take(&of.connection)?;
-        Some((self.streams.try_take(&of.peer, 1)?, here))
+        let Some(part) = self.streams.try_take(&of.peer, 1) else {
+            if !self.streams.has(&of.peer) {
+                self.open_streams
+                    .end_one_for_another(STREAM_SILENCE, STREAMS);
+            }
+            return None;
+        };
+        Some(StreamPlace {
+            listed: Arc::new(self.open_streams.add(Arc::clone(&of.peer))),
+            _part: part,
+            _here: here,
+        })
     }
 
     /// What is needed, when it is there. None when too many wait for room already; a stream has its place.

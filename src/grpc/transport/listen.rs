@@ -92,7 +92,7 @@ async fn accept(
         if newcomers.count() >= MAX_NEWCOMERS {
             newcomers.end_one(Duration::ZERO);
         }
-        let newcomer = newcomers.add(address.ip());
+        let newcomer = newcomers.add(address.ip().to_string().into());
         let (reception, connections) = (Arc::clone(&reception), connections.clone());
         let receive = async move {
             let received = reception.receive(stream, address);
@@ -175,10 +175,11 @@ impl Reception {
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
         }
         let place = self.place(peer.counted_as()).await.map_err(no_place)?;
+        let listed = self.connected.add(Arc::clone(peer.counted_as()));
         let info = ConnectInfo {
             peer: Arc::new(peer),
             answers: Arc::default(),
-            listed: Arc::new(self.connected.add(address.ip())),
+            listed: Arc::new(listed),
         };
         let belongs = Admitted {
             info,
@@ -187,7 +188,7 @@ impl Reception {
         Ok(Connection::new(stream, &PREFACE, &TERMS, belongs))
     }
 
-    /// The place of one more connection. A peer that has none waits for that of a connection whose client is waited for, for as long as a newcomer may.
+    /// The place of one more connection. A peer that has none waits for that of a connection whose client is waited for, or has more than a share, for as long as a newcomer may.
     async fn place(&self, peer: &Arc<str>) -> Result<Part, &'static str> {
         if let Some(place) = self.places.try_take(peer, 1) {
             return Ok(place);
@@ -196,7 +197,7 @@ impl Reception {
             return Err(NONE_MORE);
         }
         for _ in 0..SILENCES {
-            if self.connected.end_one(SILENCE) {
+            if self.connected.end_one_for_another(SILENCE, MAX_CONNECTIONS) {
                 return Ok(Arc::clone(&self.places).take(Arc::clone(peer), 1).await);
             }
             tokio::time::sleep(SILENCE / 4).await;

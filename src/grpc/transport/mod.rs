@@ -46,6 +46,9 @@ pub(super) const STREAMS: usize = 64;
 /// half of its window: with more, streams of the smallest checkpoints would do that when nothing is read of them because the queue is full.
 pub(super) const STREAMS_PER_CONNECTION: usize = 6;
 
+/// A stream whose client was waited for so long gives way to a client that has none.
+const STREAM_SILENCE: Duration = Duration::from_secs(5);
+
 /// What a large message may take for each of its bytes until it is answered: itself, its content in memory, its payload, its answer.
 const WEIGHT: usize = 4;
 

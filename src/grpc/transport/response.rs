@@ -290,7 +290,7 @@ mod tests {
             unread: Some(AnswerBudget::of_signatures()),
             peer: Arc::from("peer"),
             asking: Arc::new(Asking::on(&Arc::new(
-                Arc::new(Idle::default()).add([127, 0, 0, 1].into()),
+                Arc::new(Idle::default()).add(Arc::from("peer")),
             ))),
             _stream: None,
             ending: None,
