@@ -38,7 +38,7 @@ struct All {
 impl All {
     /// Of the client that has the most such connections, so many at the least, ends one: one that is waited for, the oldest.
     fn end_of_the_most(&mut self, such: impl Fn(&State) -> bool, at_least: usize) -> bool {
-        let mut by_client: HashMap<&str, (usize, Reverse<(bool, u64, u64)>)> = HashMap::new();
+        let mut by_client: HashMap<&str, (usize, Reverse<Order>)> = HashMap::new();
         for (id, one) in self.connections.iter().filter(|(_, one)| such(one)) {
             let order = Reverse((one.is_worked_on(), one.since(), *id));
             let first = by_client.entry(&one.of).or_insert((0, order));
@@ -55,6 +55,9 @@ impl All {
         })
     }
 }
+
+/// In which connections of one client end: whether there is work, since when, and which.
+type Order = (bool, u64, u64);
 
 /// Connections that an honest client may need.
 const A_FEW: usize = 16;
