@@ -61,10 +61,10 @@ fn attack(mut stream: TcpStream, entries_: usize, place: Where) {
 async fn heads_of_many_entries_take_little_memory() {
     // More than are permitted and read all the same, as many as are permitted, and more than are read.
     for (entries, place) in [
-        (350, Where::Head),
-        (230, Where::Head),
+        (240, Where::Head),
+        (200, Where::Head),
         (1800, Where::Head),
-        (350, Where::Trailers),
+        (240, Where::Trailers),
     ] {
         let (_folder, service) = start().await;
         let mut threads = Vec::new();

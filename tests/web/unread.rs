@@ -464,7 +464,7 @@ async fn calls_that_are_left_open_with_much_metadata_or_a_full_window_take_littl
             let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
             said.extend(frame(4, 0, 0, &[]));
             for id in (1..200).step_by(2) {
-                said.extend(headers(id, 200));
+                said.extend(headers(id, 180));
                 let begun = [&[0][..], &500_000_u32.to_be_bytes(), &[10; 16_000]].concat();
                 said.extend(frame(0, 0, id, &begun));
             }

@@ -85,12 +85,12 @@ const SIGNATURES_KIB: usize = 24 * 1024;
 /// How long an answer waits for its part.
 const UNREAD_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Largest metadata of a call in bytes, names and values and 32 for each (RFC 9113, section 6.5.2): what gRPC's own libraries take by default.
-pub(super) const MAX_METADATA_BYTES: usize = 8 * 1024;
+/// Largest metadata of a call in bytes, names and values and 32 for each (RFC 9113, section 6.5.2). gRPC's own libraries take 8 KiB.
+pub(super) const MAX_METADATA_BYTES: usize = 7 * 1024;
 
 /// What is read of larger metadata so that its call can be told so; beyond it, HTTP/2 itself ends the call (431). Trailers that nobody asked for
-/// take up to six times as much, of each call that there may be.
-const MAX_METADATA_READ_BYTES: u32 = 12 * 1024;
+/// take up to three times as much of each call that there may be, and five times where they are more than 256 entries, which these are not.
+const MAX_METADATA_READ_BYTES: u32 = 8400;
 
 /// Calls at once on one connection: more wait in the client, as HTTP/2 has it.
 const MAX_CALLS_PER_CONNECTION: u32 = 128;
