@@ -53,5 +53,8 @@ def histories() -> dict:
     case("two ledgers, each with two histories", [at(1, 5), at(1, 5, **other), at(2, 5, **x, **other), at(2, 5, **x)], ("SECOND_HISTORY", 0, 3), ("SECOND_HISTORY", 1, 2))
     case("several faults of several names", [at(2, 5), at(1, 4), at(1, 6), at(2, 8)], ("SECOND_CONTENT", 0, 3), ("SECOND_CONTENT", 1, 2), ("ENTRY_COUNT_FELL", 2, 0))
     case("what is not authentic says nothing", [at(1, 5), published(FIRST, at(2, 5)).replace('"entry_count":5', '"entry_count":4'), "{}", published(OTHER, at(1, 9))])
+    broken = published(FIRST, at(9, 9, **other)).replace('"entry_count":9', '"entry_count":8')
+    both = [broken, at(1, 5), at(1, 6), at(1, 5, **other), at(1, 6, **other)]
+    case("of two ledgers, the one whose first checkpoint is not authentic", both, ("SECOND_CONTENT", 1, 2), ("SECOND_CONTENT", 3, 4))
     case("what was signed outside of the window says nothing", [at(1, 5), published(FIRST, at(1, 6), at="2026-06-01")])
     return {"version": VERSION, "keyrings": {"honest": {"keys": [FIRST.jwk(), SECOND.jwk()]}}, "cases": cases}

@@ -329,6 +329,9 @@ def bounds(case) -> None:
     case("a depth too many", published(FIRST, content(deep=nested(17))), "MALFORMED", about="deep")
     case("as deep as may be, of objects", published(FIRST, content(deep=named(16))), "VALID")
     case("a depth too many, of objects", published(FIRST, content(deep=named(17))), "MALFORMED", about="deep")
+    # Where a language bounds how deep functions may call one another, some depth is too much for one part of a reader and not for the one before it.
+    for depth in (300, 500, 700, 900):
+        case(f"far too deep, {depth} objects", published(FIRST, content(deep=named(depth))), "MALFORMED", about="deep")
 
 
 def named(depth: int) -> dict:

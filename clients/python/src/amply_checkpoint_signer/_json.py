@@ -62,10 +62,16 @@ def parse_object(text: str | bytes) -> dict[str, JsonValue]:
 
 
 def _count(value: object) -> int:
-    """Values in it, itself among them; json.loads has bounded the depth already."""
-    if isinstance(value, _Members):
-        return 1 + sum(_count(member) for _, member in value)
-    return 1 + sum(map(_count, value)) if isinstance(value, list) else 1
+    """Values in it, itself among them, however deep: json.loads goes deeper than functions in Python may call one another."""
+    count, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        count += 1
+        if isinstance(one, _Members):
+            waiting.extend(member for _, member in one)
+        elif isinstance(one, list):
+            waiting.extend(one)
+    return count
 
 
 def _no_constant(name: str) -> float:

@@ -63,8 +63,8 @@ class Together:
 
     @property
     def valid(self) -> bool:
-        """Whether each is valid, and nothing contradicts anything else."""
-        return all(verdict.valid for verdict in self.verdicts) and not any(found.is_fault for found in self.findings)
+        """Whether there are any, each is valid, and nothing contradicts anything else."""
+        return bool(self.verdicts) and all(verdict.valid for verdict in self.verdicts) and not any(found.is_fault for found in self.findings)
 
 
 def verify_all(published: Iterable[Published], keyring: Keyring, pin: str | None = None) -> Together:

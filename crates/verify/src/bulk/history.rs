@@ -72,9 +72,14 @@ impl Stretch {
 #[derive(Default)]
 pub struct Histories {
     spool: Spool,
+    /// What is not valid, and came before anything valid of its ledger did.
+    early: Spool,
     names: WrittenNames,
-    /// Their numbers, in the order in which they came.
-    ledgers: HashMap<LedgerId, u64>,
+    /// Their places in `numbers`.
+    ledgers: HashMap<LedgerId, usize>,
+    /// Numbers in the order of the first valid one of each; none, where there was none yet.
+    numbers: Vec<Option<u64>>,
+    numbered: u64,
 }
 
 impl Histories {
@@ -87,18 +92,36 @@ impl Histories {
         let mut ledger = 0;
         for (index, mut row) in stretch.rows.into_iter().enumerate() {
             if let Some((_, id)) = ledgers.next_if(|(first, _)| *first == index) {
-                let next = self.ledgers.len() as u64;
-                ledger = *self.ledgers.entry(id).or_insert(next);
+                ledger = *self.ledgers.entry(id).or_insert(self.numbers.len());
+                self.numbers.resize(self.ledgers.len(), None);
             }
-            row[column::LEDGER] = ledger;
             row[column::NAME] += self.names.end();
-            self.spool.push(row)?;
+            match self.number(ledger, &row) {
+                Some(number) => {
+                    row[column::LEDGER] = number;
+                    self.spool.push(row)?;
+                }
+                None => {
+                    row[column::LEDGER] = ledger as u64;
+                    self.early.push(row)?;
+                }
+            }
         }
         self.names.write(&stretch.names)
     }
 
+    /// The number of the ledger at this place, which it gets by its first valid row.
+    fn number(&mut self, ledger: usize, row: &Row) -> Option<u64> {
+        let number = self.numbers.get_mut(ledger)?;
+        if number.is_none() && row[column::COUNT] != REJECTED {
+            *number = Some(self.numbered);
+            self.numbered += 1;
+        }
+        *number
+    }
+
     /// Tells what is found, and gives the number of those that are there more than once, unchanged. Notes come at once, ledger by
-    /// ledger; faults after them, of each kind ledger by ledger.
+    /// ledger, as the first valid one of each was given; faults after them, of each kind in the same order.
     ///
     /// # Errors
     /// When a temporary file cannot be used, and whatever `tell` returns.
@@ -107,11 +130,21 @@ impl Histories {
         mut tell: impl FnMut(Finding) -> std::io::Result<()>,
     ) -> std::io::Result<u64> {
         use column::{COUNT, LEDGER};
+        let (mut spool, numbers) = (self.spool, self.numbers);
+        self.early.sorted(|row| {
+            let place = usize::try_from(row[column::LEDGER]).unwrap_or(usize::MAX);
+            let Some(Some(number)) = numbers.get(place) else {
+                return Ok(());
+            };
+            let mut row = *row;
+            row[column::LEDGER] = *number;
+            spool.push(row)
+        })?;
         let mut names = self.names.finish()?;
         let mut faults = Faults::default();
         let (mut ledger, mut previous) = (Together::default(), None::<Row>);
         let mut rejected = RejectedDays::default();
-        self.spool.sorted(|row| {
+        spool.sorted(|row| {
             if row[COUNT] == REJECTED {
                 rejected.push(row);
                 return Ok(());

@@ -119,7 +119,14 @@ impl Place<'_> {
             // What is not wholly the first line of an export is taken for a checkpoint, and judged.
             let export = ExportHeader::parse(&first).ok();
             lines.blank_ones_too = export.is_some();
-            let second = lines.next()?;
+            let second = match lines.next() {
+                // A line that is whole is checked, whatever comes behind it.
+                Err(error) if export.is_none() && is_json(&first) => {
+                    take(give(&source, Some(number), false, first));
+                    return Err(error);
+                }
+                second => second?,
+            };
             if let Some(header) = &export {
                 let resumptions = header.resumptions().map_err(std::io::Error::other)?;
                 resumed.extend(resumptions.iter().map(told_resumption));
