@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 
 use super::environment::EnvironmentArg;
 use super::place::{RecordPlace, TrustArgs};
+use super::server::list_keys;
 use super::{
     Failure, Format, FormatArg, ServerArg, input, print, print_json, print_json_text, print_line,
-    print_lines, refused,
+    print_lines,
 };
 use crate::wire;
-use crate::wire::proto::key_service_client::KeyServiceClient;
-use crate::wire::proto::{self, Key, ListKeysRequest, ListKeysResponse};
+use crate::wire::proto::{self, Key, ListKeysResponse};
 use checkpoint::key::{
     Algorithm, DEFAULT_MODULUS_BITS, KeyId, KeyVersion, ValidityWindow, WindowError, instant_text,
     parse_instant,
@@ -197,9 +197,7 @@ impl Generate {
 
 async fn fetch(server: &ServerArg) -> Result<ListKeysResponse, Failure> {
     let channel = server.connect().await?;
-    let mut client = KeyServiceClient::new(channel);
-    let answer = client.list_keys(ListKeysRequest {}).await;
-    let mut list = answer.map_err(refused)?.into_inner();
+    let mut list = list_keys(channel).await?;
     // Where nothing is signed, no key signs, whichever would.
     let is_refused = !list.signing_refused.is_empty();
     list.keys

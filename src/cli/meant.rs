@@ -3,11 +3,10 @@
 use clap::Args;
 use tonic::transport::Channel;
 
-use super::{Failure, ServerArg, refused};
+use super::server::list_keys;
+use super::{Failure, ServerArg};
 use crate::client;
 use crate::record::environment::Environment;
-use crate::wire::proto::ListKeysRequest;
-use crate::wire::proto::key_service_client::KeyServiceClient;
 
 /// Of a command that has a service do what cannot be taken back.
 #[derive(Args)]
@@ -27,25 +26,17 @@ impl MeantArg {
         server: &ServerArg,
         channel: Channel,
     ) -> Result<String, Failure> {
-        let listed = KeyServiceClient::new(channel)
-            .list_keys(ListKeysRequest {})
-            .await;
-        let status = listed.map_err(refused)?.into_inner().source_status;
+        let status = list_keys(channel).await?.source_status;
         let source = status.unwrap_or_default().source;
         let secret = source.strip_prefix("secretsmanager:");
-        let other = secret
-            .and_then(Environment::of_secret)
-            .zip(self.environment);
-        match other {
+        let there = secret.and_then(Environment::of_secret);
+        let server = client::without_user(&server.server);
+        match there.zip(self.environment) {
             Some((there, meant)) if there != meant => Err(Failure::Negative(format!(
-                "--server: {} is a service of {there} (it reads its keys from {source}), and the environment is {meant}; expected a service of \
-                 {meant}, or --environment {there}, if that is meant. Nothing was changed",
-                client::without_user(&server.server)
+                "--server: {server} is a service of {there} (it reads its keys from {source}), and the environment is {meant}; expected a service of \
+                 {meant}, or --environment {there}, if that is meant. Nothing was changed"
             ))),
-            _ => Ok(format!(
-                "at {}, which has its keys from {source}",
-                client::without_user(&server.server)
-            )),
+            _ => Ok(format!("at {server}, which has its keys from {source}")),
         }
     }
 }

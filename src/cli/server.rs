@@ -7,10 +7,12 @@ use tonic::transport::Channel;
 
 #[cfg(feature = "aws")]
 use super::PROGRAM;
-use super::{Failure, again};
+use super::{Failure, again, refused};
 #[cfg(feature = "aws")]
 use crate::client::Servers;
 use crate::client::{self, ClientTls, ConnectError, Mistake};
+use crate::wire::proto::key_service_client::KeyServiceClient;
+use crate::wire::proto::{ListKeysRequest, ListKeysResponse};
 
 /// How to speak TLS with a service whose URL begins with https.
 #[derive(Args)]
@@ -137,6 +139,14 @@ impl ServerArg {
     pub(super) async fn connect(&self) -> Result<Channel, Failure> {
         self.tls.connect(&self.server).await
     }
+}
+
+/// The keys that a service lists, and what it says of itself beside them.
+pub(super) async fn list_keys(channel: Channel) -> Result<ListKeysResponse, Failure> {
+    let listed = KeyServiceClient::new(channel)
+        .list_keys(ListKeysRequest {})
+        .await;
+    Ok(listed.map_err(refused)?.into_inner())
 }
 
 /// The command that was typed, with what is right.

@@ -63,7 +63,7 @@ pub struct Inner {
 /// Serves until the shutdown token is cancelled and what was in flight then is answered.
 ///
 /// # Errors
-/// When the transport fails.
+/// When the description of the API cannot be read.
 pub async fn serve(
     listener: TcpListener,
     access: Access,

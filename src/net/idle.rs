@@ -1,7 +1,7 @@
 //! Connections on which the service has nothing to do at the moment, since it waits for their client: when there is no room, one of them gives way.
 //!
 //! Attack: thousands of connections that say nothing, never end what they say, or take nothing of what they are answered, to keep everybody else out.
-//! Shown by `tests/access/hostile.rs` (`say_nothing`, `begin_and_stop`), `tests/access/places.rs`, `tests/web/attack.rs` (`send_heads_without_end`) and
+//! Shown by `tests/access/hostile.rs` (`say_nothing`, `begin_and_stop`), `tests/web/places.rs`, `tests/web/attack.rs` (`send_heads_without_end`) and
 //! `tests/web/connections.rs`.
 
 use std::cmp::Reverse;

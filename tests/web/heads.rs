@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::attack::memory_kib;
-use crate::unread::{MOST_MEMORY_KIB, connect_from, frame, headers, start};
+use crate::unread::{MOST_MEMORY_KIB, PREFACE, connect_from, frame, headers, start};
 
 /// Calls of one connection, as many as there may be at once.
 const CALLS: u32 = 120;
@@ -31,10 +31,9 @@ enum Where {
     Trailers,
 }
 
-fn attack(mut stream: TcpStream, entries_: usize, place: Where) {
-    let entries = entries(entries_);
-    let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    said.extend(frame(4, 0, 0, &[]));
+fn attack(mut stream: TcpStream, more: usize, place: Where) {
+    let entries = entries(more);
+    let mut said = PREFACE.to_vec();
     for id in (1..2 * CALLS).step_by(2) {
         let head = headers(id, 0);
         match place {

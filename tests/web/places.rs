@@ -1,19 +1,18 @@
 //! Who keeps a place, when all are taken: clients for whom something is done, and not those that are waited for.
 
+use std::any::Any;
 use std::time::Duration;
 
 use bytes::Bytes;
 use checkpoint_signer::wire::proto::SignCheckpointsRequest;
 use checkpoint_signer::wire::proto::signing_service_client::SigningServiceClient;
-use h2::client::{ResponseFuture, SendRequest};
-use h2::{RecvStream, SendStream};
+use h2::client::SendRequest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::attack::framed;
 use crate::cluster::Replica;
 use crate::support::checkpoint;
-use crate::unread::{SIGN, begin, connect_from, large, speak_from, start, try_to_begin};
+use crate::unread::{PREFACE, SIGN, begin, connect_from, large, speak_from, start, try_to_begin};
 use prost::Message as _;
 use testing::wait;
 
@@ -26,25 +25,13 @@ const BEFORE_ANY_PATIENCE_ENDS: Duration = Duration::from_secs(25);
 /// Who comes when all places are taken.
 const FRESH: u8 = 10;
 
-/// What a client of HTTP/2 says first, with no settings.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
 const HEALTH: &str = "/grpc.health.v1.Health/Watch";
 const STREAM: &str = "/amply.checkpoint.v1.SigningService/SignCheckpoints";
 const WATCH: &str = "/amply.checkpoint.v1.KeyService/WatchKeys";
 const LIST: &str = "/amply.checkpoint.v1.KeyService/ListKeys";
 
 /// What stays open while a client is waited for.
-enum Held {
-    Call {
-        requests: SendRequest<Bytes>,
-        _request: Option<(ResponseFuture, SendStream<Bytes>)>,
-        _answer: Option<RecvStream>,
-    },
-    Connection {
-        _stream: TcpStream,
-    },
-}
+type Held = Box<dyn Any + Send>;
 
 /// What a client leaves undone, on a connection of its own.
 async fn leave(service: &Replica, client: u8, what: Leaves) -> Held {
@@ -57,14 +44,14 @@ async fn leave(service: &Replica, client: u8, what: Leaves) -> Held {
         stream.write_all(PREFACE).await.unwrap();
         // So it has a place.
         stream.read_exact(&mut [0; 9]).await.unwrap();
-        return Held::Connection { _stream: stream };
+        return Box::new(stream);
     }
     let mut requests = speak_from(service, [127, 0, 3, client], window)
         .await
         .unwrap();
     let small = framed(&[0; 4_000]);
     let (path, sent, is_all) = match what {
-        Leaves::Nothing | Leaves::EndOfConnection => return held(requests, None, None),
+        Leaves::Nothing | Leaves::EndOfConnection => return Box::new(requests),
         Leaves::LastByte => (SIGN, small.slice(..small.len() - 1), false),
         Leaves::End => (LIST, framed(&[]), false),
         Leaves::HalfAPrefix => (LIST, Bytes::from_static(&[0, 0]), false),
@@ -76,36 +63,8 @@ async fn leave(service: &Replica, client: u8, what: Leaves) -> Held {
     let (answer, mut stream) = begin(&mut requests, path);
     stream.send_data(sent, is_all).unwrap();
     match what {
-        Leaves::Watch | Leaves::Health => {
-            let body = answer.await.unwrap().into_body();
-            held(requests, None, Some(body))
-        }
-        _ => held(requests, Some((answer, stream)), None),
-    }
-}
-
-impl Held {
-    /// Whether another call is answered on its connection.
-    async fn asks_again(&mut self) -> bool {
-        let Self::Call { requests, .. } = self else {
-            return false;
-        };
-        let Ok((answer, mut stream)) = try_to_begin(requests, LIST) else {
-            return false;
-        };
-        stream.send_data(framed(&[]), true).is_ok() && answer.await.is_ok()
-    }
-}
-
-fn held(
-    requests: SendRequest<Bytes>,
-    request: Option<(ResponseFuture, SendStream<Bytes>)>,
-    answer: Option<RecvStream>,
-) -> Held {
-    Held::Call {
-        requests,
-        _request: request,
-        _answer: answer,
+        Leaves::Watch | Leaves::Health => Box::new((requests, answer.await.unwrap())),
+        _ => Box::new((requests, answer, stream)),
     }
 }
 
@@ -132,16 +91,19 @@ async fn take_all(service: &Replica, what: Leaves) -> Vec<Held> {
     all
 }
 
-/// Another client comes, and stays: whether it is let in and answered.
-async fn come(service: &Replica, client: u8) -> Option<Held> {
-    let mut requests = speak_from(service, [127, 0, 4, client], 65_535)
-        .await
-        .ok()?;
-    let (answer, mut stream) = try_to_begin(&mut requests, LIST).ok()?;
+/// Whether a call is answered on a connection.
+async fn asks(requests: &mut SendRequest<Bytes>) -> Option<()> {
+    let (answer, mut stream) = try_to_begin(requests, LIST).ok()?;
     stream.send_data(framed(&[]), true).ok()?;
     let mut body = answer.await.ok()?.into_body();
-    body.data().await?.ok()?;
-    Some(held(requests, None, None))
+    body.data().await?.ok().map(drop)
+}
+
+/// Another client comes, and stays: its connection, when it is let in and answered.
+async fn come(service: &Replica, client: u8) -> Option<SendRequest<Bytes>> {
+    let spoken = speak_from(service, [127, 0, 4, client], 65_535).await;
+    let mut requests = spoken.ok()?;
+    asks(&mut requests).await.map(|()| requests)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -259,7 +221,7 @@ async fn clients_that_have_all_places_and_never_fall_silent_keep_nobody_out() {
     }
     // And those keep theirs: nobody who has few gives way to those who have many.
     for one in &mut fresh {
-        assert!(one.asks_again().await);
+        assert!(asks(one).await.is_some());
     }
 }
 

@@ -366,6 +366,9 @@ async fn large_messages_that_are_called_off_leave_no_memory_behind() {
     service.kill().await;
 }
 
+/// What a client of HTTP/2 says first, with no settings.
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
 /// A frame of HTTP/2 (RFC 9113, section 4.1).
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -399,8 +402,7 @@ const ANNOUNCED: u32 = 120;
 /// knows, and would keep all that was read beside it.
 fn small_frames_among_others(mut stream: std::net::TcpStream) -> usize {
     let begun = [&[0][..], &500_000_u32.to_be_bytes(), &[10; 30]].concat();
-    let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    hello.extend(frame(4, 0, 0, &[]));
+    let mut hello = PREFACE.to_vec();
     for id in (1..2 * ANNOUNCED).step_by(2) {
         hello.extend(headers(id, 0));
         hello.extend(frame(0, 0, id, &begun));
@@ -461,8 +463,7 @@ async fn calls_that_are_left_open_with_much_metadata_or_a_full_window_take_littl
             stream
                 .set_write_timeout(Some(Duration::from_secs(2)))
                 .unwrap();
-            let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-            said.extend(frame(4, 0, 0, &[]));
+            let mut said = PREFACE.to_vec();
             for id in (1..200).step_by(2) {
                 said.extend(headers(id, 180));
                 let begun = [&[0][..], &500_000_u32.to_be_bytes(), &[10; 16_000]].concat();

@@ -50,7 +50,7 @@ pub(in crate::grpc) struct Message {
     shared: Bytes,
     /// A large one's, in which it arrives.
     pub(super) room: Option<Part>,
-    /// Whether it asked for what it needs to go on.
+    /// Whether it was there as a whole, and asked for what it needs to go on, if it needs anything.
     pub(super) has_asked: bool,
 }
 
