@@ -62,7 +62,7 @@ def parse_object(text: str | bytes) -> dict[str, JsonValue]:
 
 
 def _count(value: object) -> int:
-    """Values in it, itself among them, however deep: json.loads goes deeper than functions in Python may call one another."""
+    """Values in it, itself among them, however deep: json.loads nests deeper than calls in Python may."""
     count, waiting = 0, [value]
     while waiting:
         one = waiting.pop()

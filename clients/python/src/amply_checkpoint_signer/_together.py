@@ -64,7 +64,9 @@ class Together:
     @property
     def valid(self) -> bool:
         """Whether there are any, each is valid, and nothing contradicts anything else."""
-        return bool(self.verdicts) and all(verdict.valid for verdict in self.verdicts) and not any(found.is_fault for found in self.findings)
+        if not self.verdicts or any(found.is_fault for found in self.findings):
+            return False
+        return all(verdict.valid for verdict in self.verdicts)
 
 
 def verify_all(published: Iterable[Published], keyring: Keyring, pin: str | None = None) -> Together:
