@@ -59,7 +59,7 @@ export interface Key {
 }
 
 export interface Result {
-  /** Whether each is valid, and none contradicts another one. */
+  /** Whether each is valid, and none contradicts another one. Of none at all it is false: nothing was checked. */
   readonly valid: boolean;
   /** A verdict on each checkpoint, in their order. */
   readonly verdicts: Verdict[];
@@ -90,15 +90,16 @@ export interface Options {
 /**
  * Verifies published checkpoints, one or many, and what they say of each other. Nothing is asked, and no clock is read.
  *
- * Rejects with `KeyringError` or `PinError` where nothing can be verified; whatever is wrong with a checkpoint is a verdict.
+ * Rejects with `TypeError` where something else is given, such as an option that is not known; with `KeyringError` or `PinError` where nothing can be verified; whatever is wrong with a checkpoint is a verdict.
  */
 export function verify(checkpoints: Published | Iterable<Published>, keyring: Published | Keyring, options?: Options): Promise<Result>;
 
 /**
- * The texts of checkpoints and keyrings in a text: one, an array, a list of `/v1/checkpoints`, or one on each line. A keyring that is found
- * is never believed by itself.
+ * The texts of checkpoints in a text, as the command line takes it apart: one, an array, a list of `/v1/checkpoints`, or one on each line. `keyrings` has
+ * one where the text is a keyring, or an export's first line has one; it is never believed by itself. `isExport` says that the checkpoints are the
+ * rows of an export: whether they are all there, and in their order, is not checked here.
  */
-export function takeApart(text: string): { checkpoints: string[]; keyrings: string[] };
+export function takeApart(text: string): { checkpoints: string[]; keyrings: string[]; isExport: boolean };
 
 /** Why something was refused; its message names what. */
 export class Refusal extends Error {}

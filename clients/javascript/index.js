@@ -4,6 +4,7 @@ import { Refusal, bytesOf, textOf } from "./src/json.js";
 import { KeyringError, parseKeyring, pinnedKey } from "./src/keyring.js";
 import { explain } from "./src/explain.js";
 import { seenTogether } from "./src/together.js";
+import { visible } from "./src/visible.js";
 import { verifyPublished } from "./src/verify.js";
 
 export { takeApart } from "./src/input.js";
@@ -83,17 +84,33 @@ function told(found) {
   };
 }
 
+// What is asked for by another name would not be heeded, and so more would be believed than was meant.
+function pinOf(options) {
+  const prototype = typeof options === "object" && options !== null ? Object.getPrototypeOf(options) : undefined;
+  // An object of another realm has another Object.prototype, which has no prototype either.
+  const isPlain = prototype === null || (prototype !== undefined && Object.getPrototypeOf(prototype) === null);
+  if (!isPlain || Array.isArray(options)) {
+    throw new TypeError("options: expected an object that may have pin, as in verify(checkpoints, keyring, { pin: \"sha256:...\" }), or nothing");
+  }
+  const unknown = Reflect.ownKeys(options).find((name) => name !== "pin");
+  if (unknown !== undefined) throw new TypeError(`options: ${visible(String(unknown))} is not known; expected pin, and nothing else`);
+  const { pin = null } = options;
+  if (pin !== null && typeof pin !== "string") throw new TypeError("pin: expected a fingerprint, sha256: and 64 lowercase hexadecimal digits, or none");
+  return pin;
+}
+
 // Verifies published checkpoints, one or many, and what they say of each other. `pin` is the fingerprint of the one key to believe.
-export async function verify(checkpoints, keyring, { pin = null } = {}) {
+export async function verify(checkpoints, keyring, options = {}) {
+  const pin = pinOf(options);
   const ring = keyring instanceof Keyring ? keyring : await Keyring.parse(keyring);
   const keys = Keyring.mapOf(ring);
-  if (pin !== null && typeof pin !== "string") throw new TypeError("pin: expected a fingerprint, sha256: and 64 lowercase hexadecimal digits, or none");
   // A pin that is none of the keyring is refused, whatever there is to verify.
   if (pin !== null) pinnedKey(keys, pin);
   const isOne = typeof checkpoints === "string" || isBytes(checkpoints);
   const found = [];
   for (const published of isOne ? [checkpoints] : checkpoints) found.push(await verdictOn(published, keys, pin));
   const { findings, copies } = seenTogether(found);
-  const valid = found.every(({ kind }) => kind === "VALID") && findings.every(({ finding }) => finding === "GAP");
+  // Of none, nothing was checked.
+  const valid = found.length > 0 && found.every(({ kind }) => kind === "VALID") && findings.every(({ finding }) => finding === "GAP");
   return { valid, verdicts: found.map(told), findings, copies, skipped: ring.skipped };
 }

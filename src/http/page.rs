@@ -26,13 +26,14 @@ const WORDS: &str = include_str!("page/words.json");
 const FIRST_LANGUAGE: &str = "en";
 
 /// The script, in the order in which its modules need one another. What verifies is the npm package's, whose first user the page is.
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 15] = [
     include_str!("../../clients/javascript/src/visible.js"),
     include_str!("../../clients/javascript/src/json.js"),
     include_str!("../../clients/javascript/src/checkpoint.js"),
     include_str!("../../clients/javascript/src/keyring.js"),
     include_str!("../../clients/javascript/src/verify.js"),
     include_str!("../../clients/javascript/src/together.js"),
+    include_str!("../../clients/javascript/src/foreign.js"),
     include_str!("../../clients/javascript/src/input.js"),
     include_str!("page/language.js"),
     include_str!("page/money.js"),

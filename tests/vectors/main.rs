@@ -88,7 +88,7 @@ fn all_verifiers_say_what_the_vectors_expect() {
 #[test]
 fn a_fault_in_any_verifier_is_caught_by_a_vector() {
     let told = Machine::new().run("faults", &[]);
-    assert_eq!(told.lines().count(), 21, "{told}");
+    assert_eq!(told.lines().count(), 22, "{told}");
     assert!(
         told.lines().all(|line| line.contains(": caught by ")),
         "{told}"

@@ -9,7 +9,7 @@ use crate::node::{environment, node, run};
 use crate::{FOLDER, repository};
 
 /// What may be in it.
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "LICENSE",
     "README.md",
     "bin/amply-checkpoint-verify.js",
@@ -18,6 +18,7 @@ const FILES: [&str; 14] = [
     "package.json",
     "src/checkpoint.js",
     "src/explain.js",
+    "src/foreign.js",
     "src/input.js",
     "src/json.js",
     "src/keyring.js",

@@ -1,62 +1,88 @@
-// What somebody pasted or dropped, taken apart: checkpoints, and keyrings among them. A checkpoint may stand alone, in an
-// array, in a list of this service, or on a line of its own.
+// What somebody pasted or dropped, taken apart as the command line does (crates/verify, cli/inputs): a checkpoint may stand alone, in an array, in a
+// list of this service, or on a line of its own; an export's first line is no checkpoint. Everything else is taken for one, and found malformed: nothing
+// is left out because of what stands beside it.
 
-import { Refusal, outline } from "./json.js";
+import { outline } from "./json.js";
 
-const EXPORT_MEMBERS = "keyring record_export root rows";
 const OF_A_CHECKPOINT = ["signature", "checkpoint_id", "ledger_id", "cumulative_hash"];
+const OF_A_LIST = ["checkpoints", "next_page"];
+// By these a list shows within its first characters.
+const BEGINS_A_LIST = /^[ \t\r\n\f]*(?:\[|\{[ \t\r\n\f]*"(?:checkpoints|next_page)")/;
+const SHOWN = 64;
+// More than the white space of JSON: a form feed alone on a line is nothing either. What else Unicode calls a space is something.
+const BLANK = /^[ \t\r\n\f]*$/;
+const INTEGER = /^(?:0|[1-9][0-9]*)$/;
+const IS_OF_KIND = {
+  text: (text) => text.startsWith('"'),
+  count: (text) => INTEGER.test(text) && BigInt(text) < 2n ** 64n,
+  version: (text) => text === "1",
+  time: (text) => /^-?[0-9]+$/.test(text),
+  any: () => true,
+  textOrNull: (text) => text === "null" || text.startsWith('"'),
+  resumptions: (text) => outline(text).items?.every((item) => membersOf(item, RESUMPTION, { others: true })) ?? false,
+};
+const RESUMPTION = { after_rows: "count", newest_signed_at: "time", resumed_from: "time", by: "text", reason: "text" };
+const HEADER = { record_export: "version", rows: "count", root: "text", keyring: "any" };
+const MAY_BE_IN_A_HEADER = { clock_resumptions: "resumptions", environment: "textOrNull" };
 
-// A keyring, a record's export (its first line has the keyring), a list, an array of these, or one checkpoint. What has a
-// member of a checkpoint is one, whatever else it has: nothing hides it.
-function sort(text, { value, texts }, found) {
-  if (Array.isArray(value)) {
-    // Inside of an array, an array is no checkpoint, and is told so.
-    for (const item of texts(value)) {
-      const inner = outline(item);
-      if (Array.isArray(inner.value)) found.checkpoints.push(item);
-      else sort(item, inner, found);
-    }
-    return;
-  }
-  const isOther = value instanceof Map && !OF_A_CHECKPOINT.some((name) => value.has(name));
-  const array = (name) => isOther && Array.isArray(value.get(name));
-  const keys = isOther && value.get("keyring") instanceof Map ? value.get("keyring").get("keys") : null;
-  if (array("keys")) {
-    found.keyrings.push(text);
-  } else if (Array.isArray(keys) && [...value.keys()].sort().join(" ") === EXPORT_MEMBERS) {
-    found.keyrings.push(`{"keys":[${texts(keys).join(",")}]}`);
-  } else if (array("checkpoints")) {
-    found.checkpoints.push(...texts(value.get("checkpoints")));
-  } else {
-    found.checkpoints.push(text);
-  }
+// The members of an object by their names; none when one stands there twice, or it is no object.
+function once(text) {
+  const members = outline(text)?.members;
+  const named = new Map(members);
+  return members && named.size === members.length ? named : null;
 }
 
-function tryOutline(text) {
-  try {
-    return outline(text);
-  } catch (error) {
-    if (error instanceof Refusal) return null;
-    throw error;
-  }
+// The members of an object that has all of these, perhaps some of those that it may have, and no others; none of them twice.
+function membersOf(text, all, { perhaps = {}, others = false } = {}) {
+  const kinds = { ...all, ...perhaps };
+  const members = once(text);
+  if (!members || !Object.keys(all).every((name) => members.has(name))) return null;
+  const isRight = ([name, value]) => (Object.hasOwn(kinds, name) ? IS_OF_KIND[kinds[name]](value) : others);
+  return [...members].every(isRight) ? members : null;
 }
 
-// The texts of checkpoints and keyrings in a text. What is neither is taken for a checkpoint, and found malformed.
+// A JWK Set, which may have members of any name but those of a checkpoint and of a list: nothing hides in one.
+function isKeyring(text) {
+  const members = outline(text)?.members ?? [];
+  const isOther = ([name]) => [...OF_A_CHECKPOINT, ...OF_A_LIST].includes(name);
+  return members.some(([name, value]) => name === "keys" && value.startsWith("[")) && !members.some(isOther);
+}
+
+// The checkpoints of an array, or of a list with the members of one and none of them twice.
+function listOf(text) {
+  if (!BEGINS_A_LIST.test(text.slice(0, SHOWN))) return null;
+  const found = outline(text);
+  if (!found?.members) return found?.items ?? null;
+  const members = once(text);
+  if (!members || ![...members.keys()].every((name) => OF_A_LIST.includes(name))) return null;
+  const list = members.get("checkpoints");
+  return list === undefined ? null : outline(list).items ?? null;
+}
+
+// Whether these lines are one text each: where the first is JSON, or is broken and followed by an object.
+function isOneEach(text, [first, second]) {
+  return outline(first) !== null || (second.startsWith("{") && outline(text) === null);
+}
+
+// The texts of checkpoints in a text, and a keyring where it is one, or where the first line of an export has one. `isExport` says that the
+// checkpoints are rows of an export, of which nobody has checked here that they are all, and in their order.
 export function takeApart(text) {
-  const found = { checkpoints: [], keyrings: [] };
-  if (text.trim() === "") return found;
-  const whole = tryOutline(text);
-  if (whole) {
-    sort(text, whole, found);
-    return found;
+  const found = { checkpoints: [], keyrings: [], isExport: false };
+  const list = listOf(text);
+  if (list) return { ...found, checkpoints: list };
+  const lines = text.split("\n");
+  const at = lines.findIndex((line) => !BLANK.test(line));
+  if (at < 0) return found;
+  const header = membersOf(lines[at], HEADER, { perhaps: MAY_BE_IN_A_HEADER });
+  if (header) {
+    // There, a line without anything in it is one on which a row should stand.
+    const rows = lines.slice(at + 1);
+    if (rows.at(-1) === "") rows.pop();
+    const keyring = header.get("keyring");
+    return { checkpoints: rows, keyrings: isKeyring(keyring) ? [keyring] : [], isExport: true };
   }
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
-  const outlines = lines.map(tryOutline);
-  // Lines that are no JSON stand for themselves only where others are: otherwise it is one text that is broken.
-  if (!outlines.some((one) => one?.value instanceof Map)) return { ...found, checkpoints: [text] };
-  lines.forEach((line, index) => {
-    if (outlines[index]) sort(line, outlines[index], found);
-    else found.checkpoints.push(line);
-  });
-  return found;
+  if (isKeyring(text)) return { ...found, keyrings: [text] };
+  const filled = lines.filter((line) => !BLANK.test(line));
+  if (filled.length === 1) return { ...found, checkpoints: filled };
+  return { ...found, checkpoints: isOneEach(text, filled) ? filled : [text] };
 }

@@ -6,7 +6,6 @@ const MAX_NESTING = 16;
 // Those of a checkpoint's content, and nine: the object, its seven members, the signature.
 const MAX_VALUES = 65536;
 const FIXED_VALUES = 9;
-const MAX_DEPTH = 500;
 // A keyring's, the set among them: members of it that are not known may have any value.
 const MAX_RING_DEPTH = 100;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
@@ -15,15 +14,12 @@ const ESCAPES = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: 
 export class Refusal extends Error {}
 
 class Reader {
-  // In lax mode only the grammar is checked, and `spans` keeps where the items of arrays stand in the text. A ring has more values than a
-  // checkpoint, some of them beyond what a checkpoint may have.
-  constructor(text, { lax = false, ring = false } = {}) {
+  // A ring has more values than a checkpoint, some of them beyond what a checkpoint may have.
+  constructor(text, { ring = false } = {}) {
     this.text = text;
     this.at = 0;
-    this.lax = lax;
     this.ring = ring;
     this.left = MAX_VALUES + FIXED_VALUES;
-    this.spans = new Map();
   }
 
   refuse(problem, path) {
@@ -31,7 +27,7 @@ class Reader {
   }
 
   notJson(path) {
-    this.refuse(`is not JSON at character ${this.at + 1}`, this.lax ? "json" : path && "json");
+    this.refuse(`is not JSON at character ${this.at + 1}`, path && "json");
   }
 
   space() {
@@ -57,18 +53,22 @@ class Reader {
 
   value(path, depth) {
     this.left -= 1;
-    if (!this.lax && !this.ring && this.left < 0) this.refuse(`has more than ${MAX_VALUES} values`);
+    if (!this.ring && this.left < 0) this.refuse(`has more than ${MAX_VALUES} values`);
     this.space();
     const first = this.text[this.at];
     if (first === "{" || first === "[") {
-      if (!this.lax && !this.ring && depth > MAX_NESTING) {
+      if (!this.ring && depth > MAX_NESTING) {
         this.refuse(`nests deeper than ${MAX_NESTING}`, path.split(/[.[]/)[0]);
       }
-      if (depth >= (this.ring ? MAX_RING_DEPTH : MAX_DEPTH)) this.refuse("nests too deep", path);
+      if (this.ring && depth >= MAX_RING_DEPTH) this.refuse("nests too deep", path);
       this.at += 1;
       return first === "{" ? this.object(path, depth) : this.array(path, depth);
     }
-    if (first === '"') return this.string();
+    return this.scalar(path);
+  }
+
+  scalar(path) {
+    if (this.text[this.at] === '"') return this.string();
     for (const [word, value] of [["true", true], ["false", false], ["null", null]]) {
       if (this.text.startsWith(word, this.at)) {
         this.at += word.length;
@@ -86,7 +86,7 @@ class Reader {
       if (this.text[this.at] !== '"') this.notJson();
       const name = this.string();
       const inner = path ? `${path}.${name}` : name;
-      if (!this.lax && members.has(name)) this.refuse("stands there twice", inner);
+      if (members.has(name)) this.refuse("stands there twice", inner);
       if (!this.take(":")) this.notJson();
       members.set(name, this.value(inner, depth + 1));
     } while (this.take(","));
@@ -96,17 +96,11 @@ class Reader {
 
   array(path, depth) {
     const items = [];
-    const spans = [];
-    if (!this.take("]")) {
-      do {
-        this.space();
-        const start = this.at;
-        items.push(this.value(`${path}[${items.length}]`, depth + 1));
-        spans.push([start, this.at]);
-      } while (this.take(","));
-      if (!this.take("]")) this.notJson();
-    }
-    if (this.lax) this.spans.set(items, spans);
+    if (this.take("]")) return items;
+    do {
+      items.push(this.value(`${path}[${items.length}]`, depth + 1));
+    } while (this.take(","));
+    if (!this.take("]")) this.notJson();
     return items;
   }
 
@@ -146,10 +140,104 @@ class Reader {
     const number = Number(found[0]);
     if (this.ring && !Number.isFinite(number)) this.refuse(`is ${found[0].slice(0, 40)}; expected a number that a double holds`, path);
     // Beyond this, neighbouring integers share a double, so that a reader cannot tell which was meant.
-    if (!this.lax && !this.ring && Math.abs(number) > Number.MAX_SAFE_INTEGER) {
+    if (!this.ring && Math.abs(number) > Number.MAX_SAFE_INTEGER) {
       this.refuse(`is ${found[0].slice(0, 40)}; expected a magnitude up to 9007199254740991 (2^53-1)`, path);
     }
     return number === 0 ? 0 : number;
+  }
+}
+
+const CLOSING = { "{": "}", "[": "]" };
+
+// Checks the grammar alone: no value is made, and however deep a text nests, this does not.
+class Outliner extends Reader {
+  constructor(text) {
+    super(text, { ring: true });
+  }
+
+  // Half of a surrogate pair and a number beyond all doubles are for whoever reads the value to judge.
+  string() {
+    const start = this.at;
+    this.at += 1;
+    for (;;) {
+      const found = this.text[this.at];
+      if (found === undefined || found < " ") this.notJson();
+      this.at += 1;
+      if (found === '"') return this.text.slice(start, this.at);
+      if (found === "\\") this.escape();
+    }
+  }
+
+  number() {
+    NUMBER.lastIndex = this.at;
+    if (!NUMBER.test(this.text)) this.notJson();
+    this.at = NUMBER.lastIndex;
+  }
+
+  name() {
+    this.space();
+    if (this.text[this.at] !== '"') this.notJson();
+    const name = this.string();
+    if (!this.take(":")) this.notJson();
+    return name;
+  }
+
+  // Goes behind the value that comes next, and gives its text.
+  skip() {
+    this.space();
+    const start = this.at;
+    const open = [];
+    do {
+      this.space();
+      const first = this.text[this.at];
+      if (!(first in CLOSING)) this.scalar();
+      else {
+        this.at += 1;
+        if (!this.take(CLOSING[first])) {
+          open.push(first);
+          if (first === "{") this.name();
+          continue;
+        }
+      }
+      this.close(open);
+    } while (open.length > 0);
+    return this.text.slice(start, this.at);
+  }
+
+  // Behind a value: closes what ends here, up to where another value has to follow.
+  close(open) {
+    while (open.length > 0) {
+      const outer = open.at(-1);
+      if (this.take(",")) {
+        if (outer === "{") this.name();
+        return;
+      }
+      if (!this.take(CLOSING[outer])) this.notJson();
+      open.pop();
+    }
+  }
+
+  // Each part of an array or an object, by `part`.
+  parts(first, part) {
+    const found = [];
+    this.at += 1;
+    if (this.take(CLOSING[first])) return found;
+    do found.push(part());
+    while (this.take(","));
+    if (!this.take(CLOSING[first])) this.notJson();
+    return found;
+  }
+
+  outline() {
+    this.space();
+    const first = this.text[this.at];
+    const outline = {};
+    if (first === "[") outline.items = this.parts(first, () => this.skip());
+    else if (first === "{") outline.members = this.parts(first, () => [JSON.parse(this.name()), this.skip()]);
+    else this.skip();
+    this.space();
+    if (this.at !== this.text.length) this.notJson();
+    return outline;
   }
 }
 
@@ -187,12 +275,15 @@ export function parseObject(text) {
   return value;
 }
 
-// Checks the grammar only: the value, and a function that gives the texts of an array's items.
+// What a text is made of: the texts of the `items` of an array, or the `members` of an object, each a name and a text, as often as they stand there;
+// neither of another value. None when it is no JSON.
 export function outline(text) {
-  const reader = new Reader(text, { lax: true });
-  const value = reader.document();
-  const texts = (array) => reader.spans.get(array).map(([from, to]) => text.slice(from, to));
-  return { value, texts };
+  try {
+    return new Outliner(text).outline();
+  } catch (error) {
+    if (error instanceof Refusal) return null;
+    throw error;
+  }
 }
 
 // RFC 8785: names in the order of their UTF-16 units, numbers and strings as ECMAScript writes them.

@@ -4,6 +4,7 @@
 import { Refusal, textOf } from "../../../clients/javascript/src/json.js";
 import { parseKeyring, pinnedKey } from "../../../clients/javascript/src/keyring.js";
 import { verifyPublished } from "../../../clients/javascript/src/verify.js";
+import { kindOf } from "../../../clients/javascript/src/foreign.js";
 import { takeApart } from "../../../clients/javascript/src/input.js";
 import { LANGUAGES, code, element, languageNow, moment, nameOfLanguage, phrase, speak, technical, told, translate } from "./language.js";
 import { nameOfLedger } from "./money.js";
@@ -92,17 +93,24 @@ function addressesIn(text) {
 const namesOf = (parts) => [...new Set(parts.map(nameOfPart))].join(", ");
 
 // What was given and not used, or not checked.
-function asidesOf(parts, rings, ring) {
+function asidesOf(parts, { rings, broken }, ring) {
   const unused = rings.filter((other) => other !== ring && other.id !== ring.id);
   const empty = parts.slice(1).filter((part) => part.checkpoints.length + part.keyrings.length === 0);
+  const exported = parts.filter(({ isExport }) => isExport);
   return {
+    broken: broken.length > 0 ? told("rings_broken", { problems: technical(broken.join("; ")) }) : null,
+    notWhole: exported.length > 0 ? phrase("export_unchecked", { names: namesOf(exported) }) : null,
     notUsed: unused.length > 0 ? phrase(ring.isSite ? "not_used_site" : "not_used_chosen", { names: namesOf(unused) }) : null,
     notChecked: empty.length > 0 ? phrase("not_checked", { names: namesOf(empty) }) : null,
   };
 }
 
-function sayNothingIsThere(rings, ring, { notUsed, notChecked }) {
-  if (notChecked) return failed(phrase("nothing_checked"), notChecked);
+// Whatever keeps an answer from being a good one.
+const faultsOf = ({ broken, notWhole, notChecked }) => [broken, notWhole, notChecked].filter(Boolean);
+
+function sayNothingIsThere(rings, ring, { notUsed, ...asides }) {
+  const faults = faultsOf(asides);
+  if (faults.length > 0) return failed(phrase("nothing_checked"), ...faults);
   const isRead = rings.some(({ id }) => id === ring.id);
   const read = ring.isSite ? phrase("ring_read") : phrase("ring_read_by", { ring: nameOfPart(ring) });
   return say([isRead ? read : phrase("paste_first"), notUsed].filter(Boolean));
@@ -118,24 +126,27 @@ async function verify() {
   if (addresses > 0) return failed(phrase("address", { count: addresses }));
   const parts = given.map(({ name, text }) => ({ name, ...takeApart(text) }));
   const checkpoints = parts.flatMap((part) => part.checkpoints);
-  const rings = await readRings(parts);
+  const read = await readRings(parts);
+  const { rings, broken } = read;
   if (run !== state.run) return undefined;
   offer(rings);
   const ring = believed();
+  if (!ring && state.rings.length === 0 && broken.length > 0) return failed(told("refused", { problem: technical(broken.join("; ")) }));
   if (!ring && state.rings.length > 0) return failed(phrase("say_whose"));
   if (!ring) return failed(told("keyring_needed"));
   const pin = at("pin").value.trim();
   // A pin that is none of the keyring is refused, whatever there is to verify.
   if (pin) pinnedKey(ring.keys, pin);
-  const asides = asidesOf(parts, rings, ring);
+  const asides = asidesOf(parts, read, ring);
   if (checkpoints.length === 0) return sayNothingIsThere(rings, ring, asides);
   const verdicts = await verifyAll(checkpoints, ring, pin, run);
   if (!verdicts) return undefined;
   const { findings } = seenTogether(verdicts);
   for (const { checkpoints: places } of findings.filter(isFault)) places.forEach((place) => (verdicts[place].isContradicted = true));
   await showVerdicts(at("verdicts"), verdicts, findings);
-  const areWell = !asides.notChecked && verdicts.every(isWell);
-  return say([...headlineOf(verdicts, findings), asides.notUsed, asides.notChecked].filter(Boolean), areWell ? "well" : "trouble");
+  const faults = faultsOf(asides);
+  const areWell = faults.length === 0 && verdicts.every(isWell);
+  return say([...headlineOf(verdicts, findings), asides.notUsed, ...faults].filter(Boolean), areWell ? "well" : "trouble");
 }
 
 function tell(error) {
@@ -173,7 +184,10 @@ async function addFiles(files) {
         turnToResult();
         return;
       }
-      const text = textOf(new Uint8Array(await file.arrayBuffer()));
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      const foreign = kindOf(bytes);
+      if (foreign) throw new Refusal(`${file.name}: ${foreign}`);
+      const text = textOf(bytes);
       state.files.push({ name: file.name, text });
     }
   } catch (error) {

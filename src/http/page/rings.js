@@ -24,9 +24,11 @@ export function skippedOf({ skipped }) {
   return [" ", ...told("skipped", { count: skipped.length, told: [technical(each.join("; ")), ...more] })];
 }
 
-// The keyrings in what was given, each with where it stands; the same one twice is one.
+// The keyrings in what was given, each with where it stands; the same one twice is one. What is none takes nothing away from the others:
+// `broken` says what is wrong with each such one.
 export async function readRings(parts) {
   const rings = new Map();
+  const broken = [];
   for (const part of parts) {
     for (const text of part.keyrings) {
       const id = `${part.name}\n${text}`;
@@ -34,11 +36,11 @@ export async function readRings(parts) {
         rings.set(id, { id, name: part.name, keys: await parseKeyring(text), isSite: false });
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
-        throw new Refusal(`${nameOfPart(part)}: ${error.message}`);
+        broken.push(`${nameOfPart(part)}: ${error.message}`);
       }
     }
   }
-  return [...rings.values()];
+  return { rings: [...rings.values()], broken };
 }
 
 const modulusOf = ({ statement }) => JSON.parse(statement).n;

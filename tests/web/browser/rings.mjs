@@ -42,9 +42,6 @@ await withBrowser(async (browser) => {
     const beside = [
       [["a.json", byName], ["evil.json", sameName]],
       [["evil.json", sameName], ["a.json", byName]],
-      [["a.ndjson", `${sameName}\n${byName}\n`]],
-      [["a.json", `[${sameName},${byName}]`]],
-      [["a.json", `[${byName},${sameName}]`]],
       [["export.ndjson", `{"record_export":1,"rows":1,"root":"00","keyring":${sameName}}\n${byName}\n`]],
       [["a.json", byName], ["evil.json", sameName], ["other.json", otherName]],
     ];
@@ -72,8 +69,20 @@ await withBrowser(async (browser) => {
     assert.deepEqual(await dropTexts(page, [["a.json", byOther], ["other.json", otherName]]), ["UNKNOWN_KEY"]);
     await clear(page);
     // The newest checkpoints stay those of the site, and pasted keyrings are no better.
-    assert.deepEqual(await paste(page, `${sameName}\n${byName}`), ["INVALID_SIGNATURE"]);
+    assert.deepEqual(await paste(page, sameName), []);
     assert.match(await status(page), /The keyring in what you pasted was not used/);
+    await clear(page);
+    // Among checkpoints, a keyring is none, as the command line has it.
+    for (const [text, verdicts] of [[`${sameName}\n${byName}\n`, ["MALFORMED", "INVALID_SIGNATURE"]], [`[${byName},${sameName}]`, ["INVALID_SIGNATURE", "MALFORMED"]]]) {
+      assert.deepEqual((await dropTexts(page, [["a.ndjson", text]])).sort(), verdicts.sort());
+      assert.equal(await page.locator("#rings").isVisible(), false);
+      await clear(page);
+    }
+    // An export's rows are verified, and that they are all is not.
+    const header = `{"record_export":1,"rows":2,"root":"00","keyring":${read("keyring.json").trim()}}`;
+    assert.deepEqual(await dropTexts(page, [["export.ndjson", `${JSON.stringify(JSON.parse(header))}\n${read("valid.json").trim()}\n`]]), ["VALID"]);
+    assert.match(await status(page), /export\.ndjson is an export of the record: whether its rows are all there, and in their order, was not checked/);
+    assert.equal(await page.locator("#status").getAttribute("class"), "trouble");
     await clear(page);
     // The same keys, and fewer of them.
     assert.deepEqual(await drop(page, ["keyring.json", "valid.json"]), ["VALID"]);
@@ -87,9 +96,16 @@ await withBrowser(async (browser) => {
     assert.match(await page.locator("#keyring").textContent(), /5 keys from more.json, which you chose\. 2 keys of kinds/);
     await clear(page);
     const secret = { keys: ring.keys.map((key) => ({ ...key, d: "c2VjcmV0" })) };
-    assert.deepEqual(await dropTexts(page, [["secret.json", JSON.stringify(secret)], ["a.json", read("valid.json")]]), []);
+    assert.deepEqual(await dropTexts(page, [["secret.json", JSON.stringify(secret)], ["a.json", read("valid.json")]]), ["VALID"]);
+    assert.equal(await page.locator("#status").getAttribute("class"), "trouble");
     assert.match(await status(page), /secret.json: keyring: keys\[0\]: d: is a member of private keys.*revoke it and roll it over/);
     assert.doesNotMatch(await page.locator("main").textContent(), /c2VjcmV0/);
+    await clear(page);
+    // A broken one beside a good one that was chosen takes nothing away.
+    assert.deepEqual(await dropTexts(page, [["a.json", byOther], ["other.json", otherName]]), ["UNKNOWN_KEY"]);
+    assert.deepEqual(await believe(page, "other.json"), ["VALID"]);
+    assert.deepEqual(await dropTexts(page, [["broken.json", '{"keys":[1]}']]), ["VALID"]);
+    assert.match(await status(page), /Judged by the keyring in other.json.*No keyring, and not used: broken.json: keyring: /);
     await clear(page);
     const revoked = { keys: ring.keys.filter(({ kid }) => kid !== OF_SITE).map(({ revoked: _, ...key }) => key) };
     assert.deepEqual(await dropTexts(page, [["r.json", JSON.stringify(revoked)], ["a.json", read("revoked.json")]]), ["KEY_REVOKED"]);
