@@ -1,7 +1,7 @@
 //! The npm package: packed, installed next to `jose` and `canonicalize`, and used in Node, in a browser, from TypeScript, and as a command.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -190,6 +190,18 @@ fn its_command_ends_in_0_1_or_2() {
     write("changed.json", &published.replacen("15842", "15843", 1));
     write("keyring.json", &golden("keyring.json"));
     write("empty.json", "");
+    let header = r#"{"record_export":1,"rows":1,"root":"00","keyring":{"keys":[]}}"#;
+    write("export.ndjson", &format!("{header}\n{published}\n"));
+    write("page.html", "<!DOCTYPE html><title>Checkpoints</title>");
+    for (name, begin) in [
+        ("file.gz", &b"\x1f\x8b\x08"[..]),
+        ("file.zst", b"\x28\xb5\x2f\xfd"),
+        ("wide.json", b"\xff\xfe{\0"),
+        ("wide-be.json", b"\xfe\xff\0{"),
+    ] {
+        std::fs::write(installed.join(name), begin).unwrap();
+    }
+    run(crate::starter::program("mkfifo").arg(installed.join("pipe")));
     let command = installed.join("node_modules/.bin/amply-checkpoint-verify");
     for (arguments, code, says) in [
         (
@@ -233,6 +245,51 @@ fn its_command_ends_in_0_1_or_2() {
             "empty.json: has no checkpoint in it",
         ),
         ("--keys keyring.json none.json", 2, "none.json: "),
+        // As checkpoint-verify has it: where checkpoints are expected, a keyring is none.
+        (
+            "--keys keyring.json keyring.json",
+            1,
+            "MALFORMED          keyring.json: ",
+        ),
+        (
+            "--keys keyring.json export.ndjson",
+            2,
+            "not checked: export.ndjson: is an export of the record",
+        ),
+        (
+            "--keys keyring.json --keys keyring.json valid.json",
+            2,
+            "--keys is given twice",
+        ),
+        (
+            "--keys keyring.json --json --json valid.json",
+            2,
+            "--json is given twice",
+        ),
+        ("--keys keyring.json pipe", 2, "pipe: is a pipe; expected a"),
+        ("--keys pipe valid.json", 2, "pipe: is a pipe; expected a"),
+        ("--keys keyring.json .", 2, ".: is a folder; expected a"),
+        (
+            "--keys keyring.json file.gz",
+            2,
+            "file.gz: is compressed by gzip",
+        ),
+        (
+            "--keys keyring.json file.zst",
+            2,
+            "file.zst: is compressed by Zstandard",
+        ),
+        ("--keys keyring.json wide.json", 2, "wide.json: is UTF-16"),
+        (
+            "--keys keyring.json wide-be.json",
+            2,
+            "wide-be.json: is UTF-16",
+        ),
+        (
+            "--keys keyring.json page.html",
+            2,
+            "page.html: is a web page (HTML)",
+        ),
         (
             "--keys keyring.json",
             2,
@@ -251,4 +308,27 @@ fn its_command_ends_in_0_1_or_2() {
         assert_eq!(output.status.code(), Some(code), "{arguments}: {said}");
         assert!(said.contains(says), "{arguments}: {said}");
     }
+    // What nobody could read was not told; who closed the pipe wanted no more of it.
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = std::fs::File::create("/dev/full").unwrap();
+    for (out, code) in [(Stdio::from(full), 2), (closed.into(), 0)] {
+        let mut run = crate::starter::program(&command);
+        let status = run
+            .args(["--keys", "keyring.json", "valid.json"])
+            .current_dir(&installed)
+            .stdout(out)
+            .status();
+        assert_eq!(status.unwrap().code(), Some(code));
+    }
+}
+
+#[test]
+fn nothing_checked_is_not_valid_and_no_option_is_passed_over() {
+    let folder = TempDir::new().unwrap();
+    let installed = installed(folder.path());
+    let keyring = std::fs::read(repository("tests/golden/keyring.json")).unwrap();
+    std::fs::write(installed.join("keyring.json"), keyring).unwrap();
+    let said = run(script(&installed, "options.mjs").current_dir(&installed));
+    assert_eq!(said, "9 refused, nothing is not valid\n");
 }
