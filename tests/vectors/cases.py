@@ -113,6 +113,6 @@ def fingerprints(told: dict) -> list[Vector]:
 def forms(told: dict) -> list[Vector]:
     vectors = []
     for one in told["cases"]:
-        case = Case(one["name"], text(told["keyring"]), (one["text"].encode(),), form=True)
+        case = Case(one["name"], text(told["keyring"]), (one["text"].encode(),), form=True, file=one.get("file"))
         vectors.append(Vector("forms.json", case, Outcome(verdicts=[(verdict, None) for verdict in one["verdicts"]])))
     return vectors

@@ -198,6 +198,13 @@ fn its_command_ends_in_0_1_or_2() {
         ("file.zst", b"\x28\xb5\x2f\xfd"),
         ("wide.json", b"\xff\xfe{\0"),
         ("wide-be.json", b"\xfe\xff\0{"),
+        ("wider.json", b"\xff\xfe\0\0{\0\0\0"),
+        ("record.sqlite", b"SQLite format 3\0"),
+        ("all.zip", b"PK\x03\x04"),
+        ("file.xz", b"\xfd7zXZ\0"),
+        ("file.bz2", b"BZh9"),
+        ("report.pdf", b"%PDF-1.7"),
+        ("program", b"\x7fELF"),
     ] {
         std::fs::write(installed.join(name), begin).unwrap();
     }
@@ -279,12 +286,49 @@ fn its_command_ends_in_0_1_or_2() {
             2,
             "file.zst: is compressed by Zstandard",
         ),
-        ("--keys keyring.json wide.json", 2, "wide.json: is UTF-16"),
+        // As checkpoint-verify has it: these are text, and no checkpoint.
+        (
+            "--keys keyring.json wide.json",
+            1,
+            "MALFORMED          wide.json: this is not a signed checkpoint: json: is UTF-16",
+        ),
         (
             "--keys keyring.json wide-be.json",
-            2,
-            "wide-be.json: is UTF-16",
+            1,
+            "MALFORMED          wide-be.json: this is not a signed checkpoint: json: is UTF-16",
         ),
+        (
+            "--keys keyring.json wider.json",
+            1,
+            "MALFORMED          wider.json: this is not a signed checkpoint: json: is UTF-32",
+        ),
+        ("--keys wide.json valid.json", 2, "keyring: json: is UTF-16"),
+        (
+            "--keys keyring.json record.sqlite",
+            2,
+            "record.sqlite: is a SQLite database",
+        ),
+        (
+            "--keys keyring.json all.zip",
+            2,
+            "all.zip: is a ZIP archive",
+        ),
+        (
+            "--keys keyring.json file.xz",
+            2,
+            "file.xz: is compressed by xz",
+        ),
+        (
+            "--keys keyring.json file.bz2",
+            2,
+            "file.bz2: is compressed by bzip2",
+        ),
+        (
+            "--keys keyring.json report.pdf",
+            2,
+            "report.pdf: is a PDF document",
+        ),
+        ("--keys keyring.json program", 2, "program: is a program"),
         (
             "--keys keyring.json page.html",
             2,

@@ -34,12 +34,14 @@ class Case:
     """Whether what the checkpoints say of each other is asked for as well."""
     form: bool = False
     """Whether it is a text that has checkpoints in it."""
+    file: str | None = None
+    """The name of the file it stands in, where that says something."""
 
     def line(self) -> str:
         checkpoints = [base64.b64encode(one).decode() for one in self.checkpoints]
         keyring = base64.b64encode(self.keyring).decode()
         told = {"keyring": keyring, "pin": self.pin, "checkpoints": checkpoints}
-        return json.dumps({**told, "together": self.together, "form": self.form}) + "\n"
+        return json.dumps({**told, "together": self.together, "form": self.form, "file": self.file}) + "\n"
 
 
 @dataclass
@@ -120,7 +122,7 @@ class CommandLine:
             folder = Path(name)
             (folder / "given").mkdir()
             for at, case in numbered:
-                (folder / "given" / f"{at:09}.json").write_bytes(case.checkpoints[0])
+                (folder / "given" / f"{at:09}.{case.file or 'a.json'}").write_bytes(case.checkpoints[0])
             done = self._run(folder, numbered[0][1], "given", "--format", "ndjson")
         refused = self._refused(done)
         if refused:

@@ -11,8 +11,8 @@ def forms() -> dict:
     changed = one.replace("15842", "15843")
     cases: list[dict] = []
 
-    def case(name: str, text: str, *verdicts: str) -> None:
-        cases.append({"name": name, "text": text, "verdicts": list(verdicts)})
+    def case(name: str, text: str, *verdicts: str, file: str | None = None) -> None:
+        cases.append({"name": name} | ({} if file is None else {"file": file}) | {"text": text, "verdicts": list(verdicts)})
 
     def indented(text: str, by: int = 2) -> str:
         return json.dumps(json.loads(text), indent=by)
@@ -94,5 +94,16 @@ def forms() -> dict:
     case("an export's first line with a member twice", f'{head},"rows":1}}\n{one}\n', *bad, "VALID")
     case("an export's first line of another version", f'{head.replace(":1,", ":2,", 1)}}}\n{one}\n', *bad, "VALID")
     case("an object of something else", '{"a":1}', "MALFORMED")
+    # The name of a file says that each stands on a line, and then nothing else is looked for.
+    case("one on each line, as the name says", f"{one}\n{two}\n", *well, file="a.ndjson")
+    case("an array in a file of lines", f"[{one},{two}]\n", *bad, file="a.ndjson")
+    case("a page of /v1/checkpoints in a file of lines", f"{page}\n", *bad, file="a.jsonl")
+    case("one over several lines in a file of lines", '{\n"a":1\n}\n', *bad, *bad, *bad, file="a.NDJSON")
+    case("two lines that are no JSON in a file of lines", f"not JSON\nnor this\n{one}\n", *bad, *bad, "VALID", file="a.jsonl")
+    case("two lines that are no JSON", f"not JSON\nnor this\n{one}\n", *bad)
+    case("an export in a file of lines", f"{head}}}\n{one}\n{two}\n", *well, file="a.ndjson")
+    case("an indented one before one on a line", f"{indented(one)}\n{two}\n", *bad)
+    case("one on a line before an indented one", f"{one}\n{{\n}}\n", "VALID", *bad, *bad)
+    case("an object that is cut off before one on a line", f"{{\n{one}\n", *bad, "VALID")
     case("no JSON", "Dear Sir or Madam", "MALFORMED")
     return {"version": VERSION, "keyring": {"keys": [FIRST.jwk(), SECOND.jwk()]}, "cases": cases}

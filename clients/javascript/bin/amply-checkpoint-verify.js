@@ -69,7 +69,7 @@ function checkpointsOf(path) {
   } catch {
     return { given: [{ source: path, text: bytes }], exports: [] };
   }
-  const { checkpoints, keyrings, isExport } = takeApart(text);
+  const { checkpoints, keyrings, isExport } = takeApart(text, path);
   const texts = keyrings.length > 0 && !isExport ? [text] : checkpoints;
   if (texts.length === 0) refuse(`${path}: has no checkpoint in it; expected one or more`);
   const isOne = texts.length === 1;

@@ -10,6 +10,7 @@ const OF_A_LIST = ["checkpoints", "next_page"];
 const BEGINS_A_LIST = /^[ \t\r\n\f]*(?:\[|\{[ \t\r\n\f]*"(?:checkpoints|next_page)")/;
 const SHOWN = 64;
 // More than the white space of JSON: a form feed alone on a line is nothing either. What else Unicode calls a space is something.
+const HAS_LINES = /\.(?:ndjson|jsonl)$/i;
 const BLANK = /^[ \t\r\n\f]*$/;
 const INTEGER = /^(?:0|[1-9][0-9]*)$/;
 const IS_OF_KIND = {
@@ -66,9 +67,11 @@ function isOneEach(text, [first, second]) {
 
 // The texts of checkpoints in a text, and a keyring where it is one, or where the first line of an export has one. `isExport` says that the
 // checkpoints are rows of an export, of which nobody has checked here that they are all, and in their order.
-export function takeApart(text) {
+// The name of its file says where each stands on a line, whatever the text looks like: `.ndjson` or `.jsonl`.
+export function takeApart(text, name = "") {
   const found = { checkpoints: [], keyrings: [], isExport: false };
-  const list = listOf(text);
+  const hasLines = HAS_LINES.test(name);
+  const list = hasLines ? null : listOf(text);
   if (list) return { ...found, checkpoints: list };
   const lines = text.split("\n");
   const at = lines.findIndex((line) => !BLANK.test(line));
@@ -81,8 +84,8 @@ export function takeApart(text) {
     const keyring = header.get("keyring");
     return { checkpoints: rows, keyrings: isKeyring(keyring) ? [keyring] : [], isExport: true };
   }
-  if (isKeyring(text)) return { ...found, keyrings: [text] };
+  if (!hasLines && isKeyring(text)) return { ...found, keyrings: [text] };
   const filled = lines.filter((line) => !BLANK.test(line));
-  if (filled.length === 1) return { ...found, checkpoints: filled };
+  if (filled.length === 1 || hasLines) return { ...found, checkpoints: filled };
   return { ...found, checkpoints: isOneEach(text, filled) ? filled : [text] };
 }

@@ -11,7 +11,11 @@ const MAX_RING_DEPTH = 100;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const ESCAPES = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 
-export class Refusal extends Error {}
+export class Refusal extends Error {
+  get name() {
+    return this.constructor.name;
+  }
+}
 
 class Reader {
   // A ring has more values than a checkpoint, some of them beyond what a checkpoint may have.
@@ -42,6 +46,7 @@ class Reader {
   }
 
   document() {
+    if (this.text.startsWith("\ufeff")) this.refuse("begins with a byte order mark (BOM); expected UTF-8 without one");
     const value = this.value("", 0);
     this.space();
     if (this.at !== this.text.length) {
@@ -241,8 +246,23 @@ class Outliner extends Reader {
   }
 }
 
+// What a text of more than one byte for each character begins with: a mark, or a bracket of JSON and zeroes.
+const WIDE = [
+  [32, [0xff, 0xfe, 0, 0]],
+  [32, [0, 0, 0xfe, 0xff]],
+  [16, [0xff, 0xfe]],
+  [16, [0xfe, 0xff]],
+  ...[0x7b, 0x5b].flatMap((bracket) => [[32, [bracket, 0, 0, 0]], [32, [0, 0, 0, bracket]], [16, [bracket, 0]], [16, [0, bracket]]]),
+];
+
 // Text of bytes; a byte order mark stays in it, and is refused.
-export function textOf(bytes) {
+export function textOf(given) {
+  const bytes = new Uint8Array(given);
+  const wide = WIDE.find(([, begin]) => begin.every((byte, index) => bytes[index] === byte));
+  if (wide) {
+    const coding = `UTF-${wide[0]}`;
+    throw new Refusal(`json: is ${coding}, as some editors and shells write text; expected UTF-8 (\`iconv -f ${coding} -t UTF-8\` makes it that)`);
+  }
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -2,10 +2,6 @@
 
 use std::io::{BufRead, Read as _, Result};
 
-/// Marks of UTF-8 and UTF-16, which some editors and shells put before a text.
-const MARK: &[u8] = b"\xef\xbb\xbf";
-const WIDE_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
-
 /// A text is in another coding than that of JSON, or begins with what is no part of it (RFC 8259, section 8.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ByteOrderMark {
@@ -17,20 +13,26 @@ pub enum ByteOrderMark {
         "is UTF-16, as some editors and shells write text; expected UTF-8 (`iconv -f UTF-16 -t UTF-8` makes it that)"
     )]
     Utf16,
+    /// UTF-32, with a mark or without.
+    #[error(
+        "is UTF-32, as some editors and shells write text; expected UTF-8 (`iconv -f UTF-32 -t UTF-8` makes it that)"
+    )]
+    Utf32,
 }
 
 impl ByteOrderMark {
-    /// Refuses a text that begins with one, or is UTF-16.
+    /// Refuses a text that begins with one, or is UTF-16 or UTF-32.
     ///
     /// # Errors
     /// It does, or is.
     pub fn check(text: &[u8]) -> std::result::Result<(), Self> {
-        // Two bytes a character: no text in UTF-8 has a zero in it that JSON would allow.
-        let is_wide = || matches!(text, [b'{' | b'[', 0, ..] | [0, b'{' | b'[', ..]);
+        // Two bytes a character, or four: no text in UTF-8 has a zero in it that JSON would allow.
         match text {
-            text if text.starts_with(MARK) => Err(Self::Utf8),
-            text if WIDE_MARKS.iter().any(|mark| text.starts_with(mark)) => Err(Self::Utf16),
-            _ if is_wide() => Err(Self::Utf16),
+            [0xef, 0xbb, 0xbf, ..] => Err(Self::Utf8),
+            [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Err(Self::Utf32),
+            [b'{' | b'[', 0, 0, 0, ..] | [0, 0, 0, b'{' | b'[', ..] => Err(Self::Utf32),
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(Self::Utf16),
+            [b'{' | b'[', 0, ..] | [0, b'{' | b'[', ..] => Err(Self::Utf16),
             _ => Ok(()),
         }
     }

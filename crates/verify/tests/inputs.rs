@@ -226,6 +226,8 @@ fn what_is_no_checkpoint_is_told_as_what_it_is() {
         (wide(b"\xfe\xff", u16::to_be_bytes), 1, "is UTF-16"),
         (wide(b"", u16::to_le_bytes), 1, "is UTF-16"),
         (wide(b"", u16::to_be_bytes), 1, "is UTF-16"),
+        (b"\xff\xfe\0\0{\0\0\0}\0\0\0".to_vec(), 1, "is UTF-32"),
+        (b"\0\0\0{\0\0\0}".to_vec(), 1, "is UTF-32"),
         (
             b"<!DOCTYPE html>\n<html></html>".to_vec(),
             2,

@@ -95,18 +95,20 @@ const namesOf = (parts) => [...new Set(parts.map(nameOfPart))].join(", ");
 // What was given and not used, or not checked.
 function asidesOf(parts, { rings, broken }, ring) {
   const unused = rings.filter((other) => other !== ring && other.id !== ring.id);
-  const empty = parts.slice(1).filter((part) => part.checkpoints.length + part.keyrings.length === 0);
+  const unread = parts.filter(({ problem }) => problem);
+  const empty = parts.slice(1).filter((part) => !part.problem && part.checkpoints.length + part.keyrings.length === 0);
   const exported = parts.filter(({ isExport }) => isExport);
   return {
     broken: broken.length > 0 ? told("rings_broken", { problems: technical(broken.join("; ")) }) : null,
     notWhole: exported.length > 0 ? phrase("export_unchecked", { names: namesOf(exported) }) : null,
     notUsed: unused.length > 0 ? phrase(ring.isSite ? "not_used_site" : "not_used_chosen", { names: namesOf(unused) }) : null,
+    notRead: unread.length > 0 ? told("unread", { problems: technical(unread.map(({ problem }) => problem).join("; ")) }) : null,
     notChecked: empty.length > 0 ? phrase("not_checked", { names: namesOf(empty) }) : null,
   };
 }
 
 // Whatever keeps an answer from being a good one.
-const faultsOf = ({ broken, notWhole, notChecked }) => [broken, notWhole, notChecked].filter(Boolean);
+const faultsOf = ({ broken, notRead, notWhole, notChecked }) => [broken, notRead, notWhole, notChecked].filter(Boolean);
 
 function sayNothingIsThere(rings, ring, { notUsed, ...asides }) {
   const faults = faultsOf(asides);
@@ -124,7 +126,7 @@ async function verify() {
   const given = [{ name: null, text: at("text").value }, ...state.files];
   const addresses = addressesIn(given[0].text);
   if (addresses > 0) return failed(phrase("address", { count: addresses }));
-  const parts = given.map(({ name, text }) => ({ name, ...takeApart(text) }));
+  const parts = given.map(({ name, text, problem }) => ({ name, problem, ...takeApart(text, name ?? "") }));
   const checkpoints = parts.flatMap((part) => part.checkpoints);
   const read = await readRings(parts);
   const { rings, broken } = read;
@@ -171,29 +173,29 @@ async function answer() {
 }
 
 function showFiles() {
-  const items = state.files.map(({ name, text }) => element("li", {}, told("file", { name, count: text.length })));
+  const items = state.files.map(({ name, text, problem }) => element("li", {}, problem ? told("unread", { problems: technical(problem) }) : told("file", { name, count: text.length })));
   at("files").replaceChildren(...items);
   at("clear").hidden = state.files.length === 0 && at("text").value === "" && at("verdicts").childElementCount === 0;
 }
 
+async function readFile(file) {
+  if (file.size > MAX_INPUT_BYTES) throw new Refusal("is larger than 64 MiB; checkpoint-verify takes files of any size");
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const foreign = kindOf(bytes);
+  if (foreign) throw new Refusal(foreign);
+  return textOf(bytes);
+}
+
+// One that cannot be read takes nothing away from the others, and stays in the list with what is wrong with it.
 async function addFiles(files) {
-  try {
-    for (const file of files) {
-      if (file.size > MAX_INPUT_BYTES) {
-        failed(told("too_large", { name: file.name }));
-        turnToResult();
-        return;
-      }
-      const bytes = new Uint8Array(await file.arrayBuffer());
-      const foreign = kindOf(bytes);
-      if (foreign) throw new Refusal(`${file.name}: ${foreign}`);
-      const text = textOf(bytes);
-      state.files.push({ name: file.name, text });
+  for (const file of files) {
+    const { name } = file;
+    try {
+      state.files.push({ name, text: await readFile(file) });
+    } catch (error) {
+      // A browser refuses a folder, or what is there no more, in words of its own.
+      state.files.push({ name, text: "", problem: `${name}: ${error.message}` });
     }
-  } catch (error) {
-    tell(error);
-    turnToResult();
-    return;
   }
   await answer();
 }

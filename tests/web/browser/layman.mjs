@@ -141,6 +141,33 @@ async function addressesAreExplained(browser) {
   });
 }
 
+async function whatIsNotReadTakesNothingAway(browser) {
+  await open(browser, ONLINE, async (page) => {
+    await ready(page);
+    const archive = ["all.zip", "PK\u0003\u0004"];
+    assert.deepEqual(await dropTexts(page, [["a.json", read("valid.json")], archive, ["b.json", read("tampered.json")]]), ["INVALID_SIGNATURE", "VALID"]);
+    assert.match(await status(page), /^1 of 2 checkpoints is genuine.*Not read: all\.zip: is a ZIP archive; expected the files in it/);
+    assert.match(await page.locator("#files").textContent(), /a\.json.*Not read: all\.zip.*b\.json/);
+    await clear(page);
+    // What is genuine beside it is, and all is not well.
+    assert.deepEqual(await dropTexts(page, [archive, ["a.json", read("valid.json")]]), ["VALID"]);
+    assert.equal(await page.locator("#status").getAttribute("class"), "trouble");
+    await clear(page);
+    assert.deepEqual(await dropTexts(page, [archive]), []);
+    assert.match(await status(page), /^Nothing was checked\. Not read: all\.zip/);
+    await isInSight(page, "an archive");
+    await clear(page);
+    assert.deepEqual(await dropTexts(page, [["a.json", read("valid.json")]]), ["VALID"]);
+    assert.equal(await page.locator("#status").getAttribute("class"), "well");
+    // Its name says that each stands on a line.
+    await clear(page);
+    const [text, checkpoint] = [read("valid.json").trim(), JSON.parse(read("valid.json"))];
+    assert.deepEqual(await dropTexts(page, [["a.json", JSON.stringify(checkpoint, null, 1)]]), ["VALID"]);
+    await clear(page);
+    assert.deepEqual(await dropTexts(page, [["a.ndjson", `[${text}]\n${text}`]]), ["MALFORMED", "VALID"]);
+  });
+}
+
 async function picturesForAPerson(browser) {
   if (!process.env.PICTURES) return;
   for (const locale of LOCALES) {
@@ -166,5 +193,6 @@ await withBrowser(async (browser) => {
   await everyWayAndEachVerdict(browser);
   await moneyAndNamesAreShown(browser);
   await addressesAreExplained(browser);
+  await whatIsNotReadTakesNothingAway(browser);
   await picturesForAPerson(browser);
 });

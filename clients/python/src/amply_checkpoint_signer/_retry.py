@@ -106,8 +106,9 @@ class Attempts:
         else:
             raise failure
         name, seconds = self._limit(failure)
-        if wait >= self._since + seconds - self._clock():
-            raise failure.at_the_end(self._ended(name, seconds))
+        passed = self._clock() - self._since
+        if wait >= seconds - passed:
+            raise failure.at_the_end(self._ended(name, seconds, passed))
         return wait
 
     def _limit(self, failure: CheckpointSignerError) -> tuple[str, float]:
@@ -116,11 +117,13 @@ class Attempts:
         unreached = failure.reason == _UNREACHED and not self._is_heard()
         return ("first_answer", first) if unreached and first < whole else ("deadline", whole)
 
-    def _ended(self, name: str, seconds: float) -> str:
+    def _ended(self, name: str, seconds: float, passed: float) -> str:
         where = ", ".join(self._targets)
         tried = f"{self._failures} {'attempt' if self._failures == 1 else 'attempts'} at {where}"
         problem = "nobody was reached" if name == "first_answer" else "no attempt succeeded"
-        return f"{name}: {problem} in {seconds:g} s, by {tried} (RetryPolicy({name}=...) sets how long to try)"
+        # The next attempt would come too late, so that less may have passed than was allowed.
+        within = f"in {passed:.1f} of {seconds:g} s"
+        return f"{name}: {problem} {within}, by {tried} (RetryPolicy({name}=...) sets how long to try)"
 
     def _left(self) -> float:
         if self._since is None:
