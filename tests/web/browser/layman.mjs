@@ -146,7 +146,7 @@ async function whatIsNotReadTakesNothingAway(browser) {
     await ready(page);
     const archive = ["all.zip", "PK\u0003\u0004"];
     assert.deepEqual(await dropTexts(page, [["a.json", read("valid.json")], archive, ["b.json", read("tampered.json")]]), ["INVALID_SIGNATURE", "VALID"]);
-    assert.match(await status(page), /^1 of 2 checkpoints is genuine.*Not read: all\.zip: is a ZIP archive; expected the files in it/);
+    assert.match(await status(page), /^1 of 2 checkpoints are genuine.*Not read: all\.zip: is a ZIP archive; expected the files in it/);
     assert.match(await page.locator("#files").textContent(), /a\.json.*Not read: all\.zip.*b\.json/);
     await clear(page);
     // What is genuine beside it is, and all is not well.

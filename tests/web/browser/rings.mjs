@@ -74,7 +74,7 @@ await withBrowser(async (browser) => {
     await clear(page);
     // Among checkpoints, a keyring is none, as the command line has it.
     for (const [text, verdicts] of [[`${sameName}\n${byName}\n`, ["MALFORMED", "INVALID_SIGNATURE"]], [`[${byName},${sameName}]`, ["INVALID_SIGNATURE", "MALFORMED"]]]) {
-      assert.deepEqual((await dropTexts(page, [["a.ndjson", text]])).sort(), verdicts.sort());
+      assert.deepEqual((await dropTexts(page, [["a.json", text]])).sort(), verdicts.sort());
       assert.equal(await page.locator("#rings").isVisible(), false);
       await clear(page);
     }
