@@ -14,8 +14,8 @@ const CASES = {
   contradictory: {
     text: "contradiction.ndjson",
     kinds: ["SECOND_CONTENT", "VALID", "VALID"],
-    "en-GB": /^Do not rely on these: .* contradict each other in one way\. All 2 checkpoints are signed\.$/,
-    "de-AT": /^Verlassen Sie sich nicht darauf: .* in einer Sache\. Alle 2 Prüfpunkte sind unterschrieben\.$/,
+    "en-GB": /^Do not rely on these: .* contradict each other in one way\. Each of the 2 checkpoints is signed\.$/,
+    "de-AT": /^Verlassen Sie sich nicht darauf: .* in einer Sache\. Jeder der 2 Prüfpunkte ist unterschrieben\.$/,
   },
   many: { text: "many.ndjson", kinds: ["KEY_REVOKED", "VALID", "VALID", "VALID", "VALID"], "en-GB": /^4 of 5 checkpoints are genuine; 1 was signed/, "de-AT": /^4 von 5 Prüfpunkten sind echt; 1 wurde mit/ },
 };
