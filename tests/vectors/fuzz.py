@@ -16,18 +16,19 @@ from pathlib import Path
 
 from machine import Machine
 from mutation import Maker, is_one, is_strict
+from texts import TextMaker
 from verifiers import Case, CommandLine, Outcome
 
 BATCH = 2000
 # Of each kind how often it is chosen, and how many are in a batch at most: of each history the command line is told in one run with others.
-KINDS = {"single": (5, BATCH), "keyring": (2, 500), "history": (3, 900)}
+KINDS = {"single": (5, BATCH), "keyring": (2, 500), "history": (3, 900), "text": (2, 500)}
 
 
 def batch(seed: str, size: int) -> tuple[str, list[Case]]:
     """The cases of a batch, by its seed alone."""
     maker = Maker(seed)
     kind = maker.random.choices(list(KINDS), [often for often, _ in KINDS.values()])[0]
-    make = {"single": maker.singles, "keyring": maker.keyrings, "history": maker.histories}[kind]
+    make = {"single": maker.singles, "keyring": maker.keyrings, "history": maker.histories, "text": TextMaker(maker).cases}[kind]
     cases = make(min(size, KINDS[kind][1]))
     return kind, [case for case in cases if kind != "single" or is_one(case.checkpoints[0])]
 
@@ -37,6 +38,8 @@ def comparable(case: Case, outcome: Outcome) -> dict:
     if case.together:
         return {"findings": [{name: one[name] for name in ("finding", "checkpoints")} for one in told["findings"]]}
     kinds = [kind for kind, _ in told.get("verdicts", [])]
+    if case.form:
+        return {"verdicts": kinds}
     # A text that is none may be told line by line.
     kinds = kinds[:1] if set(kinds) == {"MALFORMED"} else kinds
     return {"verdicts": kinds} if kinds else {"refused": told["refused"], "about": told.get("about")}
@@ -49,7 +52,7 @@ def is_same(case: Case, outcomes: list[Outcome]) -> bool:
     told = [comparable(case, outcome) for outcome in outcomes]
     if any(one != told[0] for one in told):
         return False
-    if case.together or told[0].get("verdicts") != ["MALFORMED"] or not is_strict(case.checkpoints[0]):
+    if case.together or case.form or told[0].get("verdicts") != ["MALFORMED"] or not is_strict(case.checkpoints[0]):
         return True
     return bool(set.intersection(*(set(outcome.names[0]) for outcome in outcomes)))
 
@@ -62,6 +65,8 @@ def ask(verifier: object, cases: list[Case]) -> list[Outcome]:
 
 def run(machine: Machine, verifiers: list, seed: str, size: int) -> tuple[str, Counter, int, int]:
     kind, cases = batch(seed, size)
+    # The Python client takes no text apart.
+    verifiers = [verifier for verifier in verifiers if kind != "text" or verifier.name != "Python client"]
     with ThreadPoolExecutor(len(verifiers)) as pool:
         answers = list(pool.map(lambda verifier: ask(verifier, cases), verifiers))
     different = 0
@@ -69,7 +74,7 @@ def run(machine: Machine, verifiers: list, seed: str, size: int) -> tuple[str, C
     for at, case in enumerate(cases):
         outcomes = [answer[at] for answer in answers]
         first = comparable(case, outcomes[0])
-        seen[first.get("refused") or (first["verdicts"][0] if "verdicts" in first else f"{len(first['findings'])} findings")] += 1
+        seen[first.get("refused") or (" ".join(first["verdicts"][:1]) if "verdicts" in first else f"{len(first['findings'])} findings")] += 1
         if not is_same(case, outcomes):
             different += 1
             said = {verifier.name: {**outcome.told(), "names": outcome.names} for verifier, outcome in zip(verifiers, outcomes)}
