@@ -95,12 +95,12 @@ export interface Options {
 export function verify(checkpoints: Published | Iterable<Published>, keyring: Published | Keyring, options?: Options): Promise<Result>;
 
 /**
- * The texts of checkpoints in a text, as the command line takes it apart: one, an array, a list of `/v1/checkpoints`, or one on each line. `keyrings` has
+ * The checkpoints in a text or in its bytes, as the command line takes it apart: each as a text, or as bytes where it is not UTF-8: one, an array, a list of `/v1/checkpoints`, or one on each line. `keyrings` has
  * one where the text is a keyring, or an export's first line has one; it is never believed by itself. `isExport` says that the checkpoints are the
  * rows of an export: whether they are all there, and in their order, is not checked here. `name` is that of the file it stood in, where there is one:
  * `.ndjson` and `.jsonl` say that each stands on a line.
  */
-export function takeApart(text: string, name?: string): { checkpoints: string[]; keyrings: string[]; isExport: boolean };
+export function takeApart(given: Published, name?: string): { checkpoints: Array<string | Uint8Array>; keyrings: string[]; isExport: boolean };
 
 /** Why something was refused; its message names what. */
 export class Refusal extends Error {}

@@ -53,21 +53,12 @@ export class Keyring {
 }
 
 async function verdictOn(published, keys, pin) {
-  let text = published;
-  if (isBytes(published)) {
-    try {
-      text = textOf(published);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      return { kind: "MALFORMED", problem: error.message };
-    }
-  }
-  if (typeof text !== "string") {
+  if (typeof published !== "string" && !isBytes(published)) {
     throw new TypeError("checkpoints: expected texts or bytes, as they were published: an object that was parsed has lost what stood there twice, and how its numbers were written");
   }
   // What is no Unicode would be changed by being written as UTF-8.
-  if (!text.isWellFormed()) return { kind: "MALFORMED", problem: "json: has half of a surrogate pair" };
-  return verifyPublished(keys, text, pin);
+  if (typeof published === "string" && !published.isWellFormed()) return { kind: "MALFORMED", problem: "json: has half of a surrogate pair" };
+  return verifyPublished(keys, published, pin);
 }
 
 function told(found) {

@@ -110,9 +110,13 @@ def fingerprints(told: dict) -> list[Vector]:
     return vectors
 
 
+def form_of(case: dict) -> bytes:
+    return base64.b64decode(case["text_base64"]) if "text_base64" in case else case["text"].encode()
+
+
 def forms(told: dict) -> list[Vector]:
     vectors = []
     for one in told["cases"]:
-        case = Case(one["name"], text(told["keyring"]), (one["text"].encode(),), form=True, file=one.get("file"))
+        case = Case(one["name"], text(told["keyring"]), (form_of(one),), form=True, file=one.get("file"))
         vectors.append(Vector("forms.json", case, Outcome(verdicts=[(verdict, None) for verdict in one["verdicts"]])))
     return vectors

@@ -15,7 +15,7 @@ async function ringOf(text) {
 
 async function judge({ keyring, pin, checkpoints, together, form, file }) {
   try {
-    const texts = form ? takeApart(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytesOf(checkpoints[0])), file ?? undefined).checkpoints : checkpoints.map(bytesOf);
+    const texts = form ? takeApart(bytesOf(checkpoints[0]), file ?? undefined).checkpoints : checkpoints.map(bytesOf);
     const { verdicts, findings, copies, skipped } = await verify(texts, await ringOf(keyring), { pin });
     const told = { verdicts: verdicts.map(({ kind, explanation }) => [kind, explanation]), skipped: skipped.length };
     return together ? { ...told, findings, copies } : told;

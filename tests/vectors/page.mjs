@@ -25,7 +25,7 @@ async function judge({ keyring, pin, checkpoints, together, form, file }) {
     if (!(error instanceof Refusal)) throw error;
     return { refused: error instanceof PinError ? "pin" : "keyring", problem: error.message };
   }
-  const texts = form ? takeApart(bytesOf(checkpoints[0]).toString(), file ?? "").checkpoints.map((text) => Buffer.from(text)) : checkpoints.map(bytesOf);
+  const texts = form ? takeApart(bytesOf(checkpoints[0]), file ?? "").checkpoints.map((text) => Buffer.from(text)) : checkpoints.map(bytesOf);
   const verdicts = [];
   for (const bytes of texts) verdicts.push(await verdictOn(keys, bytes, pin));
   const told = { verdicts: verdicts.map(({ kind, problem }) => [kind, problem ?? ""]), skipped: keys.skipped.length };

@@ -1,5 +1,6 @@
 """The forms in which checkpoints are published and handed on: a text, and the verdict on each checkpoint in it."""
 
+import base64
 import json
 
 from .signing import FIRST, SECOND, VERSION, canonical, content, published
@@ -11,8 +12,9 @@ def forms() -> dict:
     changed = one.replace("15842", "15843")
     cases: list[dict] = []
 
-    def case(name: str, text: str, *verdicts: str, file: str | None = None) -> None:
-        cases.append({"name": name} | ({} if file is None else {"file": file}) | {"text": text, "verdicts": list(verdicts)})
+    def case(name: str, text: str | bytes, *verdicts: str, file: str | None = None) -> None:
+        told = {"text": text} if isinstance(text, str) else {"text_base64": base64.b64encode(text).decode()}
+        cases.append({"name": name} | ({} if file is None else {"file": file}) | told | {"verdicts": list(verdicts)})
 
     def indented(text: str, by: int = 2) -> str:
         return json.dumps(json.loads(text), indent=by)
@@ -93,6 +95,29 @@ def forms() -> dict:
     case("an export's first line with something else in it", f'{head},"checkpoints":[]}}\n{one}\n', *bad, "VALID")
     case("an export's first line with a member twice", f'{head},"rows":1}}\n{one}\n', *bad, "VALID")
     case("an export's first line of another version", f'{head.replace(":1,", ":2,", 1)}}}\n{one}\n', *bad, "VALID")
+    beyond = ["-0", "1.0", str(2**63), str(-(2**63) - 1), "8210266876800", "-8334601228801"]
+    for time in beyond:
+        resumed = f'{{"after_rows":1,"newest_signed_at":{time},"resumed_from":1,"by":"a","reason":"b"}}'
+        case(f"an export's first line with the time {time}", f'{head},"clock_resumptions":[{resumed}]}}\n{one}\n', *bad, "VALID")
+    for first in (
+        head.replace('"00"', '"\\ud800"') + "}",
+        head + ',"environment":"\\ud800"}',
+        head + ',"clock_resumptions":[{"after_rows":1,"newest_signed_at":1,"resumed_from":1,"by":"\\udc00","reason":"b"}]}',
+        head + ',"clock_resumptions":[{"after_rows":1,"newest_signed_at":1,"resumed_from":1,"by":"a","reason":"b","\\ud800":1}]}',
+        head.replace('"rows":1', '"rows":-1') + "}",
+        head.replace('"rows":1', f'"rows":{2**64}') + "}",
+    ):
+        case(f"no export's first line: {first[:120]}", f"{first}\n{one}\n", *bad, "VALID")
+    resumed = '{"after_rows":1,"newest_signed_at":8210266876799,"resumed_from":-8334601228800,"by":"a","reason":"b","more":"\\ud800"}'
+    case("an export's first line with the last times and a member more", f'{head},"clock_resumptions":[{resumed}]}}\n{one}\n', "VALID")
+    # One that is not UTF-8 takes nothing away from the others.
+    latin = one.replace('"total_volume"', '"note":"M\u00fcller","total_volume"').encode("latin-1")
+    case("one on each line, one of them in Latin-1", b"\n".join([one.encode(), latin, two.encode()]) + b"\n", "VALID", *bad, "VALID")
+    case("one on each line, the first in Latin-1", b"\n".join([latin, one.encode()]) + b"\n", *bad, "VALID")
+    case("an array, one of them in Latin-1", b"[" + latin + b"," + one.encode() + b"]", *bad)
+    case("one over several lines, in Latin-1", json.dumps(json.loads(latin.decode("latin-1")), indent=1, ensure_ascii=False).encode("latin-1"), *bad)
+    case("a byte that is no UTF-8 on a line", one.encode() + b"\n\xff\n" + two.encode() + b"\n", "VALID", *bad, "VALID")
+    case("a zero before one on a line", b"\0{\n" + one.encode() + b"\n", *bad, "VALID")
     case("an object of something else", '{"a":1}', "MALFORMED")
     # The name of a file says that each stands on a line, and then nothing else is looked for.
     case("one on each line, as the name says", f"{one}\n{two}\n", *well, file="a.ndjson")

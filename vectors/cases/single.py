@@ -214,6 +214,11 @@ def headers(case) -> None:
         case(f"a header {name}", published(FIRST, header=header), verdict, about="signature")
 
     with_header("with a member that is not known", FIRST.header(at, more={"a": [1, "\u00e4"]}), "VALID")
+    # What names or brings a key is not heeded, whatever it is.
+    for member in ("jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "cty", "zip"):
+        for value in (None, True, 1, "x", ["x"], {"kty": "RSA"}):
+            told = json.dumps(value)
+            with_header(f"with {member} {told}", FIRST.header(at, **{member: value}), "VALID")
     with_header("with white space", json.dumps(json.loads(FIRST.header(at)), indent=2), "VALID")
     with_header("with its members in another order", json.dumps(dict(reversed(json.loads(FIRST.header(at)).items()))), "VALID")
     with_header("with a time that is written 1748822400.0", FIRST.header(at).replace(str(seconds(at)), f"{seconds(at)}.0"), "VALID")

@@ -9,6 +9,9 @@ import { visible } from "../src/visible.js";
 
 const USAGE = "amply-checkpoint-verify --keys KEYRING.json [--pin FINGERPRINT] [--json] FILE... (- is standard input)";
 
+const EXPORT =
+  "is an export of the record: its rows were verified one by one, and not that they are all there, in their order; checkpoint-verify does, by the root in its first line";
+
 const OPEN_ALREADY = /^\/(?:dev\/fd|dev\/stdin$|proc\/self\/fd)/;
 
 function refuse(problem) {
@@ -45,35 +48,36 @@ function expectFile(path) {
   const isOpen = found.isFIFO() && OPEN_ALREADY.test(path);
   if (found.isFile() || isOpen) return;
   const is = Object.keys(NAMES).find((is) => found[is]());
-  refuse(`${path}: is ${NAMES[is] ?? "no file"}; expected a regular file, or - for standard input`);
+  throw new Refusal(`is ${NAMES[is] ?? "no file"}; expected a regular file, or - for standard input`);
 }
 
 function read(path) {
-  let bytes;
   try {
     if (path !== "-") expectFile(path);
-    bytes = readFileSync(path === "-" ? 0 : path);
+    const bytes = readFileSync(path === "-" ? 0 : path);
+    const foreign = kindOf(bytes);
+    if (foreign) throw new Refusal(foreign);
+    return bytes;
   } catch (error) {
-    return refuse(`${path}: ${error.message}`);
+    throw new Refusal(`${path}: ${error.message}`);
   }
-  const foreign = kindOf(bytes);
-  return foreign ? refuse(`${path}: ${foreign}`) : bytes;
 }
 
-// The checkpoints of a file, each with where it stands, and whether they are an export's. A keyring is none, and judged as one.
+// The checkpoints of a file, each with where it stands, and what was not checked of it. A keyring is none, and judged as one.
 function checkpointsOf(path) {
-  const bytes = read(path);
-  let text;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return { given: [{ source: path, text: bytes }], exports: [] };
+    const bytes = read(path);
+    const { checkpoints, keyrings, isExport } = takeApart(bytes, path);
+    const texts = keyrings.length > 0 && !isExport ? [bytes] : checkpoints;
+    if (texts.length === 0) throw new Refusal(`${path}: has no checkpoint in it; expected one or more`);
+    const isOne = texts.length === 1;
+    const given = texts.map((one, index) => ({ source: isOne ? path : `${path}[${index}]`, text: one }));
+    return { given, notChecked: isExport ? [{ source: path, problem: `${path}: ${EXPORT}` }] : [] };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const problem = error.message.startsWith(`${path}: `) ? error.message : `${path}: ${error.message}`;
+    return { given: [], notChecked: [{ source: path, problem }] };
   }
-  const { checkpoints, keyrings, isExport } = takeApart(text, path);
-  const texts = keyrings.length > 0 && !isExport ? [text] : checkpoints;
-  if (texts.length === 0) refuse(`${path}: has no checkpoint in it; expected one or more`);
-  const isOne = texts.length === 1;
-  return { given: texts.map((one, index) => ({ source: isOne ? path : `${path}[${index}]`, text: one })), exports: isExport ? [path] : [] };
 }
 
 process.stdout.on("error", () => {});
@@ -88,7 +92,7 @@ try {
   const keyring = await Keyring.parse(read(values.keys));
   const files = positionals.map(checkpointsOf);
   const given = files.flatMap((file) => file.given);
-  const exports = files.flatMap((file) => file.exports);
+  const notChecked = files.flatMap((file) => file.notChecked);
   const { valid, verdicts, findings, copies, skipped } = await verify(given.map(({ text }) => text), keyring, { pin: values.pin ?? null });
   const rows = verdicts.map(({ kind, explanation, keyId, signedAt, fingerprint }, index) => ({ source: given[index].source, kind, explanation, keyId, signedAt, fingerprint }));
   if (skipped.length > 0) console.error(`${visible(values.keys)}: ${skipped.length} of its keys were skipped, of kinds that are not known here`);
@@ -97,14 +101,12 @@ try {
     ...rows.map(({ source, kind, explanation }) => `${kind.padEnd(18)} ${visible(source)}: ${explanation}`),
     ...found.map(({ finding, checkpoints, days }) => `${finding.padEnd(18)} ${checkpoints.map(visible).join(" and ")}${days ? `: ${days} ${days === 1 ? "day" : "days"} without a checkpoint` : ""}`),
   ];
-  const told = { valid: valid && exports.length === 0, verdicts: rows, findings: found, copies, skipped, exports_not_checked: exports };
-  await print(values.json ? JSON.stringify(told) : lines.join("\n"));
-  for (const path of exports) {
-    console.error(`amply-checkpoint-verify: not checked: ${visible(path)}: is an export of the record: its rows were verified one by one, and not that they are all there, in their order; checkpoint-verify does, by the root in its first line`);
-  }
+  const told = { valid: valid && notChecked.length === 0, verdicts: rows, findings: found, copies, skipped, not_checked: notChecked };
+  if (values.json || lines.length > 0) await print(values.json ? JSON.stringify(told) : lines.join("\n"));
+  for (const { problem } of notChecked) console.error(`amply-checkpoint-verify: not checked: ${visible(problem)}`);
   // That the answer is no comes before what was not checked, as checkpoint-verify has it.
-  if (valid) process.exitCode = exports.length > 0 ? 2 : 0;
-  else process.exitCode = 1;
+  const isNo = rows.length > 0 && !valid;
+  process.exitCode = isNo ? 1 : Math.min(notChecked.length, 1) * 2;
 } catch (error) {
   if (!(error instanceof Refusal)) throw error;
   refuse(error.message);

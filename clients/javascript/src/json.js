@@ -17,6 +17,17 @@ export class Refusal extends Error {
   }
 }
 
+// What a text of more than one byte for each character begins with, byte by byte: a mark, or a bracket of JSON and zeroes.
+const WIDE = [
+  ["UTF-32", /^(?:\xff\xfe\0\0|\0\0\xfe\xff|[{[]\0\0\0|\0\0\0[{[])/],
+  ["UTF-16", /^(?:\xff\xfe|\xfe\xff|[{[]\0|\0[{[])/],
+];
+
+function refuseWide(begin) {
+  const [coding] = WIDE.find(([, form]) => form.test(begin)) ?? [];
+  if (coding) throw new Refusal(`json: is ${coding}, as some editors and shells write text; expected UTF-8 (\`iconv -f ${coding} -t UTF-8\` makes it that)`);
+}
+
 class Reader {
   // A ring has more values than a checkpoint, some of them beyond what a checkpoint may have.
   constructor(text, { ring = false } = {}) {
@@ -46,6 +57,8 @@ class Reader {
   }
 
   document() {
+    // Without a mark, it is UTF-8 as well.
+    if (this.text.charCodeAt(0) < 0x80) refuseWide(this.text.slice(0, 4));
     if (this.text.startsWith("\ufeff")) this.refuse("begins with a byte order mark (BOM); expected UTF-8 without one");
     const value = this.value("", 0);
     this.space();
@@ -246,27 +259,21 @@ class Outliner extends Reader {
   }
 }
 
-// What a text of more than one byte for each character begins with: a mark, or a bracket of JSON and zeroes.
-const WIDE = [
-  [32, [0xff, 0xfe, 0, 0]],
-  [32, [0, 0, 0xfe, 0xff]],
-  [16, [0xff, 0xfe]],
-  [16, [0xfe, 0xff]],
-  ...[0x7b, 0x5b].flatMap((bracket) => [[32, [bracket, 0, 0, 0]], [32, [0, 0, 0, bracket]], [16, [bracket, 0]], [16, [0, bracket]]]),
-];
-
 // Text of bytes; a byte order mark stays in it, and is refused.
 export function textOf(given) {
   const bytes = new Uint8Array(given);
-  const wide = WIDE.find(([, begin]) => begin.every((byte, index) => bytes[index] === byte));
-  if (wide) {
-    const coding = `UTF-${wide[0]}`;
-    throw new Refusal(`json: is ${coding}, as some editors and shells write text; expected UTF-8 (\`iconv -f ${coding} -t UTF-8\` makes it that)`);
-  }
+  refuseWide(String.fromCharCode(...bytes.subarray(0, 4)));
+  const text = decoded(bytes);
+  if (text === null) throw new Refusal("json: is not UTF-8");
+  return text;
+}
+
+// The text of bytes that are UTF-8; none of others.
+export function decoded(bytes) {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw new Refusal("json: is not UTF-8");
+    return null;
   }
 }
 

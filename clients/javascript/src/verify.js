@@ -1,6 +1,6 @@
 // The verdict: what was found, in the order of the checks of the core's verdict.rs.
 
-import { Refusal } from "./json.js";
+import { Refusal, textOf } from "./json.js";
 import { parsePublished } from "./checkpoint.js";
 import { chainOf, madeBy, pinnedKey } from "./keyring.js";
 
@@ -14,16 +14,16 @@ async function judge(keys, { jws, signingInput }, key, untrusted) {
   return "VALID";
 }
 
-// Verifies the text of a published checkpoint against a keyring; with a pin, against the key of that fingerprint and those that
+// Verifies a published checkpoint, its text or its bytes, against a keyring; with a pin, against the key of that fingerprint and those that
 // it leads to. A pin that is none of the keyring is refused: then nothing is verified.
-export async function verifyPublished(keys, text, pin = null) {
+export async function verifyPublished(keys, given, pin = null) {
   const pinned = pin === null ? null : pinnedKey(keys, pin);
   let published;
   try {
-    published = parsePublished(text);
+    published = parsePublished(typeof given === "string" ? given : textOf(given));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return { kind: "MALFORMED", problem: error.message, text };
+    return { kind: "MALFORMED", problem: error.message, text: typeof given === "string" ? given : new TextDecoder().decode(given) };
   }
   const key = keys.get(published.jws.header.kid) ?? null;
   const chain = key && (await chainOf(keys, key, pinned));

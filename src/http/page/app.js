@@ -1,7 +1,7 @@
 // The page: what is dropped, pasted or typed goes through the verifier above; the only requests are for the keyring
 // and the newest checkpoints of the site that the page came from.
 
-import { Refusal, textOf } from "../../../clients/javascript/src/json.js";
+import { Refusal, decoded } from "../../../clients/javascript/src/json.js";
 import { parseKeyring, pinnedKey } from "../../../clients/javascript/src/keyring.js";
 import { verifyPublished } from "../../../clients/javascript/src/verify.js";
 import { kindOf } from "../../../clients/javascript/src/foreign.js";
@@ -183,7 +183,7 @@ async function readFile(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const foreign = kindOf(bytes);
   if (foreign) throw new Refusal(foreign);
-  return textOf(bytes);
+  return decoded(bytes) ?? bytes;
 }
 
 // One that cannot be read takes nothing away from the others, and stays in the list with what is wrong with it.

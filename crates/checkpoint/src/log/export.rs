@@ -115,6 +115,7 @@ impl ExportHeader {
         ByteOrderMark::check(line)?;
         let header: Self = serde_json::from_slice(line)
             .map_err(|error| ReadError::NotAnExport(error.to_string()))?;
+        header.resumptions()?;
         match header.record_export {
             VERSION => Ok(header),
             other => Err(ReadError::Version(other)),

@@ -13,6 +13,7 @@ use super::{Origin, Piece, Text, Trouble, is_known, plain};
 use crate::cli::hashing::Once;
 use crate::log::told_resumption;
 use crate::unpacked::Unpacked;
+use checkpoint::checkpoint::MAX_JSON_BYTES;
 use checkpoint::counted::counted;
 use checkpoint::log::export::{ExportHeader, row_in_other_form};
 use checkpoint::log::tree::{Frontier, TreeHash};
@@ -117,7 +118,10 @@ impl Place<'_> {
                 return Err(std::io::Error::other("is empty: nothing in it was checked"));
             };
             // What is not wholly the first line of an export is taken for a checkpoint, and judged.
-            let export = ExportHeader::parse(&first).ok();
+            let is_bounded = first.len() <= MAX_JSON_BYTES;
+            let export = is_bounded
+                .then(|| ExportHeader::parse(&first).ok())
+                .flatten();
             lines.blank_ones_too = export.is_some();
             let second = match lines.next() {
                 // A line that is whole is checked, whatever comes behind it.
