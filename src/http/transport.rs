@@ -26,7 +26,7 @@ use tower::Service as _;
 
 use super::limits::{Asker, MAX_HEAD_BYTES};
 use super::problem::Problem;
-use crate::net::{self, Asking, Connection, Idle, Listed, Stream, Terms};
+use crate::net::{self, Asking, Connection, Idle, Listed, Places, Stream, Terms};
 
 /// Connections at once: with the largest head each, they take 16 MiB. Their bodies and answers are bounded by `limits`.
 const MAX_CONNECTIONS: usize = 512;
@@ -52,8 +52,14 @@ const MAX_READ_BYTES: usize = 2 * MAX_HEAD_BYTES;
 /// How long a connection that has to give way may take to do so.
 const GIVING_WAY: Duration = Duration::from_millis(100);
 
-/// How long a connection may be silent while others wait: an honest head is there in some milliseconds.
-const MAY_BE_SILENT: Duration = Duration::from_secs(5);
+/// How long a client may be waited for while others wait: an honest head is there in some milliseconds.
+const MAY_BE_SILENT: Duration = Duration::from_secs(1);
+
+/// A browser opens six at once to a site; more addresses are behind one than behind a client of gRPC.
+const PLACES: Places = Places {
+    all: MAX_CONNECTIONS,
+    a_few: 32,
+};
 
 static TERMS: Terms<()> = Terms {
     write_patience: Duration::from_secs(20),
@@ -72,7 +78,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
     let accepting = async {
         loop {
             let (stream, address) = net::accept(&listener, "HTTP").await;
-            if places.available_permits() == 0 && idle.end_one(MAY_BE_SILENT) {
+            if places.available_permits() == 0 && makes_room(&idle, &address.ip().to_string()) {
                 // Whoever comes next takes it, if it is not there yet.
                 let _ = tokio::time::timeout(GIVING_WAY, places.acquire()).await;
             }
@@ -101,6 +107,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
     }
     connections.close();
     connections.wait().await;
+}
+
+/// Whether one gives way to somebody who comes.
+fn makes_room(idle: &Idle, who: &str) -> bool {
+    match idle.has(who) {
+        true => idle.end_one(MAY_BE_SILENT),
+        false => idle.end_one_for_another(MAY_BE_SILENT, PLACES),
+    }
 }
 
 async fn converse(

@@ -59,8 +59,14 @@ impl All {
 /// In which connections of one client end: whether there is work, since when, and which.
 type Order = (bool, u64, u64);
 
-/// Connections that an honest client may need.
-const A_FEW: usize = 16;
+/// How many there may be.
+#[derive(Clone, Copy)]
+pub(crate) struct Places {
+    /// Of all clients.
+    pub(crate) all: usize,
+    /// That an honest client may need, whatever its share is.
+    pub(crate) a_few: usize,
+}
 
 struct State {
     /// Whose it is.
@@ -123,15 +129,20 @@ impl Idle {
         all.end_of_the_most(|one| one.is_silent(now, at_least), 1)
     }
 
-    /// The same for somebody who has none of so many places. First comes who has more than a share of them and than an honest client needs: of that one a
+    /// The same for somebody who has none. First comes who has more than a share and than an honest client needs: of that one a
     /// connection ends in any case, one on which it is waited for if there is any.
-    pub(crate) fn end_one_for_another(&self, at_least: Duration, places: usize) -> bool {
+    pub(crate) fn end_one_for_another(&self, at_least: Duration, places: Places) -> bool {
         let now = self.now();
         let mut all = self.all();
         let clients: HashSet<&Arc<str>> = all.connections.values().map(|one| &one.of).collect();
-        let too_many = A_FEW.max(places / (clients.len() + 1)) + 1;
+        let too_many = places.a_few.max(places.all / (clients.len() + 1)) + 1;
         all.end_of_the_most(|_| true, too_many)
             || all.end_of_the_most(|one| one.is_silent(now, at_least), 1)
+    }
+
+    /// Whether a client has any.
+    pub(crate) fn has(&self, who: &str) -> bool {
+        self.all().connections.values().any(|one| &*one.of == who)
     }
 
     fn now(&self) -> u64 {
@@ -367,7 +378,8 @@ mod tests {
         let honest: Vec<_> = (0..3).map(|_| from("honest")).collect();
         let greedy: Vec<_> = (0..40).map(|_| from("greedy")).collect();
         let works: Vec<_> = greedy.iter().map(busy).collect();
-        let another = || idle.end_one_for_another(Duration::ZERO, 48);
+        let places = Places { all: 48, a_few: 16 };
+        let another = || idle.end_one_for_another(Duration::ZERO, places);
         // A share of three is 16.
         for _ in 0..24 {
             assert!(another());
@@ -378,6 +390,25 @@ mod tests {
         let works_honest: Vec<_> = honest[1..].iter().map(busy).collect();
         assert!(!another(), "nobody has more than a share");
         drop((works, works_honest));
+    }
+
+    #[test]
+    fn where_there_are_few_places_a_few_are_fewer() {
+        let idle = Arc::new(Idle::default());
+        let all: Vec<_> = (0..16)
+            .flat_map(|client: u8| [client; 4])
+            .map(|client| idle.add(client.to_string().into()))
+            .collect();
+        let ended = |a_few| {
+            let never = Duration::from_secs(60);
+            idle.end_one_for_another(never, Places { all: 64, a_few })
+        };
+        assert!(!ended(16), "nobody has so many");
+        for _ in 0..16 {
+            assert!(ended(1), "a share is three");
+        }
+        assert!(!ended(1) && all.iter().filter(|one| has_ended(one)).count() == 16);
+        assert!(idle.has("3") && !idle.has("16"));
     }
 
     #[tokio::test]

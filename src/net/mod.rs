@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 pub(crate) use connection::{Connection, Stream, Terms};
-pub(crate) use idle::{Asking, Idle, Listed, Works};
+pub(crate) use idle::{Asking, Idle, Listed, Places, Works};
 
 /// Pause after the system refused a connection, for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);

@@ -27,6 +27,7 @@ mod one_owner;
 mod pages;
 mod pooler;
 mod race;
+mod read_only;
 mod restore;
 mod resumptions;
 mod revocations;

@@ -76,7 +76,15 @@ class TextMaker:
         ring = json.dumps({"keys": honest()}).encode()
         # What is a keyring and nothing else is offered as one by those that take keyrings so.
         texts = [text for text in (self.text() for _ in range(count)) if not is_keyring(text)]
-        return [Case(str(at), ring, (text.encode(),), form=True, file=self.random.choice(FILES)) for at, text in enumerate(texts)]
+        return [Case(str(at), ring, (self.written(text),), form=True, file=self.random.choice(FILES)) for at, text in enumerate(texts)]
+
+    def written(self, text: str) -> bytes:
+        """In UTF-8, with a byte in it at times that is none."""
+        data = text.encode()
+        if self.random.random() < 0.1:
+            at = self.random.randrange(len(data) + 1)
+            data = data[:at] + self.random.choice((b"\xff", b"\xfc", b"\xc3", b"\xed\xa0\x80")) + data[at:]
+        return data
 
 
 def is_keyring(text: str) -> bool:

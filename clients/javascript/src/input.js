@@ -93,7 +93,10 @@ function partsOf(text, hasLines) {
   if (!hasLines && isKeyring(text)) return { ...found, keyrings: [text] };
   const filled = lines.filter((line) => !BLANK.test(line));
   if (filled.length === 1 || hasLines) return { ...found, checkpoints: filled };
-  return { ...found, checkpoints: isOneEach(text, filled) ? filled : [text] };
+  // What is no more than blank before the second line is none of a text over several lines.
+  const [first, second] = filled;
+  const whole = [first, ...lines.slice(lines.indexOf(second, lines.indexOf(first) + 1))].join("\n");
+  return { ...found, checkpoints: isOneEach(whole, filled) ? filled : [whole] };
 }
 
 // A line that is not UTF-8 takes nothing away from the others: until all is taken apart, each of its bytes beyond ASCII stands there as half of a

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    ARRIVING_KIB, BUDGET_KIB, LARGE_AT_ONCE, READING_PATIENCE, STREAM_SILENCE, STREAMS,
-    STREAMS_PER_CONNECTION, WAITING, WAITING_PER_CONNECTION, WEIGHT,
+    ARRIVING_KIB, BUDGET_KIB, LARGE_AT_ONCE, READING_PATIENCE, STREAM_PLACES, STREAM_SILENCE,
+    STREAMS, STREAMS_PER_CONNECTION, WAITING, WAITING_PER_CONNECTION, WEIGHT,
 };
 use crate::budget::{Budget, Part, kib};
 use crate::counts::{Counts, Slot};
@@ -58,7 +58,7 @@ impl MessageBudget {
         let Some(part) = self.streams.try_take(&of.peer, 1) else {
             if !self.streams.has(&of.peer) {
                 self.open_streams
-                    .end_one_for_another(STREAM_SILENCE, STREAMS);
+                    .end_one_for_another(STREAM_SILENCE, STREAM_PLACES);
             }
             return None;
         };

@@ -16,7 +16,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Admitted, TERMS};
-use super::{ConnectInfo, Connection, MAX_CONNECTIONS, MAX_NEWCOMERS, NEWCOMER_PATIENCE, SILENCE};
+use super::{
+    ConnectInfo, Connection, MAX_CONNECTIONS, MAX_NEWCOMERS, NEWCOMER_PATIENCE, PLACES, SILENCE,
+};
 use crate::budget::{Budget, Part};
 use crate::grpc::access::{Access, Peer};
 use crate::net::{self, Idle, Stream};
@@ -197,7 +199,7 @@ impl Reception {
             return Err(NONE_MORE);
         }
         for _ in 0..SILENCES {
-            if self.connected.end_one_for_another(SILENCE, MAX_CONNECTIONS) {
+            if self.connected.end_one_for_another(SILENCE, PLACES) {
                 return Ok(Arc::clone(&self.places).take(Arc::clone(peer), 1).await);
             }
             tokio::time::sleep(SILENCE / 4).await;

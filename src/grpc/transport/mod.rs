@@ -26,6 +26,8 @@ pub(super) use serve::serve;
 
 use std::time::Duration;
 
+use crate::net::Places;
+
 /// A message of more bytes than this is large, and needs room to arrive. Those below, as ordinary checkpoints are, need to wait for
 /// nobody: the calls that a peer may have bound them.
 const LARGE_BYTES: usize = 8 * 1024;
@@ -45,6 +47,12 @@ pub(super) const STREAMS: usize = 64;
 /// Those of one connection. h2 ends one (`too_many_data_frames`) when what waits there in frames of fewer than 256 bytes, each counted as what it lacks of them, comes to
 /// half of its window: with more, streams of the smallest checkpoints would do that when nothing is read of them because the queue is full.
 pub(super) const STREAMS_PER_CONNECTION: usize = 6;
+
+/// A client that has none is given the place of one that has more than its share of them: few need more than one.
+const STREAM_PLACES: Places = Places {
+    all: STREAMS,
+    a_few: 1,
+};
 
 /// A stream whose client was waited for so long gives way to a client that has none.
 const STREAM_SILENCE: Duration = Duration::from_secs(5);
@@ -115,6 +123,12 @@ pub(super) const CALLS_KEPT: usize = MAX_CONNECTIONS * CALLS_KEPT_PER_CONNECTION
 /// Connections at once. No peer has more than are left: one that is alone has half. Of each, h2 keeps up to half a MiB: an entry for each small frame
 /// that was ever there at once, and had not been looked at yet.
 const MAX_CONNECTIONS: usize = 256;
+
+/// The same, and what a client may need: a pool in each of some processes.
+const PLACES: Places = Places {
+    all: MAX_CONNECTIONS,
+    a_few: 16,
+};
 
 /// A connection whose client was waited for so long, to ask, to go on with what it asks, or to take its answer, gives way to a peer that has none.
 const SILENCE: Duration = Duration::from_secs(1);

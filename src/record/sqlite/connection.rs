@@ -10,7 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::identity::FileIdentity;
 use super::migrations::{self, APPLICATION_ID};
-use super::{OpenError, wal, whole};
+use super::owner::How;
+use super::{OpenError, frozen, wal, whole};
 
 /// What a database of SQLite begins with.
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -18,7 +19,7 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 /// The header before the first page's content.
 const HEADER_BYTES: usize = 100;
 
-pub(super) const READ_ONLY: &str = "this user may not write it, or its folder, where SQLite keeps its log also for those who only read; expected one who may, \
+const READ_ONLY: &str = "this user may not write it, or its folder, where SQLite keeps its log also for those who only read; expected one who may, \
                          or a copy by `record backup`";
 
 const OTHER_APPLICATION: &str = "it is the database of another program (its application_id)";
@@ -105,6 +106,21 @@ pub(super) fn end_beside(connection: &mut Connection) {
     let in_use = whole::State::read(connection).is_ok_and(|state| state.open);
     if let Err(error) = whole::leave_log(connection, in_use) {
         tracing::debug!(%error, "the write-ahead log is left where it is");
+    }
+}
+
+/// Opens a record that was looked at.
+pub(super) fn open(path: &Path, real: &Path, how: How) -> Result<Connection, OpenError> {
+    let connection = match how {
+        How::Frozen => frozen::connect(real),
+        How::Owned | How::Beside => connect(real),
+    };
+    let connection = connection.map_err(|error| refused(path, &error))?;
+    check_identity(&connection, path, how == How::Owned)?;
+    // SQLite would open it for reading alone, and refuse the first signature.
+    match connection.is_readonly(rusqlite::MAIN_DB) {
+        Ok(readonly) if readonly == (how == How::Frozen) => Ok(connection),
+        _ => Err(OpenError::Io(path.into(), READ_ONLY.into())),
     }
 }
 

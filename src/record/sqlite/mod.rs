@@ -12,6 +12,7 @@ mod connection_thread;
 mod copy;
 mod environment;
 mod files;
+mod frozen;
 mod identity;
 mod keys;
 mod listing;
@@ -49,13 +50,11 @@ use checkpoint::log::batch::Candidate;
 use checkpoint::log::tree::{Frontier, Node, NodeId};
 
 use check::Compared;
-use connection::{
-    READ_ONLY, check_header, check_identity, check_log, connect, end_beside, end_owned, refused,
-};
+use connection::{check_header, check_log, connect, end_beside, end_owned, refused};
 use connection_thread::ConnectionThread;
 use identity::FileIdentity;
 pub use open_error::OpenError;
-use owner::Ownership;
+use owner::{How, Ownership};
 use readers::Readers;
 use rows::whole_as_seen;
 use whole::State;
@@ -132,7 +131,7 @@ impl SqliteRecord {
         check_header(path, &real)?;
         let ownership = Ownership::take(path, &real)?;
         check_log(path, &real, true)?;
-        Self::connect(path, &real, Some(ownership), claim)
+        Self::connect(path, &real, (How::Owned, Some(ownership)), claim)
     }
 
     /// Opens a record that exists to read it, whosever it is, as [`open_beside_as`](Self::open_beside_as).
@@ -150,37 +149,33 @@ impl SqliteRecord {
     pub fn open_beside_as(path: &Path, claim: Claim) -> Result<Self, OpenError> {
         let real = owner::find(path)?;
         check_header(path, &real)?;
+        if matches!(claim, Claim::Reads(_)) && !frozen::may_be_written(&real) {
+            let kept = frozen::keep(path, &real)?;
+            return Self::connect(path, &real, (How::Frozen, Some(kept)), claim);
+        }
         // An owner has looked at its start, and the log is in motion.
         let nobody = Ownership::keep_away(path, &real)?;
         check_log(path, &real, nobody.is_some())?;
         drop(nobody);
-        Self::connect(path, &real, None, claim)
+        Self::connect(path, &real, (How::Beside, None), claim)
     }
 
     fn connect(
         path: &Path,
         real: &Path,
-        ownership: Option<Ownership>,
+        (how, ownership): (How, Option<Ownership>),
         claim: Claim,
     ) -> Result<Self, OpenError> {
         let io = |error: std::io::Error| OpenError::Io(path.into(), error.to_string());
         let sqlite = |error: rusqlite::Error| refused(path, &error);
-        let owned = ownership.is_some();
-        let open = || {
-            let connection = connect(real).map_err(sqlite)?;
-            check_identity(&connection, path, owned)?;
-            // SQLite would open it for reading alone, and refuse the first signature.
-            match connection.is_readonly(rusqlite::MAIN_DB) {
-                Ok(false) => Ok(connection),
-                _ => Err(OpenError::Io(path.into(), READ_ONLY.into())),
-            }
-        };
+        let owned = how == How::Owned;
+        let open = || connection::open(path, real, how);
         let mut writing = open()?;
         environment::check(&writing, path, claim)?;
         if owned {
             migrations::bring_up(&mut writing).map_err(sqlite)?;
             whole::begin(&mut writing).map_err(sqlite)?;
-        } else {
+        } else if how == How::Beside {
             // Who owns it copies the log into the file.
             let never = writing.pragma_update(None, "wal_autocheckpoint", 0);
             never.map_err(sqlite)?;
@@ -189,9 +184,10 @@ impl SqliteRecord {
         let readers = Readers::start(open, io)?;
         let signing = ConnectionThread::start("record-sign", open()?, || {}, |_| {}).map_err(io)?;
         let (of_end, shown) = (Arc::clone(&file), path.to_owned());
-        let end = move |connection: &mut Connection| match owned {
-            true => end_owned(connection, &of_end, &shown),
-            false => end_beside(connection),
+        let end = move |connection: &mut Connection| match how {
+            How::Owned => end_owned(connection, &of_end, &shown),
+            How::Beside => end_beside(connection),
+            How::Frozen => {}
         };
         Ok(Self {
             readers,

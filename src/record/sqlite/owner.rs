@@ -49,6 +49,17 @@ pub(super) fn find(path: &Path) -> Result<PathBuf, OpenError> {
     Ok(real)
 }
 
+/// How a process has a record open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// As the one that signs into it.
+    Owned,
+    /// Perhaps beside that one.
+    Beside,
+    /// As a file that nobody changes meanwhile.
+    Frozen,
+}
+
 /// The lock, held until it is dropped.
 pub(super) struct Ownership {
     _file: File,

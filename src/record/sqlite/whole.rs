@@ -10,14 +10,13 @@
 //!   A log that ends before the file does is an older one; one that begins after it was another file's.
 //! - `record_id`: the same in all copies of one record. A log with another one is of another record.
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
 
 use super::wal::Log;
-use super::{OpenError, connect};
+use super::{OpenError, connect, frozen};
 
 /// What the head says of its file.
 pub(super) struct State {
@@ -40,20 +39,7 @@ impl State {
 
     /// Of the file alone, as if it had no log. Only while nobody writes.
     pub(super) fn of_file(real: &Path) -> rusqlite::Result<Self> {
-        let mut uri = String::from("file:");
-        for byte in real.as_os_str().as_bytes() {
-            match byte {
-                b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
-                byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
-                byte => uri.push_str(&format!("%{byte:02x}")),
-            }
-        }
-        uri.push_str("?immutable=1");
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        Self::read(&Connection::open_with_flags(
-            uri,
-            flags | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?)
+        Self::read(&frozen::connect(real)?)
     }
 }
 

@@ -1,0 +1,68 @@
+//! A record that this user may read and not write: a backup in the hands of an auditor, a snapshot that is mounted read-only. SQLite keeps a log and an
+//! index of it beside the file also for those who only read, so it is read as one that nobody changes, which it is: owners are kept away
+//! meanwhile, and what is in a log is refused. Nothing is written, and no file is left behind.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{Access, access};
+
+use super::owner::Ownership;
+use super::{OpenError, wal, whole};
+
+/// Whether this user may write a file, and beside it.
+pub(super) fn may_be_written(real: &Path) -> bool {
+    let may = |path: &Path, how| access(path, how).is_ok();
+    let folder = real.parent().unwrap_or(Path::new("/"));
+    may(real, Access::WRITE_OK) && may(folder, Access::WRITE_OK | Access::EXEC_OK)
+}
+
+/// Keeps owners away from a record that is whole in its file.
+///
+/// # Errors
+/// [`OpenError`] when somebody has it open, or what it has is not all in the file.
+pub(super) fn keep(path: &Path, real: &Path) -> Result<Ownership, OpenError> {
+    let refused = |problem: &str| Err(OpenError::Io(path.into(), problem.into()));
+    let Some(kept) = Ownership::keep_away(path, real)? else {
+        return refused(
+            "a service has it open, and beside that one it is read by those alone who may write it and its folder; expected such a user, or a copy by \
+             `record backup`",
+        );
+    };
+    let log =
+        wal::Log::read(real).map_err(|error| OpenError::Io(path.into(), error.to_string()))?;
+    if log.commits > 0 {
+        return refused(
+            "its newest rows are in the log beside it (-wal), which those alone can read who may write it and its folder; expected such a user, or a copy by \
+             `record backup`",
+        );
+    }
+    whole::check(path, real, log)?;
+    Ok(kept)
+}
+
+/// The name of a file that nobody changes (SQLite, "Uniform Resource Identifiers", 3.3).
+fn unchanging(real: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in real.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}
+
+/// A connection to the file alone, which leaves nothing beside it.
+pub(super) fn connect(real: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(unchanging(real), flags)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(connection)
+}
