@@ -9,7 +9,6 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::backup::{Store, sign_all};
-use crate::program::program;
 use crate::starter;
 
 /// Who owns nothing here.
@@ -27,7 +26,7 @@ impl Auditor {
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         // The folder of the build may be closed to others.
         let binary = folder.path().join("program");
-        std::fs::copy(program().as_std().get_program(), &binary).unwrap();
+        std::fs::copy(env!("CARGO_BIN_EXE_checkpoint-signer"), &binary).unwrap();
         Self { folder, binary }
     }
 

@@ -233,6 +233,21 @@ const ALL_STREAMS_THAT_ARE_LEFT: [usize; 7] = [32, 16, 8, 4, 2, 1, 1];
 
 const VERIFY: &str = "/amply.checkpoint.v1.VerificationService/VerifyCheckpoints";
 
+/// Opens a stream and has a checkpoint signed on it: it goes on for as long as what is given back, unless it was refused.
+async fn is_signed_on_a_stream(requests: &mut SendRequest<Bytes>, client: u8) -> Option<Held> {
+    let (answer, mut stream) = begin(requests, STREAM);
+    let item = SignCheckpointsRequest {
+        checkpoint: Some(checkpoint(&format!("chk_{client}"), client.into(), "a")),
+        ..Default::default()
+    };
+    let sent = stream.send_data(framed(&item.encode_to_vec()), false);
+    let answer = answer.await.unwrap();
+    let is_refused = sent.is_err() || answer.headers().contains_key("grpc-status");
+    let mut body = answer.into_body();
+    let is_signed = !is_refused && body.data().await.is_some_and(|data| data.is_ok());
+    is_signed.then(|| Box::new((stream, body)) as Held)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_on_which_nothing_comes_keep_nobodys_stream_out() {
     for path in [STREAM, VERIFY] {
@@ -255,23 +270,54 @@ async fn streams_on_which_nothing_comes_keep_nobodys_stream_out() {
             let requests = speak_from(&service, [127, 0, 8, client], 65_535).await;
             let mut requests = requests.unwrap();
             wait::until("a stream", async || {
-                let (answer, mut stream) = begin(&mut requests, STREAM);
-                let item = SignCheckpointsRequest {
-                    checkpoint: Some(checkpoint(&format!("chk_{client}"), client.into(), "a")),
-                    ..Default::default()
-                };
-                let sent = stream.send_data(framed(&item.encode_to_vec()), false);
-                let answer = answer.await.unwrap();
-                let is_refused = sent.is_err() || answer.headers().contains_key("grpc-status");
-                let mut body = answer.into_body();
-                let is_signed = !is_refused && body.data().await.is_some_and(|data| data.is_ok());
-                if is_signed {
-                    fresh.push((stream, body));
-                }
+                let signed = is_signed_on_a_stream(&mut requests, client).await;
+                let is_signed = signed.is_some();
+                fresh.extend(signed);
                 is_signed
             })
             .await;
         }
         drop((held, fresh));
+    }
+}
+
+/// Clients that would each have so many streams, which are more than there are.
+const CLIENTS_OF_STREAMS: u8 = 16;
+const STREAMS_OF_EACH: usize = 5;
+
+/// Keeps a stream open by an item now and then, and opens another one when it has to give it up.
+async fn goes_on_and_on(mut requests: SendRequest<Bytes>) {
+    loop {
+        let Ok((answer, mut stream)) = try_to_begin(&mut requests, VERIFY) else {
+            return;
+        };
+        // Something that is no item of it is answered as one, and costs nothing.
+        while stream.send_data(framed(&[]), false).is_ok() {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        drop(answer);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_have_more_than_a_share_of_the_streams_keep_nobodys_stream_out() {
+    let (_folder, service) = start().await;
+    let mut busy = tokio::task::JoinSet::new();
+    for client in 1..=CLIENTS_OF_STREAMS {
+        let requests = speak_from(&service, [127, 0, 9, client], 65_535)
+            .await
+            .unwrap();
+        for _ in 0..STREAMS_OF_EACH {
+            busy.spawn(goes_on_and_on(requests.clone()));
+        }
+    }
+    for client in 1..=3 {
+        let requests = speak_from(&service, [127, 0, 10, client], 65_535).await;
+        let mut requests = requests.unwrap();
+        wait::until("a stream", async || {
+            is_signed_on_a_stream(&mut requests, client).await.is_some()
+        })
+        .await;
     }
 }
