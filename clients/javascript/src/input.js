@@ -15,15 +15,15 @@ const HAS_LINES = /\.(?:ndjson|jsonl)$/i;
 const BLANK = /^[ \t\r\n\f]*$/;
 const INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
 const isBetween = (text, least, most) => INTEGER.test(text) && BigInt(text) >= least && BigInt(text) <= most;
-const isText = (text) => text.startsWith('"') && JSON.parse(text).isWellFormed();
+const isString = (text) => text.startsWith('"') && JSON.parse(text).isWellFormed();
 const IS_OF_KIND = {
-  text: isText,
+  text: isString,
   count: (text) => isBetween(text, 0n, 2n ** 64n - 1n),
   version: (text) => text === "1",
   // Seconds since 1970 of which the program knows a date.
   time: (text) => isBetween(text, -8334601228800n, 8210266876799n),
   any: () => true,
-  textOrNull: (text) => text === "null" || isText(text),
+  textOrNull: (text) => text === "null" || isString(text),
   resumptions: (text) => outline(text).items?.every((item) => membersOf(item, RESUMPTION, { others: true })) ?? false,
 };
 const RESUMPTION = { after_rows: "count", newest_signed_at: "time", resumed_from: "time", by: "text", reason: "text" };
