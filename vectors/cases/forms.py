@@ -104,7 +104,7 @@ def forms() -> dict:
     case("an export that ends in a line of blanks", f"{head}}}\n{one}\n ", "VALID", *bad)
     case("an export of no environment", f'{head},"environment":null}}\n{one}\n', "VALID")
     for name, changed in {
-        "whose version is a fraction": head.replace(":1,", ":1.0,", 1), "whose version is a text": head.replace(":1,", ':"1",', 1), "whose rows are below 0": head.replace('"rows":1', '"rows":-1'),
+        "whose version is a fraction": head.replace(":1,", ":1.0,", 1), "whose version is a text": head.replace(":1,", ':"1",', 1),
         "whose rows are a fraction": head.replace('"rows":1', '"rows":1.0'), "whose root is null": head.replace('"00"', "null"), "without a root": head.replace('"root":"00",', ""),
         "whose environment is a number": f'{head},"environment":5', "whose resumptions are null": f'{head},"clock_resumptions":null',
         "with a resumption of nothing": f'{head},"clock_resumptions":[{{}}]',
