@@ -1,4 +1,4 @@
-"""Makes the vectors of this folder, with the standard library alone: see README.md.
+"""Makes the vectors of this folder, with the standard library and this folder alone: see README.md.
 
     python vectors/make.py          # writes them
     python vectors/make.py --check  # fails when they are other than what would be written
@@ -12,13 +12,18 @@ from cases.forms import forms
 from cases.histories import histories
 from cases.keyrings import keyrings, kinds
 from cases.pins import pins
+from cases.signing import COPY
 from cases.single import single
 
 FOLDER = Path(__file__).parent
+ORIGINAL = FOLDER.parent / "tests/golden/keyring.json"
 
 
 def main() -> None:
     check = sys.argv[1:] == ["--check"]
+    # Where the repository is around this folder.
+    if ORIGINAL.exists() and ORIGINAL.read_bytes() != COPY.read_bytes():
+        sys.exit(f"{COPY.name} is not the keyring of tests/golden any more; expected a copy of it")
     for make in (single, histories, keyrings, kinds, pins, forms):
         name, made = f"{make.__name__}.json", make()
         text = json.dumps(made, indent=1, ensure_ascii=True) + "\n"

@@ -52,6 +52,10 @@ def forms() -> dict:
     bad = ("MALFORMED",)
     both = f'"checkpoints":[{two}]'
     case("a list, the other way round", f'{{"next_page":"abc","checkpoints":[{one},{two}]}}', *well)
+    case("a list whose second name is escaped", f'{{{both},"next\\u005fpage":1}}', "VALID")
+    case("an array whose beginning is within 64 bytes", " " * 63 + f"[{one},{two}]", *well)
+    case("an array whose beginning is not", " " * 64 + f"[{one},{two}]", *bad)
+    case("an array behind empty lines", f"\n \n[{one},{two}]", *well)
     case("a list whose next page is no text", f'{{"checkpoints":[{one}],"next_page":1e400}}', "VALID")
     case("a list that has its checkpoints twice", f'{{"checkpoints":[{changed}],{both}}}', *bad)
     case("a list that has its next page twice", f'{{{both},"next_page":"a","next_page":"b"}}', *bad)
@@ -89,10 +93,25 @@ def forms() -> dict:
     case("two between which a carriage return stands", f"{one}\r{two}\r", *bad)
     case("two between which a line separator stands", f"{one}\u2028{two}", *bad)
     case("a broken one before others", f'{{"a":\n{one}\n', *bad, "VALID")
+    case("a broken one before a line that begins with a blank", f'{{"a":\n {one}\n', *bad)
+    case("lines that begin with blanks", f"  {one}\n\t{two}\n", *well)
+    case("a line tabulation on a line", f"{one}\n\v\n{two}\n", "VALID", *bad, "VALID")
     case("half of a surrogate pair on the first line", f'{{"a":"\\ud800"}}\n{one}\n', *bad, "VALID")
     head = '{"record_export":1,"rows":1,"root":"00","keyring":{"keys":[]}'
     case("an export", f"{head}}}\n{one}\n{two}\n", *well)
     case("an export of an environment", f'{head},"environment":"test","clock_resumptions":[]}}\n{one}\n', "VALID")
+    case("an export behind empty lines", f"\n \f\n {head}}}\n{one}\n", "VALID")
+    case("an export that ends in a line of blanks", f"{head}}}\n{one}\n ", "VALID", *bad)
+    case("an export of no environment", f'{head},"environment":null}}\n{one}\n', "VALID")
+    for name, changed in {
+        "whose version is a fraction": head.replace(":1,", ":1.0,", 1), "whose version is a text": head.replace(":1,", ':"1",', 1),
+        "whose rows are a fraction": head.replace('"rows":1', '"rows":1.0'), "whose root is null": head.replace('"00"', "null"), "without a root": head.replace('"root":"00",', ""),
+        "whose environment is a number": f'{head},"environment":5', "whose resumptions are null": f'{head},"clock_resumptions":null',
+        "with a resumption of nothing": f'{head},"clock_resumptions":[{{}}]',
+    }.items():
+        case(f"an export's first line {name}", f"{changed}}}\n{one}\n", *bad, "VALID")
+    resumed = '{"after_rows":1,"newest_signed_at":-1,"resumed_from":0,"by":"a","reason":"","more":null}'
+    case("an export with a resumption", f'{head},"clock_resumptions":[{resumed}]}}\n{one}\n', "VALID")
     case("an export with an empty line", f"{head}}}\n{one}\n\n{two}\n", "VALID", *bad, "VALID")
     case("an export's first line behind another", f"{one}\n{head}}}\n{two}\n", "VALID", *bad, "VALID")
     case("an export's first line with something else in it", f'{head},"checkpoints":[]}}\n{one}\n', *bad, "VALID")

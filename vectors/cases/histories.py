@@ -35,6 +35,8 @@ def histories() -> dict:
     case("the count falls", [at(1, 7), at(2, 5)], ("ENTRY_COUNT_FELL", 0, 1))
     case("the count falls and rises", [at(1, 7), at(2, 5), at(3, 6)], ("ENTRY_COUNT_FELL", 0, 1))
     case("the count falls twice", [at(1, 7), at(2, 5), at(3, 4)], ("ENTRY_COUNT_FELL", 0, 1), ("ENTRY_COUNT_FELL", 1, 2))
+    case("the count falls twice, given in another order", [at(3, 4), at(1, 7), at(2, 5)], ("ENTRY_COUNT_FELL", 1, 2), ("ENTRY_COUNT_FELL", 2, 0))
+    case("two gaps, given in another order", [at(9, 9), at(1, 5), at(4, 7)], ("GAP", 1, 2, 2), ("GAP", 2, 0, 4))
     case("the count falls, given in another order", [at(2, 5), at(1, 7)], ("ENTRY_COUNT_FELL", 1, 0))
     case("at one time the smaller count is first", [at(1, 7), content("2025-06-01", checkpoint_id="b", entry_count=5)])
     case("two contents of one name", [at(1, 5), at(1, 6)], ("SECOND_CONTENT", 0, 1))
@@ -49,6 +51,8 @@ def histories() -> dict:
     case("two hashes in one place, each under two names", [at(1, 5), at(2, 5), at(3, 5, **x), at(4, 5, **x)], ("SECOND_HISTORY", 0, 2))
     case("two hashes in one place, of one name and of others", [at(1, 5), at(1, 5, **x), at(2, 5)], ("SECOND_CONTENT", 0, 1), ("SECOND_HISTORY", 1, 2))
     case("two hashes in one place, of one name and of others behind it", [at(1, 5), at(1, 5, **x), at(2, 5, **x)], ("SECOND_CONTENT", 0, 1), ("SECOND_HISTORY", 0, 2))
+    inside = [at(1, 5), at(2, 6), at(3, 6, **x), at(4, 5, **x)]
+    case("two places with two hashes, the one inside of the other", inside, ("SECOND_HISTORY", 0, 3), ("SECOND_HISTORY", 1, 2), ("ENTRY_COUNT_FELL", 2, 3))
     case("the same hash in two places", [at(1, 5), content("2025-06-02", entry_count=6, cumulative_hash=at(1, 5)["cumulative_hash"])])
     case("two ledgers, each with two histories", [at(1, 5), at(1, 5, **other), at(2, 5, **x, **other), at(2, 5, **x)], ("SECOND_HISTORY", 0, 3), ("SECOND_HISTORY", 1, 2))
     case("several faults of several names", [at(2, 5), at(1, 4), at(1, 6), at(2, 8)], ("SECOND_CONTENT", 0, 3), ("SECOND_CONTENT", 1, 2), ("ENTRY_COUNT_FELL", 2, 0))

@@ -2,13 +2,11 @@
 
 import base64
 import json
-from pathlib import Path
 
 from .pins import A, BY_A, endorsed
-from .signing import FIRST, OTHER, VERSION, Key, canonical, encode
+from .signing import FIRST, GOLDEN, OTHER, VERSION, Key, canonical, encode
 
 SECRET = "c2VjcmV0LXRoYXQtaXMtc2hvd24tbm93aGVyZQ"
-GOLDEN = json.loads((Path(__file__).parents[2] / "tests/golden/keyring.json").read_text(encoding="utf-8"))["keys"]
 THUMBPRINT = "liD36x9_opt8qvRAjh_8W0Uw0m2hNLf9Ekv-AvxWcXA"
 
 
@@ -55,6 +53,7 @@ def kinds() -> dict:
         "its remainders": ("dp", {**plain, "dp": SECRET}),
         "a secret beside it": ("k", {**plain, "k": SECRET}),
         "more primes": ("oth", {**plain, "oth": [{"r": SECRET}]}),
+        "a private member that is null": ("d", {**plain, "d": None}),
         "a private RSA key to encrypt": ("d", {**plain, "use": "enc", "d": SECRET}),
         "a private RSA key with RS512": ("d", {**plain, "alg": "RS512", "d": SECRET}),
         "a private EC key": ("d", {**ec, "kid": "ec", "d": SECRET}),
@@ -181,6 +180,9 @@ def members(read, refused) -> None:
     for size in (5, 8, 9, 96):
         refused(f"e has {size} bytes of ones", ring(e=encode(b"\xff" * size)), "keys[0].n")
     read("e has four bytes of ones", ring(e=encode(b"\xff" * 4)), "INVALID_SIGNATURE")
+    read("e is the greatest odd number below 2^33", ring(e=encode(b"\1" + b"\xff" * 4)), "INVALID_SIGNATURE")
+    refused("e is the least odd number beyond 2^33", ring(e=encode(b"\2\0\0\0\1")), "keys[0].n")
+    refused("n has 8193 bits", ring(n=encode(b"\1" + b"\xff" * 1024)), "keys[0].n")
     refused("n has 2047 bits", ring(n=encode(b"\x7f" + n[1:])), "keys[0].n")
     for name, value in {"a text": "yes", "an array": [], "true": True, "false": False, "0": 0, "an object without a time": {}}.items():
         refused(f"revoked is {name}", ring(revoked=value), "keys[0].revoked")

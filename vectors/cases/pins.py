@@ -1,13 +1,8 @@
 """Fingerprints, the names that no key may have, and forged keyrings with what a pin makes of them."""
 
 import hashlib
-import json
-from pathlib import Path
 
-from .signing import FIRST, VERSION, Key, canonical, content, encode, published, seconds
-
-# The keys of the golden files, whose fingerprints people may have noted.
-GOLDEN = Path(__file__).parents[2] / "tests/golden/keyring.json"
+from .signing import FIRST, GOLDEN, VERSION, Key, canonical, content, encode, published, seconds
 
 # Names that could be taken for a fingerprint or a thumbprint, and names that could not.
 NO_NAMES = (
@@ -123,8 +118,7 @@ def pins() -> dict:
     impostors(case)
     changed_keys(case)
     broken_chains(case)
-    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))["keys"]
-    bound = [{name: value for name, value in key.items() if name not in ("endorsement", "revoked")} for key in golden]
+    bound = [{name: value for name, value in key.items() if name not in ("endorsement", "revoked")} for key in GOLDEN]
     fingerprints = [{"key": key, "fingerprint": fingerprint(key)} for key in [*bound, FIRST.jwk(), SECOND.jwk()]]
     return {"version": VERSION, "fingerprints": fingerprints, "no_names": NO_NAMES, "names": NAMES, "cases": cases}
 

@@ -14,6 +14,9 @@ VERSION = 2
 SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 SHA1_INFO = bytes.fromhex("3021300906052b0e03021a05000414")
 KEYS = json.loads((Path(__file__).parents[1] / "keys.json").read_text(encoding="utf-8"))
+# The keys of tests/golden, whose fingerprints people may have noted: a copy, so that nothing outside of this folder is needed.
+COPY = Path(__file__).parent / "golden-keyring.json"
+GOLDEN = json.loads(COPY.read_text(encoding="utf-8"))["keys"]
 
 
 def encode(data: bytes) -> str:

@@ -60,6 +60,7 @@ def valid(case) -> None:
         "texts beyond the first plane": {"note": "\U0001f600\U0010ffff"},
         "names that are other languages' own": {"__proto__": {"a": 1}, "constructor": 2, "toString": 3, "hasOwnProperty": None},
         "as deep as may be": {"deep": nested(16)},
+        "a member of a member that is named signature": {"note": {"signature": "a..b"}},
     }.items():
         case(name, published(FIRST, content(**changed)), "VALID")
     plain = json.loads(published(FIRST))
@@ -96,6 +97,7 @@ def times(case) -> None:
         ("at second 0", 0, "OUTSIDE_VALIDITY"),
         ("before 1970", -1, "OUTSIDE_VALIDITY"),
         ("in the last second that has a date", 8_210_266_876_799, "OUTSIDE_VALIDITY"),
+        ("in the first second that has a date", -8_334_601_228_800, "OUTSIDE_VALIDITY"),
     ):
         case(f"signed {name}", published(FIRST, at=at), verdict)
     for name, at, verdict in (
@@ -233,7 +235,7 @@ def headers(case) -> None:
         with_header(f"with alg {alg!r}", FIRST.header(at, alg=alg), "MALFORMED")
     for typ in ("JWT", "key-endorsement+jws", "application/ledger-checkpoint+jws", "LEDGER-CHECKPOINT+JWS", ""):
         with_header(f"with typ {typ!r}", FIRST.header(at, typ=typ), "MALFORMED")
-    for name, iat in {"as text": "1748822400", "with a fraction": 1748822400.5, "beyond dates": 8_210_266_876_800, "beyond 2^53": 2**53, "true": True}.items():
+    for name, iat in {"as text": "1748822400", "with a fraction": 1748822400.5, "beyond dates": 8_210_266_876_800, "before dates": -8_334_601_228_801, "beyond 2^53": 2**53, "true": True}.items():
         with_header(f"with a time {name}", FIRST.header(0, iat=iat), "MALFORMED")
     thumb = encode(hashlib.sha256(b"x").digest())
     for kid in ("", "a b", "-a", "k" * 129, "\u00e4", 7, thumb, "sha256:" + "0" * 64, "my-fingerprint"):
