@@ -118,7 +118,7 @@ function keysOf(keyring) {
   keys.forEach(checkKey);
   const isOnce = (member) => new Set(keys.map(member)).size === keys.length;
   check(isOnce((key) => key.kid), "two keys of the keyring have one name");
-  check(isOnce((key) => numberOf(key, "n")), "one key of the keyring has two names");
+  check(isOnce((key) => `${numberOf(key, "n")}.${numberOf(key, "e")}`), "one key of the keyring has two names");
   return keys;
 }
 

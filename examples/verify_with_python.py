@@ -154,7 +154,8 @@ def keys_of(keyring: bytes) -> dict:
     for key in keys:
         check_key(key)
     check(len({key["kid"] for key in keys}) == len(keys), "two keys of the keyring have one name")
-    check(len({decode(key["n"], "n").lstrip(b"\0") for key in keys}) == len(keys), "one key of the keyring has two names")
+    numbers = {tuple(decode(key[name], name).lstrip(b"\0") for name in ("n", "e")) for key in keys}
+    check(len(numbers) == len(keys), "one key of the keyring has two names")
     return {key["kid"]: key for key in keys}
 
 

@@ -140,6 +140,11 @@ def forms() -> dict:
     case("one over several lines, in Latin-1", json.dumps(json.loads(latin.decode("latin-1")), indent=1, ensure_ascii=False).encode("latin-1"), *bad)
     case("a byte that is no UTF-8 on a line", one.encode() + b"\n\xff\n" + two.encode() + b"\n", "VALID", *bad, "VALID")
     case("a zero before one on a line", b"\0{\n" + one.encode() + b"\n", *bad, "VALID")
+    # Readers that know the members by their places take an array of their values for the object.
+    case("an export's first line as an array", f'[1,1,"00",{{"keys":[]}}]\n{one}\n', *bad, "VALID")
+    case("an export's first line with a resumption as an array", f'{head},"clock_resumptions":[[1,2,3,"a","b"]]}}\n{one}\n', *bad, "VALID")
+    twice = '{"after_rows":1,"newest_signed_at":1,"resumed_from":1,"by":"a","reason":"b","more":1,"more":2}'
+    case("an export's first line with a resumption that has a member more, twice", f'{head},"clock_resumptions":[{twice}]}}\n{one}\n', "VALID")
     case("an object of something else", '{"a":1}', "MALFORMED")
     # The name of a file says that each stands on a line, and then nothing else is looked for.
     case("one on each line, as the name says", f"{one}\n{two}\n", *well, file="a.ndjson")

@@ -118,6 +118,7 @@ def whole(read, refused) -> None:
     read("no key", canonical({"keys": []}), "UNKNOWN_KEY")
     read("other kinds alone", canonical({"keys": [{"kty": "FUTURE"}, {"kty": "FUTURE"}]}), "UNKNOWN_KEY", 2)
     read("other keys alone", canonical({"keys": [OTHER.jwk()]}), "UNKNOWN_KEY")
+    read("a key of the same modulus and another exponent", canonical({"keys": [A, {**A, "kid": "another", "e": "AQAD"}]}))
     read("after many others", canonical({"keys": [*({"kty": "FUTURE", "kid": f"f-{at}"} for at in range(100)), A]}), skipped=100)
     for name, text in {
         "nothing": "", "null": "null", "an array": f"[{canonical(A)}]", "an object without keys": "{}", "a key that stands alone": canonical(A),

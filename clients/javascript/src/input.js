@@ -30,9 +30,9 @@ const RESUMPTION = { after_rows: "count", newest_signed_at: "time", resumed_from
 const HEADER = { record_export: "version", rows: "count", root: "text", keyring: "any" };
 const MAY_BE_IN_A_HEADER = { clock_resumptions: "resumptions", environment: "textOrNull" };
 
-// The members of an object by their names; none when one stands there twice, or it is no object.
-function once(text) {
-  const members = outline(text)?.members;
+// The members of an object by their names, as far as they are asked for; none when one of these stands there twice, or it is no object.
+function once(text, isAskedFor = () => true) {
+  const members = outline(text)?.members?.filter(([name]) => isAskedFor(name) || !name.isWellFormed());
   const named = new Map(members);
   return members && named.size === members.length ? named : null;
 }
@@ -40,7 +40,7 @@ function once(text) {
 // The members of an object that has all of these, perhaps some of those that it may have, and no others; none of them twice.
 function membersOf(text, all, { perhaps = {}, others = false } = {}) {
   const kinds = { ...all, ...perhaps };
-  const members = once(text);
+  const members = once(text, (name) => !others || Object.hasOwn(kinds, name));
   if (!members || !Object.keys(all).every((name) => members.has(name))) return null;
   const isRight = ([name, value]) => name.isWellFormed() && (Object.hasOwn(kinds, name) ? IS_OF_KIND[kinds[name]](value) : others);
   return [...members].every(isRight) ? members : null;

@@ -131,7 +131,7 @@ async function readKey(jwk, wrong) {
     nbf,
     exp,
     publicKey,
-    modulus: encodedN,
+    numbers: `${encodedN}.${encodedE}`,
     fingerprint: `sha256:${hexadecimal(digest)}`,
     revoked,
     endorsement,
@@ -167,7 +167,7 @@ async function readKeyring(text) {
     }
     const key = await readKey(jwk, wrong);
     if (keys.has(key.kid)) wrong("kid", `${key.kid} stands there twice; expected each key once`);
-    const same = [...keys.values()].find((other) => other.modulus === key.modulus);
+    const same = [...keys.values()].find((other) => other.numbers === key.numbers);
     if (same) wrong("n", `is the key of ${same.kid} already; expected one name for one key`);
     keys.set(key.kid, key);
   }

@@ -6,7 +6,8 @@
 use std::io::BufRead;
 
 use chrono::DateTime;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::tree::{Frontier, TreeHash};
@@ -35,7 +36,11 @@ pub struct ExportHeader {
     /// The root of the tree over them, in hexadecimal.
     pub root: String,
     keyring: Box<RawValue>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "objects"
+    )]
     clock_resumptions: Vec<Resumed>,
     /// The environment that the record belongs to, when it is bound to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +55,16 @@ struct Resumed {
     resumed_from: i64,
     by: String,
     reason: String,
+}
+
+/// Serde takes an array of the members' values for an object, too.
+fn objects<'de, D: Deserializer<'de>>(texts: D) -> Result<Vec<Resumed>, D::Error> {
+    let texts = Vec::<Box<RawValue>>::deserialize(texts)?;
+    let object = |text: &RawValue| match text.get().starts_with('{') {
+        true => serde_json::from_str(text.get()).map_err(D::Error::custom),
+        false => Err(D::Error::custom("is no object")),
+    };
+    texts.iter().map(|text| object(text)).collect()
 }
 
 impl From<&Resumption> for Resumed {
@@ -113,6 +128,9 @@ impl ExportHeader {
     /// [`ReadError`] when it is anything else, or of another version.
     pub fn parse(line: &[u8]) -> Result<Self, ReadError> {
         ByteOrderMark::check(line)?;
+        if !line.trim_ascii_start().starts_with(b"{") {
+            return Err(ReadError::NotAnExport("is no object".into()));
+        }
         let header: Self = serde_json::from_slice(line)
             .map_err(|error| ReadError::NotAnExport(error.to_string()))?;
         header.resumptions()?;
