@@ -55,10 +55,10 @@ const GIVING_WAY: Duration = Duration::from_millis(100);
 /// How long a client may be waited for while others wait: an honest head is there in some milliseconds.
 const MAY_BE_SILENT: Duration = Duration::from_secs(1);
 
-/// A browser opens six at once to a site; more addresses are behind one than behind a client of gRPC.
+/// A browser opens six at once to a site.
 const PLACES: Places = Places {
     all: MAX_CONNECTIONS,
-    a_few: 32,
+    a_few: 6,
 };
 
 static TERMS: Terms<()> = Terms {
