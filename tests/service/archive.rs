@@ -110,7 +110,7 @@ async fn folders_files_and_lines_are_mixed_and_one_bad_one_ends_nothing() {
     let (code, page) = report(&["--format", "html"]);
     assert!(code == 1 && page.starts_with("<!DOCTYPE html>"), "{page}");
     for part in [
-        "Do not rely on all of it: 1 of 11 checkpoints is not genuine, 1 input was not checked",
+        "Something is wrong: 1 of 11 checkpoints is not genuine; 10 are genuine; 1 input was not checked",
         "archive/lines.jsonl:3",
         "<svg",
         "chk_5",

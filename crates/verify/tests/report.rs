@@ -80,17 +80,17 @@ fn the_headline_counts_and_faults_between_checkpoints_come_first() {
     let (code, page) = archive.page();
     assert_eq!(code, Some(1), "{page}");
     assert!(
-        page.contains(">Do not rely on all of it: 1 fault between checkpoints</h1>"),
+        page.contains(">Something is wrong: 2 of 2 checkpoints are signed, but contradicted</h1>"),
         "{page}"
     );
     archive.put("changed.json", &on_day(&checkpoints[0], 29));
     archive.put("readme.txt", "");
     let (code, page) = archive.page();
     assert_eq!(code, Some(1), "{page}");
-    let headline = "Do not rely on all of it: 1 of 3 checkpoints is not genuine, 1 fault between checkpoints, 1 input was not checked<";
+    let headline = "Something is wrong: 1 of 3 checkpoints is not genuine; 2 are signed, but contradicted; 1 input was not checked<";
     assert!(page.contains(headline), "{page}");
     let at = |text: &str| page.find(text).unwrap();
-    assert!(at("Faults between checkpoints (1)") < at("Not genuine (1)"));
+    assert!(at("Signed, but contradicted (2)") < at("Not genuine (1)"));
     assert!(at("Not genuine (1)") < at("Not checked (1)"));
     assert!(at("Not checked (1)") < at("The keys"));
     // In the words of the service's page, beside those for programs.
@@ -102,6 +102,89 @@ fn the_headline_counts_and_faults_between_checkpoints_come_first() {
         page.contains("Changed, or not signed like this <code>INVALID_SIGNATURE</code>"),
         "{page}"
     );
+}
+
+/// What the table says of this: a count.
+fn counted(page: &str, title: &str) -> Option<String> {
+    let (_, row) = page.split_once(&format!("<th scope=\"row\">{title}"))?;
+    let (_, cell) = row.split_once("<td>")?;
+    cell.split_once("</td>").map(|(count, _)| count.to_owned())
+}
+
+#[test]
+fn one_that_is_contradicted_is_not_counted_as_genuine_and_neither_are_its_copies() {
+    let (days, keyring) = history("day by day");
+    let (pair, _) = history("two hashes in one place");
+    let archive = Archive::new(&keyring);
+    archive.put("a.ndjson", &[&days[..], &pair[..]].concat().join("\n"));
+    let (code, text) = archive.run(&["archive", "--format", "json"]);
+    assert_eq!(code, Some(1), "{text}");
+    let found: Value = serde_json::from_str(&text).unwrap();
+    let summary = &found["summary"];
+    let all = summary["valid"].as_u64().unwrap();
+    let contradicted = summary["contradicted"].as_u64().unwrap();
+    assert!((2..all).contains(&contradicted), "{summary}");
+    let (_, page) = archive.page();
+    let count = |title: &str| counted(&page, title).and_then(|count| count.parse().ok());
+    assert_eq!(count("Genuine"), Some(all - contradicted), "{page}");
+    assert_eq!(count("Signed, but contradicted"), Some(contradicted));
+    let of_ledger = format!("<dt>Genuine</dt><dd>{}</dd>", all - contradicted);
+    assert_eq!(page.matches(&of_ledger).count(), 1, "{page}");
+
+    // The same ones once more.
+    archive.put("b.ndjson", &pair.join("\n"));
+    let (_, page) = archive.page();
+    let count = |title: &str| counted(&page, title).and_then(|count| count.parse().ok());
+    assert_eq!(count("Genuine"), Some(all - contradicted), "{page}");
+    assert_eq!(count("Signed, but contradicted"), Some(contradicted + 2));
+    assert!(
+        page.contains("3 checkpoints are there once more, unchanged"),
+        "{page}"
+    );
+}
+
+#[test]
+fn whom_only_files_name_that_are_not_genuine_is_told_as_a_claim() {
+    let (days, keyring) = history("day by day");
+    let archive = Archive::new(&keyring);
+    archive.put("a.ndjson", &days.join("\n"));
+    let (_, page) = archive.page();
+    assert!(!page.contains("only claimed"), "{page}");
+    assert!(!page.contains("those that are not genuine"), "{page}");
+    let mut other: Value = serde_json::from_str(&days[0]).unwrap();
+    other["ledger_id"] = "org_framed".into();
+    archive.put("b.json", &other.to_string());
+    archive.put("c.json", &on_day(&days[0], 29));
+    let (code, page) = archive.page();
+    assert_eq!(code, Some(1), "{page}");
+    let (known, claimed) = page.split_once("Ledgers that are only claimed (1)").unwrap();
+    let (_, known) = known.split_once("By ledger").unwrap();
+    assert!(
+        known.contains("org_xyz789") && !known.contains("org_framed"),
+        "{known}"
+    );
+    assert!(
+        known.contains("<dt>Not genuine, and claimed for it</dt><dd>1</dd>"),
+        "{known}"
+    );
+    assert!(
+        claimed.contains("<code>org_framed</code>: 1 checkpoint<"),
+        "{claimed}"
+    );
+    assert!(page.contains("those that are not genuine"), "{page}");
+}
+
+#[test]
+fn times_stand_there_as_the_page_tells_them() {
+    let (days, keyring) = history("two hashes in one place");
+    let archive = Archive::new(&keyring);
+    archive.put("a.ndjson", &days.join("\n"));
+    archive.put("c.json", &on_day(&days[0], 29));
+    let (_, page) = archive.page();
+    assert!(page.contains(" UTC</dd>"), "{page}");
+    let iso = page.split(|c: char| !c.is_ascii_alphanumeric() && !"-:".contains(c));
+    let found: Vec<&str> = iso.filter(|word| word.ends_with(":00Z")).collect();
+    assert_eq!(found, [""; 0], "{page}");
 }
 
 #[test]

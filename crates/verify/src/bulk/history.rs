@@ -1,13 +1,13 @@
 //! What only shows when the checkpoints of a ledger are seen together: two histories, two contents of one name, an
 //! entry_count that falls, days without a checkpoint.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::column;
 use super::groups::Groups;
 use super::names::{self, Names, WrittenNames};
 use super::spool::{Row, Spool};
-use super::{Checked, Finding, Fingerprints, Missing};
+use super::{Checked, Finding, Fingerprints, Member, Missing};
 use checkpoint::checkpoint::LedgerId;
 use checkpoint::verdict::VerdictKind;
 
@@ -120,15 +120,15 @@ impl Histories {
         *number
     }
 
-    /// Tells what is found, and gives the number of those that are there more than once, unchanged. Notes come at once, ledger by
-    /// ledger, as the first valid one of each was given; faults after them, of each kind in the same order.
+    /// Tells what is found, and gives what is counted. Notes come at once, ledger by ledger, as the first valid one of each was given;
+    /// faults after them, of each kind in the same order.
     ///
     /// # Errors
     /// When a temporary file cannot be used, and whatever `tell` returns.
     pub fn finish(
         self,
         mut tell: impl FnMut(Finding) -> std::io::Result<()>,
-    ) -> std::io::Result<u64> {
+    ) -> std::io::Result<Together> {
         use column::{COUNT, LEDGER};
         let (mut spool, numbers) = (self.spool, self.numbers);
         self.early.sorted(|row| {
@@ -142,7 +142,7 @@ impl Histories {
         })?;
         let mut names = self.names.finish()?;
         let mut faults = Faults::default();
-        let (mut ledger, mut previous) = (Together::default(), None::<Row>);
+        let (mut ledger, mut previous) = (OfLedger::default(), None::<Row>);
         let mut rejected = RejectedDays::default();
         spool.sorted(|row| {
             if row[COUNT] == REJECTED {
@@ -156,8 +156,9 @@ impl Histories {
                 return ledger.push(row);
             };
             if row[COUNT] < before[COUNT] {
-                let fell = Finding::EntryCountFell(names.pair(&before, row)?);
-                faults.counts_fell.push(fell);
+                let members = names.pair(&before, row)?;
+                faults.contradict(&[before, *row], &members);
+                faults.counts_fell.push(Finding::EntryCountFell(members));
             }
             if let Some(days @ 1..) = (day(row) - day(&before)).checked_sub(1) {
                 let rejected = between.within(&before, row);
@@ -167,11 +168,38 @@ impl Histories {
             ledger.push(row)
         })?;
         ledger.finish(&mut names, &mut faults)?;
+        let together = Together {
+            copies: faults.copies,
+            contradicted: count(&faults.contradicted, faults.copied)?,
+        };
         let all = faults.second_contents.into_iter();
         let mut all = all.chain(faults.second_histories).chain(faults.counts_fell);
         all.try_for_each(tell)?;
-        Ok(faults.copies)
+        Ok(together)
     }
+}
+
+/// What is counted of checkpoints that are seen together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Together {
+    /// Those that are there once more, unchanged.
+    pub copies: u64,
+    /// Valid ones that another valid one contradicts, by the name of their ledger: all of those that are there once more, too.
+    pub contradicted: BTreeMap<String, u64>,
+}
+
+fn count(
+    contradicted: &HashMap<u64, String>,
+    copied: Spool<1>,
+) -> std::io::Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    let mut add = |ledger: &String| *counts.entry(ledger.clone()).or_default() += 1;
+    contradicted.values().for_each(&mut add);
+    copied.sorted(|[content]| {
+        contradicted.get(content).into_iter().for_each(&mut add);
+        Ok(())
+    })?;
+    Ok(counts)
 }
 
 fn day(row: &Row) -> u64 {
@@ -211,17 +239,31 @@ struct Faults {
     second_histories: Vec<Finding>,
     counts_fell: Vec<Finding>,
     copies: u64,
+    /// The content of each copy.
+    copied: Spool<1>,
+    /// Contents that faults are about, and their ledgers.
+    contradicted: HashMap<u64, String>,
+}
+
+impl Faults {
+    fn contradict(&mut self, rows: &[Row; 2], members: &[Member; 2]) {
+        for (row, member) in rows.iter().zip(members) {
+            let ledger = || member.ledger_id.clone();
+            let content = row[column::CONTENT];
+            self.contradicted.entry(content).or_insert_with(ledger);
+        }
+    }
 }
 
 /// The rows of one ledger, in the two other orders that show something.
 #[derive(Default)]
-struct Together {
+struct OfLedger {
     /// Mostly of a ledger of which there is no other.
     first: Option<Row>,
     more: Option<[Spool; 2]>,
 }
 
-impl Together {
+impl OfLedger {
     fn push(&mut self, row: &Row) -> std::io::Result<()> {
         let Some(first) = self.first else {
             self.first = Some(*row);
@@ -248,14 +290,18 @@ impl Together {
 
         let mut contents = Groups::of_a_name(ID, CONTENT);
         by_id.sorted(|row| {
-            let is_new = contents.take(of_id_first(row));
-            faults.copies += u64::from(!is_new);
-            Ok(())
+            let row = of_id_first(row);
+            if contents.take(row) {
+                return Ok(());
+            }
+            faults.copies += 1;
+            faults.copied.push([row[CONTENT]])
         })?;
         for [one, other] in contents.finish() {
             let members = names.pair(&one, &other)?;
             // Fingerprints are equal by chance, once in a while.
             if members[0].checkpoint_id == members[1].checkpoint_id {
+                faults.contradict(&[one, other], &members);
                 faults.second_contents.push(Finding::SecondContent(members));
             }
         }
@@ -267,6 +313,7 @@ impl Together {
         })?;
         for [one, other] in states.finish() {
             let members = names.pair(&one, &other)?;
+            faults.contradict(&[one, other], &members);
             faults
                 .second_histories
                 .push(Finding::SecondHistory(members));

@@ -22,7 +22,7 @@ use checkpoint::verdict::{Verdict, VerdictKind, explain, judge};
 pub(crate) use spool::Spool;
 
 pub use finding::{Finding, Member, Missing};
-pub use history::{Histories, Stretch};
+pub use history::{Histories, Stretch, Together};
 pub use tally::{Counts, KeyTally, LedgerTally, Tally};
 
 /// Which checkpoints are looked at.

@@ -18,7 +18,9 @@ use super::selecting::Selected;
 use super::show::{Program, json_line, print};
 use super::verdict_line::VerdictLine;
 use super::{Failure, ReportFormat};
-use crate::bulk::{Checked, Counts, Finding, Fingerprints, Histories, Member, Stretch, Tally};
+use crate::bulk::{
+    Checked, Counts, Finding, Fingerprints, Histories, Member, Stretch, Tally, Together,
+};
 use checkpoint::counted::counted;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::key::{Fingerprint, KeyId, KeyVersion, instant_text};
@@ -71,8 +73,7 @@ pub struct Report {
     /// Those that are signed at times that are yet to come: how many, and the first of them.
     ahead: Option<(u64, String)>,
     pub(super) skipped: Vec<SkippedKey>,
-    /// There more than once, unchanged.
-    pub(super) copies: u64,
+    pub(super) together: Together,
     /// Those that are believed; none when a service was asked.
     pub(super) keys: Vec<KeyringEntry>,
     pub(super) fingerprints: BTreeMap<KeyId, Fingerprint>,
@@ -125,7 +126,7 @@ impl Report {
             ahead: None,
             skipped: Vec::new(),
             told: false,
-            copies: 0,
+            together: Together::default(),
             keys: Vec::new(),
             fingerprints: BTreeMap::new(),
             pinned: None,
@@ -310,16 +311,25 @@ impl Report {
                 counted(count, "checkpoint is", "checkpoints are")
             )));
         }
-        if self.tally.counts.all == 0 {
-            let left_out = self.tally.left_out;
-            let selected = self.selected.as_ref().and_then(Selected::told);
-            let selected = selected.map(|told| format!("; selected: {told}"));
-            self.failures.push(format!(
-                "nothing was checked: there was no checkpoint to verify ({left_out} were left out{})",
-                selected.unwrap_or_default()
-            ));
-        }
+        self.failures.extend(self.nothing());
         Ok(())
+    }
+
+    /// That nothing was checked, where no input has said why.
+    fn nothing(&self) -> Option<String> {
+        if self.tally.counts.all > 0 || !self.failures.is_empty() {
+            return None;
+        }
+        let selected = self.selected.as_ref().and_then(Selected::told);
+        let selected = selected.map_or_else(String::new, |told| format!("; selected: {told}"));
+        let left_out = match self.tally.left_out {
+            0 => String::new(),
+            1 => format!(" (1 was left out{selected})"),
+            count => format!(" ({count} were left out{selected})"),
+        };
+        Some(format!(
+            "nothing was checked: there was no checkpoint to verify{left_out}"
+        ))
     }
 
     /// Names what was asked for and left out whole.
@@ -351,7 +361,7 @@ impl Report {
 
     fn look_at_histories(&mut self) -> Result<(), Failure> {
         let histories = std::mem::take(&mut self.histories);
-        let copies = histories.finish(|finding| {
+        let together = histories.finish(|finding| {
             match &finding {
                 // A reader of the page finds these among those that are not genuine.
                 Finding::Gap(_, days) if self.format == ReportFormat::Html && days.are_told() => {}
@@ -360,8 +370,19 @@ impl Report {
             }
             Ok(())
         });
-        self.copies = copies.map_err(temporary)?;
+        self.together = together.map_err(temporary)?;
         Ok(())
+    }
+
+    /// Valid ones that another valid one contradicts.
+    pub(super) fn contradicted(&self) -> u64 {
+        self.together.contradicted.values().sum()
+    }
+
+    /// The faults between two checkpoints; all others are those of a file.
+    pub(super) fn contradictions(&self) -> impl Iterator<Item = &Finding> {
+        let faults = self.faults.iter();
+        faults.filter(|finding| !finding.members().is_empty())
     }
 
     /// All that is told beside the verdicts, what weighs most first.
@@ -405,11 +426,11 @@ impl Report {
             counted(tally.ledgers.len(), "ledger", "ledgers"),
             verdicts.join(", ")
         ));
-        let Self { faults, copies, .. } = self;
         text.push_str(&format!(
-            "seen together: {}, {}, {copies} there more than once, {} left out\n",
-            counted(faults.len(), "fault", "faults"),
+            "seen together: {}, {}, {} there more than once, {} left out\n",
+            counted(self.contradictions().count(), "fault", "faults"),
             counted(self.gaps.count, "gap", "gaps"),
+            self.together.copies,
             tally.left_out
         ));
         if let Some(url) = &self.told_by {

@@ -1,20 +1,25 @@
-//! The drawings of the report: when each key could sign, and how many signatures there are of each month.
+//! The drawings of the report: when each key could sign, and how many signatures there are of each month. They are as wide as there is
+//! room, and their words keep their size.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use maud::{Markup, html};
 
 use super::number;
+use super::times::moment;
 use crate::bulk::Counts;
 use crate::cli::report::Report;
 use checkpoint::keyring::KeyringEntry;
 
-/// Units of the drawings.
-const WIDTH: f64 = 1000.0;
-const NAMES: f64 = 250.0;
-const ROW: f64 = 26.0;
-const BARS: f64 = 160.0;
+/// Heights, in pixels: of a key with its name, of its bar alone, of the highest bar of a month, of the years below.
+const ROW: usize = 40;
+const BAR: usize = 14;
+const BARS: f64 = 150.0;
+const YEARS: f64 = 20.0;
 
-/// Days since the first of the years that are drawn, as a part of all of them.
+/// Years that are named, at most: as many as fit on a phone.
+const MAX_YEARS: i32 = 7;
+
+/// The years that are drawn; places on it are in percent of its width.
 struct Axis {
     first: i32,
     last: i32,
@@ -33,12 +38,16 @@ impl Axis {
         let start = NaiveDate::from_ymd_opt(self.first, 1, 1).unwrap_or_default();
         let end = NaiveDate::from_ymd_opt(self.last + 1, 1, 1).unwrap_or_default();
         let part = (date - start).num_days() as f64 / (end - start).num_days().max(1) as f64;
-        NAMES + part.clamp(0.0, 1.0) * (WIDTH - NAMES)
+        part.clamp(0.0, 1.0) * 100.0
+    }
+
+    fn has(&self, date: NaiveDate) -> bool {
+        (self.first..=self.last).contains(&date.year())
     }
 
     /// The years, not more than fit.
     fn marks(&self) -> impl Iterator<Item = (i32, f64)> {
-        let step = ((self.last - self.first) / 12 + 1).unsigned_abs() as usize;
+        let step = ((self.last - self.first) / MAX_YEARS + 1).unsigned_abs() as usize;
         let years = (self.first..=self.last).step_by(step);
         years.filter_map(|year| Some((year, self.x(NaiveDate::from_ymd_opt(year, 1, 1)?))))
     }
@@ -46,11 +55,15 @@ impl Axis {
     fn draw(&self, height: f64) -> Markup {
         html! {
             @for (year, x) in self.marks() {
-                line.grid x1=(x) x2=(x) y1="0" y2=(height) {}
-                text.year x=(x + 4.0) y=(height + 16.0) { (year) }
+                line.grid x1=(percent(x)) x2=(percent(x)) y1="0" y2=(height) {}
+                text x=(percent(x)) y=(height + 16.0) dx="4" { (year) }
             }
         }
     }
+}
+
+fn percent(part: f64) -> String {
+    format!("{part:.3}%")
 }
 
 pub(super) fn timeline(keys: &[KeyringEntry], now: DateTime<Utc>) -> Markup {
@@ -67,29 +80,35 @@ pub(super) fn timeline(keys: &[KeyringEntry], now: DateTime<Utc>) -> Markup {
     let Some(axis) = Axis::years(keys.iter().flat_map(edges).chain(today)) else {
         return html! {};
     };
-    let height = keys.len() as f64 * ROW;
-    let now = axis.x(now.date_naive());
+    let height = (keys.len() * ROW) as f64;
+    let now = percent(axis.x(now.date_naive()));
     html! {
         section {
             h2 { "The keys" }
-            div.drawing { svg viewBox=(format!("0 0 {WIDTH} {}", height + 24.0)) role="img" aria-label="When each key could sign" {
+            svg width="100%" height=(height + YEARS) role="img" aria-label="When each key could sign" {
                 (axis.draw(height))
-                @for (row, entry) in keys.iter().enumerate() {
-                    @let version = entry.version();
-                    @let (from, until) = (axis.x(version.window.from().date_naive()), axis.x(version.window.until().date_naive()));
-                    @let y = row as f64 * ROW;
-                    text.name x="0" y=(y + 17.0) { (version.key_id) }
-                    rect.key.revoked[entry.revocation().is_some()] x=(from) y=(y + 5.0) width=((until - from).max(2.0)) height=(ROW - 10.0) rx="3" {
-                        title { (version.key_id) ": " (version.window) }
-                    }
-                    @if let Some(revocation) = entry.revocation() {
-                        @let x = axis.x(revocation.distrust_after.date_naive());
-                        line.distrust x1=(x) x2=(x) y1=(y + 1.0) y2=(y + ROW - 1.0) {}
-                    }
-                }
+                @for (row, entry) in keys.iter().enumerate() { (key_bar(&axis, entry, row * ROW)) }
                 line.now x1=(now) x2=(now) y1="0" y2=(height) { title { "when this report was made" } }
-            } }
-            p.sentence { "Each bar is the time in which a key could sign. The thin line is when this report was made; a thick one is the instant from which a key is distrusted." }
+            }
+            p.sentence { "Each bar is the time in which a key could sign. The broken line is when this report was made"
+                @if keys.iter().any(|entry| entry.revocation().is_some()) { "; a thick one is the instant from which a key is distrusted" }
+                "." }
+        }
+    }
+}
+
+fn key_bar(axis: &Axis, entry: &KeyringEntry, y: usize) -> Markup {
+    let version = entry.version();
+    let [from, until] = [version.window.from(), version.window.until()];
+    let [left, right] = [axis.x(from.date_naive()), axis.x(until.date_naive())];
+    html! {
+        text.name x="0" y=(y + 15) { (version.key_id) }
+        rect.key.revoked[entry.revocation().is_some()] x=(percent(left)) y=(y + 21) width=(percent((right - left).max(0.4))) height=(BAR) rx="3" {
+            title { (version.key_id) ": " (moment(from)) " to " (moment(until)) }
+        }
+        @if let Some(revocation) = entry.revocation() {
+            @let x = percent(axis.x(revocation.distrust_after.date_naive()));
+            line.distrust x1=(x) x2=(x) y1=(y + 17) y2=(y + ROW - 1) {}
         }
     }
 }
@@ -97,45 +116,49 @@ pub(super) fn timeline(keys: &[KeyringEntry], now: DateTime<Utc>) -> Markup {
 pub(super) fn over_time(report: &Report) -> Markup {
     let first_day = |(year, month): (i32, u32)| NaiveDate::from_ymd_opt(year, month, 1);
     let months = report.tally.months.iter();
-    let months: Vec<(NaiveDate, Counts)> = months
+    let mut months: Vec<(NaiveDate, Counts)> = months
         .filter_map(|(month, counts)| Some((first_day(*month)?, *counts)))
         .collect();
-    let times = months
-        .iter()
-        .map(|(day, _)| day.and_time(Default::default()).and_utc());
+    // What is not genuine says of itself when it was signed, and may say any year.
+    let signed = months.iter().filter(|(_, counts)| counts.valid > 0);
+    let times = signed.map(|(day, _)| day.and_time(Default::default()).and_utc());
     let Some(axis) = Axis::years(times) else {
         return html! {};
     };
-    let most = months
-        .iter()
-        .map(|(_, counts)| counts.all)
-        .max()
-        .unwrap_or(1);
-    let high = |count: u64| count as f64 / most as f64 * (BARS - 14.0);
+    months.retain(|(day, _)| axis.has(*day));
+    let most = months.iter().map(|(_, counts)| counts.all).max();
+    let most = most.unwrap_or(1);
+    let is_any_claimed = months.iter().any(|(_, counts)| counts.invalid() > 0);
     html! {
         section {
             h2 { "Signatures over time" }
-            div.drawing { svg viewBox=(format!("0 0 {WIDTH} {}", BARS + 24.0)) role="img" aria-label="Signatures by month" {
+            p.sentence { "By the month of signing; the highest bar is of " (number(most)) "."
+                @if is_any_claimed { " On top, in another colour: those that are not genuine, by the time that they claim." } }
+            svg width="100%" height=(BARS + YEARS) role="img" aria-label="Signatures by month" {
                 (axis.draw(BARS))
-                text.name x="0" y="17" { (number(most)) " in a month" }
-                line.base x1=(NAMES) x2=(WIDTH) y1=(BARS) y2=(BARS) {}
-                @for (day, counts) in &months {
-                    @let next = day.checked_add_months(chrono::Months::new(1)).unwrap_or(*day);
-                    @let (x, width) = (axis.x(*day), (axis.x(next) - axis.x(*day) - 1.0).max(1.0));
-                    @let (valid, invalid) = (high(counts.valid), high(counts.invalid()));
-                    rect.valid x=(x) y=(BARS - valid) width=(width) height=(valid) {
-                        title { (day.format("%Y-%m")) ": " (number(counts.valid)) " genuine" }
-                    }
-                    @if counts.invalid() > 0 {
-                        // Seen however few they are.
-                        @let height = invalid.max(3.0);
-                        rect.invalid x=(x) y=(BARS - valid - height) width=(width.max(2.0)) height=(height) {
-                            title { (day.format("%Y-%m")) ": " (number(counts.invalid())) " not genuine" }
-                        }
-                    }
-                }
-            } }
-            p.sentence { "By the month of signing. On top, in another colour: those that are not genuine." }
+                line.base x1="0" x2="100%" y1=(BARS) y2=(BARS) {}
+                @for (day, counts) in &months { (month_bar(&axis, *day, *counts, most)) }
+            }
+        }
+    }
+}
+
+fn month_bar(axis: &Axis, day: NaiveDate, counts: Counts, most: u64) -> Markup {
+    let high = |count: u64| count as f64 / most as f64 * (BARS - 6.0);
+    let next = day.checked_add_months(chrono::Months::new(1)).unwrap_or(day);
+    let (x, width) = (axis.x(day), (axis.x(next) - axis.x(day)) * 0.9);
+    let (x, width) = (percent(x), percent(width.max(0.2)));
+    let valid = high(counts.valid);
+    html! {
+        rect.valid x=(x) y=(BARS - valid) width=(width) height=(valid) {
+            title { (day.format("%B %Y")) ": " (number(counts.valid)) " signed" }
+        }
+        @if counts.invalid() > 0 {
+            // Seen however few they are.
+            @let height = high(counts.invalid()).max(3.0);
+            rect.invalid x=(x) y=(BARS - valid - height) width=(width) height=(height) {
+                title { (day.format("%B %Y")) ": " (number(counts.invalid())) " not genuine" }
+            }
         }
     }
 }

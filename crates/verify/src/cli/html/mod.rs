@@ -2,7 +2,9 @@
 //! phone and on paper.
 
 mod drawings;
+mod ledgers;
 mod tables;
+mod times;
 mod words;
 
 use chrono::{DateTime, Utc};
@@ -10,17 +12,21 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::report::Report;
 use super::selecting::Selected;
+use crate::bulk::Finding;
 use checkpoint::counted::counted;
-use checkpoint::key::instant_text;
+use checkpoint::verdict::VerdictKind;
 use checkpoint::visible::visible;
 use drawings::{over_time, timeline};
-use tables::{bad_ones, failures, findings, inputs, keys, ledgers};
+use ledgers::{keys, ledgers};
+use tables::{bad_ones, contradictions, failures, findings, inputs};
+use times::moment;
 
 const STYLE: &str = include_str!("report.css");
 
 pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
     let (title, is_good) = words::headline(report);
-    let faults = report.faults.as_slice();
+    let of_files = |finding: &&Finding| finding.members().is_empty();
+    let of_files: Vec<&Finding> = report.faults.iter().filter(of_files).collect();
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -32,7 +38,7 @@ pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
             }
             body {
                 header {
-                    p.made { "Verification report, made " (instant_text(now)) " by " (report.program.0) " " (env!("CARGO_PKG_VERSION")) }
+                    p.made { "Verification report, made " (moment(now)) " by " (report.program.0) " " (env!("CARGO_PKG_VERSION")) }
                     h1.good[is_good] { (title) }
                     (summary(report))
                     p.sentence { "Read: " (visible(&names(report))) ". " (visible(&report.believed)) }
@@ -41,17 +47,18 @@ pub(super) fn page(report: &Report, now: DateTime<Utc>) -> String {
                     }
                 }
                 main {
-                    (findings("Faults between checkpoints", faults, faults.len() as u64))
+                    (contradictions(report))
                     (bad_ones(report))
+                    (findings("Exports that are not as they were written", of_files, None))
                     (failures(&report.failures))
-                    (findings("Not in the service's record", &report.not_recorded.told, report.not_recorded.count))
+                    (findings("Not in the service's record", &report.not_recorded.told, Some(report.not_recorded.count)))
                     (timeline(&report.keys, now))
                     (over_time(report))
                     (keys(report))
                     (ledgers(report))
-                    (findings("To be noted", &report.remarks, report.remarks.len() as u64))
-                    (findings("Left out as a whole", &report.left_out.told, report.left_out.count))
-                    (findings("Days without a checkpoint", &report.gaps.told, report.gaps.count))
+                    (findings("To be noted", &report.remarks, None))
+                    (findings("Left out as a whole", &report.left_out.told, Some(report.left_out.count)))
+                    (findings("Days without a checkpoint", &report.gaps.told, Some(report.gaps.count)))
                     (inputs(report))
                 }
             }
@@ -68,31 +75,47 @@ fn names(report: &Report) -> String {
 
 fn summary(report: &Report) -> Markup {
     let tally = &report.tally;
+    let contradicted = report.contradicted();
     html! {
         table.verdicts {
-            caption { "Verdicts on " (counted(number(tally.counts.all), "checkpoint", "checkpoints")) " of " (counted(number(tally.ledgers.len() as u64), "ledger", "ledgers")) }
+            caption { "Verdicts on " (counted(number(tally.counts.all), "checkpoint", "checkpoints")) }
             tbody {
                 @for (kind, count) in tally.verdicts.iter().rev() {
-                    tr { th scope="row" { (words::title(*kind)) " " code { (kind) } } td { (number(*count)) } td.sentence { (words::meaning(*kind)) } }
+                    @if *kind != VerdictKind::Valid {
+                        (row(words::title(*kind), Some(*kind), *count, words::meaning(*kind)))
+                    } @else {
+                        (row(words::title(*kind), Some(*kind), words::genuine(report), words::meaning(*kind)))
+                        (row(words::CONTRADICTED, Some(*kind), contradicted, words::CONTRADICTED_MEANING))
+                    }
                 }
-                @if !report.faults.is_empty() {
-                    tr { th scope="row" { "Faults between them" } td { (number(report.faults.len() as u64)) } td.sentence { "Each is signed, and they contradict each other, or something is missing: not all of it can be true." } }
-                }
-                @if tally.not_recorded > 0 {
-                    tr { th scope="row" { "Not on record" } td { (number(tally.not_recorded)) } td.sentence { "Their signatures are genuine, and the service has none of them on record: by its word it did not sign them." } }
-                }
-                @if report.copies > 0 {
-                    tr { th scope="row" { "Of them copies" } td { (number(report.copies)) } td.sentence { "The same checkpoint is there more than once, unchanged." } }
-                }
-                @if tally.left_out > 0 {
-                    tr { th scope="row" { "Left out" } td { (number(tally.left_out)) } td.sentence { "They are not selected, and were not looked at." } }
-                }
-                @if !report.failures.is_empty() {
-                    tr { th scope="row" { "Not checked" } td { (number(report.failures.len() as u64)) } td.sentence { "Files and folders of which nothing, or not all, could be read." } }
+            }
+        }
+        @if report.together.copies > 0 { p.sentence { (copies(report.together.copies)) } }
+        @if tally.not_recorded + tally.left_out > 0 || !report.failures.is_empty() {
+            table.verdicts {
+                caption { "And besides" }
+                tbody {
+                    (row("Not on record", None, tally.not_recorded, "Their signatures are genuine, and the service has none of them on record: by its word it did not sign them."))
+                    (row("Left out", None, tally.left_out, "They are not selected, and were not looked at."))
+                    (row("Not checked", None, report.failures.len() as u64, "Files and folders of which nothing, or not all, could be read."))
                 }
             }
         }
     }
+}
+
+/// A line of a table, unless there is nothing to count.
+fn row(title: &str, kind: Option<VerdictKind>, count: u64, meaning: &str) -> Markup {
+    html! {
+        @if count > 0 {
+            tr { th scope="row" { (title) @if let Some(kind) = kind { " " code { (kind) } } } td { (number(count)) } td.sentence { (meaning) } }
+        }
+    }
+}
+
+fn copies(count: u64) -> String {
+    let count = counted(number(count), "checkpoint is", "checkpoints are");
+    format!("Among all of these, {count} there once more, unchanged, and counted again.")
 }
 
 /// With thin spaces between thousands.

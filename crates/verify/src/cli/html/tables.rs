@@ -1,14 +1,14 @@
-//! The parts of the report in which each line is of one checkpoint, key, ledger or input. A checkpoint is named by its ledger, its
-//! own name and where it stands, each unbroken as far as a line goes.
+//! The parts of the report in which each line is of one checkpoint or input. A checkpoint is named by its ledger, its own name and
+//! where it stands, each unbroken as far as a line goes.
 
 use maud::{Markup, html};
 
+use super::times::with_moments;
 use super::{number, words};
-use crate::bulk::{Counts, Finding, Member};
+use crate::bulk::{Finding, Member};
 use crate::cli::report::Report;
 use crate::cli::verdict_line::VerdictLine;
 use checkpoint::counted::counted;
-use checkpoint::key::instant_text;
 use checkpoint::visible::visible;
 
 /// Those that are not valid.
@@ -40,33 +40,53 @@ fn bad(line: &VerdictLine) -> Markup {
             }
             (fact("Where", &visible(&line.place)))
         }
-        p { (visible(&checked.explanation)) }
+        p { (with_moments(&visible(&checked.explanation))) }
     }
 }
 
-fn fact(name: &str, value: &str) -> Markup {
+/// The faults between two checkpoints, each of which is signed.
+pub(super) fn contradictions(report: &Report) -> Markup {
+    let contradicted = report.contradicted();
+    html! {
+        @if contradicted > 0 {
+            section {
+                h2 { (words::CONTRADICTED) " (" (number(contradicted)) ")" }
+                p.sentence { "Each of these is signed by its key, and not all of them can be true. No signature shows which of them is." }
+                ul.found { @for finding in report.contradictions() { li { (found(finding)) } } }
+            }
+        }
+    }
+}
+
+pub(super) fn fact(name: &str, value: &str) -> Markup {
     html! { div { dt { (name) } dd { code { (value) } } } }
 }
 
-/// What shows when they are seen together.
-pub(super) fn findings(title: &str, findings: &[Finding], count: u64) -> Markup {
-    let more = count - findings.len() as u64;
+/// What else was found; `count` says how many there are where not all are told.
+pub(super) fn findings<'a>(
+    title: &str,
+    findings: impl IntoIterator<Item = &'a Finding>,
+    count: Option<u64>,
+) -> Markup {
+    let findings: Vec<_> = findings.into_iter().collect();
+    let told = findings.len() as u64;
+    let count = count.unwrap_or(told);
     html! {
         @if count > 0 {
             section {
                 h2 { (title) " (" (number(count)) ")" }
-                ul.found {
-                    @for finding in findings {
-                        li {
-                            h3 { (words::finding(finding)) " " code { (finding.name()) } }
-                            p { (visible(&finding.explanation())) }
-                            @for member in finding.members() { (named(member)) }
-                        }
-                    }
-                }
-                @if more > 0 { p { "And " (number(more)) " more; --format ndjson has all." } }
+                ul.found { @for finding in findings { li { (found(finding)) } } }
+                @if count > told { p { "And " (number(count - told)) " more; --format ndjson has all." } }
             }
         }
+    }
+}
+
+fn found(finding: &Finding) -> Markup {
+    html! {
+        h3 { (words::finding(finding)) " " code { (finding.name()) } }
+        p { (with_moments(&visible(&finding.explanation()))) }
+        @for member in finding.members() { (named(member)) }
     }
 }
 
@@ -89,63 +109,6 @@ pub(super) fn failures(failures: &[String]) -> Markup {
                 ul.found { @for failure in failures { li { p { (visible(failure)) } } } }
             }
         }
-    }
-}
-
-/// The keys, and what they signed.
-pub(super) fn keys(report: &Report) -> Markup {
-    html! {
-        section {
-            h2 { "By key" }
-            ul.found {
-                @for (key_id, key) in &report.tally.keys {
-                    li {
-                        h3.name { code { (key_id) } }
-                        dl {
-                            (counts(key.counts))
-                            @if let Some((first, last)) = key.signed {
-                                (fact("First signature", &instant_text(first)))
-                                (fact("Last signature", &instant_text(last)))
-                            }
-                        }
-                        @if let Some(fingerprint) = report.fingerprints.get(key_id) {
-                            dl { (fact("Fingerprint", &fingerprint.to_string())) }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The ledgers, and how far they go.
-pub(super) fn ledgers(report: &Report) -> Markup {
-    html! {
-        section {
-            h2 { "By ledger" }
-            ul.found {
-                @for (ledger_id, ledger) in &report.tally.ledgers {
-                    li {
-                        h3.name { code { (ledger_id) } }
-                        dl {
-                            (counts(ledger.counts))
-                            @if let Some((first, last)) = ledger.time {
-                                (fact("First checkpoint", &instant_text(first)))
-                                (fact("Last checkpoint", &instant_text(last)))
-                                div { dt { "Entries" } dd { (number(ledger.entry_count)) } }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn counts(counts: Counts) -> Markup {
-    html! {
-        div { dt { "Genuine" } dd { (number(counts.valid)) } }
-        @if counts.invalid() > 0 { div.bad { dt { "Not genuine" } dd { (number(counts.invalid())) } } }
     }
 }
 

@@ -57,57 +57,81 @@ pub(super) fn finding(finding: &Finding) -> &'static str {
     }
 }
 
+/// The shortest words for a checkpoint that is signed, and that another one contradicts.
+pub(super) const CONTRADICTED: &str = "Signed, but contradicted";
+
+/// What that means.
+pub(super) const CONTRADICTED_MEANING: &str = "Do not rely on it. It is signed by its key, and so is another one that says something else: not both can be true.";
+
 /// All of the report in one line, with counts; and whether all is well.
 pub(super) fn headline(report: &Report) -> (String, bool) {
-    let tally = &report.tally;
-    let all = counted(number(tally.counts.all), "checkpoint", "checkpoints");
-    let (invalid, faults, failures) = (
-        tally.counts.invalid(),
-        report.faults.len() as u64,
-        report.failures.len() as u64,
-    );
-    let is = |count: u64| if count == 1 { "is" } else { "are" };
-    let mut parts = Vec::new();
-    if invalid > 0 {
-        parts.push(format!(
-            "{} of {all} {} not genuine",
-            number(invalid),
-            is(invalid)
-        ));
+    let all = report.tally.counts.all;
+    let wrong = wrong(report);
+    let unsure = unsure(report);
+    if !wrong.is_empty() {
+        let genuine = genuine(report);
+        let rest = (genuine > 0).then(|| format!("{} {} genuine", number(genuine), is(genuine)));
+        let parts: Vec<String> = wrong.into_iter().chain(rest).chain(unsure).collect();
+        return (format!("Something is wrong: {}", parts.join("; ")), false);
     }
-    if faults > 0 {
-        parts.push(counted(
-            number(faults),
-            "fault between checkpoints",
-            "faults between checkpoints",
-        ));
+    let told = match all {
+        0 => return ("Nothing was checked".into(), false),
+        1 => "The checkpoint is genuine".into(),
+        _ => format!("Each of the {} checkpoints is genuine", number(all)),
+    };
+    match unsure.as_slice() {
+        [] => (told, true),
+        unsure => (format!("{told}, but {}", unsure.join("; ")), false),
     }
-    let relies_on = parts.is_empty();
-    if failures > 0 {
-        let was = counted(
-            number(failures),
-            "input was not checked",
-            "inputs were not checked",
-        );
-        parts.push(was);
+}
+
+/// Those that are valid, and that no other one contradicts.
+pub(super) fn genuine(report: &Report) -> u64 {
+    let valid = report.tally.counts.valid;
+    valid.saturating_sub(report.contradicted())
+}
+
+/// What speaks against what was read.
+fn wrong(report: &Report) -> Vec<String> {
+    let counts = report.tally.counts;
+    let all = counted(number(counts.all), "checkpoint", "checkpoints");
+    let kinds = [
+        (counts.invalid(), "not genuine"),
+        (report.contradicted(), "signed, but contradicted"),
+    ];
+    let mut parts: Vec<String> = Vec::new();
+    for (count, kind) in kinds.into_iter().filter(|(count, _)| *count > 0) {
+        let which = match (parts.is_empty(), counts.all) {
+            (true, 1) => "the checkpoint".into(),
+            (true, _) => format!("{} of {all}", number(count)),
+            (false, _) => number(count),
+        };
+        parts.push(format!("{which} {} {kind}", is(count)));
     }
-    if tally.not_recorded > 0 {
-        let count = tally.not_recorded;
-        parts.push(format!(
-            "{} {} not in the service's record",
-            number(count),
-            is(count)
-        ));
+    match (report.faults.len() - report.contradictions().count()) as u64 {
+        0 => {}
+        1 => parts.push("1 export is not as it was written".into()),
+        count => parts.push(format!(
+            "{} exports are not as they were written",
+            number(count)
+        )),
     }
-    let told = parts.join(", ");
-    match (parts.is_empty(), relies_on) {
-        (true, _) if tally.counts.all == 1 => ("The checkpoint is genuine".into(), true),
-        (true, _) => (format!("All {all} are genuine"), true),
-        (false, true) if tally.counts.all == 0 => ("Nothing was checked".into(), false),
-        (false, true) => (
-            format!("{all} {} genuine, but {told}", is(tally.counts.all)),
-            false,
-        ),
-        (false, false) => (format!("Do not rely on all of it: {told}"), false),
+    parts
+}
+
+/// What was not looked at, or not found.
+fn unsure(report: &Report) -> Vec<String> {
+    let (failures, count) = (report.failures.len() as u64, report.tally.not_recorded);
+    let (one, more) = ("input was not checked", "inputs were not checked");
+    let failed = (failures > 0).then(|| counted(number(failures), one, more));
+    let not_recorded = || format!("{} {} not in the service's record", number(count), is(count));
+    let not_recorded = (count > 0).then(not_recorded);
+    failed.into_iter().chain(not_recorded).collect()
+}
+
+fn is(count: u64) -> &'static str {
+    match count {
+        1 => "is",
+        _ => "are",
     }
 }
