@@ -31,6 +31,11 @@ const ANY_GROWTH: u64 = 64 << 20;
 /// A reader with what was read of it already before it.
 type Again<R> = Chain<Cursor<Vec<u8>>, R>;
 
+/// Whether what begins like this is read as compressed.
+pub(crate) fn is_packed(first: &[u8]) -> bool {
+    first.starts_with(&GZIP) || is_zstd(first)
+}
+
 /// The compressed bytes.
 type Source<R> = BufReader<Watched<Again<R>>>;
 
@@ -38,6 +43,9 @@ type Source<R> = BufReader<Watched<Again<R>>>;
 pub(crate) struct Unpacked<R: Read> {
     form: Form<R>,
     given: u64,
+    /// What was unpacked to see what it is, and is still to be given; what went wrong then comes behind it.
+    ahead: Cursor<Vec<u8>>,
+    failed: Option<Error>,
 }
 
 enum Form<R: Read> {
@@ -66,12 +74,40 @@ impl<R: Read> Unpacked<R> {
             () if is_zstd => Form::Zstd(Box::new(Frames::new(source(again)))),
             () => Form::Plain(again),
         };
-        Ok(Self { form, given: 0 })
+        let mut unpacked = Self {
+            form,
+            given: 0,
+            ahead: Cursor::default(),
+            failed: None,
+        };
+        unpacked.look_ahead()?;
+        Ok(unpacked)
+    }
+
+    /// Looks at what is in it.
+    fn look_ahead(&mut self) -> Result<()> {
+        let Some(packing) = self.packing() else {
+            return Ok(());
+        };
+        let mut first = Vec::new();
+        let most = foreign::SHOWN as u64;
+        self.failed = self.by_ref().take(most).read_to_end(&mut first).err();
+        foreign::check_unpacked(&first, packing)?;
+        self.ahead = Cursor::new(first);
+        Ok(())
+    }
+
+    fn packing(&self) -> Option<&'static str> {
+        match self.form {
+            Form::Plain(_) => None,
+            Form::Gzip(_) => Some("gzip"),
+            Form::Zstd(_) => Some("Zstandard"),
+        }
     }
 
     /// Whether it is compressed.
     pub(crate) fn is_packed(&self) -> bool {
-        !matches!(self.form, Form::Plain(_))
+        self.packing().is_some()
     }
 
     /// That it does not grow beyond all measure.
@@ -95,10 +131,18 @@ fn is_zstd(first: &[u8]) -> bool {
 
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let (read, name, source) = match &mut self.form {
+        match self.ahead.read(buffer)? {
+            0 => {}
+            read => return Ok(read),
+        }
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
+        let name = self.packing().unwrap_or_default();
+        let (read, source) = match &mut self.form {
             Form::Plain(reader) => return reader.read(buffer),
-            Form::Gzip(gzip) => (gzip.read(buffer), "gzip", gzip.get_mut()),
-            Form::Zstd(frames) => (frames.read(buffer), "Zstandard", &mut frames.source),
+            Form::Gzip(gzip) => (gzip.read(buffer), gzip.get_mut()),
+            Form::Zstd(frames) => (frames.read(buffer), &mut frames.source),
         };
         match read {
             Ok(read) => {
@@ -122,6 +166,9 @@ fn explain<R: Read>(error: Error, name: &str, given: u64, source: &mut Source<R>
              the file again)",
             source.taken
         )),
+        None if error.kind() == ErrorKind::Unsupported => {
+            Error::other(format!("is {name} data that is not read here: {error}"))
+        }
         None => Error::other(format!(
             "is {name} data that is damaged, behind {given} bytes of what is in it: {error}; expected it as it was written (get the file \
              again)"
@@ -196,7 +243,7 @@ impl<R: Read> Frames<R> {
                     length,
                     ..
                 })) => self.skip(length.into())?,
-                Err(error) => return Err(Error::other(told(error))),
+                Err(error) => return Err(told(error)),
             }
         }
         Ok(false)
@@ -232,7 +279,7 @@ impl<R: Read> Read for Frames<R> {
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
                 let one = BlockDecodingStrategy::UptoBlocks(1);
                 let decoded = self.decoder.decode_blocks(&mut self.source, one);
-                decoded.map_err(|error| Error::other(told(error)))?;
+                decoded.map_err(told)?;
             }
             match self.decoder.read(buffer)? {
                 0 => self.end()?,
@@ -243,14 +290,23 @@ impl<R: Read> Read for Frames<R> {
     }
 }
 
-fn told(error: FrameDecoderError) -> String {
+/// What is wrong with a frame: what is as it was written, and is not read here, is unsupported.
+fn told(error: FrameDecoderError) -> Error {
+    let unsupported = |told: String| Error::new(ErrorKind::Unsupported, told);
     match error {
-        FrameDecoderError::WindowSizeTooBig { requested, max } => format!(
-            "a frame asks for {requested} bytes of memory, and {max} is what it gets (`zstd -d --long=31` unpacks it)"
-        ),
-        FrameDecoderError::DictNotProvided { dict_id } => {
-            format!("it was written with the dictionary {dict_id}, which nobody has here")
+        FrameDecoderError::WindowSizeTooBig { requested, max } => unsupported(format!(
+            "a frame asks for {requested} bytes of memory, as `zstd --long` makes them, and {max} is what it gets; expected one that \
+             asks for less (`zstd -d --long=31` unpacks it)"
+        )),
+        FrameDecoderError::DictNotProvided { dict_id } => unsupported(format!(
+            "it was written with the dictionary {dict_id}; expected one without a dictionary (`zstd -d -D DICTIONARY` unpacks it)"
+        )),
+        FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::BadMagicNumber(_)) => {
+            Error::other("what comes there is no frame of Zstandard")
         }
-        error => error.to_string(),
+        FrameDecoderError::ReadFrameHeaderError(_) | FrameDecoderError::FrameHeaderError(_) => {
+            Error::other("a frame has no header that can be read")
+        }
+        _ => Error::other("a frame cannot be decoded"),
     }
 }

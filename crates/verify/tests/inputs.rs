@@ -210,6 +210,112 @@ fn a_list_may_be_larger_than_a_checkpoint() {
         told.contains("is a list of more than 67108864 bytes"),
         "{told}"
     );
+    // What writes it anew drops members that stand there twice.
+    assert!(!told.contains("jq"), "{told}");
+}
+
+/// The first block of a tar archive, and what follows.
+fn tar() -> Vec<u8> {
+    let mut block = vec![0; 1024];
+    block[..6].copy_from_slice(b"a.json");
+    block[257..262].copy_from_slice(b"ustar");
+    block
+}
+
+/// A frame that is whole, and asks for 128 MiB, as `zstd --long=27` makes it of something long.
+fn of_a_large_window() -> Vec<u8> {
+    // RFC 8878, section 3.1.1.1.2: 2^(10 + 17); then the last block, raw and of two bytes.
+    [b"\x28\xb5\x2f\xfd\x00\x88", &b"\x11\x00\x00{}"[..]].concat()
+}
+
+#[test]
+fn what_is_whole_and_not_read_here_is_not_called_damaged() {
+    let (code, told) = judged("a.json", &of_a_large_window());
+    assert_eq!(code, Some(2), "{told}");
+    assert!(
+        told.contains("is Zstandard data that is not read here: a frame asks for 134217728 bytes"),
+        "{told}"
+    );
+    assert!(
+        told.contains("`zstd -d --long=31` unpacks it") && !told.contains("damaged"),
+        "{told}"
+    );
+    // Nor does anybody read of what the program is made.
+    let behind = [&zstd(b"{}\n{}\n")[..], b"and more"].concat();
+    let (_, told) = judged("a.ndjson", &behind);
+    assert!(
+        told.contains("what comes there is no frame of Zstandard") && !told.contains("Magic"),
+        "{told}"
+    );
+}
+
+#[test]
+fn inputs_are_counted_and_not_what_is_said_of_them() {
+    let (code, told) = judged("a.json", b"");
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("NOT CHECKED: 1\n"), "{told}");
+    assert!(
+        !told.contains("left out") && !told.contains("nothing was checked:"),
+        "{told}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let (code, told) = said(&verify(folder.path()));
+    assert_eq!(code, Some(2), "{told}");
+    assert!(
+        told.contains("nothing was checked: there was no checkpoint to verify\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_address_is_told_as_one_with_what_to_type() {
+    let url = "https://signer.example/v1/checkpoints/org_xyz789/chk_2025-01-15";
+    let (code, told) = said(&verify(Path::new(url)));
+    assert_eq!(code, Some(2), "{told}");
+    let next =
+        format!("{url}: is a URL; expected a file. Next: curl -fsS {url} -o checkpoint.json && ");
+    assert!(told.contains(&next), "{told}");
+    assert!(told.contains(" checkpoint.json\n"), "{told}");
+}
+
+#[test]
+fn checkpoints_in_place_of_a_keyring_are_told_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = golden("PS256.published.json");
+    let one = with_newline(published());
+    let array = [b"[", &one[..], b"]"].concat();
+    for content in [&one, &one.repeat(2), &array] {
+        let keys = folder.path().join("pair.ndjson");
+        std::fs::write(&keys, content).unwrap();
+        let (code, told) = said(&program(&keys).arg(&file).output().unwrap());
+        assert_eq!(code, Some(2), "{told}");
+        assert!(
+            told.contains("pair.ndjson: has published checkpoints in it; expected a keyring"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn an_item_of_a_list_is_told_beside_the_path_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("list.json");
+    let array = [b"[", &published()[..], b",{}]"].concat();
+    std::fs::write(&file, array).unwrap();
+    let with = |format: &str| {
+        let mut command = program(&golden("keyring.json"));
+        command.arg(&file).args(["--format", format]);
+        said(&command.output().unwrap()).1
+    };
+    let path = file.to_str().unwrap();
+    let told = with("json");
+    assert!(told.contains(&format!("\"{path}\"")), "{told}");
+    assert!(told.contains("\"item\": 1"), "{told}");
+    let told = with("text");
+    assert!(
+        told.contains(&format!("{path}: checkpoints[1]: ")),
+        "{told}"
+    );
 }
 
 #[test]
@@ -236,8 +342,39 @@ fn what_is_no_checkpoint_is_told_as_what_it_is() {
         (b"\n  <html lang=en>".to_vec(), 2, "is a web page"),
         (b"SQLite format 3\0xyz".to_vec(), 2, "is a SQLite database"),
         (b"PK\x03\x04xyz".to_vec(), 2, "is a ZIP archive"),
+        (b"PK\x05\x06xyz".to_vec(), 2, "is a ZIP archive"),
         (b"\xfd7zXZ\0xyz".to_vec(), 2, "is compressed by xz"),
-        (gzip(b"<html>"), 1, "MALFORMED"),
+        (b"\x1f\x9dxyz".to_vec(), 2, "is compressed by compress (.Z)"),
+        (b"\x04\x22\x4d\x18xyz".to_vec(), 2, "is compressed by lz4"),
+        (b"7z\xbc\xaf\x27\x1cxyz".to_vec(), 2, "is a 7z archive"),
+        (b"x\x9c\xed\xfd".to_vec(), 2, "is compressed by zlib"),
+        (b"x^2 is no JSON".to_vec(), 1, "is not JSON"),
+        (
+            tar(),
+            2,
+            "a.json: is a tar archive; expected the files in it",
+        ),
+        (
+            gzip(&tar()),
+            2,
+            "is gzip data, and what is in it is a tar archive",
+        ),
+        (
+            zstd(&tar()),
+            2,
+            "is Zstandard data, and what is in it is a tar archive",
+        ),
+        (
+            gzip(&zstd(b"{}")),
+            2,
+            "what is in it is compressed once more",
+        ),
+        (gzip(b"<html>"), 2, "what is in it is a web page"),
+        (
+            b"{\"a\":\"\xe4\"}".to_vec(),
+            1,
+            "is not UTF-8, from byte 7 on",
+        ),
     ] {
         let (found, said) = judged("a.json", &content);
         assert_eq!(found, Some(code), "{told}: {said}");

@@ -101,3 +101,32 @@ fn two_heads_show_by_themselves_whether_a_record_went_back() {
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     assert!(text(&done.stdout).starts_with("CONSISTENT "), "{done:?}");
 }
+
+#[test]
+fn a_key_that_is_not_known_says_what_to_do_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keyring.json");
+    std::fs::write(&keys, r#"{"keys":[]}"#).unwrap();
+    let file = golden("PS256.published.json");
+    let done = run(&[file.to_str().unwrap(), "--keys", keys.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    let told = text(&done.stdout);
+    let next = "next: get the newest keyring (/.well-known/jwks.json) and verify with it";
+    assert!(
+        told.starts_with("UNKNOWN_KEY ") && told.contains(next),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_name_of_a_format_as_a_flag_leads_to_the_flag() {
+    for flag in ["--html", "--json", "--ndjson"] {
+        let done = run(&["x.json", "--keys", "k.json", flag]);
+        assert_eq!(done.status.code(), Some(2), "{done:?}");
+        let told = text(&done.stderr);
+        assert!(
+            told.contains("--format html") && !told.contains("-- --"),
+            "{told}"
+        );
+    }
+}

@@ -157,7 +157,9 @@ fn whom_only_files_name_that_are_not_genuine_is_told_as_a_claim() {
     archive.put("c.json", &on_day(&days[0], 29));
     let (code, page) = archive.page();
     assert_eq!(code, Some(1), "{page}");
-    let (known, claimed) = page.split_once("Ledgers that are only claimed (1)").unwrap();
+    let (known, claimed) = page
+        .split_once("Ledgers that are only claimed (1)")
+        .unwrap();
     let (_, known) = known.split_once("By ledger").unwrap();
     assert!(
         known.contains("org_xyz789") && !known.contains("org_framed"),

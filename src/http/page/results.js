@@ -9,6 +9,8 @@ import { KINDS, findingSentence, findingTitle, isFault, nameOfPart, sentenceOf, 
 
 const MAX_SHOWN = 100;
 const MAX_EXCERPT = 2000;
+const MAX_DIFFERENCES = 20;
+const MAX_VALUE = 200;
 
 const fact = (word, ...value) => ({ name: phrase(word), value });
 const long = (word, ...value) => ({ ...fact(word, ...value), isLong: true });
@@ -40,7 +42,8 @@ function content(verdict) {
     key ? long("fact_fingerprint", code(key.fingerprint)) : null,
     long("fact_hash", code(members.get("cumulative_hash"))),
   ];
-  return element("section", {}, element("h4", {}, told(isWell(verdict) ? "says" : "says_unconfirmed")), facts(rows));
+  const unconfirmed = verdict.isContradicted ? "says_contradicted" : "says_unconfirmed";
+  return element("section", {}, element("h4", {}, told(isWell(verdict) ? "says" : unconfirmed)), facts(rows));
 }
 
 function chain({ chain: way, key, pinned }) {
@@ -75,11 +78,24 @@ async function signedBytes({ published }) {
 // Whether a verdict is good, and nothing genuine contradicts it.
 export const isWell = ({ kind, isContradicted }) => kind === "VALID" && !isContradicted;
 
-// What shows when they are seen together. Each of the two is genuine by itself.
+const shortened = (text) => (text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}\u2026` : text);
+
+// In which members the two differ, and how: under each name, what the one says, and what the other.
+function differences({ checkpoints }, verdicts) {
+  const [one, other] = checkpoints.map((place) => JSON.parse(verdicts[place].published.payload));
+  const valueOf = (members, name) => (Object.hasOwn(members, name) ? JSON.stringify(members[name]) : null);
+  const names = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter((name) => valueOf(one, name) !== valueOf(other, name));
+  const value = (text) => element("dd", {}, text === null ? told("not_there") : code(shortened(text)));
+  const rows = names.slice(0, MAX_DIFFERENCES).map((name) => element("div", {}, element("dt", {}, code(name)), value(valueOf(one, name)), value(valueOf(other, name))));
+  return element("section", {}, element("h4", {}, told("what_differs")), element("dl", { className: "differences" }, ...rows));
+}
+
+// What shows when they are seen together. Each of the two is signed by itself.
 function showFinding(finding, verdicts) {
   const mark = element("span", { className: "mark", "aria-hidden": "true" }, isFault(finding) ? "!" : "\u2026");
   const head = element("div", { className: "head" }, mark, element("div", {}, element("h3", {}, findingTitle(finding)), element("p", { className: "which" }, code(finding.finding))));
   const card = element("article", { className: isFault(finding) ? "verdict bad" : "card note" }, head, element("p", { className: "sentence" }, findingSentence(finding, verdicts)));
+  if (isFault(finding)) card.append(differences(finding, verdicts));
   card.dataset.kind = finding.finding;
   return card;
 }
@@ -127,7 +143,7 @@ function countsOf(verdicts) {
   const of = (kind) => verdicts.filter((verdict) => verdict.kind === kind).length;
   const [good, all] = [of("VALID"), verdicts.length];
   const signed = verdicts.some(({ isContradicted }) => isContradicted) ? "_signed" : "";
-  const first = good === all ? phrase(`headline_all${signed}`, { count: all }) : phrase(`headline_some${signed}`, { good, count: all });
+  const first = good === all ? phrase(`headline_all${signed}`, { count: all }) : phrase(`headline_some${signed}`, { count: good, all });
   const others = KINDS.slice(1).filter((kind) => of(kind) > 0).map((kind) => phrase(`${kind}_count`, { count: of(kind) }));
   return `${[first, others.join(", ")].filter(Boolean).join("; ")}.`;
 }

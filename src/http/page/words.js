@@ -16,9 +16,10 @@ export const titleOf = (verdict) => {
 };
 
 // The sentence of a verdict for a donor.
-export function sentenceOf({ kind, key, header, untrusted, problem }) {
+export function sentenceOf({ kind, key, header, untrusted, problem, isContradicted }) {
   if (kind === "MALFORMED") return told("MALFORMED_sentence", { problem: technical(problem) });
   const values = { key: key?.kid ?? header.kid, at: moment(header.iat) };
+  if (isContradicted) return told("contradicted_sentence", values);
   if (kind === "UNKNOWN_KEY" && untrusted) return told("UNKNOWN_KEY_untrusted", { ...values, problem: technical(untrusted) });
   if (kind === "KEY_REVOKED") {
     const { at, reason } = key.revoked;

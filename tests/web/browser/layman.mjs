@@ -14,8 +14,8 @@ const CASES = {
   contradictory: {
     text: "contradiction.ndjson",
     kinds: ["SECOND_CONTENT", "VALID", "VALID"],
-    "en-GB": /^Do not rely on these: .* contradict each other in one way\. Each of the 2 checkpoints is signed\.$/,
-    "de-AT": /^Verlassen Sie sich nicht darauf: .* in einer Sache\. Jeder der 2 Prüfpunkte ist unterschrieben\.$/,
+    "en-GB": /^Do not rely on these: .* contradict each other\. Each of the 2 checkpoints is signed\.$/,
+    "de-AT": /^Verlassen Sie sich nicht darauf: zwei unterschriebene Prüfpunkte widersprechen einander\. Jeder der 2 Prüfpunkte ist unterschrieben\.$/,
   },
   many: { text: "many.ndjson", kinds: ["KEY_REVOKED", "VALID", "VALID", "VALID", "VALID"], "en-GB": /^4 of 5 checkpoints are genuine; 1 was signed/, "de-AT": /^4 von 5 Prüfpunkten sind echt; 1 wurde mit/ },
 };
@@ -123,6 +123,34 @@ async function moneyAndNamesAreShown(browser) {
   });
 }
 
+async function whatContradictsIsNotCalledGenuine(browser) {
+  await open(browser, ONLINE, async (page) => {
+    await ready(page);
+    await choose(page, ["contradiction.ndjson"]);
+    const [finding, ...cards] = await page.locator("#verdicts article").all();
+    assert.match(await finding.locator(".differences").textContent(), /total_volume/);
+    assert.equal(await finding.locator(".differences > div").first().locator("dd").count(), 2);
+    assert.equal(cards.length, 2);
+    for (const card of cards) {
+      const text = await card.textContent();
+      assert.match(text, /^!Signed, but contradictedVALID.*another one that is signed says something else.*What it says, which another one contradicts/);
+      assert.doesNotMatch(text, /Nothing in it was changed|not confirmed|Genuine/);
+    }
+  });
+}
+
+// What somebody gives is asked for without having to look for it.
+async function theInputIsInSight(browser) {
+  for (const locale of LOCALES) {
+    const [, width, height] = SIZES[1];
+    await open(browser, ONLINE, async (page) => {
+      await page.locator("#newest-rows tr").first().waitFor();
+      const bottom = await page.evaluate(() => document.getElementById("choose").getBoundingClientRect().bottom);
+      assert.ok(bottom <= height, `${locale}: the button ends at ${bottom}`);
+    }, { locale, viewport: { width, height } });
+  }
+}
+
 async function addressesAreExplained(browser) {
   await open(browser, ONLINE, async (page, seen) => {
     await ready(page);
@@ -146,7 +174,7 @@ async function whatIsNotReadTakesNothingAway(browser) {
     await ready(page);
     const archive = ["all.zip", "PK\u0003\u0004"];
     assert.deepEqual(await dropTexts(page, [["a.json", read("valid.json")], archive, ["b.json", read("tampered.json")]]), ["INVALID_SIGNATURE", "VALID"]);
-    assert.match(await status(page), /^1 of 2 checkpoints are genuine.*Not read: all\.zip: is a ZIP archive; expected the files in it/);
+    assert.match(await status(page), /^1 of 2 checkpoints is genuine.*Not read: all\.zip: is a ZIP archive; expected the files in it/);
     assert.match(await page.locator("#files").textContent(), /a\.json.*Not read: all\.zip.*b\.json/);
     await clear(page);
     // What is genuine beside it is, and all is not well.
@@ -192,6 +220,8 @@ async function picturesForAPerson(browser) {
 await withBrowser(async (browser) => {
   await everyWayAndEachVerdict(browser);
   await moneyAndNamesAreShown(browser);
+  await whatContradictsIsNotCalledGenuine(browser);
+  await theInputIsInSight(browser);
   await addressesAreExplained(browser);
   await whatIsNotReadTakesNothingAway(browser);
   await picturesForAPerson(browser);

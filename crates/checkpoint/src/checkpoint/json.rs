@@ -65,9 +65,20 @@ pub fn parse_object(text: &[u8]) -> Result<JsonObject, FieldFault> {
         Ok(JsonValue::Object(object)) => Ok(object),
         Ok(other) => refused(format!("{}; expected an object", describe(&other))),
         Err(error) => Err(fault.map_or_else(
-            || FieldFault::new("json", format!("is not JSON: {error}")),
+            || FieldFault::new("json", no_json(text, &error)),
             Found::into_fault,
         )),
+    }
+}
+
+/// Bytes that are no text have no character of which to speak.
+fn no_json(text: &[u8], error: &serde_json::Error) -> String {
+    match std::str::from_utf8(text) {
+        Ok(_) => format!("is not JSON: {error}"),
+        Err(wrong) => format!(
+            "is not UTF-8, from byte {} on; expected JSON in UTF-8",
+            wrong.valid_up_to() + 1
+        ),
     }
 }
 

@@ -49,6 +49,7 @@ struct Stand<'a> {
     path: usize,
     source: &'a str,
     line: Option<u64>,
+    item: Option<usize>,
     alone: bool,
 }
 
@@ -58,6 +59,7 @@ impl Stand<'_> {
             path: self.path,
             source: self.source.into(),
             line: self.line,
+            item: self.item,
             alone: self.alone,
             size,
         }
@@ -120,6 +122,7 @@ impl<'a> Checker<'a> {
                         path,
                         source: &source,
                         line: Some(line),
+                        item: None,
                         alone: false,
                     };
                     self.check_text(stand, text);
@@ -134,6 +137,7 @@ impl<'a> Checker<'a> {
                                 path: origin.path,
                                 source: &origin.source,
                                 line: origin.line,
+                                item: origin.item,
                                 alone: origin.alone,
                             };
                             self.check_text(stand, &bytes);
@@ -183,6 +187,7 @@ impl<'a> Checker<'a> {
                 path: place.index,
                 source: &place.path.to_string_lossy(),
                 line: None,
+                item: None,
                 alone: place.named,
             };
             let explain = self.plain.none || stand.alone;
@@ -221,10 +226,12 @@ impl<'a> Checker<'a> {
                 }
                 run.stretch.add(&checked, fingerprints, |place| {
                     place.extend_from_slice(stand.source.as_bytes());
-                    if let Some(line) = stand.line {
-                        // A vector takes all that is written to it.
-                        let _ = write!(place, ":{line}");
-                    }
+                    // A vector takes all that is written to it.
+                    let _ = match (stand.line, stand.item) {
+                        (Some(line), _) => write!(place, ":{line}"),
+                        (None, Some(item)) => write!(place, ": checkpoints[{item}]"),
+                        (None, None) => Ok(()),
+                    };
                 });
             }
             Some(checked) => {

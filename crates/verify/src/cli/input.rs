@@ -24,7 +24,9 @@ pub fn read_hashed(path: &Path, most: usize) -> Result<(Vec<u8>, String), Failur
     let failed = |error| Failure::Impossible(format!("{}: {error}", path.display()));
     match path.to_str() {
         Some("-") => unpack(std::io::stdin().lock(), most),
-        Some(text) if is_url(text) => return Err(Failure::Impossible(of_url(text))),
+        Some(text) if is_url(text) => {
+            return Err(Failure::Impossible(of_url(text, "keyring.json")));
+        }
         _ => files::open(path).and_then(|file| unpack(file, most)),
     }
     .map_err(failed)
@@ -39,19 +41,20 @@ fn unpack(reader: impl Read, most: usize) -> std::io::Result<(Vec<u8>, String)> 
     Ok((bytes, hashing.finish().unwrap_or_default()))
 }
 
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.starts_with("https://") || text.starts_with("http://")
 }
 
-/// Nothing is fetched here: what is verified is verified by files that somebody has, and can keep.
-fn of_url(url: &str) -> String {
+/// Nothing is fetched here: what is verified is verified by files that somebody has, and can keep. `otherwise` is how the file may be
+/// called where the address has no name for it.
+pub(super) fn of_url(url: &str, otherwise: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let name = path
         .rsplit('/')
         .next()
         .filter(|name| name.contains('.') && !path.ends_with(&format!("//{name}")));
-    let name = name.unwrap_or("keyring.json");
+    let name = name.unwrap_or(otherwise);
     let typed = std::env::args().map(|argument| match argument.strip_suffix(url) {
         Some(flag) => word(&format!("{flag}{name}")),
         None => word(&argument),

@@ -37,10 +37,28 @@ pub fn parse(program: Program, text: &[u8], path: &Path) -> Result<KeyringFile, 
     let wrong = |error: &dyn Display| Failure::Impossible(format!("{}: {error}", path.display()));
     let file = match KeyringFile::is_signed(text) {
         true => KeyringFile::read_signed(text).map_err(|error| wrong(&error))?,
-        false => KeyringFile::read(text).map_err(|error| wrong(&error))?,
+        false => KeyringFile::read(text).map_err(|error| match is_of_checkpoints(text) {
+            true => wrong(&"has published checkpoints in it; expected a keyring: a JWK Set, as /.well-known/jwks.json and `checkpoint-signer keys export` give it"),
+            false => wrong(&error),
+        })?,
     };
     tell_skipped(program, &file.skipped, path);
     Ok(file)
+}
+
+/// Whether a text that is no keyring begins with a checkpoint, with a list of some, or with the first line of an export.
+fn is_of_checkpoints(text: &[u8]) -> bool {
+    const MEMBERS: [&str; 4] = ["checkpoint_id", "signature", "checkpoints", "record_export"];
+    let first = serde_json::Deserializer::from_slice(text)
+        .into_iter()
+        .next();
+    let first = match first {
+        Some(Ok(Value::Array(all))) => all.into_iter().next(),
+        Some(Ok(first)) => Some(first),
+        _ => None,
+    };
+    let has = |first: &Value| MEMBERS.iter().any(|member| first.get(member).is_some());
+    first.as_ref().is_some_and(has)
 }
 
 /// Tells on standard error what was skipped, if anything was.

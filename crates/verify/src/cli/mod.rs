@@ -25,6 +25,7 @@ mod proof_line;
 mod report;
 mod selecting;
 pub mod show;
+mod text;
 pub mod unused;
 mod verdict_line;
 

@@ -6,6 +6,7 @@ use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::keyring::KeyringFile;
 use chrono::{DateTime, Utc};
 use clap::Args;
+use clap::builder::UnknownArgumentValueParser;
 
 use super::hashing::Once;
 use super::in_log::{Believed, InLog};
@@ -42,6 +43,15 @@ pub struct Offline {
         default_value = "text"
     )]
     format: ReportFormat,
+    /// What somebody types who thinks of the format alone; it is refused, and has a value only where it is not given.
+    #[arg(
+        long,
+        aliases = ["json", "ndjson", "text"],
+        hide = true,
+        action = clap::ArgAction::SetTrue,
+        value_parser = UnknownArgumentValueParser::suggest("the form of the report is told by --format, as in --format html")
+    )]
+    html: Option<String>,
 }
 
 /// What is asked for, whoever finds the verdicts.

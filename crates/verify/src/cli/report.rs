@@ -13,29 +13,22 @@ use super::inputs::{Origin, total_bytes};
 use super::keyring;
 use super::notes::Notes;
 use super::outcome::{Outcome, Run};
-use super::pin::pinned_text;
 use super::selecting::Selected;
 use super::show::{Program, json_line, print};
 use super::verdict_line::VerdictLine;
 use super::{Failure, ReportFormat};
-use crate::bulk::{
-    Checked, Counts, Finding, Fingerprints, Histories, Member, Stretch, Tally, Together,
-};
+use crate::bulk::{Checked, Finding, Fingerprints, Histories, Member, Stretch, Tally, Together};
 use checkpoint::counted::counted;
 use checkpoint::history::rules::CLOCK_TOLERANCE;
 use checkpoint::key::{Fingerprint, KeyId, KeyVersion, instant_text};
 use checkpoint::keyring::{KeyringEntry, PinnedKeyring, SkippedKey};
 use checkpoint::verdict::VerdictKind;
-use checkpoint::visible::visible;
 
 /// Bad ones that the page tells in full.
 const MAX_ON_PAGE: usize = 1000;
 
 /// Inputs that were not checked, of which standard error tells in full.
 const MAX_NOT_CHECKED: usize = 100;
-
-/// Ledgers that the text tells in full.
-const MAX_LEDGERS: usize = 20;
 
 /// What is told of all checkpoints.
 pub struct Report {
@@ -55,7 +48,7 @@ pub struct Report {
     pub(super) bad: Vec<VerdictLine>,
     pub(super) verdicts: Vec<Value>,
     /// Whether any verdict was told by itself.
-    told: bool,
+    pub(super) told: bool,
     pub(super) failures: Vec<String>,
     pub(super) faults: Vec<Finding>,
     pub(super) gaps: Notes,
@@ -78,6 +71,8 @@ pub struct Report {
     pub(super) keys: Vec<KeyringEntry>,
     pub(super) fingerprints: BTreeMap<KeyId, Fingerprint>,
     pub(super) pinned: Option<KeyVersion>,
+    /// Whether something is said to be signed before the pinned key could, by a key that it does not lead to.
+    pub(super) before_pin: bool,
     /// The file that they are from; none when a service was asked.
     pub(super) keyring: Option<Digest>,
     /// How the inputs stood before they were read, where that is to be told.
@@ -130,6 +125,7 @@ impl Report {
             keys: Vec::new(),
             fingerprints: BTreeMap::new(),
             pinned: None,
+            before_pin: false,
             keyring: None,
             before: (format == ReportFormat::Html).then(|| Before::of(files)),
             digests: Vec::new(),
@@ -221,6 +217,7 @@ impl Report {
                     self.tally.add(&checked);
                     let place = origin.place();
                     self.look_ahead(&checked, &place);
+                    self.look_behind(&checked);
                     self.look_for(&origin, &checked, &place);
                     let mut stretch = Stretch::default();
                     let write = |to: &mut Vec<u8>| to.extend_from_slice(place.as_bytes());
@@ -259,6 +256,14 @@ impl Report {
             let first = || (0, format!("{place} at {}", instant_text(signed_at)));
             self.ahead.get_or_insert_with(first).0 += 1;
         }
+    }
+
+    fn look_behind(&mut self, checked: &Checked) {
+        let from = self.pinned.as_ref().map(|pinned| pinned.window.from());
+        let is_before = from
+            .zip(checked.signed_at)
+            .is_some_and(|(from, at)| at < from);
+        self.before_pin |= is_before && checked.kind == VerdictKind::UnknownKey;
     }
 
     /// Whether the service has it on record.
@@ -391,85 +396,6 @@ impl Report {
         let notes = notes.chain(&self.left_out.told);
         self.faults.iter().chain(notes).chain(&self.gaps.told)
     }
-
-    pub(super) fn to_text(&self) -> String {
-        let mut text = self.pinned.as_ref().map(pinned_text).unwrap_or_default();
-        for finding in self.findings() {
-            let (name, explanation) = (finding.name(), finding.explanation());
-            let sources = finding.members().iter();
-            let sources: Vec<_> = sources.map(|member| member.source.as_str()).collect();
-            let place = match sources.as_slice() {
-                [] => String::new(),
-                sources => format!("{}: ", sources.join(", ")),
-            };
-            let found = format!("{name:<18} {place}{explanation}");
-            text.push_str(&format!("{}\n", visible(&found)));
-        }
-        let more = [&self.not_recorded, &self.left_out, &self.gaps];
-        text.extend(more.into_iter().filter_map(Notes::more));
-        let tally = &self.tally;
-        if !self.failures.is_empty() {
-            text.push_str(&format!("NOT CHECKED: {}\n", self.failures.len()));
-        }
-        // One file with one checkpoint has said it all, unless that is an export, of which no valid line is told.
-        let said = self.told || tally.counts.all == 0;
-        if said && self.inputs.len() == 1 && tally.counts.all <= 1 && tally.left_out == 0 {
-            return text;
-        }
-        let mut verdicts = Vec::new();
-        for (kind, count) in tally.verdicts.iter().rev() {
-            verdicts.push(format!("{count} {kind}"));
-        }
-        text.push_str(&format!(
-            "\n{} of {}: {}\n",
-            counted(tally.counts.all, "checkpoint", "checkpoints"),
-            counted(tally.ledgers.len(), "ledger", "ledgers"),
-            verdicts.join(", ")
-        ));
-        text.push_str(&format!(
-            "seen together: {}, {}, {} there more than once, {} left out\n",
-            counted(self.contradictions().count(), "fault", "faults"),
-            counted(self.gaps.count, "gap", "gaps"),
-            self.together.copies,
-            tally.left_out
-        ));
-        if let Some(url) = &self.told_by {
-            let by = format!("by the word of the service {url}, which was believed");
-            text.push_str(&format!(
-                "{} of them NOT in the service's record; {}\n",
-                tally.not_recorded,
-                visible(&by)
-            ));
-        }
-        if let Some(told) = self.selected.as_ref().and_then(Selected::told) {
-            text.push_str(&format!("selected: {}\n", visible(&told)));
-        }
-        text.push_str("\n     valid  not valid  key\n");
-        for (key_id, key) in &tally.keys {
-            let signed = key.signed.map_or_else(String::new, |(first, last)| {
-                format!(", from {} to {}", instant_text(first), instant_text(last))
-            });
-            text.push_str(&format!("{}  {key_id}{signed}\n", columns(key.counts)));
-        }
-        text.push_str("\n     valid  not valid  ledger\n");
-        for (ledger_id, ledger) in tally.ledgers.iter().take(MAX_LEDGERS) {
-            let time = ledger.time.map_or_else(String::new, |(first, last)| {
-                format!(
-                    ", from {} to {}, {}",
-                    instant_text(first),
-                    instant_text(last),
-                    counted(ledger.entry_count, "entry", "entries")
-                )
-            });
-            text.push_str(&format!("{}  {ledger_id}{time}\n", columns(ledger.counts)));
-        }
-        if tally.ledgers.len() > MAX_LEDGERS {
-            let more = tally.ledgers.len() - MAX_LEDGERS;
-            let more = counted(more, "more ledger", "more ledgers");
-            text.push_str(&format!("and {more}; --format json has all\n"));
-        }
-        text
-    }
 }
 
 /// What was not checked, as far as it is told.
@@ -479,10 +405,6 @@ fn not_checked(failures: &[String]) -> impl Iterator<Item = String> {
     let told = told.map(|failure| format!("not checked: {failure}"));
     let more = (more > 0).then(|| format!("not checked: {more} more; --format json has all"));
     told.chain(more)
-}
-
-fn columns(counts: Counts) -> String {
-    format!("{:>10} {:>10}", counts.valid, counts.invalid())
 }
 
 fn temporary(error: std::io::Error) -> Failure {

@@ -36,6 +36,7 @@ impl VerdictLine {
         json!({
             "file": origin.source.as_ref(),
             "line": origin.line,
+            "item": origin.item,
             "ledger_id": outline.map(|outline| outline.ledger_id.as_str()),
             "checkpoint_id": outline.map(|outline| outline.checkpoint_id.as_str()),
             "verdict": checked.kind.as_str(),

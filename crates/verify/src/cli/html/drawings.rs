@@ -145,7 +145,9 @@ pub(super) fn over_time(report: &Report) -> Markup {
 
 fn month_bar(axis: &Axis, day: NaiveDate, counts: Counts, most: u64) -> Markup {
     let high = |count: u64| count as f64 / most as f64 * (BARS - 6.0);
-    let next = day.checked_add_months(chrono::Months::new(1)).unwrap_or(day);
+    let next = day
+        .checked_add_months(chrono::Months::new(1))
+        .unwrap_or(day);
     let (x, width) = (axis.x(day), (axis.x(next) - axis.x(day)) * 0.9);
     let (x, width) = (percent(x), percent(width.max(0.2)));
     let valid = high(counts.valid);

@@ -19,6 +19,7 @@ pub(super) fn bad_ones(report: &Report) -> Markup {
         @if !report.bad.is_empty() {
             section {
                 h2 { "Not genuine (" (number(count)) ")" }
+                p.sentence { "Whatever these say of themselves, whose they are and what they are called, too, nobody has confirmed." }
                 ul.found { @for line in &report.bad { li { (bad(line)) } } }
                 @if more > 0 { p { "And " (number(more)) " more; --format ndjson has all." } }
             }

@@ -124,7 +124,13 @@ fn unsure(report: &Report) -> Vec<String> {
     let (failures, count) = (report.failures.len() as u64, report.tally.not_recorded);
     let (one, more) = ("input was not checked", "inputs were not checked");
     let failed = (failures > 0).then(|| counted(number(failures), one, more));
-    let not_recorded = || format!("{} {} not in the service's record", number(count), is(count));
+    let not_recorded = || {
+        format!(
+            "{} {} not in the service's record",
+            number(count),
+            is(count)
+        )
+    };
     let not_recorded = (count > 0).then(not_recorded);
     failed.into_iter().chain(not_recorded).collect()
 }

@@ -44,8 +44,9 @@ pub(super) fn begin(reader: &mut dyn Read) -> Result<Begun> {
     read_up_to(reader, MAX_LIST_BYTES + 1, &mut text)?;
     if text.len() > MAX_LIST_BYTES {
         return Err(Error::other(format!(
-            "is a list of more than {MAX_LIST_BYTES} bytes, which is the most that is read as one; expected one checkpoint a line, \
-             without a bound (`jq -c '.checkpoints? // . | .[]'` makes them of it)"
+            "is a list of more than {MAX_LIST_BYTES} bytes, which is the most that is read as one; expected several lists (a page of \
+             /v1/checkpoints has a hundred), or one checkpoint on each line, as it was published, without a bound (.ndjson). What writes \
+             JSON anew may hide that a member stands there twice"
         )));
     }
     let text = Bytes::from(text);

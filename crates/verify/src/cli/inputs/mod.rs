@@ -35,6 +35,8 @@ pub struct Origin {
     pub source: Arc<str>,
     /// Its line, from 1 on, in a file that has one checkpoint a line.
     pub line: Option<u64>,
+    /// Its place, from 0 on, in a file that is a list.
+    pub item: Option<usize>,
     /// Whether the user named the file, and it holds this one alone.
     pub alone: bool,
     /// How many bytes it has.
@@ -42,11 +44,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The file, and the line if there is one.
+    /// The file, and the line or the place in its list if there is one.
     pub fn place(&self) -> String {
-        match self.line {
-            Some(line) => format!("{}:{line}", self.source),
-            None => self.source.to_string(),
+        match (self.line, self.item) {
+            (Some(line), _) => format!("{}:{line}", self.source),
+            (None, Some(item)) => format!("{}: checkpoints[{item}]", self.source),
+            (None, None) => self.source.to_string(),
         }
     }
 }
@@ -128,6 +131,7 @@ impl Piece {
                         path,
                         source: Arc::clone(&source),
                         line: Some(line),
+                        item: None,
                         alone: false,
                         size: bytes.len(),
                     },

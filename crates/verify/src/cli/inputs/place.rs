@@ -11,6 +11,7 @@ use super::document::{self, Begun, is_json};
 use super::lines::{Buffers, Lines};
 use super::{Origin, Piece, Text, Trouble, is_known, plain};
 use crate::cli::hashing::Once;
+use crate::cli::input::{is_url, of_url};
 use crate::log::told_resumption;
 use crate::unpacked::Unpacked;
 use checkpoint::checkpoint::MAX_JSON_BYTES;
@@ -44,7 +45,16 @@ impl Place<'_> {
             true => named(),
             false => files::open_found(self.path),
         };
-        file.map_err(|error| Trouble::Unread(format!("{}: {error}", self.path.display())))
+        file.map_err(|error| Trouble::Unread(self.unopened(&error)))
+    }
+
+    /// What is wrong with one that cannot be opened: an address is no file.
+    fn unopened(self, error: &std::io::Error) -> String {
+        let url = self.path.to_str().filter(|path| self.named && is_url(path));
+        url.map_or_else(
+            || format!("{}: {error}", self.path.display()),
+            |url| of_url(url, "checkpoint.json"),
+        )
     }
 
     /// Gives all pieces of it to `take` until that says stop.
@@ -107,6 +117,7 @@ impl Place<'_> {
                 path: self.index,
                 source: Arc::clone(source),
                 line,
+                item: None,
                 alone,
                 size: bytes.len(),
             };
@@ -197,7 +208,7 @@ impl Place<'_> {
     /// Gives the checkpoints of a list to `take` until that says stop.
     fn give_list(
         self,
-        source: &str,
+        source: &Arc<str>,
         checkpoints: Vec<Bytes>,
         take: &mut dyn FnMut(Piece) -> bool,
     ) -> bool {
@@ -209,8 +220,9 @@ impl Place<'_> {
         checkpoints.into_iter().enumerate().all(|(index, bytes)| {
             let origin = Origin {
                 path: self.index,
-                source: format!("{source}: checkpoints[{index}]").into(),
+                source: Arc::clone(source),
                 line: None,
+                item: Some(index),
                 alone,
                 size: bytes.len(),
             };
