@@ -81,7 +81,7 @@ export const isWell = ({ kind, isContradicted }) => kind === "VALID" && !isContr
 const shortened = (text) => (text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}\u2026` : text);
 
 // In which members the two differ, and how: under each name, what the one says, and what the other.
-function differences({ checkpoints }, verdicts) {
+function whatDiffers({ checkpoints }, verdicts) {
   const [one, other] = checkpoints.map((place) => JSON.parse(verdicts[place].published.payload));
   const valueOf = (members, name) => (Object.hasOwn(members, name) ? JSON.stringify(members[name]) : null);
   const names = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter((name) => valueOf(one, name) !== valueOf(other, name));
@@ -95,7 +95,7 @@ function showFinding(finding, verdicts) {
   const mark = element("span", { className: "mark", "aria-hidden": "true" }, isFault(finding) ? "!" : "\u2026");
   const head = element("div", { className: "head" }, mark, element("div", {}, element("h3", {}, findingTitle(finding)), element("p", { className: "which" }, code(finding.finding))));
   const card = element("article", { className: isFault(finding) ? "verdict bad" : "card note" }, head, element("p", { className: "sentence" }, findingSentence(finding, verdicts)));
-  if (isFault(finding)) card.append(differences(finding, verdicts));
+  if (isFault(finding)) card.append(whatDiffers(finding, verdicts));
   card.dataset.kind = finding.finding;
   return card;
 }
