@@ -205,9 +205,15 @@ fn its_command_ends_in_0_1_or_2() {
         ("file.bz2", b"BZh9"),
         ("report.pdf", b"%PDF-1.7"),
         ("program", b"\x7fELF"),
+        ("file.Z", b"\x1f\x9d"),
+        ("file.lz4", b"\x04\x22\x4d\x18"),
+        ("file.7z", b"7z\xbc\xaf\x27\x1c"),
+        ("file.zlib", b"x\x9c\xff"),
     ] {
         std::fs::write(installed.join(name), begin).unwrap();
     }
+    let tar = [&[b'a'; 257][..], b"ustar\0"].concat();
+    std::fs::write(installed.join("all.tar"), tar).unwrap();
     run(crate::starter::program("mkfifo").arg(installed.join("pipe")));
     let command = installed.join("node_modules/.bin/amply-checkpoint-verify");
     for (arguments, code, says) in [
@@ -327,6 +333,32 @@ fn its_command_ends_in_0_1_or_2() {
             "--keys keyring.json report.pdf",
             2,
             "report.pdf: is a PDF document",
+        ),
+        (
+            "--keys keyring.json file.Z",
+            2,
+            "file.Z: is compressed by compress",
+        ),
+        (
+            "--keys keyring.json file.lz4",
+            2,
+            "file.lz4: is compressed by lz4",
+        ),
+        ("--keys keyring.json file.7z", 2, "file.7z: is a 7z archive"),
+        (
+            "--keys keyring.json file.zlib",
+            2,
+            "file.zlib: is compressed by zlib",
+        ),
+        (
+            "--keys keyring.json all.tar",
+            2,
+            "all.tar: is a tar archive",
+        ),
+        (
+            "--keys keyring.json valid.json none.json changed.json",
+            1,
+            "not checked: none.json: ",
         ),
         ("--keys keyring.json program", 2, "program: is a program"),
         (

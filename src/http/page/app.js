@@ -144,11 +144,16 @@ async function verify() {
   const verdicts = await verifyAll(checkpoints, ring, pin, run);
   if (!verdicts) return undefined;
   const { findings } = seenTogether(verdicts);
-  for (const { checkpoints: places } of findings.filter(isFault)) places.forEach((place) => (verdicts[place].isContradicted = true));
+  const contradicted = new Set(findings.filter(isFault).flatMap(({ checkpoints: places }) => places.map((place) => verdicts[place].published.payload)));
+  // A copy of one is contradicted as well.
+  for (const verdict of verdicts) verdict.isContradicted = verdict.kind === "VALID" && contradicted.has(verdict.published.payload);
   await showVerdicts(at("verdicts"), verdicts, findings);
   const faults = faultsOf(asides);
-  const areWell = faults.length === 0 && verdicts.every(isWell);
-  return say([...headlineOf(verdicts, findings), asides.notUsed, ...faults].filter(Boolean), areWell ? "well" : "trouble");
+  const areGenuine = verdicts.every(isWell);
+  const headline = headlineOf(verdicts, findings);
+  // Where it is not the verdicts that keep the answer from being a good one, what does comes first.
+  const sentences = areGenuine ? [...faults, ...headline, asides.notUsed] : [...headline, asides.notUsed, ...faults];
+  return say(sentences.filter(Boolean), areGenuine && faults.length === 0 ? "well" : "trouble");
 }
 
 function tell(error) {
