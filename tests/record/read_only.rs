@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use tempfile::TempDir;
 
@@ -42,7 +42,7 @@ impl Auditor {
     }
 
     fn run(&self, arguments: &[&str], record: &Path) -> Output {
-        let mut command = Command::from(starter::program(&self.binary));
+        let mut command = starter::program(&self.binary);
         if rustix::process::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
