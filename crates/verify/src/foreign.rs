@@ -2,8 +2,6 @@
 
 use std::io::{Error, Result};
 
-use crate::unpacked::is_packed;
-
 /// How much of a file is looked at, in bytes: a block of tar.
 pub(crate) const SHOWN: usize = 512;
 
@@ -80,8 +78,8 @@ pub(crate) fn check(first: &[u8]) -> Result<()> {
 }
 
 /// The same of what was compressed: what is compressed twice is not read either.
-pub(crate) fn check_unpacked(first: &[u8], packing: &str) -> Result<()> {
-    let again = is_packed(first).then_some(
+pub(crate) fn check_unpacked(first: &[u8], packing: &str, is_packed: bool) -> Result<()> {
+    let again = is_packed.then_some(
         "is compressed once more; expected it to be compressed once (`gzip -d` or `zstd -d` unpacks it)",
     );
     match again.or_else(|| kind_of(first)) {

@@ -92,7 +92,7 @@ impl<R: Read> Unpacked<R> {
         let mut first = Vec::new();
         let most = foreign::SHOWN as u64;
         self.failed = self.by_ref().take(most).read_to_end(&mut first).err();
-        foreign::check_unpacked(&first, packing)?;
+        foreign::check_unpacked(&first, packing, is_packed(&first))?;
         self.ahead = Cursor::new(first);
         Ok(())
     }

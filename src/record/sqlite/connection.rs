@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::identity::FileIdentity;
 use super::migrations::{self, APPLICATION_ID};
 use super::owner::How;
-use super::{OpenError, frozen, wal, whole};
+use super::{OpenError, unchanging, wal, whole};
 
 /// What a database of SQLite begins with.
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -112,7 +112,7 @@ pub(super) fn end_beside(connection: &mut Connection) {
 /// Opens a record that was looked at.
 pub(super) fn open(path: &Path, real: &Path, how: How) -> Result<Connection, OpenError> {
     let connection = match how {
-        How::Frozen => frozen::connect(real),
+        How::Frozen => unchanging::connect(real),
         How::Owned | How::Beside => connect(real),
     };
     let connection = connection.map_err(|error| refused(path, &error))?;

@@ -23,6 +23,7 @@ mod owner;
 mod pulse;
 mod readers;
 mod rows;
+mod unchanging;
 mod wal;
 mod whole;
 

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::wal::Log;
-use super::{OpenError, connect, frozen};
+use super::{OpenError, connect, unchanging};
 
 /// What the head says of its file.
 pub(super) struct State {
@@ -39,7 +39,7 @@ impl State {
 
     /// Of the file alone, as if it had no log. Only while nobody writes.
     pub(super) fn of_file(real: &Path) -> rusqlite::Result<Self> {
-        Self::read(&frozen::connect(real)?)
+        Self::read(&unchanging::connect(real)?)
     }
 }
 
