@@ -50,6 +50,14 @@ fn every_name_of_an_environment_follows_it() {
 }
 
 #[test]
+fn another_shell_than_bash_is_refused() {
+    // As all of them know it: no version of bash.
+    let other = "unset BASH_VERSION; . ./site.sh || exit 1; echo \"$CLUSTER\"";
+    let (done, told) = shell(other);
+    assert!(!done && told.contains("this shell is not bash"), "{told}");
+}
+
+#[test]
 fn a_shell_of_one_environment_is_not_taken_for_another() {
     let twice = ". ./site.sh && . ./site.sh && echo \"$CLUSTER\"";
     assert_eq!(shell(twice), (true, "checkpoint-signer-prod\n".into()));
