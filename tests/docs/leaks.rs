@@ -97,8 +97,10 @@ fn leaves_none_that_leaked(next: Next, section: &str) {
         .collect();
     let said = pasted(&installation, section, str::to_owned);
     let signed = kid(&installation.ledger.signs("org_1", 4));
-    assert!(!before.contains(&signed), "{next:?}: {signed}: {said}");
+    // One that was promoted and did not leak takes over in its time, which comes soon.
     let good = |name: &String| section == ONE && next == Next::Promoted && name != KEY;
+    let leaked = before.contains(&signed) && !good(&signed);
+    assert!(!leaked, "{next:?}: {signed}: {said}");
     for label in ["AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"] {
         let name = names(&mut installation, label);
         let leaked = name.filter(|name| before.contains(name) && !good(name));
