@@ -209,7 +209,7 @@ fn in_the_middle_of_a_turn_no_address_in_the_secret_opens_anything_afterwards() 
         let mut again = story.installation.command("psql");
         let again = run(again.args([address.as_str(), "-c", "SELECT 1"]));
         assert!(
-            again.code != 0 && again.text.contains("not permitted to log in"),
+            again.code != 0 && again.text.contains(&format!("\"{OWNER}_")),
             "{}",
             again.text
         );
