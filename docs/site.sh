@@ -4,6 +4,12 @@
 #
 # A variable that is set already stays as it is. No secret stands here: passwords are in ~/.pgpass and in the profiles of AWS.
 
+# The pages are written for bash, of version 3.2 or later: another shell, such as zsh, splits words and reads comments otherwise.
+if [ -z "${BASH_VERSION:-}" ]; then
+  echo "site.sh: this shell is not bash, and the blocks of docs/ do something else in it; type bash, and begin again in that one" >&2
+  return 1
+fi
+
 export AWS_REGION="${AWS_REGION:-eu-central-1}"
 export AWS_DEFAULT_REGION="$AWS_REGION"
 # Who administrates the account, and may look everywhere. A command that wants more says so by itself: AWS_PROFILE=operator where the

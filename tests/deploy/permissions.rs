@@ -209,12 +209,23 @@ fn an_administrator_may_administrate_the_secret_and_not_read_or_change_the_key()
         "GetSecretValue",
         "PutSecretValue",
         "ReplicateSecretToRegions",
-        "UpdateSecret",
         "UpdateSecretVersionStage",
     ];
     for call in SECRETS_MANAGER {
         let may = cloud.may("administrator", &format!("secretsmanager:{call}"), &secret);
         assert_eq!(may, !denied.contains(&call), "{call}");
+    }
+    // Without a deployment role, settings are theirs on each secret, as the parameter says; a value needs the KMS key.
+    let key = cloud.output("key", "SecretsKeyArn").unwrap();
+    for name in ["record", "signer-files", "signer-database"] {
+        let secret = cloud.secret_arn(&format!("amply/prod/checkpoint-{name}"));
+        assert!(
+            cloud.may("administrator", "secretsmanager:UpdateSecret", &secret),
+            "{name}"
+        );
+    }
+    for call in ["kms:Decrypt", "kms:GenerateDataKey"] {
+        assert!(!cloud.may("administrator", call, &key), "{call}");
     }
 }
 

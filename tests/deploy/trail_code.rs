@@ -240,6 +240,8 @@ fn whoever_puts_out_the_lights_is_seen() {
     let refused = with(trail("StopLogging"), "/errorCode", json!("AccessDenied"));
     let alarm = "checkpoint-signer-prod-access-denied";
     let on_log = |name: &str, group: &str| event("logs", name, json!({ "logGroupName": group }));
+    let on_identified =
+        |name: &str, group: &str| event("logs", name, json!({ "logGroupIdentifier": group }));
     expect(
         &mut cloud,
         &[
@@ -311,6 +313,26 @@ fn whoever_puts_out_the_lights_is_seen() {
                 &["WatchChanges"],
             ),
             (on_log("PutRetentionPolicy", "trail"), &["WatchChanges"]),
+            (
+                on_identified("PutDataProtectionPolicy", "trail"),
+                &["WatchChanges"],
+            ),
+            (
+                on_identified(
+                    "PutTransformer",
+                    "arn:aws:logs:eu-central-1:123456789012:log-group:/checkpoint-signer/prod",
+                ),
+                &["WatchChanges"],
+            ),
+            (on_identified("PutTransformer", "web"), &[]),
+            (
+                event(
+                    "logs",
+                    "PutAccountPolicy",
+                    json!({ "policyName": "mask", "policyType": "DATA_PROTECTION_POLICY" }),
+                ),
+                &["WatchChanges"],
+            ),
             (on_log("AssociateKmsKey", "trail"), &["WatchChanges"]),
             (
                 on_log("DisassociateKmsKey", "/checkpoint-signer/prod"),
@@ -330,4 +352,84 @@ fn whoever_puts_out_the_lights_is_seen() {
             (on_log("DeleteLogGroup", "web"), &[]),
         ],
     );
+}
+
+/// What a pattern of the template is at most, where everything in it has its longest name.
+#[test]
+fn no_filter_is_too_long_whatever_the_trails_log_group_is_called() {
+    const REGION: &str = "ap-southeast-2";
+    let template = crate::cloud::read("deploy/trail.yaml");
+    let (_, rest) = template.split_once("  TrailLogGroup:").unwrap();
+    let (_, rest) = rest.split_once("MaxLength: ").unwrap();
+    let most: usize = rest.lines().next().unwrap().parse().unwrap();
+    let role = |name: &str| {
+        format!("arn:aws:iam::123456789012:role/checkpoint-signer-{name}-sandbox-{REGION}")
+    };
+    let values = [
+        ("${Environment}", "sandbox".to_owned()),
+        ("${AWS::Region}", REGION.to_owned()),
+        ("${TrailLogGroup}", "x".repeat(most)),
+        ("${Log}", "/checkpoint-signer/sandbox".to_owned()),
+        (
+            "${Topic}",
+            format!("arn:aws:sns:{REGION}:123456789012:checkpoint-signer-sandbox"),
+        ),
+        (
+            "${Key}",
+            format!("arn:aws:kms:{REGION}:123456789012:key/00000000-0000-0000-0000-000000000000"),
+        ),
+        ("${Service}", role("service")),
+        ("${Execution}", role("execution")),
+        ("${Files}", role("files")),
+        ("${Record}", role("record")),
+        ("${Role}", role("rotation")),
+        (
+            "${Function}",
+            "checkpoint-signer-rotation-sandbox".to_owned(),
+        ),
+    ];
+    let mut patterns = 0;
+    for part in template.split("FilterPattern:").skip(1) {
+        let lines = part.lines().skip(1).map(str::trim);
+        let lines = lines.skip_while(|line| !line.starts_with('{'));
+        let mut pattern = String::new();
+        for line in lines {
+            pattern.push_str(line);
+            if line.ends_with('}') {
+                break;
+            }
+            pattern.push(' ');
+        }
+        if !pattern.starts_with('{')
+            || !part
+                .split("MetricTransformations")
+                .next()
+                .unwrap()
+                .contains("{ (")
+        {
+            continue;
+        }
+        for (name, value) in &values {
+            pattern = pattern.replace(name, value);
+        }
+        assert!(!pattern.contains("${"), "{pattern}");
+        let length = pattern.len();
+        assert!(length <= 1024, "{length}: {pattern}");
+        patterns += 1;
+    }
+    assert!(patterns > 10, "{patterns}");
+}
+
+#[test]
+fn a_deployment_role_is_one_role() {
+    for template in ["deploy/key.yaml", "deploy/service.yaml"] {
+        let text = crate::cloud::read(template);
+        let (_, rest) = text.split_once("  DeploymentRoles:").unwrap();
+        let pattern = rest
+            .lines()
+            .find(|line| line.contains("AllowedPattern"))
+            .unwrap();
+        // As those of the other principals: no wildcard, which would be everybody.
+        assert!(pattern.contains("role/[^*?,]+"), "{template}: {pattern}");
+    }
 }

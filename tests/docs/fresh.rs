@@ -200,6 +200,31 @@ fn what_an_earlier_block_has_left_is_asked_for_before_anything_is_called() {
 }
 
 #[test]
+fn a_stack_is_not_deployed_in_a_new_shell_without_the_role_that_deploys_it() {
+    let text = crate::cloud::read("deploy/README.md");
+    let blocks = text.split("\n```sh\n").skip(1);
+    let blocks = blocks.filter_map(|rest| rest.split("\n```").next());
+    let stacks = [
+        "deploy/key.yaml",
+        "deploy/service.yaml",
+        "deploy/alarms.yaml",
+    ];
+    let deploys = |block: &&str| stacks.iter().any(|stack| block.contains(stack));
+    let mut found = 0;
+    for block in blocks.filter(|block| block.contains("cloudformation deploy")) {
+        if !deploys(&block) {
+            continue;
+        }
+        found += 1;
+        let (called, said) = pasted(block);
+        let done = stacks.iter().find(|stack| called.contains(*stack));
+        let named = said.contains("DEPLOYMENT: is not set") || said.contains("EMAIL: is empty");
+        assert!(done.is_none() && named, "{block}: {called}{said}");
+    }
+    assert_eq!(found, 5);
+}
+
+#[test]
 fn policies_are_put_back_only_from_what_was_kept_as_a_whole() {
     let page = Page::read("watch.md");
     let blocks: Vec<_> = page

@@ -152,6 +152,16 @@ fn what_is_done_at_the_secrets(cloud: &mut Cloud) -> [Vec<Value>; 2] {
 
 /// The tests' cloud gives all events, whatever the pattern says; CloudWatch gives those that have one of its words.
 fn every_one_has_a_word_that_is_looked_for(events: &[Value], key: &str) {
+    let words = words_looked_for(key);
+    for event in events {
+        let text = event.to_string();
+        let found = words.iter().any(|word| text.contains(word));
+        assert!(found, "{words:?}: {text}");
+    }
+}
+
+/// Of the filter of the first look-up.
+pub fn words_looked_for(key: &str) -> Vec<String> {
     let page = Page::read(PAGE);
     let commands = page.sections.iter().flat_map(|section| &section.commands);
     let lines = commands.flat_map(|command| command.text.lines());
@@ -163,11 +173,7 @@ fn every_one_has_a_word_that_is_looked_for(events: &[Value], key: &str) {
     let (_, end) = rest.split_once('}').unwrap();
     let words = format!("{start}{key}{end}").replace("$CHECKPOINT_SIGNER_ENVIRONMENT", "prod");
     assert!(!words.contains('$'), "{words}");
-    for event in events {
-        let text = event.to_string();
-        let found = words.split_whitespace().any(|word| text.contains(word));
-        assert!(found, "{words}: {text}");
-    }
+    words.split_whitespace().map(Into::into).collect()
 }
 
 #[test]
@@ -197,14 +203,14 @@ fn the_whole_secret_has_leaked() {
     assert!(refused.text.contains("KEY_"), "{}", refused.text);
     story.tell_the_rest();
     let signed = story.installation.ledger.signs("org_1", 4);
-    assert_eq!(kid(&signed), format!("{KEY}b"));
+    assert!(
+        ![KEY, NEXT_KEY].contains(&kid(&signed).as_str()),
+        "{signed}"
+    );
     let keys = story.installation.must(&["keys", "list"]);
-    let ends = |mark: &str| {
-        let line = keys.lines().find(|line| line.contains(mark)).unwrap();
-        let (_, ends) = line.split_once(" <= t < ").unwrap();
-        ends.split(' ').next().unwrap().to_owned()
-    };
-    assert_eq!(ends("<- signs now"), ends(NEXT_KEY), "{keys}");
+    let line = keys.lines().find(|line| line.contains("<- signs now"));
+    let (_, ends) = line.unwrap().split_once(" <= t < ").unwrap();
+    assert_eq!(&ends[4..20], "-01-01T00:00:00Z", "{keys}");
 }
 
 #[test]
@@ -301,7 +307,7 @@ fn somebody_changed_the_secret() {
 }
 
 /// The key in the header of the signature.
-fn kid(published: &str) -> String {
+pub fn kid(published: &str) -> String {
     let published: Value = serde_json::from_str(published).unwrap();
     let header = published["signature"]
         .as_str()

@@ -18,6 +18,7 @@ mod fresh;
 mod happenings;
 mod incidents;
 mod installation;
+mod leaks;
 mod ledger;
 mod links;
 mod organization;
@@ -31,5 +32,6 @@ mod story;
 mod thief;
 mod tools;
 mod trail;
+mod triage;
 
 use testing::{authority, cloud, faketime, port, postgres, program, proxy, python, starter, wait};

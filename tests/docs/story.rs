@@ -52,6 +52,18 @@ impl Story {
         self.page = page;
     }
 
+    /// Tells a section of another page in between, up to and with the block that says this.
+    pub fn aside_up_to(&mut self, name: &str, title: &str, part: &str) {
+        let page = std::mem::replace(&mut self.page, name.into());
+        for command in commands(name, |section| section == title) {
+            self.tell(&command);
+            if command.text.contains(part) {
+                break;
+            }
+        }
+        self.page = page;
+    }
+
     /// Goes on up to and with the next block that says this, and gives what that one printed.
     pub fn up_to(&mut self, part: &str) -> String {
         loop {
