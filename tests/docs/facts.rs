@@ -166,7 +166,7 @@ fn no_alarm_leads_to_a_revocation_before_anybody_has_looked() {
 
 /// What is another one in another environment, or in another year.
 const OF_ONE: [&str; 4] = [
-    "amply-checkpoint-key-",
+    "amply-checkpoint-key-2",
     "amply-prod",
     "amply/prod",
     "--environment prod",

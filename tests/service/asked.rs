@@ -392,8 +392,14 @@ fn that_nothing_was_checked_is_told_in_every_form() {
                 folder.run(&format!("verify {asked} --keys keys --format {format}"));
             // A first line that speaks of rows which are not there is contradicted by the file.
             let expected = if asked == "only.ndjson" { 1 } else { 2 };
+            let told = shown.to_lowercase().replace('_', " ");
+            let is_told = [
+                "nothing was checked",
+                "nothing in it was checked",
+                "not checked",
+            ];
             assert!(
-                code == expected && shown.contains("nothing was checked"),
+                code == expected && is_told.iter().any(|words| told.contains(words)),
                 "{asked} {format}: {code} {shown}"
             );
         }
