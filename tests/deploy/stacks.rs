@@ -331,7 +331,8 @@ fn the_files_and_the_databases_address_are_read_and_put_by_who_is_named_alone() 
         ("key.OperatorRole", &[]),
         ("key.RotationRole", &[]),
         ("key.PipelineRole", &[]),
-        ("administrator", &[]),
+        // Where no role is named that deploys, the settings, and not the value: for that, the KMS key lets nobody but those above encrypt.
+        ("administrator", &["UpdateSecret"]),
     ];
     for name in ["files", "database"] {
         let arn = cloud.secret_arn(&format!("amply/staging/checkpoint-signer-{name}"));

@@ -85,6 +85,9 @@ function whatDiffers({ checkpoints }, verdicts) {
   const [one, other] = checkpoints.map((place) => JSON.parse(verdicts[place].published.payload));
   const valueOf = (members, name) => (Object.hasOwn(members, name) ? JSON.stringify(members[name]) : null);
   const names = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter((name) => valueOf(one, name) !== valueOf(other, name));
+  // What is short says the most.
+  const sizeOf = (name) => `${valueOf(one, name)}${valueOf(other, name)}`.length;
+  names.sort((a, b) => sizeOf(a) - sizeOf(b));
   const value = (text) => element("dd", {}, text === null ? told("not_there") : code(shortened(text)));
   const rows = names.slice(0, MAX_DIFFERENCES).map((name) => element("div", {}, element("dt", {}, code(name)), value(valueOf(one, name)), value(valueOf(other, name))));
   return element("section", {}, element("h4", {}, told("what_differs")), element("dl", { className: "differences" }, ...rows));
