@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::owner::Ownership;
-use super::{OpenError, wal, whole};
+use super::{OpenError, check_log, wal};
 
 /// Whether this user may write a file, and beside it.
 pub(super) fn may_be_written(real: &Path) -> bool {
@@ -36,6 +36,6 @@ pub(super) fn keep(path: &Path, real: &Path) -> Result<Ownership, OpenError> {
              `record backup`",
         );
     }
-    whole::check(path, real, log)?;
+    check_log(path, real, true)?;
     Ok(kept)
 }
