@@ -52,15 +52,11 @@ function expectFile(path) {
 }
 
 function read(path) {
-  try {
-    if (path !== "-") expectFile(path);
-    const bytes = readFileSync(path === "-" ? 0 : path);
-    const foreign = kindOf(bytes);
-    if (foreign) throw new Refusal(foreign);
-    return bytes;
-  } catch (error) {
-    throw new Refusal(`${path}: ${error.message}`);
-  }
+  if (path !== "-") expectFile(path);
+  const bytes = readFileSync(path === "-" ? 0 : path);
+  const foreign = kindOf(bytes);
+  if (foreign) throw new Refusal(foreign);
+  return bytes;
 }
 
 // The checkpoints of a file, each with where it stands, and what was not checked of it. A keyring is none, and judged as one.
@@ -69,14 +65,14 @@ function checkpointsOf(path) {
     const bytes = read(path);
     const { checkpoints, keyrings, isExport } = takeApart(bytes, path);
     const texts = keyrings.length > 0 && !isExport ? [bytes] : checkpoints;
-    if (texts.length === 0) throw new Refusal(`${path}: has no checkpoint in it; expected one or more`);
+    if (texts.length === 0) throw new Refusal("has no checkpoint in it; expected one or more");
     const isOne = texts.length === 1;
     const given = texts.map((one, index) => ({ source: isOne ? path : `${path}[${index}]`, text: one }));
     return { given, notChecked: isExport ? [{ source: path, problem: `${path}: ${EXPORT}` }] : [] };
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    const problem = error.message.startsWith(`${path}: `) ? error.message : `${path}: ${error.message}`;
-    return { given: [], notChecked: [{ source: path, problem }] };
+    // What the system says of a file has a code.
+    if (!(error instanceof Refusal || error.code)) throw error;
+    return { given: [], notChecked: [{ source: path, problem: `${path}: ${error.message}` }] };
   }
 }
 
@@ -88,8 +84,16 @@ if (values.help) {
 }
 if (values.keys === undefined || positionals.length === 0) refuse(`expected ${USAGE}`);
 if (positionals.filter((path) => path === "-").length + (values.keys === "-" ? 1 : 0) > 1) refuse("standard input is read once: give - once");
+function readKeyring(path) {
+  try {
+    return read(path);
+  } catch (error) {
+    return refuse(`${path}: ${error.message}`);
+  }
+}
+
 try {
-  const keyring = await Keyring.parse(read(values.keys));
+  const keyring = await Keyring.parse(readKeyring(values.keys));
   const files = positionals.map(checkpointsOf);
   const given = files.flatMap((file) => file.given);
   const notChecked = files.flatMap((file) => file.notChecked);
@@ -106,7 +110,8 @@ try {
   for (const { problem } of notChecked) console.error(`amply-checkpoint-verify: not checked: ${visible(problem)}`);
   // That the answer is no comes before what was not checked, as checkpoint-verify has it.
   const isNo = rows.length > 0 && !valid;
-  process.exitCode = isNo ? 1 : Math.min(notChecked.length, 1) * 2;
+  const isIncomplete = notChecked.length > 0;
+  process.exitCode = isNo ? 1 : isIncomplete ? 2 : 0;
 } catch (error) {
   if (!(error instanceof Refusal)) throw error;
   refuse(error.message);

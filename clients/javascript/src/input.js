@@ -10,8 +10,8 @@ const OF_A_LIST = ["checkpoints", "next_page"];
 const BEGINS_A_LIST = /^[ \t\r\n\f]*(?:\[|\{[ \t\r\n\f]*"(?:checkpoints|next_page)")/;
 const SHOWN = 64;
 const MAX_LIST_BYTES = 64 * 1024 * 1024;
-// More than the white space of JSON: a form feed alone on a line is nothing either. What else Unicode calls a space is something.
 const HAS_LINES = /\.(?:ndjson|jsonl)$/i;
+// More than the white space of JSON: a form feed alone on a line is nothing either. What else Unicode calls a space is something.
 const BLANK = /^[ \t\r\n\f]*$/;
 const INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
 const isBetween = (text, least, most) => INTEGER.test(text) && BigInt(text) >= least && BigInt(text) <= most;
