@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 
 use chrono::{DateTime, Utc};
 
-use super::inputs::{MAX_SMALL, Origin, Piece, Place, Text};
+use super::inputs::{MAX_SMALL, Origin, Piece, Place, Text, Within};
 use super::outcome::{Outcome, Run};
 use crate::bulk::{Checked, Judge};
 use checkpoint::checkpoint::{MAX_JSON_BYTES, PublishedOutline};
@@ -226,12 +226,9 @@ impl<'a> Checker<'a> {
                 }
                 run.stretch.add(&checked, fingerprints, |place| {
                     place.extend_from_slice(stand.source.as_bytes());
+                    let (line, item) = (stand.line, stand.item);
                     // A vector takes all that is written to it.
-                    let _ = match (stand.line, stand.item) {
-                        (Some(line), _) => write!(place, ":{line}"),
-                        (None, Some(item)) => write!(place, ": checkpoints[{item}]"),
-                        (None, None) => Ok(()),
-                    };
+                    let _ = write!(place, "{}", Within { line, item });
                 });
             }
             Some(checked) => {

@@ -6,6 +6,7 @@ mod folder;
 mod lines;
 mod place;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,10 +47,26 @@ pub struct Origin {
 impl Origin {
     /// The file, and the line or the place in its list if there is one.
     pub fn place(&self) -> String {
+        let within = Within {
+            line: self.line,
+            item: self.item,
+        };
+        format!("{}{within}", self.source)
+    }
+}
+
+/// What is said behind the name of a file: the line, or the place in its list.
+pub(super) struct Within {
+    pub(super) line: Option<u64>,
+    pub(super) item: Option<usize>,
+}
+
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, self.item) {
-            (Some(line), _) => format!("{}:{line}", self.source),
-            (None, Some(item)) => format!("{}: checkpoints[{item}]", self.source),
-            (None, None) => self.source.to_string(),
+            (Some(line), _) => write!(f, ":{line}"),
+            (None, Some(item)) => write!(f, ": checkpoints[{item}]"),
+            (None, None) => Ok(()),
         }
     }
 }
