@@ -230,25 +230,6 @@ fn an_administrator_may_administrate_the_secret_and_not_read_or_change_the_key()
 }
 
 #[test]
-fn without_the_secrets_policy_the_kms_key_still_refuses_an_administrator() {
-    let mut cloud = Cloud::with_stacks("prod");
-    let secret = cloud.secret_arn("amply/prod/checkpoint-signing-key");
-    cloud.ask(
-        "secretsmanager.delete_resource_policy",
-        json!({ "SecretId": secret }),
-    );
-    for (call, may) in [
-        ("GetSecretValue", false),
-        ("PutSecretValue", false),
-        ("UpdateSecretVersionStage", true),
-    ] {
-        let found = cloud.may("administrator", &format!("secretsmanager:{call}"), &secret);
-        assert_eq!(found, may, "{call}");
-    }
-    assert!(cloud.may("key.ServiceRole", "secretsmanager:GetSecretValue", &secret));
-}
-
-#[test]
 fn the_kms_key_decrypts_this_secret_by_secrets_manager_alone() {
     let mut cloud = Cloud::staging();
     let secret = cloud.secret_arn("amply/staging/checkpoint-signing-key");

@@ -386,3 +386,22 @@ fn the_policy_for_the_organization_stops_everybody_but_the_deployment_role() {
         assert_eq!(cloud.ask("decide", question), expected, "{caller} {action}");
     }
 }
+
+#[test]
+fn without_the_secrets_policy_the_kms_key_still_refuses_an_administrator() {
+    let mut cloud = Cloud::with_stacks("prod");
+    let secret = cloud.secret_arn("amply/prod/checkpoint-signing-key");
+    cloud.ask(
+        "secretsmanager.delete_resource_policy",
+        json!({ "SecretId": secret }),
+    );
+    for (call, may) in [
+        ("GetSecretValue", false),
+        ("PutSecretValue", false),
+        ("UpdateSecretVersionStage", true),
+    ] {
+        let found = cloud.may("administrator", &format!("secretsmanager:{call}"), &secret);
+        assert_eq!(found, may, "{call}");
+    }
+    assert!(cloud.may("key.ServiceRole", "secretsmanager:GetSecretValue", &secret));
+}
